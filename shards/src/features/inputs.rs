@@ -1,0 +1,123 @@
+//! What a model asks of the store and of the request: its columns, and what to do when they fail.
+//!
+//! `model.toml` is read into these types (`model::manifest`); the join obeys them.
+
+use serde::Deserialize;
+
+/// Where a cell comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The feature store, by the column's name.
+    #[default]
+    Store,
+    /// A field of the request's JSON object, by the column's name.
+    Request,
+}
+
+/// What a cell that is NaN or null means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NanMeaning {
+    /// Not known: the column's default takes its place, and the cell counts as defaulted.
+    #[default]
+    Default,
+    /// A value that the model knows how to read: NaN is passed on.
+    Missing,
+    /// An error: the row is refused.
+    Reject,
+}
+
+/// The declared type of a model's column; every cell reaches the model as its tensor's precision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnType {
+    /// 32-bit floating point.
+    #[default]
+    Float,
+    /// 64-bit floating point.
+    Double,
+    /// 32-bit integer.
+    Int,
+    /// 64-bit integer.
+    Bigint,
+    /// `true` is 1, `false` is 0.
+    Boolean,
+}
+
+/// One input column of a model, in the order of its tensor.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputColumn {
+    /// The column's name in the store, or the field's in the request.
+    pub name: String,
+    /// The declared type.
+    #[serde(default, rename = "type")]
+    pub column_type: ColumnType,
+    /// Where the cell comes from.
+    #[serde(default)]
+    pub source: Source,
+    /// What takes the place of a cell that is not known.
+    #[serde(default)]
+    pub default: f64,
+    /// The allowed range, both ends included; a stored cell outside counts as not known, a
+    /// request's cell outside is refused.
+    #[serde(default)]
+    pub range: Option<(f64, f64)>,
+    /// What NaN and null mean.
+    #[serde(default)]
+    pub nan: NanMeaning,
+}
+
+/// What to do with a user whom the store does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMissing {
+    /// Score the model's defaults.
+    #[default]
+    Default,
+    /// Refuse (404).
+    Reject,
+}
+
+/// What to do when the store does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// The last known value where there is one, else the model's defaults.
+    #[default]
+    Stale,
+    /// Score the model's defaults.
+    Default,
+    /// Refuse (503).
+    Reject,
+}
+
+/// What to do with a row that is older than `max_age_s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnExpired {
+    /// Score it all the same.
+    #[default]
+    Use,
+    /// Score the model's defaults.
+    Default,
+    /// Refuse (503).
+    Reject,
+}
+
+/// A model's policies for features that are not there, not known or too old.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FeaturePolicies {
+    /// A user whom the store does not know.
+    pub on_missing: OnMissing,
+    /// A store that does not answer.
+    pub on_error: OnError,
+    /// A row older than `max_age_s`.
+    pub on_expired: OnExpired,
+    /// How old a row may be, by its `last_updated`, before it is expired, in seconds.
+    pub max_age_s: Option<u64>,
+    /// How many of a stored row's cells may be defaulted before the row is refused (503).
+    pub max_defaulted_columns: Option<usize>,
+}

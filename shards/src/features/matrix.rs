@@ -1,0 +1,106 @@
+//! The rows of a batch, as the model reads them: row-major, in the precision of its input.
+
+/// The floating-point type of a model's input tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// 64-bit floats.
+    F64,
+}
+
+/// The cells of a matrix, row-major: cell (row, column) is at `row * columns + column`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cells<'a> {
+    /// Cells of a model that reads 32-bit floats.
+    F32(&'a [f32]),
+    /// Cells of a model that reads 64-bit floats.
+    F64(&'a [f64]),
+}
+
+#[derive(Debug, Clone)]
+enum Buffer {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+/// A batch's features: `rows × columns`, row-major. The buffer is reused from batch to batch.
+#[derive(Debug, Clone)]
+pub struct FeatureMatrix {
+    rows: usize,
+    columns: usize,
+    buffer: Buffer,
+}
+
+impl FeatureMatrix {
+    /// An empty matrix for rows of `columns` cells.
+    pub fn new(columns: usize, precision: Precision) -> Self {
+        let buffer = match precision {
+            Precision::F32 => Buffer::F32(Vec::new()),
+            Precision::F64 => Buffer::F64(Vec::new()),
+        };
+        Self { rows: 0, columns, buffer }
+    }
+
+    /// Makes it `rows` rows, all cells NaN; keeps what is allocated.
+    pub fn reset(&mut self, rows: usize) {
+        self.rows = rows;
+        match &mut self.buffer {
+            Buffer::F32(cells) => {
+                cells.clear();
+                cells.resize(rows * self.columns, f32::NAN);
+            }
+            Buffer::F64(cells) => {
+                cells.clear();
+                cells.resize(rows * self.columns, f64::NAN);
+            }
+        }
+    }
+
+    /// How many rows it holds.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many cells a row has.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// All cells, row-major.
+    pub fn cells(&self) -> Cells<'_> {
+        match &self.buffer {
+            Buffer::F32(cells) => Cells::F32(cells),
+            Buffer::F64(cells) => Cells::F64(cells),
+        }
+    }
+
+    /// Sets a cell; the value is rounded to the matrix's precision.
+    pub fn set(&mut self, row: usize, column: usize, value: f64) {
+        let at = row * self.columns + column;
+        match &mut self.buffer {
+            Buffer::F32(cells) => cells[at] = value as f32,
+            Buffer::F64(cells) => cells[at] = value,
+        }
+    }
+
+    /// A cell's value.
+    pub fn get(&self, row: usize, column: usize) -> f64 {
+        let at = row * self.columns + column;
+        match &self.buffer {
+            Buffer::F32(cells) => f64::from(cells[at]),
+            Buffer::F64(cells) => cells[at],
+        }
+    }
+
+    /// Copies row `from` onto row `to`.
+    pub fn copy_row(&mut self, from: usize, to: usize) {
+        let columns = self.columns;
+        let source = from * columns..(from + 1) * columns;
+        match &mut self.buffer {
+            Buffer::F32(cells) => cells.copy_within(source, to * columns),
+            Buffer::F64(cells) => cells.copy_within(source, to * columns),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! One shard of shardgate: everything that happens to a request on the core that accepted it.
+//!
+//! Data flows one way: [`http`] accepts a connection and parses its requests, [`batch`] decides
+//! which of them are scored together, [`features`] joins each with its stored row, [`model`]
+//! computes the scores, and the connection that asked writes the answer. [`telemetry`] counts and
+//! measures on the way, and [`shard`] wires the five rooms into `run(listener, shutdown)`.
+//!
+//! What is *not* here: signals, the process, the command line, the admin port and the choice of
+//! cores. Those belong to the binary (`src/`), so that a shard can be embedded and tested alone.
+//! Nothing on the path from accept to response synchronises with another thread.
+
+pub mod features;
+pub mod model;
