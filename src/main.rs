@@ -1,1 +1,3 @@
+//! The `shardgate` binary.
+
 fn main() {}
