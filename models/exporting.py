@@ -1,0 +1,256 @@
+"""A fitted estimator as ONNX, and the proof that it scores the same. No files are written here.
+
+scikit-learn compares float32 features with float64 thresholds; ONNX holds float32 thresholds.
+The converters round to the nearest float32 for some estimators, which sends a feature that lies
+between the two thresholds down the wrong branch. `to_onnx` rounds them down instead: for every
+float32 x, `x <= t` and `x <= floor32(t)` are the same.
+"""
+
+import contextlib
+import copy
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import onnx
+import onnxruntime
+from skl2onnx import convert_sklearn, update_registered_converter
+from skl2onnx.common import tree_ensemble
+from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+from sklearn.base import is_classifier
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+
+DIFFERENCE_MAX = 1e-5
+OPSETS = {"": 17, "ai.onnx.ml": 3}
+
+
+class ExportError(Exception):
+    """The estimator can't be exported, or its export doesn't score as it does."""
+
+
+def floor_to_float32(value: float) -> float:
+    """The largest float32 that isn't above `value`."""
+    with np.errstate(over="ignore"):
+        rounded = np.float32(value)
+    if float(rounded) > value:
+        rounded = np.nextafter(rounded, np.float32(-np.inf))
+    return float(rounded)
+
+
+def _scikit_learn_node(original):
+    def add_node(*args, dtype=None, nodes_missing_value_tracks_true=0, **options):
+        args = list(args)
+        mode, value = args[6], args[7]
+        if mode == "BRANCH_LEQ" and dtype == np.float32:
+            args[7] = floor_to_float32(value)
+        original(
+            *args,
+            dtype=dtype,
+            # HistGradientBoosting hands over a numpy boolean, which ONNX doesn't take.
+            nodes_missing_value_tracks_true=int(nodes_missing_value_tracks_true),
+            **options,
+        )
+
+    return add_node
+
+
+def _lightgbm_node(original, node_position):
+    def parse(*args):
+        node = args[node_position]
+        if "threshold" in node and node["decision_type"] == "<=":
+            missing = node["missing_type"]
+            if missing == "Zero":
+                raise ExportError("LightGBM's zero_as_missing has no equivalent in ONNX")
+            if missing == "None":
+                # A tree that saw no missing value reads NaN as 0.
+                node["default_left"] = 0.0 <= float(node["threshold"])
+            node["threshold"] = floor_to_float32(float(node["threshold"]))
+        original(*args)
+
+    return parse
+
+
+@contextlib.contextmanager
+def _exact_trees():
+    """Makes the converters write the branches that the library itself takes."""
+    with contextlib.ExitStack() as patches:
+        node = _scikit_learn_node(tree_ensemble.add_node)
+        patches.enter_context(mock.patch.object(tree_ensemble, "add_node", node))
+        with contextlib.suppress(ImportError):
+            from onnxmltools.convert.lightgbm.operator_converters import LightGbm
+
+            for name, position in (("_parse_tree_structure", 3), ("_parse_node", 6)):
+                parse = _lightgbm_node(getattr(LightGbm, name), position)
+                patches.enter_context(mock.patch.object(LightGbm, name, parse))
+        yield
+
+
+def _register_boosters():
+    """Teaches skl2onnx the wrappers of LightGBM and XGBoost, where they are installed."""
+    from skl2onnx.common.shape_calculator import (
+        calculate_linear_classifier_output_shapes as classifier,
+        calculate_linear_regressor_output_shapes as regressor,
+    )
+
+    options = {"nocl": [True, False], "zipmap": [True, False, "columns"]}
+    with contextlib.suppress(ImportError):
+        import lightgbm
+        from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
+
+        update_registered_converter(
+            lightgbm.LGBMClassifier, "LightGbmLGBMClassifier", classifier, convert_lightgbm,
+            options=options,
+        )
+        update_registered_converter(
+            lightgbm.LGBMRegressor, "LightGbmLGBMRegressor", regressor, convert_lightgbm,
+        )
+    with contextlib.suppress(ImportError):
+        import xgboost
+        from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
+
+        update_registered_converter(
+            xgboost.XGBClassifier, "XGBoostXGBClassifier", classifier, convert_xgboost,
+            options=options,
+        )
+        update_registered_converter(
+            xgboost.XGBRegressor, "XGBoostXGBRegressor", regressor, convert_xgboost,
+        )
+
+
+def _by_position(model, columns: list[str]):
+    """Column transformers fitted by name select by position here: one tensor has no names."""
+    first = model.steps[0][1] if isinstance(model, Pipeline) else model
+    if not isinstance(first, ColumnTransformer):
+        return
+    first.transformers_ = [
+        (name, transformer, _positions(chosen, columns))
+        for name, transformer, chosen in first.transformers_
+    ]
+
+
+def _positions(chosen, columns: list[str]):
+    if isinstance(chosen, str):
+        return [columns.index(chosen)]
+    if isinstance(chosen, (list, np.ndarray)) and all(isinstance(c, str) for c in chosen):
+        return [columns.index(c) for c in chosen]
+    return chosen
+
+
+def _from_catboost(model) -> onnx.ModelProto:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        model.save_model(str(path), format="onnx")
+        return onnx.load(path)
+
+
+def _sort_opsets(proto: onnx.ModelProto) -> None:
+    """skl2onnx lists a graph's domains in the order of a set, some of them twice."""
+    versions: dict[str, int] = {}
+    for opset in proto.opset_import:
+        versions[opset.domain] = max(opset.version, versions.get(opset.domain, 0))
+    del proto.opset_import[:]
+    for domain, version in sorted(versions.items()):
+        proto.opset_import.append(onnx.helper.make_opsetid(domain, version))
+
+
+def to_onnx(
+    model, columns: list[str], name: str, double: bool = False, zipmap: bool = False
+) -> onnx.ModelProto:
+    """The estimator as a graph of one input of shape (rows, columns).
+
+    `double` makes that input float64; `zipmap` leaves a classifier's probabilities in the maps
+    that skl2onnx makes by default.
+    """
+    if type(model).__module__.startswith("catboost"):
+        return _from_catboost(model)
+    _register_boosters()
+    model = copy.deepcopy(model)
+    _by_position(model, columns)
+    tensor = DoubleTensorType if double else FloatTensorType
+    options = {id(model): {"zipmap": zipmap}} if is_classifier(model) else None
+    try:
+        with _exact_trees():
+            proto = convert_sklearn(
+                model, name, [("input", tensor([None, len(columns)]))],
+                options=options, target_opset=OPSETS,
+            )
+    except ExportError:
+        raise
+    except Exception as error:
+        raise ExportError(f"{type(model).__name__} has no ONNX export: {error}") from error
+    _sort_opsets(proto)
+    return proto
+
+
+def library_scores(model, rows: np.ndarray) -> np.ndarray:
+    """What the library itself says, as (rows, classes) or (rows, 1) float64."""
+    names = getattr(model, "feature_names_in_", None)
+    if names is not None:
+        import pandas
+
+        rows = pandas.DataFrame(rows, columns=names)
+    if hasattr(model, "predict_proba"):
+        scores = model.predict_proba(rows)
+    elif is_classifier(model):
+        scores = model.decision_function(rows)
+    else:
+        scores = model.predict(rows)
+    scores = np.asarray(scores, dtype=np.float64)
+    return scores.reshape(len(rows), -1)
+
+
+def score_output(proto: onnx.ModelProto) -> str:
+    """The name of the output that holds scores: probabilities if there are any."""
+    names = [output.name for output in proto.graph.output]
+    return next((name for name in names if "prob" in name), names[-1])
+
+
+def onnx_scores(proto: onnx.ModelProto, rows: np.ndarray) -> np.ndarray:
+    """What ONNX Runtime says, as (rows, classes) or (rows, 1) float64."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    source = session.get_inputs()[0]
+    dtype = np.float64 if source.type == "tensor(double)" else np.float32
+    (scores,) = session.run([score_output(proto)], {source.name: rows.astype(dtype)})
+    if isinstance(scores, list):
+        scores = [list(row.values()) for row in scores]
+    return np.asarray(scores, dtype=np.float64).reshape(len(rows), -1)
+
+
+def compare(expected: np.ndarray, found: np.ndarray) -> float:
+    """The largest difference between the library's scores and the graph's.
+
+    Relative to the score where that is above 1, which only regressors' scores are.
+    """
+    if expected.shape[1] == 1 and found.shape[1] == 2:
+        found = found[:, 1:]
+    if expected.shape != found.shape:
+        raise ExportError(f"the library gives scores of shape {expected.shape}, "
+                          f"the graph {found.shape}")
+    if not np.isfinite(expected).all() or not np.isfinite(found).all():
+        raise ExportError("a score isn't finite")
+    return float((np.abs(expected - found) / np.maximum(1.0, np.abs(expected))).max())
+
+
+def tree_nodes(proto: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """The tree ensembles of the graph that read its input directly."""
+    sources = {proto.graph.input[0].name}
+    return [
+        node for node in proto.graph.node
+        if node.op_type.startswith("TreeEnsemble") and node.input[0] in sources
+    ]
+
+
+def attribute(node: onnx.NodeProto, name: str):
+    """The value of a node's attribute, tensors as arrays; None where it has none."""
+    for found in node.attribute:
+        if found.name == name:
+            value = onnx.helper.get_attribute_value(found)
+            return onnx.numpy_helper.to_array(value) if found.type == found.TENSOR else value
+    return None
