@@ -3,7 +3,8 @@
 scikit-learn compares float32 features with float64 thresholds; ONNX holds float32 thresholds.
 The converters round to the nearest float32 for some estimators, which sends a feature that lies
 between the two thresholds down the wrong branch. `to_onnx` rounds them down instead: for every
-float32 x, `x <= t` and `x <= floor32(t)` are the same.
+float32 x, `x <= t` and `x <= floor32(t)` are the same. It also writes where missing values go,
+which the converters leave out for some estimators and get wrong for others.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ import onnxruntime
 from skl2onnx import convert_sklearn, update_registered_converter
 from skl2onnx.common import tree_ensemble
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+from skl2onnx.operator_converters import decision_tree, gradient_boosting, random_forest
 from sklearn.base import is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
@@ -56,6 +58,17 @@ def _scikit_learn_node(original):
     return add_node
 
 
+def _scikit_learn_tree(original):
+    def add_tree(attributes, is_classifier, tree, *args, **options):
+        original(attributes, is_classifier, tree, *args, **options)
+        # skl2onnx sends missing values right; scikit-learn decides that at each branch.
+        to_left = np.where(tree.feature >= 0, tree.missing_go_to_left, 0)
+        tracks = attributes["nodes_missing_value_tracks_true"]
+        tracks[-tree.node_count :] = [int(left) for left in to_left]
+
+    return add_tree
+
+
 def _lightgbm_node(original, node_position):
     def parse(*args):
         node = args[node_position]
@@ -78,6 +91,10 @@ def _exact_trees():
     with contextlib.ExitStack() as patches:
         node = _scikit_learn_node(tree_ensemble.add_node)
         patches.enter_context(mock.patch.object(tree_ensemble, "add_node", node))
+        tree = _scikit_learn_tree(tree_ensemble.add_tree_to_attribute_pairs)
+        for module in (decision_tree, gradient_boosting, random_forest):
+            patch = mock.patch.object(module, "add_tree_to_attribute_pairs", tree)
+            patches.enter_context(patch)
         with contextlib.suppress(ImportError):
             from onnxmltools.convert.lightgbm.operator_converters import LightGbm
 

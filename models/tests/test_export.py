@@ -1,0 +1,144 @@
+"""What a user with a pickle gets from export.py, and what is refused."""
+
+import csv
+import pickle
+import tomllib
+
+import numpy as np
+import pandas
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import (
+    ExtraTreesClassifier, GradientBoostingClassifier, HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.semi_supervised import LabelSpreading
+
+import exporting
+from export import arguments, export
+from exporting import ExportError, compare, floor_to_float32, library_scores, onnx_scores, to_onnx
+
+RANDOM = np.random.default_rng(1)
+ROWS = RANDOM.normal(5, 2, (300, 3))
+LABELS = (ROWS[:, 0] > ROWS[:, 1]).astype(int)
+COLUMNS = ["a", "b", "c"]
+
+
+def exported(folder, model, *more, columns="a,b,c"):
+    path = folder / "model.pkl"
+    path.write_bytes(pickle.dumps(model))
+    given = [str(path), "--columns", columns, "--name", "mine", "--output-dir", str(folder), *more]
+    export(arguments(given))
+    about = tomllib.loads((folder / "mine" / "model.toml").read_text())
+    with (folder / "mine" / "golden.csv").open(newline="") as file:
+        return about, list(csv.DictReader(file))
+
+
+def test_a_pickle_becomes_a_model_folder(tmp_path, capsys):
+    model = GradientBoostingClassifier(n_estimators=5).fit(ROWS, LABELS)
+    about, golden = exported(tmp_path, model)
+    assert (tmp_path / "mine" / "1" / "model.onnx").is_file()
+    assert [column["name"] for column in about["columns"]] == COLUMNS
+    assert about["output"] == {"tensor": "probabilities", "class": 1}
+    rows = np.array([[float(row[name]) for name in COLUMNS] for row in golden])
+    scores = [float(row["score"]) for row in golden]
+    assert np.array_equal(model.predict_proba(rows)[:, 1], scores)
+    assert "runs the code in it" in capsys.readouterr().err
+
+
+def test_missing_values_are_passed_on_where_the_model_takes_them(tmp_path):
+    holes = np.where(RANDOM.random(ROWS.shape) < 0.2, np.nan, ROWS)
+    model = HistGradientBoostingClassifier(max_iter=5).fit(holes, LABELS)
+    about, golden = exported(tmp_path, model)
+    assert {column["nan"] for column in about["columns"]} == {"missing"}
+    assert any("nan" in row.values() for row in golden)
+
+
+def test_rows_give_defaults_and_quantiles(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("other,a,b,c\n1,1,2,3\n1,2,,4\n1,3,8,9\n")
+    model = make_pipeline(SimpleImputer(), Ridge()).fit(ROWS, ROWS[:, 0])
+    about, golden = exported(tmp_path, model, "--rows", str(path))
+    assert [column["default"] for column in about["columns"]] == [2.0, 5.0, 4.0]
+    assert len(about["columns"][0]["quantiles"]) == 9
+    assert "class" not in about["output"]
+    assert len(golden) == 3
+
+
+def test_a_label_chooses_the_class(tmp_path):
+    labels = np.array(["high", "low", "middle"])[RANDOM.integers(0, 3, len(ROWS))]
+    model = LogisticRegression().fit(ROWS, labels)
+    about, golden = exported(tmp_path, model, "--class", "low")
+    assert about["output"]["class"] == 1
+    with pytest.raises(ExportError, match="high, low, middle"):
+        exported(tmp_path, model)
+
+
+def test_columns_chosen_by_name_work(tmp_path):
+    chosen = ColumnTransformer([("scaled", StandardScaler(), ["c", "a"])], remainder="passthrough")
+    frame = pandas.DataFrame(ROWS, columns=COLUMNS)
+    model = make_pipeline(chosen, LogisticRegression()).fit(frame, LABELS)
+    exported(tmp_path, model)
+    with pytest.raises(ExportError, match="fitted on a,b,c"):
+        exported(tmp_path, model, columns="c,b,a")
+
+
+def test_what_cannot_be_right_is_refused(tmp_path, monkeypatch):
+    model = LogisticRegression().fit(ROWS, LABELS)
+    with pytest.raises(ExportError, match="2 names, the model takes 3"):
+        exported(tmp_path, model, columns="a,b")
+    with pytest.raises(ExportError, match="isn't one of 0, 1"):
+        exported(tmp_path, model, "--class", "2")
+    with pytest.raises(ExportError, match="doubled"):
+        exported(tmp_path, model, columns="a,b,a")
+    monkeypatch.setattr("export.onnx_scores", lambda *given: onnx_scores(*given) + 2e-5)
+    with pytest.raises(ExportError, match="differ by 2.0e-05"):
+        exported(tmp_path, model)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_thresholds_are_rounded_down():
+    for value in (0.1, -0.1, 1e-60, -1e-60, 1e30, 16777217.0, 0.5, 0.0):
+        rounded = floor_to_float32(value)
+        assert np.float32(rounded) == rounded <= value
+        assert float(np.nextafter(np.float32(rounded), np.float32(np.inf))) > value
+
+
+@pytest.mark.parametrize("low", [0.3, 1.1])
+def test_a_value_between_the_thresholds_takes_the_librarys_branch(low):
+    """The threshold lies halfway: rounding to the nearest goes down from one, up from the other."""
+    low = np.float32(low)
+    high = np.nextafter(low, np.float32(2))
+    rows = np.array([[low], [high]] * 50, dtype=np.float64)
+    model = HistGradientBoostingClassifier(max_iter=3).fit(rows, [0, 1] * 50)
+    expected = library_scores(model, rows)
+    assert expected[0, 1] < 0.5 < expected[1, 1]
+    proto = to_onnx(model, ["a"], "edge")
+    assert compare(expected, onnx_scores(proto, rows)) < exporting.DIFFERENCE_MAX
+
+
+@pytest.mark.parametrize("holes", [0.0, 0.2])
+@pytest.mark.parametrize("kind", [RandomForestClassifier, ExtraTreesClassifier])
+def test_forests_send_missing_values_where_the_library_does(kind, holes):
+    rows = np.where(RANDOM.random(ROWS.shape) < holes, np.nan, ROWS)
+    model = kind(5, random_state=0).fit(rows, LABELS)
+    asked = np.where(RANDOM.random(ROWS.shape) < 0.3, np.nan, ROWS).astype(np.float32)
+    found = onnx_scores(to_onnx(model, COLUMNS, "forest"), asked)
+    assert compare(library_scores(model, asked), found) < exporting.DIFFERENCE_MAX
+
+
+def test_a_file_that_is_no_pickle_is_an_error(tmp_path):
+    path = tmp_path / "model.pkl"
+    path.write_text("# not a pickle")
+    with pytest.raises(ExportError, match="not a pickle"):
+        export(arguments([str(path), "--columns", "a", "--name", "mine"]))
+
+
+def test_an_estimator_without_onnx_is_an_error():
+    model = LabelSpreading().fit(ROWS, LABELS)
+    with pytest.raises(ExportError, match="LabelSpreading has no ONNX"):
+        to_onnx(model, COLUMNS, "none")
