@@ -19,7 +19,7 @@ import onnxruntime
 from skl2onnx import convert_sklearn, update_registered_converter
 from skl2onnx.common import tree_ensemble
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
-from skl2onnx.operator_converters import decision_tree, gradient_boosting, random_forest
+from skl2onnx.operator_converters import decision_tree, random_forest
 from sklearn.base import is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
@@ -92,7 +92,7 @@ def _exact_trees():
         node = _scikit_learn_node(tree_ensemble.add_node)
         patches.enter_context(mock.patch.object(tree_ensemble, "add_node", node))
         tree = _scikit_learn_tree(tree_ensemble.add_tree_to_attribute_pairs)
-        for module in (decision_tree, gradient_boosting, random_forest):
+        for module in (decision_tree, random_forest):
             patch = mock.patch.object(module, "add_tree_to_attribute_pairs", tree)
             patches.enter_context(patch)
         with contextlib.suppress(ImportError):
