@@ -2,7 +2,10 @@
 //!
 //! `model.toml` is read into these types (`model::manifest`); the join obeys them.
 
-use serde::Deserialize;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 /// Where a cell comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -29,7 +32,7 @@ pub enum NanMeaning {
 }
 
 /// The declared type of a model's column; every cell reaches the model as its tensor's precision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnType {
     /// 32-bit floating point.
@@ -43,6 +46,44 @@ pub enum ColumnType {
     Bigint,
     /// `true` is 1, `false` is 0.
     Boolean,
+}
+
+impl ColumnType {
+    /// Every type, in the order of their widths' declaration.
+    pub const ALL: [Self; 5] = [Self::Float, Self::Double, Self::Int, Self::Bigint, Self::Boolean];
+
+    /// The word that names it in `model.toml`, in CSV headers and in CQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Float => "float",
+            Self::Double => "double",
+            Self::Int => "int",
+            Self::Bigint => "bigint",
+            Self::Boolean => "boolean",
+        }
+    }
+}
+
+impl fmt::Display for ColumnType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// A word that names no column type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a column type (float, double, int, bigint or boolean)")]
+pub struct UnknownColumnType(pub String);
+
+impl FromStr for ColumnType {
+    type Err = UnknownColumnType;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|column_type| column_type.as_str() == word)
+            .ok_or_else(|| UnknownColumnType(word.to_owned()))
+    }
 }
 
 /// One input column of a model, in the order of its tensor.

@@ -19,6 +19,12 @@ pub enum Cells<'a> {
     F64(&'a [f64]),
 }
 
+/// The cells of one row, to be written.
+pub(crate) enum RowMut<'a> {
+    F32(&'a mut [f32]),
+    F64(&'a mut [f64]),
+}
+
 #[derive(Debug, Clone)]
 enum Buffer {
     F32(Vec<f32>),
@@ -91,6 +97,23 @@ impl FeatureMatrix {
         match &self.buffer {
             Buffer::F32(cells) => f64::from(cells[at]),
             Buffer::F64(cells) => cells[at],
+        }
+    }
+
+    /// The cells of `row`, to be written.
+    pub(crate) fn row_mut(&mut self, row: usize) -> RowMut<'_> {
+        let span = row * self.columns..(row + 1) * self.columns;
+        match &mut self.buffer {
+            Buffer::F32(cells) => RowMut::F32(&mut cells[span]),
+            Buffer::F64(cells) => RowMut::F64(&mut cells[span]),
+        }
+    }
+
+    /// The precision of its cells.
+    pub fn precision(&self) -> Precision {
+        match &self.buffer {
+            Buffer::F32(_) => Precision::F32,
+            Buffer::F64(_) => Precision::F64,
         }
     }
 

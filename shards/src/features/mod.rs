@@ -1,14 +1,28 @@
 //! What the store knows about a user, joined into the matrix that a model reads.
 //!
-//! [`FeatureStatus`] says what a row's features stood on; [`FeatureMatrix`] holds the rows of a
-//! batch in the precision of the model's input; [`inputs`] says what a model asks for.
+//! [`inputs`] says what a model asks for and [`schema`] what a store holds; [`join`] maps the one
+//! to the other. A batch is asked for as [`FetchRequests`] and answered as [`Joined`]: a
+//! [`FeatureMatrix`] in the precision of the model's input, and for each row what it stood on, a
+//! [`FeatureStatus`] first of all. [`embedded`] is the store that lives in a file of this machine.
+//! [`record`] packs rows, [`import`] reads them from CSV, [`address`] names a store.
 //!
 //! What is *not* here: which requests form a batch (`batch`), and what is computed from the
 //! matrix (`model`).
 
+pub mod address;
+mod distinct;
+pub mod embedded;
+pub mod import;
 pub mod inputs;
+pub mod join;
+mod joined;
 mod matrix;
+pub mod record;
+mod requests;
+pub mod schema;
 mod status;
 
+pub use joined::{Joined, RowOutcome};
 pub use matrix::{Cells, FeatureMatrix, Precision};
+pub use requests::{FetchRequests, KEY_BYTES_MAX};
 pub use status::FeatureStatus;

@@ -1,0 +1,71 @@
+//! Writes CSV to the embedded store, as one transaction.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::csv::{CsvError, CsvRows};
+use super::options::{
+    ImportObserver, ImportOptions, ImportProgress, OnBadRow, ROWS_BETWEEN_REPORTS,
+};
+use crate::features::embedded::{EmbeddedError, EmbeddedStore, EmbeddedWriter, PutError};
+
+/// Why nothing was imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The CSV can't be read, or a line is no row and that is fatal.
+    #[error(transparent)]
+    Csv(#[from] CsvError),
+    /// The store can't be written.
+    #[error(transparent)]
+    Store(#[from] EmbeddedError),
+    /// A row does not fit the store.
+    #[error(transparent)]
+    Put(#[from] PutError),
+    /// There is no row at all.
+    #[error("there is no row to import in {path}")]
+    NoRows {
+        /// The store's folder.
+        path: PathBuf,
+    },
+}
+
+/// Imports the rows of `input`, all or, on an error, none. Readers see the store as it was until
+/// the import is committed, whichever process they are in.
+pub fn import_embedded(
+    store: &EmbeddedStore,
+    input: impl Read,
+    options: &ImportOptions,
+    observer: &mut dyn ImportObserver,
+) -> Result<ImportProgress, ImportError> {
+    let start = Instant::now();
+    let mut progress = ImportProgress::default();
+    let stored = if options.replace { None } else { store.schema()? };
+    let mut rows = CsvRows::open(input, &options.csv, stored.as_ref())?;
+    let mut writer = EmbeddedWriter::begin(store, rows.schema(), options.replace)?;
+    loop {
+        match rows.read() {
+            Ok(None) => break,
+            Ok(Some(row)) => {
+                writer.put(row.key, row.last_updated_us, row.cells)?;
+                progress.rows += 1;
+                progress.bytes = row.bytes_read;
+            }
+            Err(CsvError::Row(error)) if options.on_bad_row == OnBadRow::Skip => {
+                progress.skipped += 1;
+                observer.skipped(&error);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if (progress.rows + progress.skipped).is_multiple_of(ROWS_BETWEEN_REPORTS) {
+            progress.elapsed = start.elapsed();
+            observer.progress(progress);
+        }
+    }
+    if progress.rows == 0 {
+        return Err(ImportError::NoRows { path: store.path().to_owned() });
+    }
+    writer.commit()?;
+    progress.elapsed = start.elapsed();
+    Ok(progress)
+}

@@ -1,0 +1,256 @@
+//! Maps a model's columns to a store's and to the request's fields, once, before anything is read.
+
+use crate::features::Precision;
+use crate::features::inputs::{ColumnType, FeaturePolicies, InputColumn, NanMeaning, Source};
+use crate::features::record::{CELLS_START, CellPlace, RecordLayout};
+use crate::features::schema::Schema;
+
+/// What a model says of its input.
+#[derive(Debug, Clone, Copy)]
+pub enum ModelInputs<'a> {
+    /// `model.toml` names the columns.
+    Columns(&'a [InputColumn]),
+    /// Only the width of its tensor is known: it takes the store's columns in order.
+    Width(usize),
+}
+
+/// A field of the request's JSON object that a model reads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RequestField {
+    /// The field's name.
+    pub name: String,
+    /// What it may hold.
+    pub column_type: ColumnType,
+    /// The model's column that it fills, from 0.
+    pub column: usize,
+}
+
+/// A store that does not fit a model.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum JoinError {
+    /// The store has no column that the model names.
+    #[error(
+        "the model's input column `{column}` is not in the store, which has {}",
+        available.join(", ")
+    )]
+    ColumnMissing {
+        /// The model's column.
+        column: String,
+        /// The store's columns.
+        available: Vec<String>,
+    },
+    /// The store's column can't be read as the type that the model declares.
+    #[error(
+        "column `{column}` is {found} in the store and the model declares it as {expected}: \
+         set `type = \"{found}\"` in model.toml or store it as {expected}"
+    )]
+    ColumnType {
+        /// The column.
+        column: String,
+        /// Its type in the store.
+        found: ColumnType,
+        /// The type that the model declares.
+        expected: ColumnType,
+    },
+    /// A model without columns and a store of another width.
+    #[error(
+        "the model reads {expected} columns without naming them and the store has {found} \
+         (first without a match: `{column}`)"
+    )]
+    Width {
+        /// How many columns the store has.
+        found: usize,
+        /// How many columns the model reads.
+        expected: usize,
+        /// The first of the store's columns that the model does not read, or of the model's
+        /// positions that the store does not fill.
+        column: String,
+    },
+}
+
+/// Where the cell of a model's column comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum CellSource {
+    Store(CellPlace),
+    Request { index: usize },
+}
+
+/// What is done to the cell of a model's column.
+#[derive(Debug, Clone)]
+pub(super) struct CellPlan {
+    pub(super) source: CellSource,
+    pub(super) default: f64,
+    pub(super) low: f64,
+    pub(super) high: f64,
+    pub(super) nan: NanMeaning,
+}
+
+/// The ranges of a row whose cells the store holds as the model reads them: floats, in order.
+#[derive(Debug, Clone)]
+pub(super) struct FloatRow {
+    pub(super) low: Vec<f32>,
+    pub(super) high: Vec<f32>,
+}
+
+/// How a store's rows and a request's fields become the rows that one model reads.
+#[derive(Debug, Clone)]
+pub struct JoinPlan {
+    pub(super) cells: Vec<CellPlan>,
+    pub(super) float_row: Option<FloatRow>,
+    pub(super) policies: FeaturePolicies,
+    names: Vec<String>,
+    request_fields: Vec<RequestField>,
+    schema: Schema,
+    layout: RecordLayout,
+    precision: Precision,
+}
+
+impl JoinPlan {
+    /// Maps `inputs` to the columns of `schema` and to request fields.
+    pub fn bind(
+        inputs: ModelInputs<'_>,
+        schema: &Schema,
+        policies: &FeaturePolicies,
+        precision: Precision,
+    ) -> Result<Self, JoinError> {
+        let columns = match inputs {
+            ModelInputs::Columns(columns) => columns.to_vec(),
+            ModelInputs::Width(width) => columns_in_order(width, schema)?,
+        };
+        let layout = RecordLayout::new(schema);
+        let mut request_fields = Vec::new();
+        let mut cells = Vec::with_capacity(columns.len());
+        for (position, column) in columns.iter().enumerate() {
+            let source = match column.source {
+                Source::Store => CellSource::Store(store_place(column, schema, &layout)?),
+                Source::Request => {
+                    let field = RequestField {
+                        name: column.name.clone(),
+                        column_type: column.column_type,
+                        column: position,
+                    };
+                    request_fields.push(field);
+                    CellSource::Request { index: request_fields.len() - 1 }
+                }
+            };
+            let (low, high) = column.range.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+            cells.push(CellPlan { source, default: column.default, low, high, nan: column.nan });
+        }
+        Ok(Self {
+            float_row: (precision == Precision::F32).then(|| FloatRow::of(&cells)).flatten(),
+            cells,
+            policies: policies.clone(),
+            names: columns.into_iter().map(|column| column.name).collect(),
+            request_fields,
+            schema: schema.clone(),
+            layout,
+            precision,
+        })
+    }
+
+    /// How many cells a row has.
+    pub fn columns(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// The columns' names, in the model's order.
+    pub fn column_names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The fields that a request may give, in the order in which its cells are passed.
+    pub fn request_fields(&self) -> &[RequestField] {
+        &self.request_fields
+    }
+
+    /// The store's columns that it was bound to.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// How the records that it reads are packed.
+    pub fn layout(&self) -> &RecordLayout {
+        &self.layout
+    }
+
+    /// The precision of the matrix that it fills.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+}
+
+fn columns_in_order(width: usize, schema: &Schema) -> Result<Vec<InputColumn>, JoinError> {
+    let stored = schema.columns();
+    if stored.len() != width {
+        let column = stored
+            .get(width)
+            .map_or_else(|| format!("input {}", stored.len() + 1), |column| column.name.clone());
+        return Err(JoinError::Width { found: stored.len(), expected: width, column });
+    }
+    let column = |stored: &crate::features::schema::StoreColumn| InputColumn {
+        name: stored.name.clone(),
+        column_type: stored.column_type,
+        source: Source::Store,
+        default: 0.0,
+        range: None,
+        nan: NanMeaning::Default,
+    };
+    Ok(stored.iter().map(column).collect())
+}
+
+fn store_place(
+    column: &InputColumn,
+    schema: &Schema,
+    layout: &RecordLayout,
+) -> Result<CellPlace, JoinError> {
+    let Some(position) = schema.position(&column.name) else {
+        return Err(JoinError::ColumnMissing {
+            column: column.name.clone(),
+            available: schema.columns().iter().map(|stored| stored.name.clone()).collect(),
+        });
+    };
+    let found = schema.columns()[position].column_type;
+    if !reads_exactly(found, column.column_type) {
+        return Err(JoinError::ColumnType {
+            column: column.name.clone(),
+            found,
+            expected: column.column_type,
+        });
+    }
+    Ok(layout.places()[position])
+}
+
+/// Whether every value of `stored` is one of `declared`.
+fn reads_exactly(stored: ColumnType, declared: ColumnType) -> bool {
+    use ColumnType::{Bigint, Boolean, Double, Float, Int};
+    match declared {
+        Float => matches!(stored, Float | Boolean),
+        Double => matches!(stored, Double | Float | Int | Boolean),
+        Int => matches!(stored, Int | Boolean),
+        Bigint => matches!(stored, Bigint | Int | Boolean),
+        Boolean => stored == Boolean,
+    }
+}
+
+impl FloatRow {
+    fn of(cells: &[CellPlan]) -> Option<Self> {
+        for (position, cell) in cells.iter().enumerate() {
+            let CellSource::Store(place) = cell.source else { return None };
+            if place.column_type != ColumnType::Float
+                || place.offset != CELLS_START + position * size_of::<f32>()
+            {
+                return None;
+            }
+        }
+        let low = cells.iter().map(|cell| float_at_least(cell.low)).collect();
+        let high = cells.iter().map(|cell| -float_at_least(-cell.high)).collect();
+        Some(Self { low, high })
+    }
+}
+
+/// The smallest float that is not below `bound`: comparing floats with it is comparing with the
+/// bound itself.
+fn float_at_least(bound: f64) -> f32 {
+    let rounded = bound as f32;
+    if f64::from(rounded) < bound { rounded.next_up() } else { rounded }
+}

@@ -1,0 +1,41 @@
+//! Why a row must not be scored.
+
+/// Why a row must not be scored; each policy that can refuse has its variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The store has no such user and `on_missing = "reject"` (404).
+    #[error("the user is not known")]
+    UnknownUser,
+    /// The store did not answer and `on_error = "reject"` (503).
+    #[error("the feature store did not answer")]
+    StoreUnavailable,
+    /// The row is older than `max_age_s` and `on_expired = "reject"` (503).
+    #[error("the user's features are too old")]
+    Expired,
+    /// More cells than `max_defaulted_columns` are not known (503).
+    #[error("{found} of the user's features are not known, at most {allowed} may be")]
+    TooManyDefaulted {
+        /// How many stored cells are not known.
+        found: u32,
+        /// `max_defaulted_columns`.
+        allowed: u32,
+    },
+    /// A stored cell is null or NaN and its column says `nan = "reject"` (503).
+    #[error("feature column {column} of the user is not a number")]
+    StoredNotANumber {
+        /// The model's column, from 0.
+        column: u32,
+    },
+    /// The request does not give a field whose column says `nan = "reject"` (422).
+    #[error("the request lacks the field of feature column {column}")]
+    RequestFieldMissing {
+        /// The model's column, from 0.
+        column: u32,
+    },
+    /// The request gives a value outside of its column's range (422).
+    #[error("the request's field for feature column {column} is out of range")]
+    RequestOutOfRange {
+        /// The model's column, from 0.
+        column: u32,
+    },
+}

@@ -1,0 +1,68 @@
+//! What a fetch answers: the batch's matrix, and what each of its rows stood on.
+
+use super::join::{JoinPlan, Refusal};
+use super::matrix::FeatureMatrix;
+use super::status::FeatureStatus;
+
+/// What came of joining one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowOutcome {
+    /// What its features stood on.
+    pub status: FeatureStatus,
+    /// How many cells of a row that was found are not known and took their default.
+    pub defaulted: u32,
+    /// Why the row must not be scored; its cells then mean nothing.
+    pub refusal: Option<Refusal>,
+}
+
+impl RowOutcome {
+    /// The outcome of a row that was not joined yet: as if the store had not answered.
+    const NOT_JOINED: Self = Self {
+        status: FeatureStatus::Error,
+        defaulted: 0,
+        refusal: Some(Refusal::StoreUnavailable),
+    };
+}
+
+/// A batch's joined rows. The buffers are reused from batch to batch.
+#[derive(Debug, Clone)]
+pub struct Joined {
+    /// The rows, in the order of the requests.
+    pub matrix: FeatureMatrix,
+    /// One outcome a row.
+    pub outcomes: Vec<RowOutcome>,
+    /// For each of the model's columns, how many of this batch's cells were defaulted.
+    pub defaulted_by_column: Vec<u64>,
+    /// How many distinct keys of this batch the store was asked for.
+    pub keys_fetched: u64,
+    /// The time at which ages are counted, in µs since 1970.
+    pub(crate) now_us: i64,
+}
+
+impl Joined {
+    /// Buffers for the rows that `plan` makes.
+    pub fn new(plan: &JoinPlan) -> Self {
+        Self {
+            matrix: FeatureMatrix::new(plan.columns(), plan.precision()),
+            outcomes: Vec::new(),
+            defaulted_by_column: vec![0; plan.columns()],
+            keys_fetched: 0,
+            now_us: 0,
+        }
+    }
+
+    /// Makes room for `rows` rows, none of them joined, with ages counted at `now_us` (µs since
+    /// 1970).
+    pub(crate) fn reset(&mut self, rows: usize, now_us: i64) {
+        self.matrix.reset(rows);
+        self.outcomes.clear();
+        self.outcomes.resize(rows, RowOutcome::NOT_JOINED);
+        self.defaulted_by_column.fill(0);
+        self.keys_fetched = 0;
+        self.now_us = now_us;
+    }
+
+    pub(crate) fn refuse(&mut self, row: usize, status: FeatureStatus, refusal: Refusal) {
+        self.outcomes[row] = RowOutcome { status, defaulted: 0, refusal: Some(refusal) };
+    }
+}

@@ -1,0 +1,235 @@
+//! How one row is packed into bytes, in the embedded store and in the cache.
+//!
+//! Little-endian: `last_updated` (8 bytes, µs since 1970), the cells in the schema's order, each
+//! as wide as its type and without padding, then one null bit per column. A null float is packed
+//! as NaN besides, so that a row of floats is read without looking at its bits.
+
+use super::inputs::ColumnType;
+use super::schema::Schema;
+
+/// Where the first cell starts.
+pub(crate) const CELLS_START: usize = size_of::<i64>();
+
+/// The value of a cell, in the type of its column.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum CellValue {
+    /// Not known.
+    Null,
+    /// Of a `float` column.
+    Float(f32),
+    /// Of a `double` column.
+    Double(f64),
+    /// Of an `int` column.
+    Int(i32),
+    /// Of a `bigint` column.
+    Bigint(i64),
+    /// Of a `boolean` column.
+    Boolean(bool),
+}
+
+/// Where a column's cell lies in a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CellPlace {
+    pub(crate) column_type: ColumnType,
+    pub(crate) offset: usize,
+    pub(crate) null_offset: usize,
+    pub(crate) null_mask: u8,
+}
+
+/// Where the cells of a schema lie in its records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordLayout {
+    places: Vec<CellPlace>,
+    length: usize,
+}
+
+/// A record that can't be of this layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a record of {found} bytes where the schema's have {expected}")]
+pub struct WrongLength {
+    /// The record's length in bytes.
+    pub found: usize,
+    /// The layout's length in bytes.
+    pub expected: usize,
+}
+
+/// Cells that don't fit the layout's columns.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum EncodeError {
+    /// Too few or too many cells.
+    #[error("{found} cells for {expected} columns")]
+    WrongCount {
+        /// How many cells were given.
+        found: usize,
+        /// How many columns there are.
+        expected: usize,
+    },
+    /// A cell's type is not its column's.
+    #[error("{value:?} in column {column}, which is {expected}")]
+    WrongType {
+        /// The column's position, from 0.
+        column: usize,
+        /// The cell.
+        value: CellValue,
+        /// The column's type.
+        expected: ColumnType,
+    },
+}
+
+const fn width(column_type: ColumnType) -> usize {
+    match column_type {
+        ColumnType::Float | ColumnType::Int => 4,
+        ColumnType::Double | ColumnType::Bigint => 8,
+        ColumnType::Boolean => 1,
+    }
+}
+
+impl RecordLayout {
+    /// The layout of `schema`'s records.
+    pub fn new(schema: &Schema) -> Self {
+        let columns = schema.columns();
+        let nulls: usize =
+            CELLS_START + columns.iter().map(|column| width(column.column_type)).sum::<usize>();
+        let mut offset = CELLS_START;
+        let places = columns.iter().enumerate().map(|(index, column)| {
+            let place = CellPlace {
+                column_type: column.column_type,
+                offset,
+                null_offset: nulls + index / 8,
+                null_mask: 1 << (index % 8),
+            };
+            offset += width(column.column_type);
+            place
+        });
+        let places = places.collect();
+        Self { places, length: nulls + columns.len().div_ceil(8) }
+    }
+
+    /// The length of every record, in bytes.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    pub(crate) fn places(&self) -> &[CellPlace] {
+        &self.places
+    }
+
+    /// Packs a row into `record`, whose content is replaced.
+    pub fn encode(
+        &self,
+        last_updated_us: i64,
+        cells: &[CellValue],
+        record: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        if cells.len() != self.places.len() {
+            return Err(EncodeError::WrongCount {
+                found: cells.len(),
+                expected: self.places.len(),
+            });
+        }
+        record.clear();
+        record.resize(self.length, 0);
+        record[..CELLS_START].copy_from_slice(&last_updated_us.to_le_bytes());
+        for (column, (&value, place)) in cells.iter().zip(&self.places).enumerate() {
+            if !place.write(value, record) {
+                let expected = place.column_type;
+                return Err(EncodeError::WrongType { column, value, expected });
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads `bytes` as a record of this layout.
+    pub fn read<'a>(&'a self, bytes: &'a [u8]) -> Result<Record<'a>, WrongLength> {
+        if bytes.len() == self.length {
+            Ok(Record { layout: self, bytes })
+        } else {
+            Err(WrongLength { found: bytes.len(), expected: self.length })
+        }
+    }
+}
+
+impl CellPlace {
+    /// Writes the cell; false where its type is not the column's.
+    pub(crate) fn write(&self, value: CellValue, record: &mut [u8]) -> bool {
+        let at = &mut record[self.offset..];
+        match (self.column_type, value) {
+            (ColumnType::Float, CellValue::Float(cell)) => {
+                at[..4].copy_from_slice(&cell.to_le_bytes());
+            }
+            (ColumnType::Double, CellValue::Double(cell)) => {
+                at[..8].copy_from_slice(&cell.to_le_bytes());
+            }
+            (ColumnType::Int, CellValue::Int(cell)) => {
+                at[..4].copy_from_slice(&cell.to_le_bytes());
+            }
+            (ColumnType::Bigint, CellValue::Bigint(cell)) => {
+                at[..8].copy_from_slice(&cell.to_le_bytes());
+            }
+            (ColumnType::Boolean, CellValue::Boolean(cell)) => at[0] = u8::from(cell),
+            (column_type, CellValue::Null) => {
+                match column_type {
+                    ColumnType::Float => at[..4].copy_from_slice(&f32::NAN.to_le_bytes()),
+                    ColumnType::Double => at[..8].copy_from_slice(&f64::NAN.to_le_bytes()),
+                    ColumnType::Int | ColumnType::Bigint | ColumnType::Boolean => {}
+                }
+                record[self.null_offset] |= self.null_mask;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Whether the cell is null.
+    pub(crate) fn is_null(&self, record: &[u8]) -> bool {
+        record[self.null_offset] & self.null_mask != 0
+    }
+
+    /// Reads the cell's bytes, as wide as its type.
+    pub(crate) fn bytes<const WIDTH: usize>(&self, record: &[u8]) -> [u8; WIDTH] {
+        let mut bytes = [0; WIDTH];
+        bytes.copy_from_slice(&record[self.offset..self.offset + WIDTH]);
+        bytes
+    }
+}
+
+/// When a record of any layout was written, in µs since 1970.
+pub(crate) fn last_updated_us(record: &[u8]) -> i64 {
+    let mut bytes = [0; CELLS_START];
+    bytes.copy_from_slice(&record[..CELLS_START]);
+    i64::from_le_bytes(bytes)
+}
+
+/// One packed row, read in place.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    layout: &'a RecordLayout,
+    bytes: &'a [u8],
+}
+
+impl Record<'_> {
+    /// When the row was written, in µs since 1970.
+    pub fn last_updated_us(&self) -> i64 {
+        last_updated_us(self.bytes)
+    }
+
+    /// The cells, in the schema's order.
+    pub fn cells(&self) -> impl Iterator<Item = CellValue> {
+        self.layout.places.iter().map(|place| {
+            if place.is_null(self.bytes) {
+                return CellValue::Null;
+            }
+            match place.column_type {
+                ColumnType::Float => CellValue::Float(f32::from_le_bytes(place.bytes(self.bytes))),
+                ColumnType::Double => {
+                    CellValue::Double(f64::from_le_bytes(place.bytes(self.bytes)))
+                }
+                ColumnType::Int => CellValue::Int(i32::from_le_bytes(place.bytes(self.bytes))),
+                ColumnType::Bigint => {
+                    CellValue::Bigint(i64::from_le_bytes(place.bytes(self.bytes)))
+                }
+                ColumnType::Boolean => CellValue::Boolean(self.bytes[place.offset] != 0),
+            }
+        })
+    }
+}

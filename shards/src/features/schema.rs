@@ -1,0 +1,100 @@
+//! What a store holds for each user: named, typed columns in order, and when the row was written.
+
+use serde::{Deserialize, Serialize};
+
+use super::inputs::ColumnType;
+
+/// The most columns that a store may have.
+pub const COLUMNS_MAX: usize = 4096;
+
+/// The column that says when a row was last written; it is never one of [`Schema::columns`].
+pub const LAST_UPDATED: &str = "last_updated";
+
+/// One feature column of a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreColumn {
+    /// The column's name.
+    pub name: String,
+    /// The type of its cells; each may be null.
+    #[serde(rename = "type")]
+    pub column_type: ColumnType,
+}
+
+/// The feature columns of a store, in order. Every row has a `last_updated` besides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<StoreColumn>", into = "Vec<StoreColumn>")]
+pub struct Schema {
+    columns: Vec<StoreColumn>,
+}
+
+/// Columns that can't form a schema.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// There is no feature column.
+    #[error("the store has no feature column")]
+    Empty,
+    /// There are more columns than [`COLUMNS_MAX`].
+    #[error("{found} feature columns, at most {COLUMNS_MAX} are supported")]
+    TooManyColumns {
+        /// How many there are.
+        found: usize,
+    },
+    /// A column has no name.
+    #[error("feature column {position} has no name")]
+    Unnamed {
+        /// The column's position, from 1.
+        position: usize,
+    },
+    /// Two columns have one name, or a column is named like [`LAST_UPDATED`].
+    #[error("there is more than one column `{name}`")]
+    Duplicate {
+        /// The name.
+        name: String,
+    },
+}
+
+impl Schema {
+    /// Checks that the columns can be told apart and keeps their order.
+    pub fn new(columns: Vec<StoreColumn>) -> Result<Self, SchemaError> {
+        if columns.is_empty() {
+            return Err(SchemaError::Empty);
+        }
+        if columns.len() > COLUMNS_MAX {
+            return Err(SchemaError::TooManyColumns { found: columns.len() });
+        }
+        let mut names = std::collections::HashSet::from([LAST_UPDATED]);
+        for (index, column) in columns.iter().enumerate() {
+            if column.name.is_empty() {
+                return Err(SchemaError::Unnamed { position: index + 1 });
+            }
+            if !names.insert(&column.name) {
+                return Err(SchemaError::Duplicate { name: column.name.clone() });
+            }
+        }
+        Ok(Self { columns })
+    }
+
+    /// The columns, in the store's order.
+    pub fn columns(&self) -> &[StoreColumn] {
+        &self.columns
+    }
+
+    /// Where the column `name` stands.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+}
+
+impl TryFrom<Vec<StoreColumn>> for Schema {
+    type Error = SchemaError;
+
+    fn try_from(columns: Vec<StoreColumn>) -> Result<Self, SchemaError> {
+        Self::new(columns)
+    }
+}
+
+impl From<Schema> for Vec<StoreColumn> {
+    fn from(schema: Schema) -> Self {
+        schema.columns
+    }
+}
