@@ -1,0 +1,223 @@
+//! [`TreeKernel`]: an ensemble made ready to score batches on one core.
+
+use std::str::FromStr;
+
+use super::cells::{Rows, Scaler};
+use super::ensemble::Ensemble;
+use super::walk::Walk;
+use crate::features::{Cells, Precision};
+
+/// Which kernel scores a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KernelChoice {
+    /// The fastest for the trees, the batch and the CPU.
+    #[default]
+    Auto,
+    /// The plain walk that defines what the others must compute.
+    Walk,
+    /// The kernels that need nothing of the CPU.
+    Portable,
+    /// The kernels for AVX2.
+    Avx2,
+    /// The kernels for AVX-512 (F, BW, DQ, VL and CD).
+    Avx512,
+}
+
+/// A word that names no kernel.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("SHARDGATE_KERNEL: found \"{found}\", expected auto, walk, portable, avx2 or avx512")]
+pub struct UnknownKernel {
+    /// The word.
+    pub found: String,
+}
+
+impl FromStr for KernelChoice {
+    type Err = UnknownKernel;
+
+    /// Parses the value of `SHARDGATE_KERNEL`; the empty word is `auto`.
+    fn from_str(word: &str) -> Result<Self, UnknownKernel> {
+        match word {
+            "" | "auto" => Ok(Self::Auto),
+            "walk" => Ok(Self::Walk),
+            "portable" => Ok(Self::Portable),
+            "avx2" => Ok(Self::Avx2),
+            "avx512" => Ok(Self::Avx512),
+            found => Err(UnknownKernel { found: found.to_owned() }),
+        }
+    }
+}
+
+/// Which of an ensemble's scores are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Outputs {
+    /// All of them, in the order of classes or targets.
+    #[default]
+    All,
+    /// This class or target alone; what only others need is not computed.
+    Only(usize),
+}
+
+/// Where scores go, row-major, in the ensemble's precision.
+#[derive(Debug)]
+pub enum Scores<'a> {
+    /// For a 32-bit ensemble.
+    F32(&'a mut [f32]),
+    /// For a 64-bit ensemble.
+    F64(&'a mut [f64]),
+}
+
+/// Why a kernel cannot be made, or cannot score a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KernelError {
+    /// The CPU lacks what the forced kernel needs.
+    #[error("this CPU cannot run the {kernel:?} kernel: it lacks {needs}")]
+    Unavailable {
+        /// The kernel asked for.
+        kernel: KernelChoice,
+        /// The CPU features it needs.
+        needs: &'static str,
+    },
+    /// An output that the ensemble does not have.
+    #[error("asked for output {output}, expected 0 to {limit}")]
+    NoSuchOutput {
+        /// The output asked for.
+        output: usize,
+        /// The last one there is.
+        limit: usize,
+    },
+    /// Rows too short for the trees, or of another width than the scaler's.
+    #[error("rows have {found} columns, the trees need {expected}")]
+    Columns {
+        /// The columns of a row.
+        found: usize,
+        /// At least so many are needed; exactly so many if a scaler was folded in.
+        expected: usize,
+    },
+    /// A slice whose length is not rows × columns or rows × outputs.
+    #[error("`{what}` has {found} values, expected {expected}")]
+    Length {
+        /// `cells` or `scores`.
+        what: &'static str,
+        /// Its length.
+        found: usize,
+        /// The length it should have.
+        expected: usize,
+    },
+    /// Scores of the other precision than the ensemble's.
+    #[error("scores are asked for in the wrong precision, expected {expected:?}")]
+    Precision {
+        /// The ensemble's precision.
+        expected: Precision,
+    },
+}
+
+/// An ensemble made ready to score batches on one core; owns its scratch memory.
+///
+/// A row's scores have the same bits in any batch, at any position, by any choice of kernel and
+/// on any CPU. Scoring allocates nothing once a batch as large has been scored.
+#[derive(Debug)]
+pub struct TreeKernel {
+    engine: Engine,
+    scaler: Option<Scaler>,
+    columns: usize,
+    outputs: usize,
+}
+
+#[derive(Debug)]
+enum Engine {
+    F32(Walk<f32>),
+    F64(Walk<f64>),
+}
+
+impl TreeKernel {
+    /// Makes a kernel that computes `outputs` of `ensemble`, its cells scaled first if there is a
+    /// `scaler`.
+    pub fn new(
+        ensemble: &Ensemble,
+        choice: KernelChoice,
+        scaler: Option<&Scaler>,
+        outputs: Outputs,
+    ) -> Result<Self, KernelError> {
+        let ensemble = match outputs {
+            Outputs::All => ensemble.clone(),
+            Outputs::Only(output) if output < ensemble.outputs() => ensemble.narrowed_to(output),
+            Outputs::Only(output) => {
+                return Err(KernelError::NoSuchOutput { output, limit: ensemble.outputs() - 1 });
+            }
+        };
+        if let Some(scaler) = scaler
+            && scaler.columns() < ensemble.columns()
+        {
+            let (found, expected) = (scaler.columns(), ensemble.columns());
+            return Err(KernelError::Columns { found, expected });
+        }
+        let _ = choice;
+        let columns = ensemble.columns();
+        let outputs = ensemble.outputs();
+        let engine = match ensemble.precision() {
+            Precision::F32 => Engine::F32(Walk::new(ensemble)),
+            Precision::F64 => Engine::F64(Walk::new(ensemble)),
+        };
+        Ok(Self { engine, scaler: scaler.cloned(), columns, outputs })
+    }
+
+    /// How many scores a row gets.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// The precision that scores are written in.
+    pub fn precision(&self) -> Precision {
+        match self.engine {
+            Engine::F32(_) => Precision::F32,
+            Engine::F64(_) => Precision::F64,
+        }
+    }
+
+    /// Scores `rows` rows of `columns` cells and writes `rows × outputs` scores.
+    ///
+    /// Cells of the other precision are converted as an ONNX `Cast` would.
+    pub fn score(
+        &mut self,
+        cells: Cells<'_>,
+        rows: usize,
+        columns: usize,
+        scores: Scores<'_>,
+    ) -> Result<(), KernelError> {
+        let expected = self.scaler.as_ref().map_or(self.columns, Scaler::columns);
+        if columns < expected || (self.scaler.is_some() && columns != expected) {
+            return Err(KernelError::Columns { found: columns, expected });
+        }
+        let found = match cells {
+            Cells::F32(cells) => cells.len(),
+            Cells::F64(cells) => cells.len(),
+        };
+        check_length("cells", found, rows.checked_mul(columns))?;
+        let wanted = rows.checked_mul(self.outputs);
+        let from = Rows { cells, columns, scaler: self.scaler.as_ref() };
+        match (&mut self.engine, scores) {
+            (Engine::F32(engine), Scores::F32(scores)) => {
+                check_length("scores", scores.len(), wanted)?;
+                engine.score(&from, rows, scores);
+                Ok(())
+            }
+            (Engine::F64(engine), Scores::F64(scores)) => {
+                check_length("scores", scores.len(), wanted)?;
+                engine.score(&from, rows, scores);
+                Ok(())
+            }
+            (Engine::F32(_), _) => Err(KernelError::Precision { expected: Precision::F32 }),
+            (Engine::F64(_), _) => Err(KernelError::Precision { expected: Precision::F64 }),
+        }
+    }
+}
+
+fn check_length(
+    what: &'static str,
+    found: usize,
+    expected: Option<usize>,
+) -> Result<(), KernelError> {
+    let expected = expected.unwrap_or(usize::MAX);
+    if found == expected { Ok(()) } else { Err(KernelError::Length { what, found, expected }) }
+}
