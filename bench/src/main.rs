@@ -1,9 +1,15 @@
 //! What shardgate is measured against and with.
 //!
-//! [`floor`] is the smallest glommio HTTP responder: the goal posts. `bench/peers/` holds the other
-//! servers. Nothing here is a test: no check in CI depends on a clock.
+//! [`floor`] is the smallest glommio HTTP responder: the goal posts. [`generate`] makes a store of
+//! many users, [`open_loop`] sends requests by the clock, and [`compare`] runs all servers of
+//! `bench/servers.toml` against the same load, in turns. `bench/peers/` holds the other servers,
+//! `bench/runs/` what was measured. Nothing here is a test: no check in CI depends on a clock.
 
+mod compare;
 mod floor;
+mod generate;
+mod open_loop;
+mod random;
 
 use clap::Parser;
 
@@ -13,10 +19,19 @@ use clap::Parser;
 enum Command {
     /// Serve a fixed answer to every request on one core.
     Floor(floor::FloorArgs),
+    /// Write a CSV of many users, to be imported into a store.
+    Generate(generate::GenerateArgs),
+    /// Send requests at a fixed rate and print their latencies.
+    OpenLoop(open_loop::OpenLoopArgs),
+    /// Measure servers side by side, in turns.
+    Compare(compare::CompareArgs),
 }
 
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Floor(args) => floor::run(&args),
+        Command::Generate(args) => generate::run(&args),
+        Command::OpenLoop(args) => open_loop::run(&args),
+        Command::Compare(args) => compare::run(&args),
     }
 }

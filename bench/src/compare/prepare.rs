@@ -1,0 +1,49 @@
+//! What must be there before a server starts: the gateway's program and a store full of users.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::generate::write_users;
+
+const LIKE: &str = "models/credit-risk/features.csv";
+const FOLDER: &str = ".cache/bench";
+
+/// The users' features, as a CSV and as an embedded store.
+#[derive(Debug, Clone)]
+pub(super) struct Inputs {
+    pub(super) users_csv: PathBuf,
+    pub(super) store: PathBuf,
+}
+
+/// Builds the gateway, and makes the store of `users` users unless an earlier run did.
+pub(super) fn inputs(users: u64) -> Result<Inputs> {
+    ensure!(Path::new(LIKE).exists(), "no {LIKE} here: run this in the root of the clone");
+    run(Command::new("cargo").args(["build", "--release", "--package", "shardgate"]))?;
+    let folder = Path::new(FOLDER).join(format!("{users}-users"));
+    let inputs = Inputs { users_csv: folder.join("users.csv"), store: folder.join("store") };
+    if !inputs.store.exists() {
+        eprintln!("making a store of {users} users in {}", folder.display());
+        fs::create_dir_all(&folder)?;
+        write_users(Path::new(LIKE), users, File::create(&inputs.users_csv)?)?;
+        let unfinished = folder.join("unfinished-store");
+        if unfinished.exists() {
+            fs::remove_dir_all(&unfinished)?;
+        }
+        run(Command::new("target/release/shardgate")
+            .arg("import")
+            .arg(&inputs.users_csv)
+            .arg("--store")
+            .arg(format!("embedded:{}", unfinished.display())))?;
+        fs::rename(&unfinished, &inputs.store)?;
+    }
+    Ok(inputs)
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("{command:?} didn't start"))?;
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(())
+}
