@@ -45,7 +45,7 @@ def _scikit_learn_node(original):
     def add_node(*args, dtype=None, nodes_missing_value_tracks_true=0, **options):
         args = list(args)
         mode, value = args[6], args[7]
-        if mode == "BRANCH_LEQ" and dtype == np.float32:
+        if mode == "BRANCH_LEQ":
             args[7] = floor_to_float32(value)
         original(
             *args,
@@ -181,24 +181,61 @@ def to_onnx(
     that skl2onnx makes by default.
     """
     if type(model).__module__.startswith("catboost"):
-        return _from_catboost(model)
+        proto = _from_catboost(model)
+        return proto if zipmap else _without_zipmap(proto)
     _register_boosters()
     model = copy.deepcopy(model)
     _by_position(model, columns)
     tensor = DoubleTensorType if double else FloatTensorType
-    options = {id(model): {"zipmap": zipmap}} if is_classifier(model) else None
     try:
         with _exact_trees():
-            proto = convert_sklearn(
-                model, name, [("input", tensor([None, len(columns)]))],
-                options=options, target_opset=OPSETS,
-            )
+            proto = _converted(model, name, [("input", tensor([None, len(columns)]))], zipmap)
     except ExportError:
         raise
     except Exception as error:
         raise ExportError(f"{type(model).__name__} has no ONNX export: {error}") from error
     _sort_opsets(proto)
+    _tree_outputs_are_float(proto)
     return proto
+
+
+def _converted(model, name: str, inputs: list, zipmap: bool) -> onnx.ModelProto:
+    options = {id(model): {"zipmap": zipmap}} if is_classifier(model) else None
+    try:
+        return convert_sklearn(model, name, inputs, options=options, target_opset=OPSETS)
+    except NameError as error:
+        # Some classifiers, and all that contain them, don't know the option.
+        if "zipmap" not in str(error):
+            raise
+    proto = convert_sklearn(model, name, inputs, target_opset=OPSETS)
+    return proto if zipmap else _without_zipmap(proto)
+
+
+def _without_zipmap(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Puts the tensor of probabilities in the place of the maps that a ZipMap makes of it."""
+    for node in [node for node in proto.graph.node if node.op_type == "ZipMap"]:
+        for output in proto.graph.output:
+            if output.name == node.output[0]:
+                labels = attribute(node, "classlabels_int64s") or attribute(
+                    node, "classlabels_strings")
+                output.CopyFrom(onnx.helper.make_tensor_value_info(
+                    node.input[0], onnx.TensorProto.FLOAT, [None, len(labels)]))
+        proto.graph.node.remove(node)
+    return proto
+
+
+def _tree_outputs_are_float(proto: onnx.ModelProto) -> None:
+    """Trees on float64 inputs still give float32, which skl2onnx declares as float64."""
+    names = set()
+    for node in proto.graph.node:
+        if node.op_type.startswith("TreeEnsemble") or (
+            node.op_type == "Identity" and node.input[0] in names
+        ):
+            names.update(node.output)
+    for output in proto.graph.output:
+        tensor = output.type.tensor_type
+        if output.name in names and tensor.elem_type == onnx.TensorProto.DOUBLE:
+            tensor.elem_type = onnx.TensorProto.FLOAT
 
 
 def library_scores(model, rows: np.ndarray) -> np.ndarray:

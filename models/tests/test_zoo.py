@@ -1,0 +1,49 @@
+"""The committed zoo is complete, small, and scores in ONNX Runtime as its libraries do."""
+
+import csv
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from exporting import DIFFERENCE_MAX, onnx_scores
+from zoo import FOLDER, MODEL_BYTES_MAX, ZOO_BYTES_MAX
+
+MODELS = tomllib.loads((FOLDER / "zoo.toml").read_text(encoding="utf-8"))["models"]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model["name"])
+def test_the_graph_gives_the_librarys_scores(model):
+    folder = FOLDER / model["name"]
+    with (folder / "golden.csv").open(newline="", encoding="utf-8") as file:
+        header, *lines = csv.reader(file)
+    values = np.array(lines, dtype=np.float64)
+    rows, expected = values[:, : len(model["columns"])], values[:, len(model["columns"]) :]
+    assert header[: len(model["columns"])] == model["columns"]
+    assert expected.shape[1] == model["scores"]
+    assert np.isnan(rows).any() == model["missing"]
+    proto = onnx.load(folder / "model.onnx")
+    assert proto.ByteSize() <= MODEL_BYTES_MAX
+    found = onnx_scores(proto, rows)
+    if "class" in model:
+        found = found[:, [model["class"]]]
+    difference = np.abs(found - expected) / np.maximum(1, np.abs(expected))
+    assert difference.max() <= DIFFERENCE_MAX
+
+
+def test_the_index_names_what_is_there():
+    folders = {path.name for path in FOLDER.iterdir() if path.is_dir()}
+    assert folders == {model["name"] for model in MODELS}
+    size = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
+    assert size <= ZOO_BYTES_MAX
+
+
+def test_no_file_tells_where_it_was_made():
+    machine = [str(Path(__file__).parents[2]).encode(), str(Path.home()).encode(),
+               sys.prefix.encode()]
+    for path in FOLDER.rglob("*.onnx"):
+        data = path.read_bytes()
+        assert not any(text in data for text in machine if len(text) > 2), path

@@ -1,0 +1,192 @@
+"""Makes the zoo: one small graph for each kind of model, with the library's own scores.
+
+    python models/zoo.py [--output DIR] [--only LIBRARY]
+
+writes NAME/model.onnx and NAME/golden.csv for each model and zoo.toml, their index. A library that
+isn't installed (requirements-zoo.txt) leaves its models as they are.
+"""
+
+import argparse
+import importlib.metadata
+import shutil
+import sys
+import tomllib
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+import zoo_entries
+import zoo_torch
+from artefacts import toml_table, write_scored_rows
+from exporting import (
+    DIFFERENCE_MAX, ExportError, compare, library_scores, onnx_scores, score_output, to_onnx,
+)
+from sampling import neighbours, thresholds
+from zoo_entries import WIDTH, Entry, made_up
+
+FOLDER = Path(__file__).parents[1] / "shards" / "tests" / "zoo"
+COLUMNS = [f"f{index}" for index in range(WIDTH)]
+ROWS = 48
+MODEL_BYTES_MAX = 60_000
+ZOO_BYTES_MAX = 2_000_000
+PACKAGES = {"torch": "PyTorch", "catboost": "CatBoost", "xgboost": "XGBoost",
+            "lightgbm": "LightGBM"}
+KINDS = {True: "probability", False: "decision"}
+
+
+@dataclass
+class Made:
+    """A model of the zoo, before its files are written."""
+
+    name: str
+    task: str
+    estimator: str
+    proto: onnx.ModelProto
+    scores: Callable[[np.ndarray], np.ndarray]
+    double: bool = False
+    missing: bool = False
+    probability: bool = True
+
+
+def described(model) -> str:
+    """The estimator's class, or those of a pipeline's steps."""
+    steps = getattr(model, "steps", None)
+    return " + ".join(type(step).__name__ for _, step in steps) if steps else type(model).__name__
+
+
+def made(entry: Entry) -> Made:
+    """Fits and exports one estimator."""
+    data = made_up(entry.missing, entry.rows)
+    rows = data.rows.astype(np.float64)
+    model = entry.make().fit(rows, data.target(entry.task, entry.strings))
+    return Made(
+        entry.name, entry.task, described(model),
+        to_onnx(model, COLUMNS, entry.name, entry.double, entry.zipmap),
+        lambda rows: library_scores(model, rows),
+        entry.double, entry.missing or entry.asked_missing, hasattr(model, "predict_proba"),
+    )
+
+
+def models_of(library: str) -> Iterator[Made]:
+    """All models of one library."""
+    if library == "torch":
+        for name, task, proto, scores in zoo_torch.models():
+            yield Made(name, task, "Sequential", proto, scores)
+        return
+    for entry in zoo_entries.LIBRARIES[library]():
+        yield made(entry)
+
+
+def golden_rows(model: Made) -> np.ndarray:
+    """Rows the model wasn't trained on, far ones, and ones at its trees' thresholds."""
+    random = np.random.default_rng(zoo_entries.SEED)
+    dtype = np.float64 if model.double else np.float32
+    rows = made_up(False, ROWS, seed=zoo_entries.SEED + 1).rows.astype(dtype)
+    if model.double:
+        rows += random.normal(0, 1e-9, rows.shape)
+    rows[0] = 0
+    rows[1:5] *= 3
+    edges = thresholds(model.proto)
+    for row in rows[-ROWS // 2 :] if edges else []:
+        column, value = edges[random.integers(len(edges))]
+        row[column] = neighbours(value)[random.integers(3)]
+    if model.missing:
+        rows[random.random(rows.shape) < 0.15] = np.nan
+    return rows
+
+
+def without_paths(proto: onnx.ModelProto) -> None:
+    """Drops what exporters note about the machine: source lines, stack traces, dates."""
+    for part in [proto, proto.graph, *proto.graph.node, *proto.graph.input, *proto.graph.output,
+                 *proto.graph.value_info, *proto.graph.initializer]:
+        part.doc_string = ""
+        if hasattr(part, "metadata_props"):
+            del part.metadata_props[:]
+
+
+def write(folder: Path, library: str, model: Made) -> dict:
+    """A model's two files; returns its entry in the index."""
+    without_paths(model.proto)
+    onnx.checker.check_model(model.proto)
+    rows = golden_rows(model)
+    expected, found = model.scores(rows), onnx_scores(model.proto, rows)
+    difference = compare(expected, found)
+    size = model.proto.ByteSize()
+    if difference > DIFFERENCE_MAX or size > MODEL_BYTES_MAX:
+        raise ExportError(f"{model.name}: scores differ by {difference:.1e}, {size} bytes")
+    one_of_two = model.task == "binary" and found.shape[1] == 2
+    if one_of_two:
+        expected = expected[:, -1:]
+    target = folder / model.name
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "model.onnx").write_bytes(model.proto.SerializeToString(deterministic=True))
+    write_scored_rows(target / "golden.csv", COLUMNS, rows, expected)
+    zipmap = any(node.op_type == "ZipMap" for node in model.proto.graph.node)
+    return {
+        "name": model.name,
+        "library": f"{PACKAGES.get(library, library)} {importlib.metadata.version(library)}",
+        "estimator": model.estimator,
+        "precision": "double" if model.double else "float",
+        "columns": COLUMNS,
+        "tensor": score_output(model.proto),
+        "kind": "regression" if model.task == "regression" else KINDS[model.probability],
+        **({"class": 1} if one_of_two else {}),
+        "scores": expected.shape[1],
+        "zipmap": zipmap,
+        "missing": model.missing,
+        "operators": sorted({node.op_type for node in model.proto.graph.node}),
+        "onnxruntime_difference": difference,
+    }
+
+
+def installed(library: str) -> bool:
+    """Whether a library is here to make its models with."""
+    try:
+        importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def kept(index: Path, library: str) -> list[dict]:
+    """A library's entries in the index as it is."""
+    if not index.exists():
+        return []
+    entries = tomllib.loads(index.read_text(encoding="utf-8"))["models"]
+    return [entry for entry in entries
+            if entry["library"].startswith(PACKAGES.get(library, library) + " ")]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Makes the zoo of models for the tests.")
+    parser.add_argument("--output", type=Path, default=FOLDER, metavar="DIR")
+    parser.add_argument("--only", choices=[*zoo_entries.LIBRARIES, "torch"], metavar="LIBRARY")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    index = options.output / "zoo.toml"
+    entries = []
+    for library in [*zoo_entries.LIBRARIES, "torch"]:
+        before = kept(index, library)
+        if not installed(library) or options.only not in (None, library):
+            print(f"{library}: {len(before)} models left as they are")
+            entries += before
+            continue
+        now = [write(options.output, library, model) for model in models_of(library)]
+        for gone in {entry["name"] for entry in before} - {entry["name"] for entry in now}:
+            shutil.rmtree(options.output / gone)
+        worst = max(entry["onnxruntime_difference"] for entry in now)
+        print(f"{library}: {len(now)} models, largest difference {worst:.1e}")
+        entries += now
+    tables = [toml_table("[[models]]", entry) for entry in entries]
+    index.write_text("# Made by models/zoo.py.\n\n" + "\n".join(tables), encoding="utf-8")
+    size = sum(path.stat().st_size for path in options.output.rglob("*") if path.is_file())
+    print(f"{len(entries)} models, {size // 1000} kB")
+    return 0 if size <= ZOO_BYTES_MAX else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,347 @@
+"""The estimators of the zoo, by library. How they are exported and scored is in zoo.py."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.ensemble import (
+    AdaBoostClassifier, AdaBoostRegressor, ExtraTreesClassifier, ExtraTreesRegressor,
+    GradientBoostingClassifier, GradientBoostingRegressor, HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import (
+    ElasticNet, LinearRegression, LogisticRegression, Ridge, SGDClassifier,
+)
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    MaxAbsScaler, MinMaxScaler, Normalizer, PolynomialFeatures, RobustScaler, StandardScaler,
+)
+from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+WIDTH = 6
+SEED = 5
+LABELS = {"binary": ["bad", "good"], "multi": ["high", "low", "middle"]}
+
+
+@dataclass
+class Data:
+    """Training rows on different scales, with a target of each kind."""
+
+    rows: np.ndarray
+    targets: dict[str, np.ndarray]
+
+    def target(self, task: str, strings: bool) -> np.ndarray:
+        """The target of a task, its classes as text where asked."""
+        values = self.targets[task]
+        return np.array(LABELS[task])[values] if strings else values
+
+
+def made_up(missing: bool, count: int, seed: int = SEED) -> Data:
+    """The same rows every time, a tenth of their values missing where asked."""
+    random = np.random.default_rng(seed)
+    rows = random.normal(0, 1, (count, WIDTH)) * [1, 10, 0.1, 3, 1, 2] + [0, 50, 0, -2, 0, 1]
+    rows[:, 4] = random.integers(0, 5, count)
+    rows = rows.astype(np.float32)
+    signal = (
+        rows[:, 0] + (rows[:, 1] - 50) / 10 * np.sign(rows[:, 3] + 2)
+        + rows[:, 4] / 2 - 1 + random.normal(0, 0.5, count)
+    )
+    targets = {
+        "binary": (signal > 0).astype(np.int64),
+        "multi": np.digitize(signal, [-0.7, 0.7]).astype(np.int64),
+        "regression": signal / 4,
+    }
+    if missing:
+        rows[random.random(rows.shape) < 0.1] = np.nan
+    return Data(rows, targets)
+
+
+@dataclass
+class Entry:
+    """One model of the zoo: an estimator, what it learns, and how it is exported.
+
+    `missing`: it learns from and is asked about rows with missing values. `asked_missing`: only
+    asked about.
+    """
+
+    name: str
+    task: str
+    make: Callable[[], object]
+    double: bool = False
+    zipmap: bool = False
+    strings: bool = False
+    missing: bool = False
+    asked_missing: bool = False
+    rows: int = 500
+
+
+def linear() -> Iterator[Entry]:
+    """Linear models, support vectors and networks of scikit-learn."""
+    def logistic():
+        return LogisticRegression(max_iter=1000)
+
+    yield Entry("logistic-binary", "binary", logistic)
+    yield Entry("logistic-binary-double", "binary", logistic, double=True)
+    yield Entry("logistic-binary-zipmap", "binary", logistic, zipmap=True)
+    yield Entry("logistic-binary-zipmap-strings", "binary", logistic, zipmap=True, strings=True)
+    yield Entry("logistic-multi", "multi", logistic)
+    yield Entry("logistic-multi-double", "multi", logistic, double=True)
+    yield Entry("logistic-multi-zipmap", "multi", logistic, zipmap=True)
+    yield Entry("logistic-multi-zipmap-strings", "multi", logistic, zipmap=True, strings=True)
+    yield Entry("one-vs-rest-logistic", "multi", lambda: OneVsRestClassifier(logistic()))
+    yield Entry("sgd-logistic", "binary",
+                lambda: make_pipeline(StandardScaler(),
+                                      SGDClassifier(loss="log_loss", random_state=SEED)))
+    yield Entry("linear-regression", "regression", LinearRegression)
+    yield Entry("linear-regression-double", "regression", LinearRegression, double=True)
+    yield Entry("ridge", "regression", Ridge)
+    yield Entry("elastic-net", "regression", lambda: ElasticNet(alpha=0.01))
+    yield Entry("linear-svc-binary", "binary", lambda: LinearSVC(random_state=SEED))
+    yield Entry("linear-svc-multi", "multi", lambda: LinearSVC(random_state=SEED))
+    yield Entry("linear-svr", "regression", lambda: LinearSVR(random_state=SEED))
+
+    def svc(kernel="linear"):
+        return make_pipeline(StandardScaler(), SVC(
+            kernel=kernel, C=0.5, probability=True, random_state=SEED))
+
+    yield Entry("svc-linear-binary", "binary", svc, rows=150)
+    yield Entry("svc-linear-multi", "multi", svc, rows=150)
+    yield Entry("svc-rbf-binary", "binary", lambda: svc("rbf"), rows=150)
+    yield Entry("svr-linear", "regression",
+                lambda: make_pipeline(StandardScaler(), SVR(kernel="linear", C=0.1)), rows=150)
+
+    def network(kind, activation, layers=(8, 4)):
+        return make_pipeline(StandardScaler(), kind(
+            hidden_layer_sizes=layers, activation=activation, max_iter=300, tol=1e-2,
+            random_state=SEED))
+
+    yield Entry("mlp-binary-relu", "binary", lambda: network(MLPClassifier, "relu"))
+    yield Entry("mlp-binary-relu-double", "binary", lambda: network(MLPClassifier, "relu"),
+                double=True)
+    yield Entry("mlp-multi-tanh", "multi", lambda: network(MLPClassifier, "tanh"))
+    yield Entry("mlp-regressor-logistic", "regression",
+                lambda: network(MLPRegressor, "logistic", (6,)))
+
+
+def trees() -> Iterator[Entry]:
+    """Trees and ensembles of trees of scikit-learn."""
+    def boosted(**more):
+        return GradientBoostingClassifier(n_estimators=10, random_state=SEED, **more)
+
+    yield Entry("gbdt-binary", "binary", boosted)
+    yield Entry("gbdt-binary-double", "binary", boosted, double=True)
+    yield Entry("gbdt-binary-zipmap", "binary", boosted, zipmap=True)
+    yield Entry("gbdt-binary-zipmap-strings", "binary", boosted, zipmap=True, strings=True)
+    yield Entry("gbdt-binary-exponential", "binary", lambda: boosted(loss="exponential"))
+    yield Entry("gbdt-binary-init-zero", "binary", lambda: boosted(init="zero"))
+    yield Entry("gbdt-binary-depth-6", "binary", lambda: boosted(max_depth=6))
+    yield Entry("gbdt-binary-single-leaves", "binary",
+                lambda: boosted(max_depth=2, min_impurity_decrease=0.03, learning_rate=0.5))
+    yield Entry("gbdt-multi", "multi", lambda: boosted(max_depth=2))
+    yield Entry("gbdt-multi-zipmap-strings", "multi", lambda: boosted(max_depth=2), zipmap=True,
+                strings=True)
+
+    def boosted_regressor():
+        return GradientBoostingRegressor(n_estimators=10, random_state=SEED)
+
+    yield Entry("gbdt-regressor", "regression", boosted_regressor)
+    yield Entry("gbdt-regressor-double", "regression", boosted_regressor, double=True)
+
+    def histogram(kind, **more):
+        return kind(max_iter=10, max_leaf_nodes=15, random_state=SEED, **more)
+
+    for task, kind in (("binary", HistGradientBoostingClassifier),
+                       ("multi", HistGradientBoostingClassifier),
+                       ("regression", HistGradientBoostingRegressor)):
+        make = lambda kind=kind: histogram(kind)
+        yield Entry(f"hist-gbdt-{task}", task, make)
+        yield Entry(f"hist-gbdt-{task}-missing", task, make, missing=True)
+    yield Entry("hist-gbdt-binary-missing-double", "binary",
+                lambda: histogram(HistGradientBoostingClassifier), missing=True, double=True)
+    yield from forests()
+
+    def single(kind):
+        return kind(max_depth=5, random_state=SEED)
+
+    yield Entry("decision-tree-binary", "binary", lambda: single(DecisionTreeClassifier))
+    yield Entry("decision-tree-multi", "multi", lambda: single(DecisionTreeClassifier))
+    yield Entry("decision-tree-multi-missing", "multi", lambda: single(DecisionTreeClassifier),
+                missing=True)
+    yield Entry("decision-tree-regressor", "regression", lambda: single(DecisionTreeRegressor))
+    yield Entry("decision-tree-single-leaf", "binary",
+                lambda: DecisionTreeClassifier(min_samples_split=10_000))
+    yield Entry("ada-boost-binary", "binary",
+                lambda: AdaBoostClassifier(n_estimators=5, random_state=SEED))
+    yield Entry("ada-boost-multi", "multi",
+                lambda: AdaBoostClassifier(n_estimators=5, random_state=SEED))
+    yield Entry("ada-boost-regressor", "regression",
+                lambda: AdaBoostRegressor(n_estimators=5, random_state=SEED))
+
+
+def forests() -> Iterator[Entry]:
+    """Forests, whose trees are deep: three of them have more than 64 leaves."""
+    def forest(kind, **more):
+        more = {"n_estimators": 8, "max_depth": 5, **more}
+        return kind(random_state=SEED, **more)
+
+    deep = {"n_estimators": 3, "max_depth": None, "min_samples_leaf": 3}
+    for name, classifier, regressor in (
+        ("random-forest", RandomForestClassifier, RandomForestRegressor),
+        ("extra-trees", ExtraTreesClassifier, ExtraTreesRegressor),
+    ):
+        yield Entry(f"{name}-binary", "binary", lambda kind=classifier: forest(kind))
+        yield Entry(f"{name}-multi", "multi", lambda kind=classifier: forest(kind))
+        yield Entry(f"{name}-regressor", "regression", lambda kind=regressor: forest(kind))
+        yield Entry(f"{name}-binary-deep", "binary",
+                    lambda kind=classifier: forest(kind, **deep), rows=1500)
+    yield Entry("random-forest-regressor-deep", "regression",
+                lambda: forest(RandomForestRegressor, **deep))
+    yield Entry("random-forest-binary-double", "binary",
+                lambda: forest(RandomForestClassifier), double=True)
+    yield Entry("random-forest-binary-missing", "binary",
+                lambda: forest(RandomForestClassifier), missing=True)
+    yield Entry("random-forest-binary-unseen-missing", "binary",
+                lambda: forest(RandomForestClassifier), asked_missing=True)
+    yield Entry("random-forest-multi-zipmap", "multi",
+                lambda: forest(RandomForestClassifier), zipmap=True)
+
+
+def pipelines() -> Iterator[Entry]:
+    """Preparation of numeric columns before a model, and calibration after it."""
+    def boosted():
+        return GradientBoostingClassifier(n_estimators=10, random_state=SEED)
+
+    def logistic():
+        return LogisticRegression(max_iter=1000)
+
+    yield Entry("standard-scaler-logistic", "binary",
+                lambda: make_pipeline(StandardScaler(), logistic()))
+    yield Entry("standard-scaler-logistic-zipmap", "binary",
+                lambda: make_pipeline(StandardScaler(), logistic()), zipmap=True)
+    yield Entry("standard-scaler-logistic-double", "binary",
+                lambda: make_pipeline(StandardScaler(), logistic()), double=True)
+    yield Entry("standard-scaler-gbdt", "binary",
+                lambda: make_pipeline(StandardScaler(), boosted()))
+    yield Entry("min-max-scaler-gbdt-multi", "multi",
+                lambda: make_pipeline(MinMaxScaler(), GradientBoostingClassifier(
+                    n_estimators=5, max_depth=2, random_state=SEED)))
+    yield Entry("min-max-scaler-clip-logistic", "binary",
+                lambda: make_pipeline(MinMaxScaler(clip=True), logistic()))
+    yield Entry("max-abs-scaler-logistic", "multi",
+                lambda: make_pipeline(MaxAbsScaler(), logistic()))
+    yield Entry("robust-scaler-ridge", "regression",
+                lambda: make_pipeline(RobustScaler(), Ridge()))
+    yield Entry("robust-scaler-random-forest", "binary",
+                lambda: make_pipeline(RobustScaler(), RandomForestClassifier(
+                    8, max_depth=5, random_state=SEED)))
+    for norm in ("l1", "l2", "max"):
+        yield Entry(f"normalizer-{norm}-logistic", "binary",
+                    lambda norm=norm: make_pipeline(Normalizer(norm), logistic()))
+    yield Entry("imputer-mean-logistic", "binary",
+                lambda: make_pipeline(SimpleImputer(), logistic()), missing=True)
+    yield Entry("imputer-median-scaler-gbdt", "binary",
+                lambda: make_pipeline(SimpleImputer(strategy="median"), StandardScaler(),
+                                      boosted()), missing=True)
+    yield Entry("imputer-constant-ridge", "regression",
+                lambda: make_pipeline(SimpleImputer(strategy="constant", fill_value=-1), Ridge()),
+                missing=True)
+    yield Entry("columns-scaled-logistic", "binary", lambda: make_pipeline(
+        ColumnTransformer([("standard", StandardScaler(), [3, 0]),
+                           ("min-max", MinMaxScaler(), [1, 5])], remainder="passthrough"),
+        logistic()))
+    yield Entry("columns-imputed-random-forest", "multi", lambda: make_pipeline(
+        ColumnTransformer([
+            ("filled", make_pipeline(SimpleImputer(), StandardScaler()), [0, 1, 2]),
+            ("median", SimpleImputer(strategy="median"), [4, 5]),
+        ]), RandomForestClassifier(6, max_depth=4, random_state=SEED)), missing=True)
+    yield Entry("pca-logistic", "binary",
+                lambda: make_pipeline(StandardScaler(), PCA(3), logistic()))
+    yield Entry("polynomial-ridge", "regression",
+                lambda: make_pipeline(StandardScaler(), PolynomialFeatures(2), Ridge()))
+    yield Entry("calibrated-sigmoid-gbdt", "binary",
+                lambda: CalibratedClassifierCV(boosted(), method="sigmoid", cv=2))
+    yield Entry("calibrated-sigmoid-linear-svc", "binary", lambda: make_pipeline(
+        StandardScaler(), CalibratedClassifierCV(LinearSVC(random_state=SEED), cv=2)))
+    yield Entry("calibrated-sigmoid-multi", "multi",
+                lambda: CalibratedClassifierCV(logistic(), method="sigmoid", cv=2))
+
+
+def lightgbm() -> Iterator[Entry]:
+    """LightGBM's scikit-learn wrappers."""
+    from lightgbm import LGBMClassifier, LGBMRegressor
+
+    def make(kind, **more):
+        return kind(n_estimators=10, num_leaves=15, n_jobs=1, deterministic=True,
+                    force_row_wise=True, verbosity=-1, random_state=SEED, **more)
+
+    yield Entry("lightgbm-binary", "binary", lambda: make(LGBMClassifier))
+    yield Entry("lightgbm-binary-missing", "binary", lambda: make(LGBMClassifier), missing=True)
+    yield Entry("lightgbm-binary-unseen-missing", "binary", lambda: make(LGBMClassifier),
+                asked_missing=True)
+    yield Entry("lightgbm-binary-zipmap-strings", "binary", lambda: make(LGBMClassifier),
+                zipmap=True, strings=True)
+    yield Entry("lightgbm-multi", "multi", lambda: make(LGBMClassifier))
+    yield Entry("lightgbm-multi-missing", "multi", lambda: make(LGBMClassifier), missing=True)
+    yield Entry("lightgbm-regressor", "regression", lambda: make(LGBMRegressor))
+    yield Entry("lightgbm-regressor-missing", "regression", lambda: make(LGBMRegressor),
+                missing=True)
+    yield Entry("standard-scaler-lightgbm", "binary",
+                lambda: make_pipeline(StandardScaler(), make(LGBMClassifier)))
+
+
+def xgboost() -> Iterator[Entry]:
+    """XGBoost's scikit-learn wrappers."""
+    from xgboost import XGBClassifier, XGBRegressor
+
+    def make(kind, **more):
+        return kind(n_estimators=10, max_depth=4, n_jobs=1, random_state=SEED, **more)
+
+    yield Entry("xgboost-binary", "binary", lambda: make(XGBClassifier))
+    yield Entry("xgboost-binary-missing", "binary", lambda: make(XGBClassifier), missing=True)
+    yield Entry("xgboost-binary-unseen-missing", "binary", lambda: make(XGBClassifier),
+                asked_missing=True)
+    yield Entry("xgboost-binary-zipmap", "binary", lambda: make(XGBClassifier), zipmap=True)
+    yield Entry("xgboost-multi", "multi", lambda: make(XGBClassifier))
+    yield Entry("xgboost-multi-missing", "multi", lambda: make(XGBClassifier), missing=True)
+    yield Entry("xgboost-regressor", "regression", lambda: make(XGBRegressor))
+    yield Entry("xgboost-regressor-missing", "regression", lambda: make(XGBRegressor),
+                missing=True)
+    yield Entry("imputer-xgboost", "binary",
+                lambda: make_pipeline(SimpleImputer(), make(XGBClassifier)), missing=True)
+
+
+def catboost() -> Iterator[Entry]:
+    """CatBoost, through its own ONNX export, which always makes a ZipMap."""
+    from catboost import CatBoostClassifier, CatBoostRegressor
+
+    def make(kind):
+        return kind(iterations=10, depth=4, thread_count=1, random_seed=SEED, verbose=False,
+                    allow_writing_files=False)
+
+    yield Entry("catboost-binary", "binary", lambda: make(CatBoostClassifier), zipmap=True)
+    yield Entry("catboost-binary-missing", "binary", lambda: make(CatBoostClassifier),
+                zipmap=True, missing=True)
+    yield Entry("catboost-multi", "multi", lambda: make(CatBoostClassifier), zipmap=True)
+    yield Entry("catboost-regressor", "regression", lambda: make(CatBoostRegressor))
+
+
+def scikit_learn() -> Iterator[Entry]:
+    """Everything that needs requirements.txt alone."""
+    yield from linear()
+    yield from trees()
+    yield from pipelines()
+
+
+LIBRARIES = {
+    "scikit-learn": scikit_learn,
+    "lightgbm": lightgbm,
+    "xgboost": xgboost,
+    "catboost": catboost,
+}
