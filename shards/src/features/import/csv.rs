@@ -94,7 +94,7 @@ pub enum CellProblem {
         found: usize,
     },
     /// A cell is not a value of the column's type.
-    #[error("`{text}` is not a {expected}")]
+    #[error("`{text}` is not of type {expected}")]
     NotOfType {
         /// The cell, shortened.
         text: String,

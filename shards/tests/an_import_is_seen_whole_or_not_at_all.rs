@@ -1,0 +1,84 @@
+//! Readers see the store as it was before an import or as it is after it, and wait for neither.
+
+mod stores;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use shards::features::embedded::{EmbeddedReader, EmbeddedWriter};
+use shards::features::import::{OnBadRow, import_embedded};
+use shards::features::inputs::FeaturePolicies;
+use shards::features::record::CellValue;
+use shards::features::{FeatureStatus, FetchRequests, Joined};
+use stores::{Heard, column, fetch, import, options, plan_of, store_of};
+
+const USERS: usize = 500;
+
+fn csv_of(version: usize) -> String {
+    let rows: String = (0..USERS).map(|user| format!("user-{user},{version}\n")).collect();
+    format!("user_id,version\n{rows}")
+}
+
+#[test]
+fn every_fetch_reads_one_version() {
+    let (_folder, store) = store_of(&csv_of(0));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut reader = EmbeddedReader::new(&store).unwrap();
+                let plan = plan_of(&reader, &[column("version")], &FeaturePolicies::default());
+                let mut requests = FetchRequests::new(0);
+                for user in 0..USERS {
+                    requests.push(format!("user-{user}").as_bytes(), &[]);
+                }
+                let mut joined = Joined::new(&plan);
+                let mut latest = 0.0;
+                while !done.load(Ordering::Relaxed) {
+                    reader.fetch(&plan, &requests, 0, &mut joined);
+                    let version = joined.matrix.get(0, 0);
+                    assert!(version >= latest);
+                    latest = version;
+                    for row in 0..USERS {
+                        assert_eq!(joined.outcomes[row].status, FeatureStatus::Stored);
+                        assert!((joined.matrix.get(row, 0) - version).abs() < f64::EPSILON);
+                    }
+                }
+            });
+        }
+        for version in 1..50 {
+            import(&store, &csv_of(version)).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_reader_does_not_wait_for_an_import_under_way() {
+    let (_folder, store) = store_of("user_id,a\nu,1\n");
+    let schema = store.schema().unwrap().unwrap();
+    let mut writer = EmbeddedWriter::begin(&store, &schema, false).unwrap();
+    writer.put(b"u", 0, &[CellValue::Float(2.0)]).unwrap();
+    let read = || {
+        let mut reader = EmbeddedReader::new(&store).unwrap();
+        let plan = plan_of(&reader, &[column("a")], &FeaturePolicies::default());
+        fetch(&mut reader, &plan, &["u"]).matrix.get(0, 0)
+    };
+    let before = std::thread::scope(|scope| scope.spawn(read).join().unwrap());
+    writer.commit().unwrap();
+    assert_eq!((before, read()), (1.0, 2.0));
+}
+
+#[test]
+fn a_failed_import_changes_nothing() {
+    let (_folder, store) = store_of("user_id,a\nu,1\n");
+    for bad in ["user_id,a\nu,2\nv,x\n", "user_id,a\n", ""] {
+        let options = options(OnBadRow::Fatal, true);
+        let result = import_embedded(&store, bad.as_bytes(), &options, &mut Heard::default());
+        assert!(result.is_err(), "{bad:?}");
+    }
+    let mut reader = EmbeddedReader::new(&store).unwrap();
+    let plan = plan_of(&reader, &[column("a")], &FeaturePolicies::default());
+    let joined = fetch(&mut reader, &plan, &["u", "v"]);
+    assert_eq!(joined.outcomes[1].status, FeatureStatus::Missing);
+    assert_eq!(stores::row(&joined, 0), [1.0]);
+}

@@ -1,0 +1,84 @@
+//! What the tests of the feature stores share: filling a store, binding a plan, fetching keys.
+
+#![allow(dead_code, reason = "each test uses some of it")]
+
+use shards::features::embedded::{EmbeddedReader, EmbeddedStore};
+use shards::features::import::{
+    CsvOptions, ImportError, ImportObserver, ImportOptions, ImportProgress, OnBadRow, RowError,
+    import_embedded,
+};
+use shards::features::inputs::{ColumnType, FeaturePolicies, InputColumn, NanMeaning, Source};
+use shards::features::join::{JoinPlan, ModelInputs};
+use shards::features::{FetchRequests, Joined, Precision};
+
+/// When the rows of [`import`] were written, unless they say otherwise: µs since 1970.
+pub(crate) const WRITTEN_US: i64 = 1_700_000_000_000_000;
+
+/// Keeps what an import says.
+#[derive(Default)]
+pub(crate) struct Heard {
+    pub(crate) skipped: Vec<RowError>,
+}
+
+impl ImportObserver for Heard {
+    fn progress(&mut self, _: ImportProgress) {}
+    fn skipped(&mut self, error: &RowError) {
+        self.skipped.push(error.clone());
+    }
+}
+
+pub(crate) fn options(on_bad_row: OnBadRow, replace: bool) -> ImportOptions {
+    let csv = CsvOptions { key_column: None, last_updated_us: WRITTEN_US };
+    ImportOptions { csv, on_bad_row, replace }
+}
+
+/// Imports `csv`; a bad line is fatal.
+pub(crate) fn import(store: &EmbeddedStore, csv: &str) -> Result<ImportProgress, ImportError> {
+    import_embedded(store, csv.as_bytes(), &options(OnBadRow::Fatal, false), &mut Heard::default())
+}
+
+/// A store of its own with the rows of `csv`, and the folder that holds it.
+pub(crate) fn store_of(csv: &str) -> (tempfile::TempDir, EmbeddedStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open_or_create(folder.path()).unwrap();
+    import(&store, csv).unwrap();
+    (folder, store)
+}
+
+/// A float column of the store with default 0.
+pub(crate) fn column(name: &str) -> InputColumn {
+    InputColumn {
+        name: name.to_owned(),
+        column_type: ColumnType::Float,
+        source: Source::Store,
+        default: 0.0,
+        range: None,
+        nan: NanMeaning::Default,
+    }
+}
+
+/// A plan for `columns` with `policies`, in 64 bits so that tests see what was stored.
+pub(crate) fn plan_of(
+    reader: &EmbeddedReader,
+    columns: &[InputColumn],
+    policies: &FeaturePolicies,
+) -> JoinPlan {
+    let inputs = ModelInputs::Columns(columns);
+    JoinPlan::bind(inputs, reader.schema(), policies, Precision::F64).unwrap()
+}
+
+/// Fetches `keys` without request cells, ages counted at [`WRITTEN_US`].
+pub(crate) fn fetch(reader: &mut EmbeddedReader, plan: &JoinPlan, keys: &[&str]) -> Joined {
+    let mut requests = FetchRequests::new(plan.request_fields().len());
+    for key in keys {
+        requests.push(key.as_bytes(), &[]);
+    }
+    let mut joined = Joined::new(plan);
+    reader.fetch(plan, &requests, WRITTEN_US, &mut joined);
+    joined
+}
+
+/// The cells of one row.
+pub(crate) fn row(joined: &Joined, row: usize) -> Vec<f64> {
+    (0..joined.matrix.columns()).map(|column| joined.matrix.get(row, column)).collect()
+}
