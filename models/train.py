@@ -74,13 +74,18 @@ def edge_rows(model: GradientBoostingClassifier, rows: np.ndarray, count: int) -
     return np.array(edges)
 
 
-def train_credit_risk() -> None:
-    """The probability that an applicant of the German credit data defaults."""
-    rows, bad = german_credit.load()
-    model = GradientBoostingClassifier(
+def credit_risk_classifier() -> GradientBoostingClassifier:
+    """The classifier of `credit-risk`, not fitted yet."""
+    return GradientBoostingClassifier(
         n_estimators=100, max_depth=3, learning_rate=0.05, subsample=0.5, max_features=0.3,
         min_samples_leaf=10, random_state=SEED,
     )
+
+
+def train_credit_risk() -> None:
+    """The probability that an applicant of the German credit data defaults."""
+    rows, bad = german_credit.load()
+    model = credit_risk_classifier()
     folds = StratifiedKFold(10, shuffle=True, random_state=SEED)
     auc = cross_val_score(model, rows, bad, cv=folds, scoring="roc_auc").mean()
     print(f"credit-risk: area under the ROC curve in 10-fold cross-validation {auc:.3f}")

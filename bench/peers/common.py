@@ -1,0 +1,51 @@
+"""What the peers share: the users' features in memory, and the model behind one function."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pandas
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+MODEL = MODELS / "credit-risk" / "1" / "model.onnx"
+
+
+class Users:
+    """The features of all users, a row each."""
+
+    def __init__(self, path: str):
+        table = pandas.read_csv(path, index_col=0, dtype_backend="numpy_nullable", engine="c")
+        self._rows = table.to_numpy(dtype=np.float32)
+        self._row_of = {user: row for row, user in enumerate(table.index)}
+
+    def knows(self, user: str) -> bool:
+        return user in self._row_of
+
+    def features(self, users: list[str]) -> np.ndarray:
+        """One row for each user, all of whom are known."""
+        return self._rows[[self._row_of[user] for user in users]]
+
+
+def scikit_learn():
+    """The model as its library runs it: rows in, probabilities of a default out."""
+    sys.path.insert(0, str(MODELS))
+    import german_credit
+    import train
+
+    rows, bad = german_credit.load()
+    model = train.credit_risk_classifier().fit(rows, bad)
+    return lambda features: model.predict_proba(features)[:, 1].tolist()
+
+
+def onnx_runtime():
+    """The same as ONNX Runtime runs it, on one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(MODEL, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda features: session.run(["probabilities"], {name: features})[0][:, 1].tolist()
+
+
+ENGINES = {"scikit-learn": scikit_learn, "onnxruntime": onnx_runtime}
