@@ -108,6 +108,10 @@ pub struct InputColumn {
     /// What NaN and null mean.
     #[serde(default)]
     pub nan: NanMeaning,
+    /// The column's quantiles in the training data, ascending and evenly spaced in probability
+    /// from the minimum to the maximum: what drift is measured against. Empty: not known.
+    #[serde(default)]
+    pub quantiles: Vec<f64>,
 }
 
 /// What to do with a user whom the store does not know.

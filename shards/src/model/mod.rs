@@ -1,5 +1,17 @@
 //! What turns a matrix of features into scores.
 //!
-//! What is *not* here: where the features come from (`features`), and HTTP.
+//! [`repository`] finds a model's directory and version, [`manifest`] reads its `model.toml`, and
+//! [`Model::load`] makes this shard's own copy of it from the ONNX file (`onnx`), whose tree
+//! ensembles are scored by the kernels of [`trees`].
+//!
+//! What is *not* here: where the features come from (`features`), which requests are scored
+//! together (`batch`), and HTTP.
 
+pub mod manifest;
+mod onnx;
+pub mod repository;
+mod scorer;
 pub mod trees;
+
+pub use onnx::{FileLimits, OnnxError};
+pub use scorer::{LoadOptions, Model, ModelDescription, ModelError, ScoreError};

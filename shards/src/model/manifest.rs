@@ -1,0 +1,198 @@
+//! `model.toml`: what a model's file cannot say about itself.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
+use thiserror::Error;
+
+use crate::features::inputs::{FeaturePolicies, InputColumn, NanMeaning};
+
+/// The name of the manifest's file in a model's directory.
+pub const MANIFEST_FILE: &str = "model.toml";
+
+/// What `model.toml` says; a model without one has `Manifest::default()`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Manifest {
+    /// One sentence for people.
+    pub description: String,
+    /// The version to serve; the newest one where it is not given.
+    pub version: Option<u32>,
+    /// Free keys and values, shown as they are.
+    pub metadata: BTreeMap<String, String>,
+    /// Which number of the model's outputs is the score.
+    pub output: ScoreOutput,
+    /// What to do about features that are not there, not known or too old.
+    pub policies: FeaturePolicies,
+    /// The input's columns in the order of its tensor; `None`: the store's columns in order.
+    pub columns: Option<Vec<InputColumn>>,
+}
+
+/// Which number of the model's outputs is the score.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScoreOutput {
+    /// The output tensor's name; by default the first output that holds floats.
+    pub tensor: Option<String>,
+    /// The class whose probability is the score; by default 1 for a binary classifier and the
+    /// only value for a regressor.
+    pub class: Option<ClassChoice>,
+}
+
+/// A class, by its place or by its label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClassChoice {
+    /// The column of the output tensor, from 0.
+    Index(usize),
+    /// The label that the model was trained with; an integer label is its decimal text.
+    Label(String),
+}
+
+impl<'de> Deserialize<'de> for ClassChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ClassVisitor;
+        impl Visitor<'_> for ClassVisitor {
+            type Value = ClassChoice;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a class index (integer from 0) or a class label (string)")
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<ClassChoice, E> {
+                usize::try_from(value)
+                    .map(ClassChoice::Index)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(value), &self))
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<ClassChoice, E> {
+                Ok(ClassChoice::Label(value.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(ClassVisitor)
+    }
+}
+
+/// Why a manifest cannot be used.
+#[derive(Debug, Error)]
+pub enum ManifestError {
+    /// The file is there and cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// The manifest.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Not TOML, a key that is not known, or a value of the wrong type.
+    #[error("{}: {source}", path.display())]
+    Toml {
+        /// The manifest.
+        path: PathBuf,
+        /// Where in the file, what was found and what was expected.
+        source: Box<toml::de::Error>,
+    },
+    /// A value of the right type that makes no sense.
+    #[error("{}: key `{key}`: found {found}, expected {expected}", path.display())]
+    Value {
+        /// The manifest.
+        path: PathBuf,
+        /// The key, as a path from the file's root.
+        key: String,
+        /// What the file says.
+        found: String,
+        /// What it may say.
+        expected: &'static str,
+    },
+}
+
+impl Manifest {
+    /// Reads `directory/model.toml`; a directory without one gives the default manifest.
+    pub fn read(directory: &Path) -> Result<Self, ManifestError> {
+        let path = directory.join(MANIFEST_FILE);
+        match fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&text, &path),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(ManifestError::Read { path, source }),
+        }
+    }
+
+    /// Parses a manifest's text; `path` is what errors name.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ManifestError> {
+        let manifest: Self = toml::from_str(text).map_err(|source| ManifestError::Toml {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        manifest.check().map_err(|problem| ManifestError::Value {
+            path: path.to_owned(),
+            key: problem.key,
+            found: problem.found,
+            expected: problem.expected,
+        })?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        if self.version == Some(0) {
+            return Err(Problem::new("version", 0, "a version from 1"));
+        }
+        let Some(columns) = &self.columns else { return Ok(()) };
+        if columns.is_empty() {
+            return Err(Problem::new("columns", "[]", "at least one column, or no `columns` key"));
+        }
+        for (place, column) in columns.iter().enumerate() {
+            check_column(column).map_err(|problem| problem.inside(place, &column.name))?;
+            if columns[..place].iter().any(|other| other.name == column.name) {
+                let problem = Problem::new("name", &column.name, "a name that no other column has");
+                return Err(problem.inside(place, &column.name));
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Problem {
+    key: String,
+    found: String,
+    expected: &'static str,
+}
+
+impl Problem {
+    fn new(key: &str, found: impl fmt::Display, expected: &'static str) -> Self {
+        Self { key: key.to_owned(), found: found.to_string(), expected }
+    }
+
+    fn inside(self, place: usize, column: &str) -> Self {
+        Self { key: format!("columns[{place}].{} (column `{column}`)", self.key), ..self }
+    }
+}
+
+fn check_column(column: &InputColumn) -> Result<(), Problem> {
+    if column.name.is_empty() {
+        return Err(Problem::new("name", "\"\"", "a name"));
+    }
+    if let Some((low, high)) = column.range {
+        if low.is_nan() || high.is_nan() || low > high {
+            let found = format!("[{low}, {high}]");
+            return Err(Problem::new("range", found, "[lowest, highest], in this order"));
+        }
+        if column.default < low || column.default > high {
+            return Err(Problem::new("default", column.default, "a value inside `range`"));
+        }
+    }
+    if column.default.is_nan() && column.nan != NanMeaning::Missing {
+        return Err(Problem::new("default", "nan", "a number, unless `nan = \"missing\"`"));
+    }
+    if column.default.is_infinite() {
+        return Err(Problem::new("default", column.default, "a finite number or nan"));
+    }
+    let ascending = column.quantiles.windows(2).all(|pair| pair[0] <= pair[1]);
+    if !ascending || column.quantiles.iter().any(|quantile| !quantile.is_finite()) {
+        let found = format!("{:?}", column.quantiles);
+        return Err(Problem::new("quantiles", found, "finite numbers in ascending order"));
+    }
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! Puts our own operators into tract's plans: the one place that knows both worlds.
+
+use tract_onnx::Onnx;
+use tract_onnx::model::ParsingContext;
+use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_core;
+use tract_onnx::tract_hir::internal::*;
+
+use super::graph;
+use super::ops::{self, CellsMut, NodeContext, RowOperator, RowShape, Rows};
+use crate::features::{Cells, Precision};
+
+/// tract with our operators in the place of its own.
+pub(super) fn onnx() -> Onnx {
+    let mut onnx = tract_onnx::onnx();
+    for (operator, _) in ops::MACHINE_LEARNING {
+        onnx.op_register.insert(operator, parse);
+    }
+    onnx
+}
+
+fn parse(
+    context: &ParsingContext,
+    node: &NodeProto,
+) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
+    let graph = context.parent_graphs.last().context("a node without a graph")?;
+    let parser = ops::replacement(&node.op_type).context("an operator that is not ours")?;
+    let operator = parser(NodeContext { node, graph }).map_err(|error| anyhow!("{error}"))?;
+    let named = node.input.iter().filter(|name| !name.is_empty());
+    let inputs = named
+        .enumerate()
+        .filter(|(_, name)| graph::constant(graph, name).is_none())
+        .map(|(place, _)| place)
+        .collect();
+    let name = node.op_type.clone();
+    Ok((expand(Adapter { name, operator, inputs }), vec![]))
+}
+
+/// One of our operators as a node of tract's.
+#[derive(Debug, Clone)]
+struct Adapter {
+    name: String,
+    operator: Box<dyn RowOperator>,
+    /// The places of the inputs that are no constants.
+    inputs: Vec<usize>,
+}
+
+/// What rows of this type and width are to our operators; integers are read as 32-bit floats.
+fn row_shape(data_type: DatumType, columns: &TDim) -> TractResult<RowShape> {
+    let columns = columns.to_usize().context("the width of a row is not known")?;
+    let is_double = data_type == f64::datum_type();
+    Ok(RowShape { columns, precision: if is_double { Precision::F64 } else { Precision::F32 } })
+}
+
+fn datum_type(precision: Precision) -> DatumType {
+    match precision {
+        Precision::F32 => f32::datum_type(),
+        Precision::F64 => f64::datum_type(),
+    }
+}
+
+impl Adapter {
+    fn output(&self, inputs: &[RowShape]) -> TractResult<RowShape> {
+        self.operator.shape(inputs).map_err(|reason| anyhow!("{}: {reason}", self.name))
+    }
+
+    fn output_fact(&self, inputs: &[&TypedFact]) -> TractResult<TypedFact> {
+        let mut shapes = TVec::new();
+        for fact in inputs {
+            ensure!(fact.rank() == 2, "{}: expected rows × columns, got {fact:?}", self.name);
+            shapes.push(row_shape(fact.datum_type, &fact.shape[1])?);
+        }
+        let first = inputs.first().with_context(|| format!("{}: no input", self.name))?;
+        let output = self.output(&shapes)?;
+        let shape = [first.shape[0].clone(), output.columns.to_dim()];
+        Ok(datum_type(output.precision).fact(shape))
+    }
+}
+
+impl Expansion for Adapter {
+    fn name(&self) -> StaticName {
+        self.name.clone().into()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        solver: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        check_output_arity(outputs, 1)?;
+        let read: Vec<&TensorProxy> =
+            self.inputs.iter().filter_map(|&place| inputs.get(place)).collect();
+        let Some(first) = read.first().copied() else { bail!("{}: no input", self.name) };
+        solver.equals(&outputs[0].rank, 2)?;
+        solver.equals(&outputs[0].shape[0], &first.shape[0])?;
+        let types: Vec<_> = read.iter().map(|input| (&input.datum_type).bex()).collect();
+        solver.given_all(types, move |solver, types: Vec<DatumType>| {
+            let widths: Vec<_> = read.iter().map(|input| input.shape[1].bex()).collect();
+            solver.given_all(widths, move |solver, widths: Vec<TDim>| {
+                let shapes: TVec<RowShape> = types
+                    .iter()
+                    .zip(&widths)
+                    .map(|(data_type, columns)| row_shape(*data_type, columns))
+                    .collect::<TractResult<_>>()?;
+                let output = self.output(&shapes)?;
+                solver.equals(&outputs[0].datum_type, datum_type(output.precision))?;
+                solver.equals(&outputs[0].shape[1], output.columns.to_dim())
+            })
+        })
+    }
+
+    fn wire(
+        &self,
+        prefix: &str,
+        model: &mut TypedModel,
+        inputs: &[OutletId],
+    ) -> TractResult<TVec<OutletId>> {
+        let mut read = TVec::new();
+        for place in &self.inputs {
+            let mut outlet = *inputs.get(*place).context("an input is missing")?;
+            let data_type = model.outlet_fact(outlet)?.datum_type;
+            if data_type != f32::datum_type() && data_type != f64::datum_type() {
+                let cast = tract_core::ops::cast::cast(f32::datum_type());
+                outlet = model.wire_node(format!("{prefix}.cast{place}"), cast, &[outlet])?[0];
+            }
+            read.push(outlet);
+        }
+        model.wire_node(prefix, RowNode(self.clone()), &read)
+    }
+}
+
+/// The typed node; its operator runs in the state, which may keep buffers.
+#[derive(Debug, Clone)]
+struct RowNode(Adapter);
+
+impl PartialEq for RowNode {
+    /// Two nodes are never merged: an operator's parameters are not compared.
+    fn eq(&self, _other: &Self) -> bool {
+        false
+    }
+}
+
+impl Eq for RowNode {}
+
+impl Op for RowNode {
+    fn name(&self) -> StaticName {
+        self.0.name.clone().into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for RowNode {
+    not_out_of_plan!();
+
+    fn state(&self, _context: &EvalContext) -> TractResult<Option<Box<dyn OpState>>> {
+        Ok(Some(Box::new(RowState(self.0.clone()))))
+    }
+}
+
+impl TypedOp for RowNode {
+    as_op!();
+
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec!(self.0.output_fact(inputs)?))
+    }
+}
+
+#[derive(Debug, Clone)]
+struct RowState(Adapter);
+
+impl OpState for RowState {
+    fn eval(
+        &mut self,
+        _context: &EvalContext,
+        _op: &dyn Op,
+        inputs: TVec<TValue>,
+    ) -> TractResult<TVec<TValue>> {
+        let mut rows = None;
+        let mut read: TVec<Rows<'_>> = TVec::new();
+        let mut shapes: TVec<RowShape> = TVec::new();
+        for input in &inputs {
+            let [count, columns] = *input.shape() else { bail!("{}: no matrix", self.0.name) };
+            ensure!(*rows.get_or_insert(count) == count, "{}: row counts differ", self.0.name);
+            let view = input.try_as_plain_ram()?;
+            let (cells, precision) = if input.datum_type() == f64::datum_type() {
+                (Cells::F64(view.as_slice::<f64>()?), Precision::F64)
+            } else {
+                (Cells::F32(view.as_slice::<f32>()?), Precision::F32)
+            };
+            read.push(Rows { cells, columns });
+            shapes.push(RowShape { columns, precision });
+        }
+        let rows = rows.unwrap_or(0);
+        // The shapes are checked again: they were symbols when the plan was made.
+        let shape = self.0.output(&shapes)?;
+        let mut output = Tensor::zero_dt(datum_type(shape.precision), &[rows, shape.columns])?;
+        let mut view = output.try_as_plain_ram_mut()?;
+        let cells = match shape.precision {
+            Precision::F32 => CellsMut::F32(view.as_slice_mut::<f32>()?),
+            Precision::F64 => CellsMut::F64(view.as_slice_mut::<f64>()?),
+        };
+        self.0.operator.run(rows, &read, cells);
+        Ok(tvec!(output.into_tvalue()))
+    }
+
+    fn reset_lanes(&mut self, _lanes: &[tract_core::plan::LaneId]) -> TractResult<()> {
+        // Nothing is kept from one run to the next but the capacity of buffers.
+        Ok(())
+    }
+}

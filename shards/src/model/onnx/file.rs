@@ -1,0 +1,131 @@
+//! Reads a model's file within bounds: how large it is, how many nodes and tensors it holds, and
+//! whether each tensor's data is as long as its shape says.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
+use tract_onnx::prelude::Framework;
+
+use super::error::OnnxError;
+
+/// What a model's file may ask for; a file is input, and may be hostile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileLimits {
+    /// The file's size, in bytes.
+    pub file_bytes_max: u64,
+    /// Nodes of the graph.
+    pub nodes_max: usize,
+}
+
+impl Default for FileLimits {
+    fn default() -> Self {
+        Self { file_bytes_max: 1 << 30, nodes_max: 20_000 }
+    }
+}
+
+/// A decoded file.
+pub(super) struct OnnxFile {
+    pub(super) proto: ModelProto,
+    /// FNV-1a (64 bits) of the bytes: tells versions apart, and is no protection from forgery.
+    pub(super) hash: u64,
+}
+
+impl OnnxFile {
+    pub(super) fn read(path: &Path, limits: FileLimits) -> Result<Self, OnnxError> {
+        let failed = |source| OnnxError::Read { source };
+        let mut bytes = Vec::new();
+        // One byte more than allowed tells a file that is too long from one that just fits.
+        let mut file = File::open(path).map_err(failed)?.take(limits.file_bytes_max + 1);
+        file.read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 > limits.file_bytes_max {
+            return Err(OnnxError::FileTooLarge { bytes_max: limits.file_bytes_max });
+        }
+        Self::decode(&bytes, limits)
+    }
+
+    pub(super) fn decode(bytes: &[u8], limits: FileLimits) -> Result<Self, OnnxError> {
+        let proto = tract_onnx::onnx()
+            .proto_model_for_read(&mut &*bytes)
+            .map_err(|error| OnnxError::Decode { reason: format!("{error:#}") })?;
+        let graph = proto
+            .graph
+            .as_ref()
+            .ok_or_else(|| OnnxError::Decode { reason: "there is no graph".to_owned() })?;
+        check_graph(graph, limits)?;
+        Ok(Self { proto, hash: fnv1a(bytes) })
+    }
+}
+
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+fn check_graph(graph: &GraphProto, limits: FileLimits) -> Result<(), OnnxError> {
+    if graph.node.len() > limits.nodes_max {
+        return Err(OnnxError::TooManyNodes {
+            nodes: graph.node.len(),
+            nodes_max: limits.nodes_max,
+        });
+    }
+    if !graph.sparse_initializer.is_empty() {
+        return Err(OnnxError::Decode { reason: "sparse initializers are not read".to_owned() });
+    }
+    graph.initializer.iter().try_for_each(check_tensor)?;
+    graph.node.iter().try_for_each(check_node)
+}
+
+fn check_node(node: &NodeProto) -> Result<(), OnnxError> {
+    for attribute in &node.attribute {
+        if attribute.g.is_some() || !attribute.graphs.is_empty() {
+            return Err(OnnxError::unsupported(
+                node,
+                "control flow: export the model without If, Loop and Scan",
+            ));
+        }
+        attribute.t.iter().chain(&attribute.tensors).try_for_each(check_tensor)?;
+    }
+    Ok(())
+}
+
+/// A tensor whose shape promises more than its data holds makes readers allocate or read too much.
+fn check_tensor(tensor: &TensorProto) -> Result<(), OnnxError> {
+    let wrong = |reason: String| OnnxError::Tensor { tensor: tensor.name.clone(), reason };
+    if tensor.data_location == Some(DataLocation::External as i32)
+        || !tensor.external_data.is_empty()
+    {
+        return Err(wrong("its data is in another file: save the model as one file".to_owned()));
+    }
+    let cells = tensor
+        .dims
+        .iter()
+        .try_fold(1_usize, |cells, dim| cells.checked_mul(usize::try_from(*dim).ok()?))
+        .ok_or_else(|| wrong(format!("its shape {:?} is no shape", tensor.dims)))?;
+    let data_type = DataType::try_from(tensor.data_type)
+        .map_err(|_| wrong(format!("unknown data type {}", tensor.data_type)))?;
+    let (cell_bytes, listed) = match data_type {
+        DataType::Float => (4, tensor.float_data.len()),
+        DataType::Double => (8, tensor.double_data.len()),
+        DataType::Int64 => (8, tensor.int64_data.len()),
+        DataType::Int32 => (4, tensor.int32_data.len()),
+        DataType::Bool | DataType::Uint8 | DataType::Int8 => (1, tensor.int32_data.len()),
+        DataType::Uint16 | DataType::Int16 | DataType::Float16 => (2, tensor.int32_data.len()),
+        DataType::String => (0, tensor.string_data.len()),
+        other => return Err(wrong(format!("data type {} is not read", other.as_str_name()))),
+    };
+    let found = match (tensor.raw_data.len(), cell_bytes) {
+        (0, _) => listed,
+        (_, 0) => return Err(wrong("strings cannot be raw data".to_owned())),
+        (bytes, cell_bytes) if bytes % cell_bytes == 0 => bytes / cell_bytes,
+        (bytes, _) => return Err(wrong(format!("{bytes} bytes are no whole number of cells"))),
+    };
+    if found != cells {
+        let shape = &tensor.dims;
+        return Err(wrong(format!("its shape {shape:?} needs {cells} cells, it has {found}")));
+    }
+    Ok(())
+}

@@ -1,0 +1,303 @@
+//! The part of a model's graph that its score depends on; all else is pruned before anything is
+//! built, so that labels, argmax branches and `ZipMap` cost nothing and need no operator.
+
+use std::collections::{HashMap, HashSet};
+
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::tensor_shape_proto::dimension;
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
+
+use super::error::OnnxError;
+use crate::model::manifest::{ClassChoice, ScoreOutput};
+
+/// Operators whose first output is a label and whose second holds the scores.
+const CLASSIFIERS: [&str; 3] = ["TreeEnsembleClassifier", "LinearClassifier", "SVMClassifier"];
+
+/// One input of the graph, in the order of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct GraphInput {
+    pub(super) name: String,
+    pub(super) data_type: DataType,
+    /// Columns a row has; `None` where the file does not say.
+    pub(super) columns: Option<usize>,
+    /// 1 for an input of shape `[rows]`, else 2.
+    pub(super) rank: usize,
+    /// Whether the score depends on it.
+    pub(super) used: bool,
+}
+
+/// The pruned graph.
+pub(super) struct ScoreGraph {
+    /// The model with only the nodes, constants and inputs that the score needs, and one output.
+    pub(super) proto: ModelProto,
+    /// Every input of the file, used or not: together they are the model's columns.
+    pub(super) inputs: Vec<GraphInput>,
+    /// The tensor that holds the score.
+    pub(super) score: String,
+    /// The output's name in the file: differs from `score` where a `ZipMap` was cut off.
+    pub(super) output: String,
+    /// The labels of the classes, as text; empty for a regressor.
+    pub(super) labels: Vec<String>,
+}
+
+impl ScoreGraph {
+    pub(super) fn select(mut proto: ModelProto, wanted: &ScoreOutput) -> Result<Self, OnnxError> {
+        let mut graph = proto.graph.take().unwrap_or_default();
+        let producers = producers(&graph)?;
+        let output = match &wanted.tensor {
+            Some(name) => named_output(&graph, &producers, name)?,
+            None => default_output(&graph, &producers)?,
+        };
+        let mut score = output.clone();
+        let mut labels = Vec::new();
+        if let Some(&place) = producers.get(output.as_str()) {
+            let node = &graph.node[place];
+            if node.op_type == "ZipMap" {
+                labels = labels_of(node);
+                score = node.input.first().cloned().unwrap_or_default();
+            }
+        }
+        let needed = needed_nodes(&graph, &producers, &score)?;
+        if labels.is_empty() {
+            labels = needed
+                .iter()
+                .map(|&at| labels_of(&graph.node[at]))
+                .find(|l| !l.is_empty())
+                .unwrap_or_default();
+        }
+        let inputs = prune(&mut graph, &needed, &score)?;
+        proto.graph = Some(graph);
+        Ok(Self { proto, inputs, score, output, labels })
+    }
+
+    pub(super) fn graph(&self) -> Result<&GraphProto, OnnxError> {
+        self.proto.graph.as_ref().ok_or_else(|| OnnxError::Graph { reason: "no graph".to_owned() })
+    }
+
+    /// The score's column in an output of `width` columns.
+    pub(super) fn class(
+        &self,
+        wanted: Option<&ClassChoice>,
+        width: usize,
+    ) -> Result<usize, OnnxError> {
+        let labels = self.labels.join(", ");
+        let reason = match wanted {
+            None if width == 1 => return Ok(0),
+            None if width == 2 => return Ok(1),
+            None => format!(
+                "output `{}` has {width} columns: name the one that is the score in model.toml \
+                 with [output] class = INDEX or \"LABEL\" (labels: {labels})",
+                self.output
+            ),
+            Some(ClassChoice::Index(index)) if *index < width => return Ok(*index),
+            Some(ClassChoice::Index(index)) => format!(
+                "[output] class = {index}: output `{}` has {width} columns, counted from 0",
+                self.output
+            ),
+            Some(ClassChoice::Label(label)) => {
+                match self.labels.iter().position(|known| known == label) {
+                    Some(place) if place < width => return Ok(place),
+                    _ => format!("[output] class = \"{label}\": the model's labels are: {labels}"),
+                }
+            }
+        };
+        Err(OnnxError::Output { reason })
+    }
+}
+
+/// The constants of a graph, by name: initializers and `Constant` nodes.
+pub(super) fn constant<'g>(graph: &'g GraphProto, name: &str) -> Option<&'g TensorProto> {
+    let initializer = graph.initializer.iter().find(|tensor| tensor.name == name);
+    initializer.or_else(|| {
+        let node = graph.node.iter().find(|node| node.output.iter().any(|made| made == name))?;
+        if node.op_type != "Constant" {
+            return None;
+        }
+        node.attribute.iter().find(|attribute| attribute.name == "value")?.t.as_ref()
+    })
+}
+
+fn producers(graph: &GraphProto) -> Result<HashMap<String, usize>, OnnxError> {
+    let mut producers = HashMap::new();
+    for (place, node) in graph.node.iter().enumerate() {
+        for output in node.output.iter().filter(|name| !name.is_empty()) {
+            if producers.insert(output.clone(), place).is_some() {
+                return Err(OnnxError::Graph { reason: format!("`{output}` is made twice") });
+            }
+        }
+    }
+    Ok(producers)
+}
+
+fn named_output(
+    graph: &GraphProto,
+    producers: &HashMap<String, usize>,
+    name: &str,
+) -> Result<String, OnnxError> {
+    if producers.contains_key(name) {
+        return Ok(name.to_owned());
+    }
+    let outputs: Vec<_> = graph.output.iter().map(|output| output.name.as_str()).collect();
+    Err(OnnxError::Output {
+        reason: format!(
+            "[output] tensor = \"{name}\": the model has no such output; it has: {}",
+            outputs.join(", ")
+        ),
+    })
+}
+
+/// The first output that holds floats: labels are integers or strings.
+fn default_output(
+    graph: &GraphProto,
+    producers: &HashMap<String, usize>,
+) -> Result<String, OnnxError> {
+    let is_score = |output: &&ValueInfoProto| match element_type(output) {
+        Some(data_type) => matches!(data_type, DataType::Float | DataType::Double),
+        None => producers.get(&output.name).is_some_and(|&at| graph.node[at].op_type == "ZipMap"),
+    };
+    let found = graph.output.iter().find(is_score).map(|output| output.name.clone());
+    found.ok_or_else(|| {
+        let outputs: Vec<_> = graph.output.iter().map(|output| output.name.as_str()).collect();
+        OnnxError::Output {
+            reason: format!(
+                "no output holds floats (outputs: {}): name the score's tensor in model.toml with \
+                 [output] tensor = \"NAME\"",
+                outputs.join(", ")
+            ),
+        }
+    })
+}
+
+fn tensor_type(value: &ValueInfoProto) -> Option<&type_proto::Tensor> {
+    let type_proto::Value::TensorType(tensor) = value.r#type.as_ref()?.value.as_ref()?;
+    Some(tensor)
+}
+
+fn element_type(value: &ValueInfoProto) -> Option<DataType> {
+    let data_type = DataType::try_from(tensor_type(value)?.elem_type).ok()?;
+    (data_type != DataType::Undefined).then_some(data_type)
+}
+
+fn labels_of(node: &NodeProto) -> Vec<String> {
+    let known = |name: &str| name.starts_with("classlabels_");
+    let Some(attribute) = node.attribute.iter().find(|attribute| known(&attribute.name)) else {
+        return Vec::new();
+    };
+    if attribute.strings.is_empty() {
+        return attribute.ints.iter().map(i64::to_string).collect();
+    }
+    attribute.strings.iter().map(|label| String::from_utf8_lossy(label).into_owned()).collect()
+}
+
+/// The nodes that `score` depends on, in an order in which each follows what it reads.
+fn needed_nodes(
+    graph: &GraphProto,
+    producers: &HashMap<String, usize>,
+    score: &str,
+) -> Result<Vec<usize>, OnnxError> {
+    let mut known: HashSet<&str> = graph.input.iter().map(|input| input.name.as_str()).collect();
+    known.extend(graph.initializer.iter().map(|tensor| tensor.name.as_str()));
+    let first = *producers.get(score).ok_or_else(|| OnnxError::Graph {
+        reason: format!("no node makes the output `{score}`"),
+    })?;
+    let mut order = Vec::new();
+    let mut done = vec![false; graph.node.len()];
+    let mut open = vec![false; graph.node.len()];
+    // A stack of (node, next input to look at): a file's depth must not be this program's.
+    let mut stack = vec![(first, 0)];
+    open[first] = true;
+    while let Some((place, next)) = stack.pop() {
+        let Some(input) = graph.node[place].input.get(next) else {
+            done[place] = true;
+            order.push(place);
+            continue;
+        };
+        stack.push((place, next + 1));
+        match producers.get(input.as_str()) {
+            Some(&producer) if !done[producer] => {
+                if open[producer] {
+                    let reason = format!("`{input}` depends on itself");
+                    return Err(OnnxError::Graph { reason });
+                }
+                open[producer] = true;
+                stack.push((producer, 0));
+            }
+            None if !input.is_empty() && !known.contains(input.as_str()) => {
+                return Err(OnnxError::Graph { reason: format!("nothing makes `{input}`") });
+            }
+            _ => {}
+        }
+    }
+    Ok(order)
+}
+
+fn prune(
+    graph: &mut GraphProto,
+    needed: &[usize],
+    score: &str,
+) -> Result<Vec<GraphInput>, OnnxError> {
+    graph.node = needed.iter().map(|&place| std::mem::take(&mut graph.node[place])).collect();
+    let read: HashSet<String> =
+        graph.node.iter().flat_map(|node| node.input.iter().cloned()).collect();
+    for node in &mut graph.node {
+        if CLASSIFIERS.contains(&node.op_type.as_str()) {
+            let label = node.output.first().map_or("", String::as_str);
+            if node.output.len() != 2 || label == score || read.contains(label) {
+                return Err(OnnxError::unsupported(
+                    node,
+                    "the score depends on its label; choose an output made from its probabilities",
+                ));
+            }
+            node.output.remove(0);
+        }
+    }
+    graph.initializer.retain(|tensor| read.contains(&tensor.name));
+    let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+    let mut inputs = Vec::new();
+    for value in graph.input.iter().filter(|value| !constants.contains(value.name.as_str())) {
+        inputs.push(graph_input(value, read.contains(&value.name))?);
+    }
+    graph.input.retain(|value| read.contains(&value.name));
+    graph.value_info.clear();
+    graph.output.retain(|output| output.name == score);
+    graph.output.truncate(1);
+    if graph.output.is_empty() {
+        graph.output.push(ValueInfoProto { name: score.to_owned(), ..ValueInfoProto::default() });
+    }
+    Ok(inputs)
+}
+
+fn graph_input(value: &ValueInfoProto, used: bool) -> Result<GraphInput, OnnxError> {
+    let refused =
+        |what: &str| OnnxError::Input { reason: format!("input `{}` {what}", value.name) };
+    let data_type = element_type(value).ok_or_else(|| refused("is no tensor of a known type"))?;
+    if data_type == DataType::String {
+        return Err(refused("holds strings: encode them as numbers before the model"));
+    }
+    let shape = tensor_type(value).and_then(|tensor| tensor.shape.as_ref());
+    let Some(shape) = shape else {
+        return Ok(GraphInput {
+            name: value.name.clone(),
+            data_type,
+            columns: None,
+            rank: 2,
+            used,
+        });
+    };
+    let columns = match shape.dim.as_slice() {
+        [_] => Some(1),
+        [_, columns] => match columns.value {
+            Some(dimension::Value::DimValue(count)) => {
+                usize::try_from(count).ok().filter(|c| *c > 0)
+            }
+            _ => None,
+        },
+        dims => {
+            return Err(refused(&format!(
+                "has {} dimensions, expected rows × columns",
+                dims.len()
+            )));
+        }
+    };
+    Ok(GraphInput { name: value.name.clone(), data_type, columns, rank: shape.dim.len(), used })
+}

@@ -1,0 +1,127 @@
+//! What an operator's parser looks up: attributes by type, and constant inputs.
+
+use tract_onnx::pb::attribute_proto::AttributeType;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
+
+use super::OnnxError;
+use crate::model::onnx::graph;
+
+/// A node and the graph that its constant inputs are looked up in.
+#[derive(Clone, Copy)]
+pub(in crate::model::onnx) struct NodeContext<'g> {
+    pub(in crate::model::onnx) node: &'g NodeProto,
+    pub(in crate::model::onnx) graph: &'g GraphProto,
+}
+
+impl<'g> NodeContext<'g> {
+    fn attribute(
+        self,
+        name: &str,
+        expected: AttributeType,
+    ) -> Result<Option<&'g AttributeProto>, OnnxError> {
+        let found = self.node.attribute.iter().find(|attribute| attribute.name == name);
+        match found {
+            Some(attribute) if attribute.r#type != expected as i32 => {
+                let expected = expected.as_str_name();
+                let found = AttributeType::try_from(attribute.r#type)
+                    .map_or("an unknown type", |found| found.as_str_name());
+                Err(self.refuse(format!("attribute `{name}` is {found}, expected {expected}")))
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// An error that names the node.
+    pub(super) fn refuse(self, advice: impl Into<String>) -> OnnxError {
+        OnnxError::unsupported(self.node, advice)
+    }
+
+    /// An integer, if it is given.
+    pub(super) fn integer(self, name: &str) -> Result<Option<i64>, OnnxError> {
+        Ok(self.attribute(name, AttributeType::Int)?.map(|attribute| attribute.i))
+    }
+
+    /// An integer without which the node means nothing.
+    pub(super) fn required_integer(self, name: &str) -> Result<i64, OnnxError> {
+        self.integer(name)?.ok_or_else(|| self.refuse(format!("attribute `{name}` is missing")))
+    }
+
+    /// A float, if it is given.
+    pub(super) fn float(self, name: &str) -> Result<Option<f32>, OnnxError> {
+        Ok(self.attribute(name, AttributeType::Float)?.map(|attribute| attribute.f))
+    }
+
+    /// Floats; empty if they are not given.
+    pub(super) fn floats(self, name: &str) -> Result<&'g [f32], OnnxError> {
+        Ok(self.attribute(name, AttributeType::Floats)?.map_or(&[], |attribute| &attribute.floats))
+    }
+
+    /// Integers; empty if they are not given.
+    pub(super) fn integers(self, name: &str) -> Result<&'g [i64], OnnxError> {
+        Ok(self.attribute(name, AttributeType::Ints)?.map_or(&[], |attribute| &attribute.ints))
+    }
+
+    /// A string, if it is given.
+    pub(super) fn string(self, name: &str) -> Result<Option<&'g str>, OnnxError> {
+        let Some(attribute) = self.attribute(name, AttributeType::String)? else { return Ok(None) };
+        let text = std::str::from_utf8(&attribute.s)
+            .map_err(|_| self.refuse(format!("attribute `{name}` is no UTF-8 text")))?;
+        Ok(Some(text))
+    }
+
+    /// Strings; empty if they are not given.
+    pub(super) fn strings(self, name: &str) -> Result<Vec<&'g str>, OnnxError> {
+        let Some(attribute) = self.attribute(name, AttributeType::Strings)? else {
+            return Ok(Vec::new());
+        };
+        let texts = attribute.strings.iter().map(|text| std::str::from_utf8(text));
+        texts
+            .collect::<Result<_, _>>()
+            .map_err(|_| self.refuse(format!("attribute `{name}` is no UTF-8 text")))
+    }
+
+    /// A tensor's numbers, if it is given.
+    pub(super) fn tensor(self, name: &str) -> Result<Option<Vec<f64>>, OnnxError> {
+        let Some(attribute) = self.attribute(name, AttributeType::Tensor)? else { return Ok(None) };
+        let tensor = attribute
+            .t
+            .as_ref()
+            .ok_or_else(|| self.refuse(format!("attribute `{name}` has no tensor")))?;
+        numbers(tensor)
+            .map(Some)
+            .ok_or_else(|| self.refuse(format!("attribute `{name}` holds no numbers")))
+    }
+
+    /// The numbers of an input that is a constant, if it is one.
+    pub(super) fn constant(self, place: usize) -> Option<Vec<f64>> {
+        numbers(graph::constant(self.graph, self.node.input.get(place)?)?)
+    }
+}
+
+/// A tensor's cells as doubles: exact for floats, and for integers up to 2^53.
+fn numbers(tensor: &TensorProto) -> Option<Vec<f64>> {
+    let raw = &tensor.raw_data;
+    Some(match DataType::try_from(tensor.data_type).ok()? {
+        DataType::Float if raw.is_empty() => {
+            tensor.float_data.iter().map(|cell| f64::from(*cell)).collect()
+        }
+        DataType::Double if raw.is_empty() => tensor.double_data.clone(),
+        DataType::Int64 if raw.is_empty() => {
+            tensor.int64_data.iter().map(|cell| *cell as f64).collect()
+        }
+        DataType::Int32 if raw.is_empty() => {
+            tensor.int32_data.iter().map(|cell| f64::from(*cell)).collect()
+        }
+        DataType::Float => cells(raw, |bytes| f64::from(f32::from_le_bytes(bytes))),
+        DataType::Double => cells(raw, f64::from_le_bytes),
+        DataType::Int64 => cells(raw, |bytes| i64::from_le_bytes(bytes) as f64),
+        DataType::Int32 => cells(raw, |bytes| f64::from(i32::from_le_bytes(bytes))),
+        DataType::Bool => raw.iter().map(|cell| f64::from(*cell)).collect(),
+        _ => return None,
+    })
+}
+
+fn cells<const BYTES: usize>(raw: &[u8], read: impl Fn([u8; BYTES]) -> f64) -> Vec<f64> {
+    raw.as_chunks::<BYTES>().0.iter().map(|bytes| read(*bytes)).collect()
+}

@@ -1,0 +1,133 @@
+//! `LinearClassifier` and `LinearRegressor`: each output is a dot product plus an intercept.
+
+use super::transform::Transform;
+use super::{CellsMut, NodeContext, OnnxError, RowOperator, RowShape, Rows, only};
+use crate::features::{Cells, Precision};
+
+/// Sums are made in doubles, four columns apart, in an order that depends on nothing but the
+/// number of columns: a row has the same bits wherever it stands in a batch.
+#[derive(Debug, Clone)]
+struct Linear {
+    /// One row of coefficients for each output of the dot products.
+    coefficients: Vec<f64>,
+    columns: usize,
+    intercepts: Vec<f64>,
+    transform: Transform,
+    /// A classifier of two classes with one row of coefficients: the other score is made from it.
+    complements: bool,
+    /// The scores of one row.
+    sums: Vec<f64>,
+}
+
+pub(super) fn parse_classifier(
+    context: NodeContext<'_>,
+) -> Result<Box<dyn RowOperator>, OnnxError> {
+    let strings = context.strings("classlabels_strings")?.len();
+    let labels = strings.max(context.integers("classlabels_ints")?.len());
+    let intercepts = context.floats("intercepts")?;
+    let outputs = if intercepts.is_empty() { labels } else { intercepts.len() };
+    parse(context, outputs, labels == 2 && outputs == 1)
+}
+
+pub(super) fn parse_regressor(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError> {
+    let targets = context.integer("targets")?.unwrap_or(1);
+    let targets = usize::try_from(targets).unwrap_or(0);
+    parse(context, targets, false)
+}
+
+fn parse(
+    context: NodeContext<'_>,
+    outputs: usize,
+    complements: bool,
+) -> Result<Box<dyn RowOperator>, OnnxError> {
+    let coefficients = context.floats("coefficients")?;
+    let intercepts = context.floats("intercepts")?;
+    let transform = Transform::parse(context)?;
+    let whole = outputs > 0 && !coefficients.is_empty() && coefficients.len() % outputs == 0;
+    if !whole || !(intercepts.is_empty() || intercepts.len() == outputs) {
+        return Err(context.refuse(format!(
+            "{} coefficients and {} intercepts do not make {outputs} outputs",
+            coefficients.len(),
+            intercepts.len()
+        )));
+    }
+    let mut intercepts: Vec<f64> = intercepts.iter().copied().map(f64::from).collect();
+    intercepts.resize(outputs, 0.0);
+    Ok(Box::new(Linear {
+        coefficients: coefficients.iter().copied().map(f64::from).collect(),
+        columns: coefficients.len() / outputs,
+        intercepts,
+        transform,
+        complements,
+        sums: Vec::new(),
+    }))
+}
+
+impl RowOperator for Linear {
+    fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
+        let input = only(inputs)?;
+        if input.columns != self.columns {
+            return Err(format!("{} columns, its coefficients: {}", input.columns, self.columns));
+        }
+        let columns = self.intercepts.len() + usize::from(self.complements);
+        Ok(RowShape { columns, precision: Precision::F32 })
+    }
+
+    fn run(&mut self, _rows: usize, inputs: &[Rows<'_>], output: CellsMut<'_>) {
+        let CellsMut::F32(output) = output else { return };
+        match inputs[0].cells {
+            Cells::F32(cells) => self.score(cells, output),
+            Cells::F64(cells) => self.score(cells, output),
+        }
+    }
+}
+
+impl Linear {
+    fn score<T: Copy + Into<f64>>(&mut self, cells: &[T], output: &mut [f32]) {
+        let outputs = self.intercepts.len() + usize::from(self.complements);
+        let rows = cells.chunks_exact(self.columns);
+        for (row, output) in rows.zip(output.chunks_exact_mut(outputs)) {
+            self.sums.clear();
+            let weights = self.coefficients.chunks_exact(self.columns).zip(&self.intercepts);
+            self.sums.extend(weights.map(|(weights, intercept)| dot(row, weights) + intercept));
+            if self.complements {
+                self.complement();
+            } else {
+                self.transform.apply(&mut self.sums);
+            }
+            for (cell, sum) in output.iter_mut().zip(&self.sums) {
+                *cell = *sum as f32;
+            }
+        }
+    }
+
+    /// Makes the scores of both classes from that of the second.
+    fn complement(&mut self) {
+        let sum = self.sums[0];
+        self.sums.clear();
+        match self.transform {
+            Transform::Logistic => {
+                self.sums.extend([-sum, sum]);
+                self.transform.apply(&mut self.sums);
+            }
+            transform => {
+                self.sums.push(sum);
+                transform.apply(&mut self.sums);
+                self.sums.insert(0, 1.0 - self.sums[0]);
+            }
+        }
+    }
+}
+
+fn dot<T: Copy + Into<f64>>(row: &[T], weights: &[f64]) -> f64 {
+    let mut sums = [0.0; 4];
+    let (row, row_rest) = row.as_chunks::<4>();
+    let (weights, weights_rest) = weights.as_chunks::<4>();
+    for (cells, weights) in row.iter().zip(weights) {
+        for lane in 0..4 {
+            sums[lane] += cells[lane].into() * weights[lane];
+        }
+    }
+    let rest = row_rest.iter().zip(weights_rest).map(|(cell, weight)| (*cell).into() * weight);
+    (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest.sum::<f64>()
+}

@@ -1,0 +1,89 @@
+//! The operators that are ours: each maps rows to rows, one file each.
+//!
+//! An operator is parsed from its node once and then runs in either of two places: a
+//! [`Program`](super::program::Program), where a model is nothing but such operators, or a plan of
+//! tract's, through the one adapter in `super::tract`. The same code gives the same bits in both.
+//!
+//! What is *not* here: operators that tract runs well, and the tree kernels (`model::trees`).
+
+mod cast;
+mod context;
+mod linear;
+mod normalizer;
+mod scaler;
+mod transform;
+
+use std::fmt::Debug;
+
+use tract_onnx::tract_core::dyn_clone::{self, DynClone};
+
+pub(super) use self::context::NodeContext;
+use super::error::OnnxError;
+use crate::features::{Cells, Precision};
+
+/// What the rows of a value are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RowShape {
+    pub(super) columns: usize,
+    pub(super) precision: Precision,
+}
+
+/// The rows that an operator reads, row-major.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) cells: Cells<'a>,
+    pub(super) columns: usize,
+}
+
+/// The rows that an operator writes, row-major.
+#[derive(Debug)]
+pub(super) enum CellsMut<'a> {
+    F32(&'a mut [f32]),
+    F64(&'a mut [f64]),
+}
+
+/// An operator that makes each row of its output from the same row of its inputs alone.
+pub(super) trait RowOperator: DynClone + Debug + Send + Sync {
+    /// What comes out for these inputs, or why they cannot be read; called when a model is loaded.
+    fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String>;
+
+    /// Computes `rows` rows; inputs and output have the shapes that [`Self::shape`] agreed to.
+    fn run(&mut self, rows: usize, inputs: &[Rows<'_>], output: CellsMut<'_>);
+}
+
+dyn_clone::clone_trait_object!(RowOperator);
+
+type Parser = fn(NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError>;
+
+/// Operators of the domain `ai.onnx.ml`: they take the place of tract's own.
+pub(super) const MACHINE_LEARNING: &[(&str, Parser)] = &[
+    ("LinearClassifier", linear::parse_classifier),
+    ("LinearRegressor", linear::parse_regressor),
+    ("Normalizer", normalizer::parse),
+    ("Scaler", scaler::parse),
+];
+
+/// Operators of ONNX itself that are run here in a program; in a plan tract runs them.
+const GENERAL: &[(&str, Parser)] = &[("Cast", cast::parse), ("Identity", cast::parse)];
+
+/// The parser of an operator that can be part of a program.
+pub(super) fn parser(operator: &str) -> Option<Parser> {
+    MACHINE_LEARNING
+        .iter()
+        .chain(GENERAL)
+        .find(|(name, _)| *name == operator)
+        .map(|(_, parser)| *parser)
+}
+
+/// The parser of an operator that is ours in a plan of tract's.
+pub(super) fn replacement(operator: &str) -> Option<Parser> {
+    MACHINE_LEARNING.iter().find(|(name, _)| *name == operator).map(|(_, parser)| *parser)
+}
+
+/// The shape of an operator's only input.
+fn only(inputs: &[RowShape]) -> Result<RowShape, String> {
+    match inputs {
+        [input] => Ok(*input),
+        _ => Err(format!("{} inputs that are no constants, expected 1", inputs.len())),
+    }
+}

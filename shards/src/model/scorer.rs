@@ -1,0 +1,181 @@
+//! A loaded version of a model: one shard's own copy.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::manifest::Manifest;
+use super::onnx::{FileLimits, OnnxError, OnnxModel};
+use super::repository::ModelDirectory;
+use crate::features::{FeatureMatrix, Precision};
+
+/// How a model is loaded.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LoadOptions {
+    /// What the file may ask for.
+    pub limits: FileLimits,
+    /// How many rows to warm up with, so that the first batch finds its buffers allocated; 0: none.
+    pub warm_up_rows: usize,
+}
+
+/// Why a model is not loaded.
+#[derive(Debug, Error)]
+pub enum ModelError {
+    /// Its ONNX file is refused.
+    #[error("{}: {source}", path.display())]
+    Onnx {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: OnnxError,
+    },
+    /// It loads, and cannot score a row.
+    #[error("{}: cannot score: {source}", path.display())]
+    WarmUp {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ScoreError,
+    },
+}
+
+/// Why a batch was not scored; the model is as good as before.
+#[derive(Debug, Error)]
+pub enum ScoreError {
+    /// The matrix is not one that the model reads.
+    #[error(
+        "a matrix of {found_columns} columns of {found_precision:?}, expected {columns} of \
+         {precision:?}"
+    )]
+    Shape {
+        /// Columns that the model reads.
+        columns: usize,
+        /// Their type.
+        precision: Precision,
+        /// Columns of the matrix.
+        found_columns: usize,
+        /// Their type.
+        found_precision: Precision,
+    },
+    /// The model failed on these rows.
+    #[error("the model failed: {reason}")]
+    Run {
+        /// What failed.
+        reason: String,
+    },
+}
+
+/// What a model is made of, for people and for `/config`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelDescription {
+    /// What computes the scores.
+    pub kernel: &'static str,
+    /// How many nodes or steps it has.
+    pub nodes: usize,
+    /// The names of the input tensors, in order.
+    pub inputs: Vec<String>,
+    /// The name of the output that holds the score.
+    pub output: String,
+    /// FNV-1a (64 bits) of the file.
+    pub file_hash: u64,
+}
+
+/// A loaded version of a model: one shard's own copy, shared with no other thread.
+#[derive(Debug)]
+pub struct Model {
+    name: String,
+    version: u32,
+    manifest: Manifest,
+    onnx: OnnxModel,
+}
+
+impl Model {
+    /// Loads a version that a repository found.
+    pub fn load(directory: &ModelDirectory, options: &LoadOptions) -> Result<Self, ModelError> {
+        let path = directory.file();
+        let manifest = directory.manifest.clone();
+        let columns = manifest.columns.as_ref().map(Vec::len);
+        let onnx = OnnxModel::load(&path, &manifest.output, columns, options.limits)
+            .map_err(|source| ModelError::Onnx { path: path.clone(), source })?;
+        let mut model =
+            Self { name: directory.name.clone(), version: directory.version, manifest, onnx };
+        if options.warm_up_rows > 0 {
+            let mut features = FeatureMatrix::new(model.columns(), model.precision());
+            features.reset(options.warm_up_rows);
+            model
+                .score(&features, &mut Vec::new())
+                .map_err(|source| ModelError::WarmUp { path, source })?;
+        }
+        Ok(model)
+    }
+
+    /// The model's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The version that was loaded.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// What `model.toml` says.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// How many columns a row has.
+    pub fn columns(&self) -> usize {
+        self.onnx.columns
+    }
+
+    /// The type of the matrix that is read.
+    pub fn precision(&self) -> Precision {
+        self.onnx.precision
+    }
+
+    /// The type of the scores before they are widened: `F32` scores have 24 significant bits.
+    pub fn score_precision(&self) -> Precision {
+        self.onnx.score_precision
+    }
+
+    /// Replaces `scores` by the score of each row, in order.
+    ///
+    /// A score that is not finite is left as it is: it is an error of its row alone. After an
+    /// error `scores` is empty, and the next batch is scored as if nothing had happened.
+    pub fn score(
+        &mut self,
+        features: &FeatureMatrix,
+        scores: &mut Vec<f64>,
+    ) -> Result<(), ScoreError> {
+        scores.clear();
+        let cells_precision = features.precision();
+        if features.columns() != self.columns() || cells_precision != self.precision() {
+            return Err(ScoreError::Shape {
+                columns: self.columns(),
+                precision: self.precision(),
+                found_columns: features.columns(),
+                found_precision: cells_precision,
+            });
+        }
+        if features.rows() == 0 {
+            return Ok(());
+        }
+        self.onnx.score(features, scores).map_err(|reason| {
+            scores.clear();
+            ScoreError::Run { reason }
+        })
+    }
+
+    /// What the model is made of.
+    pub fn describe(&self) -> ModelDescription {
+        let (kernel, nodes) = self.onnx.kernel();
+        ModelDescription {
+            kernel,
+            nodes,
+            inputs: self.onnx.input_names.clone(),
+            output: self.onnx.output_name.clone(),
+            file_hash: self.onnx.file_hash,
+        }
+    }
+}
