@@ -108,8 +108,9 @@ pub struct InputColumn {
     /// What NaN and null mean.
     #[serde(default)]
     pub nan: NanMeaning,
-    /// The column's quantiles in the training data, ascending and evenly spaced in probability
-    /// from the minimum to the maximum: what drift is measured against. Empty: not known.
+    /// The column's quantiles in the training data, ascending, evenly spaced in probability and
+    /// without the extremes (nine are the deciles): what drift is measured against. Empty: not
+    /// known.
     #[serde(default)]
     pub quantiles: Vec<f64>,
 }

@@ -74,14 +74,6 @@ impl FeatureMatrix {
         self.columns
     }
 
-    /// The type of its cells.
-    pub fn precision(&self) -> Precision {
-        match &self.buffer {
-            Buffer::F32(_) => Precision::F32,
-            Buffer::F64(_) => Precision::F64,
-        }
-    }
-
     /// All cells, row-major.
     pub fn cells(&self) -> Cells<'_> {
         match &self.buffer {

@@ -194,6 +194,7 @@ fn columns_in_order(width: usize, schema: &Schema) -> Result<Vec<InputColumn>, J
         default: 0.0,
         range: None,
         nan: NanMeaning::Default,
+        quantiles: Vec::new(),
     };
     Ok(stored.iter().map(column).collect())
 }

@@ -7,7 +7,7 @@ use tract_onnx::tract_core;
 use tract_onnx::tract_hir::internal::*;
 
 use super::graph;
-use super::ops::{self, CellsMut, NodeContext, RowOperator, RowShape, Rows};
+use super::ops::{self, CellsMut, NodeContext, RowKernel, RowOperator, RowShape, Rows};
 use crate::features::{Cells, Precision};
 
 /// tract with our operators in the place of its own.
@@ -25,7 +25,7 @@ fn parse(
 ) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
     let graph = context.parent_graphs.last().context("a node without a graph")?;
     let parser = ops::replacement(&node.op_type).context("an operator that is not ours")?;
-    let operator = parser(NodeContext { node, graph }).map_err(|error| anyhow!("{error}"))?;
+    let operator = parser(NodeContext { node, graph }).map_err(|error| anyhow!("{error}"))?.into();
     let named = node.input.iter().filter(|name| !name.is_empty());
     let inputs = named
         .enumerate()
@@ -40,7 +40,7 @@ fn parse(
 #[derive(Debug, Clone)]
 struct Adapter {
     name: String,
-    operator: Box<dyn RowOperator>,
+    operator: Arc<dyn RowOperator>,
     /// The places of the inputs that are no constants.
     inputs: Vec<usize>,
 }
@@ -155,7 +155,7 @@ impl EvalOp for RowNode {
     not_out_of_plan!();
 
     fn state(&self, _context: &EvalContext) -> TractResult<Option<Box<dyn OpState>>> {
-        Ok(Some(Box::new(RowState(self.0.clone()))))
+        Ok(Some(Box::new(RowState { adapter: self.0.clone(), kernel: None })))
     }
 }
 
@@ -167,8 +167,36 @@ impl TypedOp for RowNode {
     }
 }
 
-#[derive(Debug, Clone)]
-struct RowState(Adapter);
+/// What computes the operator; made by the first run, when all shapes are known.
+#[derive(Debug)]
+struct RowState {
+    adapter: Adapter,
+    kernel: Option<(TVec<RowShape>, RowShape, Box<dyn RowKernel>)>,
+}
+
+impl Clone for RowState {
+    /// A kernel belongs to one state.
+    fn clone(&self) -> Self {
+        Self { adapter: self.adapter.clone(), kernel: None }
+    }
+}
+
+impl RowState {
+    /// The shape of the output and the kernel for inputs of these shapes.
+    fn kernel(
+        &mut self,
+        inputs: TVec<RowShape>,
+    ) -> TractResult<(RowShape, &mut Box<dyn RowKernel>)> {
+        if self.kernel.as_ref().is_none_or(|(known, ..)| *known != inputs) {
+            let shape = self.adapter.output(&inputs)?;
+            let kernel = self.adapter.operator.kernel(&inputs);
+            let kernel = kernel.map_err(|reason| anyhow!("{}: {reason}", self.adapter.name))?;
+            self.kernel = Some((inputs, shape, kernel));
+        }
+        let (_, shape, kernel) = self.kernel.as_mut().context("a kernel was made")?;
+        Ok((*shape, kernel))
+    }
+}
 
 impl OpState for RowState {
     fn eval(
@@ -181,8 +209,14 @@ impl OpState for RowState {
         let mut read: TVec<Rows<'_>> = TVec::new();
         let mut shapes: TVec<RowShape> = TVec::new();
         for input in &inputs {
-            let [count, columns] = *input.shape() else { bail!("{}: no matrix", self.0.name) };
-            ensure!(*rows.get_or_insert(count) == count, "{}: row counts differ", self.0.name);
+            let [count, columns] = *input.shape() else {
+                bail!("{}: no matrix", self.adapter.name)
+            };
+            ensure!(
+                *rows.get_or_insert(count) == count,
+                "{}: row counts differ",
+                self.adapter.name
+            );
             let view = input.try_as_plain_ram()?;
             let (cells, precision) = if input.datum_type() == f64::datum_type() {
                 (Cells::F64(view.as_slice::<f64>()?), Precision::F64)
@@ -193,15 +227,14 @@ impl OpState for RowState {
             shapes.push(RowShape { columns, precision });
         }
         let rows = rows.unwrap_or(0);
-        // The shapes are checked again: they were symbols when the plan was made.
-        let shape = self.0.output(&shapes)?;
+        let (shape, kernel) = self.kernel(shapes)?;
         let mut output = Tensor::zero_dt(datum_type(shape.precision), &[rows, shape.columns])?;
         let mut view = output.try_as_plain_ram_mut()?;
         let cells = match shape.precision {
             Precision::F32 => CellsMut::F32(view.as_slice_mut::<f32>()?),
             Precision::F64 => CellsMut::F64(view.as_slice_mut::<f64>()?),
         };
-        self.0.operator.run(rows, &read, cells);
+        kernel.run(rows, &read, cells).map_err(|reason| anyhow!("{reason}"))?;
         Ok(tvec!(output.into_tvalue()))
     }
 

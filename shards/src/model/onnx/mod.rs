@@ -87,7 +87,7 @@ impl OnnxModel {
         match &mut self.engine {
             Engine::Program(program) => {
                 let columns = program.output().columns;
-                match program.run(features) {
+                match program.run(features)? {
                     Cells::F32(cells) => scores
                         .extend(cells.chunks_exact(columns).map(|row| f64::from(row[self.class]))),
                     Cells::F64(cells) => {

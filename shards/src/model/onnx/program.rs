@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tract_onnx::pb::GraphProto;
 
 use super::error::OnnxError;
-use super::ops::{self, CellsMut, NodeContext, RowOperator, RowShape, Rows};
+use super::ops::{self, CellsMut, NodeContext, RowKernel, RowShape, Rows};
 use crate::features::{Cells, FeatureMatrix, Precision};
 
 /// Our own operators in the order in which they run.
@@ -17,7 +17,7 @@ pub(super) struct Program {
 
 #[derive(Debug)]
 struct Step {
-    operator: Box<dyn RowOperator>,
+    kernel: Box<dyn RowKernel>,
     inputs: Vec<Source>,
 }
 
@@ -53,10 +53,12 @@ impl Program {
                 node.input.iter().filter_map(|name| sources.get(name.as_str())).copied().collect();
             let operator = parser(NodeContext { node, graph })?;
             let shapes: Vec<_> = read.iter().map(|(_, shape)| *shape).collect();
-            let shape = operator.shape(&shapes).map_err(|why| OnnxError::unsupported(node, why))?;
+            let refused = |why| OnnxError::unsupported(node, why);
+            let shape = operator.shape(&shapes).map_err(refused)?;
+            let kernel = operator.kernel(&shapes).map_err(refused)?;
             let inputs = read.iter().map(|(source, _)| *source).collect();
             sources.insert(output, (Source::Step(program.steps.len()), shape));
-            program.steps.push(Step { operator, inputs });
+            program.steps.push(Step { kernel, inputs });
             program.buffers.push(Buffer { shape, f32s: Vec::new(), f64s: Vec::new() });
         }
         // The nodes come in the order of their dependence, so the last one makes the score.
@@ -76,7 +78,7 @@ impl Program {
     }
 
     /// Computes all rows; the result is the last step's output, row-major.
-    pub(super) fn run(&mut self, features: &FeatureMatrix) -> Cells<'_> {
+    pub(super) fn run(&mut self, features: &FeatureMatrix) -> Result<Cells<'_>, String> {
         let rows = features.rows();
         let whole = Rows { cells: features.cells(), columns: features.columns() };
         for (place, step) in self.steps.iter_mut().enumerate() {
@@ -87,14 +89,14 @@ impl Program {
             };
             let output = rest[0].resized(rows);
             match step.inputs.as_slice() {
-                [only] => step.operator.run(rows, &[rows_of(only)], output),
+                [only] => step.kernel.run(rows, &[rows_of(only)], output)?,
                 many => {
                     let inputs: Vec<_> = many.iter().map(rows_of).collect();
-                    step.operator.run(rows, &inputs, output);
+                    step.kernel.run(rows, &inputs, output)?;
                 }
             }
         }
-        self.buffers.last().map_or(Cells::F32(&[]), |buffer| buffer.rows().cells)
+        Ok(self.buffers.last().map_or(Cells::F32(&[]), |buffer| buffer.rows().cells))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tract_onnx::pb::tensor_proto::DataType;
 
-use super::{CellsMut, NodeContext, OnnxError, RowOperator, RowShape, Rows};
+use super::{CellsMut, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows};
 use crate::features::{Cells, Precision};
 
 /// Copies its input; `to` is `None` for `Identity`.
@@ -30,7 +30,18 @@ impl RowOperator for Cast {
         Ok(RowShape { precision: self.to.unwrap_or(input.precision), ..input })
     }
 
-    fn run(&mut self, _rows: usize, inputs: &[Rows<'_>], output: CellsMut<'_>) {
+    fn kernel(&self, _inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl RowKernel for Cast {
+    fn run(
+        &mut self,
+        _rows: usize,
+        inputs: &[Rows<'_>],
+        output: CellsMut<'_>,
+    ) -> Result<(), String> {
         match (inputs[0].cells, output) {
             (Cells::F32(from), CellsMut::F32(to)) => to.copy_from_slice(from),
             (Cells::F64(from), CellsMut::F64(to)) => to.copy_from_slice(from),
@@ -41,5 +52,6 @@ impl RowOperator for Cast {
                 to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
             }
         }
+        Ok(())
     }
 }

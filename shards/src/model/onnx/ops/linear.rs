@@ -1,7 +1,9 @@
 //! `LinearClassifier` and `LinearRegressor`: each output is a dot product plus an intercept.
 
 use super::transform::Transform;
-use super::{CellsMut, NodeContext, OnnxError, RowOperator, RowShape, Rows, only};
+use super::{
+    CellsMut, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only, wrong_type,
+};
 use crate::features::{Cells, Precision};
 
 /// Sums are made in doubles, four columns apart, in an order that depends on nothing but the
@@ -73,12 +75,24 @@ impl RowOperator for Linear {
         Ok(RowShape { columns, precision: Precision::F32 })
     }
 
-    fn run(&mut self, _rows: usize, inputs: &[Rows<'_>], output: CellsMut<'_>) {
-        let CellsMut::F32(output) = output else { return };
+    fn kernel(&self, _inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl RowKernel for Linear {
+    fn run(
+        &mut self,
+        _rows: usize,
+        inputs: &[Rows<'_>],
+        output: CellsMut<'_>,
+    ) -> Result<(), String> {
+        let CellsMut::F32(output) = output else { return Err(wrong_type()) };
         match inputs[0].cells {
             Cells::F32(cells) => self.score(cells, output),
             Cells::F64(cells) => self.score(cells, output),
         }
+        Ok(())
     }
 }
 

@@ -8,14 +8,15 @@
 
 mod cast;
 mod context;
+mod extractor;
+mod imputer;
 mod linear;
 mod normalizer;
 mod scaler;
 mod transform;
+mod trees;
 
 use std::fmt::Debug;
-
-use tract_onnx::tract_core::dyn_clone::{self, DynClone};
 
 pub(super) use self::context::NodeContext;
 use super::error::OnnxError;
@@ -42,25 +43,40 @@ pub(super) enum CellsMut<'a> {
     F64(&'a mut [f64]),
 }
 
-/// An operator that makes each row of its output from the same row of its inputs alone.
-pub(super) trait RowOperator: DynClone + Debug + Send + Sync {
-    /// What comes out for these inputs, or why they cannot be read; called when a model is loaded.
+/// An operator that makes each row of its output from the same row of its inputs alone, as its
+/// node describes it.
+pub(super) trait RowOperator: Debug + Send + Sync {
+    /// What comes out for these inputs, or why they cannot be read.
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String>;
 
-    /// Computes `rows` rows; inputs and output have the shapes that [`Self::shape`] agreed to.
-    fn run(&mut self, rows: usize, inputs: &[Rows<'_>], output: CellsMut<'_>);
+    /// Makes what computes it for inputs of these shapes, which [`Self::shape`] agreed to.
+    fn kernel(&self, inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String>;
 }
 
-dyn_clone::clone_trait_object!(RowOperator);
+/// Computes an operator; one shard's own, with the buffers it needs.
+pub(super) trait RowKernel: Debug + Send {
+    /// Computes `rows` rows; inputs and output have the shapes that the operator agreed to.
+    fn run(&mut self, rows: usize, inputs: &[Rows<'_>], output: CellsMut<'_>)
+    -> Result<(), String>;
+}
+
+/// What is said of cells that do not have the type that was agreed to.
+fn wrong_type() -> String {
+    "cells of another type than was agreed to".to_owned()
+}
 
 type Parser = fn(NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError>;
 
 /// Operators of the domain `ai.onnx.ml`: they take the place of tract's own.
 pub(super) const MACHINE_LEARNING: &[(&str, Parser)] = &[
+    ("ArrayFeatureExtractor", extractor::parse),
+    ("Imputer", imputer::parse),
     ("LinearClassifier", linear::parse_classifier),
     ("LinearRegressor", linear::parse_regressor),
     ("Normalizer", normalizer::parse),
     ("Scaler", scaler::parse),
+    ("TreeEnsembleClassifier", trees::parse_classifier),
+    ("TreeEnsembleRegressor", trees::parse_regressor),
 ];
 
 /// Operators of ONNX itself that are run here in a program; in a plan tract runs them.

@@ -1,6 +1,8 @@
 //! `Normalizer`: divides each row by its norm; a row whose norm is zero is left as it is.
 
-use super::{CellsMut, NodeContext, OnnxError, RowOperator, RowShape, Rows, only};
+use super::{
+    CellsMut, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only, wrong_type,
+};
 use crate::features::{Cells, Precision};
 
 #[derive(Debug, Clone, Copy)]
@@ -25,12 +27,24 @@ impl RowOperator for Normalizer {
         Ok(RowShape { precision: Precision::F32, ..only(inputs)? })
     }
 
-    fn run(&mut self, _rows: usize, inputs: &[Rows<'_>], output: CellsMut<'_>) {
-        let CellsMut::F32(output) = output else { return };
+    fn kernel(&self, _inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String> {
+        Ok(Box::new(*self))
+    }
+}
+
+impl RowKernel for Normalizer {
+    fn run(
+        &mut self,
+        _rows: usize,
+        inputs: &[Rows<'_>],
+        output: CellsMut<'_>,
+    ) -> Result<(), String> {
+        let CellsMut::F32(output) = output else { return Err(wrong_type()) };
         match inputs[0].cells {
             Cells::F32(cells) => self.normalize(cells, inputs[0].columns, output),
             Cells::F64(cells) => self.normalize(cells, inputs[0].columns, output),
         }
+        Ok(())
     }
 }
 

@@ -1,6 +1,8 @@
 //! `Scaler`: `(x - offset) * scale`, each column by its own numbers.
 
-use super::{CellsMut, NodeContext, OnnxError, RowOperator, RowShape, Rows, only};
+use super::{
+    CellsMut, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only, wrong_type,
+};
 use crate::features::{Cells, Precision};
 
 /// Computed in the input's precision, as ONNX Runtime does; the result is a 32-bit float.
@@ -30,8 +32,19 @@ impl RowOperator for Scaler {
         Ok(RowShape { precision: Precision::F32, ..input })
     }
 
-    fn run(&mut self, _rows: usize, inputs: &[Rows<'_>], output: CellsMut<'_>) {
-        let CellsMut::F32(output) = output else { return };
+    fn kernel(&self, _inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl RowKernel for Scaler {
+    fn run(
+        &mut self,
+        _rows: usize,
+        inputs: &[Rows<'_>],
+        output: CellsMut<'_>,
+    ) -> Result<(), String> {
+        let CellsMut::F32(output) = output else { return Err(wrong_type()) };
         let columns = inputs[0].columns;
         match inputs[0].cells {
             Cells::F32(cells) => {
@@ -43,6 +56,7 @@ impl RowOperator for Scaler {
                 });
             }
         }
+        Ok(())
     }
 }
 

@@ -1,0 +1,66 @@
+//! `ArrayFeatureExtractor`: picks columns by a constant list of their places.
+
+use super::{
+    CellsMut, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only, wrong_type,
+};
+use crate::features::Cells;
+
+#[derive(Debug, Clone)]
+struct Extractor {
+    places: Vec<usize>,
+}
+
+pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError> {
+    let places = context
+        .constant(1)
+        .ok_or_else(|| context.refuse("the columns that it picks are not constant"))?;
+    let place = |place: &f64| (*place >= 0.0).then_some(*place as usize);
+    let places: Option<Vec<_>> = places.iter().map(place).collect();
+    let places = places.ok_or_else(|| context.refuse("a column's place is negative"))?;
+    Ok(Box::new(Extractor { places }))
+}
+
+impl RowOperator for Extractor {
+    fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
+        let input = only(inputs)?;
+        if self.places.is_empty() {
+            return Err("it picks no column".to_owned());
+        }
+        if let Some(place) = self.places.iter().find(|place| **place >= input.columns) {
+            return Err(format!("it picks column {place} of {}", input.columns));
+        }
+        Ok(RowShape { columns: self.places.len(), ..input })
+    }
+
+    fn kernel(&self, _inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl RowKernel for Extractor {
+    fn run(
+        &mut self,
+        _rows: usize,
+        inputs: &[Rows<'_>],
+        output: CellsMut<'_>,
+    ) -> Result<(), String> {
+        let columns = inputs[0].columns;
+        match (inputs[0].cells, output) {
+            (Cells::F32(cells), CellsMut::F32(output)) => self.pick(cells, columns, output),
+            (Cells::F64(cells), CellsMut::F64(output)) => self.pick(cells, columns, output),
+            _ => return Err(wrong_type()),
+        }
+        Ok(())
+    }
+}
+
+impl Extractor {
+    fn pick<T: Copy>(&self, cells: &[T], columns: usize, output: &mut [T]) {
+        let rows = cells.chunks_exact(columns).zip(output.chunks_exact_mut(self.places.len()));
+        for (row, output) in rows {
+            for (made, place) in output.iter_mut().zip(&self.places) {
+                *made = row[*place];
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `TreeEnsembleClassifier` and `TreeEnsembleRegressor`: read here, scored by `model::trees`.
+
+use std::str::FromStr;
+
+use super::{
+    CellsMut, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only, wrong_type,
+};
+use crate::features::Precision;
+use crate::model::trees::{
+    Ensemble, EnsembleKind, EnsembleLimits, KernelChoice, Outputs, Scores, TreeAttributes,
+    TreeKernel, UnknownWord,
+};
+
+/// The ensemble as the node spells it: which kernel it needs is known with its input's precision.
+#[derive(Debug)]
+struct Trees {
+    attributes: TreeAttributes,
+}
+
+#[derive(Debug)]
+struct TreesKernel {
+    kernel: TreeKernel,
+    /// The scores of a 64-bit ensemble before they are rounded: the operator's output is 32 bits.
+    wide: Vec<f64>,
+}
+
+pub(super) fn parse_classifier(
+    context: NodeContext<'_>,
+) -> Result<Box<dyn RowOperator>, OnnxError> {
+    let strings = context.strings("classlabels_strings")?.len();
+    let labels = strings.max(context.integers("classlabels_int64s")?.len());
+    parse(context, EnsembleKind::Classifier { labels }, "class")
+}
+
+pub(super) fn parse_regressor(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError> {
+    let targets = context.integer("n_targets")?.unwrap_or(1);
+    let targets = usize::try_from(targets)
+        .map_err(|_| context.refuse(format!("attribute `n_targets` is {targets}")))?;
+    parse(context, EnsembleKind::Regressor { targets }, "target")
+}
+
+fn parse(
+    context: NodeContext<'_>,
+    kind: EnsembleKind,
+    leaf: &str,
+) -> Result<Box<dyn RowOperator>, OnnxError> {
+    let integers = |name: &str| context.integers(name).map(<[i64]>::to_vec);
+    let modes = context.strings("nodes_modes")?;
+    let modes: Result<_, _> = modes.into_iter().map(FromStr::from_str).collect();
+    let attributes = TreeAttributes {
+        nodes_treeids: integers("nodes_treeids")?,
+        nodes_nodeids: integers("nodes_nodeids")?,
+        nodes_featureids: integers("nodes_featureids")?,
+        nodes_modes: modes.map_err(|error: UnknownWord| context.refuse(error.to_string()))?,
+        nodes_values: numbers(context, "nodes_values")?,
+        nodes_truenodeids: integers("nodes_truenodeids")?,
+        nodes_falsenodeids: integers("nodes_falsenodeids")?,
+        nodes_missing_value_tracks_true: integers("nodes_missing_value_tracks_true")?,
+        leaf_treeids: integers(&format!("{leaf}_treeids"))?,
+        leaf_nodeids: integers(&format!("{leaf}_nodeids"))?,
+        leaf_outputs: integers(&format!("{leaf}_ids"))?,
+        leaf_weights: numbers(context, &format!("{leaf}_weights"))?,
+        base_values: numbers(context, "base_values")?,
+        aggregate: word(context, "aggregate_function", "SUM")?,
+        post_transform: word(context, "post_transform", "NONE")?,
+        ..TreeAttributes::new(Precision::F32, kind)
+    };
+    Ok(Box::new(Trees { attributes }))
+}
+
+/// An attribute's numbers, which lie in a list of floats or, since ai.onnx.ml 3, in a tensor.
+fn numbers(context: NodeContext<'_>, name: &str) -> Result<Vec<f64>, OnnxError> {
+    if let Some(numbers) = context.tensor(&format!("{name}_as_tensor"))? {
+        return Ok(numbers);
+    }
+    Ok(context.floats(name)?.iter().copied().map(f64::from).collect())
+}
+
+fn word<T: FromStr<Err = UnknownWord>>(
+    context: NodeContext<'_>,
+    name: &str,
+    default: &str,
+) -> Result<T, OnnxError> {
+    let word = context.string(name)?.unwrap_or(default);
+    word.parse().map_err(|error: UnknownWord| context.refuse(error.to_string()))
+}
+
+impl RowOperator for Trees {
+    fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
+        only(inputs)?;
+        let columns = match self.attributes.kind {
+            EnsembleKind::Classifier { labels } => labels,
+            EnsembleKind::Regressor { targets } => targets,
+        };
+        Ok(RowShape { columns, precision: Precision::F32 })
+    }
+
+    fn kernel(&self, inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String> {
+        let input = only(inputs)?;
+        let attributes = TreeAttributes { precision: input.precision, ..self.attributes.clone() };
+        let ensemble = Ensemble::build(&attributes, &EnsembleLimits::default())
+            .map_err(|error| error.to_string())?;
+        if ensemble.columns() > input.columns {
+            let (needed, found) = (ensemble.columns(), input.columns);
+            return Err(format!("its trees read {needed} columns, its input has {found}"));
+        }
+        let kernel = TreeKernel::new(&ensemble, KernelChoice::Auto, None, Outputs::All)
+            .map_err(|error| error.to_string())?;
+        Ok(Box::new(TreesKernel { kernel, wide: Vec::new() }))
+    }
+}
+
+impl RowKernel for TreesKernel {
+    fn run(
+        &mut self,
+        rows: usize,
+        inputs: &[Rows<'_>],
+        output: CellsMut<'_>,
+    ) -> Result<(), String> {
+        let CellsMut::F32(output) = output else { return Err(wrong_type()) };
+        let Rows { cells, columns } = inputs[0];
+        let scored = match self.kernel.precision() {
+            Precision::F32 => self.kernel.score(cells, rows, columns, Scores::F32(output)),
+            Precision::F64 => {
+                self.wide.resize(output.len(), 0.0);
+                let scored = self.kernel.score(cells, rows, columns, Scores::F64(&mut self.wide));
+                for (cell, score) in output.iter_mut().zip(&self.wide) {
+                    *cell = *score as f32;
+                }
+                scored
+            }
+        };
+        scored.map_err(|error| error.to_string())
+    }
+}
