@@ -37,6 +37,7 @@ fn case() -> impl Strategy<Value = Case> {
                 default,
                 range,
                 nan: if missing { NanMeaning::Missing } else { NanMeaning::Default },
+                quantiles: Vec::new(),
             },
         },
     )

@@ -54,6 +54,7 @@ pub(crate) fn column(name: &str) -> InputColumn {
         default: 0.0,
         range: None,
         nan: NanMeaning::Default,
+        quantiles: Vec::new(),
     }
 }
 
