@@ -30,13 +30,8 @@ pub struct ModelDirectory {
     pub manifest: Manifest,
     /// The version: its directory's name.
     pub version: u32,
-}
-
-impl ModelDirectory {
     /// The file that is loaded.
-    pub fn file(&self) -> PathBuf {
-        self.path.join(self.version.to_string()).join(MODEL_FILE)
-    }
+    pub file: PathBuf,
 }
 
 /// Why a model was not found.
@@ -147,7 +142,8 @@ impl Repository {
         if !available.contains(&wanted) {
             return Err(RepositoryError::NoVersion { path, version: wanted, asked_by, available });
         }
-        Ok(ModelDirectory { name: name.to_owned(), path, manifest, version: wanted })
+        let file = path.join(wanted.to_string()).join(MODEL_FILE);
+        Ok(ModelDirectory { name: name.to_owned(), path, manifest, version: wanted, file })
     }
 
     fn directory(&self, name: &str) -> Result<PathBuf, RepositoryError> {

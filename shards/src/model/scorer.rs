@@ -92,7 +92,7 @@ pub struct Model {
 impl Model {
     /// Loads a version that a repository found.
     pub fn load(directory: &ModelDirectory, options: &LoadOptions) -> Result<Self, ModelError> {
-        let path = directory.file();
+        let path = directory.file.clone();
         let manifest = directory.manifest.clone();
         let columns = manifest.columns.as_ref().map(Vec::len);
         let onnx = OnnxModel::load(&path, &manifest.output, columns, options.limits)

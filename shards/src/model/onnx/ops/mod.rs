@@ -69,7 +69,6 @@ type Parser = fn(NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError>;
 
 /// Operators of the domain `ai.onnx.ml`: they take the place of tract's own.
 pub(super) const MACHINE_LEARNING: &[(&str, Parser)] = &[
-    ("ArrayFeatureExtractor", extractor::parse),
     ("Imputer", imputer::parse),
     ("LinearClassifier", linear::parse_classifier),
     ("LinearRegressor", linear::parse_regressor),
@@ -79,8 +78,12 @@ pub(super) const MACHINE_LEARNING: &[(&str, Parser)] = &[
     ("TreeEnsembleRegressor", trees::parse_regressor),
 ];
 
-/// Operators of ONNX itself that are run here in a program; in a plan tract runs them.
-const GENERAL: &[(&str, Parser)] = &[("Cast", cast::parse), ("Identity", cast::parse)];
+/// Operators that are run here in a program; in a plan tract runs them.
+const GENERAL: &[(&str, Parser)] = &[
+    ("ArrayFeatureExtractor", extractor::parse),
+    ("Cast", cast::parse),
+    ("Identity", cast::parse),
+];
 
 /// The parser of an operator that can be part of a program.
 pub(super) fn parser(operator: &str) -> Option<Parser> {
