@@ -9,5 +9,9 @@
 //! cores. Those belong to the binary (`src/`), so that a shard can be embedded and tested alone.
 //! Nothing on the path from accept to response synchronises with another thread.
 
+pub mod batch;
 pub mod features;
+pub mod http;
 pub mod model;
+pub mod shard;
+pub mod telemetry;

@@ -1,0 +1,61 @@
+//! Why a row has no score, with the status that each reason is answered with.
+
+use thiserror::Error;
+
+use crate::features::join::Refusal;
+
+/// Why one row of a request was not scored. The others of its batch are not touched by it.
+#[derive(Debug, Clone, Copy, PartialEq, Error)]
+pub enum RowFailure {
+    /// The member of the request was not usable.
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// A request field that a model column reads has the wrong type or is out of its range.
+    #[error("a request field that the model reads is not a number within its range")]
+    Field {
+        /// The position of the field among the model's request fields.
+        index: usize,
+    },
+    /// The join refused it, by one of the model's policies.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The score is NaN or infinite.
+    #[error("the model gave a score that is not finite")]
+    NotFinite,
+    /// The model could not be computed.
+    #[error("the model failed on this batch")]
+    ModelFailed,
+    /// Computing the batch panicked.
+    #[error("the batch panicked")]
+    Panicked,
+    /// The deadline passed, or could not be met.
+    #[error("the deadline passed before the request was scored")]
+    DeadlineExceeded,
+    /// The queue is full.
+    #[error("too many requests are waiting")]
+    Overloaded,
+}
+
+impl RowFailure {
+    /// The HTTP status of an answer that is this failure.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Malformed(_) | Self::Field { .. } => 400,
+            Self::Refused(refusal) => refusal_status(refusal),
+            Self::NotFinite | Self::ModelFailed | Self::Panicked => 500,
+            Self::DeadlineExceeded => 504,
+            Self::Overloaded => 429,
+        }
+    }
+}
+
+const fn refusal_status(refusal: Refusal) -> u16 {
+    match refusal {
+        Refusal::UnknownUser => 404,
+        Refusal::StoreUnavailable
+        | Refusal::Expired
+        | Refusal::TooManyDefaulted { .. }
+        | Refusal::StoredNotANumber { .. } => 503,
+        Refusal::RequestFieldMissing { .. } | Refusal::RequestOutOfRange { .. } => 422,
+    }
+}

@@ -1,0 +1,160 @@
+//! One version of one model on this shard: its queue, and who waits for what.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::{BatchPolicy, Gate, QueueView, RowFailure, RowId, RowState, Rows};
+use crate::shard::ShardShared;
+
+/// What a lane is told at its making.
+#[derive(Debug, Clone)]
+pub struct LaneSettings {
+    /// The model's name.
+    pub model: String,
+    /// The model's version.
+    pub version: u32,
+    /// The fields of a request that the model's columns read, in order.
+    pub request_fields: Vec<String>,
+    /// Whether scores are 32-bit floats, and printed as such.
+    pub score_is_f32: bool,
+    /// How batches are formed.
+    pub policy: BatchPolicy,
+    /// The most rows that may wait.
+    pub queue_rows_max: usize,
+}
+
+/// Whether a row was let into the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It waits.
+    Queued,
+    /// The queue is full; the row is done, as [`RowFailure::Overloaded`].
+    Overloaded,
+}
+
+/// One version of one model on this shard. A reload makes a new lane and lets the old one drain,
+/// so a row is always scored by the version that admitted it.
+#[derive(Debug)]
+pub struct Lane {
+    /// What it was told at its making.
+    pub settings: LaneSettings,
+    /// Everything that was asked of it and is not yet answered.
+    pub rows: RefCell<Rows>,
+    /// Opened when a row arrives or a batch ends.
+    pub gate: Gate,
+    queue: RefCell<VecDeque<RowId>>,
+    /// Batches whose fetch or computation is not done.
+    pub batches_in_flight: Cell<usize>,
+    retired: Cell<bool>,
+    /// The header line that says which version answered.
+    pub(crate) version_field: String,
+    shared: Arc<ShardShared>,
+}
+
+impl Lane {
+    /// An empty lane that counts into the counters of `shared`.
+    pub fn new(settings: LaneSettings, shared: Arc<ShardShared>) -> Rc<Self> {
+        Rc::new(Self {
+            version_field: format!("x-model-version: {}\r\n", settings.version),
+            settings,
+            rows: RefCell::default(),
+            gate: Gate::default(),
+            queue: RefCell::default(),
+            batches_in_flight: Cell::new(0),
+            retired: Cell::new(false),
+            shared,
+        })
+    }
+
+    /// Queues a row that has been filled, or ends it when the queue is full.
+    pub fn admit(&self, id: RowId, now_ns: u64) -> Admission {
+        let mut queue = self.queue.borrow_mut();
+        let mut rows = self.rows.borrow_mut();
+        let row = rows.get_mut(id);
+        if queue.len() >= self.settings.queue_rows_max {
+            row.state = RowState::Done(Err(RowFailure::Overloaded));
+            self.shared.counters.rows_shed.add(1);
+            return Admission::Overloaded;
+        }
+        row.queued_ns = now_ns;
+        queue.push_back(id);
+        self.shared.counters.queue_depth.add(1);
+        self.gate.open();
+        Admission::Queued
+    }
+
+    /// What the policy sees of the queue.
+    pub fn view(&self) -> QueueView {
+        let queue = self.queue.borrow();
+        let oldest_ns = queue.front().map_or(0, |id| self.rows.borrow().get(*id).queued_ns);
+        QueueView { rows: queue.len(), oldest_ns }
+    }
+
+    /// Moves up to `count` of the oldest rows from the queue into `batch`; a row whose deadline
+    /// has passed is ended instead and its connection put into `expired`.
+    pub fn take(&self, count: usize, now_ns: u64, batch: &mut Vec<RowId>, expired: &mut Vec<u32>) {
+        let mut queue = self.queue.borrow_mut();
+        let mut rows = self.rows.borrow_mut();
+        while batch.len() < count
+            && let Some(id) = queue.pop_front()
+        {
+            self.shared.counters.queue_depth.subtract(1);
+            let row = rows.get_mut(id);
+            if row.deadline_ns <= now_ns {
+                row.state = RowState::Done(Err(RowFailure::DeadlineExceeded));
+                expired.push(row.connection);
+                self.shared.counters.rows_expired.add(1);
+            } else {
+                row.state = RowState::Running;
+                batch.push(id);
+            }
+        }
+    }
+
+    /// Ends a running row. Returns the connection to wake; `None` when it has gone away.
+    pub fn complete(&self, id: RowId, outcome: Result<super::Scored, RowFailure>) -> Option<u32> {
+        let mut rows = self.rows.borrow_mut();
+        let row = rows.get_mut(id);
+        if row.state == RowState::Abandoned {
+            rows.remove(id);
+            return None;
+        }
+        row.state = RowState::Done(outcome);
+        Some(row.connection)
+    }
+
+    /// Frees a row whose connection has read its outcome or has gone away. A row that waits
+    /// leaves the queue; one that is running is freed at the end of its batch.
+    pub fn release(&self, id: RowId) {
+        let state = self.rows.borrow().get(id).state;
+        match state {
+            RowState::Done(_) => self.rows.borrow_mut().remove(id),
+            RowState::Running | RowState::Abandoned => {
+                self.shared.counters.rows_abandoned.add(1);
+                self.rows.borrow_mut().get_mut(id).state = RowState::Abandoned;
+            }
+            RowState::Waiting => {
+                let mut queue = self.queue.borrow_mut();
+                if let Some(at) = queue.iter().position(|queued| *queued == id) {
+                    queue.remove(at);
+                    self.shared.counters.queue_depth.subtract(1);
+                    self.shared.counters.rows_abandoned.add(1);
+                }
+                self.rows.borrow_mut().remove(id);
+            }
+        }
+    }
+
+    /// No further row will be admitted: the batcher ends when all are answered.
+    pub fn retire(&self) {
+        self.retired.set(true);
+        self.gate.open();
+    }
+
+    /// Whether the lane was retired and has nothing left to do.
+    pub fn is_finished(&self) -> bool {
+        self.retired.get() && self.queue.borrow().is_empty() && self.batches_in_flight.get() == 0
+    }
+}

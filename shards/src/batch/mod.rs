@@ -1,0 +1,21 @@
+//! Which requests are scored together, and when.
+//!
+//! [`decide()`] is the policy, a pure function without a clock; [`rows`] holds what each request
+//! asks and what came of it, in memory that is reused; a [`Lane`] is one model's queue on this
+//! shard; and [`pipeline`] takes batches from it, has their features fetched and their scores
+//! computed, and wakes the connections that wait.
+//!
+//! What is *not* here: bytes. Requests arrive parsed and leave as numbers.
+
+mod decide;
+mod failure;
+mod gate;
+mod lane;
+pub mod pipeline;
+mod rows;
+
+pub use decide::{BatchPolicy, Decision, Load, QueueView, decide};
+pub use failure::RowFailure;
+pub use gate::Gate;
+pub use lane::{Admission, Lane, LaneSettings};
+pub use rows::{Row, RowId, RowState, Rows, Scored};

@@ -1,0 +1,163 @@
+//! The chunked transfer coding (RFC 9112 section 7.1), decoded as it arrives.
+
+use super::head::HeadError;
+
+/// A line of a chunk's size with its extensions, and all trailers together, end within this.
+const LINE_BYTES_MAX: usize = 1_024;
+const TRAILER_BYTES_MAX: usize = 8_192;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expecting {
+    Size,
+    Data { left: usize },
+    DataEnd,
+    Trailers,
+}
+
+/// Decodes one chunked body into a buffer.
+#[derive(Debug)]
+pub struct ChunkedBody {
+    expecting: Expecting,
+    trailer_bytes: usize,
+    body: Vec<u8>,
+}
+
+/// What a call of [`ChunkedBody::feed`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fed {
+    /// Bytes that belong to the body's framing and were taken.
+    pub consumed: usize,
+    /// Whether the last chunk and its trailers have been read.
+    pub complete: bool,
+}
+
+impl Default for ChunkedBody {
+    fn default() -> Self {
+        Self { expecting: Expecting::Size, trailer_bytes: 0, body: Vec::new() }
+    }
+}
+
+impl ChunkedBody {
+    /// What has been decoded.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Decodes what it can. Bytes beyond `consumed` are to be given again, with more behind them.
+    ///
+    /// # Errors
+    /// A malformed chunk, or a body beyond `body_bytes_max`.
+    pub fn feed(&mut self, bytes: &[u8], body_bytes_max: usize) -> Result<Fed, HeadError> {
+        let mut at = 0;
+        loop {
+            let rest = &bytes[at..];
+            match self.expecting {
+                Expecting::Size => {
+                    let Some(line) = line_of(rest, LINE_BYTES_MAX)? else { break };
+                    at += line.len() + 2;
+                    let size = chunk_size(line)?;
+                    if size > body_bytes_max - self.body.len() {
+                        return Err(HeadError::BodyTooLarge { limit: body_bytes_max });
+                    }
+                    self.expecting = match size {
+                        0 => Expecting::Trailers,
+                        left => Expecting::Data { left },
+                    };
+                }
+                Expecting::Data { left } => {
+                    let taken = left.min(rest.len());
+                    self.body.extend_from_slice(&rest[..taken]);
+                    at += taken;
+                    if taken < left {
+                        self.expecting = Expecting::Data { left: left - taken };
+                        break;
+                    }
+                    self.expecting = Expecting::DataEnd;
+                }
+                Expecting::DataEnd => match rest {
+                    [b'\r', b'\n', ..] => {
+                        at += 2;
+                        self.expecting = Expecting::Size;
+                    }
+                    [] | [b'\r'] => break,
+                    _ => return Err(HeadError::Malformed("a chunk is longer than its size")),
+                },
+                Expecting::Trailers => {
+                    let Some(line) = line_of(rest, TRAILER_BYTES_MAX)? else { break };
+                    at += line.len() + 2;
+                    if line.is_empty() {
+                        return Ok(Fed { consumed: at, complete: true });
+                    }
+                    self.trailer_bytes += line.len();
+                    if self.trailer_bytes > TRAILER_BYTES_MAX {
+                        return Err(HeadError::HeadTooLarge { limit: TRAILER_BYTES_MAX });
+                    }
+                }
+            }
+        }
+        Ok(Fed { consumed: at, complete: false })
+    }
+}
+
+/// The line up to its CRLF; `None` while its end has not arrived.
+fn line_of(bytes: &[u8], bytes_max: usize) -> Result<Option<&[u8]>, HeadError> {
+    match bytes.iter().position(|byte| *byte == b'\n') {
+        Some(at) if at > bytes_max => Err(HeadError::HeadTooLarge { limit: bytes_max }),
+        Some(at) if at > 0 && bytes[at - 1] == b'\r' => Ok(Some(&bytes[..at - 1])),
+        Some(_) => Err(HeadError::Malformed("a line ends with a bare LF")),
+        None if bytes.len() > bytes_max => Err(HeadError::HeadTooLarge { limit: bytes_max }),
+        None => Ok(None),
+    }
+}
+
+/// A chunk's size: hexadecimal digits, then nothing or an extension, which is ignored.
+fn chunk_size(line: &[u8]) -> Result<usize, HeadError> {
+    const MALFORMED: HeadError = HeadError::Malformed("a chunk's size is not a number");
+    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let is_end = matches!(line.get(digits), None | Some(b';' | b' ' | b'\t'));
+    if digits == 0 || digits > 8 || !is_end {
+        return Err(MALFORMED);
+    }
+    let text = std::str::from_utf8(&line[..digits]).map_err(|_| MALFORMED)?;
+    usize::from_str_radix(text, 16).map_err(|_| MALFORMED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ChunkedBody, Fed};
+
+    const WIRE: &[u8] =
+        b"4;name=\"value\"\r\nWiki\r\n10\r\npedia in 16 byte\r\n0\r\nTrailer: x\r\n\r\nNEXT";
+
+    #[test]
+    fn a_body_cut_at_any_byte_decodes_to_the_same() {
+        let end = WIRE.len() - b"NEXT".len();
+        for cut in 0..end {
+            let mut body = ChunkedBody::default();
+            let first = body.feed(&WIRE[..cut], 100).expect("valid");
+            assert!(!first.complete);
+            let second = body.feed(&WIRE[first.consumed..], 100).expect("valid");
+            assert_eq!(second, Fed { consumed: end - first.consumed, complete: true }, "{cut}");
+            assert_eq!(body.body(), b"Wikipedia in 16 byte");
+        }
+    }
+
+    #[test]
+    fn what_two_readers_could_read_differently_is_refused() {
+        for wire in [
+            &b"4\nWiki\r\n0\r\n\r\n"[..],
+            b"4\r\nWikipedia\r\n0\r\n\r\n",
+            b"-4\r\nWiki\r\n",
+            b"0x4\r\nWiki\r\n",
+            b"\r\n",
+            b"fffffffff\r\n",
+        ] {
+            let text = String::from_utf8_lossy(wire);
+            assert!(ChunkedBody::default().feed(wire, 100).is_err(), "{text}");
+        }
+        assert_eq!(
+            ChunkedBody::default().feed(b"65\r\n", 100).expect_err("too large").status(),
+            413
+        );
+    }
+}

@@ -1,0 +1,473 @@
+//! One connection: reads requests, hands them to a lane, writes the answers in order.
+//!
+//! It is one task and one hand-written future. Reading goes on while requests are being
+//! answered, so that a client that went away is seen and its rows leave the queue. Bytes are read
+//! into the shard's scratch buffer and parsed there; only what is left of an unfinished request
+//! is copied into the connection's own buffer, so an idle connection holds none.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use futures_lite::{AsyncRead, AsyncWrite};
+use glommio::net::TcpStream;
+
+use super::chunked::ChunkedBody;
+use super::exchange::{Answer, Exchange};
+use super::head::{self, Framing, Head, HeadError};
+use super::links::Link;
+use super::predict;
+use super::response;
+use super::routes::{Route, route};
+use crate::shard::ShardState;
+use crate::telemetry::Phase;
+
+/// Output that waits for a slow reader; beyond it no further request is read.
+const OUTPUT_BYTES_MAX: usize = 262_144;
+/// How much of a refused request is read and thrown away, so that the refusal arrives.
+const LINGER_BYTES_MAX: usize = 1_048_576;
+const LINGER_MS: u64 = 1_000;
+
+/// What a connection is doing, as far as its time limit is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    Idle,
+    ReadingHead,
+    ReadingBody,
+    Waiting,
+    Writing { bytes: usize },
+    Lingering,
+}
+
+/// A request whose head has been read and whose body has not arrived.
+enum Body {
+    None,
+    Length { head: usize, total: usize },
+    Chunked { head: usize, decoder: ChunkedBody },
+}
+
+pub(crate) struct Connection {
+    stream: TcpStream,
+    shard: Rc<ShardState>,
+    link: Rc<Link>,
+    number: u32,
+    input: Vec<u8>,
+    scanned: usize,
+    body: Body,
+    output: Vec<u8>,
+    written: usize,
+    rendered: Vec<u64>,
+    rendered_ns: u64,
+    exchanges: VecDeque<Exchange>,
+    /// Whether `input` may hold whole requests, left there at the limit on pipelined ones.
+    stalled: bool,
+    end_of_input: bool,
+    closing: bool,
+    lingered: usize,
+    doing: Doing,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.shard.links.remove(self.number);
+        self.shard.counters().connections_open.subtract(1);
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream, shard: Rc<ShardState>) -> Self {
+        let (number, link) = shard.links.add();
+        shard.counters().connections_open.add(1);
+        shard.counters().connections_accepted.add(1);
+        Self {
+            stream,
+            shard,
+            link,
+            number,
+            input: Vec::new(),
+            scanned: 0,
+            body: Body::None,
+            output: Vec::new(),
+            written: 0,
+            rendered: Vec::new(),
+            rendered_ns: 0,
+            exchanges: VecDeque::new(),
+            stalled: false,
+            end_of_input: false,
+            closing: false,
+            lingered: 0,
+            doing: Doing::Lingering,
+        }
+    }
+
+    /// Serves the connection until it ends.
+    pub(crate) async fn serve(mut self) {
+        poll_fn(|context| {
+            self.link.register(context.waker());
+            self.poll_serve(context)
+        })
+        .await;
+    }
+
+    fn poll_serve(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.link.timed_out.take() && self.time_out() {
+            return Poll::Ready(());
+        }
+        loop {
+            let wrote = match self.poll_output(context) {
+                Ok(wrote) => wrote,
+                Err(_) => return Poll::Ready(()),
+            };
+            if self.is_over() {
+                return Poll::Ready(());
+            }
+            let read = match self.poll_input(context) {
+                Poll::Ready(Ok(())) => true,
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => false,
+            };
+            if !wrote && !read {
+                self.set_time_limit();
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Nothing is left to write, and nothing more will be asked.
+    fn is_over(&self) -> bool {
+        let silent = self.output.is_empty() && self.exchanges.is_empty();
+        if self.end_of_input {
+            // With answers outstanding, the end of the stream means that the client went away.
+            return silent || !self.shard.limits().answer_half_closed;
+        }
+        self.closing && silent && self.lingered >= LINGER_BYTES_MAX
+    }
+
+    /// Acts on a passed deadline; true when the connection ends at once.
+    fn time_out(&mut self) -> bool {
+        match self.doing {
+            Doing::ReadingHead | Doing::ReadingBody => {
+                self.refuse(408, "the request took too long to arrive");
+                false
+            }
+            Doing::Waiting => false,
+            Doing::Idle | Doing::Writing { .. } | Doing::Lingering => true,
+        }
+    }
+
+    fn set_time_limit(&mut self) {
+        let limits = self.shard.limits();
+        let (doing, limit_ms) = if !self.output.is_empty() {
+            (Doing::Writing { bytes: self.written }, limits.write_timeout_ms)
+        } else if !self.exchanges.is_empty() {
+            (Doing::Waiting, u64::MAX)
+        } else if self.closing {
+            (Doing::Lingering, LINGER_MS)
+        } else if !matches!(self.body, Body::None) {
+            (Doing::ReadingBody, limits.body_timeout_ms)
+        } else if !self.input.is_empty() {
+            (Doing::ReadingHead, limits.head_timeout_ms)
+        } else if self.shard.draining.get() {
+            (Doing::Idle, limits.drain_idle_ms)
+        } else {
+            (Doing::Idle, limits.idle_timeout_ms)
+        };
+        let due_ms = self.shard.coarse_ms.get().saturating_add(limit_ms);
+        if self.doing != doing {
+            self.doing = doing;
+            self.link.deadline_ms.set(due_ms);
+        } else if doing == Doing::Idle && due_ms < self.link.deadline_ms.get() {
+            self.link.deadline_ms.set(due_ms);
+        }
+    }
+
+    // ---- reading -------------------------------------------------------------------------
+
+    fn wants_input(&self) -> bool {
+        !self.end_of_input
+            && self.output.len() < OUTPUT_BYTES_MAX
+            && self.exchanges.len() < self.shard.limits().pipelined_requests_max
+    }
+
+    fn poll_input(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        if !self.wants_input() {
+            return Poll::Pending;
+        }
+        let shard = Rc::clone(&self.shard);
+        // What stopped at the limit on pipelined requests comes before what the socket has.
+        if std::mem::take(&mut self.stalled) {
+            let input = std::mem::take(&mut self.input);
+            self.take_from(input, shard.clock.now_ns());
+            return Poll::Ready(Ok(()));
+        }
+        let mut scratch = shard.scratch.borrow_mut();
+        let stream = Pin::new(&mut self.stream);
+        let length = ready!(stream.poll_read(context, &mut scratch.input))?;
+        if length == 0 {
+            self.end_of_input = true;
+            return Poll::Ready(Ok(()));
+        }
+        if self.closing {
+            self.lingered += length;
+            return Poll::Ready(Ok(()));
+        }
+        let now_ns = shard.clock.now_ns();
+        if self.input.is_empty() {
+            let taken = self.take_requests(&scratch.input[..length], now_ns);
+            self.input.extend_from_slice(&scratch.input[taken..length]);
+        } else {
+            let mut input = std::mem::take(&mut self.input);
+            input.extend_from_slice(&scratch.input[..length]);
+            self.take_from(input, now_ns);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes the requests that `input` holds and keeps the rest.
+    fn take_from(&mut self, mut input: Vec<u8>, now_ns: u64) {
+        let taken = self.take_requests(&input, now_ns);
+        if taken == input.len() {
+            // The buffer goes back to the allocator: an idle connection holds none.
+            self.input = Vec::new();
+        } else {
+            input.drain(..taken);
+            self.input = input;
+        }
+    }
+
+    /// Takes every complete request at the start of `bytes`; returns how many bytes they were.
+    fn take_requests(&mut self, bytes: &[u8], now_ns: u64) -> usize {
+        let mut at = 0;
+        while at < bytes.len() && !self.closing {
+            if self.exchanges.len() >= self.shard.limits().pipelined_requests_max {
+                self.stalled = true;
+                break;
+            }
+            match self.take_request(&bytes[at..], now_ns) {
+                Ok(Some(taken)) => {
+                    at += taken;
+                    self.scanned = 0;
+                    self.body = Body::None;
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.refuse(error.status(), &error.to_string());
+                    return bytes.len();
+                }
+            }
+        }
+        if self.closing { bytes.len() } else { at }
+    }
+
+    /// Takes the request at the start of `bytes` if it is complete.
+    fn take_request(&mut self, bytes: &[u8], now_ns: u64) -> Result<Option<usize>, HeadError> {
+        let shard = Rc::clone(&self.shard);
+        let limits = shard.limits();
+        if let Body::Length { total, .. } = self.body
+            && bytes.len() < total
+        {
+            return Ok(None);
+        }
+        if let Body::Chunked { head, mut decoder } = std::mem::replace(&mut self.body, Body::None) {
+            // `scanned` counts what the decoder has taken.
+            let fed = decoder.feed(&bytes[self.scanned..], limits.body_bytes_max)?;
+            self.scanned += fed.consumed;
+            if fed.complete {
+                let parsed = head::parse(&bytes[..head], limits)?;
+                self.answer(&parsed, Some(decoder.body()), now_ns);
+                return Ok(Some(self.scanned));
+            }
+            self.body = Body::Chunked { head, decoder };
+            return Ok(None);
+        }
+        // An empty line before a request line is left over from an old client (RFC 9112 2.2).
+        if self.scanned == 0 && bytes.starts_with(b"\r\n") {
+            return Ok(Some(2));
+        }
+        let head_end = match self.body {
+            Body::Length { head, .. } => head,
+            _ => match head::find_end(bytes, &mut self.scanned, limits)? {
+                Some(end) => end,
+                None => return Ok(None),
+            },
+        };
+        let parsed = head::parse(&bytes[..head_end], limits)?;
+        match parsed.framing {
+            Framing::None => {
+                self.answer(&parsed, None, now_ns);
+                Ok(Some(head_end))
+            }
+            Framing::Length(length) => {
+                let total = head_end + length;
+                if bytes.len() < total {
+                    self.invite_body(&parsed);
+                    self.body = Body::Length { head: head_end, total };
+                    return Ok(None);
+                }
+                self.answer(&parsed, Some(&bytes[head_end..total]), now_ns);
+                Ok(Some(total))
+            }
+            Framing::Chunked => {
+                self.scanned = head_end;
+                self.body = Body::Chunked { head: head_end, decoder: ChunkedBody::default() };
+                if bytes.len() == head_end {
+                    self.invite_body(&parsed);
+                    return Ok(None);
+                }
+                self.take_request(bytes, now_ns)
+            }
+        }
+    }
+
+    /// Sends `100 Continue`, in its place among the answers.
+    fn invite_body(&mut self, head: &Head<'_>) {
+        if head.expects_continue && self.exchanges.is_empty() {
+            self.output.extend_from_slice(response::CONTINUE);
+        }
+    }
+
+    // ---- answering -----------------------------------------------------------------------
+
+    /// Queues what a complete request asks for.
+    fn answer(&mut self, head: &Head<'_>, body: Option<&[u8]>, now_ns: u64) {
+        let close = !head.keep_alive || self.shard.draining.get();
+        let answer = match route(head.method, head.path) {
+            Route::Predict { model } => self.predict(head, model, body, now_ns),
+            Route::NotFound => Answer::error(404, "", "no such path"),
+            Route::MethodNotAllowed { allow } => {
+                Answer::error(405, allow, "this path does not take that method")
+            }
+            Route::MethodUnknown => Answer::error(501, "", "not a method of HTTP"),
+        };
+        self.closing |= close;
+        let mut exchange = Exchange::new(answer, now_ns);
+        exchange.close = close;
+        exchange.is_http_1_0 = head.is_http_1_0;
+        exchange.head_only = head.method == "HEAD";
+        self.exchanges.push_back(exchange);
+    }
+
+    /// Turns a prediction's body into rows and queues them.
+    fn predict(
+        &mut self,
+        head: &Head<'_>,
+        model: Option<&str>,
+        body: Option<&[u8]>,
+        now_ns: u64,
+    ) -> Answer {
+        let Some(body) = body else {
+            return Answer::error(
+                411,
+                "",
+                "the request has no body: send Content-Length or chunks",
+            );
+        };
+        let Some(lane) = self.shard.lane(model) else {
+            return Answer::error(404, "", "no such model");
+        };
+        let asked = predict::parse(
+            body,
+            &lane.settings.request_fields,
+            self.shard.limits().array_rows_max,
+            self.number,
+            &mut lane.rows.borrow_mut(),
+        );
+        match asked {
+            Err(error) => Answer::error(error.status(), "", &error.to_string()),
+            Ok(asked) => {
+                let limit_ms = head.deadline_ms.or(self.shard.settings.deadline_ms);
+                let deadline_ns = limit_ms.map_or(u64::MAX, |limit| {
+                    now_ns.saturating_add(limit.saturating_mul(1_000_000))
+                });
+                Answer::queue(lane, asked.first, asked.is_array, now_ns, deadline_ns)
+            }
+        }
+    }
+
+    /// Ends the connection with an error, after what was asked before it.
+    fn refuse(&mut self, status: u16, message: &str) {
+        let answer = Answer::error(status, "", message);
+        let mut exchange = Exchange::new(answer, self.shard.clock.now_ns());
+        exchange.close = true;
+        self.exchanges.push_back(exchange);
+        self.input = Vec::new();
+        self.body = Body::None;
+        self.closing = true;
+    }
+
+    // ---- writing -------------------------------------------------------------------------
+
+    /// Renders every answer that is ready and in turn, and writes; true if anything moved.
+    fn poll_output(&mut self, context: &mut Context<'_>) -> std::io::Result<bool> {
+        let shard = Rc::clone(&self.shard);
+        if self.output.is_empty() {
+            let mut scratch = shard.scratch.borrow_mut();
+            let scratch = &mut *scratch;
+            scratch.output.clear();
+            if !self.render(&mut scratch.output, &mut scratch.body) {
+                return Ok(false);
+            }
+            let sent = match Pin::new(&mut self.stream).poll_write(context, &scratch.output) {
+                Poll::Ready(sent) => sent?,
+                Poll::Pending => 0,
+            };
+            if sent == scratch.output.len() {
+                self.finish_write(context);
+            } else {
+                self.output.extend_from_slice(&scratch.output[sent..]);
+                self.written = 0;
+            }
+            return Ok(true);
+        }
+        match Pin::new(&mut self.stream).poll_write(context, &self.output[self.written..]) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(sent) => {
+                self.written += sent?;
+                if self.written == self.output.len() {
+                    self.output = Vec::new();
+                    self.written = 0;
+                    self.finish_write(context);
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// Records what the written answers took, and half-closes after the last.
+    fn finish_write(&mut self, context: &mut Context<'_>) {
+        let now_ns = self.shard.clock.now_ns();
+        {
+            let mut histograms = self.shard.histograms.borrow_mut();
+            for started_ns in self.rendered.drain(..) {
+                histograms.record(Phase::Request, now_ns.saturating_sub(started_ns), 1);
+                histograms.record(Phase::Write, now_ns.saturating_sub(self.rendered_ns), 1);
+            }
+        }
+        if self.closing && self.exchanges.is_empty() && !self.end_of_input {
+            // The client sees the end at once; what it still sends is read and thrown away, as
+            // a close with unread input would reset the connection under the answer.
+            let _ = Pin::new(&mut self.stream).poll_close(context);
+        }
+    }
+
+    /// Appends the answers at the front that are ready; true if there was one.
+    fn render(&mut self, out: &mut Vec<u8>, body: &mut Vec<u8>) -> bool {
+        let shard = Rc::clone(&self.shard);
+        let date = shard.date.borrow();
+        let mut any = false;
+        while self.exchanges.front_mut().is_some_and(Exchange::is_ready)
+            && let Some(exchange) = self.exchanges.pop_front()
+        {
+            if !any {
+                self.rendered_ns = shard.clock.now_ns();
+            }
+            any = true;
+            self.rendered.push(exchange.started_ns);
+            let status = exchange.render(out, body, &date);
+            shard.counters().response(status);
+        }
+        any
+    }
+}

@@ -1,0 +1,175 @@
+//! A request that is not answered yet: what it waits for, and how its answer is written.
+
+use std::rc::Rc;
+
+use super::response::{self, HeadOptions};
+use crate::batch::{Lane, RowFailure, RowId, RowState};
+
+/// A request between its arrival and the rendering of its answer.
+pub(crate) struct Exchange {
+    answer: Answer,
+    /// Whether the connection ends with this answer.
+    pub(crate) close: bool,
+    /// Whether the client speaks HTTP/1.0.
+    pub(crate) is_http_1_0: bool,
+    /// Whether the request was HEAD, whose answer has no body.
+    pub(crate) head_only: bool,
+    /// When the read that completed the request returned, in ns of the shard's clock.
+    pub(crate) started_ns: u64,
+}
+
+/// What a request is answered with.
+pub(crate) enum Answer {
+    /// Known without any batch: a status, header lines, and a body.
+    Ready { status: u16, fields: &'static str, body: Vec<u8> },
+    /// To be made of rows, when all are done; `pending` is the first that may not be.
+    Rows { lane: Rc<Lane>, first: RowId, pending: Option<RowId>, is_array: bool },
+}
+
+impl Answer {
+    /// An error: `{"error": message}`.
+    pub(crate) fn error(status: u16, fields: &'static str, message: &str) -> Self {
+        let mut body = Vec::new();
+        response::write_error_body(&mut body, message);
+        Self::Ready { status, fields, body }
+    }
+
+    /// Queues the rows of a request that are not done already, and waits for all of them.
+    pub(crate) fn queue(
+        lane: Rc<Lane>,
+        first: RowId,
+        is_array: bool,
+        now_ns: u64,
+        deadline_ns: u64,
+    ) -> Self {
+        let mut next = Some(first);
+        while let Some(id) = next {
+            let waiting = {
+                let mut rows = lane.rows.borrow_mut();
+                let row = rows.get_mut(id);
+                row.deadline_ns = deadline_ns;
+                next = row.next;
+                row.state == RowState::Waiting
+            };
+            if waiting {
+                lane.admit(id, now_ns);
+            }
+        }
+        Self::Rows { lane, first, pending: Some(first), is_array }
+    }
+}
+
+impl Exchange {
+    /// A request with its answer, or with what its answer waits for.
+    pub(crate) fn new(answer: Answer, started_ns: u64) -> Self {
+        Self { answer, close: false, is_http_1_0: false, head_only: false, started_ns }
+    }
+
+    /// Whether the answer can be rendered; moves its cursor past the rows that are done.
+    pub(crate) fn is_ready(&mut self) -> bool {
+        let Answer::Rows { lane, pending, .. } = &mut self.answer else { return true };
+        let rows = lane.rows.borrow();
+        while let Some(id) = *pending {
+            let row = rows.get(id);
+            if !matches!(row.state, RowState::Done(_)) {
+                return false;
+            }
+            *pending = row.next;
+        }
+        true
+    }
+
+    /// Appends the answer to `out`; returns its status. `body` is room to work in.
+    pub(crate) fn render(&self, out: &mut Vec<u8>, body: &mut Vec<u8>, date: &str) -> u16 {
+        let options = HeadOptions {
+            date,
+            close: self.close,
+            is_http_1_0: self.is_http_1_0,
+            head_only: self.head_only,
+        };
+        body.clear();
+        match &self.answer {
+            Answer::Ready { status, fields, body } => {
+                response::write_answer(out, *status, &[fields], body, options);
+                *status
+            }
+            Answer::Rows { lane, first, is_array: false, .. } => {
+                render_row(out, body, lane, *first, options)
+            }
+            Answer::Rows { lane, first, is_array: true, .. } => {
+                render_array(out, body, lane, *first, options)
+            }
+        }
+    }
+}
+
+impl Drop for Exchange {
+    /// Frees its rows: they have been rendered, or nobody will read them.
+    fn drop(&mut self) {
+        let Answer::Rows { lane, first, .. } = &self.answer else { return };
+        let mut next = Some(*first);
+        while let Some(id) = next {
+            next = lane.rows.borrow().get(id).next;
+            lane.release(id);
+        }
+    }
+}
+
+/// Writes the answer of a lone row; returns its status.
+fn render_row(
+    out: &mut Vec<u8>,
+    body: &mut Vec<u8>,
+    lane: &Lane,
+    id: RowId,
+    options: HeadOptions<'_>,
+) -> u16 {
+    let state = lane.rows.borrow().get(id).state;
+    let version = lane.version_field.as_str();
+    let failure = match state {
+        RowState::Done(Ok(scored)) => {
+            response::write_scored(body, lane, id, scored);
+            let fields = [response::features_field(scored.status), version];
+            response::write_answer(out, 200, &fields, body, options);
+            return 200;
+        }
+        RowState::Done(Err(failure)) => failure,
+        // `is_ready` came first, so this is a defect; the client is told rather than left waiting.
+        RowState::Waiting | RowState::Running | RowState::Abandoned => RowFailure::ModelFailed,
+    };
+    response::write_error_body(body, &response::failure_message(lane, failure));
+    let features = response::failure_features(failure).map_or("", response::features_field);
+    let retry = if failure == RowFailure::Overloaded { "retry-after: 1\r\n" } else { "" };
+    response::write_answer(out, failure.status(), &[features, version, retry], body, options);
+    failure.status()
+}
+
+/// Writes the answer of an array: 200, each member with its own outcome.
+fn render_array(
+    out: &mut Vec<u8>,
+    body: &mut Vec<u8>,
+    lane: &Lane,
+    first: RowId,
+    options: HeadOptions<'_>,
+) -> u16 {
+    body.push(b'[');
+    let mut worst = None;
+    let mut next = Some(first);
+    while let Some(id) = next {
+        if id != first {
+            body.extend_from_slice(b", ");
+        }
+        response::write_member(body, lane, id);
+        let rows = lane.rows.borrow();
+        let row = rows.get(id);
+        worst = worst.max(match row.state {
+            RowState::Done(Ok(scored)) => Some(scored.status),
+            RowState::Done(Err(failure)) => response::failure_features(failure),
+            _ => None,
+        });
+        next = row.next;
+    }
+    body.push(b']');
+    let features = worst.map_or("", response::features_field);
+    response::write_answer(out, 200, &[features, &lane.version_field], body, options);
+    200
+}

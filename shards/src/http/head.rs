@@ -1,0 +1,285 @@
+//! A request's head: where it ends, and what it asks (RFC 9110, RFC 9112), read by httparse.
+//!
+//! Stricter than HTTP's robustness advice wherever two readers of one message could disagree:
+//! a bare LF, a folded line, two Content-Lengths, or Content-Length beside Transfer-Encoding are
+//! refused, because request smuggling lives on such disagreements.
+
+use thiserror::Error;
+
+use super::HttpLimits;
+
+const HEADERS_MAX: usize = 64;
+
+/// Why a request is refused before its target is looked at. The connection is closed after it:
+/// where the next request begins can no longer be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum HeadError {
+    /// Not HTTP, or ambiguous.
+    #[error("malformed request: {0}")]
+    Malformed(&'static str),
+    /// The target is longer than the limit.
+    #[error("the request target is longer than {limit} bytes")]
+    TargetTooLong {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The head is longer than the limit, or has too many fields.
+    #[error("the request's head is larger than {limit} bytes or has more than 64 fields")]
+    HeadTooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The declared or received body is longer than the limit.
+    #[error("the body is longer than {limit} bytes")]
+    BodyTooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// A transfer coding other than `chunked`.
+    #[error("this transfer coding is not supported, only chunked is")]
+    TransferCoding,
+    /// An HTTP version other than 1.0 and 1.1.
+    #[error("this HTTP version is not supported, only 1.0 and 1.1 are")]
+    Version,
+}
+
+impl HeadError {
+    /// The status that it is answered with.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Malformed(_) => 400,
+            Self::TargetTooLong { .. } => 414,
+            Self::HeadTooLarge { .. } => 431,
+            Self::BodyTooLarge { .. } => 413,
+            Self::TransferCoding => 501,
+            Self::Version => 505,
+        }
+    }
+}
+
+/// How the end of the body is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// No Content-Length and no Transfer-Encoding: there is no body.
+    None,
+    /// By Content-Length.
+    Length(usize),
+    /// By the chunked transfer coding.
+    Chunked,
+}
+
+/// What a head asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head<'a> {
+    /// The method, as sent.
+    pub method: &'a str,
+    /// The target's path, without query; an absolute-form target has lost its authority.
+    pub path: &'a str,
+    /// Whether the connection persists after the answer.
+    pub keep_alive: bool,
+    /// Whether it is HTTP/1.0, whose clients know neither `100 Continue` nor chunked answers.
+    pub is_http_1_0: bool,
+    /// How the end of the body is known.
+    pub framing: Framing,
+    /// Whether the client waits for `100 Continue` before it sends its body.
+    pub expects_continue: bool,
+    /// `x-deadline-ms`: how long the answer is worth having.
+    pub deadline_ms: Option<u64>,
+}
+
+/// Finds the empty line that ends a head. `scanned` remembers how far earlier calls have looked,
+/// so that a head that arrives byte by byte is read once.
+///
+/// # Errors
+/// A bare LF, and a head longer than the limit.
+pub fn find_end(
+    bytes: &[u8],
+    scanned: &mut usize,
+    limits: &HttpLimits,
+) -> Result<Option<usize>, HeadError> {
+    while let Some(offset) = bytes[*scanned..].iter().position(|byte| *byte == b'\n') {
+        let at = *scanned + offset;
+        if at == 0 || bytes[at - 1] != b'\r' {
+            return Err(HeadError::Malformed("a line ends with a bare LF"));
+        }
+        *scanned = at + 1;
+        if at >= 3 && &bytes[at - 3..=at] == b"\r\n\r\n" {
+            return if at < limits.head_bytes_max {
+                Ok(Some(at + 1))
+            } else {
+                Err(too_large(bytes, limits))
+            };
+        }
+    }
+    *scanned = bytes.len();
+    if bytes.len() > limits.head_bytes_max {
+        return Err(too_large(bytes, limits));
+    }
+    Ok(None)
+}
+
+/// Whether it is the target or the fields that made a head too large.
+fn too_large(bytes: &[u8], limits: &HttpLimits) -> HeadError {
+    let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    if line > limits.target_bytes_max {
+        HeadError::TargetTooLong { limit: limits.target_bytes_max }
+    } else {
+        HeadError::HeadTooLarge { limit: limits.head_bytes_max }
+    }
+}
+
+/// Reads a whole head, as delimited by [`find_end`].
+///
+/// # Errors
+/// Everything that [`HeadError`] lists.
+pub fn parse<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadError> {
+    let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut request = httparse::Request::new(&mut fields);
+    match request.parse(bytes) {
+        Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
+        Ok(_) => return Err(HeadError::Malformed("the head does not end where it should")),
+        Err(httparse::Error::TooManyHeaders) => {
+            return Err(HeadError::HeadTooLarge { limit: limits.head_bytes_max });
+        }
+        Err(httparse::Error::Version) => return Err(version_error(bytes)),
+        Err(_) => return Err(HeadError::Malformed("not an HTTP request")),
+    }
+    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
+    else {
+        return Err(HeadError::Malformed("not an HTTP request"));
+    };
+    if target.len() > limits.target_bytes_max {
+        return Err(HeadError::TargetTooLong { limit: limits.target_bytes_max });
+    }
+    let is_http_1_0 = minor == 0;
+    let mut reading = FieldReader::default();
+    for field in request.headers.iter() {
+        reading.read(field.name, field.value)?;
+    }
+    if !is_http_1_0 && !reading.has_host {
+        return Err(HeadError::Malformed("the Host field is missing"));
+    }
+    Ok(Head {
+        method,
+        path: path_of(target)?,
+        keep_alive: !reading.close && (!is_http_1_0 || reading.keep_alive),
+        is_http_1_0,
+        framing: reading.framing(is_http_1_0, limits)?,
+        expects_continue: reading.expects_continue && !is_http_1_0,
+        deadline_ms: reading.deadline_ms,
+    })
+}
+
+/// What the fields said, while they are being read.
+#[derive(Default)]
+struct FieldReader {
+    has_host: bool,
+    close: bool,
+    keep_alive: bool,
+    content_length: Option<usize>,
+    chunked: bool,
+    expects_continue: bool,
+    deadline_ms: Option<u64>,
+}
+
+impl FieldReader {
+    fn read(&mut self, name: &str, value: &[u8]) -> Result<(), HeadError> {
+        // By length first: most fields of most requests are none of these.
+        match name.len() {
+            4 if name.eq_ignore_ascii_case("host") => {
+                if std::mem::replace(&mut self.has_host, true) {
+                    return Err(HeadError::Malformed("more than one Host field"));
+                }
+            }
+            6 if name.eq_ignore_ascii_case("expect") => {
+                self.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
+            }
+            10 if name.eq_ignore_ascii_case("connection") => {
+                for option in value.split(|byte| *byte == b',') {
+                    let option = option.trim_ascii();
+                    self.close |= option.eq_ignore_ascii_case(b"close");
+                    self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                }
+            }
+            13 if name.eq_ignore_ascii_case("x-deadline-ms") => {
+                let value = decimal(value)
+                    .ok_or(HeadError::Malformed("x-deadline-ms is not a whole number"))?;
+                self.deadline_ms = Some(value as u64);
+            }
+            14 if name.eq_ignore_ascii_case("content-length") => {
+                let length = decimal(value)
+                    .ok_or(HeadError::Malformed("Content-Length is not a whole number"))?;
+                if self.content_length.replace(length).is_some() {
+                    return Err(HeadError::Malformed("more than one Content-Length field"));
+                }
+            }
+            17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+                if std::mem::replace(&mut self.chunked, true) {
+                    return Err(HeadError::Malformed("more than one Transfer-Encoding field"));
+                }
+                if !value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(HeadError::TransferCoding);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn framing(&self, is_http_1_0: bool, limits: &HttpLimits) -> Result<Framing, HeadError> {
+        match (self.content_length, self.chunked) {
+            (Some(_), true) => {
+                Err(HeadError::Malformed("both Content-Length and Transfer-Encoding"))
+            }
+            (None, true) if is_http_1_0 => {
+                Err(HeadError::Malformed("Transfer-Encoding in HTTP/1.0"))
+            }
+            (None, true) => Ok(Framing::Chunked),
+            (Some(length), false) if length > limits.body_bytes_max => {
+                Err(HeadError::BodyTooLarge { limit: limits.body_bytes_max })
+            }
+            (Some(length), false) => Ok(Framing::Length(length)),
+            (None, false) => Ok(Framing::None),
+        }
+    }
+}
+
+/// A number of digits alone: no sign, no list, no space.
+fn decimal(value: &[u8]) -> Option<usize> {
+    if value.is_empty() || value.len() > 15 {
+        return None;
+    }
+    value.iter().try_fold(0_usize, |number, byte| {
+        byte.is_ascii_digit().then(|| number * 10 + usize::from(byte - b'0'))
+    })
+}
+
+/// The path of an origin-form or absolute-form target, without its query (RFC 9112 section 3.2).
+fn path_of(target: &str) -> Result<&str, HeadError> {
+    let lower = |prefix: &str| {
+        target.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    let origin = if target.starts_with('/') || target == "*" {
+        target
+    } else if lower("http://") || lower("https://") {
+        let authority = target.find("://").map_or(0, |at| at + 3);
+        target[authority..].find('/').map_or("/", |slash| &target[authority + slash..])
+    } else {
+        return Err(HeadError::Malformed("the target is neither a path nor an http address"));
+    };
+    Ok(origin.split(['?', '#']).next().unwrap_or(origin))
+}
+
+/// A version that looks like one is 505, anything else in its place is 400.
+fn version_error(bytes: &[u8]) -> HeadError {
+    let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or(bytes);
+    let version = line.rsplit(|byte| *byte == b' ').next().unwrap_or(line);
+    match version {
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            HeadError::Version
+        }
+        _ => HeadError::Malformed("not an HTTP request"),
+    }
+}

@@ -1,0 +1,56 @@
+//! How much and how long a client may take.
+
+use serde::Deserialize;
+
+/// Bounds on what one connection may hold and how long it may take, per shard.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpLimits {
+    /// The longest request target, in bytes; beyond it 414.
+    pub target_bytes_max: usize,
+    /// The longest head (request line and header fields), in bytes; beyond it 431.
+    pub head_bytes_max: usize,
+    /// The longest body, in bytes; beyond it 413.
+    pub body_bytes_max: usize,
+    /// The most members of an array of rows; beyond it 413.
+    pub array_rows_max: usize,
+    /// The most requests of one connection that are being answered at once; reading stops there.
+    pub pipelined_requests_max: usize,
+    /// The most connections a shard holds; further ones are closed at once.
+    pub connections_max: usize,
+    /// From a request's first byte to the end of its head, in ms; beyond it 408.
+    pub head_timeout_ms: u64,
+    /// From the end of the head to the end of the body, in ms; beyond it 408.
+    pub body_timeout_ms: u64,
+    /// How long a connection may be silent between requests, in ms.
+    pub idle_timeout_ms: u64,
+    /// How long a client may take no byte of its answer, in ms.
+    pub write_timeout_ms: u64,
+    /// While draining, how long a silent connection is kept for a request already on its way, in ms.
+    pub drain_idle_ms: u64,
+    /// While draining, how long accepted requests may take until the shard ends, in ms.
+    pub drain_ms_max: u64,
+    /// Whether a client that closed its sending side is still answered. When not, the end of its
+    /// stream means that it went away, and its waiting requests leave the queue.
+    pub answer_half_closed: bool,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            target_bytes_max: 4_096,
+            head_bytes_max: 16_384,
+            body_bytes_max: 1_048_576,
+            array_rows_max: 1_024,
+            pipelined_requests_max: 64,
+            connections_max: 16_384,
+            head_timeout_ms: 10_000,
+            body_timeout_ms: 10_000,
+            idle_timeout_ms: 75_000,
+            write_timeout_ms: 10_000,
+            drain_idle_ms: 1_000,
+            drain_ms_max: 10_000,
+            answer_half_closed: false,
+        }
+    }
+}

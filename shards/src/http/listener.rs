@@ -1,0 +1,88 @@
+//! Accepts a shard's connections, and stops accepting without resetting one that waits.
+
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::os::fd::{FromRawFd, IntoRawFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use glommio::net::{TcpListener, TcpStream};
+use glommio::timer::sleep;
+use socket2::{SockFilter, SockRef};
+
+use super::connection::Connection;
+use crate::shard::ShardState;
+
+/// How long to pause after an `accept` that failed: file descriptors may be short (EMFILE), and
+/// trying again at once would only burn the core.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+/// How long handshakes that began before [`refuse_new`] may take to end up in the queue.
+const HANDSHAKES_END: Duration = Duration::from_millis(50);
+
+/// Accepts connections until it is dropped. An error never ends it.
+pub(crate) async fn accept(listener: Rc<TcpListener>, shard: Rc<ShardState>) {
+    loop {
+        match listener.accept().await {
+            Ok(stream) => start(stream, &shard),
+            Err(_) => {
+                shard.counters().accept_errors.add(1);
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A listener for this thread's executor.
+pub(crate) fn adopt(listener: StdListener) -> TcpListener {
+    // SAFETY: the descriptor is that of a listening TCP socket, and `into_raw_fd` gives up its
+    // ownership, so the value made here is its only owner.
+    unsafe { TcpListener::from_raw_fd(listener.into_raw_fd()) }
+}
+
+/// Takes over the connections that are still in the listener's queue. To be called after
+/// [`refuse_new`], with `accept` dropped: then the queue can only shrink, and the listener may
+/// be closed once it is empty.
+pub(crate) async fn accept_rest(listener: &StdListener, shard: &Rc<ShardState>) {
+    if listener.set_nonblocking(true).is_err() {
+        return;
+    }
+    while let Ok((stream, _)) = listener.accept() {
+        // SAFETY: as in `adopt`: a connected TCP socket with no other owner.
+        let stream = unsafe { TcpStream::from_raw_fd(stream.into_raw_fd()) };
+        start(stream, shard);
+    }
+}
+
+/// Stops the kernel from beginning new connections on the listener, and lets those that have
+/// begun arrive in its queue. Closing a listener resets what waits in its queue, so this comes
+/// first: a socket filter drops every segment with SYN and without ACK, whose sender tries again
+/// a second later; the last segment of a handshake passes.
+pub(crate) async fn refuse_new(listener: &StdListener) -> io::Result<()> {
+    const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
+    const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
+    const JUMP_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+    const TCP_FLAGS_OFFSET: u32 = 13;
+    const SYN_AND_ACK: u32 = 0x12;
+    const SYN: u32 = 0x02;
+    SockRef::from(listener).attach_filter(&[
+        SockFilter::new(LOAD_BYTE, 0, 0, TCP_FLAGS_OFFSET),
+        SockFilter::new(AND, 0, 0, SYN_AND_ACK),
+        SockFilter::new(JUMP_EQUAL, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ])?;
+    sleep(HANDSHAKES_END).await;
+    Ok(())
+}
+
+fn start(stream: TcpStream, shard: &Rc<ShardState>) {
+    if shard.links.len() >= shard.limits().connections_max {
+        shard.counters().connections_refused.add(1);
+        return;
+    }
+    // Answers are small and written whole: waiting for more would only delay them. A socket that
+    // refuses the option has been closed already, which its first read will tell.
+    let _ = stream.set_nodelay(true);
+    glommio::spawn_local(Connection::new(stream, Rc::clone(shard)).serve()).detach();
+}

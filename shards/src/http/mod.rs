@@ -1,0 +1,23 @@
+//! HTTP/1.1 between the socket and the batcher.
+//!
+//! A [`listener`] accepts connections for its shard; a [`connection`] reads requests, hands them
+//! on and writes the answers in order, each an [`exchange`]; [`head`] and [`chunked`] read what RFC 9112 frames;
+//! [`predict`] reads the JSON body of a prediction into rows; [`routes`] says what a target means;
+//! [`response`] writes bytes; [`limits`] bounds all of it; and [`links`] is how a connection is
+//! woken, timed and drained by its shard.
+//!
+//! What is *not* here: TLS, authentication and rate limits (the API gateway in front does them),
+//! and the admin port, which is the process's.
+
+pub mod chunked;
+pub(crate) mod connection;
+pub(crate) mod exchange;
+pub mod head;
+pub mod limits;
+pub(crate) mod links;
+pub(crate) mod listener;
+pub mod predict;
+pub(crate) mod response;
+pub mod routes;
+
+pub use limits::HttpLimits;

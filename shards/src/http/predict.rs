@@ -1,0 +1,399 @@
+//! The JSON body of `POST /predict`, read straight into rows: no tree is built.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use thiserror::Error;
+
+use crate::batch::{Row, RowFailure, RowId, RowState, Rows};
+
+/// The longest user id, in bytes; the embedded store can hold no longer key.
+pub const USER_ID_BYTES_MAX: usize = 511;
+
+/// Why a body asks nothing that can be answered.
+#[derive(Debug, Error)]
+pub enum PredictError {
+    /// Not UTF-8, which JSON must be.
+    #[error("the body is not valid UTF-8")]
+    NotUtf8,
+    /// Not JSON.
+    #[error("the body is not valid JSON: {0}")]
+    NotJson(serde_json::Error),
+    /// JSON, but neither an object nor an array of objects.
+    #[error("the body must be a JSON object, or an array of them")]
+    NotAnObject,
+    /// An array with no member.
+    #[error("the array is empty")]
+    Empty,
+    /// An array with more members than the limit.
+    #[error("the array has more than {limit} members")]
+    TooManyRows {
+        /// The limit, in members.
+        limit: usize,
+    },
+}
+
+impl PredictError {
+    /// The status that it is answered with.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::TooManyRows { .. } => 413,
+            _ => 400,
+        }
+    }
+}
+
+/// What a body asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// Its first row; the others follow by [`Row::next`].
+    pub first: RowId,
+    /// Whether it was an array, and is answered by one.
+    pub is_array: bool,
+}
+
+/// Reads `body` into new rows for `connection`. `fields` are the request fields that the model's
+/// columns read. A member that cannot be scored is a row that is already done; nothing is queued.
+///
+/// # Errors
+/// A body that is not JSON or has the wrong shape. No row is left behind then.
+pub fn parse(
+    body: &[u8],
+    fields: &[String],
+    array_rows_max: usize,
+    connection: u32,
+    rows: &mut Rows,
+) -> Result<Asked, PredictError> {
+    let text = std::str::from_utf8(body).map_err(|_| PredictError::NotUtf8)?;
+    let is_array = match text.trim_ascii_start().as_bytes().first() {
+        Some(b'{') => false,
+        Some(b'[') => true,
+        _ => {
+            serde_json::from_str::<IgnoredAny>(text).map_err(PredictError::NotJson)?;
+            return Err(PredictError::NotAnObject);
+        }
+    };
+    let mut json = serde_json::Deserializer::from_str(text);
+    let mut sink = RowSink { rows, connection, fields, array_rows_max, first: None, last: None };
+    let parsed = if is_array {
+        json.deserialize_seq(ArrayVisitor { sink: &mut sink })
+    } else {
+        sink.next_row().deserialize(&mut json).map(|()| 1)
+    };
+    let parsed = parsed.and_then(|count| json.end().map(|()| count));
+    let first = sink.first;
+    match (parsed, first) {
+        (Ok(count), Some(first)) if count <= array_rows_max => Ok(Asked { first, is_array }),
+        (outcome, first) => {
+            release(rows, first);
+            match outcome {
+                Ok(0) => Err(PredictError::Empty),
+                Ok(_) => Err(PredictError::TooManyRows { limit: array_rows_max }),
+                Err(error) => Err(PredictError::NotJson(error)),
+            }
+        }
+    }
+}
+
+fn release(rows: &mut Rows, first: Option<RowId>) {
+    let mut next = first;
+    while let Some(id) = next {
+        next = rows.get(id).next;
+        rows.remove(id);
+    }
+}
+
+/// Makes rows and chains those of one request.
+struct RowSink<'a> {
+    rows: &'a mut Rows,
+    connection: u32,
+    fields: &'a [String],
+    array_rows_max: usize,
+    first: Option<RowId>,
+    last: Option<RowId>,
+}
+
+impl RowSink<'_> {
+    fn next_row(&mut self) -> MemberSeed<'_> {
+        let id = self.rows.insert(self.connection);
+        match self.last.replace(id) {
+            Some(last) => self.rows.get_mut(last).next = Some(id),
+            None => self.first = Some(id),
+        }
+        let row = self.rows.get_mut(id);
+        row.request_cells.resize(self.fields.len(), f64::NAN);
+        MemberSeed { row, fields: self.fields }
+    }
+}
+
+struct ArrayVisitor<'a, 'b> {
+    sink: &'a mut RowSink<'b>,
+}
+
+impl<'de> Visitor<'de> for ArrayVisitor<'_, '_> {
+    type Value = usize;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an array of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<usize, A::Error> {
+        let mut count = 0;
+        while count < self.sink.array_rows_max {
+            // The row is made before it is known whether a member follows; an unused one is
+            // taken back, so that the chain ends with the last member.
+            let before = self.sink.last;
+            let present = members.next_element_seed(self.sink.next_row())?.is_some();
+            if !present {
+                self.sink.take_back(before);
+                return Ok(count);
+            }
+            count += 1;
+        }
+        while members.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+impl RowSink<'_> {
+    fn take_back(&mut self, before: Option<RowId>) {
+        if let Some(unused) = std::mem::replace(&mut self.last, before) {
+            self.rows.remove(unused);
+        }
+        match before {
+            Some(last) => self.rows.get_mut(last).next = None,
+            None => self.first = None,
+        }
+    }
+}
+
+const NOT_AN_OBJECT: RowFailure = RowFailure::Malformed("the member is not a JSON object");
+const NO_USER_ID: RowFailure = RowFailure::Malformed("`user_id` is missing");
+const TWO_USER_IDS: RowFailure = RowFailure::Malformed("`user_id` is there twice");
+const BAD_USER_ID: RowFailure =
+    RowFailure::Malformed("`user_id` must be a non-empty string or an integer");
+const LONG_USER_ID: RowFailure = RowFailure::Malformed("`user_id` is longer than 511 bytes");
+
+/// Reads one member into its row; whatever is wrong with it becomes the row's outcome.
+struct MemberSeed<'a> {
+    row: &'a mut Row,
+    fields: &'a [String],
+}
+
+impl MemberSeed<'_> {
+    fn fail(self, failure: RowFailure) {
+        self.row.state = RowState::Done(Err(failure));
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for MemberSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for MemberSeed<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object with `user_id`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let mut failure = None;
+        let mut seen = false;
+        while let Some(Name(name)) = members.next_key()? {
+            if name == "user_id" {
+                if std::mem::replace(&mut seen, true) {
+                    failure = Some(TWO_USER_IDS);
+                }
+                failure = failure.or(members.next_value_seed(UserIdSeed { row: self.row })?);
+            } else if let Some(index) = self.fields.iter().position(|field| *field == name) {
+                match members.next_value::<Cell>()? {
+                    Cell(Some(value)) => self.row.request_cells[index] = value,
+                    Cell(None) => failure = failure.or(Some(RowFailure::Field { index })),
+                }
+            } else {
+                members.next_value::<IgnoredAny>()?;
+            }
+        }
+        if !seen {
+            failure = Some(NO_USER_ID);
+        }
+        if let Some(failure) = failure {
+            self.fail(failure);
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while members.next_element::<IgnoredAny>()?.is_some() {}
+        self.fail(NOT_AN_OBJECT);
+        Ok(())
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<(), E> {
+        self.fail(NOT_AN_OBJECT);
+        Ok(())
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<(), E> {
+        self.fail(NOT_AN_OBJECT);
+        Ok(())
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<(), E> {
+        self.fail(NOT_AN_OBJECT);
+        Ok(())
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<(), E> {
+        self.fail(NOT_AN_OBJECT);
+        Ok(())
+    }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<(), E> {
+        self.fail(NOT_AN_OBJECT);
+        Ok(())
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        self.fail(NOT_AN_OBJECT);
+        Ok(())
+    }
+}
+
+/// A member's name, borrowed unless it has escapes.
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Reads the value of `user_id` into the row's key; gives back what is wrong with it.
+struct UserIdSeed<'a> {
+    row: &'a mut Row,
+}
+
+impl<'de> DeserializeSeed<'de> for UserIdSeed<'_> {
+    type Value = Option<RowFailure>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl UserIdSeed<'_> {
+    fn integer(self, number: impl fmt::Display) -> Option<RowFailure> {
+        use fmt::Write;
+        self.row.key.clear();
+        self.row.key_is_integer = true;
+        write!(self.row.key, "{number}").is_err().then_some(BAD_USER_ID)
+    }
+}
+
+impl<'de> Visitor<'de> for UserIdSeed<'_> {
+    type Value = Option<RowFailure>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a user id")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        self.row.key.clear();
+        if text.is_empty() {
+            return Ok(Some(BAD_USER_ID));
+        }
+        if text.len() > USER_ID_BYTES_MAX {
+            return Ok(Some(LONG_USER_ID));
+        }
+        self.row.key.push_str(text);
+        Ok(None)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(self.integer(number))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(self.integer(number))
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Some(BAD_USER_ID))
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Some(BAD_USER_ID))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(Some(BAD_USER_ID))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        while members.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Some(BAD_USER_ID))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Some(BAD_USER_ID))
+    }
+}
+
+/// A request field as a cell: a number, a boolean as 1 or 0, null as not known; `None` otherwise.
+struct Cell(Option<f64>);
+
+impl<'de> de::Deserialize<'de> for Cell {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CellVisitor)
+    }
+}
+
+struct CellVisitor;
+
+impl<'de> Visitor<'de> for CellVisitor {
+    type Value = Cell;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a number")
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Cell, E> {
+        Ok(Cell(Some(value)))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Cell, E> {
+        Ok(Cell(Some(value as f64)))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Cell, E> {
+        Ok(Cell(Some(value as f64)))
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Cell, E> {
+        Ok(Cell(Some(f64::from(u8::from(value)))))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Cell, E> {
+        Ok(Cell(Some(f64::NAN)))
+    }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Cell, E> {
+        Ok(Cell(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<Cell, A::Error> {
+        while members.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Cell(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Cell, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Cell(None))
+    }
+}

@@ -1,0 +1,195 @@
+//! Answers as bytes.
+
+use std::io::Write;
+
+use crate::batch::{Lane, RowFailure, RowId, RowState, Scored};
+use crate::features::FeatureStatus;
+use crate::features::join::Refusal;
+
+/// What every answer's head says apart from its status and body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeadOptions<'a> {
+    /// The `Date` field's value.
+    pub(crate) date: &'a str,
+    /// Whether the connection ends with this answer.
+    pub(crate) close: bool,
+    /// Whether the client speaks HTTP/1.0 and has to be told that the connection persists.
+    pub(crate) is_http_1_0: bool,
+    /// Whether the body is left out, as in the answer to HEAD.
+    pub(crate) head_only: bool,
+}
+
+/// A status's reason phrase (RFC 9110 section 15).
+const fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        422 => "Unprocessable Content",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "Internal Server Error",
+    }
+}
+
+/// What the client is told to do before it sends the body it announced.
+pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Writes a head and a JSON body; `fields` are further header lines, each with its CRLF.
+pub(crate) fn write_answer(
+    out: &mut Vec<u8>,
+    status: u16,
+    fields: &[&str],
+    body: &[u8],
+    options: HeadOptions<'_>,
+) {
+    if status == 200 {
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    } else {
+        // Writing to a Vec cannot fail, here and below.
+        let _ = write!(out, "HTTP/1.1 {status} {}\r\n", reason(status));
+    }
+    out.extend_from_slice(b"content-type: application/json\r\ncontent-length: ");
+    write_decimal(out, body.len());
+    out.extend_from_slice(b"\r\ndate: ");
+    out.extend_from_slice(options.date.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    for field in fields {
+        out.extend_from_slice(field.as_bytes());
+    }
+    if options.close {
+        out.extend_from_slice(b"connection: close\r\n");
+    } else if options.is_http_1_0 {
+        out.extend_from_slice(b"connection: keep-alive\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    if !options.head_only {
+        out.extend_from_slice(body);
+    }
+}
+
+/// Writes `{"error": "…"}`.
+pub(crate) fn write_error_body(body: &mut Vec<u8>, message: &str) {
+    body.extend_from_slice(b"{\"error\": ");
+    write_json_string(body, message);
+    body.push(b'}');
+}
+
+/// The `x-features` header line of a status.
+pub(crate) const fn features_field(status: FeatureStatus) -> &'static str {
+    match status {
+        FeatureStatus::Stored => "x-features: stored\r\n",
+        FeatureStatus::Cached => "x-features: cached\r\n",
+        FeatureStatus::Stale => "x-features: stale\r\n",
+        FeatureStatus::Expired => "x-features: expired\r\n",
+        FeatureStatus::Missing => "x-features: missing\r\n",
+        FeatureStatus::Error => "x-features: error\r\n",
+    }
+}
+
+/// What the features of a failed row stood on, where its failure is about them.
+pub(crate) const fn failure_features(failure: RowFailure) -> Option<FeatureStatus> {
+    match failure {
+        RowFailure::Refused(Refusal::UnknownUser) => Some(FeatureStatus::Missing),
+        RowFailure::Refused(Refusal::StoreUnavailable) => Some(FeatureStatus::Error),
+        RowFailure::Refused(Refusal::Expired) => Some(FeatureStatus::Expired),
+        _ => None,
+    }
+}
+
+/// Writes a failure's message, naming the request field where the failure is about one.
+pub(crate) fn failure_message(lane: &Lane, failure: RowFailure) -> String {
+    match failure {
+        RowFailure::Field { index } => {
+            let name = lane.settings.request_fields.get(index).map_or("?", String::as_str);
+            format!("`{name}` must be a number within the range that the model allows")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Writes the object that answers one row of a lone request: `{"user_id": …, "score": …}`.
+pub(crate) fn write_scored(body: &mut Vec<u8>, lane: &Lane, id: RowId, scored: Scored) {
+    write_user_and_score(body, lane, id, scored);
+    body.push(b'}');
+}
+
+/// Writes the object that answers one member of an array, and its status.
+pub(crate) fn write_member(body: &mut Vec<u8>, lane: &Lane, id: RowId) {
+    match lane.rows.borrow().get(id).state {
+        RowState::Done(Ok(scored)) => {
+            write_user_and_score(body, lane, id, scored);
+            body.extend_from_slice(b", \"features\": \"");
+            body.extend_from_slice(scored.status.as_str().as_bytes());
+            body.extend_from_slice(b"\"}");
+        }
+        RowState::Done(Err(failure)) => {
+            body.push(b'{');
+            if !lane.rows.borrow().get(id).key.is_empty() {
+                write_user(body, lane, id);
+                body.extend_from_slice(b", ");
+            }
+            body.extend_from_slice(b"\"error\": ");
+            write_json_string(body, &failure_message(lane, failure));
+            let _ = write!(body, ", \"status\": {}}}", failure.status());
+        }
+        RowState::Waiting | RowState::Running | RowState::Abandoned => {
+            body.extend_from_slice(b"null");
+        }
+    }
+}
+
+fn write_user_and_score(body: &mut Vec<u8>, lane: &Lane, id: RowId, scored: Scored) {
+    body.push(b'{');
+    write_user(body, lane, id);
+    body.extend_from_slice(b", \"score\": ");
+    // The shortest digits that give the same float back: of an f32's score as an f32.
+    let _ = if lane.settings.score_is_f32 {
+        serde_json::to_writer(&mut *body, &(scored.score as f32))
+    } else {
+        serde_json::to_writer(&mut *body, &scored.score)
+    };
+}
+
+fn write_user(body: &mut Vec<u8>, lane: &Lane, id: RowId) {
+    let rows = lane.rows.borrow();
+    let row = rows.get(id);
+    body.extend_from_slice(b"\"user_id\": ");
+    if row.key_is_integer {
+        body.extend_from_slice(row.key.as_bytes());
+    } else {
+        write_json_string(body, &row.key);
+    }
+}
+
+fn write_json_string(body: &mut Vec<u8>, text: &str) {
+    // A str always serialises, and a Vec takes every write.
+    let _ = serde_json::to_writer(body, text);
+}
+
+fn write_decimal(out: &mut Vec<u8>, number: usize) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}

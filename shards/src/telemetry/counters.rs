@@ -1,0 +1,95 @@
+//! Counters with one writer, the shard, and any number of readers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::features::FeatureStatus;
+
+/// A number that one thread writes and others read. A load and a store, never a locked add: with
+/// a single writer no update can be lost, and the cache line stays with its owner.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `amount`. To be called on the owning shard's thread only.
+    pub fn add(&self, amount: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+    }
+
+    /// Takes `amount` away, for gauges. To be called on the owning shard's thread only.
+    pub fn subtract(&self, amount: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(amount), Ordering::Relaxed);
+    }
+
+    /// Replaces the value, for gauges. To be called on the owning shard's thread only.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The value as the owner last wrote it.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The HTTP statuses that the gateway answers with; each has its own counter.
+pub const STATUSES: [u16; 19] =
+    [200, 400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 422, 429, 431, 500, 501, 503, 504, 505];
+
+/// Everything one shard counts. Aligned to two cache lines, so that neighbours in memory, and the
+/// prefetcher's adjacent line, never share one with another writer.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct ShardCounters {
+    /// Incremented at every tick of the shard; a watchdog sees it stand still.
+    pub heartbeat: Counter,
+    /// Connections accepted since start.
+    pub connections_accepted: Counter,
+    /// Connections open now.
+    pub connections_open: Counter,
+    /// Connections refused because the shard holds as many as it may.
+    pub connections_refused: Counter,
+    /// `accept` calls that failed.
+    pub accept_errors: Counter,
+    /// Requests answered, by the index of their status in [`STATUSES`].
+    pub responses: [Counter; STATUSES.len()],
+    /// Batches computed.
+    pub batches: Counter,
+    /// Rows scored, by the index of their [`FeatureStatus`].
+    pub rows: [Counter; FeatureStatus::ALL.len()],
+    /// Cells that took their column's default.
+    pub cells_defaulted: Counter,
+    /// Rows waiting in the queues now.
+    pub queue_depth: Counter,
+    /// Rows refused because the queue was full.
+    pub rows_shed: Counter,
+    /// Rows whose deadline passed before they were computed.
+    pub rows_expired: Counter,
+    /// Rows whose client went away before they were computed.
+    pub rows_abandoned: Counter,
+    /// Batches that panicked.
+    pub batches_panicked: Counter,
+    /// Nanoseconds spent fetching features and computing scores.
+    pub busy_ns: Counter,
+}
+
+impl ShardCounters {
+    /// Counts one answer. A status that is not in [`STATUSES`] counts as 500.
+    pub fn response(&self, status: u16) {
+        let index = STATUSES.iter().position(|known| *known == status);
+        let fallback = || STATUSES.iter().position(|known| *known == 500);
+        if let Some(counter) = index.or_else(fallback).and_then(|index| self.responses.get(index)) {
+            counter.add(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ShardCounters;
+
+    #[test]
+    fn shards_never_share_a_cache_line() {
+        assert_eq!(align_of::<ShardCounters>() % 128, 0);
+        assert_eq!(size_of::<ShardCounters>() % 128, 0);
+    }
+}

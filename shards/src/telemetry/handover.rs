@@ -1,0 +1,75 @@
+//! Where a shard copies its histograms when somebody asks, so that nobody reads them under it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Histograms;
+
+/// One shard's hand-over buffer.
+///
+/// A reader raises `requested`; the shard sees it at its next tick, copies, and raises
+/// `answered`. The lock is taken by the shard only when it was asked, and then it is free: the
+/// reader waits for `answered` before it takes it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Handover {
+    requested: AtomicU64,
+    answered: AtomicU64,
+    copy: Mutex<Histograms>,
+}
+
+impl Handover {
+    /// Asks the shard for a copy and returns the number to wait for.
+    pub fn request(&self) -> u64 {
+        self.requested.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Copies `live` if somebody asked since the last call. For the shard.
+    pub fn answer(&self, live: &Histograms) {
+        let requested = self.requested.load(Ordering::Acquire);
+        if requested == self.answered.load(Ordering::Relaxed) {
+            return;
+        }
+        // A reader holds the lock only while it clones an answered copy; then the next tick is
+        // early enough, and the shard never waits.
+        if let Ok(mut copy) = self.copy.try_lock() {
+            copy.copy_from(live);
+            drop(copy);
+            self.answered.store(requested, Ordering::Release);
+        }
+    }
+
+    /// Waits until request `number` is answered; `None` when the shard did not within `patience`.
+    /// Blocks its thread: not for shards.
+    pub fn wait(&self, number: u64, patience: Duration) -> Option<Histograms> {
+        let give_up = Instant::now() + patience;
+        while self.answered.load(Ordering::Acquire) < number {
+            if Instant::now() >= give_up {
+                return None;
+            }
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        Some(self.copy.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Handover;
+    use crate::telemetry::{Histograms, Phase};
+
+    #[test]
+    fn a_shard_that_does_not_answer_is_told_apart_from_one_that_does() {
+        let handover = Handover::default();
+        let number = handover.request();
+        assert!(handover.wait(number, Duration::from_millis(5)).is_none());
+        let mut live = Histograms::default();
+        live.record(Phase::Model, 2_000, 1);
+        handover.answer(&live);
+        let copy = handover.wait(number, Duration::ZERO).expect("answered");
+        assert_eq!(copy.phase(Phase::Model).len(), 1);
+    }
+}
