@@ -1,3 +1,44 @@
-//! The `shardgate` binary.
+//! The `shardgate` binary: what exists once per process.
+//!
+//! [`cli`] reads the command line and [`config`] joins it with the environment and the file;
+//! [`placement`] says which cores the shards get; [`serve`] starts the shards, listens to signals
+//! and stops them; [`commands`] are the other subcommands; [`logging`] sets up the log.
+//!
+//! What is *not* here: anything that happens to a request. That is the `shards` library, which
+//! knows nothing of signals, the process and the command line.
 
-fn main() {}
+mod cli;
+mod commands;
+mod config;
+mod logging;
+mod placement;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    match run(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("shardgate: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {
+    let command = arguments.command.unwrap_or(cli::Command::Serve(arguments.serve));
+    match command {
+        cli::Command::Serve(flags) => serve::run(config::Config::load(flags)?),
+        cli::Command::Import(arguments) => {
+            commands::import::run(arguments).map(|()| ExitCode::SUCCESS)
+        }
+        cli::Command::Check(flags) => commands::check::run(&config::Config::load(flags)?),
+        cli::Command::Models(flags) => {
+            commands::models::run(&config::Config::load(flags)?).map(|()| ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,3 +1,10 @@
-//! What the command line can be asked to do, a file each: its arguments and what they run.
+//! The subcommands beside `serve`.
+//!
+//! [`import`] loads features into a store; [`check`] says what is wrong before it is served;
+//! [`models`] shows what would be served.
+//!
+//! What is *not* here: how any of it is done. Each asks the `shards` library and prints.
 
+pub(crate) mod check;
 pub(crate) mod import;
+pub(crate) mod models;

@@ -1,0 +1,71 @@
+//! The command line. Every flag of `serve` is also an environment variable and a key of the
+//! configuration file; a flag wins over the environment, and both over the file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use shards::features::address::StoreAddress;
+
+use crate::commands::import::ImportArguments;
+use crate::logging::LogFormat;
+use crate::placement::CoreList;
+
+/// A thread-per-core machine-learning inference gateway: POST /predict {"user_id": "..."} is
+/// answered with a score, on the core that accepted it.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) serve: ServeFlags,
+}
+
+/// What to do; `serve` when nothing is said.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Answer requests until SIGTERM or SIGINT; SIGUSR1 prints latency histograms.
+    Serve(ServeFlags),
+    /// Load users' features from a CSV file into a store, while it is served or not.
+    Import(ImportArguments),
+    /// Say what is wrong with the configuration, the models and the store, and where.
+    Check(ServeFlags),
+    /// Show the models and versions that would be served.
+    Models(ServeFlags),
+}
+
+/// What `serve` is told.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ServeFlags {
+    /// The configuration file (TOML).
+    #[arg(long, env = "SHARDGATE_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where to listen for requests [default: 127.0.0.1:8888].
+    #[arg(long, env = "SHARDGATE_LISTEN", value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where to listen for operators [default: 127.0.0.1:9888].
+    #[arg(long, env = "SHARDGATE_ADMIN", value_name = "ADDRESS:PORT")]
+    pub(crate) admin: Option<SocketAddr>,
+    /// The cores that get a shard, like `0,2-5`; `all` is every core this process may use
+    /// [default: all].
+    #[arg(long, env = "SHARDGATE_CORES", value_name = "LIST")]
+    pub(crate) cores: Option<CoreList>,
+    /// The model repository [default: models].
+    #[arg(long, env = "SHARDGATE_MODELS", value_name = "DIR")]
+    pub(crate) models: Option<PathBuf>,
+    /// A model to serve; may be given more than once, the first answers `/predict`
+    /// [default: credit-risk].
+    #[arg(long, env = "SHARDGATE_MODEL", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) model: Vec<String>,
+    /// The feature store: embedded:DIR or scylla://HOST:PORT[,HOST:PORT...]/KEYSPACE
+    /// [default: embedded:.cache/features].
+    #[arg(long, env = "SHARDGATE_STORE", value_name = "STORE")]
+    pub(crate) store: Option<StoreAddress>,
+    /// What to log: a level, or `target=level` pairs [default: info].
+    #[arg(long, env = "SHARDGATE_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    /// How to log [default: text].
+    #[arg(long, env = "SHARDGATE_LOG_FORMAT", value_enum, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+}

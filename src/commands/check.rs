@@ -1,0 +1,105 @@
+//! `shardgate check`: everything that would stop a start, all of it at once, and where it is.
+
+use std::process::ExitCode;
+
+use shards::features::address::StoreAddress;
+use shards::features::embedded::EmbeddedStore;
+use shards::features::join::{JoinPlan, ModelInputs};
+use shards::features::schema::Schema;
+use shards::model::repository::{ModelDirectory, Repository};
+use shards::model::{LoadOptions, Model};
+
+use crate::config::Config;
+
+/// Checks the cores, the store, and each model with it; fails if anything is wrong.
+pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
+    let mut findings = Findings::default();
+    findings.note("cores", config.cores.resolve().map(|cores| format!("{} usable", cores.len())));
+    let schema = store_schema(config, &mut findings);
+    let repository = Repository::new(&config.models);
+    for name in &config.model {
+        let subject = format!("model {name}");
+        match repository.find(name, None) {
+            Err(error) => findings.note(&subject, Err::<String, _>(error)),
+            Ok(directory) => check_model(&subject, &directory, schema.as_ref(), &mut findings),
+        }
+    }
+    Ok(if findings.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints what is right and what is wrong, and counts the latter.
+#[derive(Default)]
+struct Findings {
+    wrong: usize,
+}
+
+impl Findings {
+    fn note<E: std::fmt::Display>(&mut self, subject: &str, finding: Result<String, E>) {
+        match finding {
+            Ok(detail) => println!("ok     {subject}: {detail}"),
+            Err(error) => {
+                self.wrong += 1;
+                println!("wrong  {subject}: {error}");
+            }
+        }
+    }
+}
+
+fn store_schema(config: &Config, findings: &mut Findings) -> Option<Schema> {
+    let StoreAddress::Embedded(folder) = &config.store else {
+        findings.note("store", Err::<String, _>(format!("{} is not supported", config.store)));
+        return None;
+    };
+    let opened = EmbeddedStore::open(folder).and_then(|store| {
+        let schema = store.schema()?;
+        Ok((store.rows()?, schema))
+    });
+    match opened {
+        Ok((rows, schema)) => {
+            let columns = schema.as_ref().map_or(0, |schema| schema.columns().len());
+            let detail = format!("{}: {rows} users, {columns} columns", config.store);
+            findings.note("store", Ok::<_, String>(detail));
+            schema
+        }
+        Err(_) if config.store_is_default => {
+            let detail = format!("{}: is filled by the first `serve`", config.store);
+            findings.note("store", Ok::<_, String>(detail));
+            None
+        }
+        Err(error) => {
+            findings.note("store", Err::<String, _>(error));
+            None
+        }
+    }
+}
+
+fn check_model(
+    subject: &str,
+    directory: &ModelDirectory,
+    schema: Option<&Schema>,
+    findings: &mut Findings,
+) {
+    let model = match Model::load(directory, &LoadOptions::default()) {
+        Ok(model) => model,
+        Err(error) => return findings.note(subject, Err::<String, _>(error)),
+    };
+    let description = model.describe();
+    findings.note(
+        subject,
+        Ok::<_, String>(format!(
+            "version {}, {} columns, kernel {}",
+            directory.version,
+            model.columns(),
+            description.kernel
+        )),
+    );
+    let Some(schema) = schema else { return };
+    let manifest = model.manifest();
+    let inputs = match &manifest.columns {
+        Some(columns) => ModelInputs::Columns(columns),
+        None => ModelInputs::Width(model.columns()),
+    };
+    let bound = JoinPlan::bind(inputs, schema, &manifest.policies, model.precision());
+    let subject = format!("{subject} with the store");
+    findings.note(&subject, bound.map(|_| "every column is there".to_owned()));
+}

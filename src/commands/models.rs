@@ -1,0 +1,33 @@
+//! `shardgate models`: a table of what would be served.
+
+use shards::model::repository::Repository;
+use shards::model::{LoadOptions, Model};
+
+use crate::config::Config;
+use crate::serve::find_models;
+
+/// Prints one line a model.
+pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
+    let repository = Repository::new(&config.models);
+    println!(
+        "{:<24} {:>7} {:<12} {:>7} {:>7} {:<24} path",
+        "model", "version", "of", "columns", "nodes", "kernel"
+    );
+    for directory in find_models(config)? {
+        let versions = repository.versions(&directory.name)?;
+        let versions: Vec<_> = versions.iter().map(u32::to_string).collect();
+        let model = Model::load(&directory, &LoadOptions::default())?;
+        let description = model.describe();
+        println!(
+            "{:<24} {:>7} {:<12} {:>7} {:>7} {:<24} {}",
+            directory.name,
+            directory.version,
+            versions.join(","),
+            model.columns(),
+            description.nodes,
+            description.kernel,
+            directory.file().display()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! Start, signals and stop of the serving process.
+//!
+//! [`sockets`] makes a listening socket a shard, [`features`] opens the store, [`shard_thread`] is
+//! a pinned thread with an executor, [`signals`] waits for what an operator asks, and [`report`]
+//! prints histograms.
+//!
+//! What is *not* here: what a shard does with a request.
+
+mod features;
+mod report;
+mod shard_thread;
+mod signals;
+mod sockets;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use anyhow::Context;
+use shards::model::LoadOptions;
+use shards::model::repository::{ModelDirectory, Repository};
+use shards::shard::{ShardSetup, ShardShared, Shutdown};
+
+use self::shard_thread::{News, ShardHandle};
+use crate::config::Config;
+use crate::logging;
+
+/// How long beyond its own limit a drain may take before the shards that hang are named.
+const DRAIN_MARGIN: Duration = Duration::from_secs(2);
+
+/// Serves until a signal says to stop.
+pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
+    logging::start(&config.log, config.log_format)?;
+    let signals = signals::Waiter::register()?;
+    let cores = config.cores.resolve()?;
+    let models = find_models(&config)?;
+    let sockets = sockets::bind(config.listen, cores.len())?;
+    let address = sockets.first().context("no core to serve on")?.local_addr()?;
+    let store = features::open(&config)?;
+
+    let shutdown = Shutdown::default();
+    let (sender, news) = channel();
+    let mut shards = Vec::with_capacity(cores.len());
+    for (index, core) in cores.iter().enumerate() {
+        let setup = ShardSetup {
+            settings: config.shard.clone(),
+            models: models.clone(),
+            load: LoadOptions {
+                warm_up_rows: config.shard.batch.batch_rows_max,
+                ..LoadOptions::default()
+            },
+            store: store.clone(),
+            shared: Arc::new(ShardShared::default()),
+        };
+        let started = shard_thread::spawn(index, *core, setup, shutdown.clone(), sender.clone());
+        shards.push(started.context("a shard's thread could not be started")?);
+    }
+    drop(sender);
+    wait_until_ready(&shards, &news)?;
+    for (shard, socket) in shards.iter().zip(sockets) {
+        let listener = sockets::listen(socket)?;
+        // A shard that died since it was ready says so itself, in the loop below.
+        let _ = shard.start.send(listener);
+    }
+    announce(&config, &shards, address.as_socket().unwrap_or(config.listen));
+    let outcome = signals::serve(&signals, &shards, &news, &shutdown);
+    let drain = Duration::from_millis(config.shard.http.drain_ms_max) + DRAIN_MARGIN;
+    Ok(stop(&signals, shards, &news, drain, outcome))
+}
+
+/// The directories of the models to serve, the default one first.
+pub(crate) fn find_models(config: &Config) -> anyhow::Result<Vec<ModelDirectory>> {
+    let repository = Repository::new(&config.models);
+    let found = config.model.iter().map(|name| repository.find(name, None));
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn wait_until_ready(shards: &[ShardHandle], news: &Receiver<(usize, News)>) -> anyhow::Result<()> {
+    for _ in shards {
+        match news.recv() {
+            Ok((_, News::Ready)) => {}
+            Ok((index, News::Ended(Err(reason)))) => anyhow::bail!("shard {index}: {reason}"),
+            Ok((index, News::Ended(Ok(())))) => anyhow::bail!("shard {index} ended at its start"),
+            Err(_) => anyhow::bail!("the shards ended at their start"),
+        }
+    }
+    Ok(())
+}
+
+fn announce(config: &Config, shards: &[ShardHandle], address: std::net::SocketAddr) {
+    let cores: Vec<_> = shards.iter().map(|shard| shard.core).collect();
+    println!(
+        "shardgate serves {} on http://{address}, one shard on each of the cores {cores:?}",
+        config.model.join(", ")
+    );
+    if config.store_is_default {
+        println!("try: curl -i http://{address}/predict -d '{{\"user_id\": \"applicant-0001\"}}'");
+    }
+}
+
+/// Waits for the shards to drain and names those that do not. A signal ends the wait.
+fn stop(
+    signals: &signals::Waiter,
+    shards: Vec<ShardHandle>,
+    news: &Receiver<(usize, News)>,
+    patience: Duration,
+    outcome: signals::Outcome,
+) -> ExitCode {
+    let mut failed = outcome.failed.is_some();
+    let mut draining: Vec<usize> = shards
+        .iter()
+        .map(|shard| shard.index)
+        .filter(|index| Some(*index) != outcome.failed)
+        .collect();
+    let give_up = std::time::Instant::now() + patience;
+    while !draining.is_empty() && std::time::Instant::now() < give_up {
+        match news.recv_timeout(Duration::from_millis(20)) {
+            Ok((index, News::Ended(result))) => {
+                draining.retain(|shard| *shard != index);
+                if let Err(reason) = result {
+                    tracing::error!(shard = index, reason, "the shard failed");
+                    failed = true;
+                }
+            }
+            Ok((_, News::Ready)) | Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
+        }
+        if let Some(code) = signals.while_draining(&shards) {
+            return code;
+        }
+    }
+    if !draining.is_empty() {
+        tracing::error!(shards = ?draining, "these shards did not end in time");
+        failed = true;
+    }
+    for shard in shards {
+        if !draining.contains(&shard.index) {
+            // Its end was in the news, so this does not wait; a panic was reported there.
+            let _ = shard.thread.join();
+        }
+    }
+    tracing::info!("stopped");
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}

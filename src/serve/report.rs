@@ -1,0 +1,44 @@
+//! Latency histograms on stderr, per shard and merged, since start and since the last print.
+
+use std::time::Duration;
+
+use shards::telemetry::{Histograms, report};
+
+use super::shard_thread::ShardHandle;
+
+/// How long a shard may take to hand its histograms over; one that takes longer is named.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Prints reports, and remembers what the last one printed.
+#[derive(Debug, Default)]
+pub(crate) struct Reporter {
+    last: Vec<Histograms>,
+}
+
+impl Reporter {
+    /// Prints every shard's histograms. The shards go on meanwhile.
+    pub(crate) fn print(&mut self, shards: &[ShardHandle]) {
+        self.last.resize_with(shards.len(), Histograms::default);
+        let requests: Vec<_> = shards.iter().map(|shard| shard.shared.handover.request()).collect();
+        let mut merged = Histograms::default();
+        let mut merged_since = Histograms::default();
+        let mut text = String::from("shardgate latency report\n");
+        for ((shard, request), last) in shards.iter().zip(requests).zip(&mut self.last) {
+            let title = format!("shard {} (core {})", shard.index, shard.core);
+            let Some(now) = shard.shared.handover.wait(request, PATIENCE) else {
+                text.push_str(&format!("{title}: no answer within 1 s\n"));
+                continue;
+            };
+            let mut since = now.clone();
+            since.subtract(last);
+            merged.merge(&now);
+            merged_since.merge(&since);
+            report::write(&mut text, &format!("{title}, since start"), &now);
+            report::write(&mut text, &format!("{title}, since the last print"), &since);
+            *last = now;
+        }
+        report::write(&mut text, "all shards, since start", &merged);
+        report::write(&mut text, "all shards, since the last print", &merged_since);
+        eprint!("{text}");
+    }
+}

@@ -1,0 +1,119 @@
+//! A shard's thread: pinned, with a glommio executor of its own.
+
+use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use core_affinity::CoreId;
+use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
+use shards::shard::{Shard, ShardSetup, ShardShared, Shutdown};
+use socket2::SockRef;
+
+/// How long an executor may run tasks before it looks at its ring again. With glommio's default
+/// of 100 ms a busy shard would see new connections and timers that late.
+const PREEMPT: Duration = Duration::from_millis(1);
+
+/// What a shard tells the main thread.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// Its models are loaded and its executor runs.
+    Ready,
+    /// It ended, and why if not because it was told to.
+    Ended(Result<(), String>),
+}
+
+/// A shard as the main thread sees it.
+#[derive(Debug)]
+pub(crate) struct ShardHandle {
+    /// Its number, from 0.
+    pub(crate) index: usize,
+    /// The core that it is pinned to.
+    pub(crate) core: usize,
+    /// What it counts and measures.
+    pub(crate) shared: Arc<ShardShared>,
+    /// Where it gets its listener when every shard is ready.
+    pub(crate) start: Sender<TcpListener>,
+    /// Its thread.
+    pub(crate) thread: JoinHandle<()>,
+}
+
+/// Starts a shard's thread. It opens the shard, says so in `news`, waits for its listener and
+/// serves until `shutdown` is begun.
+pub(crate) fn spawn(
+    index: usize,
+    core: CoreId,
+    setup: ShardSetup,
+    shutdown: Shutdown,
+    news: Sender<(usize, News)>,
+) -> std::io::Result<ShardHandle> {
+    let shared = Arc::clone(&setup.shared);
+    let (start, listener) = channel();
+    let thread =
+        std::thread::Builder::new().name(format!("shard-{index:02}")).spawn(move || {
+            let served = catch_unwind(AssertUnwindSafe(|| {
+                serve(index, core, setup, shutdown, &listener, &news)
+            }));
+            let ended = served.unwrap_or_else(|_| Err("it panicked outside of a batch".to_owned()));
+            // The main thread may be gone, at the end of a stop that took too long.
+            let _ = news.send((index, News::Ended(ended)));
+        })?;
+    Ok(ShardHandle { index, core: core.id, shared, start, thread })
+}
+
+fn serve(
+    index: usize,
+    core: CoreId,
+    setup: ShardSetup,
+    shutdown: Shutdown,
+    listener: &Receiver<TcpListener>,
+    news: &Sender<(usize, News)>,
+) -> Result<(), String> {
+    // The executor starts a thread for blocking calls, which inherits the mask of this moment:
+    // made before the pinning, it stays off the shard's core.
+    let executor = make_executor(index)?;
+    if !core_affinity::set_for_current(core) {
+        return Err(format!("it could not be pinned to core {}", core.id));
+    }
+    let shard = Shard::open(setup).map_err(|error| error.to_string())?;
+    let _ = news.send((index, News::Ready));
+    // Without a listener another shard failed to start, and the process ends.
+    let Ok(listener) = listener.recv() else { return Ok(()) };
+    let guard = listener.try_clone().map_err(|error| error.to_string())?;
+    let outcome = catch_unwind(AssertUnwindSafe(|| executor.run(shard.run(listener, shutdown))));
+    // However the shard ended, the kernel must not send it further connections.
+    let _ = SockRef::from(&guard).shutdown(std::net::Shutdown::Both);
+    match outcome {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("it panicked outside of a batch".to_owned()),
+    }
+}
+
+fn make_executor(index: usize) -> Result<LocalExecutor, String> {
+    LocalExecutorBuilder::new(Placement::Unbound)
+        .name(&format!("shard-{index:02}"))
+        .preempt_timer(PREEMPT)
+        .make()
+        .map_err(|error| explain(&error.to_string()))
+}
+
+/// Says what an operator can do about an executor that could not be made.
+fn explain(error: &str) -> String {
+    let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
+        .is_ok_and(|value| value.trim() != "0");
+    let lower = error.to_ascii_lowercase();
+    if disabled {
+        "io_uring is switched off: set the sysctl kernel.io_uring_disabled to 0".to_owned()
+    } else if lower.contains("permission") || lower.contains("not permitted") {
+        format!("io_uring is not allowed here (seccomp, as in a container?): {error}")
+    } else if lower.contains("memlock") || lower.contains("memory") {
+        format!(
+            "too little locked memory for io_uring: raise `ulimit -l` (LimitMEMLOCK in systemd) \
+             to 8 MiB a shard or more: {error}"
+        )
+    } else {
+        format!("io_uring could not be started: {error}")
+    }
+}

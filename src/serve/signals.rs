@@ -1,0 +1,138 @@
+//! What an operator asks by signals, and the watch over the shards meanwhile.
+
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use shards::shard::Shutdown;
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::iterator::Signals;
+
+use super::report::Reporter;
+use super::shard_thread::{News, ShardHandle};
+
+/// How often signals and shards are looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// A shard whose heart stands still for so long is named.
+const HEARTBEAT_MAX: Duration = Duration::from_secs(1);
+
+/// The process's signals, and what has been printed for them.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    signals: std::cell::RefCell<Signals>,
+    reporter: std::cell::RefCell<Reporter>,
+}
+
+/// Why serving ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The shard that ended by itself, if one did.
+    pub(crate) failed: Option<usize>,
+}
+
+/// What the signals since the last look ask for.
+#[derive(Debug, Default)]
+struct Asked {
+    stop: Option<i32>,
+    report: bool,
+}
+
+impl Waiter {
+    /// Takes over SIGTERM, SIGINT and SIGUSR1.
+    pub(crate) fn register() -> anyhow::Result<Self> {
+        let signals =
+            Signals::new([SIGTERM, SIGINT, SIGUSR1]).context("signals cannot be handled")?;
+        Ok(Self { signals: signals.into(), reporter: Reporter::default().into() })
+    }
+
+    fn look(&self) -> Asked {
+        let mut asked = Asked::default();
+        for signal in self.signals.borrow_mut().pending() {
+            match signal {
+                SIGUSR1 => asked.report = true,
+                stop => asked.stop = Some(stop),
+            }
+        }
+        asked
+    }
+
+    /// Prints histograms if asked; a second signal to stop ends the process at once.
+    pub(crate) fn while_draining(&self, shards: &[ShardHandle]) -> Option<ExitCode> {
+        let asked = self.look();
+        if asked.report {
+            self.reporter.borrow_mut().print(shards);
+        }
+        let signal = asked.stop?;
+        tracing::warn!("a second signal: ended without waiting for the shards");
+        Some(ExitCode::from(128_u8.saturating_add(signal as u8)))
+    }
+}
+
+/// Waits until a signal says to stop or a shard ends by itself; then every shard is told to stop.
+pub(crate) fn serve(
+    waiter: &Waiter,
+    shards: &[ShardHandle],
+    news: &Receiver<(usize, News)>,
+    shutdown: &Shutdown,
+) -> Outcome {
+    let mut watchdog = Watchdog::new(shards);
+    let failed = loop {
+        let asked = waiter.look();
+        if asked.report {
+            waiter.reporter.borrow_mut().print(shards);
+        }
+        if let Some(signal) = asked.stop {
+            tracing::info!(signal, "stopping: accepted requests are answered first");
+            break None;
+        }
+        match news.recv_timeout(LOOK) {
+            Ok((index, News::Ended(result))) => {
+                let reason = result.err().unwrap_or_else(|| "it ended by itself".to_owned());
+                tracing::error!(shard = index, reason, "the shard failed: the others are stopped");
+                break Some(index);
+            }
+            Ok((_, News::Ready)) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break None,
+        }
+        watchdog.look(shards);
+    };
+    shutdown.begin();
+    Outcome { failed }
+}
+
+/// Names each shard whose heart stands still.
+#[derive(Debug)]
+struct Watchdog {
+    seen: Vec<Pulse>,
+}
+
+#[derive(Debug)]
+struct Pulse {
+    heartbeat: u64,
+    since: Instant,
+    named: bool,
+}
+
+impl Watchdog {
+    fn new(shards: &[ShardHandle]) -> Self {
+        let pulse = |_: &ShardHandle| Pulse { heartbeat: 0, since: Instant::now(), named: false };
+        Self { seen: shards.iter().map(pulse).collect() }
+    }
+
+    fn look(&mut self, shards: &[ShardHandle]) {
+        for (pulse, shard) in self.seen.iter_mut().zip(shards) {
+            let heartbeat = shard.shared.counters.heartbeat.get();
+            if heartbeat != pulse.heartbeat {
+                if pulse.named {
+                    let stalled_ms = pulse.since.elapsed().as_millis() as u64;
+                    tracing::warn!(shard = shard.index, stalled_ms, "the shard is back");
+                }
+                *pulse = Pulse { heartbeat, since: Instant::now(), named: false };
+            } else if !pulse.named && pulse.since.elapsed() > HEARTBEAT_MAX {
+                pulse.named = true;
+                tracing::error!(shard = shard.index, core = shard.core, "no heartbeat for 1 s");
+            }
+        }
+    }
+}
