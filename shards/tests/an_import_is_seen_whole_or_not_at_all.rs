@@ -2,6 +2,7 @@
 
 mod stores;
 
+use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use shards::features::embedded::{EmbeddedReader, EmbeddedWriter};
@@ -14,8 +15,11 @@ use stores::{Heard, column, fetch, import, options, plan_of, store_of};
 const USERS: usize = 500;
 
 fn csv_of(version: usize) -> String {
-    let rows: String = (0..USERS).map(|user| format!("user-{user},{version}\n")).collect();
-    format!("user_id,version\n{rows}")
+    let mut csv = "user_id,version\n".to_owned();
+    for user in 0..USERS {
+        writeln!(csv, "user-{user},{version}").unwrap();
+    }
+    csv
 }
 
 #[test]
