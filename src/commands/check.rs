@@ -7,7 +7,7 @@ use shards::features::embedded::EmbeddedStore;
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::schema::Schema;
 use shards::model::repository::{ModelDirectory, Repository};
-use shards::model::{LoadOptions, Model};
+use shards::model::{LoadOptions, Model, golden};
 
 use crate::config::Config;
 
@@ -79,7 +79,7 @@ fn check_model(
     schema: Option<&Schema>,
     findings: &mut Findings,
 ) {
-    let model = match Model::load(directory, &LoadOptions::default()) {
+    let mut model = match Model::load(directory, &LoadOptions::default()) {
         Ok(model) => model,
         Err(error) => return findings.note(subject, Err::<String, _>(error)),
     };
@@ -93,6 +93,7 @@ fn check_model(
             description.kernel
         )),
     );
+    check_golden(subject, directory, &mut model, findings);
     let Some(schema) = schema else { return };
     let manifest = model.manifest();
     let inputs = match &manifest.columns {
@@ -102,4 +103,34 @@ fn check_model(
     let bound = JoinPlan::bind(inputs, schema, &manifest.policies, model.precision());
     let subject = format!("{subject} with the store");
     findings.note(&subject, bound.map(|_| "every column is there".to_owned()));
+}
+
+/// Replays the predictions that the model's own library made, where there are any.
+fn check_golden(
+    subject: &str,
+    directory: &ModelDirectory,
+    model: &mut Model,
+    findings: &mut Findings,
+) {
+    let path = directory.path.join("golden.csv");
+    let subject = format!("{subject} against its library");
+    if !path.exists() {
+        return findings.note(&subject, Ok::<_, String>(format!("no {}", path.display())));
+    }
+    let replayed = golden::replay(model, &path, "score").map_err(|error| error.to_string());
+    let finding = replayed.and_then(|report| {
+        let detail =
+            format!("{} rows, largest difference {:.1e}", report.rows, report.difference_max);
+        match report.worst {
+            Some(worst) if !report.agrees() => Err(format!(
+                "{detail}: {} line {}: found {}, expected {}",
+                path.display(),
+                worst.line,
+                worst.found,
+                worst.expected
+            )),
+            _ => Ok(detail),
+        }
+    });
+    findings.note(&subject, finding);
 }

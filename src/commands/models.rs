@@ -26,7 +26,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
             model.columns(),
             description.nodes,
             description.kernel,
-            directory.file().display()
+            directory.file.display()
         );
     }
     Ok(())
