@@ -7,11 +7,15 @@ import onnx
 
 from exporting import attribute, tree_nodes
 
+# The attributes that hold thresholds, of which a tree operator has one.
+THRESHOLDS = ("nodes_values", "nodes_values_as_tensor", "nodes_splits")
 
-def neighbours(threshold: float) -> list[np.float32]:
-    """The float32 at a threshold and those one step below and above it."""
-    at = np.float32(threshold)
-    return [np.nextafter(at, np.float32(-np.inf)), at, np.nextafter(at, np.float32(np.inf))]
+
+def neighbours(threshold: np.floating) -> list[np.floating]:
+    """A threshold and the numbers of its own precision one step below and above it."""
+    kind = type(threshold)
+    return [np.nextafter(threshold, kind(-np.inf)), threshold,
+            np.nextafter(threshold, kind(np.inf))]
 
 
 @dataclass
@@ -22,18 +26,21 @@ class Centre:
     spread: np.ndarray
 
 
-def thresholds(proto: onnx.ModelProto) -> list[tuple[int, float]]:
+def thresholds(proto: onnx.ModelProto) -> list[tuple[int, np.floating]]:
     """(column, threshold) of each branch of the trees that read the input directly."""
     pairs = []
     for node in tree_nodes(proto):
-        values = attribute(node, "nodes_values")
-        if values is None:
-            values = attribute(node, "nodes_values_as_tensor")
-        modes = attribute(node, "nodes_modes")
         features = attribute(node, "nodes_featureids")
+        modes = attribute(node, "nodes_modes")
+        values = next(
+            values for values in (attribute(node, name) for name in THRESHOLDS)
+            if values is not None
+        )
+        if not isinstance(values, np.ndarray):
+            values = np.array(values, dtype=np.float32)
         for mode, feature, value in zip(modes, features, values, strict=True):
             if mode != b"LEAF":
-                pairs.append((int(feature), float(value)))
+                pairs.append((int(feature), value))
     return pairs
 
 

@@ -67,7 +67,7 @@ def edge_rows(model: GradientBoostingClassifier, rows: np.ndarray, count: int) -
     for tree, node in branches[: count // 2] + branches[-(count // 2) :]:
         reached = tree.decision_path(rows)[:, node].toarray().ravel()
         row = rows[random.choice(np.flatnonzero(reached))]
-        for value in neighbours(tree.threshold[node]):
+        for value in neighbours(np.float32(tree.threshold[node])):
             edge = row.copy()
             edge[tree.feature[node]] = value
             edges.append(edge)

@@ -1,9 +1,11 @@
 """Makes the zoo: one small graph for each kind of model, with the library's own scores.
 
     python models/zoo.py [--output DIR] [--only LIBRARY]
+    python models/zoo.py --bench DIR
 
-writes NAME/model.onnx and NAME/golden.csv for each model and zoo.toml, their index. A library that
-isn't installed (requirements-zoo.txt) leaves its models as they are.
+The first writes NAME/model.onnx and NAME/golden.csv for each model and zoo.toml, their index. A
+library that isn't installed (requirements-zoo.txt) leaves its models as they are. The second makes
+large models to measure speed on (bench_models.py).
 """
 
 import argparse
@@ -19,7 +21,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+import bench_models
 import zoo_entries
+import zoo_handmade
 import zoo_torch
 from artefacts import toml_table, write_scored_rows
 from exporting import (
@@ -79,6 +83,10 @@ def models_of(library: str) -> Iterator[Made]:
         return
     for entry in zoo_entries.LIBRARIES[library]():
         yield made(entry)
+    if library == "scikit-learn":
+        for name, task, model, proto, double, scores in zoo_handmade.models():
+            estimator = f"{described(model)}, graph made by hand"
+            yield Made(name, task, estimator, proto, scores, double, missing=True)
 
 
 def golden_rows(model: Made) -> np.ndarray:
@@ -165,8 +173,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Makes the zoo of models for the tests.")
     parser.add_argument("--output", type=Path, default=FOLDER, metavar="DIR")
     parser.add_argument("--only", choices=[*zoo_entries.LIBRARIES, "torch"], metavar="LIBRARY")
+    parser.add_argument("--bench", type=Path, metavar="DIR",
+                        help="make large models to measure speed on in DIR, and no zoo")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    if options.bench:
+        bench_models.write(options.bench)
+        return 0
     index = options.output / "zoo.toml"
     entries = []
     for library in [*zoo_entries.LIBRARIES, "torch"]:
@@ -177,7 +190,7 @@ def main() -> int:
             continue
         now = [write(options.output, library, model) for model in models_of(library)]
         for gone in {entry["name"] for entry in before} - {entry["name"] for entry in now}:
-            shutil.rmtree(options.output / gone)
+            shutil.rmtree(options.output / gone, ignore_errors=True)
         worst = max(entry["onnxruntime_difference"] for entry in now)
         print(f"{library}: {len(now)} models, largest difference {worst:.1e}")
         entries += now

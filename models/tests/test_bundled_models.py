@@ -64,11 +64,15 @@ def test_rows_at_a_threshold_score_the_same_in_both():
     assert len(np.unique(expected)) > len(rows) // 3
 
 
-def test_training_again_makes_the_same_files(tmp_path, monkeypatch):
+def test_training_again_makes_the_same_models(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "FOLDER", tmp_path)
     train.train_credit_risk()
     train.train_demo_logistic()
     for name in NAMES:
-        for made in (file for file in (tmp_path / name).rglob("*") if file.is_file()):
-            committed = MODELS / name / made.relative_to(tmp_path / name)
-            assert made.read_bytes() == committed.read_bytes(), made
+        for file in ("model.toml", "features.csv"):
+            assert (tmp_path / name / file).read_text() == (MODELS / name / file).read_text()
+        # Another processor may round the last digit another way.
+        again, committed = (read(folder / name / "golden.csv") for folder in (tmp_path, MODELS))
+        assert [row["user_id"] for row in again] == [row["user_id"] for row in committed]
+        assert [float(row["score"]) for row in again] == pytest.approx(
+            [float(row["score"]) for row in committed], abs=1e-9)
