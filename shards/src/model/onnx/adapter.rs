@@ -6,8 +6,8 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core;
 use tract_onnx::tract_hir::internal::*;
 
-use super::graph;
 use super::ops::{self, CellsMut, NodeContext, RowKernel, RowOperator, RowShape, Rows};
+use super::{corrections, graph};
 use crate::features::{Cells, Precision};
 
 /// tract with our operators in the place of its own.
@@ -16,15 +16,17 @@ pub(super) fn onnx() -> Onnx {
     for (operator, _) in ops::MACHINE_LEARNING {
         onnx.op_register.insert(operator, parse);
     }
+    corrections::register(&mut onnx);
     onnx
 }
 
-fn parse(
+/// The builder of a node that one of our operators computes.
+pub(super) fn parse(
     context: &ParsingContext,
     node: &NodeProto,
 ) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
     let graph = context.parent_graphs.last().context("a node without a graph")?;
-    let parser = ops::replacement(&node.op_type).context("an operator that is not ours")?;
+    let parser = ops::parser(&node.op_type).context("an operator that is not ours")?;
     let operator = parser(NodeContext { node, graph }).map_err(|error| anyhow!("{error}"))?.into();
     let named = node.input.iter().filter(|name| !name.is_empty());
     let inputs = named

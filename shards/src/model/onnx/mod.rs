@@ -1,11 +1,12 @@
 //! Loads ONNX files: read within bounds (`file`), cut down to what the score needs (`graph`), and
 //! run either as a `program` of our own operators (`ops`) or by a `plan` of tract's, in which
-//! the same operators take part through the `adapter`.
+//! the same operators take part through the `adapter`, beside a few `corrections` of tract's own.
 //!
 //! What is *not* here: which file is loaded (`model::repository`) and what its columns mean
 //! (`model::manifest`).
 
 mod adapter;
+mod corrections;
 mod error;
 mod file;
 mod graph;

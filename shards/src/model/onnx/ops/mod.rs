@@ -12,7 +12,9 @@ mod extractor;
 mod imputer;
 mod linear;
 mod normalizer;
+mod pairwise;
 mod scaler;
+mod svm;
 mod transform;
 mod trees;
 
@@ -73,6 +75,8 @@ pub(super) const MACHINE_LEARNING: &[(&str, Parser)] = &[
     ("LinearClassifier", linear::parse_classifier),
     ("LinearRegressor", linear::parse_regressor),
     ("Normalizer", normalizer::parse),
+    ("SVMClassifier", svm::parse_classifier),
+    ("SVMRegressor", svm::parse_regressor),
     ("Scaler", scaler::parse),
     ("TreeEnsembleClassifier", trees::parse_classifier),
     ("TreeEnsembleRegressor", trees::parse_regressor),
@@ -85,18 +89,13 @@ const GENERAL: &[(&str, Parser)] = &[
     ("Identity", cast::parse),
 ];
 
-/// The parser of an operator that can be part of a program.
+/// The parser of an operator that we run.
 pub(super) fn parser(operator: &str) -> Option<Parser> {
     MACHINE_LEARNING
         .iter()
         .chain(GENERAL)
         .find(|(name, _)| *name == operator)
         .map(|(_, parser)| *parser)
-}
-
-/// The parser of an operator that is ours in a plan of tract's.
-pub(super) fn replacement(operator: &str) -> Option<Parser> {
-    MACHINE_LEARNING.iter().find(|(name, _)| *name == operator).map(|(_, parser)| *parser)
 }
 
 /// The shape of an operator's only input.

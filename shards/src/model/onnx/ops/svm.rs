@@ -1,0 +1,304 @@
+//! `SVMRegressor` and `SVMClassifier` with probabilities: sums over support vectors, in doubles.
+
+use super::pairwise::pairwise_coupling;
+use super::transform::logistic;
+use super::{
+    CellsMut, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only, wrong_type,
+};
+use crate::features::{Cells, Precision};
+
+/// `kernel_type`, with the `kernel_params` that it uses.
+#[derive(Debug, Clone, Copy)]
+enum Kernel {
+    Linear,
+    Polynomial { gamma: f64, offset: f64, degree: f64 },
+    Radial { gamma: f64 },
+    Sigmoid { gamma: f64, offset: f64 },
+}
+
+/// The support vectors and how a row is compared with them.
+#[derive(Debug, Clone)]
+struct Vectors {
+    kernel: Kernel,
+    /// Row-major, one row for each support vector.
+    cells: Vec<f64>,
+    columns: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Regressor {
+    vectors: Vectors,
+    /// One for each support vector.
+    coefficients: Vec<f64>,
+    offset: f64,
+    one_class: bool,
+    scratch: Scratch,
+}
+
+#[derive(Debug, Clone)]
+struct Classifier {
+    vectors: Vectors,
+    /// `classes - 1` rows of one coefficient for each support vector.
+    coefficients: Vec<f64>,
+    /// The support vectors lie class by class: where each class starts, and the end of the last.
+    starts: Vec<usize>,
+    /// For each pair of classes: its offset, and the line through its probability's log odds.
+    pairs: Vec<Pair>,
+    scratch: Scratch,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pair {
+    offset: f64,
+    slope: f64,
+    intercept: f64,
+}
+
+/// Buffers of one row.
+#[derive(Debug, Clone, Default)]
+struct Scratch {
+    row: Vec<f64>,
+    kernels: Vec<f64>,
+    pairwise: Vec<f64>,
+    probabilities: Vec<f64>,
+}
+
+pub(super) fn parse_regressor(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError> {
+    let coefficients = doubles(context, "coefficients")?;
+    let [offset] = context.floats("rho")? else {
+        return Err(context.refuse("attribute `rho` has not one value"));
+    };
+    if context.string("post_transform")?.unwrap_or("NONE") != "NONE" {
+        return Err(context.refuse("a post_transform is not supported: export without it"));
+    }
+    let supports = context.integer("n_supports")?.unwrap_or(0);
+    let vectors = if supports > 0 {
+        Vectors::parse(context, coefficients.len())?
+    } else {
+        // Without support vectors the coefficients are those of a linear model: one vector.
+        let columns = coefficients.len();
+        Vectors { kernel: Kernel::Linear, cells: coefficients.clone(), columns }
+    };
+    let coefficients = if supports > 0 { coefficients } else { vec![1.0] };
+    let one_class = context.integer("one_class")?.unwrap_or(0) != 0;
+    let (offset, scratch) = (f64::from(*offset), Scratch::default());
+    Ok(Box::new(Regressor { vectors, coefficients, offset, one_class, scratch }))
+}
+
+pub(super) fn parse_classifier(
+    context: NodeContext<'_>,
+) -> Result<Box<dyn RowOperator>, OnnxError> {
+    let mut starts = vec![0_usize];
+    for count in context.integers("vectors_per_class")? {
+        let count = usize::try_from(*count).ok();
+        let end = count.and_then(|count| count.checked_add(*starts.last()?));
+        starts.push(end.ok_or_else(|| context.refuse("`vectors_per_class` is no count"))?);
+    }
+    let (classes, supports) = (starts.len() - 1, starts.last().copied().unwrap_or(0));
+    let (slopes, intercepts) = (context.floats("prob_a")?, context.floats("prob_b")?);
+    if supports == 0 || slopes.is_empty() {
+        return Err(context.refuse(
+            "a support-vector classifier without probabilities: train it with probability=True, \
+             or calibrate it with CalibratedClassifierCV",
+        ));
+    }
+    let offsets = context.floats("rho")?;
+    let count = classes * (classes - 1) / 2;
+    if classes < 2 || [offsets.len(), slopes.len(), intercepts.len()] != [count; 3] {
+        return Err(context.refuse(format!(
+            "`rho`, `prob_a` and `prob_b` need one value for each of the {count} pairs of classes"
+        )));
+    }
+    let coefficients = doubles(context, "coefficients")?;
+    if coefficients.len() != (classes - 1) * supports {
+        return Err(context.refuse(format!(
+            "{} coefficients for {classes} classes and {supports} support vectors",
+            coefficients.len()
+        )));
+    }
+    let numbers = offsets.iter().zip(slopes).zip(intercepts);
+    let pair = |((offset, slope), intercept): ((&f32, &f32), &f32)| Pair {
+        offset: f64::from(*offset),
+        slope: f64::from(*slope),
+        intercept: f64::from(*intercept),
+    };
+    let pairs = numbers.map(pair).collect();
+    let vectors = Vectors::parse(context, supports)?;
+    let scratch = Scratch::default();
+    Ok(Box::new(Classifier { vectors, coefficients, starts, pairs, scratch }))
+}
+
+fn doubles(context: NodeContext<'_>, name: &str) -> Result<Vec<f64>, OnnxError> {
+    Ok(context.floats(name)?.iter().copied().map(f64::from).collect())
+}
+
+impl Vectors {
+    fn parse(context: NodeContext<'_>, supports: usize) -> Result<Self, OnnxError> {
+        let cells = doubles(context, "support_vectors")?;
+        if supports == 0 || cells.is_empty() || cells.len() % supports != 0 {
+            return Err(context.refuse(format!(
+                "{} numbers in `support_vectors` for {supports} support vectors",
+                cells.len()
+            )));
+        }
+        let [gamma, offset, degree] = match context.floats("kernel_params")? {
+            [gamma, offset, degree] => [*gamma, *offset, *degree].map(f64::from),
+            _ => [0.0; 3],
+        };
+        let kernel = match context.string("kernel_type")?.unwrap_or("LINEAR") {
+            "LINEAR" => Kernel::Linear,
+            "POLY" => Kernel::Polynomial { gamma, offset, degree },
+            "RBF" => Kernel::Radial { gamma },
+            "SIGMOID" => Kernel::Sigmoid { gamma, offset },
+            other => return Err(context.refuse(format!("kernel_type `{other}` is unknown"))),
+        };
+        Ok(Self { kernel, columns: cells.len() / supports, cells })
+    }
+
+    fn check(&self, inputs: &[RowShape]) -> Result<(), String> {
+        let found = only(inputs)?.columns;
+        if found == self.columns {
+            return Ok(());
+        }
+        Err(format!("{found} columns, its support vectors have {}", self.columns))
+    }
+
+    /// Compares the row in `scratch` with each support vector.
+    fn compare(&self, scratch: &mut Scratch) {
+        let row = scratch.row.as_slice();
+        let value = |vector: &[f64]| {
+            let pairs = row.iter().zip(vector);
+            let dot = |pairs: std::iter::Zip<_, _>| -> f64 {
+                pairs.map(|(a, b): (&f64, &f64)| a * b).sum()
+            };
+            match self.kernel {
+                Kernel::Linear => dot(pairs),
+                Kernel::Polynomial { gamma, offset, degree } => {
+                    (gamma * dot(pairs) + offset).powf(degree)
+                }
+                Kernel::Radial { gamma } => {
+                    (-gamma * pairs.map(|(a, b)| (a - b) * (a - b)).sum::<f64>()).exp()
+                }
+                Kernel::Sigmoid { gamma, offset } => (gamma * dot(pairs) + offset).tanh(),
+            }
+        };
+        scratch.kernels.clear();
+        scratch.kernels.extend(self.cells.chunks_exact(self.columns).map(value));
+    }
+}
+
+/// Calls `score` for each row, which it finds in the scratch buffers, with its cells of output.
+fn each_row(
+    input: Rows<'_>,
+    output: &mut [f32],
+    scratch: &mut Scratch,
+    mut score: impl FnMut(&mut Scratch, &mut [f32]),
+) {
+    let rows = match input.cells {
+        Cells::F32(cells) => cells.len() / input.columns,
+        Cells::F64(cells) => cells.len() / input.columns,
+    };
+    for (row, output) in output.chunks_exact_mut(output.len() / rows.max(1)).enumerate() {
+        let range = row * input.columns..(row + 1) * input.columns;
+        scratch.row.clear();
+        match input.cells {
+            Cells::F32(cells) => {
+                scratch.row.extend(cells[range].iter().copied().map(f64::from));
+            }
+            Cells::F64(cells) => scratch.row.extend_from_slice(&cells[range]),
+        }
+        score(scratch, output);
+    }
+}
+
+impl RowOperator for Regressor {
+    fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
+        self.vectors.check(inputs)?;
+        Ok(RowShape { columns: 1, precision: Precision::F32 })
+    }
+
+    fn kernel(&self, _inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl RowKernel for Regressor {
+    fn run(
+        &mut self,
+        _rows: usize,
+        inputs: &[Rows<'_>],
+        output: CellsMut<'_>,
+    ) -> Result<(), String> {
+        let CellsMut::F32(output) = output else { return Err(wrong_type()) };
+        let Self { vectors, coefficients, offset, one_class, scratch } = self;
+        each_row(inputs[0], output, scratch, |scratch, output| {
+            vectors.compare(scratch);
+            let products = coefficients.iter().zip(&scratch.kernels).map(|(a, b)| a * b);
+            let sum = products.sum::<f64>() + *offset;
+            output[0] = match (*one_class, sum > 0.0) {
+                (false, _) => sum as f32,
+                (true, true) => 1.0,
+                (true, false) => -1.0,
+            };
+        });
+        Ok(())
+    }
+}
+
+impl RowOperator for Classifier {
+    fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
+        self.vectors.check(inputs)?;
+        Ok(RowShape { columns: self.starts.len() - 1, precision: Precision::F32 })
+    }
+
+    fn kernel(&self, _inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl RowKernel for Classifier {
+    fn run(
+        &mut self,
+        _rows: usize,
+        inputs: &[Rows<'_>],
+        output: CellsMut<'_>,
+    ) -> Result<(), String> {
+        let CellsMut::F32(output) = output else { return Err(wrong_type()) };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        each_row(inputs[0], output, &mut scratch, |scratch, output| {
+            self.vectors.compare(scratch);
+            self.compare_classes(scratch);
+            pairwise_coupling(&scratch.pairwise, &mut scratch.probabilities);
+            for (cell, probability) in output.iter_mut().zip(&scratch.probabilities) {
+                *cell = *probability as f32;
+            }
+        });
+        self.scratch = scratch;
+        Ok(())
+    }
+}
+
+impl Classifier {
+    /// For each pair of classes, how probable one is against the other.
+    fn compare_classes(&self, scratch: &mut Scratch) {
+        let classes = self.starts.len() - 1;
+        let supports = self.starts[classes];
+        scratch.pairwise.clear();
+        scratch.pairwise.resize(classes * classes, 0.0);
+        scratch.probabilities.clear();
+        scratch.probabilities.resize(classes, 0.0);
+        let pairs = (0..classes).flat_map(|one| (one + 1..classes).map(move |other| (one, other)));
+        for ((one, other), pair) in pairs.zip(&self.pairs) {
+            let part = |row: usize, class: usize| -> f64 {
+                let span = self.starts[class]..self.starts[class + 1];
+                let coefficients = &self.coefficients[row * supports..][span.clone()];
+                coefficients.iter().zip(&scratch.kernels[span]).map(|(a, b)| a * b).sum()
+            };
+            let sum = part(other - 1, one) + part(one, other) + pair.offset;
+            let probability = logistic(-(sum * pair.slope + pair.intercept));
+            let probability = probability.clamp(1e-7, 1.0 - 1e-7);
+            scratch.pairwise[one * classes + other] = probability;
+            scratch.pairwise[other * classes + one] = 1.0 - probability;
+        }
+    }
+}
