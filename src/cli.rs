@@ -11,10 +11,12 @@ use crate::commands::import::ImportArguments;
 use crate::logging::LogFormat;
 use crate::placement::CoreList;
 
-/// A thread-per-core machine-learning inference gateway: POST /predict {"user_id": "..."} is
-/// answered with a score, on the core that accepted it.
+const ABOUT: &str = "A thread-per-core machine-learning inference gateway: \
+    POST /predict {\"user_id\": \"...\"} is answered with a score, on the core that accepted it";
+
+/// What the process is told.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version, about = ABOUT, args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,

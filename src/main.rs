@@ -32,11 +32,11 @@ fn main() -> ExitCode {
 fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {
     let command = arguments.command.unwrap_or(cli::Command::Serve(arguments.serve));
     match command {
-        cli::Command::Serve(flags) => serve::run(config::Config::load(flags)?),
+        cli::Command::Serve(flags) => serve::run(&config::Config::load(flags)?),
         cli::Command::Import(arguments) => {
             commands::import::run(arguments).map(|()| ExitCode::SUCCESS)
         }
-        cli::Command::Check(flags) => commands::check::run(&config::Config::load(flags)?),
+        cli::Command::Check(flags) => Ok(commands::check::run(&config::Config::load(flags)?)),
         cli::Command::Models(flags) => {
             commands::models::run(&config::Config::load(flags)?).map(|()| ExitCode::SUCCESS)
         }

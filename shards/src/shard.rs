@@ -240,7 +240,7 @@ impl Shard {
         state.links.wake_all();
         let refused = listener::refuse_new(&listener).await;
         accept.cancel().await;
-        listener::accept_rest(&listener, &state).await;
+        listener::accept_rest(&listener, &state);
         drop(listener);
         drain(&state).await;
         for lane in state.lanes.borrow().iter() {

@@ -30,14 +30,14 @@ use crate::logging;
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
 
 /// Serves until a signal says to stop.
-pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     logging::start(&config.log, config.log_format)?;
     let signals = signals::Waiter::register()?;
     let cores = config.cores.resolve()?;
-    let models = find_models(&config)?;
+    let models = find_models(config)?;
     let sockets = sockets::bind(config.listen, cores.len())?;
     let address = sockets.first().context("no core to serve on")?.local_addr()?;
-    let store = features::open(&config)?;
+    let store = features::open(config)?;
 
     let shutdown = Shutdown::default();
     let (sender, news) = channel();
@@ -63,10 +63,10 @@ pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
         // A shard that died since it was ready says so itself, in the loop below.
         let _ = shard.start.send(listener);
     }
-    announce(&config, &shards, address.as_socket().unwrap_or(config.listen));
+    announce(config, &shards, address.as_socket().unwrap_or(config.listen));
     let outcome = signals::serve(&signals, &shards, &news, &shutdown);
     let drain = Duration::from_millis(config.shard.http.drain_ms_max) + DRAIN_MARGIN;
-    Ok(stop(&signals, shards, &news, drain, outcome))
+    Ok(stop(&signals, shards, &news, drain, &outcome))
 }
 
 /// The directories of the models to serve, the default one first.
@@ -105,7 +105,7 @@ fn stop(
     shards: Vec<ShardHandle>,
     news: &Receiver<(usize, News)>,
     patience: Duration,
-    outcome: signals::Outcome,
+    outcome: &signals::Outcome,
 ) -> ExitCode {
     let mut failed = outcome.failed.is_some();
     let mut draining: Vec<usize> = shards

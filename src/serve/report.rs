@@ -26,7 +26,8 @@ impl Reporter {
         for ((shard, request), last) in shards.iter().zip(requests).zip(&mut self.last) {
             let title = format!("shard {} (core {})", shard.index, shard.core);
             let Some(now) = shard.shared.handover.wait(request, PATIENCE) else {
-                text.push_str(&format!("{title}: no answer within 1 s\n"));
+                text.push_str(&title);
+                text.push_str(": no answer within 1 s\n");
                 continue;
             };
             let mut since = now.clone();

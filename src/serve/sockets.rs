@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// Handshakes that may wait for a shard to accept them.
 const BACKLOG: i32 = 4_096;
 
-/// Binds `count` sockets to one address with SO_REUSEPORT; port 0 is resolved once. None of them
+/// Binds `count` sockets to one address with `SO_REUSEPORT`; port 0 is resolved once. None of them
 /// listens yet, so nothing is accepted before every shard is ready.
 pub(crate) fn bind(address: SocketAddr, count: usize) -> anyhow::Result<Vec<Socket>> {
     // With SO_REUSEPORT a forgotten process would silently share the port. A bind without it

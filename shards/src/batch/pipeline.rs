@@ -106,18 +106,14 @@ fn run_batch(
     }
     let computed =
         catch_unwind(AssertUnwindSafe(|| compute(lane, engine, shard, &mut work, now_ns)));
-    match computed {
-        Ok(outcome) => {
-            finish(lane, shard, &work, outcome);
-            work
-        }
-        Err(_) => {
-            shard.counters().batches_panicked.add(1);
-            finish(lane, shard, &work, Err(RowFailure::Panicked));
-            engine.replace_model();
-            Work::new(&engine.plan)
-        }
+    if let Ok(outcome) = computed {
+        finish(lane, shard, &work, outcome);
+        return work;
     }
+    shard.counters().batches_panicked.add(1);
+    finish(lane, shard, &work, Err(RowFailure::Panicked));
+    engine.replace_model();
+    Work::new(&engine.plan)
 }
 
 /// Joins the rows' features and computes their scores into `work`.

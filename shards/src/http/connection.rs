@@ -14,11 +14,11 @@ use std::task::{Context, Poll, ready};
 use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 
-use super::chunked::ChunkedBody;
 use super::exchange::{Answer, Exchange};
-use super::head::{self, Framing, Head, HeadError};
+use super::head::Head;
 use super::links::Link;
 use super::predict;
+use super::reader::{RequestReader, Step};
 use super::response;
 use super::routes::{Route, route};
 use crate::shard::ShardState;
@@ -41,21 +41,13 @@ enum Doing {
     Lingering,
 }
 
-/// A request whose head has been read and whose body has not arrived.
-enum Body {
-    None,
-    Length { head: usize, total: usize },
-    Chunked { head: usize, decoder: ChunkedBody },
-}
-
 pub(crate) struct Connection {
     stream: TcpStream,
     shard: Rc<ShardState>,
     link: Rc<Link>,
     number: u32,
     input: Vec<u8>,
-    scanned: usize,
-    body: Body,
+    reader: RequestReader,
     output: Vec<u8>,
     written: usize,
     rendered: Vec<u64>,
@@ -87,8 +79,7 @@ impl Connection {
             link,
             number,
             input: Vec::new(),
-            scanned: 0,
-            body: Body::None,
+            reader: RequestReader::default(),
             output: Vec::new(),
             written: 0,
             rendered: Vec::new(),
@@ -116,10 +107,7 @@ impl Connection {
             return Poll::Ready(());
         }
         loop {
-            let wrote = match self.poll_output(context) {
-                Ok(wrote) => wrote,
-                Err(_) => return Poll::Ready(()),
-            };
+            let Ok(wrote) = self.poll_output(context) else { return Poll::Ready(()) };
             if self.is_over() {
                 return Poll::Ready(());
             }
@@ -165,7 +153,7 @@ impl Connection {
             (Doing::Waiting, u64::MAX)
         } else if self.closing {
             (Doing::Lingering, LINGER_MS)
-        } else if !matches!(self.body, Body::None) {
+        } else if self.reader.is_in_body() {
             (Doing::ReadingBody, limits.body_timeout_ms)
         } else if !self.input.is_empty() {
             (Doing::ReadingHead, limits.head_timeout_ms)
@@ -245,13 +233,27 @@ impl Connection {
                 self.stalled = true;
                 break;
             }
-            match self.take_request(&bytes[at..], now_ns) {
-                Ok(Some(taken)) => {
+            // The reader is lent out, as what it finds borrows from it.
+            let mut reader = std::mem::take(&mut self.reader);
+            let step = reader.next(&bytes[at..], self.shard.limits());
+            match step {
+                Ok(Step::Request { head, body, taken }) => {
                     at += taken;
-                    self.scanned = 0;
-                    self.body = Body::None;
+                    self.answer(&head, body, now_ns);
+                    reader.forget_body();
+                    self.reader = reader;
                 }
-                Ok(None) => break,
+                Ok(Step::Skip { taken }) => {
+                    at += taken;
+                    self.reader = reader;
+                }
+                Ok(Step::More { invite }) => {
+                    self.reader = reader;
+                    if invite && self.exchanges.is_empty() {
+                        self.output.extend_from_slice(response::CONTINUE);
+                    }
+                    break;
+                }
                 Err(error) => {
                     self.refuse(error.status(), &error.to_string());
                     return bytes.len();
@@ -259,73 +261,6 @@ impl Connection {
             }
         }
         if self.closing { bytes.len() } else { at }
-    }
-
-    /// Takes the request at the start of `bytes` if it is complete.
-    fn take_request(&mut self, bytes: &[u8], now_ns: u64) -> Result<Option<usize>, HeadError> {
-        let shard = Rc::clone(&self.shard);
-        let limits = shard.limits();
-        if let Body::Length { total, .. } = self.body
-            && bytes.len() < total
-        {
-            return Ok(None);
-        }
-        if let Body::Chunked { head, mut decoder } = std::mem::replace(&mut self.body, Body::None) {
-            // `scanned` counts what the decoder has taken.
-            let fed = decoder.feed(&bytes[self.scanned..], limits.body_bytes_max)?;
-            self.scanned += fed.consumed;
-            if fed.complete {
-                let parsed = head::parse(&bytes[..head], limits)?;
-                self.answer(&parsed, Some(decoder.body()), now_ns);
-                return Ok(Some(self.scanned));
-            }
-            self.body = Body::Chunked { head, decoder };
-            return Ok(None);
-        }
-        // An empty line before a request line is left over from an old client (RFC 9112 2.2).
-        if self.scanned == 0 && bytes.starts_with(b"\r\n") {
-            return Ok(Some(2));
-        }
-        let head_end = match self.body {
-            Body::Length { head, .. } => head,
-            _ => match head::find_end(bytes, &mut self.scanned, limits)? {
-                Some(end) => end,
-                None => return Ok(None),
-            },
-        };
-        let parsed = head::parse(&bytes[..head_end], limits)?;
-        match parsed.framing {
-            Framing::None => {
-                self.answer(&parsed, None, now_ns);
-                Ok(Some(head_end))
-            }
-            Framing::Length(length) => {
-                let total = head_end + length;
-                if bytes.len() < total {
-                    self.invite_body(&parsed);
-                    self.body = Body::Length { head: head_end, total };
-                    return Ok(None);
-                }
-                self.answer(&parsed, Some(&bytes[head_end..total]), now_ns);
-                Ok(Some(total))
-            }
-            Framing::Chunked => {
-                self.scanned = head_end;
-                self.body = Body::Chunked { head: head_end, decoder: ChunkedBody::default() };
-                if bytes.len() == head_end {
-                    self.invite_body(&parsed);
-                    return Ok(None);
-                }
-                self.take_request(bytes, now_ns)
-            }
-        }
-    }
-
-    /// Sends `100 Continue`, in its place among the answers.
-    fn invite_body(&mut self, head: &Head<'_>) {
-        if head.expects_continue && self.exchanges.is_empty() {
-            self.output.extend_from_slice(response::CONTINUE);
-        }
     }
 
     // ---- answering -----------------------------------------------------------------------
@@ -393,7 +328,7 @@ impl Connection {
         exchange.close = true;
         self.exchanges.push_back(exchange);
         self.input = Vec::new();
-        self.body = Body::None;
+        self.reader = RequestReader::default();
         self.closing = true;
     }
 

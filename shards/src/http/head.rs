@@ -156,8 +156,8 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadE
     for field in request.headers.iter() {
         reading.read(field.name, field.value)?;
     }
-    if !is_http_1_0 && !reading.has_host {
-        return Err(HeadError::Malformed("the Host field is missing"));
+    if reading.hosts > 1 || (reading.hosts == 0 && !is_http_1_0) {
+        return Err(HeadError::Malformed("the Host field is missing, or there is more than one"));
     }
     Ok(Head {
         method,
@@ -173,11 +173,12 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadE
 /// What the fields said, while they are being read.
 #[derive(Default)]
 struct FieldReader {
-    has_host: bool,
+    hosts: usize,
     close: bool,
     keep_alive: bool,
     content_length: Option<usize>,
-    chunked: bool,
+    /// How many Transfer-Encoding fields there are, each of them `chunked`.
+    chunked: usize,
     expects_continue: bool,
     deadline_ms: Option<u64>,
 }
@@ -187,9 +188,7 @@ impl FieldReader {
         // By length first: most fields of most requests are none of these.
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => {
-                if std::mem::replace(&mut self.has_host, true) {
-                    return Err(HeadError::Malformed("more than one Host field"));
-                }
+                self.hosts += 1;
             }
             6 if name.eq_ignore_ascii_case("expect") => {
                 self.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
@@ -214,9 +213,7 @@ impl FieldReader {
                 }
             }
             17 if name.eq_ignore_ascii_case("transfer-encoding") => {
-                if std::mem::replace(&mut self.chunked, true) {
-                    return Err(HeadError::Malformed("more than one Transfer-Encoding field"));
-                }
+                self.chunked += 1;
                 if !value.eq_ignore_ascii_case(b"chunked") {
                     return Err(HeadError::TransferCoding);
                 }
@@ -227,7 +224,10 @@ impl FieldReader {
     }
 
     fn framing(&self, is_http_1_0: bool, limits: &HttpLimits) -> Result<Framing, HeadError> {
-        match (self.content_length, self.chunked) {
+        if self.chunked > 1 {
+            return Err(HeadError::Malformed("more than one Transfer-Encoding field"));
+        }
+        match (self.content_length, self.chunked == 1) {
             (Some(_), true) => {
                 Err(HeadError::Malformed("both Content-Length and Transfer-Encoding"))
             }

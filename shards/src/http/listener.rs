@@ -22,12 +22,11 @@ const HANDSHAKES_END: Duration = Duration::from_millis(50);
 /// Accepts connections until it is dropped. An error never ends it.
 pub(crate) async fn accept(listener: Rc<TcpListener>, shard: Rc<ShardState>) {
     loop {
-        match listener.accept().await {
-            Ok(stream) => start(stream, &shard),
-            Err(_) => {
-                shard.counters().accept_errors.add(1);
-                sleep(ACCEPT_PAUSE).await;
-            }
+        if let Ok(stream) = listener.accept().await {
+            start(stream, &shard);
+        } else {
+            shard.counters().accept_errors.add(1);
+            sleep(ACCEPT_PAUSE).await;
         }
     }
 }
@@ -42,7 +41,7 @@ pub(crate) fn adopt(listener: StdListener) -> TcpListener {
 /// Takes over the connections that are still in the listener's queue. To be called after
 /// [`refuse_new`], with `accept` dropped: then the queue can only shrink, and the listener may
 /// be closed once it is empty.
-pub(crate) async fn accept_rest(listener: &StdListener, shard: &Rc<ShardState>) {
+pub(crate) fn accept_rest(listener: &StdListener, shard: &Rc<ShardState>) {
     if listener.set_nonblocking(true).is_err() {
         return;
     }

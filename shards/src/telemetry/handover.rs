@@ -42,6 +42,7 @@ impl Handover {
 
     /// Waits until request `number` is answered; `None` when the shard did not within `patience`.
     /// Blocks its thread: not for shards.
+    #[expect(clippy::disallowed_methods, reason = "the reader's thread waits, never a shard's")]
     pub fn wait(&self, number: u64, patience: Duration) -> Option<Histograms> {
         let give_up = Instant::now() + patience;
         while self.answered.load(Ordering::Acquire) < number {

@@ -1,0 +1,120 @@
+//! Finds whole requests in the bytes that have arrived, however they were cut on the way.
+
+use super::HttpLimits;
+use super::chunked::ChunkedBody;
+use super::head::{self, Framing, Head, HeadError};
+
+/// What the bytes given to [`RequestReader::next`] begin with.
+#[derive(Debug)]
+pub enum Step<'a> {
+    /// A whole request.
+    Request {
+        /// Its head.
+        head: Head<'a>,
+        /// Its body; `None` where neither Content-Length nor chunks were announced.
+        body: Option<&'a [u8]>,
+        /// How many bytes it was.
+        taken: usize,
+    },
+    /// Bytes between requests that mean nothing.
+    Skip {
+        /// How many.
+        taken: usize,
+    },
+    /// A request whose end has not arrived: to be called again with the same bytes and more.
+    More {
+        /// Whether the client waits for `100 Continue`; said once.
+        invite: bool,
+    },
+}
+
+/// What is known of a request whose end has not arrived.
+#[derive(Debug, Clone, Copy, Default)]
+enum Pending {
+    /// Nothing, or a part of its head.
+    #[default]
+    Head,
+    /// How long its head is, and how long it is with its body.
+    Length { head: usize, total: usize },
+    /// How long its head is; the chunks so far are in the decoder.
+    Chunked { head: usize },
+}
+
+/// The reading state of one connection.
+#[derive(Debug, Default)]
+pub struct RequestReader {
+    pending: Pending,
+    /// How many of the bytes have been looked at: for the end of the head, or by the decoder.
+    scanned: usize,
+    chunks: ChunkedBody,
+}
+
+impl RequestReader {
+    /// Whether a head has been read whose body has not arrived.
+    pub fn is_in_body(&self) -> bool {
+        !matches!(self.pending, Pending::Head)
+    }
+
+    /// Gives back the memory of the last request's body.
+    pub fn forget_body(&mut self) {
+        self.chunks = ChunkedBody::default();
+    }
+
+    /// Looks for a request at the start of `bytes`: all that has arrived since the last one.
+    ///
+    /// # Errors
+    /// A request that is refused; where the next one begins cannot be known.
+    pub fn next<'a>(
+        &'a mut self,
+        bytes: &'a [u8],
+        limits: &HttpLimits,
+    ) -> Result<Step<'a>, HeadError> {
+        let mut invite = false;
+        if let Pending::Head = self.pending {
+            // An empty line before a request line is left over from an old client (RFC 9112 2.2).
+            if self.scanned == 0 && bytes.starts_with(b"\r\n") {
+                return Ok(Step::Skip { taken: 2 });
+            }
+            let Some(end) = head::find_end(bytes, &mut self.scanned, limits)? else {
+                return Ok(Step::More { invite: false });
+            };
+            let head = head::parse(&bytes[..end], limits)?;
+            invite = head.expects_continue && bytes.len() == end;
+            self.scanned = 0;
+            match head.framing {
+                Framing::None => return Ok(Step::Request { head, body: None, taken: end }),
+                Framing::Length(length) if bytes.len() - end >= length => {
+                    let body = Some(&bytes[end..end + length]);
+                    return Ok(Step::Request { head, body, taken: end + length });
+                }
+                Framing::Length(length) => {
+                    self.pending = Pending::Length { head: end, total: end + length };
+                }
+                Framing::Chunked => {
+                    self.scanned = end;
+                    self.chunks = ChunkedBody::default();
+                    self.pending = Pending::Chunked { head: end };
+                }
+            }
+        }
+        let (head_end, span, taken) = match self.pending {
+            Pending::Length { head, total } if bytes.len() >= total => {
+                (head, Some(head..total), total)
+            }
+            Pending::Chunked { head } => {
+                let fed = self.chunks.feed(&bytes[self.scanned..], limits.body_bytes_max)?;
+                self.scanned += fed.consumed;
+                if !fed.complete {
+                    return Ok(Step::More { invite });
+                }
+                (head, None, self.scanned)
+            }
+            Pending::Head | Pending::Length { .. } => return Ok(Step::More { invite }),
+        };
+        self.pending = Pending::Head;
+        self.scanned = 0;
+        let head = head::parse(&bytes[..head_end], limits)?;
+        let body = span.map_or(self.chunks.body(), |span| &bytes[span]);
+        Ok(Step::Request { head, body: Some(body), taken })
+    }
+}
