@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::manifest::Manifest;
 use super::onnx::{FileLimits, OnnxError, OnnxModel};
 use super::repository::ModelDirectory;
+use super::trees::KernelChoice;
 use crate::features::{FeatureMatrix, Precision};
 
 /// How a model is loaded.
@@ -14,6 +15,8 @@ use crate::features::{FeatureMatrix, Precision};
 pub struct LoadOptions {
     /// What the file may ask for.
     pub limits: FileLimits,
+    /// Which kernel scores tree ensembles; all of them give the same bits.
+    pub kernel: KernelChoice,
     /// How many rows to warm up with, so that the first batch finds its buffers allocated; 0: none.
     pub warm_up_rows: usize,
 }
@@ -68,10 +71,8 @@ pub enum ScoreError {
 /// What a model is made of, for people and for `/config`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelDescription {
-    /// What computes the scores.
-    pub kernel: &'static str,
-    /// How many nodes or steps it has.
-    pub nodes: usize,
+    /// What computes the scores, in order.
+    pub kernels: Vec<String>,
     /// The names of the input tensors, in order.
     pub inputs: Vec<String>,
     /// The name of the output that holds the score.
@@ -95,7 +96,7 @@ impl Model {
         let path = directory.file.clone();
         let manifest = directory.manifest.clone();
         let columns = manifest.columns.as_ref().map(Vec::len);
-        let onnx = OnnxModel::load(&path, &manifest.output, columns, options.limits)
+        let onnx = OnnxModel::load(&path, &manifest.output, columns, options)
             .map_err(|source| ModelError::Onnx { path: path.clone(), source })?;
         let mut model =
             Self { name: directory.name.clone(), version: directory.version, manifest, onnx };
@@ -169,10 +170,8 @@ impl Model {
 
     /// What the model is made of.
     pub fn describe(&self) -> ModelDescription {
-        let (kernel, nodes) = self.onnx.kernel();
         ModelDescription {
-            kernel,
-            nodes,
+            kernels: self.onnx.kernels(),
             inputs: self.onnx.input_names.clone(),
             output: self.onnx.output_name.clone(),
             file_hash: self.onnx.file_hash,

@@ -9,6 +9,7 @@ use tract_onnx::tract_hir::internal::*;
 use super::ops::{self, CellsMut, NodeContext, RowKernel, RowOperator, RowShape, Rows};
 use super::{corrections, graph};
 use crate::features::{Cells, Precision};
+use crate::model::trees::KernelChoice;
 
 /// tract with our operators in the place of its own.
 pub(super) fn onnx() -> Onnx {
@@ -35,7 +36,18 @@ pub(super) fn parse(
         .map(|(place, _)| place)
         .collect();
     let name = node.op_type.clone();
-    Ok((expand(Adapter { name, operator, inputs }), vec![]))
+    Ok((expand(Adapter { name, operator, inputs, choice: KernelChoice::Auto }), vec![]))
+}
+
+/// Has all tree ensembles of a model scored by this kernel.
+pub(super) fn choose_kernel(model: &mut InferenceModel, choice: KernelChoice) {
+    for node in model.nodes_mut() {
+        if let Some(operator) = node.op_as_mut::<Box<dyn Expansion>>()
+            && let Some(adapter) = operator.as_any_mut().downcast_mut::<Adapter>()
+        {
+            adapter.choice = choice;
+        }
+    }
 }
 
 /// One of our operators as a node of tract's.
@@ -45,6 +57,7 @@ struct Adapter {
     operator: Arc<dyn RowOperator>,
     /// The places of the inputs that are no constants.
     inputs: Vec<usize>,
+    choice: KernelChoice,
 }
 
 /// What rows of this type and width are to our operators; integers are read as 32-bit floats.
@@ -191,7 +204,7 @@ impl RowState {
     ) -> TractResult<(RowShape, &mut Box<dyn RowKernel>)> {
         if self.kernel.as_ref().is_none_or(|(known, ..)| *known != inputs) {
             let shape = self.adapter.output(&inputs)?;
-            let kernel = self.adapter.operator.kernel(&inputs);
+            let kernel = self.adapter.operator.kernel(&inputs, self.adapter.choice);
             let kernel = kernel.map_err(|reason| anyhow!("{}: {reason}", self.adapter.name))?;
             self.kernel = Some((inputs, shape, kernel));
         }

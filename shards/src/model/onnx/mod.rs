@@ -12,6 +12,7 @@ mod file;
 mod graph;
 mod ops;
 mod plan;
+mod planning;
 mod program;
 
 use std::path::Path;
@@ -26,7 +27,9 @@ use self::ops::RowShape;
 use self::plan::TractPlan;
 use self::program::Program;
 use super::manifest::ScoreOutput;
-use crate::features::{Cells, FeatureMatrix, Precision};
+use super::scorer::LoadOptions;
+use super::trees::KernelChoice;
+use crate::features::{FeatureMatrix, Precision};
 
 /// A loaded file, ready to score.
 #[derive(Debug)]
@@ -36,8 +39,6 @@ pub(super) struct OnnxModel {
     pub(super) columns: usize,
     pub(super) precision: Precision,
     pub(super) score_precision: Precision,
-    /// The score's column in the output.
-    class: usize,
     pub(super) input_names: Vec<String>,
     pub(super) output_name: String,
     pub(super) file_hash: u64,
@@ -55,24 +56,25 @@ impl OnnxModel {
         path: &Path,
         output: &ScoreOutput,
         columns: Option<usize>,
-        limits: FileLimits,
+        options: &LoadOptions,
     ) -> Result<Self, OnnxError> {
-        let file = OnnxFile::read(path, limits)?;
+        let file = OnnxFile::read(path, options.limits)?;
         let graph = ScoreGraph::select(file.proto, output)?;
         let inputs = input_widths(&graph.inputs, columns)?;
         let columns = inputs.iter().map(|(_, width)| width).sum();
         let precision = precision(&graph.inputs);
-        let engine = Engine::build(&graph, &inputs, RowShape { columns, precision })?;
-        let (width, score_precision) = match &engine {
-            Engine::Program(program) => (program.output().columns, program.output().precision),
-            Engine::Tract(plan) => (plan.columns(), plan.precision()),
+        let class = |width| graph.class(output.class.as_ref(), width);
+        let shape = RowShape { columns, precision };
+        let engine = Engine::build(&graph, &inputs, shape, options.kernel, class)?;
+        let score_precision = match &engine {
+            Engine::Program(program) => program.precision(),
+            Engine::Tract(plan) => plan.precision(),
         };
         Ok(Self {
             engine,
             columns,
             precision,
             score_precision,
-            class: graph.class(output.class.as_ref(), width)?,
             input_names: graph.inputs.into_iter().map(|input| input.name).collect(),
             output_name: graph.output,
             file_hash: file.hash,
@@ -86,28 +88,16 @@ impl OnnxModel {
         scores: &mut Vec<f64>,
     ) -> Result<(), String> {
         match &mut self.engine {
-            Engine::Program(program) => {
-                let columns = program.output().columns;
-                match program.run(features)? {
-                    Cells::F32(cells) => scores
-                        .extend(cells.chunks_exact(columns).map(|row| f64::from(row[self.class]))),
-                    Cells::F64(cells) => {
-                        scores.extend(cells.chunks_exact(columns).map(|row| row[self.class]));
-                    }
-                }
-                Ok(())
-            }
-            Engine::Tract(plan) => {
-                plan.run(features, self.class, scores).map_err(|error| format!("{error:#}"))
-            }
+            Engine::Program(program) => program.run(features, scores),
+            Engine::Tract(plan) => plan.run(features, scores).map_err(|error| format!("{error:#}")),
         }
     }
 
-    /// What computes the scores, in a word, and how many nodes or steps it has.
-    pub(super) fn kernel(&self) -> (&'static str, usize) {
+    /// What computes the scores, in order.
+    pub(super) fn kernels(&self) -> Vec<String> {
         match &self.engine {
-            Engine::Program(program) => ("program", program.steps()),
-            Engine::Tract(plan) => ("tract", plan.nodes()),
+            Engine::Program(program) => program.kernels(),
+            Engine::Tract(plan) => vec![format!("tract, {} nodes", plan.nodes())],
         }
     }
 }
@@ -117,17 +107,20 @@ impl Engine {
         graph: &ScoreGraph,
         inputs: &[(GraphInput, usize)],
         shape: RowShape,
+        choice: KernelChoice,
+        class: impl Fn(usize) -> Result<usize, OnnxError>,
     ) -> Result<Self, OnnxError> {
         let floats = |input: &(GraphInput, usize)| {
             matches!(input.0.data_type, DataType::Float | DataType::Double) && input.0.rank == 2
         };
         if let [only] = inputs
             && floats(only)
-            && let Some(program) = Program::build(graph.graph()?, shape, &graph.score)?
+            && let Some(program) =
+                Program::build(graph.graph()?, shape, &graph.score, choice, &class)?
         {
             return Ok(Self::Program(program));
         }
-        TractPlan::build(graph, inputs).map(|plan| Self::Tract(Box::new(plan)))
+        TractPlan::build(graph, inputs, choice, class).map(|plan| Self::Tract(Box::new(plan)))
     }
 }
 

@@ -10,6 +10,7 @@ use super::adapter;
 use super::error::OnnxError;
 use super::graph::{GraphInput, ScoreGraph};
 use crate::features::{Cells, FeatureMatrix, Precision};
+use crate::model::trees::KernelChoice;
 
 /// A plan of tract's and this shard's state of it.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct TractPlan {
     inputs: Vec<PlanInput>,
     columns: usize,
     precision: Precision,
+    /// The score's column in the output.
+    class: usize,
 }
 
 /// Which columns of the matrix an input of the plan is made of.
@@ -32,25 +35,24 @@ struct PlanInput {
 
 impl TractPlan {
     /// The plan of a graph whose inputs have their widths.
+    ///
+    /// `class` says which column of so many is the score.
     pub(super) fn build(
         graph: &ScoreGraph,
         inputs: &[(GraphInput, usize)],
+        choice: KernelChoice,
+        class: impl Fn(usize) -> Result<usize, OnnxError>,
     ) -> Result<Self, OnnxError> {
         check_operators(&graph.proto)?;
         // tract panics on some malformed graphs where it should return an error; a panic while a
         // model is loaded leaves nothing behind but the memory that unwinding frees.
-        let built = panic::catch_unwind(AssertUnwindSafe(|| build(graph, inputs)));
+        let built = panic::catch_unwind(AssertUnwindSafe(|| build(graph, inputs, choice)));
         let reason = match built {
-            Ok(Ok(plan)) => return Ok(plan),
+            Ok(Ok(plan)) => return Ok(Self { class: class(plan.columns)?, ..plan }),
             Ok(Err(error)) => format!("{error:#}"),
             Err(_) => "it panicked; the graph is malformed".to_owned(),
         };
         Err(OnnxError::Plan { reason })
-    }
-
-    /// Columns of the output that holds the score.
-    pub(super) fn columns(&self) -> usize {
-        self.columns
     }
 
     /// The precision of the output that holds the score.
@@ -63,14 +65,13 @@ impl TractPlan {
         self.plan.model().nodes().len()
     }
 
-    /// Computes all rows and appends column `class` of the output to `scores`.
+    /// Computes all rows and appends the score of each to `scores`.
     pub(super) fn run(
         &mut self,
         features: &FeatureMatrix,
-        class: usize,
         scores: &mut Vec<f64>,
     ) -> TractResult<()> {
-        let result = self.try_run(features, class, scores);
+        let result = self.try_run(features, scores);
         if result.is_err() {
             // A failed run leaves values behind that make every later run of its state fail.
             self.state = self.plan.spawn()?;
@@ -78,16 +79,11 @@ impl TractPlan {
         result
     }
 
-    fn try_run(
-        &mut self,
-        features: &FeatureMatrix,
-        class: usize,
-        scores: &mut Vec<f64>,
-    ) -> TractResult<()> {
+    fn try_run(&mut self, features: &FeatureMatrix, scores: &mut Vec<f64>) -> TractResult<()> {
         let inputs = self.inputs.iter().map(|input| input.tensor(features));
         let outputs = self.state.run(inputs.collect::<TractResult<_>>()?)?;
         let output = outputs.first().context("the plan has no output")?;
-        let (rows, columns) = (features.rows(), self.columns);
+        let (rows, columns, class) = (features.rows(), self.columns, self.class);
         ensure!(
             output.len() == rows * columns,
             "output shape {:?}, expected {rows} × {columns}",
@@ -116,8 +112,13 @@ fn check_operators(proto: &ModelProto) -> Result<(), OnnxError> {
     Ok(())
 }
 
-fn build(graph: &ScoreGraph, inputs: &[(GraphInput, usize)]) -> TractResult<TractPlan> {
+fn build(
+    graph: &ScoreGraph,
+    inputs: &[(GraphInput, usize)],
+    choice: KernelChoice,
+) -> TractResult<TractPlan> {
     let mut model = adapter::onnx().model_for_proto_model(&graph.proto)?;
+    adapter::choose_kernel(&mut model, choice);
     let rows = model.symbols.sym("N").to_dim();
     let mut plan_inputs = Vec::new();
     let mut first_column = 0;
@@ -146,7 +147,7 @@ fn build(graph: &ScoreGraph, inputs: &[(GraphInput, usize)]) -> TractResult<Trac
     let is_double = fact.datum_type == f64::datum_type();
     let precision = if is_double { Precision::F64 } else { Precision::F32 };
     let state = plan.spawn()?;
-    Ok(TractPlan { plan, state, inputs: plan_inputs, columns, precision })
+    Ok(TractPlan { plan, state, inputs: plan_inputs, columns, precision, class: 0 })
 }
 
 fn data_type(data_type: DataType) -> TractResult<DatumType> {

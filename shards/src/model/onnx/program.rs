@@ -1,31 +1,29 @@
 //! A model that is nothing but our own operators: run one after the other on reused buffers.
 
-use std::collections::HashMap;
-
 use tract_onnx::pb::GraphProto;
 
 use super::error::OnnxError;
-use super::ops::{self, CellsMut, NodeContext, RowKernel, RowShape, Rows};
+use super::ops::{CellsMut, RowKernel, RowShape, Rows};
+use super::planning::{Planning, Source};
 use crate::features::{Cells, FeatureMatrix, Precision};
+use crate::model::trees::KernelChoice;
+
+/// The most inputs of one step.
+const INPUTS_MAX: usize = 16;
 
 /// Our own operators in the order in which they run.
 #[derive(Debug)]
 pub(super) struct Program {
     steps: Vec<Step>,
     buffers: Vec<Buffer>,
+    /// The score's column in what the last step writes.
+    class: usize,
 }
 
 #[derive(Debug)]
 struct Step {
     kernel: Box<dyn RowKernel>,
     inputs: Vec<Source>,
-}
-
-/// Where a step reads: the matrix of features, or what an earlier step wrote.
-#[derive(Debug, Clone, Copy)]
-enum Source {
-    Features,
-    Step(usize),
 }
 
 /// What a step writes.
@@ -38,65 +36,70 @@ struct Buffer {
 
 impl Program {
     /// The program of a graph with one input, or `None` if one of its operators is not ours.
+    ///
+    /// `class` says which column of so many is the score.
     pub(super) fn build(
         graph: &GraphProto,
         input: RowShape,
         score: &str,
+        choice: KernelChoice,
+        class: impl Fn(usize) -> Result<usize, OnnxError>,
     ) -> Result<Option<Self>, OnnxError> {
-        let [feature_input] = graph.input.as_slice() else { return Ok(None) };
-        let mut sources = HashMap::from([(feature_input.name.as_str(), (Source::Features, input))]);
-        let mut program = Self { steps: Vec::new(), buffers: Vec::new() };
-        for node in graph.node.iter().filter(|node| node.op_type != "Constant") {
-            let Some(parser) = ops::parser(&node.op_type) else { return Ok(None) };
-            let [output] = node.output.as_slice() else { return Ok(None) };
-            let read: Vec<_> =
-                node.input.iter().filter_map(|name| sources.get(name.as_str())).copied().collect();
-            let operator = parser(NodeContext { node, graph })?;
-            let shapes: Vec<_> = read.iter().map(|(_, shape)| *shape).collect();
-            let refused = |why| OnnxError::unsupported(node, why);
-            let shape = operator.shape(&shapes).map_err(refused)?;
-            let kernel = operator.kernel(&shapes).map_err(refused)?;
-            let inputs = read.iter().map(|(source, _)| *source).collect();
-            sources.insert(output, (Source::Step(program.steps.len()), shape));
-            program.steps.push(Step { kernel, inputs });
-            program.buffers.push(Buffer { shape, f32s: Vec::new(), f64s: Vec::new() });
+        let Some(mut planning) = Planning::of(graph, input, score)? else { return Ok(None) };
+        if planning.steps.iter().any(|step| step.inputs.len() > INPUTS_MAX) {
+            return Ok(None);
         }
-        // The nodes come in the order of their dependence, so the last one makes the score.
-        let last = graph.node.last().is_some_and(|node| node.output.iter().any(|o| o == score));
-        Ok((last && !program.steps.is_empty()).then_some(program))
+        planning.fold();
+        let class = planning.narrow(class(planning.columns())?);
+        let mut program = Self { steps: Vec::new(), buffers: Vec::new(), class };
+        for step in planning.steps {
+            let kernel = step.operator.kernel(&step.shapes, choice);
+            let kernel = kernel.map_err(|why| OnnxError::unsupported(step.node, why))?;
+            program.steps.push(Step { kernel, inputs: step.inputs });
+            program.buffers.push(Buffer { shape: step.output, f32s: vec![], f64s: vec![] });
+        }
+        Ok(Some(program))
     }
 
-    /// The shape of the rows that hold the score.
-    pub(super) fn output(&self) -> RowShape {
-        let none = RowShape { columns: 0, precision: Precision::F32 };
-        self.buffers.last().map_or(none, |buffer| buffer.shape)
+    /// The precision of the score.
+    pub(super) fn precision(&self) -> Precision {
+        self.buffers.last().map_or(Precision::F32, |buffer| buffer.shape.precision)
     }
 
-    /// How many operators run.
-    pub(super) fn steps(&self) -> usize {
-        self.steps.len()
+    /// What runs, in order.
+    pub(super) fn kernels(&self) -> Vec<String> {
+        self.steps.iter().map(|step| step.kernel.name()).collect()
     }
 
-    /// Computes all rows; the result is the last step's output, row-major.
-    pub(super) fn run(&mut self, features: &FeatureMatrix) -> Result<Cells<'_>, String> {
+    /// Computes all rows and appends the score of each to `scores`.
+    pub(super) fn run(
+        &mut self,
+        features: &FeatureMatrix,
+        scores: &mut Vec<f64>,
+    ) -> Result<(), String> {
         let rows = features.rows();
         let whole = Rows { cells: features.cells(), columns: features.columns() };
         for (place, step) in self.steps.iter_mut().enumerate() {
             let (earlier, rest) = self.buffers.split_at_mut(place);
-            let rows_of = |source: &Source| match source {
-                Source::Features => whole,
-                Source::Step(step) => earlier[*step].rows(),
-            };
-            let output = rest[0].resized(rows);
-            match step.inputs.as_slice() {
-                [only] => step.kernel.run(rows, &[rows_of(only)], output)?,
-                many => {
-                    let inputs: Vec<_> = many.iter().map(rows_of).collect();
-                    step.kernel.run(rows, &inputs, output)?;
+            let mut inputs = [whole; INPUTS_MAX];
+            for (input, source) in inputs.iter_mut().zip(&step.inputs) {
+                if let Source::Step(step) = source {
+                    *input = earlier[*step].rows();
                 }
             }
+            step.kernel.run(rows, &inputs[..step.inputs.len()], rest[0].resized(rows))?;
         }
-        Ok(self.buffers.last().map_or(Cells::F32(&[]), |buffer| buffer.rows().cells))
+        let Some(last) = self.buffers.last().map(Buffer::rows) else { return Ok(()) };
+        let class = self.class;
+        match last.cells {
+            Cells::F32(cells) => {
+                scores.extend(cells.chunks_exact(last.columns).map(|row| f64::from(row[class])));
+            }
+            Cells::F64(cells) => {
+                scores.extend(cells.chunks_exact(last.columns).map(|row| row[class]));
+            }
+        }
+        Ok(())
     }
 }
 

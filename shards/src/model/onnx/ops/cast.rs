@@ -2,7 +2,9 @@
 
 use tract_onnx::pb::tensor_proto::DataType;
 
-use super::{CellsMut, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows};
+use super::{
+    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows,
+};
 use crate::features::{Cells, Precision};
 
 /// Copies its input; `to` is `None` for `Identity`.
@@ -30,12 +32,24 @@ impl RowOperator for Cast {
         Ok(RowShape { precision: self.to.unwrap_or(input.precision), ..input })
     }
 
-    fn kernel(&self, _inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String> {
+    fn is_copy(&self, input: RowShape) -> bool {
+        self.to.is_none_or(|to| to == input.precision)
+    }
+
+    fn kernel(
+        &self,
+        _inputs: &[RowShape],
+        _choice: KernelChoice,
+    ) -> Result<Box<dyn RowKernel>, String> {
         Ok(Box::new(self.clone()))
     }
 }
 
 impl RowKernel for Cast {
+    fn name(&self) -> String {
+        "cast".to_owned()
+    }
+
     fn run(
         &mut self,
         _rows: usize,

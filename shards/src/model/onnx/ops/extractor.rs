@@ -1,7 +1,8 @@
 //! `ArrayFeatureExtractor`: picks columns by a constant list of their places.
 
 use super::{
-    CellsMut, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only, wrong_type,
+    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
+    wrong_type,
 };
 use crate::features::Cells;
 
@@ -32,12 +33,20 @@ impl RowOperator for Extractor {
         Ok(RowShape { columns: self.places.len(), ..input })
     }
 
-    fn kernel(&self, _inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String> {
+    fn kernel(
+        &self,
+        _inputs: &[RowShape],
+        _choice: KernelChoice,
+    ) -> Result<Box<dyn RowKernel>, String> {
         Ok(Box::new(self.clone()))
     }
 }
 
 impl RowKernel for Extractor {
+    fn name(&self) -> String {
+        "columns".to_owned()
+    }
+
     fn run(
         &mut self,
         _rows: usize,

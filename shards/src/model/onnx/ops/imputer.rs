@@ -1,7 +1,8 @@
 //! `Imputer`: puts a number in the place of a value that is missing.
 
 use super::{
-    CellsMut, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only, wrong_type,
+    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
+    wrong_type,
 };
 use crate::features::Cells;
 
@@ -35,12 +36,20 @@ impl RowOperator for Imputer {
         Ok(input)
     }
 
-    fn kernel(&self, _inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String> {
+    fn kernel(
+        &self,
+        _inputs: &[RowShape],
+        _choice: KernelChoice,
+    ) -> Result<Box<dyn RowKernel>, String> {
         Ok(Box::new(self.clone()))
     }
 }
 
 impl RowKernel for Imputer {
+    fn name(&self) -> String {
+        "imputer".to_owned()
+    }
+
     fn run(
         &mut self,
         _rows: usize,

@@ -2,7 +2,8 @@
 
 use super::transform::Transform;
 use super::{
-    CellsMut, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only, wrong_type,
+    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
+    wrong_type,
 };
 use crate::features::{Cells, Precision};
 
@@ -75,12 +76,31 @@ impl RowOperator for Linear {
         Ok(RowShape { columns, precision: Precision::F32 })
     }
 
-    fn kernel(&self, _inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String> {
+    fn narrow(&mut self, column: usize) -> bool {
+        let mixes = matches!(self.transform, Transform::Softmax | Transform::SoftmaxZero);
+        if self.complements || mixes {
+            return false;
+        }
+        self.coefficients =
+            self.coefficients[column * self.columns..(column + 1) * self.columns].to_vec();
+        self.intercepts = vec![self.intercepts[column]];
+        true
+    }
+
+    fn kernel(
+        &self,
+        _inputs: &[RowShape],
+        _choice: KernelChoice,
+    ) -> Result<Box<dyn RowKernel>, String> {
         Ok(Box::new(self.clone()))
     }
 }
 
 impl RowKernel for Linear {
+    fn name(&self) -> String {
+        "linear".to_owned()
+    }
+
     fn run(
         &mut self,
         _rows: usize,

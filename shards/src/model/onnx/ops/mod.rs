@@ -21,8 +21,10 @@ mod trees;
 use std::fmt::Debug;
 
 pub(super) use self::context::NodeContext;
+use self::scaler::Scaler;
 use super::error::OnnxError;
 use crate::features::{Cells, Precision};
+use crate::model::trees::KernelChoice;
 
 /// What the rows of a value are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +54,40 @@ pub(super) trait RowOperator: Debug + Send + Sync {
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String>;
 
     /// Makes what computes it for inputs of these shapes, which [`Self::shape`] agreed to.
-    fn kernel(&self, inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String>;
+    fn kernel(
+        &self,
+        inputs: &[RowShape],
+        choice: KernelChoice,
+    ) -> Result<Box<dyn RowKernel>, String>;
+
+    /// Whether its output is its input, bit for bit.
+    fn is_copy(&self, _input: RowShape) -> bool {
+        false
+    }
+
+    /// Its numbers, if it is a scaler.
+    fn as_scaler(&self) -> Option<&Scaler> {
+        None
+    }
+
+    /// Takes over the work of `before`, whose output alone it reads and whose inputs have these
+    /// shapes, if the bits of its own output stay what they are. Its input is then that of
+    /// `before`.
+    fn absorb(&mut self, _before: &dyn RowOperator, _shapes: &[RowShape]) -> bool {
+        false
+    }
+
+    /// Leaves out what only other columns than `column` need: the output has one column then.
+    fn narrow(&mut self, _column: usize) -> bool {
+        false
+    }
 }
 
 /// Computes an operator; one shard's own, with the buffers it needs.
 pub(super) trait RowKernel: Debug + Send {
+    /// A word for people.
+    fn name(&self) -> String;
+
     /// Computes `rows` rows; inputs and output have the shapes that the operator agreed to.
     fn run(&mut self, rows: usize, inputs: &[Rows<'_>], output: CellsMut<'_>)
     -> Result<(), String>;

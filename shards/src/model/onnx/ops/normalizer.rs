@@ -1,7 +1,8 @@
 //! `Normalizer`: divides each row by its norm; a row whose norm is zero is left as it is.
 
 use super::{
-    CellsMut, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only, wrong_type,
+    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
+    wrong_type,
 };
 use crate::features::{Cells, Precision};
 
@@ -27,12 +28,20 @@ impl RowOperator for Normalizer {
         Ok(RowShape { precision: Precision::F32, ..only(inputs)? })
     }
 
-    fn kernel(&self, _inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String> {
+    fn kernel(
+        &self,
+        _inputs: &[RowShape],
+        _choice: KernelChoice,
+    ) -> Result<Box<dyn RowKernel>, String> {
         Ok(Box::new(*self))
     }
 }
 
 impl RowKernel for Normalizer {
+    fn name(&self) -> String {
+        "normalizer".to_owned()
+    }
+
     fn run(
         &mut self,
         _rows: usize,

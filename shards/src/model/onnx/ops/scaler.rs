@@ -1,15 +1,16 @@
 //! `Scaler`: `(x - offset) * scale`, each column by its own numbers.
 
 use super::{
-    CellsMut, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only, wrong_type,
+    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
+    wrong_type,
 };
 use crate::features::{Cells, Precision};
 
 /// Computed in the input's precision, as ONNX Runtime does; the result is a 32-bit float.
 #[derive(Debug, Clone)]
-struct Scaler {
-    offsets: Vec<f32>,
-    scales: Vec<f32>,
+pub(super) struct Scaler {
+    pub(super) offsets: Vec<f32>,
+    pub(super) scales: Vec<f32>,
 }
 
 pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError> {
@@ -32,12 +33,24 @@ impl RowOperator for Scaler {
         Ok(RowShape { precision: Precision::F32, ..input })
     }
 
-    fn kernel(&self, _inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String> {
+    fn as_scaler(&self) -> Option<&Scaler> {
+        Some(self)
+    }
+
+    fn kernel(
+        &self,
+        _inputs: &[RowShape],
+        _choice: KernelChoice,
+    ) -> Result<Box<dyn RowKernel>, String> {
         Ok(Box::new(self.clone()))
     }
 }
 
 impl RowKernel for Scaler {
+    fn name(&self) -> String {
+        "scaler".to_owned()
+    }
+
     fn run(
         &mut self,
         _rows: usize,

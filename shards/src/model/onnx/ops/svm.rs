@@ -3,7 +3,8 @@
 use super::pairwise::pairwise_coupling;
 use super::transform::logistic;
 use super::{
-    CellsMut, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only, wrong_type,
+    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
+    wrong_type,
 };
 use crate::features::{Cells, Precision};
 
@@ -217,12 +218,20 @@ impl RowOperator for Regressor {
         Ok(RowShape { columns: 1, precision: Precision::F32 })
     }
 
-    fn kernel(&self, _inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String> {
+    fn kernel(
+        &self,
+        _inputs: &[RowShape],
+        _choice: KernelChoice,
+    ) -> Result<Box<dyn RowKernel>, String> {
         Ok(Box::new(self.clone()))
     }
 }
 
 impl RowKernel for Regressor {
+    fn name(&self) -> String {
+        "support vectors".to_owned()
+    }
+
     fn run(
         &mut self,
         _rows: usize,
@@ -251,12 +260,20 @@ impl RowOperator for Classifier {
         Ok(RowShape { columns: self.starts.len() - 1, precision: Precision::F32 })
     }
 
-    fn kernel(&self, _inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String> {
+    fn kernel(
+        &self,
+        _inputs: &[RowShape],
+        _choice: KernelChoice,
+    ) -> Result<Box<dyn RowKernel>, String> {
         Ok(Box::new(self.clone()))
     }
 }
 
 impl RowKernel for Classifier {
+    fn name(&self) -> String {
+        "support vectors".to_owned()
+    }
+
     fn run(
         &mut self,
         _rows: usize,

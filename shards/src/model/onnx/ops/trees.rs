@@ -3,23 +3,28 @@
 use std::str::FromStr;
 
 use super::{
-    CellsMut, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only, wrong_type,
+    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
+    wrong_type,
 };
 use crate::features::Precision;
 use crate::model::trees::{
-    Ensemble, EnsembleKind, EnsembleLimits, KernelChoice, Outputs, Scores, TreeAttributes,
-    TreeKernel, UnknownWord,
+    Ensemble, EnsembleKind, EnsembleLimits, Outputs, Scaler, Scores, TreeAttributes, TreeKernel,
+    UnknownWord,
 };
 
 /// The ensemble as the node spells it: which kernel it needs is known with its input's precision.
 #[derive(Debug)]
 struct Trees {
     attributes: TreeAttributes,
+    /// A scaler whose work the kernel does as it reads its input.
+    scaler: Option<Scaler>,
+    outputs: Outputs,
 }
 
 #[derive(Debug)]
 struct TreesKernel {
     kernel: TreeKernel,
+    trees: usize,
     /// The scores of a 64-bit ensemble before they are rounded: the operator's output is 32 bits.
     wide: Vec<f64>,
 }
@@ -65,7 +70,7 @@ fn parse(
         post_transform: word(context, "post_transform", "NONE")?,
         ..TreeAttributes::new(Precision::F32, kind)
     };
-    Ok(Box::new(Trees { attributes }))
+    Ok(Box::new(Trees { attributes, scaler: None, outputs: Outputs::All }))
 }
 
 /// An attribute's numbers, which lie in a list of floats or, since ai.onnx.ml 3, in a tensor.
@@ -88,29 +93,54 @@ fn word<T: FromStr<Err = UnknownWord>>(
 impl RowOperator for Trees {
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
         only(inputs)?;
-        let columns = match self.attributes.kind {
-            EnsembleKind::Classifier { labels } => labels,
-            EnsembleKind::Regressor { targets } => targets,
+        let columns = match (self.outputs, self.attributes.kind) {
+            (Outputs::Only(_), _) => 1,
+            (Outputs::All, EnsembleKind::Classifier { labels }) => labels,
+            (Outputs::All, EnsembleKind::Regressor { targets }) => targets,
         };
         Ok(RowShape { columns, precision: Precision::F32 })
     }
 
-    fn kernel(&self, inputs: &[RowShape]) -> Result<Box<dyn RowKernel>, String> {
+    fn absorb(&mut self, before: &dyn RowOperator, shapes: &[RowShape]) -> bool {
+        let (Some(scaler), None, Ok(input)) = (before.as_scaler(), &self.scaler, only(shapes))
+        else {
+            return false;
+        };
+        self.scaler = Scaler::new(&scaler.offsets, &scaler.scales, input.columns).ok();
+        self.scaler.is_some()
+    }
+
+    fn narrow(&mut self, column: usize) -> bool {
+        self.outputs = Outputs::Only(column);
+        true
+    }
+
+    fn kernel(
+        &self,
+        inputs: &[RowShape],
+        choice: KernelChoice,
+    ) -> Result<Box<dyn RowKernel>, String> {
         let input = only(inputs)?;
-        let attributes = TreeAttributes { precision: input.precision, ..self.attributes.clone() };
+        // A scaler's output has 32 bits whatever it reads.
+        let precision = if self.scaler.is_some() { Precision::F32 } else { input.precision };
+        let attributes = TreeAttributes { precision, ..self.attributes.clone() };
         let ensemble = Ensemble::build(&attributes, &EnsembleLimits::default())
             .map_err(|error| error.to_string())?;
         if ensemble.columns() > input.columns {
             let (needed, found) = (ensemble.columns(), input.columns);
             return Err(format!("its trees read {needed} columns, its input has {found}"));
         }
-        let kernel = TreeKernel::new(&ensemble, KernelChoice::Auto, None, Outputs::All)
+        let kernel = TreeKernel::new(&ensemble, choice, self.scaler.as_ref(), self.outputs)
             .map_err(|error| error.to_string())?;
-        Ok(Box::new(TreesKernel { kernel, wide: Vec::new() }))
+        Ok(Box::new(TreesKernel { kernel, trees: ensemble.trees(), wide: Vec::new() }))
     }
 }
 
 impl RowKernel for TreesKernel {
+    fn name(&self) -> String {
+        format!("{} trees", self.trees)
+    }
+
     fn run(
         &mut self,
         rows: usize,

@@ -1,0 +1,143 @@
+//! From a graph to the steps of a program: copies are left out, scalers are folded into the trees
+//! that read them, and nothing is computed for classes that are not the score.
+
+use std::collections::HashMap;
+
+use tract_onnx::pb::{GraphProto, NodeProto};
+
+use super::error::OnnxError;
+use super::ops::{self, NodeContext, RowOperator, RowShape};
+
+/// Where a step reads: the matrix of features, or what an earlier step writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    Features,
+    Step(usize),
+}
+
+/// An operator with what it reads.
+pub(super) struct PlannedStep<'g> {
+    pub(super) node: &'g NodeProto,
+    pub(super) operator: Box<dyn RowOperator>,
+    pub(super) inputs: Vec<Source>,
+    /// The shapes of the inputs.
+    pub(super) shapes: Vec<RowShape>,
+    pub(super) output: RowShape,
+}
+
+/// The steps of a program in their order; the last one makes the score.
+pub(super) struct Planning<'g> {
+    input: RowShape,
+    pub(super) steps: Vec<PlannedStep<'g>>,
+}
+
+impl<'g> Planning<'g> {
+    /// The steps of a graph of one input, or `None` if one of its operators is not ours.
+    pub(super) fn of(
+        graph: &'g GraphProto,
+        input: RowShape,
+        score: &str,
+    ) -> Result<Option<Self>, OnnxError> {
+        let [features] = graph.input.as_slice() else { return Ok(None) };
+        let mut planning = Self { input, steps: Vec::new() };
+        let mut sources = HashMap::from([(features.name.as_str(), Source::Features)]);
+        for node in graph.node.iter().filter(|node| node.op_type != "Constant") {
+            let (Some(parser), [output]) = (ops::parser(&node.op_type), node.output.as_slice())
+            else {
+                return Ok(None);
+            };
+            let inputs: Vec<_> =
+                node.input.iter().filter_map(|name| sources.get(name.as_str())).copied().collect();
+            let operator = parser(NodeContext { node, graph })?;
+            let source = planning.add(node, operator, inputs)?;
+            sources.insert(output, source);
+        }
+        // The score is what the last step makes, or the plan is none: a bare copy of the input.
+        match sources.get(score) {
+            Some(Source::Step(step)) if step + 1 == planning.steps.len() => Ok(Some(planning)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Adds a step and says where its output is found.
+    fn add(
+        &mut self,
+        node: &'g NodeProto,
+        operator: Box<dyn RowOperator>,
+        inputs: Vec<Source>,
+    ) -> Result<Source, OnnxError> {
+        let shapes: Vec<_> = inputs.iter().map(|source| self.shape(*source)).collect();
+        let output = operator.shape(&shapes).map_err(|why| OnnxError::unsupported(node, why))?;
+        if let [source] = inputs.as_slice()
+            && operator.is_copy(shapes[0])
+        {
+            return Ok(*source);
+        }
+        self.steps.push(PlannedStep { node, operator, inputs, shapes, output });
+        Ok(Source::Step(self.steps.len() - 1))
+    }
+
+    fn shape(&self, source: Source) -> RowShape {
+        match source {
+            Source::Features => self.input,
+            Source::Step(step) => self.steps[step].output,
+        }
+    }
+
+    /// Folds each step into the only one that reads it, where that one can do the work of both.
+    pub(super) fn fold(&mut self) {
+        let mut place = 0;
+        while place < self.steps.len() {
+            let folded = match *self.steps[place].inputs.as_slice() {
+                [Source::Step(before)] if self.readers(before) == 1 => {
+                    self.fold_into(before, place)
+                }
+                _ => false,
+            };
+            if !folded {
+                place += 1;
+            }
+        }
+    }
+
+    fn readers(&self, step: usize) -> usize {
+        let inputs = self.steps.iter().flat_map(|step| &step.inputs);
+        inputs.filter(|source| **source == Source::Step(step)).count()
+    }
+
+    fn fold_into(&mut self, before: usize, place: usize) -> bool {
+        let (earlier, later) = self.steps.split_at_mut(place);
+        let (first, second) = (&earlier[before], &mut later[0]);
+        if !second.operator.absorb(first.operator.as_ref(), &first.shapes) {
+            return false;
+        }
+        second.inputs.clone_from(&first.inputs);
+        second.shapes.clone_from(&first.shapes);
+        self.steps.remove(before);
+        for source in self.steps.iter_mut().flat_map(|step| &mut step.inputs) {
+            if let Source::Step(step) = source
+                && *step > before
+            {
+                *step -= 1;
+            }
+        }
+        true
+    }
+
+    /// Columns of the output that holds the score.
+    pub(super) fn columns(&self) -> usize {
+        self.steps.last().map_or(0, |step| step.output.columns)
+    }
+
+    /// Leaves out of the last step what column `class` does not need; returns where it is then.
+    pub(super) fn narrow(&mut self, class: usize) -> usize {
+        if let Some(last) = self.steps.last_mut()
+            && last.output.columns > 1
+            && last.operator.narrow(class)
+        {
+            last.output.columns = 1;
+            return 0;
+        }
+        class
+    }
+}
