@@ -2,7 +2,7 @@
 //!
 //! A golden file is a CSV with a header. It either holds the features themselves
 //! (`COLUMN,…,score`) or says whose they are (`user_id,score`), and they lie in `features.csv`
-//! beside it. A model of several outputs has one score column for each.
+//! beside it; a user who is not there is scored on the model's defaults. A model of several outputs has one score column for each.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -115,7 +115,7 @@ pub enum GoldenError {
         /// The cell.
         found: String,
     },
-    /// A user of the golden file has no features.
+    /// A user of the golden file has no features, and the model no defaults.
     #[error("{}:{line}: user `{user}` is not in {FEATURES_FILE}", path.display())]
     NoUser {
         /// The golden file.
@@ -252,12 +252,15 @@ fn rows_of_users(model: &Model, golden: &Table, user: usize) -> Result<Vec<Vec<f
         .collect();
     let row = |(line, record): &(u64, StringRecord)| {
         let user = record.get(user).unwrap_or_default();
-        let (line, record) = by_user.get(user).ok_or_else(|| GoldenError::NoUser {
-            path: golden.path.clone(),
-            line: *line,
-            user: user.to_owned(),
-        })?;
-        features.row(model, &places, *line, record)
+        match (by_user.get(user), &model.manifest().columns) {
+            (Some((line, record)), _) => features.row(model, &places, *line, record),
+            (None, Some(columns)) => Ok(columns.iter().map(|column| column.default).collect()),
+            (None, None) => Err(GoldenError::NoUser {
+                path: golden.path.clone(),
+                line: *line,
+                user: user.to_owned(),
+            }),
+        }
     };
     golden.records.iter().map(row).collect()
 }

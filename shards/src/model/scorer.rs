@@ -72,7 +72,9 @@ pub enum ScoreError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelDescription {
     /// What computes the scores, in order.
-    pub kernels: Vec<String>,
+    pub kernel: String,
+    /// How many steps or nodes that are.
+    pub nodes: usize,
     /// The names of the input tensors, in order.
     pub inputs: Vec<String>,
     /// The name of the output that holds the score.
@@ -170,8 +172,10 @@ impl Model {
 
     /// What the model is made of.
     pub fn describe(&self) -> ModelDescription {
+        let (kernel, nodes) = self.onnx.kernel();
         ModelDescription {
-            kernels: self.onnx.kernels(),
+            kernel,
+            nodes,
             inputs: self.onnx.input_names.clone(),
             output: self.onnx.output_name.clone(),
             file_hash: self.onnx.file_hash,

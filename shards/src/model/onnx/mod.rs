@@ -93,11 +93,11 @@ impl OnnxModel {
         }
     }
 
-    /// What computes the scores, in order.
-    pub(super) fn kernels(&self) -> Vec<String> {
+    /// What computes the scores, in order, and how many steps or nodes that are.
+    pub(super) fn kernel(&self) -> (String, usize) {
         match &self.engine {
-            Engine::Program(program) => program.kernels(),
-            Engine::Tract(plan) => vec![format!("tract, {} nodes", plan.nodes())],
+            Engine::Program(program) => (program.kernels().join(", "), program.kernels().len()),
+            Engine::Tract(plan) => ("tract".to_owned(), plan.nodes()),
         }
     }
 }

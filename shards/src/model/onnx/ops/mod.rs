@@ -21,7 +21,6 @@ mod trees;
 use std::fmt::Debug;
 
 pub(super) use self::context::NodeContext;
-use self::scaler::Scaler;
 use super::error::OnnxError;
 use crate::features::{Cells, Precision};
 use crate::model::trees::KernelChoice;
@@ -65,8 +64,8 @@ pub(super) trait RowOperator: Debug + Send + Sync {
         false
     }
 
-    /// Its numbers, if it is a scaler.
-    fn as_scaler(&self) -> Option<&Scaler> {
+    /// Its offsets and scales, if it is a scaler.
+    fn as_scaler(&self) -> Option<(&[f32], &[f32])> {
         None
     }
 

@@ -8,9 +8,9 @@ use crate::features::{Cells, Precision};
 
 /// Computed in the input's precision, as ONNX Runtime does; the result is a 32-bit float.
 #[derive(Debug, Clone)]
-pub(super) struct Scaler {
-    pub(super) offsets: Vec<f32>,
-    pub(super) scales: Vec<f32>,
+struct Scaler {
+    offsets: Vec<f32>,
+    scales: Vec<f32>,
 }
 
 pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError> {
@@ -33,8 +33,8 @@ impl RowOperator for Scaler {
         Ok(RowShape { precision: Precision::F32, ..input })
     }
 
-    fn as_scaler(&self) -> Option<&Scaler> {
-        Some(self)
+    fn as_scaler(&self) -> Option<(&[f32], &[f32])> {
+        Some((&self.offsets, &self.scales))
     }
 
     fn kernel(

@@ -102,11 +102,12 @@ impl RowOperator for Trees {
     }
 
     fn absorb(&mut self, before: &dyn RowOperator, shapes: &[RowShape]) -> bool {
-        let (Some(scaler), None, Ok(input)) = (before.as_scaler(), &self.scaler, only(shapes))
+        let (Some((offsets, scales)), None, Ok(input)) =
+            (before.as_scaler(), &self.scaler, only(shapes))
         else {
             return false;
         };
-        self.scaler = Scaler::new(&scaler.offsets, &scaler.scales, input.columns).ok();
+        self.scaler = Scaler::new(offsets, scales, input.columns).ok();
         self.scaler.is_some()
     }
 
