@@ -1,0 +1,114 @@
+//! `model.toml`: what it may say, and the message for each thing that it may not.
+
+use std::path::Path;
+
+use shards::features::inputs::{NanMeaning, OnMissing, Source};
+use shards::model::manifest::{ClassChoice, Manifest};
+
+fn parse(text: &str) -> Result<Manifest, String> {
+    Manifest::parse(text, Path::new("risk/model.toml")).map_err(|error| error.to_string())
+}
+
+/// The message of a manifest that must be refused; it names the file.
+fn refusal(text: &str) -> String {
+    let message = parse(text).expect_err("it must be refused");
+    assert!(message.starts_with("risk/model.toml: "), "{message}");
+    message
+}
+
+#[test]
+fn everything_can_be_said() {
+    let manifest = parse(
+        r#"
+        description = "Probability of default"
+        version = 3
+        [metadata]
+        owner = "risk"
+        [output]
+        tensor = "probabilities"
+        class = "bad"
+        [policies]
+        on_missing = "reject"
+        [[columns]]
+        name = "age"
+        type = "int"
+        source = "request"
+        default = 40
+        range = [18, 120]
+        nan = "missing"
+        quantiles = [20.0, 30.0, 40.0]
+        "#,
+    )
+    .expect("it is well-formed");
+    assert_eq!(manifest.version, Some(3));
+    assert_eq!(manifest.metadata["owner"], "risk");
+    assert_eq!(manifest.output.class, Some(ClassChoice::Label("bad".to_owned())));
+    assert_eq!(manifest.policies.on_missing, OnMissing::Reject);
+    let columns = manifest.columns.expect("it has a column");
+    assert_eq!((columns[0].source, columns[0].nan), (Source::Request, NanMeaning::Missing));
+    assert_eq!(columns[0].range, Some((18.0, 120.0)));
+}
+
+#[test]
+fn nothing_has_to_be_said() {
+    assert_eq!(parse(""), Ok(Manifest::default()));
+}
+
+#[test]
+fn an_unknown_key_is_named_with_those_there_are() {
+    let message = refusal("versoin = 1");
+    assert!(message.contains("line 1"), "{message}");
+    assert!(
+        message.contains("unknown field `versoin`, expected one of `description`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_named_with_what_was_expected() {
+    let message = refusal("version = \"new\"");
+    assert!(message.contains("version = \"new\""), "{message}");
+    assert!(message.contains("expected u32"), "{message}");
+    let message = refusal("[output]\nclass = 1.5");
+    assert!(
+        message.contains("expected a class index (integer from 0) or a class label"),
+        "{message}"
+    );
+    let message = refusal("[output]\nclass = -1");
+    assert!(message.contains("invalid value: integer `-1`"), "{message}");
+    let message = refusal("[[columns]]\nname = \"a\"\nnan = \"drop\"");
+    assert!(message.contains("unknown variant `drop`, expected one of `default`"), "{message}");
+}
+
+#[test]
+fn a_value_that_makes_no_sense_is_named_with_its_key() {
+    let column = "[[columns]]\nname = \"age\"\n";
+    for (text, problem) in [
+        ("version = 0".to_owned(), "key `version`: found 0, expected a version from 1"),
+        ("columns = []".to_owned(), "key `columns`: found [], expected at least one column"),
+        (
+            format!("{column}range = [2, 1]"),
+            "key `columns[0].range (column `age`)`: found [2, 1], expected [lowest, highest]",
+        ),
+        (
+            format!("{column}range = [1, 2]"),
+            "key `columns[0].default (column `age`)`: found 0, expected a value inside `range`",
+        ),
+        (
+            format!("{column}default = nan"),
+            "found nan, expected a number, unless `nan = \"missing\"`",
+        ),
+        (
+            format!("{column}quantiles = [2.0, 1.0]"),
+            "key `columns[0].quantiles (column `age`)`: found [2.0, 1.0], expected finite numbers",
+        ),
+        (
+            format!("{column}{column}"),
+            "key `columns[1].name (column `age`)`: found age, expected a name that no other",
+        ),
+        ("[[columns]]\nname = \"\"".to_owned(), "found \"\", expected a name"),
+    ] {
+        let message = refusal(&text);
+        assert!(message.contains(problem), "{message}\nexpected: {problem}");
+    }
+}
