@@ -29,7 +29,7 @@ fn every_fetch_reads_one_version() {
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                let mut reader = EmbeddedReader::new(&store).unwrap();
+                let reader = EmbeddedReader::new(&store).unwrap();
                 let plan = plan_of(&reader, &[column("version")], &FeaturePolicies::default());
                 let mut requests = FetchRequests::new(0);
                 for user in 0..USERS {
@@ -63,9 +63,9 @@ fn a_reader_does_not_wait_for_an_import_under_way() {
     let mut writer = EmbeddedWriter::begin(&store, &schema, false).unwrap();
     writer.put(b"u", 0, &[CellValue::Float(2.0)]).unwrap();
     let read = || {
-        let mut reader = EmbeddedReader::new(&store).unwrap();
+        let reader = EmbeddedReader::new(&store).unwrap();
         let plan = plan_of(&reader, &[column("a")], &FeaturePolicies::default());
-        fetch(&mut reader, &plan, &["u"]).matrix.get(0, 0)
+        fetch(&reader, &plan, &["u"]).matrix.get(0, 0)
     };
     let before = std::thread::scope(|scope| scope.spawn(read).join().unwrap());
     writer.commit().unwrap();
@@ -80,9 +80,9 @@ fn a_failed_import_changes_nothing() {
         let result = import_embedded(&store, bad.as_bytes(), &options, &mut Heard::default());
         assert!(result.is_err(), "{bad:?}");
     }
-    let mut reader = EmbeddedReader::new(&store).unwrap();
+    let reader = EmbeddedReader::new(&store).unwrap();
     let plan = plan_of(&reader, &[column("a")], &FeaturePolicies::default());
-    let joined = fetch(&mut reader, &plan, &["u", "v"]);
+    let joined = fetch(&reader, &plan, &["u", "v"]);
     assert_eq!(joined.outcomes[1].status, FeatureStatus::Missing);
     assert_eq!(stores::row(&joined, 0), [1.0]);
 }

@@ -20,11 +20,11 @@ fn column_with(name: &str, default: f64, nan: NanMeaning) -> InputColumn {
 #[test]
 fn unknown_users_and_cells_take_the_defaults() {
     let (_folder, store) = store_of(CSV);
-    let mut reader = EmbeddedReader::new(&store).unwrap();
+    let reader = EmbeddedReader::new(&store).unwrap();
     let columns = [column_with("a", 7.0, NanMeaning::Default), column("b")];
     let plan = plan_of(&reader, &columns, &FeaturePolicies::default());
     let keys = ["nobody", "full", "null", "nan", "", &"k".repeat(600)];
-    let joined = fetch(&mut reader, &plan, &keys);
+    let joined = fetch(&reader, &plan, &keys);
     for (at, cells, status, defaulted) in [
         (0, [7.0, 0.0], Missing, 0),
         (1, [1.0, 2.0], Stored, 0),
@@ -44,11 +44,11 @@ fn unknown_users_and_cells_take_the_defaults() {
 #[test]
 fn one_refused_row_leaves_the_others_of_its_batch() {
     let (_folder, store) = store_of(CSV);
-    let mut reader = EmbeddedReader::new(&store).unwrap();
+    let reader = EmbeddedReader::new(&store).unwrap();
     let columns = [column_with("a", 7.0, NanMeaning::Reject), column("b")];
     let policies = FeaturePolicies { on_missing: OnMissing::Reject, ..Default::default() };
     let plan = plan_of(&reader, &columns, &policies);
-    let joined = fetch(&mut reader, &plan, &["full", "null", "nobody", "full"]);
+    let joined = fetch(&reader, &plan, &["full", "null", "nobody", "full"]);
     let refusals: Vec<_> = joined.outcomes.iter().map(|outcome| outcome.refusal).collect();
     let null = Refusal::StoredNotANumber { column: 0 };
     assert_eq!(refusals, [None, Some(null), Some(Refusal::UnknownUser), None]);
@@ -58,17 +58,17 @@ fn one_refused_row_leaves_the_others_of_its_batch() {
 #[test]
 fn nan_is_passed_on_where_the_model_reads_it() {
     let (_folder, store) = store_of(CSV);
-    let mut reader = EmbeddedReader::new(&store).unwrap();
+    let reader = EmbeddedReader::new(&store).unwrap();
     let columns = [column_with("a", 7.0, NanMeaning::Missing)];
     let policies = FeaturePolicies { max_defaulted_columns: Some(0), ..Default::default() };
     let joined =
-        fetch(&mut reader, &plan_of(&reader_of(&store), &columns, &policies), &["null", "nan"]);
+        fetch(&reader, &plan_of(&reader_of(&store), &columns, &policies), &["null", "nan"]);
     assert!(row(&joined, 0)[0].is_nan() && row(&joined, 1)[0].is_nan());
     assert!(joined.outcomes.iter().all(|outcome| outcome.refusal.is_none()));
 
     let columns = [column_with("a", 7.0, NanMeaning::Default)];
     let plan = plan_of(&reader, &columns, &policies);
-    let refusal = fetch(&mut reader, &plan, &["null"]).outcomes[0].refusal;
+    let refusal = fetch(&reader, &plan, &["null"]).outcomes[0].refusal;
     assert_eq!(refusal, Some(Refusal::TooManyDefaulted { found: 1, allowed: 0 }));
 }
 
@@ -79,7 +79,7 @@ fn reader_of(store: &shards::features::embedded::EmbeddedStore) -> EmbeddedReade
 #[test]
 fn an_old_row_is_used_replaced_or_refused() {
     let (_folder, store) = store_of(CSV);
-    let mut reader = EmbeddedReader::new(&store).unwrap();
+    let reader = EmbeddedReader::new(&store).unwrap();
     for (on_expired, cells, refusal) in [
         (OnExpired::Use, Some([1.0, 2.0]), None),
         (OnExpired::Default, Some([0.0, 0.0]), None),
@@ -87,7 +87,7 @@ fn an_old_row_is_used_replaced_or_refused() {
     ] {
         let policies = FeaturePolicies { on_expired, max_age_s: Some(60), ..Default::default() };
         let plan = plan_of(&reader, &[column("a"), column("b")], &policies);
-        let joined = fetch(&mut reader, &plan, &["old", "full"]);
+        let joined = fetch(&reader, &plan, &["old", "full"]);
         assert_eq!(joined.outcomes[0].status, FeatureStatus::Expired);
         assert_eq!(joined.outcomes[0].refusal, refusal);
         assert_eq!(joined.outcomes[1].status, FeatureStatus::Stored);
@@ -100,9 +100,9 @@ fn an_old_row_is_used_replaced_or_refused() {
 #[test]
 fn request_fields_join_the_stored_cells() {
     let (_folder, store) = store_of(CSV);
-    let mut reader = EmbeddedReader::new(&store).unwrap();
+    let reader = EmbeddedReader::new(&store).unwrap();
     let amount = |nan| InputColumn { source: Source::Request, ..column_with("amount", 5.0, nan) };
-    let mut ask = |plan: &JoinPlan, asked: &[(&str, f64)]| {
+    let ask = |plan: &JoinPlan, asked: &[(&str, f64)]| {
         let mut requests = FetchRequests::new(plan.request_fields().len());
         for (key, value) in asked {
             requests.push(key.as_bytes(), &[*value]);

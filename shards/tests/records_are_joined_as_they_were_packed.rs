@@ -93,7 +93,7 @@ fn check(mut cases: Vec<Case>, precision: Precision) -> Result<(), TestCaseError
     writer.put(b"user", -5, &cells).unwrap();
     writer.commit().unwrap();
     let columns: Vec<_> = cases.iter().map(|case| case.column.clone()).collect();
-    let mut reader = EmbeddedReader::new(&store).unwrap();
+    let reader = EmbeddedReader::new(&store).unwrap();
     let inputs = ModelInputs::Columns(&columns);
     let plan =
         JoinPlan::bind(inputs, reader.schema(), &FeaturePolicies::default(), precision).unwrap();

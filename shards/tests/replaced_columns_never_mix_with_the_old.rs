@@ -31,28 +31,28 @@ fn a_header_in_another_order_is_the_same_schema() {
     options.csv.key_column = Some("user_id".to_owned());
     let csv = "b,user_id,a\n3,u,4\n";
     import_embedded(&store, csv.as_bytes(), &options, &mut Heard::default()).unwrap();
-    let mut reader = EmbeddedReader::new(&store).unwrap();
+    let reader = EmbeddedReader::new(&store).unwrap();
     let plan = plan_of(&reader, &[column("b")], &FeaturePolicies::default());
-    assert_eq!(stores::row(&fetch(&mut reader, &plan, &["u"]), 0), [3.0]);
+    assert_eq!(stores::row(&fetch(&reader, &plan, &["u"]), 0), [3.0]);
 }
 
 #[test]
 fn an_old_plan_answers_error_after_a_replacement() {
     let (_folder, store) = store_of("user_id,a\nu,1\n");
-    let mut reader = EmbeddedReader::new(&store).unwrap();
+    let reader = EmbeddedReader::new(&store).unwrap();
     let plan = plan_of(&reader, &[column("a")], &FeaturePolicies::default());
-    assert_eq!(fetch(&mut reader, &plan, &["u"]).outcomes[0].status, FeatureStatus::Stored);
+    assert_eq!(fetch(&reader, &plan, &["u"]).outcomes[0].status, FeatureStatus::Stored);
     // The new record is as long as the old one: only the generation tells them apart.
     let options = options(OnBadRow::Fatal, true);
     let csv = "user_id,z:int\nu,7\n";
     import_embedded(&store, csv.as_bytes(), &options, &mut Heard::default()).unwrap();
-    assert_eq!(fetch(&mut reader, &plan, &["u"]).outcomes[0].status, FeatureStatus::Error);
+    assert_eq!(fetch(&reader, &plan, &["u"]).outcomes[0].status, FeatureStatus::Error);
 
-    let mut reader = EmbeddedReader::new(&store).unwrap();
+    let reader = EmbeddedReader::new(&store).unwrap();
     let mut z = column("z");
     z.column_type = shards::features::inputs::ColumnType::Int;
     let plan = plan_of(&reader, &[z], &FeaturePolicies::default());
-    assert_eq!(stores::row(&fetch(&mut reader, &plan, &["u"]), 0), [7.0]);
+    assert_eq!(stores::row(&fetch(&reader, &plan, &["u"]), 0), [7.0]);
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn serve(
     if !core_affinity::set_for_current(core) {
         return Err(format!("it could not be pinned to core {}", core.id));
     }
-    let shard = Shard::open(setup).map_err(|error| error.to_string())?;
+    let shard = executor.run(Shard::open(setup)).map_err(|error| error.to_string())?;
     let _ = news.send((index, News::Ready));
     // Without a listener another shard failed to start, and the process ends.
     let Ok(listener) = listener.recv() else { return Ok(()) };

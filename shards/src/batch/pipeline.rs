@@ -2,43 +2,37 @@
 //! and wakes the connections that wait for them.
 
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_lite::FutureExt;
 use futures_lite::future::or;
 use glommio::timer::sleep;
 
 use super::gate::yield_once;
 use super::{Decision, Lane, Load, RowFailure, RowId, Scored, decide};
-use crate::features::embedded::EmbeddedReader;
 use crate::features::join::JoinPlan;
-use crate::features::{FetchRequests, Joined};
-use crate::model::repository::ModelDirectory;
-use crate::model::{LoadOptions, Model};
-use crate::shard::ShardState;
+use crate::features::{FeatureStore, FetchRequests, Joined};
+use crate::shard::{PreparedModel, ShardState};
 use crate::telemetry::Phase;
 
 /// What computes one lane's batches: this shard's copy of the model, and its way to the store.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    pub(crate) directory: ModelDirectory,
-    pub(crate) load: LoadOptions,
-    pub(crate) model: RefCell<Model>,
-    pub(crate) plan: JoinPlan,
-    pub(crate) reader: RefCell<EmbeddedReader>,
+    prepared: PreparedModel,
+    store: Rc<FeatureStore>,
+    /// Buffers that no batch uses at present.
+    spare: RefCell<Vec<Work>>,
 }
 
 impl Engine {
-    /// Loads the model again, after a panic that may have left it half-changed.
-    fn replace_model(&self) {
-        match Model::load(&self.directory, &self.load) {
-            Ok(model) => *self.model.borrow_mut() = model,
-            Err(error) => {
-                let model = self.directory.name.as_str();
-                tracing::error!(model, %error, "after a panic: not loaded again, the old copy goes on");
-            }
-        }
+    pub(crate) fn new(prepared: PreparedModel, store: Rc<FeatureStore>) -> Self {
+        Self { prepared, store, spare: RefCell::default() }
+    }
+
+    fn work(&self) -> Work {
+        self.spare.borrow_mut().pop().unwrap_or_else(|| Work::new(&self.prepared.plan))
     }
 }
 
@@ -66,7 +60,7 @@ impl Work {
 
 /// Runs the batches of `lane` until it is retired and empty.
 pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, shard: Rc<ShardState>) {
-    let mut work = Work::new(&engine.plan);
+    let engine = Rc::new(engine);
     loop {
         let now_ns = shard.clock.now_ns();
         let load = Load { batches_in_flight: lane.batches_in_flight.get() };
@@ -78,52 +72,70 @@ pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, shard: Rc<ShardState>) {
                 or(lane.gate.pass(), sleep(wait)).await;
             }
             Decision::Run { rows } => {
-                work = run_batch(&lane, &engine, &shard, work, rows, now_ns);
-                // The connections write their answers, and read, before the next batch.
+                let mut work = engine.work();
+                take_batch(&lane, &shard, &mut work, rows, now_ns);
+                if engine.store.is_immediate() {
+                    run_batch(&lane, &engine, &shard, work, now_ns).await;
+                } else {
+                    let batch = (Rc::clone(&lane), Rc::clone(&engine), Rc::clone(&shard));
+                    glommio::spawn_local(async move {
+                        let (lane, engine, shard) = batch;
+                        run_batch(&lane, &engine, &shard, work, now_ns).await;
+                    })
+                    .detach();
+                }
+                // The connections write their answers, and read, before the next batch; a batch
+                // that was spawned sends its statements.
                 yield_once().await;
             }
         }
     }
 }
 
-/// Takes a batch from the lane and ends each of its rows. A panic ends them as failed, and the
-/// buffers and the model that it may have left half-changed are replaced.
-fn run_batch(
-    lane: &Lane,
-    engine: &Engine,
-    shard: &ShardState,
-    mut work: Work,
-    rows: usize,
-    now_ns: u64,
-) -> Work {
+/// Moves rows from the lane's queue into a batch; those whose deadline has passed are answered.
+fn take_batch(lane: &Lane, shard: &ShardState, work: &mut Work, rows: usize, now_ns: u64) {
     work.rows.clear();
     lane.take(rows, now_ns, &mut work.rows, &mut work.expired);
     for connection in work.expired.drain(..) {
         shard.links.wake(connection);
     }
-    if work.rows.is_empty() {
-        return work;
+    lane.batches_in_flight.set(lane.batches_in_flight.get() + 1);
+}
+
+/// Scores a batch and ends each of its rows. A panic ends them as failed; the buffers and the
+/// model that it may have left half-changed are replaced.
+async fn run_batch(
+    lane: &Lane,
+    engine: &Engine,
+    shard: &ShardState,
+    mut work: Work,
+    start_ns: u64,
+) {
+    if !work.rows.is_empty() {
+        let scored = AssertUnwindSafe(score_batch(lane, engine, shard, &mut work, start_ns));
+        if let Ok(outcome) = scored.catch_unwind().await {
+            finish(lane, shard, &work, outcome);
+        } else {
+            shard.counters().batches_panicked.add(1);
+            finish(lane, shard, &work, Err(RowFailure::Panicked));
+            engine.prepared.replace_model();
+            work = Work::new(&engine.prepared.plan);
+        }
     }
-    let computed =
-        catch_unwind(AssertUnwindSafe(|| compute(lane, engine, shard, &mut work, now_ns)));
-    if let Ok(outcome) = computed {
-        finish(lane, shard, &work, outcome);
-        return work;
-    }
-    shard.counters().batches_panicked.add(1);
-    finish(lane, shard, &work, Err(RowFailure::Panicked));
-    engine.replace_model();
-    Work::new(&engine.plan)
+    engine.spare.borrow_mut().push(work);
+    lane.batches_in_flight.set(lane.batches_in_flight.get() - 1);
+    lane.gate.open();
 }
 
 /// Joins the rows' features and computes their scores into `work`.
-fn compute(
+async fn score_batch(
     lane: &Lane,
     engine: &Engine,
     shard: &ShardState,
     work: &mut Work,
     start_ns: u64,
 ) -> Result<(), RowFailure> {
+    let plan = &engine.prepared.plan;
     work.requests.clear();
     {
         let rows = lane.rows.borrow();
@@ -134,10 +146,24 @@ fn compute(
             histograms.record(Phase::Queue, start_ns.saturating_sub(row.queued_ns), 1);
         }
     }
-    engine.reader.borrow_mut().fetch(&engine.plan, &work.requests, wall_us(), &mut work.joined);
+    engine.store.fetch(plan, &work.requests, wall_us(), &mut work.joined).await;
+    if !engine.store.is_immediate() {
+        // The next batch's statements go on the wire before this one is computed.
+        lane.gate.open();
+        yield_once().await;
+    }
     let fetched_ns = shard.clock.now_ns();
-    let scored = engine.model.borrow_mut().score(&work.joined.matrix, &mut work.scores);
+    let scored = engine.prepared.model.borrow_mut().score(&work.joined.matrix, &mut work.scores);
     let computed_ns = shard.clock.now_ns();
+    measure(shard, work, [start_ns, fetched_ns, computed_ns]);
+    scored.map_err(|error| {
+        tracing::error!(model = lane.settings.model, %error, "a batch was not scored");
+        RowFailure::ModelFailed
+    })
+}
+
+/// Records a batch that started, had its features and was computed at these times.
+fn measure(shard: &ShardState, work: &Work, [start_ns, fetched_ns, computed_ns]: [u64; 3]) {
     let count = work.rows.len() as u64;
     {
         let mut histograms = shard.histograms.borrow_mut();
@@ -148,12 +174,7 @@ fn compute(
     let counters = shard.counters();
     counters.batches.add(1);
     counters.busy_ns.add(computed_ns.saturating_sub(start_ns));
-    let defaulted: u64 = work.joined.defaulted_by_column.iter().sum();
-    counters.cells_defaulted.add(defaulted);
-    scored.map_err(|error| {
-        tracing::error!(model = lane.settings.model, %error, "a batch was not scored");
-        RowFailure::ModelFailed
-    })
+    counters.cells_defaulted.add(work.joined.defaulted_by_column.iter().sum());
 }
 
 /// Gives each row its outcome and wakes the connections.

@@ -3,7 +3,8 @@
 //! [`inputs`] says what a model asks for and [`schema`] what a store holds; [`join`] maps the one
 //! to the other. A batch is asked for as [`FetchRequests`] and answered as [`Joined`]: a
 //! [`FeatureMatrix`] in the precision of the model's input, and for each row what it stood on, a
-//! [`FeatureStatus`] first of all. [`embedded`] is the store that lives in a file of this machine.
+//! [`FeatureStatus`] first of all. [`embedded`] is the store that lives in a file of this machine;
+//! a [`StoreSource`] is a store as the process configures it, a [`FeatureStore`] a shard's own handle.
 //! [`record`] packs rows, [`import`] reads them from CSV, [`address`] names a store.
 //!
 //! What is *not* here: which requests form a batch (`batch`), and what is computed from the
@@ -21,8 +22,10 @@ pub mod record;
 mod requests;
 pub mod schema;
 mod status;
+mod store;
 
 pub use joined::{Joined, RowOutcome};
 pub use matrix::{Cells, FeatureMatrix, Precision};
 pub use requests::{FetchRequests, KEY_BYTES_MAX};
 pub use status::FeatureStatus;
+pub use store::{FeatureStore, StoreError, StoreSource};

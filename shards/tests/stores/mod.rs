@@ -69,7 +69,7 @@ pub(crate) fn plan_of(
 }
 
 /// Fetches `keys` without request cells, ages counted at [`WRITTEN_US`].
-pub(crate) fn fetch(reader: &mut EmbeddedReader, plan: &JoinPlan, keys: &[&str]) -> Joined {
+pub(crate) fn fetch(reader: &EmbeddedReader, plan: &JoinPlan, keys: &[&str]) -> Joined {
     let mut requests = FetchRequests::new(plan.request_fields().len());
     for key in keys {
         requests.push(key.as_bytes(), &[]);

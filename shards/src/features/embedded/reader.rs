@@ -1,5 +1,7 @@
 //! A shard's own handle on the store: a batch of keys becomes a matrix in one read transaction.
 
+use std::cell::Cell;
+
 use heed::RoTxn;
 
 use super::store::{EmbeddedError, EmbeddedStore};
@@ -16,9 +18,8 @@ pub struct EmbeddedReader {
     /// The schema that plans are bound to.
     schema: Schema,
     generation: u64,
-    /// The last transaction whose generation was looked at.
-    checked: Option<usize>,
-    same_generation: bool,
+    /// The last transaction whose generation was looked at, and whether it was the same.
+    checked: Cell<(Option<usize>, bool)>,
 }
 
 impl EmbeddedReader {
@@ -31,8 +32,7 @@ impl EmbeddedReader {
             store: store.clone(),
             schema: meta.schema,
             generation: meta.generation,
-            checked: None,
-            same_generation: true,
+            checked: Cell::new((None, false)),
         })
     }
 
@@ -46,7 +46,7 @@ impl EmbeddedReader {
     /// can't be read has the status `Error`, as all have after the store's columns were replaced
     /// under a plan.
     pub fn fetch(
-        &mut self,
+        &self,
         plan: &JoinPlan,
         requests: &FetchRequests,
         now_us: i64,
@@ -57,11 +57,10 @@ impl EmbeddedReader {
         let Ok(read) = self.store.env.read_txn() else {
             return join_errors(plan, requests, joined);
         };
-        if self.checked != Some(read.id()) {
-            self.same_generation = self.is_same_generation(&read);
-            self.checked = Some(read.id());
+        if self.checked.get().0 != Some(read.id()) {
+            self.checked.set((Some(read.id()), self.is_same_generation(&read)));
         }
-        if !self.same_generation {
+        if !self.checked.get().1 {
             return join_errors(plan, requests, joined);
         }
         for &first in requests.distinct() {

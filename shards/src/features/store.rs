@@ -1,0 +1,68 @@
+//! A feature store as the process configures it, and as a shard owns it.
+
+use thiserror::Error;
+
+use super::embedded::{EmbeddedError, EmbeddedReader, EmbeddedStore};
+use super::join::JoinPlan;
+use super::joined::Joined;
+use super::requests::FetchRequests;
+use super::schema::Schema;
+
+/// Where every shard's features come from; each opens its own [`FeatureStore`] from it.
+#[derive(Debug, Clone)]
+pub enum StoreSource {
+    /// A file of this machine, opened once by the process.
+    Embedded(EmbeddedStore),
+}
+
+/// Why a shard has no store.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The embedded store cannot be read.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+}
+
+impl StoreSource {
+    /// A shard's own handle. To be awaited in the executor that is to use it.
+    pub async fn open(&self) -> Result<FeatureStore, StoreError> {
+        match self {
+            Self::Embedded(store) => Ok(FeatureStore::Embedded(EmbeddedReader::new(store)?)),
+        }
+    }
+}
+
+/// A shard's own handle on the feature store; it belongs to the thread that opened it.
+#[derive(Debug)]
+pub enum FeatureStore {
+    /// A file of this machine, read without waiting.
+    Embedded(EmbeddedReader),
+}
+
+impl FeatureStore {
+    /// The columns that plans are to be bound to.
+    pub fn schema(&self) -> &Schema {
+        match self {
+            Self::Embedded(reader) => reader.schema(),
+        }
+    }
+
+    /// Whether a fetch never waits: then there is nothing to gain from a second batch under way.
+    pub fn is_immediate(&self) -> bool {
+        matches!(self, Self::Embedded(_))
+    }
+
+    /// Joins the batch's rows into `joined`, ages counted at `now_us` (µs since 1970). It does not
+    /// fail: a row that could not be fetched says so in its outcome.
+    pub async fn fetch(
+        &self,
+        plan: &JoinPlan,
+        requests: &FetchRequests,
+        now_us: i64,
+        joined: &mut Joined,
+    ) {
+        match self {
+            Self::Embedded(reader) => reader.fetch(plan, requests, now_us, joined),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! One shard: the life from opening its store and models to the end of its drain.
+//!
+//! [`Shard::open`] and [`Shard::run`] are that life; `state` is what its parts share; a
+//! [`PreparedModel`] is a model made ready on any thread; and [`ShardShared`] is all that crosses
+//! between the shard's thread and the process.
+//!
+//! What is *not* here: threads, cores and signals. A shard runs in whatever glommio executor
+//! awaits it.
+
+mod prepared;
+mod shared;
+mod state;
+
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use glommio::timer::sleep;
+use serde::Deserialize;
+use thiserror::Error;
+
+pub use self::prepared::{PrepareError, PreparedModel};
+pub use self::shared::{Command, ShardShared, Shutdown};
+pub(crate) use self::state::ShardState;
+use crate::batch::BatchPolicy;
+use crate::features::{StoreError, StoreSource};
+use crate::http::{HttpLimits, listener};
+use crate::model::LoadOptions;
+use crate::model::repository::ModelDirectory;
+
+/// How often a shard looks at what others ask of it, and at its clock.
+const TICK: Duration = Duration::from_millis(10);
+
+/// How a shard serves.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShardSettings {
+    /// What a client may take.
+    pub http: HttpLimits,
+    /// How batches are formed.
+    pub batch: BatchPolicy,
+    /// The most rows that may wait for one model on one shard; beyond it 429.
+    pub queue_rows_max: usize,
+    /// How long an answer is worth having when the request does not say, in ms.
+    pub deadline_ms: Option<u64>,
+}
+
+impl Default for ShardSettings {
+    fn default() -> Self {
+        Self {
+            http: HttpLimits::default(),
+            batch: BatchPolicy::default(),
+            queue_rows_max: 4_096,
+            deadline_ms: None,
+        }
+    }
+}
+
+/// What a shard is made of.
+#[derive(Debug, Clone)]
+pub struct ShardSetup {
+    /// How it serves.
+    pub settings: ShardSettings,
+    /// The models; the first is the default one.
+    pub models: Vec<ModelDirectory>,
+    /// How models are loaded.
+    pub load: LoadOptions,
+    /// The store of their features.
+    pub store: StoreSource,
+    /// What the process sees of the shard.
+    pub shared: Arc<ShardShared>,
+}
+
+/// Why a shard could not be opened.
+#[derive(Debug, Error)]
+pub enum ShardError {
+    /// A model cannot be served.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// The store could not be opened by this shard.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A shard whose models are loaded and whose store is open; it belongs to the thread, and the
+/// executor, that opened it.
+#[derive(Debug)]
+pub struct Shard {
+    state: Rc<ShardState>,
+}
+
+impl Shard {
+    /// Opens the store, loads this core's own copy of every model and binds each to the store. To
+    /// be awaited in the glommio executor that is to serve.
+    pub async fn open(setup: ShardSetup) -> Result<Self, ShardError> {
+        let store = setup.store.open().await?;
+        let mut models = Vec::with_capacity(setup.models.len());
+        for directory in &setup.models {
+            models.push(PreparedModel::load(directory, setup.load, store.schema())?);
+        }
+        let state = ShardState::new(setup.settings, setup.shared, store);
+        for prepared in models {
+            state.install(prepared);
+        }
+        Ok(Self { state })
+    }
+
+    /// Serves connections of `listener` until `shutdown` is begun, then drains: what was accepted
+    /// is answered, within `drain_ms_max`.
+    pub async fn run(self, listener: TcpListener, shutdown: Shutdown) -> std::io::Result<()> {
+        let state = self.state;
+        let accepting = Rc::new(listener::adopt(listener.try_clone()?));
+        let accept = glommio::spawn_local(listener::accept(accepting, Rc::clone(&state)));
+        let ticking = glommio::spawn_local(tick_forever(Rc::clone(&state), shutdown));
+        state.stopping.pass().await;
+
+        state.draining.set(true);
+        state.links.wake_all();
+        let refused = listener::refuse_new(&listener).await;
+        accept.cancel().await;
+        listener::accept_rest(&listener, &state);
+        drop(listener);
+        drain(&state).await;
+        state.retire_all();
+        ticking.cancel().await;
+        state.shared.handover.answer(&state.histograms.borrow());
+        refused
+    }
+}
+
+/// Waits until every connection has been answered and closed, at most `drain_ms_max`.
+async fn drain(state: &ShardState) {
+    let give_up = Instant::now() + Duration::from_millis(state.limits().drain_ms_max);
+    while state.links.len() > 0 && Instant::now() < give_up {
+        sleep(TICK).await;
+    }
+}
+
+async fn tick_forever(state: Rc<ShardState>, shutdown: Shutdown) {
+    loop {
+        state.tick(&shutdown);
+        sleep(TICK).await;
+    }
+}

@@ -1,0 +1,92 @@
+//! A model made ready for one shard, on any thread: loaded, warmed up and bound to the store.
+
+use std::cell::RefCell;
+
+use thiserror::Error;
+
+use crate::batch::LaneSettings;
+use crate::features::Precision;
+use crate::features::join::{JoinError, JoinPlan, ModelInputs};
+use crate::features::schema::Schema;
+use crate::model::repository::ModelDirectory;
+use crate::model::{LoadOptions, Model, ModelError};
+use crate::shard::ShardSettings;
+
+/// Why a model cannot be served.
+#[derive(Debug, Error)]
+pub enum PrepareError {
+    /// It was not loaded.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The store does not have what it reads.
+    #[error("model `{model}` does not fit the store: {source}")]
+    Join {
+        /// The model's name.
+        model: String,
+        /// What does not fit.
+        source: JoinError,
+    },
+}
+
+/// One shard's own copy of a model, with its plan of the join. It may be made on another thread,
+/// so that a reload does not hold up the shard, and belongs to the shard from then on.
+#[derive(Debug)]
+pub struct PreparedModel {
+    pub(crate) model: RefCell<Model>,
+    pub(crate) plan: JoinPlan,
+    directory: ModelDirectory,
+    load: LoadOptions,
+}
+
+impl PreparedModel {
+    /// Loads a version of a model, scores a warm-up batch, and binds it to the store's columns.
+    pub fn load(
+        directory: &ModelDirectory,
+        load: LoadOptions,
+        schema: &Schema,
+    ) -> Result<Self, PrepareError> {
+        let model = Model::load(directory, &load)?;
+        let manifest = model.manifest();
+        let inputs = match &manifest.columns {
+            Some(columns) => ModelInputs::Columns(columns),
+            None => ModelInputs::Width(model.columns()),
+        };
+        let plan = JoinPlan::bind(inputs, schema, &manifest.policies, model.precision())
+            .map_err(|source| PrepareError::Join { model: directory.name.clone(), source })?;
+        Ok(Self { model: RefCell::new(model), plan, directory: directory.clone(), load })
+    }
+
+    /// The model's name.
+    pub fn name(&self) -> &str {
+        &self.directory.name
+    }
+
+    /// The version that was loaded.
+    pub fn version(&self) -> u32 {
+        self.directory.version
+    }
+
+    /// Loads the model again, after a panic that may have left it half-changed.
+    pub(crate) fn replace_model(&self) {
+        match Model::load(&self.directory, &self.load) {
+            Ok(model) => *self.model.borrow_mut() = model,
+            Err(error) => {
+                let model = self.name();
+                tracing::error!(model, %error, "after a panic: not loaded again, the old copy goes on");
+            }
+        }
+    }
+
+    /// What the lane of this model is told.
+    pub(crate) fn lane_settings(&self, settings: &ShardSettings) -> LaneSettings {
+        let fields = self.plan.request_fields().iter();
+        LaneSettings {
+            model: self.directory.name.clone(),
+            version: self.directory.version,
+            request_fields: fields.map(|field| field.name.clone()).collect(),
+            score_is_f32: self.model.borrow().score_precision() == Precision::F32,
+            policy: settings.batch,
+            queue_rows_max: settings.queue_rows_max,
+        }
+    }
+}

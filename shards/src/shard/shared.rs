@@ -1,0 +1,82 @@
+//! All that crosses between a shard's thread and the process: counters, histograms, commands, stop.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::PreparedModel;
+use crate::telemetry::{Handover, ShardCounters};
+
+/// What the process sees of a shard, and how it tells it something.
+#[derive(Debug, Default)]
+pub struct ShardShared {
+    /// What the shard counts.
+    pub counters: ShardCounters,
+    /// Where it copies its histograms when asked.
+    pub handover: Handover,
+    mailbox: Mailbox,
+}
+
+/// What a shard may be told while it serves.
+#[derive(Debug)]
+pub enum Command {
+    /// Serve this model from now on; one of the same name drains and goes.
+    Install(PreparedModel),
+    /// Serve the model of this name no more.
+    Remove(String),
+}
+
+/// Commands on their way to a shard. The shard looks at one number each tick, and takes the lock
+/// only when that has changed.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Mailbox {
+    sent: AtomicU64,
+    done: AtomicU64,
+    commands: Mutex<Vec<Command>>,
+}
+
+impl ShardShared {
+    /// Tells the shard something; returns the number that [`ShardShared::done`] reaches with it.
+    #[expect(clippy::disallowed_methods, reason = "the process waits, never a shard")]
+    pub fn send(&self, command: Command) -> u64 {
+        let mut commands = self.mailbox.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        commands.push(command);
+        self.mailbox.sent.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// How many commands the shard has carried out.
+    pub fn done(&self) -> u64 {
+        self.mailbox.done.load(Ordering::Acquire)
+    }
+
+    /// Carries out what was sent since the last call. For the shard.
+    pub(super) fn receive(&self, mut carry_out: impl FnMut(Command)) {
+        let done = self.mailbox.done.load(Ordering::Relaxed);
+        if self.mailbox.sent.load(Ordering::Acquire) == done {
+            return;
+        }
+        // Where the process is just sending, the next tick is early enough.
+        let Ok(mut commands) = self.mailbox.commands.try_lock() else { return };
+        let received = std::mem::take(&mut *commands);
+        drop(commands);
+        let count = received.len() as u64;
+        received.into_iter().for_each(&mut carry_out);
+        self.mailbox.done.store(done + count, Ordering::Release);
+    }
+}
+
+/// The process's word that every shard is to stop.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown(Arc<AtomicBool>);
+
+impl Shutdown {
+    /// Tells every shard to stop.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether the word was given.
+    pub fn is_begun(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,162 @@
+//! What the parts of one shard share, on its one thread.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use super::{PreparedModel, ShardSettings, ShardShared, Shutdown};
+use crate::batch::pipeline::{self, Engine};
+use crate::batch::{Gate, Lane};
+use crate::features::FeatureStore;
+use crate::http::HttpLimits;
+use crate::http::links::Links;
+use crate::shard::Command;
+use crate::telemetry::{Histograms, ShardCounters};
+
+const READ_BYTES: usize = 65_536;
+
+/// Nanoseconds since the shard was opened.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.start.elapsed().as_nanos() as u64
+    }
+}
+
+/// Buffers that any connection uses within one poll.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    pub(crate) input: Vec<u8>,
+    pub(crate) output: Vec<u8>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What the parts of one shard share.
+#[derive(Debug)]
+pub(crate) struct ShardState {
+    pub(crate) settings: ShardSettings,
+    pub(crate) clock: Clock,
+    /// The clock at the last tick, in ms; what time limits are counted by.
+    pub(crate) coarse_ms: Cell<u64>,
+    pub(crate) draining: Cell<bool>,
+    pub(crate) links: Links,
+    pub(crate) histograms: RefCell<Histograms>,
+    pub(crate) scratch: RefCell<Scratch>,
+    /// The `Date` field's value, renewed each second.
+    pub(crate) date: RefCell<String>,
+    /// Opened when the shard is to stop.
+    pub(super) stopping: Gate,
+    pub(super) shared: Arc<ShardShared>,
+    store: Rc<FeatureStore>,
+    /// The models, the default one first.
+    lanes: RefCell<Vec<Rc<Lane>>>,
+}
+
+impl ShardState {
+    pub(super) fn new(
+        settings: ShardSettings,
+        shared: Arc<ShardShared>,
+        store: FeatureStore,
+    ) -> Rc<Self> {
+        let state = Self {
+            settings,
+            clock: Clock { start: Instant::now() },
+            coarse_ms: Cell::new(0),
+            draining: Cell::new(false),
+            links: Links::default(),
+            histograms: RefCell::default(),
+            scratch: RefCell::new(Scratch {
+                input: vec![0; READ_BYTES],
+                output: Vec::new(),
+                body: Vec::new(),
+            }),
+            date: RefCell::default(),
+            stopping: Gate::default(),
+            shared,
+            store: Rc::new(store),
+            lanes: RefCell::default(),
+        };
+        state.renew_date();
+        Rc::new(state)
+    }
+
+    pub(crate) fn counters(&self) -> &ShardCounters {
+        &self.shared.counters
+    }
+
+    pub(crate) fn limits(&self) -> &HttpLimits {
+        &self.settings.http
+    }
+
+    /// The lane of a model, or of the default one.
+    pub(crate) fn lane(&self, model: Option<&str>) -> Option<Rc<Lane>> {
+        let lanes = self.lanes.borrow();
+        let lane = match model {
+            None => lanes.first(),
+            Some(name) => lanes.iter().find(|lane| lane.settings.model == name),
+        };
+        lane.cloned()
+    }
+
+    /// Serves a model from now on. A lane of the same name answers what it has admitted and goes:
+    /// that is the batch boundary at which versions change.
+    pub(super) fn install(self: &Rc<Self>, prepared: PreparedModel) {
+        let settings = prepared.lane_settings(&self.settings);
+        let lane = Lane::new(settings, Arc::clone(&self.shared));
+        let engine = Engine::new(prepared, Rc::clone(&self.store));
+        {
+            let mut lanes = self.lanes.borrow_mut();
+            let same = |known: &&mut Rc<Lane>| known.settings.model == lane.settings.model;
+            match lanes.iter_mut().find(same) {
+                Some(known) => std::mem::replace(known, Rc::clone(&lane)).retire(),
+                None => lanes.push(Rc::clone(&lane)),
+            }
+        }
+        glommio::spawn_local(pipeline::run(lane, engine, Rc::clone(self))).detach();
+    }
+
+    fn remove(&self, model: &str) {
+        self.lanes.borrow_mut().retain(|lane| {
+            let stays = lane.settings.model != model;
+            if !stays {
+                lane.retire();
+            }
+            stays
+        });
+    }
+
+    /// Ends every lane once it has answered what it admitted.
+    pub(super) fn retire_all(&self) {
+        for lane in self.lanes.borrow_mut().drain(..) {
+            lane.retire();
+        }
+    }
+
+    /// Looks at the clock and at what the process asks.
+    pub(super) fn tick(self: &Rc<Self>, shutdown: &Shutdown) {
+        let now_ms = self.clock.now_ns() / 1_000_000;
+        let before_ms = self.coarse_ms.replace(now_ms);
+        self.counters().heartbeat.add(1);
+        self.links.sweep(now_ms);
+        self.shared.handover.answer(&self.histograms.borrow());
+        self.shared.receive(|command| match command {
+            Command::Install(prepared) => self.install(prepared),
+            Command::Remove(model) => self.remove(&model),
+        });
+        if now_ms / 1_000 != before_ms / 1_000 {
+            self.renew_date();
+        }
+        if shutdown.is_begun() {
+            self.stopping.open();
+        }
+    }
+
+    fn renew_date(&self) {
+        *self.date.borrow_mut() = httpdate::fmt_http_date(SystemTime::now());
+    }
+}
