@@ -20,6 +20,7 @@ from artefacts import Description, column_of, write_model, write_scored_rows
 from exporting import (
     DIFFERENCE_MAX, ExportError, compare, library_scores, onnx_scores, score_output, to_onnx,
 )
+from folding import is_foldable, to_folded_onnx
 from sampling import generated_rows
 
 WARNING = "warning: loading a pickle runs the code in it; export only files that you trust"
@@ -64,11 +65,12 @@ def checked_columns(model, text: str) -> list[str]:
     doubled = {name for name in columns if columns.count(name) > 1}
     if doubled or "" in columns:
         raise ExportError(f"--columns: names are empty or doubled: {sorted(doubled)}")
-    width = getattr(model, "n_features_in_", len(columns))
+    width = getattr(model, "n_features_in_", 0) or len(columns)
     if width != len(columns):
         raise ExportError(f"--columns: {len(columns)} names, the model takes {width} features")
-    fitted = getattr(model, "feature_names_in_", None)
-    if fitted is not None and list(fitted) != columns:
+    fitted = list(getattr(model, "feature_names_in_", columns))
+    made_up = [f"Column_{index}" for index in range(width)]  # by LightGBM, for plain arrays
+    if fitted not in (columns, made_up):
         raise ExportError(f"--columns: the model was fitted on {','.join(fitted)}")
     return columns
 
@@ -130,7 +132,10 @@ def export(options: argparse.Namespace) -> tuple[Path, float, int]:
     model = load(options.pickle)
     columns = checked_columns(model, options.columns)
     score_class = checked_class(model, options.score_class)
-    proto = to_onnx(model, columns, options.name, double=options.double)
+    if not options.double and is_foldable(model):
+        proto = to_folded_onnx(model, columns, options.name)
+    else:
+        proto = to_onnx(model, columns, options.name, double=options.double)
     missing = takes_missing(model, len(columns))
     if options.rows:
         rows = read_rows(options.rows, columns)
@@ -138,8 +143,8 @@ def export(options: argparse.Namespace) -> tuple[Path, float, int]:
     else:
         rows = generated_rows(proto, len(columns), 200, missing)
         training = np.full((1, len(columns)), np.nan)
-    expected = library_scores(model, rows)
-    difference = compare(expected, onnx_scores(proto, rows))
+    expected, found = library_scores(model, rows), onnx_scores(proto, rows)
+    difference = compare(expected, found)
     if difference > DIFFERENCE_MAX:
         raise ExportError(
             f"the graph's scores differ by {difference:.1e} from {type(model).__name__}'s, "
@@ -149,7 +154,7 @@ def export(options: argparse.Namespace) -> tuple[Path, float, int]:
     about = Description(
         description=f"{type(model).__name__} exported from {options.pickle.name}",
         tensor=score_output(proto),
-        score_class=score_class,
+        score_class=score_class if found.shape[1] > 1 else None,
         metadata={"library": library_of(model)},
     )
     folder = options.output_dir / options.name

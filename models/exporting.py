@@ -41,12 +41,12 @@ def floor_to_float32(value: float) -> float:
     return float(rounded)
 
 
-def _scikit_learn_node(original):
+def _scikit_learn_node(original, rounded):
     def add_node(*args, dtype=None, nodes_missing_value_tracks_true=0, **options):
         args = list(args)
-        mode, value = args[6], args[7]
+        feature, mode, value = args[5:8]
         if mode == "BRANCH_LEQ":
-            args[7] = floor_to_float32(value)
+            args[7] = rounded(feature, value)
         original(
             *args,
             dtype=dtype,
@@ -69,7 +69,7 @@ def _scikit_learn_tree(original):
     return add_tree
 
 
-def _lightgbm_node(original, node_position):
+def _lightgbm_node(original, rounded, node_position):
     def parse(*args):
         node = args[node_position]
         if "threshold" in node and node["decision_type"] == "<=":
@@ -79,17 +79,25 @@ def _lightgbm_node(original, node_position):
             if missing == "None":
                 # A tree that saw no missing value reads NaN as 0.
                 node["default_left"] = 0.0 <= float(node["threshold"])
-            node["threshold"] = floor_to_float32(float(node["threshold"]))
+            node["threshold"] = rounded(node["split_feature"], float(node["threshold"]))
         original(*args)
 
     return parse
 
 
 @contextlib.contextmanager
-def _exact_trees():
-    """Makes the converters write the branches that the library itself takes."""
+def _exact_trees(thresholds: dict[tuple[int, float], float]):
+    """Makes the converters write the branches that the library itself takes.
+
+    `thresholds` receives the library's own threshold for each feature and rounded threshold.
+    """
+    def rounded(feature: int, value: float) -> float:
+        floor = floor_to_float32(value)
+        thresholds[int(feature), floor] = float(value)
+        return floor
+
     with contextlib.ExitStack() as patches:
-        node = _scikit_learn_node(tree_ensemble.add_node)
+        node = _scikit_learn_node(tree_ensemble.add_node, rounded)
         patches.enter_context(mock.patch.object(tree_ensemble, "add_node", node))
         tree = _scikit_learn_tree(tree_ensemble.add_tree_to_attribute_pairs)
         for module in (decision_tree, random_forest):
@@ -99,7 +107,7 @@ def _exact_trees():
             from onnxmltools.convert.lightgbm.operator_converters import LightGbm
 
             for name, position in (("_parse_tree_structure", 3), ("_parse_node", 6)):
-                parse = _lightgbm_node(getattr(LightGbm, name), position)
+                parse = _lightgbm_node(getattr(LightGbm, name), rounded, position)
                 patches.enter_context(mock.patch.object(LightGbm, name, parse))
         yield
 
@@ -136,15 +144,22 @@ def _register_boosters():
         )
 
 
-def _by_position(model, columns: list[str]):
-    """Column transformers fitted by name select by position here: one tensor has no names."""
-    first = model.steps[0][1] if isinstance(model, Pipeline) else model
-    if not isinstance(first, ColumnTransformer):
-        return
-    first.transformers_ = [
-        (name, transformer, _positions(chosen, columns))
-        for name, transformer, chosen in first.transformers_
-    ]
+def _prepared(model, columns: list[str]):
+    """A copy without what the converters stumble over and scores don't depend on."""
+    model = copy.deepcopy(model)
+    steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
+    if isinstance(steps[0], ColumnTransformer):
+        # Fitted by name it selects by position here: one tensor has no names.
+        steps[0].transformers_ = [
+            (name, transformer, _positions(chosen, columns))
+            for name, transformer, chosen in steps[0].transformers_
+        ]
+    for step in steps:
+        if hasattr(step, "get_booster"):
+            step.get_booster().feature_names = None
+        if hasattr(step, "flatten_transform"):
+            step.flatten_transform = False
+    return model
 
 
 def _positions(chosen, columns: list[str]):
@@ -173,22 +188,23 @@ def _sort_opsets(proto: onnx.ModelProto) -> None:
 
 
 def to_onnx(
-    model, columns: list[str], name: str, double: bool = False, zipmap: bool = False
+    model, columns: list[str], name: str, double: bool = False, zipmap: bool = False,
+    thresholds: dict[tuple[int, float], float] | None = None,
 ) -> onnx.ModelProto:
     """The estimator as a graph of one input of shape (rows, columns).
 
     `double` makes that input float64; `zipmap` leaves a classifier's probabilities in the maps
-    that skl2onnx makes by default.
+    that skl2onnx makes by default. `thresholds`, where given, receives the library's own threshold
+    for each feature and rounded threshold.
     """
     if type(model).__module__.startswith("catboost"):
         proto = _from_catboost(model)
         return proto if zipmap else _without_zipmap(proto)
     _register_boosters()
-    model = copy.deepcopy(model)
-    _by_position(model, columns)
+    model = _prepared(model, columns)
     tensor = DoubleTensorType if double else FloatTensorType
     try:
-        with _exact_trees():
+        with _exact_trees({} if thresholds is None else thresholds):
             proto = _converted(model, name, [("input", tensor([None, len(columns)]))], zipmap)
     except ExportError:
         raise
@@ -239,7 +255,12 @@ def _tree_outputs_are_float(proto: onnx.ModelProto) -> None:
 
 
 def library_scores(model, rows: np.ndarray) -> np.ndarray:
-    """What the library itself says, as (rows, classes) or (rows, 1) float64."""
+    """What the library itself says, as (rows, classes) or (rows, 1) float64.
+
+    It gets the same values as float64, as it does from a user's data frame: a scaler that is given
+    float32 rounds more often.
+    """
+    rows = rows.astype(np.float64)
     names = getattr(model, "feature_names_in_", None)
     if names is not None:
         import pandas

@@ -5,6 +5,7 @@ import pickle
 import tomllib
 
 import numpy as np
+import onnx
 import pandas
 import pytest
 from sklearn.compose import ColumnTransformer
@@ -15,12 +16,15 @@ from sklearn.ensemble import (
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.semi_supervised import LabelSpreading
+from sklearn.svm import LinearSVC
 
 import exporting
 from export import arguments, export
 from exporting import ExportError, compare, floor_to_float32, library_scores, onnx_scores, to_onnx
+from folding import raw_thresholds
+from sampling import neighbours
 
 RANDOM = np.random.default_rng(1)
 ROWS = RANDOM.normal(5, 2, (300, 3))
@@ -76,6 +80,12 @@ def test_a_label_chooses_the_class(tmp_path):
     assert about["output"]["class"] == 1
     with pytest.raises(ExportError, match="high, low, middle"):
         exported(tmp_path, model)
+
+
+def test_a_margin_is_a_score_without_a_class(tmp_path):
+    about, golden = exported(tmp_path, LinearSVC().fit(ROWS, LABELS))
+    assert "class" not in about["output"]
+    assert min(float(row["score"]) for row in golden) < 0
 
 
 def test_columns_chosen_by_name_work(tmp_path):
@@ -142,3 +152,34 @@ def test_an_estimator_without_onnx_is_an_error():
     model = LabelSpreading().fit(ROWS, LABELS)
     with pytest.raises(ExportError, match="LabelSpreading has no ONNX"):
         to_onnx(model, COLUMNS, "none")
+
+
+@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler(clip=True), RobustScaler()])
+def test_scalers_before_trees_are_folded_and_keep_every_branch(tmp_path, scaler):
+    """The rows are those it was fitted on, whose few values lie close to thresholds."""
+    rows = RANDOM.integers(0, 4, (400, 3)) / 3
+    labels = (rows[:, 0] + rows[:, 1] > rows[:, 2] * 2).astype(int)
+    model = make_pipeline(scaler, HistGradientBoostingClassifier(max_iter=10)).fit(rows, labels)
+    path = tmp_path / "rows.csv"
+    np.savetxt(path, rows.astype(np.float32), delimiter=",", header="a,b,c", comments="")
+    exported(tmp_path, model, "--rows", str(path))
+    proto = onnx.load(tmp_path / "mine" / "1" / "model.onnx")
+    assert {node.op_type for node in proto.graph.node} == {"TreeEnsembleClassifier"}
+    exported(tmp_path, model)
+
+
+def test_a_folded_threshold_is_the_last_value_that_takes_the_branch():
+    scaler = StandardScaler().fit(ROWS)
+    scaled = np.array([0.1, -0.7, 1e-3], dtype=np.float32)
+    for mode in (b"BRANCH_LEQ", b"BRANCH_LT"):
+        modes = np.array([mode] * 3)
+        raw = raw_thresholds(scaler, 3, np.arange(3), scaled, modes)
+        for column in range(3):
+            taken = []
+            for value in neighbours(raw[column]):
+                row = np.zeros((1, 3))
+                row[0, column] = value
+                found = scaler.transform(row)[0, column].astype(np.float32)
+                strict = mode == b"BRANCH_LT"
+                taken.append(found < scaled[column] if strict else found <= scaled[column])
+            assert taken == ([True, False, False] if strict else [True, True, False])
