@@ -3,7 +3,8 @@
 //! [`inputs`] says what a model asks for and [`schema`] what a store holds; [`join`] maps the one
 //! to the other. A batch is asked for as [`FetchRequests`] and answered as [`Joined`]: a
 //! [`FeatureMatrix`] in the precision of the model's input, and for each row what it stood on, a
-//! [`FeatureStatus`] first of all. [`embedded`] is the store that lives in a file of this machine;
+//! [`FeatureStatus`] first of all. A store is [`embedded`] in a file of this machine,
+//! or a cluster, [`scylla`], of whose rows a shard keeps a [`cache`];
 //! a [`StoreSource`] is a store as the process configures it, a [`FeatureStore`] a shard's own handle.
 //! [`record`] packs rows, [`import`] reads them from CSV, [`address`] names a store.
 //!
@@ -11,6 +12,7 @@
 //! matrix (`model`).
 
 pub mod address;
+pub mod cache;
 mod distinct;
 pub mod embedded;
 pub mod import;
@@ -21,6 +23,7 @@ mod matrix;
 pub mod record;
 mod requests;
 pub mod schema;
+pub mod scylla;
 mod status;
 mod store;
 

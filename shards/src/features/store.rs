@@ -1,5 +1,8 @@
 //! A feature store as the process configures it, and as a shard owns it.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::embedded::{EmbeddedError, EmbeddedReader, EmbeddedStore};
@@ -7,12 +10,20 @@ use super::join::JoinPlan;
 use super::joined::Joined;
 use super::requests::FetchRequests;
 use super::schema::Schema;
+use super::scylla::{CqlStore, ScyllaError, ScyllaSettings};
 
 /// Where every shard's features come from; each opens its own [`FeatureStore`] from it.
 #[derive(Debug, Clone)]
 pub enum StoreSource {
     /// A file of this machine, opened once by the process.
     Embedded(EmbeddedStore),
+    /// A cluster that speaks CQL, to which each shard connects.
+    Cql {
+        /// How to reach it and what to read there.
+        settings: Arc<ScyllaSettings>,
+        /// The contact points' addresses: [`ScyllaSettings::resolve`].
+        addresses: Vec<SocketAddr>,
+    },
 }
 
 /// Why a shard has no store.
@@ -21,6 +32,9 @@ pub enum StoreError {
     /// The embedded store cannot be read.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
+    /// The cluster's table cannot be read.
+    #[error(transparent)]
+    Cql(#[from] ScyllaError),
 }
 
 impl StoreSource {
@@ -28,6 +42,10 @@ impl StoreSource {
     pub async fn open(&self) -> Result<FeatureStore, StoreError> {
         match self {
             Self::Embedded(store) => Ok(FeatureStore::Embedded(EmbeddedReader::new(store)?)),
+            Self::Cql { settings, addresses } => {
+                let opened = CqlStore::open(Arc::clone(settings), addresses.clone());
+                Ok(FeatureStore::Cql(opened.await?))
+            }
         }
     }
 }
@@ -37,6 +55,8 @@ impl StoreSource {
 pub enum FeatureStore {
     /// A file of this machine, read without waiting.
     Embedded(EmbeddedReader),
+    /// A cluster that speaks CQL, asked over the shard's own connections.
+    Cql(CqlStore),
 }
 
 impl FeatureStore {
@@ -44,6 +64,7 @@ impl FeatureStore {
     pub fn schema(&self) -> &Schema {
         match self {
             Self::Embedded(reader) => reader.schema(),
+            Self::Cql(store) => store.schema(),
         }
     }
 
@@ -53,7 +74,8 @@ impl FeatureStore {
     }
 
     /// Joins the batch's rows into `joined`, ages counted at `now_us` (µs since 1970). It does not
-    /// fail: a row that could not be fetched says so in its outcome.
+    /// fail: a row that could not be fetched says so in its outcome. A cluster's statements are on
+    /// the wire once the future was polled.
     pub async fn fetch(
         &self,
         plan: &JoinPlan,
@@ -63,6 +85,7 @@ impl FeatureStore {
     ) {
         match self {
             Self::Embedded(reader) => reader.fetch(plan, requests, now_us, joined),
+            Self::Cql(store) => store.fetch(plan, requests, now_us, joined).await,
         }
     }
 }

@@ -1,0 +1,61 @@
+//! Packs the rows of a CQL answer as records, without building values on the way.
+
+use scylla::deserialize::row::ColumnIterator;
+
+use crate::features::inputs::ColumnType;
+use crate::features::record::{CELLS_START, CellValue, RecordLayout};
+
+/// A row that is not as the statement asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+/// How an answer's rows look: the key, `last_updated` where the table has it, then the features.
+#[derive(Debug)]
+pub(super) struct RowShape {
+    pub(super) layout: RecordLayout,
+    pub(super) has_last_updated: bool,
+}
+
+impl RowShape {
+    /// Packs a row into `record`, as long as the layout says, and returns its key. A null
+    /// `last_updated` and one that the table does not have count as `now_us`.
+    pub(super) fn pack<'frame>(
+        &self,
+        mut row: ColumnIterator<'frame, '_>,
+        now_us: i64,
+        record: &mut [u8],
+    ) -> Result<&'frame [u8], Malformed> {
+        let mut next = || match row.next() {
+            Some(Ok(column)) => Ok(column.slice.map(|slice| slice.as_slice())),
+            _ => Err(Malformed),
+        };
+        let key = next()?.ok_or(Malformed)?;
+        let last_updated_us = match self.has_last_updated.then(&mut next).transpose()?.flatten() {
+            Some(bytes) => i64::from_be_bytes(fixed(bytes)?).saturating_mul(1000),
+            None => now_us,
+        };
+        record.fill(0);
+        record[..CELLS_START].copy_from_slice(&last_updated_us.to_le_bytes());
+        for place in self.layout.places() {
+            let cell = match next()? {
+                // CQL tells an empty value from null; for a number neither says anything.
+                None | Some([]) => CellValue::Null,
+                Some(bytes) => match place.column_type {
+                    ColumnType::Float => CellValue::Float(f32::from_be_bytes(fixed(bytes)?)),
+                    ColumnType::Double => CellValue::Double(f64::from_be_bytes(fixed(bytes)?)),
+                    ColumnType::Int => CellValue::Int(i32::from_be_bytes(fixed(bytes)?)),
+                    ColumnType::Bigint => CellValue::Bigint(i64::from_be_bytes(fixed(bytes)?)),
+                    ColumnType::Boolean => CellValue::Boolean(fixed::<1>(bytes)?[0] != 0),
+                },
+            };
+            if !place.write(cell, record) {
+                return Err(Malformed);
+            }
+        }
+        Ok(key)
+    }
+}
+
+fn fixed<const WIDTH: usize>(bytes: &[u8]) -> Result<[u8; WIDTH], Malformed> {
+    bytes.try_into().map_err(|_| Malformed)
+}

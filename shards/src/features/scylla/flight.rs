@@ -1,0 +1,144 @@
+//! One group of keys on its way, and what is known of each so far.
+
+use std::cell::{Cell, Ref, RefCell};
+use std::future::Future;
+use std::task::{Poll, Waker};
+
+use scylla::deserialize::row::ColumnIterator;
+use scylla::response::query_result::QueryResult;
+
+use super::decode::{Malformed, RowShape};
+
+/// What is known of one key of a flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeyState {
+    /// Nothing yet.
+    Pending,
+    /// Its record was found.
+    Found,
+    /// The store has no such user.
+    Missing,
+    /// The store did not answer.
+    Failed,
+}
+
+#[derive(Debug)]
+struct Results {
+    states: Vec<KeyState>,
+    /// One record a key, back to back; only those of found keys mean anything.
+    records: Vec<u8>,
+}
+
+/// Keys that were asked for together. Every batch that needs one of them waits for it.
+#[derive(Debug)]
+pub(super) struct Flight {
+    key_bytes: Vec<u8>,
+    key_ends: Vec<usize>,
+    record_length: usize,
+    results: RefCell<Results>,
+    landed: Cell<bool>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+/// The node answered with something that is not the rows asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotRows;
+
+impl Flight {
+    pub(super) fn new<'k>(
+        keys: impl ExactSizeIterator<Item = &'k [u8]>,
+        record_length: usize,
+    ) -> Self {
+        let states = vec![KeyState::Pending; keys.len()];
+        let (mut key_bytes, mut key_ends) = (Vec::new(), Vec::with_capacity(keys.len()));
+        for key in keys {
+            key_bytes.extend_from_slice(key);
+            key_ends.push(key_bytes.len());
+        }
+        let records = vec![0; states.len() * record_length];
+        Self {
+            key_bytes,
+            key_ends,
+            record_length,
+            results: RefCell::new(Results { states, records }),
+            landed: Cell::new(false),
+            waiting: RefCell::default(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.key_ends.len()
+    }
+
+    pub(super) fn key(&self, index: usize) -> &[u8] {
+        let start = if index == 0 { 0 } else { self.key_ends[index - 1] };
+        &self.key_bytes[start..self.key_ends[index]]
+    }
+
+    /// What became of a key, and its record if it was found.
+    pub(super) fn result(&self, index: usize) -> (KeyState, Ref<'_, [u8]>) {
+        let results = self.results.borrow();
+        let state = results.states[index];
+        let span = index * self.record_length..(index + 1) * self.record_length;
+        (state, Ref::map(results, |results| &results.records[span]))
+    }
+
+    /// Ready when nothing of it is pending.
+    pub(super) fn landed(&self) -> impl Future<Output = ()> {
+        std::future::poll_fn(|context| {
+            if self.landed.get() {
+                return Poll::Ready(());
+            }
+            self.waiting.borrow_mut().push(context.waker().clone());
+            Poll::Pending
+        })
+    }
+
+    /// Nothing more will come: what is pending has failed.
+    pub(super) fn land(&self) {
+        for state in &mut self.results.borrow_mut().states {
+            if *state == KeyState::Pending {
+                *state = KeyState::Failed;
+            }
+        }
+        self.landed.set(true);
+        for waker in self.waiting.take() {
+            waker.wake();
+        }
+    }
+
+    /// Takes the rows of an answer to `asked`; what is not among them is missing.
+    pub(super) fn take(
+        &self,
+        answer: QueryResult,
+        asked: &[usize],
+        shape: &RowShape,
+        now_us: i64,
+    ) -> Result<(), NotRows> {
+        let answer = answer.into_rows_result().map_err(|_| NotRows)?;
+        let mut results = self.results.borrow_mut();
+        let mut record = vec![0; self.record_length];
+        let mut expected = 0;
+        for row in answer.rows::<ColumnIterator<'_, '_>>().map_err(|_| NotRows)? {
+            let row = row.map_err(|_| NotRows)?;
+            let key = shape.pack(row, now_us, &mut record).map_err(|Malformed| NotRows)?;
+            // Rows come in the order of the keys or of their tokens: where one was found, the next
+            // is looked for first.
+            let (before, after) = asked.split_at(expected);
+            let mut order = after.iter().chain(before).enumerate();
+            let Some((skipped, &index)) = order.find(|(_, index)| self.key(**index) == key) else {
+                continue;
+            };
+            expected = (expected + skipped + 1) % asked.len();
+            results.states[index] = KeyState::Found;
+            let start = index * self.record_length;
+            results.records[start..start + self.record_length].copy_from_slice(&record);
+        }
+        for &index in asked {
+            if results.states[index] == KeyState::Pending {
+                results.states[index] = KeyState::Missing;
+            }
+        }
+        Ok(())
+    }
+}

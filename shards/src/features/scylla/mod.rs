@@ -1,0 +1,28 @@
+//! Features from a cluster that speaks CQL (ScyllaDB, Cassandra), asked for by the shard that needs
+//! them on the shard's own thread.
+//!
+//! [`settings`] is the table `[features.scylla]`. [`runtime`] turns a tokio runtime, which the
+//! driver needs, from a task of the shard's executor. [`session`] connects, prepares the
+//! statements and checks the columns; [`routing`] groups keys by the replica that owns them, past
+//! nodes whose [`breaker`] is open. A [`flight`] is such a group on its way, and [`attempts`] asks
+//! for it, key by key where the group failed and the [`budget`] allows; [`decode`] packs CQL rows
+//! as records. [`store`] joins it all: the cache first, then keys that other batches already ask
+//! for, then new flights.
+//!
+//! What is *not* here: what a record means to a model (`join`), and the cache itself (`cache`).
+
+mod attempts;
+mod breaker;
+mod budget;
+mod decode;
+mod error;
+mod flight;
+mod routing;
+mod runtime;
+mod session;
+mod settings;
+mod store;
+
+pub use error::ScyllaError;
+pub use settings::{Compression, Consistency, ScyllaSettings, TlsSettings};
+pub use store::{CqlCounters, CqlStore};

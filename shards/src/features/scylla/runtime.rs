@@ -1,0 +1,147 @@
+//! Runs the driver's futures on a tokio runtime that a task of the shard's executor turns.
+//!
+//! A turn runs what is ready on the runtime and polls its sockets and timers once, without
+//! blocking. That poll may make more tasks ready, so while anything is in flight there is a next
+//! turn, after the shard's other tasks had theirs. Waiting for the runtime's epoll descriptor
+//! instead loses wake-ups: tokio consumes readiness in turns that were made for other reasons.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+/// How often the runtime is turned while nothing is in flight: keep-alives, reconnects, metadata.
+const IDLE_TURN: Duration = Duration::from_millis(5);
+/// How long turns may bring nothing before they are spaced out.
+const EAGER: Duration = Duration::from_micros(500);
+/// The time between turns from then on: a slow or dead store must not burn the core.
+const SPACED_TURN: Duration = Duration::from_micros(50);
+
+/// A tokio runtime of one shard.
+#[derive(Debug)]
+pub(super) struct Driver {
+    runtime: tokio::runtime::Runtime,
+    in_flight: Cell<usize>,
+    last_progress: Cell<Instant>,
+    idle: RefCell<Option<Waker>>,
+    stopped: Cell<bool>,
+}
+
+/// The future was dropped by the runtime: the shard is stopping, or it panicked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ended;
+
+/// Counts as in flight until it is dropped.
+#[derive(Debug)]
+struct InFlight(Rc<Driver>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.set(self.0.in_flight.get() - 1);
+        self.0.last_progress.set(Instant::now());
+    }
+}
+
+/// A future on its way on the runtime. Dropping it lets the future run on, unheard.
+#[derive(Debug)]
+pub(super) struct Running<T> {
+    receiver: oneshot::Receiver<T>,
+    /// Keeps the runtime turning.
+    _in_flight: InFlight,
+}
+
+impl<T> Future for Running<T> {
+    type Output = Result<T, Ended>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.receiver).poll(context).map_err(|_| Ended)
+    }
+}
+
+impl Driver {
+    /// Makes the runtime and starts the task that turns it, on the calling thread's executor. It
+    /// ends after [`Self::stop`].
+    pub(super) fn start() -> std::io::Result<Rc<Self>> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .max_blocking_threads(1)
+            .build()?;
+        let driver = Rc::new(Self {
+            runtime,
+            in_flight: Cell::new(0),
+            last_progress: Cell::new(Instant::now()),
+            idle: RefCell::new(None),
+            stopped: Cell::new(false),
+        });
+        glommio::spawn_local(Rc::clone(&driver).keep_turning()).detach();
+        Ok(driver)
+    }
+
+    /// Starts `future` on the runtime; the result is its own, brought back to the calling task.
+    pub(super) fn run<F>(self: &Rc<Self>, future: F) -> Running<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send,
+    {
+        let (sender, receiver) = oneshot::channel();
+        self.runtime.spawn(async move {
+            // Nobody waits for it any more where this fails.
+            let _ = sender.send(future.await);
+        });
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.last_progress.set(Instant::now());
+        self.wake();
+        Running { receiver, _in_flight: InFlight(Rc::clone(self)) }
+    }
+
+    /// One turn, now: what was spawned since the last goes on the wire.
+    pub(super) fn turn(&self) {
+        self.runtime.block_on(tokio::task::yield_now());
+    }
+
+    /// Ends the task that turns the runtime.
+    pub(super) fn stop(&self) {
+        self.stopped.set(true);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.idle.take() {
+            waker.wake();
+        }
+    }
+
+    async fn keep_turning(self: Rc<Self>) {
+        while !self.stopped.get() {
+            self.turn();
+            if self.in_flight.get() == 0 {
+                futures_lite::future::or(self.work(), sleep(IDLE_TURN)).await;
+            } else if self.last_progress.get().elapsed() < EAGER {
+                // Yielding the queue, not only the task, lets the executor poll its own I/O.
+                glommio::executor().yield_task_queue_now().await;
+            } else {
+                sleep(SPACED_TURN).await;
+            }
+        }
+    }
+
+    /// Ready when something is in flight, or the driver was stopped.
+    fn work(&self) -> impl Future<Output = ()> {
+        std::future::poll_fn(|context| {
+            if self.in_flight.get() > 0 || self.stopped.get() {
+                return Poll::Ready(());
+            }
+            *self.idle.borrow_mut() = Some(context.waker().clone());
+            Poll::Pending
+        })
+    }
+}
+
+async fn sleep(duration: Duration) {
+    glommio::timer::Timer::new(duration).await;
+}

@@ -1,0 +1,186 @@
+//! The table `[features.scylla]`.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::error::ScyllaError;
+use crate::features::cache::CacheSettings;
+use crate::features::schema::LAST_UPDATED;
+
+/// The most keys that one statement may ask for: more would make one coordinator's memory and one
+/// slow partition everybody's.
+const GROUP_KEYS_MAX: usize = 100;
+
+/// How to reach a cluster and what to read there.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScyllaSettings {
+    /// Nodes to ask first, each `HOST:PORT`; the rest of the cluster is found from there.
+    pub contact_points: Vec<String>,
+    /// The keyspace.
+    pub keyspace: String,
+    /// The table; its partition key is the key column alone.
+    pub table: String,
+    /// The column that holds the users' keys; text.
+    pub key_column: String,
+    /// The feature columns in the order that a model without columns reads; all that the table has,
+    /// in its own order, where none are given.
+    pub columns: Vec<String>,
+    /// The timestamp column that says when a row was written; where it is empty, a row counts as
+    /// written when it is read.
+    pub last_updated_column: String,
+    /// The user name, with `password`.
+    pub user: Option<String>,
+    /// The password.
+    pub password: Option<String>,
+    /// Encrypts the connections.
+    pub tls: Option<TlsSettings>,
+    /// Ask only nodes of this datacenter where there are some.
+    pub local_datacenter: Option<String>,
+    /// How many replicas have to answer.
+    pub consistency: Consistency,
+    /// Connections per node, or per shard of a node where it has some.
+    pub pool_size: usize,
+    /// How long a batch waits for its features at most, in milliseconds.
+    pub fetch_deadline_ms: u64,
+    /// How many keys one statement asks for at most: 1 to 100.
+    pub group_keys_max: usize,
+    /// Ask another replica for a key that has not been answered after this many milliseconds, where
+    /// keys are asked for singly.
+    pub speculative_execution_ms: Option<u64>,
+    /// Compresses the frames.
+    pub compression: Compression,
+    /// How many statements for single keys may be in flight.
+    pub single_statements_max: usize,
+    /// How many of a hundred keys may be asked for again, singly, after a group failed.
+    pub retry_budget_percent: f64,
+    /// How long connecting may take, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// What each shard keeps of what it fetched.
+    pub cache: CacheSettings,
+}
+
+/// How connections are encrypted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// The authorities to trust, PEM.
+    pub ca: PathBuf,
+    /// The client's certificate chain, PEM, with `key`.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// The client's private key, PEM.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+}
+
+/// How many replicas have to answer a read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consistency {
+    /// One.
+    One,
+    /// One of the local datacenter.
+    #[default]
+    LocalOne,
+    /// Most.
+    Quorum,
+    /// Most of the local datacenter.
+    LocalQuorum,
+    /// All.
+    All,
+}
+
+/// How frames are compressed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Not at all: a row of floats hardly shrinks.
+    #[default]
+    None,
+    /// LZ4.
+    Lz4,
+    /// Snappy.
+    Snappy,
+}
+
+impl Default for ScyllaSettings {
+    fn default() -> Self {
+        Self {
+            contact_points: Vec::new(),
+            keyspace: "model_features".to_owned(),
+            table: "user_profiles".to_owned(),
+            key_column: "user_id".to_owned(),
+            columns: Vec::new(),
+            last_updated_column: LAST_UPDATED.to_owned(),
+            user: None,
+            password: None,
+            tls: None,
+            local_datacenter: None,
+            consistency: Consistency::default(),
+            pool_size: 1,
+            fetch_deadline_ms: 20,
+            group_keys_max: 64,
+            speculative_execution_ms: None,
+            compression: Compression::default(),
+            single_statements_max: 128,
+            retry_budget_percent: 10.0,
+            connect_timeout_ms: 5000,
+            cache: CacheSettings::default(),
+        }
+    }
+}
+
+impl ScyllaSettings {
+    /// How long a batch waits for its features at most.
+    pub fn fetch_deadline(&self) -> Duration {
+        Duration::from_millis(self.fetch_deadline_ms)
+    }
+
+    /// Says what is wrong with the settings, if anything.
+    pub fn check(&self) -> Result<(), ScyllaError> {
+        let wrong = |setting, reason: &'static str| {
+            Err(ScyllaError::Setting { setting, reason: reason.to_owned() })
+        };
+        if self.contact_points.is_empty() {
+            return wrong("contact_points", "there is none");
+        }
+        if !(1..=GROUP_KEYS_MAX).contains(&self.group_keys_max) {
+            return wrong("group_keys_max", "it is not between 1 and 100");
+        }
+        if self.pool_size == 0 {
+            return wrong("pool_size", "it is 0");
+        }
+        if self.fetch_deadline_ms == 0 {
+            return wrong("fetch_deadline_ms", "it is 0");
+        }
+        if !(0.0..=100.0).contains(&self.retry_budget_percent) {
+            return wrong("retry_budget_percent", "it is not between 0 and 100");
+        }
+        if self.user.is_some() != self.password.is_some() {
+            return wrong("user", "user and password go together");
+        }
+        Ok(())
+    }
+
+    /// Looks up the contact points' addresses: to be done once, before threads are pinned, as name
+    /// resolution starts threads of its own.
+    pub fn resolve(&self) -> Result<Vec<SocketAddr>, ScyllaError> {
+        self.check()?;
+        let mut addresses = Vec::new();
+        let mut reason = String::new();
+        for contact_point in &self.contact_points {
+            match contact_point.to_socket_addrs() {
+                Ok(found) => addresses.extend(found),
+                Err(error) => reason = format!("{contact_point}: {error}"),
+            }
+        }
+        if addresses.is_empty() {
+            return Err(ScyllaError::Setting { setting: "contact_points", reason });
+        }
+        Ok(addresses)
+    }
+}

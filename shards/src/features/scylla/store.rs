@@ -1,0 +1,358 @@
+//! A shard's store: the cache, then keys that other batches already ask for, then new flights.
+
+use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use hashbrown::HashTable;
+
+use super::attempts::{self, Deadlines};
+use super::budget::RetryBudget;
+use super::error::ScyllaError;
+use super::flight::{Flight, KeyState};
+use super::routing::Router;
+use super::runtime::{Driver, Ended};
+use super::session::CqlSession;
+use super::settings::ScyllaSettings;
+use crate::features::cache::{CacheCounters, Cached, RecordCache};
+use crate::features::join::JoinPlan;
+use crate::features::joined::Joined;
+use crate::features::requests::{FetchRequests, KEY_BYTES_MAX};
+use crate::features::schema::Schema;
+use crate::features::status::FeatureStatus;
+
+/// What a shard's store did since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CqlCounters {
+    /// Keys that the cluster was asked for.
+    pub keys_asked: u64,
+    /// Keys that were waited for because another batch had asked for them already.
+    pub keys_coalesced: u64,
+    /// Keys that were asked for again, singly.
+    pub keys_retried: u64,
+    /// Keys that no node could be asked for.
+    pub keys_refused: u64,
+    /// Keys that were not answered in the end.
+    pub keys_failed: u64,
+    /// Statements sent.
+    pub statements: u64,
+    /// Statements that brought nothing.
+    pub statements_failed: u64,
+    /// The cache's hits, misses and evictions.
+    pub cache: CacheCounters,
+}
+
+/// A shard's handle on a cluster. It works on the thread, and in the executor, that opened it.
+#[derive(Debug)]
+pub struct CqlStore {
+    inner: Rc<Inner>,
+}
+
+/// What a store's flights share.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) driver: Rc<Driver>,
+    pub(super) session: CqlSession,
+    pub(super) settings: Arc<ScyllaSettings>,
+    pub(super) router: Router,
+    pub(super) budget: RefCell<RetryBudget>,
+    /// How many statements for single keys are in flight.
+    pub(super) singles: Cell<usize>,
+    cache: RefCell<RecordCache>,
+    pending: RefCell<Pending>,
+    counters: Cell<CqlCounters>,
+}
+
+/// The keys that are in flight, and where.
+#[derive(Debug, Default)]
+struct Pending {
+    hasher: RandomState,
+    table: HashTable<PendingKey>,
+}
+
+#[derive(Debug)]
+struct PendingKey {
+    hash: u64,
+    flight: Rc<Flight>,
+    index: usize,
+}
+
+/// A batch's rows of one key, which wait for a flight.
+struct Waiting {
+    first: u32,
+    flight: Rc<Flight>,
+    index: usize,
+}
+
+impl CqlStore {
+    /// Connects to the cluster at `addresses` (see [`ScyllaSettings::resolve`]) and checks that its
+    /// table can be read. To be called in the executor that is to use it.
+    pub async fn open(
+        settings: Arc<ScyllaSettings>,
+        addresses: Vec<SocketAddr>,
+    ) -> Result<Self, ScyllaError> {
+        let driver = Driver::start()?;
+        let opening = driver.run(CqlSession::open(Arc::clone(&settings), addresses));
+        let session = match opening.await {
+            Ok(Ok(session)) => session,
+            Ok(Err(error)) => {
+                driver.stop();
+                return Err(error);
+            }
+            Err(Ended) => {
+                driver.stop();
+                return Err(ScyllaError::Runtime(std::io::Error::other("the driver ended")));
+            }
+        };
+        let inner = Inner {
+            driver,
+            session,
+            router: Router::new(&settings),
+            budget: RefCell::new(RetryBudget::new(settings.retry_budget_percent)),
+            singles: Cell::new(0),
+            cache: RefCell::new(RecordCache::new(settings.cache)),
+            pending: RefCell::default(),
+            counters: Cell::default(),
+            settings,
+        };
+        Ok(Self { inner: Rc::new(inner) })
+    }
+
+    /// The columns that plans are to be bound to.
+    pub fn schema(&self) -> &Schema {
+        &self.inner.session.schema
+    }
+
+    /// What it did since it was opened.
+    pub fn counters(&self) -> CqlCounters {
+        let cache = self.inner.cache.borrow().counters();
+        CqlCounters { cache, ..self.inner.counters.get() }
+    }
+
+    /// Joins the batch's rows into `joined`, ages counted at `now_us` (µs since 1970). It does not
+    /// fail, and takes no longer than the fetch deadline: what the cluster does not answer has the
+    /// status `Stale` or `Error`. Once it has been polled, its statements are on the wire.
+    pub async fn fetch(
+        &self,
+        plan: &JoinPlan,
+        requests: &FetchRequests,
+        now_us: i64,
+        joined: &mut Joined,
+    ) {
+        joined.reset(requests.len(), now_us);
+        let inner = &self.inner;
+        let now = Instant::now();
+        let mut waiting = Vec::new();
+        let mut unknown = Vec::new();
+        inner.serve_known(plan, requests, now, joined, &mut waiting, &mut unknown);
+        if !unknown.is_empty() {
+            joined.keys_fetched = unknown.len() as u64;
+            inner.launch(plan, requests, now, joined, &mut waiting, &unknown);
+        }
+        for wait in &waiting {
+            wait.flight.landed().await;
+            inner.join_landed(plan, requests, wait, joined);
+        }
+    }
+}
+
+impl Drop for CqlStore {
+    fn drop(&mut self) {
+        self.inner.driver.stop();
+    }
+}
+
+impl Inner {
+    pub(super) fn count(&self, add: impl FnOnce(&mut CqlCounters)) {
+        let mut counters = self.counters.get();
+        add(&mut counters);
+        self.counters.set(counters);
+    }
+
+    /// Joins what the cache knows; the other keys wait for a flight that has them, or are unknown.
+    fn serve_known(
+        &self,
+        plan: &JoinPlan,
+        requests: &FetchRequests,
+        now: Instant,
+        joined: &mut Joined,
+        waiting: &mut Vec<Waiting>,
+        unknown: &mut Vec<u32>,
+    ) {
+        let mut cache = self.cache.borrow_mut();
+        let pending = self.pending.borrow();
+        for &first in requests.distinct() {
+            let key = requests.key(first as usize);
+            if key.is_empty() || key.len() > KEY_BYTES_MAX || std::str::from_utf8(key).is_err() {
+                join_absent(plan, requests, first, FeatureStatus::Missing, joined);
+                continue;
+            }
+            match cache.get(key, now) {
+                Cached::Fresh(record) => {
+                    join_found(plan, requests, first, record, FeatureStatus::Cached, joined);
+                }
+                Cached::FreshMissing => {
+                    join_absent(plan, requests, first, FeatureStatus::Missing, joined);
+                }
+                Cached::Unknown => match pending.find(key) {
+                    Some((flight, index)) => waiting.push(Waiting { first, flight, index }),
+                    None => unknown.push(first),
+                },
+            }
+        }
+        self.count(|counters| counters.keys_coalesced += waiting.len() as u64);
+    }
+
+    /// Sends statements for the `unknown` keys.
+    fn launch(
+        self: &Rc<Self>,
+        plan: &JoinPlan,
+        requests: &FetchRequests,
+        now: Instant,
+        joined: &mut Joined,
+        waiting: &mut Vec<Waiting>,
+        unknown: &[u32],
+    ) {
+        let cluster = self.session.session.get_cluster_state();
+        let keys = unknown.iter().map(|&first| (first, requests.key(first as usize)));
+        let mut nowhere = Vec::new();
+        let groups = self.router.group(&cluster, keys, now, &mut nowhere);
+        self.count(|counters| {
+            counters.keys_asked += (unknown.len() - nowhere.len()) as u64;
+            counters.keys_refused += nowhere.len() as u64;
+        });
+        let deadline = self.settings.fetch_deadline();
+        let deadlines = Deadlines { group: now + deadline / 2, all: now + deadline };
+        for group in groups {
+            let keys = group.keys.iter().map(|&first| requests.key(first as usize));
+            let flight = Rc::new(Flight::new(keys, self.session.shape.layout.length()));
+            self.pending.borrow_mut().insert(&flight);
+            for (index, &first) in group.keys.iter().enumerate() {
+                waiting.push(Waiting { first, flight: Rc::clone(&flight), index });
+            }
+            let departed = attempts::depart(self, flight, group.target, deadlines);
+            glommio::spawn_local(attempts::arrive(Rc::clone(self), departed)).detach();
+        }
+        self.driver.turn();
+        for first in nowhere {
+            self.join_failed(plan, requests, first, joined);
+        }
+    }
+
+    fn join_landed(
+        &self,
+        plan: &JoinPlan,
+        requests: &FetchRequests,
+        wait: &Waiting,
+        joined: &mut Joined,
+    ) {
+        let (state, record) = wait.flight.result(wait.index);
+        match state {
+            KeyState::Found => {
+                join_found(plan, requests, wait.first, &record, FeatureStatus::Stored, joined);
+            }
+            KeyState::Missing => {
+                join_absent(plan, requests, wait.first, FeatureStatus::Missing, joined);
+            }
+            KeyState::Pending | KeyState::Failed => {
+                self.join_failed(plan, requests, wait.first, joined);
+            }
+        }
+    }
+
+    /// Joins the last known record, where there is one and the model takes it, or none.
+    fn join_failed(
+        &self,
+        plan: &JoinPlan,
+        requests: &FetchRequests,
+        first: u32,
+        joined: &mut Joined,
+    ) {
+        self.count(|counters| counters.keys_failed += 1);
+        let cache = self.cache.borrow();
+        let stale = plan
+            .accepts_stale()
+            .then(|| cache.get_stale(requests.key(first as usize), Instant::now()))
+            .flatten();
+        match stale {
+            Some(record) => {
+                join_found(plan, requests, first, record, FeatureStatus::Stale, joined);
+            }
+            None => join_absent(plan, requests, first, FeatureStatus::Error, joined),
+        }
+    }
+
+    /// Keeps what a flight brought, and forgets that its keys are in flight.
+    pub(super) fn landed(&self, flight: &Rc<Flight>) {
+        self.pending.borrow_mut().remove(flight);
+        let now = Instant::now();
+        let mut cache = self.cache.borrow_mut();
+        for index in 0..flight.len() {
+            let (state, record) = flight.result(index);
+            match state {
+                KeyState::Found => cache.put(flight.key(index), Some(&record), now),
+                KeyState::Missing => cache.put(flight.key(index), None, now),
+                KeyState::Pending | KeyState::Failed => {}
+            }
+        }
+    }
+}
+
+impl Pending {
+    fn find(&self, key: &[u8]) -> Option<(Rc<Flight>, usize)> {
+        if self.table.is_empty() {
+            return None;
+        }
+        let hash = self.hasher.hash_one(key);
+        let found = self.table.find(hash, |pending| pending.flight.key(pending.index) == key)?;
+        Some((Rc::clone(&found.flight), found.index))
+    }
+
+    fn insert(&mut self, flight: &Rc<Flight>) {
+        for index in 0..flight.len() {
+            let hash = self.hasher.hash_one(flight.key(index));
+            let pending = PendingKey { hash, flight: Rc::clone(flight), index };
+            self.table.insert_unique(hash, pending, |pending| pending.hash);
+        }
+    }
+
+    fn remove(&mut self, flight: &Rc<Flight>) {
+        for index in 0..flight.len() {
+            let hash = self.hasher.hash_one(flight.key(index));
+            let is_it = |pending: &PendingKey| {
+                pending.index == index && Rc::ptr_eq(&pending.flight, flight)
+            };
+            if let Ok(found) = self.table.find_entry(hash, is_it) {
+                found.remove();
+            }
+        }
+    }
+}
+
+fn join_found(
+    plan: &JoinPlan,
+    requests: &FetchRequests,
+    first: u32,
+    record: &[u8],
+    status: FeatureStatus,
+    joined: &mut Joined,
+) {
+    for row in requests.rows_like(first) {
+        plan.join_found(record, status, requests.cells(row), row, joined);
+    }
+}
+
+fn join_absent(
+    plan: &JoinPlan,
+    requests: &FetchRequests,
+    first: u32,
+    status: FeatureStatus,
+    joined: &mut Joined,
+) {
+    for row in requests.rows_like(first) {
+        plan.join_absent(status, requests.cells(row), row, joined);
+    }
+}

@@ -1,0 +1,139 @@
+//! What the tests against a real node share: the node, a keyspace of their own, a shard to run on.
+//!
+//! `SHARDGATE_TEST_CQL=HOST:PORT` names a node that runs; without it the tests start one through
+//! `scripts/cassandra`.
+
+#![allow(dead_code, reason = "each test uses some of it")]
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use shards::features::inputs::{ColumnType, FeaturePolicies, InputColumn, NanMeaning, Source};
+use shards::features::join::{JoinPlan, ModelInputs};
+use shards::features::scylla::{CqlStore, ScyllaError, ScyllaSettings};
+use shards::features::{FetchRequests, Joined, Precision};
+
+/// The table of the default schema, in the keyspace of the test.
+pub(crate) const PROFILES: &str = "CREATE TABLE user_profiles (user_id text PRIMARY KEY, \
+     feature_1 float, feature_2 float, feature_3 float, last_updated timestamp)";
+
+/// Runs `scripts/cassandra` with `arguments`.
+pub(crate) fn cassandra(arguments: &[&str]) {
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scripts/cassandra");
+    let status = Command::new(&script).args(arguments).status().unwrap();
+    assert!(status.success(), "{} {arguments:?} failed: {status}", script.display());
+}
+
+/// The node that the tests ask.
+pub(crate) fn node() -> SocketAddr {
+    match std::env::var("SHARDGATE_TEST_CQL") {
+        Ok(address) => address.parse().expect("SHARDGATE_TEST_CQL is not HOST:PORT"),
+        Err(_) => {
+            cassandra(&["start", "one"]);
+            "127.0.0.1:19042".parse().unwrap()
+        }
+    }
+}
+
+/// Runs `future` on a tokio runtime of its own: for what is no part of the gateway.
+pub(crate) fn on_tokio<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// Runs `future` as a shard would, on a thread of its own.
+pub(crate) fn on_shard<T: Send + 'static, F: Future<Output = T> + 'static>(
+    future: impl FnOnce() -> F + Send + 'static,
+) -> T {
+    glommio::LocalExecutorBuilder::new(glommio::Placement::Unbound)
+        .preempt_timer(Duration::from_millis(1))
+        .spawn(move || async move { future().await })
+        .unwrap()
+        .join()
+        .unwrap()
+}
+
+pub(crate) async fn plain_session(address: SocketAddr) -> Session {
+    SessionBuilder::new().known_node_addr(address).build().await.unwrap()
+}
+
+/// Makes the keyspace anew and runs `statements` in it.
+pub(crate) fn keyspace(address: SocketAddr, name: &str, statements: &[&str]) {
+    keyspace_with(address, name, 1, statements);
+}
+
+pub(crate) fn keyspace_with(address: SocketAddr, name: &str, copies: u8, statements: &[&str]) {
+    on_tokio(async {
+        let session = plain_session(address).await;
+        for statement in [
+            format!("DROP KEYSPACE IF EXISTS {name}"),
+            format!(
+                "CREATE KEYSPACE {name} WITH replication = \
+                 {{'class': 'SimpleStrategy', 'replication_factor': {copies}}}"
+            ),
+        ] {
+            session.query_unpaged(statement, ()).await.unwrap();
+        }
+        session.use_keyspace(name, false).await.unwrap();
+        for statement in statements {
+            session.query_unpaged(*statement, ()).await.unwrap();
+        }
+    });
+}
+
+pub(crate) fn settings(address: SocketAddr, keyspace: &str) -> ScyllaSettings {
+    ScyllaSettings {
+        contact_points: vec![address.to_string()],
+        keyspace: keyspace.to_owned(),
+        // The node shares two cores with the tests.
+        fetch_deadline_ms: 2000,
+        ..ScyllaSettings::default()
+    }
+}
+
+pub(crate) async fn open(settings: ScyllaSettings) -> Result<CqlStore, ScyllaError> {
+    let addresses = settings.resolve()?;
+    CqlStore::open(Arc::new(settings), addresses).await
+}
+
+/// A store column with default 0.
+pub(crate) fn column(name: &str, column_type: ColumnType) -> InputColumn {
+    InputColumn {
+        name: name.to_owned(),
+        column_type,
+        source: Source::Store,
+        default: 0.0,
+        range: None,
+        nan: NanMeaning::Default,
+        quantiles: Vec::new(),
+    }
+}
+
+/// A plan for `feature_1..feature_3`.
+pub(crate) fn profile_plan(store: &CqlStore, policies: &FeaturePolicies) -> JoinPlan {
+    let columns: Vec<_> =
+        (1..=3).map(|at| column(&format!("feature_{at}"), ColumnType::Float)).collect();
+    let inputs = ModelInputs::Columns(&columns);
+    JoinPlan::bind(inputs, store.schema(), policies, Precision::F32).unwrap()
+}
+
+/// Fetches `keys` without request cells.
+pub(crate) async fn fetch(store: &CqlStore, plan: &JoinPlan, keys: &[impl AsRef<[u8]>]) -> Joined {
+    let mut requests = FetchRequests::new(plan.request_fields().len());
+    for key in keys {
+        requests.push(key.as_ref(), &[]);
+    }
+    let mut joined = Joined::new(plan);
+    store.fetch(plan, &requests, shards::features::import::now_us(), &mut joined).await;
+    joined
+}
+
+/// The cells of one row.
+pub(crate) fn row(joined: &Joined, row: usize) -> Vec<f64> {
+    (0..joined.matrix.columns()).map(|column| joined.matrix.get(row, column)).collect()
+}
