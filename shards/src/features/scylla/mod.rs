@@ -1,5 +1,5 @@
-//! Features from a cluster that speaks CQL (ScyllaDB, Cassandra), asked for by the shard that needs
-//! them on the shard's own thread.
+//! Features from a cluster that speaks CQL (`ScyllaDB`, Cassandra), asked for by the shard that
+//! needs them on the shard's own thread.
 //!
 //! [`settings`] is the table `[features.scylla]`. [`runtime`] turns a tokio runtime, which the
 //! driver needs, from a task of the shard's executor. [`session`] connects, prepares the
