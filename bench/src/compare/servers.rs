@@ -14,6 +14,7 @@ use super::prepare::Inputs;
 use crate::generate::user_id;
 
 const START_TIMEOUT: Duration = Duration::from_mins(3);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const SCORES_COMPARED: u64 = 100;
 const SCORE_DIFFERENCE_MAX: f64 = 1e-5;
@@ -127,7 +128,7 @@ impl Server {
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         )?;
-        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         let mut answer = Vec::new();
         let mut chunk = [0; 4096];
         loop {
@@ -150,7 +151,7 @@ impl Server {
             user_id: String,
             score: f64,
         }
-        let body = self.ask(user)?;
+        let body = self.ask(user).with_context(|| format!("asking {} for {user}", self.name()))?;
         let answer: Answer = serde_json::from_str(&body).with_context(|| body.clone())?;
         ensure!(answer.user_id == user, "{} answered for {}", self.name(), answer.user_id);
         Ok(answer.score)
