@@ -4,6 +4,7 @@
 //! which of them are scored together, [`features`] joins each with its stored row, [`model`]
 //! computes the scores, and the connection that asked writes the answer. [`telemetry`] counts and
 //! measures on the way, and [`shard`] wires the five rooms into `run(listener, shutdown)`.
+//! [`nudge`] is how the process wakes a shard that sleeps when it shouldn't.
 //!
 //! What is *not* here: signals, the process, the command line, the admin port and the choice of
 //! cores. Those belong to the binary (`src/`), so that a shard can be embedded and tested alone.
@@ -13,5 +14,6 @@ pub mod batch;
 pub mod features;
 pub mod http;
 pub mod model;
+pub mod nudge;
 pub mod shard;
 pub mod telemetry;

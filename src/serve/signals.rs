@@ -57,8 +57,12 @@ impl Waiter {
         asked
     }
 
-    /// Prints histograms if asked; a second signal to stop ends the process at once.
+    /// Keeps the shards awake and prints histograms if asked; a second signal to stop ends the
+    /// process at once.
     pub(crate) fn while_draining(&self, shards: &[ShardHandle]) -> Option<ExitCode> {
+        for shard in shards {
+            shard.shared.nudge.nudge();
+        }
         let asked = self.look();
         if asked.report {
             self.reporter.borrow_mut().print(shards);
@@ -120,6 +124,8 @@ impl Watchdog {
         Self { seen: shards.iter().map(pulse).collect() }
     }
 
+    /// Nudges each shard whose heart did not beat since the last look, and names it once when that
+    /// has lasted.
     fn look(&mut self, shards: &[ShardHandle]) {
         for (pulse, shard) in self.seen.iter_mut().zip(shards) {
             let heartbeat = shard.shared.counters.heartbeat.get();
@@ -129,7 +135,10 @@ impl Watchdog {
                     tracing::warn!(shard = shard.index, stalled_ms, "the shard is back");
                 }
                 *pulse = Pulse { heartbeat, since: Instant::now(), named: false };
-            } else if !pulse.named && pulse.since.elapsed() > HEARTBEAT_MAX {
+                continue;
+            }
+            shard.shared.nudge.nudge();
+            if !pulse.named && pulse.since.elapsed() > HEARTBEAT_MAX {
                 pulse.named = true;
                 tracing::error!(shard = shard.index, core = shard.core, "no heartbeat for 1 s");
             }

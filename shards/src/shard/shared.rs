@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::PreparedModel;
+use crate::nudge::Nudge;
 use crate::telemetry::{Handover, ShardCounters};
 
 /// What the process sees of a shard, and how it tells it something.
@@ -13,6 +14,8 @@ pub struct ShardShared {
     pub counters: ShardCounters,
     /// Where it copies its histograms when asked.
     pub handover: Handover,
+    /// What wakes it when its heart stands still.
+    pub nudge: Nudge,
     mailbox: Mailbox,
 }
 
