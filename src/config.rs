@@ -7,6 +7,7 @@ use anyhow::Context;
 use serde::Deserialize;
 use shards::batch::BatchPolicy;
 use shards::features::address::StoreAddress;
+use shards::features::scylla::ScyllaSettings;
 use shards::http::HttpLimits;
 use shards::shard::ShardSettings;
 
@@ -34,6 +35,14 @@ struct ConfigFile {
     deadline_ms: Option<u64>,
     http: HttpLimits,
     batch: BatchPolicy,
+    features: FeaturesFile,
+}
+
+/// The table `[features]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FeaturesFile {
+    scylla: ScyllaSettings,
 }
 
 /// `model = "a"` or `model = ["a", "b"]`.
@@ -59,6 +68,8 @@ pub(crate) struct Config {
     pub(crate) model: Vec<String>,
     /// The feature store.
     pub(crate) store: StoreAddress,
+    /// How to reach the store and what to read there, where it is a cluster.
+    pub(crate) scylla: ScyllaSettings,
     /// Whether the store was chosen, or is the one that is filled on a first run.
     pub(crate) store_is_default: bool,
     /// What to log.
@@ -91,6 +102,14 @@ impl Config {
             models: flags.models.or(file.models).unwrap_or_else(|| "models".into()),
             model: named,
             store_is_default: store.is_none(),
+            scylla: match &store {
+                Some(StoreAddress::Scylla { contact_points, keyspace }) => ScyllaSettings {
+                    contact_points: contact_points.clone(),
+                    keyspace: keyspace.clone(),
+                    ..file.features.scylla
+                },
+                _ => file.features.scylla,
+            },
             store: store.unwrap_or_else(|| StoreAddress::Embedded(STORE_DEFAULT.into())),
             log: flags.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),

@@ -6,6 +6,7 @@ use shards::features::address::StoreAddress;
 use shards::features::embedded::EmbeddedStore;
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::schema::Schema;
+use shards::features::scylla::describe_table;
 use shards::model::repository::{ModelDirectory, Repository};
 use shards::model::{LoadOptions, Model, golden};
 
@@ -46,9 +47,9 @@ impl Findings {
 }
 
 fn store_schema(config: &Config, findings: &mut Findings) -> Option<Schema> {
-    let StoreAddress::Embedded(folder) = &config.store else {
-        findings.note("store", Err::<String, _>(format!("{} is not supported", config.store)));
-        return None;
+    let folder = match &config.store {
+        StoreAddress::Embedded(folder) => folder,
+        StoreAddress::Scylla { .. } => return table_schema(config, findings),
     };
     let opened = EmbeddedStore::open(folder).and_then(|store| {
         let schema = store.schema()?;
@@ -71,6 +72,18 @@ fn store_schema(config: &Config, findings: &mut Findings) -> Option<Schema> {
             None
         }
     }
+}
+
+fn table_schema(config: &Config, findings: &mut Findings) -> Option<Schema> {
+    let described = config
+        .scylla
+        .resolve()
+        .and_then(|addresses| describe_table(config.scylla.clone(), addresses));
+    let detail = |schema: &Schema| {
+        format!("{}: {} columns of {}", config.store, schema.columns().len(), config.scylla.table)
+    };
+    findings.note("store", described.as_ref().map(detail));
+    described.ok()
 }
 
 fn check_model(

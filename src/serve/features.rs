@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
+use shards::features::StoreSource;
 use shards::features::address::StoreAddress;
 use shards::features::embedded::EmbeddedStore;
 use shards::features::import::{
@@ -16,11 +18,19 @@ use crate::config::Config;
 /// The most of an embedded store that is read into memory before the first request.
 const PRELOAD_BYTES_MAX: u64 = 64 << 30;
 
-/// Opens the store that the configuration names.
-pub(crate) fn open(config: &Config) -> anyhow::Result<EmbeddedStore> {
-    let StoreAddress::Embedded(folder) = &config.store else {
-        anyhow::bail!("store: found `{}`, expected embedded:DIR", config.store);
-    };
+/// Where the shards' features come from, as the configuration says. A cluster's contact points are
+/// resolved here: each shard connects by itself.
+pub(crate) fn open(config: &Config) -> anyhow::Result<StoreSource> {
+    match &config.store {
+        StoreAddress::Embedded(folder) => Ok(StoreSource::Embedded(open_embedded(config, folder)?)),
+        StoreAddress::Scylla { .. } => Ok(StoreSource::Cql {
+            addresses: config.scylla.resolve()?,
+            settings: Arc::new(config.scylla.clone()),
+        }),
+    }
+}
+
+fn open_embedded(config: &Config, folder: &Path) -> anyhow::Result<EmbeddedStore> {
     if config.store_is_default {
         fill_on_first_run(config, folder)?;
     }

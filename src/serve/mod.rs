@@ -18,7 +18,6 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use anyhow::Context;
-use shards::features::StoreSource;
 use shards::model::LoadOptions;
 use shards::model::repository::{ModelDirectory, Repository};
 use shards::shard::{ShardSetup, ShardShared, Shutdown};
@@ -51,7 +50,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
                 warm_up_rows: config.shard.batch.batch_rows_max,
                 ..LoadOptions::default()
             },
-            store: StoreSource::Embedded(store.clone()),
+            store: store.clone(),
             shared: Arc::new(ShardShared::default()),
         };
         let started = shard_thread::spawn(index, *core, setup, shutdown.clone(), sender.clone());

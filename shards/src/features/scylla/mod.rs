@@ -24,5 +24,6 @@ mod settings;
 mod store;
 
 pub use error::ScyllaError;
+pub use session::describe_table;
 pub use settings::{Compression, Consistency, ScyllaSettings, TlsSettings};
 pub use store::{CqlCounters, CqlStore};

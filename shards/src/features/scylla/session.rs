@@ -69,6 +69,17 @@ impl CqlSession {
     }
 }
 
+/// The columns of the table that shards would read, from a connection of its own that is closed
+/// again: for who wants to know before a shard runs. It blocks.
+pub fn describe_table(
+    settings: ScyllaSettings,
+    addresses: Vec<SocketAddr>,
+) -> Result<Schema, ScyllaError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let opened = runtime.block_on(CqlSession::open(Arc::new(settings), addresses))?;
+    Ok(opened.schema)
+}
+
 async fn connect(
     settings: &ScyllaSettings,
     addresses: Vec<SocketAddr>,
