@@ -9,7 +9,7 @@ use zoo_models::{load, matrix, score};
 
 #[test]
 fn a_matrix_of_the_wrong_width_poisons_nothing() {
-    for name in ["gbdt-binary", "mlp-binary-relu", "logistic-binary-double"] {
+    for name in ["gbdt-binary", "ada-boost-binary", "logistic-binary-double"] {
         let mut model = load(name);
         let rows = vec![vec![0.5; model.columns()]; 3];
         let before = score(&mut model, &rows);

@@ -6,7 +6,7 @@ mod zoo_models;
 use proptest::prelude::*;
 use zoo_models::{load, score};
 
-const OURS: [&str; 8] = [
+const OURS: [&str; 13] = [
     "gbdt-binary",
     "logistic-binary",
     "standard-scaler-gbdt",
@@ -15,8 +15,13 @@ const OURS: [&str; 8] = [
     "normalizer-l2-logistic",
     "svc-rbf-binary",
     "svr-linear",
+    "mlp-binary-relu",
+    "columns-scaled-logistic",
+    "torch-mlp-binary",
+    "calibrated-sigmoid-gbdt",
+    "pca-logistic",
 ];
-const OF_TRACT: [&str; 3] = ["mlp-binary-relu", "torch-mlp-binary", "pca-logistic"];
+const OF_TRACT: [&str; 2] = ["ada-boost-binary", "ada-boost-regressor"];
 
 fn rows() -> impl Strategy<Value = Vec<Vec<f64>>> {
     let cell = prop_oneof![4 => -60.0..60.0_f64, 1 => Just(0.0), 1 => Just(50.0)];

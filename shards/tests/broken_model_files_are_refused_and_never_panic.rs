@@ -7,11 +7,12 @@ use proptest::prelude::*;
 use zoo_models::{bytes, load_bytes, matrix};
 
 /// One model for each way in which a file is read: trees, linear, tract, cut-off `ZipMap`.
-const SEEDS: [&str; 6] = [
+const SEEDS: [&str; 7] = [
     "gbdt-binary",
     "random-forest-binary-double",
     "logistic-multi-double",
     "mlp-binary-relu",
+    "ada-boost-binary",
     "columns-imputed-random-forest",
     "standard-scaler-logistic-zipmap",
 ];

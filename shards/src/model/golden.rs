@@ -57,7 +57,9 @@ impl GoldenReport {
     }
 
     fn add(&mut self, row: GoldenRow) {
-        let same = row.found == row.expected || (row.found.is_nan() && row.expected.is_nan());
+        // Infinities of one sign and NaNs are equal, and have no difference.
+        let same = row.found.total_cmp(&row.expected).is_eq()
+            || (row.found.is_nan() && row.expected.is_nan());
         let difference = (row.found - row.expected).abs() / row.expected.abs().max(1.0);
         let difference = match difference {
             _ if same => 0.0,

@@ -1,5 +1,7 @@
 //! Puts our own operators into tract's plans: the one place that knows both worlds.
 
+#![allow(clippy::wildcard_imports, reason = "tract's macros need the names of its prelude")]
+
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;

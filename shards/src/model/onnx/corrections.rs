@@ -1,6 +1,8 @@
 //! Operators that tract runs, but not for all that users bring: `Sigmoid` and `Tanh` of doubles,
 //! and `ArrayFeatureExtractor` by one constant place, which keeps its column.
 
+#![allow(clippy::wildcard_imports, reason = "tract's macros need the names of its prelude")]
+
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
@@ -11,6 +13,7 @@ use tract_onnx::tract_hir::ops::array::ArrayFeatureExtractor;
 
 use super::adapter;
 use super::graph;
+use crate::model::trees::logistic;
 
 type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
@@ -32,14 +35,18 @@ fn extractor(context: &ParsingContext, node: &NodeProto) -> Built {
 
 element_wise!(sigmoid_of_doubles, SigmoidOfDoubles,
     [f64] => |_, cells| {
-        cells.iter_mut().for_each(|cell| *cell = 1.0 / (1.0 + (-*cell).exp()));
+        for cell in cells {
+            *cell = logistic(*cell);
+        }
         Ok(())
     }
 );
 
 element_wise!(tanh_of_doubles, TanhOfDoubles,
     [f64] => |_, cells| {
-        cells.iter_mut().for_each(|cell| *cell = cell.tanh());
+        for cell in cells {
+            *cell = cell.tanh();
+        }
         Ok(())
     }
 );

@@ -1,5 +1,7 @@
 //! A model that needs tract: its optimised plan, the same for every batch size.
 
+#![allow(clippy::wildcard_imports, reason = "tract's macros need the names of its prelude")]
+
 use std::panic::{self, AssertUnwindSafe};
 
 use tract_onnx::pb::ModelProto;

@@ -48,9 +48,14 @@ impl<'g> Planning<'g> {
             };
             let inputs: Vec<_> =
                 node.input.iter().filter_map(|name| sources.get(name.as_str())).copied().collect();
-            let operator = parser(NodeContext { node, graph })?;
-            let source = planning.add(node, operator, inputs)?;
-            sources.insert(output, source);
+            let operator = parser(NodeContext { node, graph });
+            let added = operator.and_then(|operator| planning.add(node, operator, inputs));
+            match added {
+                Ok(source) => sources.insert(output, source),
+                Err(error) if ops::is_ours_alone(&node.op_type) => return Err(error),
+                // What we do not run of an operator of ONNX itself, tract may.
+                Err(_) => return Ok(None),
+            };
         }
         // The score is what the last step makes, or the plan is none: a bare copy of the input.
         match sources.get(score) {

@@ -26,4 +26,5 @@ pub use attributes::{
 pub use cells::{Scaler, ScalerError};
 pub use ensemble::{Ensemble, EnsembleLimits};
 pub use error::EnsembleError;
+pub(in crate::model) use exponential::{exponential, logistic};
 pub use kernel::{KernelChoice, KernelError, Outputs, Scores, TreeKernel, UnknownKernel};

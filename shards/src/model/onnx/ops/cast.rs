@@ -1,4 +1,4 @@
-//! `Cast` between floats, and `Identity`.
+//! `Cast` between floats, `Identity`, and `Reshape` to the columns that a row has already.
 
 use tract_onnx::pb::tensor_proto::DataType;
 
@@ -7,28 +7,42 @@ use super::{
 };
 use crate::features::{Cells, Precision};
 
-/// Copies its input; `to` is `None` for `Identity`.
+/// Copies its input.
 #[derive(Debug, Clone)]
 struct Cast {
+    /// The type of its output, if that is not the input's.
     to: Option<Precision>,
+    /// How many columns the input must have.
+    columns: Option<usize>,
 }
 
 pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError> {
-    let node = context.node;
-    if node.op_type == "Identity" {
-        return Ok(Box::new(Cast { to: None }));
+    let (mut to, mut columns) = (None, None);
+    match context.node.op_type.as_str() {
+        "Cast" => {
+            to = Some(match DataType::try_from(context.required_integer("to")? as i32) {
+                Ok(DataType::Float) => Precision::F32,
+                Ok(DataType::Double) => Precision::F64,
+                other => return Err(context.refuse(format!("a cast to {other:?}"))),
+            });
+        }
+        "Reshape" => {
+            columns = Some(match context.constant(1).as_deref() {
+                Some([-1.0 | 0.0, columns]) if *columns > 0.0 => *columns as usize,
+                _ => return Err(context.refuse("another shape than rows of so many columns")),
+            });
+        }
+        _ => {}
     }
-    let to = match DataType::try_from(context.required_integer("to")? as i32) {
-        Ok(DataType::Float) => Precision::F32,
-        Ok(DataType::Double) => Precision::F64,
-        other => return Err(OnnxError::unsupported(node, format!("a cast to {other:?}"))),
-    };
-    Ok(Box::new(Cast { to: Some(to) }))
+    Ok(Box::new(Cast { to, columns }))
 }
 
 impl RowOperator for Cast {
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
         let input = super::only(inputs)?;
+        if self.columns.is_some_and(|columns| columns != input.columns) {
+            return Err(format!("{} columns in another shape", input.columns));
+        }
         Ok(RowShape { precision: self.to.unwrap_or(input.precision), ..input })
     }
 

@@ -95,7 +95,31 @@ impl<'g> NodeContext<'g> {
 
     /// The numbers of an input that is a constant, if it is one.
     pub(super) fn constant(self, place: usize) -> Option<Vec<f64>> {
-        numbers(graph::constant(self.graph, self.node.input.get(place)?)?)
+        numbers(self.constant_tensor(place)?)
+    }
+
+    /// Whether an input is a constant.
+    pub(super) fn is_constant(self, place: usize) -> bool {
+        self.constant_tensor(place).is_some()
+    }
+
+    /// The dimensions of an input that is a constant; none if it is a scalar or no constant.
+    pub(super) fn constant_shape(self, place: usize) -> Vec<usize> {
+        let tensor = self.constant_tensor(place);
+        tensor.iter().flat_map(|tensor| &tensor.dims).map(|dim| *dim as usize).collect()
+    }
+
+    /// The numbers of a constant that are the same for each row: all but the last of its
+    /// dimensions are 1.
+    pub(super) fn constant_row(self, place: usize) -> Option<Vec<f64>> {
+        let shape = self.constant_shape(place);
+        let numbers = self.constant(place)?;
+        let columns = shape.last().copied().unwrap_or(1);
+        (numbers.len() == columns && columns > 0).then_some(numbers)
+    }
+
+    fn constant_tensor(self, place: usize) -> Option<&'g TensorProto> {
+        graph::constant(self.graph, self.node.input.get(place)?)
     }
 }
 
@@ -117,7 +141,10 @@ fn numbers(tensor: &TensorProto) -> Option<Vec<f64>> {
         DataType::Double => cells(raw, f64::from_le_bytes),
         DataType::Int64 => cells(raw, |bytes| i64::from_le_bytes(bytes) as f64),
         DataType::Int32 => cells(raw, |bytes| f64::from(i32::from_le_bytes(bytes))),
-        DataType::Bool => raw.iter().map(|cell| f64::from(*cell)).collect(),
+        DataType::Uint8 if raw.is_empty() => {
+            tensor.int32_data.iter().map(|cell| f64::from(*cell)).collect()
+        }
+        DataType::Uint8 => raw.iter().map(|cell| f64::from(*cell)).collect(),
         _ => return None,
     })
 }

@@ -1,10 +1,13 @@
-//! `ArrayFeatureExtractor`: picks columns by a constant list of their places.
+//! `ArrayFeatureExtractor` and `Slice`: pick columns by a constant list of their places.
 
 use super::{
     CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
     wrong_type,
 };
 use crate::features::Cells;
+
+/// A slice that ends further on ends with the row, whose width is not known here: not ours.
+const COLUMNS_MAX: f64 = 65_536.0;
 
 #[derive(Debug, Clone)]
 struct Extractor {
@@ -19,6 +22,23 @@ pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, On
     let places: Option<Vec<_>> = places.iter().map(place).collect();
     let places = places.ok_or_else(|| context.refuse("a column's place is negative"))?;
     Ok(Box::new(Extractor { places }))
+}
+
+/// `Slice` of columns, one after the other.
+pub(super) fn parse_slice(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError> {
+    let one = |place| match context.constant(place).as_deref() {
+        Some([number]) => Some(*number),
+        _ => None,
+    };
+    let step = if context.node.input.len() > 4 { one(4) } else { Some(1.0) };
+    match (one(1), one(2), one(3), step) {
+        (Some(start), Some(end), Some(1.0 | -1.0), Some(1.0))
+            if start >= 0.0 && end > start && end < COLUMNS_MAX =>
+        {
+            Ok(Box::new(Extractor { places: (start as usize..end as usize).collect() }))
+        }
+        _ => Err(context.refuse("no slice of adjacent columns")),
+    }
 }
 
 impl RowOperator for Extractor {

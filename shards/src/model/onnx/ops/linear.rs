@@ -77,8 +77,7 @@ impl RowOperator for Linear {
     }
 
     fn narrow(&mut self, column: usize) -> bool {
-        let mixes = matches!(self.transform, Transform::Softmax | Transform::SoftmaxZero);
-        if self.complements || mixes {
+        if self.complements || self.transform == Transform::Softmax {
             return false;
         }
         self.coefficients =

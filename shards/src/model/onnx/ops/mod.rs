@@ -6,13 +6,20 @@
 //!
 //! What is *not* here: operators that tract runs well, and the tree kernels (`model::trees`).
 
+mod arithmetic;
+mod batch_norm;
 mod cast;
+mod concat;
 mod context;
+mod curve;
+mod dense;
 mod extractor;
 mod imputer;
 mod linear;
 mod normalizer;
+mod number;
 mod pairwise;
+mod reduce;
 mod scaler;
 mod svm;
 mod transform;
@@ -101,6 +108,7 @@ type Parser = fn(NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError>;
 
 /// Operators of the domain `ai.onnx.ml`: they take the place of tract's own.
 pub(super) const MACHINE_LEARNING: &[(&str, Parser)] = &[
+    ("FeatureVectorizer", concat::parse),
     ("Imputer", imputer::parse),
     ("LinearClassifier", linear::parse_classifier),
     ("LinearRegressor", linear::parse_regressor),
@@ -114,18 +122,43 @@ pub(super) const MACHINE_LEARNING: &[(&str, Parser)] = &[
 
 /// Operators that are run here in a program; in a plan tract runs them.
 const GENERAL: &[(&str, Parser)] = &[
+    ("Abs", curve::parse),
+    ("Add", arithmetic::parse),
     ("ArrayFeatureExtractor", extractor::parse),
+    ("BatchNormalization", batch_norm::parse),
     ("Cast", cast::parse),
+    ("Clip", curve::parse),
+    ("Concat", concat::parse),
+    ("Div", arithmetic::parse),
+    ("Exp", curve::parse),
+    ("Gemm", dense::parse),
     ("Identity", cast::parse),
+    ("LpNormalization", reduce::parse),
+    ("MatMul", dense::parse),
+    ("Mul", arithmetic::parse),
+    ("Neg", curve::parse),
+    ("ReduceProd", reduce::parse),
+    ("ReduceSum", reduce::parse),
+    ("Relu", curve::parse),
+    ("Reshape", cast::parse),
+    ("Sigmoid", curve::parse),
+    ("Slice", extractor::parse_slice),
+    ("Softmax", reduce::parse),
+    ("Sqrt", curve::parse),
+    ("Sub", arithmetic::parse),
+    ("Sum", arithmetic::parse),
+    ("Tanh", curve::parse),
 ];
 
 /// The parser of an operator that we run.
 pub(super) fn parser(operator: &str) -> Option<Parser> {
-    MACHINE_LEARNING
-        .iter()
-        .chain(GENERAL)
-        .find(|(name, _)| *name == operator)
-        .map(|(_, parser)| *parser)
+    let known = MACHINE_LEARNING.iter().chain(GENERAL).find(|(name, _)| *name == operator);
+    known.map(|(_, parser)| *parser)
+}
+
+/// Whether an operator is ours alone: what we refuse of it, nobody runs.
+pub(super) fn is_ours_alone(operator: &str) -> bool {
+    MACHINE_LEARNING.iter().any(|(name, _)| *name == operator)
 }
 
 /// The shape of an operator's only input.

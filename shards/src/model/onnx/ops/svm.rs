@@ -1,12 +1,12 @@
 //! `SVMRegressor` and `SVMClassifier` with probabilities: sums over support vectors, in doubles.
 
 use super::pairwise::pairwise_coupling;
-use super::transform::logistic;
 use super::{
     CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
     wrong_type,
 };
 use crate::features::{Cells, Precision};
+use crate::model::trees::{exponential, logistic};
 
 /// `kernel_type`, with the `kernel_params` that it uses.
 #[derive(Debug, Clone, Copy)]
@@ -178,7 +178,7 @@ impl Vectors {
                     (gamma * dot(pairs) + offset).powf(degree)
                 }
                 Kernel::Radial { gamma } => {
-                    (-gamma * pairs.map(|(a, b)| (a - b) * (a - b)).sum::<f64>()).exp()
+                    exponential(-gamma * pairs.map(|(a, b)| (a - b) * (a - b)).sum::<f64>())
                 }
                 Kernel::Sigmoid { gamma, offset } => (gamma * dot(pairs) + offset).tanh(),
             }
