@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use shards::features::FeatureMatrix;
 use shards::model::manifest::Manifest;
-use shards::model::repository::ModelDirectory;
+use shards::model::repository::{MODEL_FILE, ModelDirectory};
 use shards::model::{FileLimits, LoadOptions, Model};
 
 const VALUES: [f64; 6] = [0.0, -1.5, 3.25, f64::NAN, f64::INFINITY, 1e30];
@@ -31,10 +31,11 @@ pub(crate) fn run(bytes: &[u8]) {
         path: folder().clone(),
         manifest: Manifest::default(),
         version: 1,
+        file: folder().join("1").join(MODEL_FILE),
     };
-    fs::write(directory.file(), bytes).expect("the folder is writable");
+    fs::write(&directory.file, bytes).expect("the folder is writable");
     let limits = FileLimits { file_bytes_max: 1 << 20, nodes_max: 100 };
-    let options = LoadOptions { limits, warm_up_rows: 1 };
+    let options = LoadOptions { limits, warm_up_rows: 1, ..LoadOptions::default() };
     let Ok(mut model) = Model::load(&directory, &options) else { return };
 
     let mut features = FeatureMatrix::new(model.columns(), model.precision());
