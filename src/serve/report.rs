@@ -19,17 +19,18 @@ impl Reporter {
     /// Prints every shard's histograms. The shards go on meanwhile.
     pub(crate) fn print(&mut self, shards: &[ShardHandle]) {
         self.last.resize_with(shards.len(), Histograms::default);
-        let requests: Vec<_> = shards.iter().map(|shard| shard.shared.handover.request()).collect();
+        let asked: Vec<_> = shards.iter().map(|shard| shard.shared.telemetry.ask()).collect();
         let mut merged = Histograms::default();
         let mut merged_since = Histograms::default();
         let mut text = String::from("shardgate latency report\n");
-        for ((shard, request), last) in shards.iter().zip(requests).zip(&mut self.last) {
+        for ((shard, asked), last) in shards.iter().zip(asked).zip(&mut self.last) {
             let title = format!("shard {} (core {})", shard.index, shard.core);
-            let Some(now) = shard.shared.handover.wait(request, PATIENCE) else {
+            let Some(copies) = asked.wait(PATIENCE) else {
                 text.push_str(&title);
                 text.push_str(": no answer within 1 s\n");
                 continue;
             };
+            let now = copies.merged();
             let mut since = now.clone();
             since.subtract(last);
             merged.merge(&now);

@@ -128,7 +128,7 @@ impl Watchdog {
     /// has lasted.
     fn look(&mut self, shards: &[ShardHandle]) {
         for (pulse, shard) in self.seen.iter_mut().zip(shards) {
-            let heartbeat = shard.shared.counters.heartbeat.get();
+            let heartbeat = shard.shared.telemetry.counters.heartbeat.get();
             if heartbeat != pulse.heartbeat {
                 if pulse.named {
                     let stalled_ms = pulse.since.elapsed().as_millis() as u64;

@@ -37,6 +37,42 @@ pub enum RowFailure {
 }
 
 impl RowFailure {
+    /// Why a row has no score, in words for metric labels; see [`RowFailure::reason_index`].
+    pub const REASONS: [&str; 13] = [
+        "malformed",
+        "unknown_user",
+        "store_unavailable",
+        "expired_features",
+        "too_many_defaulted",
+        "stored_not_a_number",
+        "request_field_missing",
+        "request_out_of_range",
+        "score_not_finite",
+        "model_failed",
+        "panicked",
+        "deadline",
+        "queue_full",
+    ];
+
+    /// The index of its word in [`RowFailure::REASONS`].
+    pub const fn reason_index(self) -> usize {
+        match self {
+            Self::Malformed(_) | Self::Field { .. } => 0,
+            Self::Refused(Refusal::UnknownUser) => 1,
+            Self::Refused(Refusal::StoreUnavailable) => 2,
+            Self::Refused(Refusal::Expired) => 3,
+            Self::Refused(Refusal::TooManyDefaulted { .. }) => 4,
+            Self::Refused(Refusal::StoredNotANumber { .. }) => 5,
+            Self::Refused(Refusal::RequestFieldMissing { .. }) => 6,
+            Self::Refused(Refusal::RequestOutOfRange { .. }) => 7,
+            Self::NotFinite => 8,
+            Self::ModelFailed => 9,
+            Self::Panicked => 10,
+            Self::DeadlineExceeded => 11,
+            Self::Overloaded => 12,
+        }
+    }
+
     /// The HTTP status of an answer that is this failure.
     pub const fn status(self) -> u16 {
         match self {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{BatchPolicy, Gate, QueueView, RowFailure, RowId, RowState, Rows};
-use crate::shard::ShardShared;
+use crate::telemetry::{Histograms, LaneCounters, LaneTelemetry};
 
 /// What a lane is told at its making.
 #[derive(Debug, Clone)]
@@ -50,12 +50,14 @@ pub struct Lane {
     retired: Cell<bool>,
     /// The header line that says which version answered.
     pub(crate) version_field: String,
-    shared: Arc<ShardShared>,
+    /// What it measures; copied for readers in the shard's tick.
+    pub(crate) histograms: RefCell<Histograms>,
+    telemetry: Arc<LaneTelemetry>,
 }
 
 impl Lane {
-    /// An empty lane that counts into the counters of `shared`.
-    pub fn new(settings: LaneSettings, shared: Arc<ShardShared>) -> Rc<Self> {
+    /// An empty lane that counts into `telemetry`.
+    pub fn new(settings: LaneSettings, telemetry: Arc<LaneTelemetry>) -> Rc<Self> {
         Rc::new(Self {
             version_field: format!("x-model-version: {}\r\n", settings.version),
             settings,
@@ -64,8 +66,23 @@ impl Lane {
             queue: RefCell::default(),
             batches_in_flight: Cell::new(0),
             retired: Cell::new(false),
-            shared,
+            histograms: RefCell::default(),
+            telemetry,
         })
+    }
+
+    /// What others see of it.
+    pub(crate) fn telemetry(&self) -> &LaneTelemetry {
+        &self.telemetry
+    }
+
+    /// What it counts.
+    pub(crate) fn counters(&self) -> &LaneCounters {
+        &self.telemetry.counters
+    }
+
+    fn count_failure(&self, failure: RowFailure) {
+        self.counters().rows_failed[failure.reason_index()].add(1);
     }
 
     /// Queues a row that has been filled, or ends it when the queue is full.
@@ -75,12 +92,12 @@ impl Lane {
         let row = rows.get_mut(id);
         if queue.len() >= self.settings.queue_rows_max {
             row.state = RowState::Done(Err(RowFailure::Overloaded));
-            self.shared.counters.rows_shed.add(1);
+            self.count_failure(RowFailure::Overloaded);
             return Admission::Overloaded;
         }
         row.queued_ns = now_ns;
         queue.push_back(id);
-        self.shared.counters.queue_depth.add(1);
+        self.counters().queue_rows.add(1);
         self.gate.open();
         Admission::Queued
     }
@@ -100,12 +117,12 @@ impl Lane {
         while batch.len() < count
             && let Some(id) = queue.pop_front()
         {
-            self.shared.counters.queue_depth.subtract(1);
+            self.counters().queue_rows.subtract(1);
             let row = rows.get_mut(id);
             if row.deadline_ns <= now_ns {
                 row.state = RowState::Done(Err(RowFailure::DeadlineExceeded));
                 expired.push(row.connection);
-                self.shared.counters.rows_expired.add(1);
+                self.count_failure(RowFailure::DeadlineExceeded);
             } else {
                 row.state = RowState::Running;
                 batch.push(id);
@@ -115,6 +132,10 @@ impl Lane {
 
     /// Ends a running row. Returns the connection to wake; `None` when it has gone away.
     pub fn complete(&self, id: RowId, outcome: Result<super::Scored, RowFailure>) -> Option<u32> {
+        match outcome {
+            Ok(scored) => self.counters().rows[scored.status as usize].add(1),
+            Err(failure) => self.count_failure(failure),
+        }
         let mut rows = self.rows.borrow_mut();
         let row = rows.get_mut(id);
         if row.state == RowState::Abandoned {
@@ -132,15 +153,15 @@ impl Lane {
         match state {
             RowState::Done(_) => self.rows.borrow_mut().remove(id),
             RowState::Running | RowState::Abandoned => {
-                self.shared.counters.rows_abandoned.add(1);
+                self.counters().rows_abandoned.add(1);
                 self.rows.borrow_mut().get_mut(id).state = RowState::Abandoned;
             }
             RowState::Waiting => {
                 let mut queue = self.queue.borrow_mut();
                 if let Some(at) = queue.iter().position(|queued| *queued == id) {
                     queue.remove(at);
-                    self.shared.counters.queue_depth.subtract(1);
-                    self.shared.counters.rows_abandoned.add(1);
+                    self.counters().queue_rows.subtract(1);
+                    self.counters().rows_abandoned.add(1);
                 }
                 self.rows.borrow_mut().remove(id);
             }
@@ -150,11 +171,19 @@ impl Lane {
     /// No further row will be admitted: the batcher ends when all are answered.
     pub fn retire(&self) {
         self.retired.set(true);
+        self.counters().retired.set(1);
         self.gate.open();
     }
 
     /// Whether the lane was retired and has nothing left to do.
     pub fn is_finished(&self) -> bool {
         self.retired.get() && self.queue.borrow().is_empty() && self.batches_in_flight.get() == 0
+    }
+}
+
+impl Drop for Lane {
+    /// Nobody waits for it any more: what it measured is final.
+    fn drop(&mut self) {
+        self.telemetry.handover.close(&self.histograms.borrow());
     }
 }

@@ -116,7 +116,7 @@ async fn run_batch(
         if let Ok(outcome) = scored.catch_unwind().await {
             finish(lane, shard, &work, outcome);
         } else {
-            shard.counters().batches_panicked.add(1);
+            lane.counters().batches_panicked.add(1);
             finish(lane, shard, &work, Err(RowFailure::Panicked));
             engine.prepared.replace_model();
             work = Work::new(&engine.prepared.plan);
@@ -139,7 +139,7 @@ async fn score_batch(
     work.requests.clear();
     {
         let rows = lane.rows.borrow();
-        let mut histograms = shard.histograms.borrow_mut();
+        let mut histograms = lane.histograms.borrow_mut();
         for id in &work.rows {
             let row = rows.get(*id);
             work.requests.push(row.key.as_bytes(), &row.request_cells);
@@ -155,7 +155,7 @@ async fn score_batch(
     let fetched_ns = shard.clock.now_ns();
     let scored = engine.prepared.model.borrow_mut().score(&work.joined.matrix, &mut work.scores);
     let computed_ns = shard.clock.now_ns();
-    measure(shard, work, [start_ns, fetched_ns, computed_ns]);
+    measure(lane, work, [start_ns, fetched_ns, computed_ns]);
     scored.map_err(|error| {
         tracing::error!(model = lane.settings.model, %error, "a batch was not scored");
         RowFailure::ModelFailed
@@ -163,27 +163,49 @@ async fn score_batch(
 }
 
 /// Records a batch that started, had its features and was computed at these times.
-fn measure(shard: &ShardState, work: &Work, [start_ns, fetched_ns, computed_ns]: [u64; 3]) {
+fn measure(lane: &Lane, work: &Work, [start_ns, fetched_ns, computed_ns]: [u64; 3]) {
     let count = work.rows.len() as u64;
     {
-        let mut histograms = shard.histograms.borrow_mut();
+        let mut histograms = lane.histograms.borrow_mut();
         histograms.record(Phase::Features, fetched_ns.saturating_sub(start_ns), count);
         histograms.record(Phase::Model, computed_ns.saturating_sub(fetched_ns), count);
         histograms.record_batch(count);
     }
-    let counters = shard.counters();
-    counters.batches.add(1);
-    counters.busy_ns.add(computed_ns.saturating_sub(start_ns));
-    counters.cells_defaulted.add(work.joined.defaulted_by_column.iter().sum());
+    let counters = lane.counters();
+    counters.features_ns.add(fetched_ns.saturating_sub(start_ns));
+    counters.model_ns.add(computed_ns.saturating_sub(fetched_ns));
+    observe(lane, &work.joined);
+}
+
+/// Counts what the features of a batch were like.
+fn observe(lane: &Lane, joined: &Joined) {
+    let counters = lane.counters();
+    counters.keys_fetched.add(joined.keys_fetched);
+    for (column, defaulted) in joined.defaulted_by_column.iter().enumerate() {
+        if *defaulted > 0 {
+            counters.cells_defaulted.get(column).add(*defaulted);
+        }
+    }
+    {
+        let mut histograms = lane.histograms.borrow_mut();
+        for age_s in joined.ages_s() {
+            histograms.record_feature_age(age_s);
+        }
+    }
+    // Drift is told from one row a batch, another place each time: all of them would cost more
+    // than the join.
+    let batches = counters.batches.get();
+    counters.batches.set(batches + 1);
+    let row = batches as usize % joined.outcomes.len().max(1);
+    if joined.outcomes.get(row).is_some_and(|outcome| outcome.last_updated_us.is_some()) {
+        lane.telemetry().sample(|column| joined.matrix.get(row, column));
+    }
 }
 
 /// Gives each row its outcome and wakes the connections.
 fn finish(lane: &Lane, shard: &ShardState, work: &Work, computed: Result<(), RowFailure>) {
     for (index, id) in work.rows.iter().enumerate() {
         let outcome = computed.and_then(|()| outcome_of(work, index));
-        if let Ok(scored) = outcome {
-            shard.counters().rows[scored.status as usize].add(1);
-        }
         if let Some(connection) = lane.complete(*id, outcome) {
             shard.links.wake(connection);
         }

@@ -13,6 +13,8 @@ pub struct RowOutcome {
     pub defaulted: u32,
     /// Why the row must not be scored; its cells then mean nothing.
     pub refusal: Option<Refusal>,
+    /// When the store last wrote the row, in µs since 1970, where one was found.
+    pub last_updated_us: Option<i64>,
 }
 
 impl RowOutcome {
@@ -21,6 +23,7 @@ impl RowOutcome {
         status: FeatureStatus::Error,
         defaulted: 0,
         refusal: Some(Refusal::StoreUnavailable),
+        last_updated_us: None,
     };
 }
 
@@ -63,6 +66,13 @@ impl Joined {
     }
 
     pub(crate) fn refuse(&mut self, row: usize, status: FeatureStatus, refusal: Refusal) {
-        self.outcomes[row] = RowOutcome { status, defaulted: 0, refusal: Some(refusal) };
+        self.outcomes[row] =
+            RowOutcome { status, defaulted: 0, refusal: Some(refusal), last_updated_us: None };
+    }
+
+    /// How old each found row's features are, in whole seconds.
+    pub fn ages_s(&self) -> impl Iterator<Item = u64> {
+        let written_us = self.outcomes.iter().filter_map(|outcome| outcome.last_updated_us);
+        written_us.map(|written| self.now_us.saturating_sub(written).max(0) as u64 / 1_000_000)
     }
 }

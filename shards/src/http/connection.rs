@@ -21,6 +21,7 @@ use super::predict;
 use super::reader::{RequestReader, Step};
 use super::response;
 use super::routes::{Route, route};
+use crate::batch::Lane;
 use crate::shard::ShardState;
 use crate::telemetry::Phase;
 
@@ -41,6 +42,13 @@ enum Doing {
     Lingering,
 }
 
+/// An answer that has been rendered and not wholly written: what is measured at its end.
+struct Rendered {
+    started_ns: u64,
+    status: u16,
+    lane: Option<Rc<Lane>>,
+}
+
 pub(crate) struct Connection {
     stream: TcpStream,
     shard: Rc<ShardState>,
@@ -50,7 +58,7 @@ pub(crate) struct Connection {
     reader: RequestReader,
     output: Vec<u8>,
     written: usize,
-    rendered: Vec<u64>,
+    rendered: Vec<Rendered>,
     rendered_ns: u64,
     exchanges: VecDeque<Exchange>,
     /// Whether `input` may hold whole requests, left there at the limit on pipelined ones.
@@ -373,12 +381,14 @@ impl Connection {
     /// Records what the written answers took, and half-closes after the last.
     fn finish_write(&mut self, context: &mut Context<'_>) {
         let now_ns = self.shard.clock.now_ns();
-        {
-            let mut histograms = self.shard.histograms.borrow_mut();
-            for started_ns in self.rendered.drain(..) {
-                histograms.record(Phase::Request, now_ns.saturating_sub(started_ns), 1);
-                histograms.record(Phase::Write, now_ns.saturating_sub(self.rendered_ns), 1);
-            }
+        for rendered in self.rendered.drain(..) {
+            let mut histograms = match &rendered.lane {
+                Some(lane) => lane.histograms.borrow_mut(),
+                None => self.shard.histograms.borrow_mut(),
+            };
+            let duration_ns = now_ns.saturating_sub(rendered.started_ns);
+            histograms.record_request(rendered.status, duration_ns);
+            histograms.record(Phase::Write, now_ns.saturating_sub(self.rendered_ns), 1);
         }
         if self.closing && self.exchanges.is_empty() && !self.end_of_input {
             // The client sees the end at once; what it still sends is read and thrown away, as
@@ -399,9 +409,13 @@ impl Connection {
                 self.rendered_ns = shard.clock.now_ns();
             }
             any = true;
-            self.rendered.push(exchange.started_ns);
             let status = exchange.render(out, body, &date);
             shard.counters().response(status);
+            self.rendered.push(Rendered {
+                started_ns: exchange.started_ns,
+                status,
+                lane: exchange.lane(),
+            });
         }
         any
     }

@@ -65,6 +65,14 @@ impl Exchange {
         Self { answer, close: false, is_http_1_0: false, head_only: false, started_ns }
     }
 
+    /// The lane whose rows answer it, if any do.
+    pub(crate) fn lane(&self) -> Option<Rc<Lane>> {
+        match &self.answer {
+            Answer::Rows { lane, .. } => Some(Rc::clone(lane)),
+            Answer::Ready { .. } => None,
+        }
+    }
+
     /// Whether the answer can be rendered; moves its cursor past the rows that are done.
     pub(crate) fn is_ready(&mut self) -> bool {
         let Answer::Rows { lane, pending, .. } = &mut self.answer else { return true };

@@ -126,7 +126,7 @@ impl Shard {
         drain(&state).await;
         state.retire_all();
         ticking.cancel().await;
-        state.shared.handover.answer(&state.histograms.borrow());
+        while state.hand_over() {}
         refused
     }
 }

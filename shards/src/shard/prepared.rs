@@ -1,6 +1,7 @@
 //! A model made ready for one shard, on any thread: loaded, warmed up and bound to the store.
 
 use std::cell::RefCell;
+use std::time::Instant;
 
 use thiserror::Error;
 
@@ -11,6 +12,7 @@ use crate::features::schema::Schema;
 use crate::model::repository::ModelDirectory;
 use crate::model::{LoadOptions, Model, ModelError};
 use crate::shard::ShardSettings;
+use crate::telemetry::{LaneColumn, LaneFacts};
 
 /// Why a model cannot be served.
 #[derive(Debug, Error)]
@@ -36,6 +38,7 @@ pub struct PreparedModel {
     pub(crate) plan: JoinPlan,
     directory: ModelDirectory,
     load: LoadOptions,
+    load_ns: u64,
 }
 
 impl PreparedModel {
@@ -45,7 +48,9 @@ impl PreparedModel {
         load: LoadOptions,
         schema: &Schema,
     ) -> Result<Self, PrepareError> {
+        let start = Instant::now();
         let model = Model::load(directory, &load)?;
+        let load_ns = start.elapsed().as_nanos() as u64;
         let manifest = model.manifest();
         let inputs = match &manifest.columns {
             Some(columns) => ModelInputs::Columns(columns),
@@ -53,7 +58,7 @@ impl PreparedModel {
         };
         let plan = JoinPlan::bind(inputs, schema, &manifest.policies, model.precision())
             .map_err(|source| PrepareError::Join { model: directory.name.clone(), source })?;
-        Ok(Self { model: RefCell::new(model), plan, directory: directory.clone(), load })
+        Ok(Self { model: RefCell::new(model), plan, directory: directory.clone(), load, load_ns })
     }
 
     /// The model's name.
@@ -74,6 +79,23 @@ impl PreparedModel {
                 let model = self.name();
                 tracing::error!(model, %error, "after a panic: not loaded again, the old copy goes on");
             }
+        }
+    }
+
+    /// What the lane of this model tells others about itself.
+    pub(crate) fn facts(&self) -> LaneFacts {
+        let described = self.directory.manifest.columns.as_deref().unwrap_or_default();
+        let quantiles = |name: &String| {
+            let column = described.iter().find(|column| column.name == *name);
+            column.map_or_else(Vec::new, |column| column.quantiles.clone())
+        };
+        let column = |name: &String| LaneColumn { name: name.clone(), quantiles: quantiles(name) };
+        LaneFacts {
+            model: self.directory.name.clone(),
+            version: self.directory.version,
+            description: self.model.borrow().describe(),
+            columns: self.plan.column_names().iter().map(column).collect(),
+            load_ns: self.load_ns,
         }
     }
 

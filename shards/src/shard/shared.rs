@@ -5,15 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::PreparedModel;
 use crate::nudge::Nudge;
-use crate::telemetry::{Handover, ShardCounters};
+use crate::telemetry::ShardTelemetry;
 
 /// What the process sees of a shard, and how it tells it something.
 #[derive(Debug, Default)]
 pub struct ShardShared {
-    /// What the shard counts.
-    pub counters: ShardCounters,
-    /// Where it copies its histograms when asked.
-    pub handover: Handover,
+    /// What it counts and measures.
+    pub telemetry: ShardTelemetry,
     /// What wakes it when its heart stands still.
     pub nudge: Nudge,
     mailbox: Mailbox,

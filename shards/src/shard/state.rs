@@ -45,6 +45,7 @@ pub(crate) struct ShardState {
     pub(crate) coarse_ms: Cell<u64>,
     pub(crate) draining: Cell<bool>,
     pub(crate) links: Links,
+    /// Of answers that no model was asked for; each lane has its own.
     pub(crate) histograms: RefCell<Histograms>,
     pub(crate) scratch: RefCell<Scratch>,
     /// The `Date` field's value, renewed each second.
@@ -86,7 +87,7 @@ impl ShardState {
     }
 
     pub(crate) fn counters(&self) -> &ShardCounters {
-        &self.shared.counters
+        &self.shared.telemetry.counters
     }
 
     pub(crate) fn limits(&self) -> &HttpLimits {
@@ -107,7 +108,7 @@ impl ShardState {
     /// that is the batch boundary at which versions change.
     pub(super) fn install(self: &Rc<Self>, prepared: PreparedModel) {
         let settings = prepared.lane_settings(&self.settings);
-        let lane = Lane::new(settings, Arc::clone(&self.shared));
+        let lane = Lane::new(settings, self.shared.telemetry.add_lane(prepared.facts()));
         let engine = Engine::new(prepared, Rc::clone(&self.store));
         {
             let mut lanes = self.lanes.borrow_mut();
@@ -143,7 +144,7 @@ impl ShardState {
         let before_ms = self.coarse_ms.replace(now_ms);
         self.counters().heartbeat.add(1);
         self.links.sweep(now_ms);
-        self.shared.handover.answer(&self.histograms.borrow());
+        self.hand_over();
         self.shared.receive(|command| match command {
             Command::Install(prepared) => self.install(prepared),
             Command::Remove(model) => self.remove(&model),
@@ -154,6 +155,17 @@ impl ShardState {
         if shutdown.is_begun() {
             self.stopping.open();
         }
+    }
+
+    /// Copies histograms for those who asked: one lane's at most, as a copy takes some 100 µs and
+    /// the next tick comes soon enough. True if there was one to copy.
+    pub(super) fn hand_over(&self) -> bool {
+        self.shared.telemetry.handover.answer(&self.histograms.borrow())
+            || self
+                .lanes
+                .borrow()
+                .iter()
+                .any(|lane| lane.telemetry().handover.answer(&lane.histograms.borrow()))
     }
 
     fn renew_date(&self) {

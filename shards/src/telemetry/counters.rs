@@ -2,8 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::features::FeatureStatus;
-
 /// A number that one thread writes and others read. A load and a store, never a locked add: with
 /// a single writer no update can be lost, and the cache line stays with its owner.
 #[derive(Debug, Default)]
@@ -35,7 +33,7 @@ impl Counter {
 pub const STATUSES: [u16; 19] =
     [200, 400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 422, 429, 431, 500, 501, 503, 504, 505];
 
-/// Everything one shard counts. Aligned to two cache lines, so that neighbours in memory, and the
+/// What one shard counts, whatever the model. Aligned to two cache lines, so that neighbours in memory, and the
 /// prefetcher's adjacent line, never share one with another writer.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -52,24 +50,6 @@ pub struct ShardCounters {
     pub accept_errors: Counter,
     /// Requests answered, by the index of their status in [`STATUSES`].
     pub responses: [Counter; STATUSES.len()],
-    /// Batches computed.
-    pub batches: Counter,
-    /// Rows scored, by the index of their [`FeatureStatus`].
-    pub rows: [Counter; FeatureStatus::ALL.len()],
-    /// Cells that took their column's default.
-    pub cells_defaulted: Counter,
-    /// Rows waiting in the queues now.
-    pub queue_depth: Counter,
-    /// Rows refused because the queue was full.
-    pub rows_shed: Counter,
-    /// Rows whose deadline passed before they were computed.
-    pub rows_expired: Counter,
-    /// Rows whose client went away before they were computed.
-    pub rows_abandoned: Counter,
-    /// Batches that panicked.
-    pub batches_panicked: Counter,
-    /// Nanoseconds spent fetching features and computing scores.
-    pub busy_ns: Counter,
 }
 
 impl ShardCounters {

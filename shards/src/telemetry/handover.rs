@@ -1,12 +1,12 @@
-//! Where a shard copies its histograms when somebody asks, so that nobody reads them under it.
+//! Where a shard copies histograms when somebody asks, so that nobody reads them under it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Histograms;
 
-/// One shard's hand-over buffer.
+/// A hand-over buffer between one shard and its readers.
 ///
 /// A reader raises `requested`; the shard sees it at its next tick, copies, and raises
 /// `answered`. The lock is taken by the shard only when it was asked, and then it is free: the
@@ -16,6 +16,7 @@ use super::Histograms;
 pub struct Handover {
     requested: AtomicU64,
     answered: AtomicU64,
+    closed: AtomicBool,
     copy: Mutex<Histograms>,
 }
 
@@ -25,33 +26,47 @@ impl Handover {
         self.requested.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// Copies `live` if somebody asked since the last call. For the shard.
-    pub fn answer(&self, live: &Histograms) {
+    /// Copies `live` if somebody asked since the last call; true if it did. For the shard.
+    pub fn answer(&self, live: &Histograms) -> bool {
         let requested = self.requested.load(Ordering::Acquire);
         if requested == self.answered.load(Ordering::Relaxed) {
-            return;
+            return false;
         }
         // A reader holds the lock only while it clones an answered copy; then the next tick is
         // early enough, and the shard never waits.
-        if let Ok(mut copy) = self.copy.try_lock() {
-            copy.copy_from(live);
-            drop(copy);
-            self.answered.store(requested, Ordering::Release);
-        }
+        let Ok(mut copy) = self.copy.try_lock() else { return false };
+        copy.copy_from(live);
+        drop(copy);
+        self.answered.store(requested, Ordering::Release);
+        true
+    }
+
+    /// Copies `live` for the last time: it will not change again. For the shard.
+    #[expect(clippy::disallowed_methods, reason = "once in a lane's life")]
+    pub fn close(&self, live: &Histograms) {
+        // Waits for a reader that is cloning, once in a lane's life and never beside a batch.
+        self.copy.lock().unwrap_or_else(PoisonError::into_inner).copy_from(live);
+        self.closed.store(true, Ordering::Release);
     }
 
     /// Waits until request `number` is answered; `None` when the shard did not within `patience`.
     /// Blocks its thread: not for shards.
-    #[expect(clippy::disallowed_methods, reason = "the reader's thread waits, never a shard's")]
     pub fn wait(&self, number: u64, patience: Duration) -> Option<Histograms> {
         let give_up = Instant::now() + patience;
-        while self.answered.load(Ordering::Acquire) < number {
+        while self.answered.load(Ordering::Acquire) < number && !self.closed.load(Ordering::Acquire)
+        {
             if Instant::now() >= give_up {
                 return None;
             }
             std::thread::park_timeout(Duration::from_millis(1));
         }
-        Some(self.copy.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        Some(self.latest())
+    }
+
+    /// The last copy that was made, whenever that was. Not for shards.
+    #[expect(clippy::disallowed_methods, reason = "the reader's thread waits, never a shard's")]
+    pub fn latest(&self) -> Histograms {
+        self.copy.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -72,5 +87,7 @@ mod tests {
         handover.answer(&live);
         let copy = handover.wait(number, Duration::ZERO).expect("answered");
         assert_eq!(copy.phase(Phase::Model).len(), 1);
+        handover.close(&live);
+        assert!(handover.wait(handover.request(), Duration::ZERO).is_some(), "closed");
     }
 }

@@ -1,7 +1,7 @@
 //! HDR histograms of one shard: plain memory that only its thread touches.
 //!
 //! Range 1 µs to 60 s, saturating, 3 significant digits (`HdrHistogram`, Gil Tene); batch sizes
-//! are counted in rows.
+//! are counted in rows, and the ages of features in seconds, to two digits.
 
 use hdrhistogram::Histogram;
 
@@ -40,26 +40,38 @@ impl Phase {
 const LATENCY_NS_MIN: u64 = 1_000;
 const LATENCY_NS_MAX: u64 = 60_000_000_000;
 const BATCH_ROWS_MAX: u64 = 65_536;
+const AGE_S_MAX: u64 = 1_000_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
+const AGE_SIGNIFICANT_DIGITS: u8 = 2;
+/// The status of an answer that is not a failure.
+const STATUS_OK: u16 = 200;
 
-/// The histograms of one shard, or of several merged.
+/// The histograms of one model on one shard, or of several merged.
 #[derive(Debug, Clone)]
 pub struct Histograms {
     phases: [Histogram<u64>; Phase::ALL.len()],
     batch_rows: Histogram<u64>,
+    feature_age_s: Histogram<u64>,
+    /// Whole requests that were not answered with 200, by status; they are in
+    /// [`Phase::Request`] too. A status has a histogram once it has been answered.
+    failed: Vec<(u16, Histogram<u64>)>,
+}
+
+fn latency() -> Histogram<u64> {
+    // The bounds are constants that HdrHistogram accepts; the test below holds them to it.
+    Histogram::new_with_bounds(LATENCY_NS_MIN, LATENCY_NS_MAX, SIGNIFICANT_DIGITS)
+        .expect("constant bounds")
 }
 
 impl Default for Histograms {
     fn default() -> Self {
-        // The bounds are constants that HdrHistogram accepts; the test below holds them to it.
-        let latency = || {
-            Histogram::new_with_bounds(LATENCY_NS_MIN, LATENCY_NS_MAX, SIGNIFICANT_DIGITS)
-                .expect("constant bounds")
-        };
         Self {
             phases: std::array::from_fn(|_| latency()),
             batch_rows: Histogram::new_with_bounds(1, BATCH_ROWS_MAX, SIGNIFICANT_DIGITS)
                 .expect("constant bounds"),
+            feature_age_s: Histogram::new_with_bounds(1, AGE_S_MAX, AGE_SIGNIFICANT_DIGITS)
+                .expect("constant bounds"),
+            failed: Vec::new(),
         }
     }
 }
@@ -69,6 +81,20 @@ impl Histograms {
     pub fn record(&mut self, phase: Phase, duration_ns: u64, count: u64) {
         let value = duration_ns.clamp(LATENCY_NS_MIN, LATENCY_NS_MAX);
         self.phases[phase as usize].saturating_record_n(value, count);
+    }
+
+    /// Records a whole request that was answered with `status`.
+    pub fn record_request(&mut self, status: u16, duration_ns: u64) {
+        self.record(Phase::Request, duration_ns, 1);
+        if status != STATUS_OK {
+            let value = duration_ns.clamp(LATENCY_NS_MIN, LATENCY_NS_MAX);
+            self.failed_mut(status).saturating_record(value);
+        }
+    }
+
+    /// Records that a row's features were `age_s` seconds old.
+    pub fn record_feature_age(&mut self, age_s: u64) {
+        self.feature_age_s.saturating_record(age_s.clamp(1, AGE_S_MAX));
     }
 
     /// Records a batch of `rows` rows.
@@ -86,11 +112,25 @@ impl Histograms {
         &self.batch_rows
     }
 
-    /// Copies `other` over this one; nothing is allocated.
-    pub fn copy_from(&mut self, other: &Self) {
-        for (mine, theirs) in self.pairs(other) {
-            // Both were made by `default`, so the shapes agree and the call cannot fail.
-            mine.set_to(theirs).expect("same bounds");
+    /// The histogram of the ages of features, in seconds; ages below 1 s count as 1 s.
+    pub fn feature_age_s(&self) -> &Histogram<u64> {
+        &self.feature_age_s
+    }
+
+    /// Whole requests that were not answered with 200, by status.
+    pub fn failed(&self) -> &[(u16, Histogram<u64>)] {
+        &self.failed
+    }
+
+    /// Copies `later` over this one, an older copy of it. What has not changed since is not
+    /// copied again, and nothing is allocated unless a status was answered for the first time.
+    pub fn copy_from(&mut self, later: &Self) {
+        for (mine, theirs) in self.pairs(later) {
+            // Histograms only grow, so one of the same length is the same.
+            if mine.len() != theirs.len() {
+                // Both were made by `default`, so the shapes agree and the call cannot fail.
+                mine.set_to(theirs).expect("same bounds");
+            }
         }
     }
 
@@ -112,7 +152,27 @@ impl Histograms {
         &'a mut self,
         other: &'a Self,
     ) -> impl Iterator<Item = (&'a mut Histogram<u64>, &'a Histogram<u64>)> {
-        self.phases.iter_mut().zip(&other.phases).chain([(&mut self.batch_rows, &other.batch_rows)])
+        for (status, _) in &other.failed {
+            self.failed_mut(*status);
+        }
+        let failed = self.failed.iter_mut().filter_map(|(status, mine)| {
+            let theirs = other.failed.iter().find(|(theirs, _)| theirs == status)?;
+            Some((mine, &theirs.1))
+        });
+        let counted = [
+            (&mut self.batch_rows, &other.batch_rows),
+            (&mut self.feature_age_s, &other.feature_age_s),
+        ];
+        self.phases.iter_mut().zip(&other.phases).chain(counted).chain(failed)
+    }
+
+    fn failed_mut(&mut self, status: u16) -> &mut Histogram<u64> {
+        let known = self.failed.iter().position(|(known, _)| *known == status);
+        let index = known.unwrap_or_else(|| {
+            self.failed.push((status, latency()));
+            self.failed.len() - 1
+        });
+        &mut self.failed[index].1
     }
 }
 
@@ -135,5 +195,21 @@ mod tests {
         copy.copy_from(&live);
         copy.merge(&earlier);
         assert_eq!(copy.phase(Phase::Queue).len(), 8);
+    }
+
+    #[test]
+    fn failures_are_kept_by_status_and_among_all_requests() {
+        let mut live = Histograms::default();
+        live.record_request(200, 1_000);
+        live.record_request(404, 2_000);
+        let mut copy = Histograms::default();
+        copy.copy_from(&live);
+        live.record_request(404, 2_000);
+        live.record_request(429, 3_000);
+        copy.copy_from(&live);
+        let failed: Vec<_> =
+            copy.failed().iter().map(|(status, times)| (*status, times.len())).collect();
+        assert_eq!(failed, [(404, 2), (429, 1)]);
+        assert_eq!(copy.phase(Phase::Request).len(), 4);
     }
 }

@@ -1,16 +1,23 @@
 //! What a shard counts and measures, and how others read it without stopping the shard.
 //!
-//! [`counters`] are relaxed atomics with one writer, on cache lines of their own. [`histograms`]
-//! are plain HDR histograms that only the shard touches; [`handover`] is where it copies them
-//! when somebody asks. [`report`] prints them for an operator.
+//! [`counters`] are relaxed atomics with one writer, on cache lines of their own: a shard's, and
+//! in [`lane`] those of each model on it, with as many [`cells`] as the model has columns.
+//! [`histograms`] are plain HDR histograms that only the shard touches; [`handover`] is where it
+//! copies them when somebody asks. [`shard`] is the whole of it for one shard, and
+//! [`report`] prints histograms for an operator.
 //!
 //! What is *not* here: signals and the admin port, which ask; and logs, which are the binary's.
 
+pub mod cells;
 pub mod counters;
 pub mod handover;
 pub mod histograms;
+pub mod lane;
 pub mod report;
+pub mod shard;
 
 pub use counters::{Counter, ShardCounters};
 pub use handover::Handover;
 pub use histograms::{Histograms, Phase};
+pub use lane::{LaneColumn, LaneCounters, LaneFacts, LaneTelemetry};
+pub use shard::{HistogramCopies, ShardTelemetry};

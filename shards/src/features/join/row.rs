@@ -73,10 +73,12 @@ impl JoinPlan {
             Some(OnExpired::Default) => (FeatureStatus::Expired, Stored::Defaults),
             Some(OnExpired::Reject) => {
                 joined.refuse(row, FeatureStatus::Expired, Refusal::Expired);
+                joined.outcomes[row].last_updated_us = Some(last_updated_us(record));
                 return;
             }
         };
         self.write(stored, status, request_cells, row, joined);
+        joined.outcomes[row].last_updated_us = Some(last_updated_us(record));
     }
 
     /// Writes `row` for a user of whom nothing is known; `status` says why: `Missing` or `Error`.
@@ -133,8 +135,12 @@ impl JoinPlan {
             let allowed = allowed as u32;
             written.refusal = Some(Refusal::TooManyDefaulted { found: written.defaulted, allowed });
         }
-        joined.outcomes[row] =
-            RowOutcome { status, defaulted: written.defaulted, refusal: written.refusal };
+        joined.outcomes[row] = RowOutcome {
+            status,
+            defaulted: written.defaulted,
+            refusal: written.refusal,
+            last_updated_us: None,
+        };
     }
 }
 
