@@ -9,6 +9,7 @@ use shards::batch::BatchPolicy;
 use shards::features::address::StoreAddress;
 use shards::features::scylla::ScyllaSettings;
 use shards::http::HttpLimits;
+use shards::model::LoadOptions;
 use shards::shard::ShardSettings;
 
 use crate::cli::ServeFlags;
@@ -120,6 +121,13 @@ impl Config {
                 deadline_ms: file.deadline_ms,
             },
         })
+    }
+}
+
+impl Config {
+    /// How models are loaded: warmed up with the largest batch that they will see.
+    pub(crate) fn load_options(&self) -> LoadOptions {
+        LoadOptions { warm_up_rows: self.shard.batch.batch_rows_max, ..LoadOptions::default() }
     }
 }
 

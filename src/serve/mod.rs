@@ -1,12 +1,13 @@
 //! Start, signals and stop of the serving process.
 //!
 //! [`sockets`] makes a listening socket a shard, [`features`] opens the store, [`shard_thread`] is
-//! a pinned thread with an executor, [`signals`] waits for what an operator asks, and [`report`]
+//! a pinned thread with an executor, [`reload`] takes new versions of models into service, [`signals`] waits for what an operator asks, and [`report`]
 //! prints histograms.
 //!
 //! What is *not* here: what a shard does with a request.
 
 mod features;
+mod reload;
 mod report;
 mod shard_thread;
 mod signals;
@@ -18,10 +19,11 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use anyhow::Context;
-use shards::model::LoadOptions;
+use shards::features::schema::Schema;
 use shards::model::repository::{ModelDirectory, Repository};
 use shards::shard::{ShardSetup, ShardShared, Shutdown};
 
+use self::reload::Reloader;
 use self::shard_thread::{News, ShardHandle};
 use crate::config::Config;
 use crate::logging;
@@ -30,7 +32,8 @@ use crate::logging;
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
 
 /// Serves until a signal says to stop.
-pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let config = &Arc::new(config);
     logging::start(&config.log, config.log_format)?;
     let signals = signals::Waiter::register()?;
     let cores = config.cores.resolve()?;
@@ -46,10 +49,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         let setup = ShardSetup {
             settings: config.shard.clone(),
             models: models.clone(),
-            load: LoadOptions {
-                warm_up_rows: config.shard.batch.batch_rows_max,
-                ..LoadOptions::default()
-            },
+            load: config.load_options(),
             store: store.clone(),
             shared: Arc::new(ShardShared::default()),
         };
@@ -57,14 +57,15 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         shards.push(started.context("a shard's thread could not be started")?);
     }
     drop(sender);
-    wait_until_ready(&shards, &news)?;
+    let schema = wait_until_ready(&shards, &news)?;
     for (shard, socket) in shards.iter().zip(sockets) {
         let listener = sockets::listen(socket)?;
         // A shard that died since it was ready says so itself, in the loop below.
         let _ = shard.start.send(listener);
     }
     announce(config, &shards, address.as_socket().unwrap_or(config.listen));
-    let outcome = signals::serve(&signals, &shards, &news, &shutdown);
+    let reloader = Reloader::new(Arc::clone(config), schema);
+    let outcome = signals::serve(&signals, &shards, &news, &shutdown, &reloader);
     let drain = Duration::from_millis(config.shard.http.drain_ms_max) + DRAIN_MARGIN;
     Ok(stop(&signals, shards, &news, drain, &outcome))
 }
@@ -76,16 +77,21 @@ pub(crate) fn find_models(config: &Config) -> anyhow::Result<Vec<ModelDirectory>
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-fn wait_until_ready(shards: &[ShardHandle], news: &Receiver<(usize, News)>) -> anyhow::Result<()> {
+/// Waits for every shard to be ready; returns the columns that their stores have.
+fn wait_until_ready(
+    shards: &[ShardHandle],
+    news: &Receiver<(usize, News)>,
+) -> anyhow::Result<Schema> {
+    let mut schema = None;
     for _ in shards {
         match news.recv() {
-            Ok((_, News::Ready)) => {}
+            Ok((_, News::Ready(columns))) => schema = Some(columns),
             Ok((index, News::Ended(Err(reason)))) => anyhow::bail!("shard {index}: {reason}"),
             Ok((index, News::Ended(Ok(())))) => anyhow::bail!("shard {index} ended at its start"),
             Err(_) => anyhow::bail!("the shards ended at their start"),
         }
     }
-    Ok(())
+    schema.context("no core to serve on")
 }
 
 fn announce(config: &Config, shards: &[ShardHandle], address: std::net::SocketAddr) {
@@ -123,7 +129,7 @@ fn stop(
                     failed = true;
                 }
             }
-            Ok((_, News::Ready)) | Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
+            Ok((_, News::Ready(_))) | Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
         }
         if let Some(code) = signals.while_draining(&shards) {

@@ -1,13 +1,15 @@
 //! A shard's thread: pinned, with a glommio executor of its own.
 
+use std::cell::OnceCell;
 use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use core_affinity::CoreId;
+use glommio::timer::sleep;
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 use shards::shard::{Shard, ShardSetup, ShardShared, Shutdown};
 use socket2::SockRef;
@@ -77,17 +79,38 @@ fn serve(
     if !core_affinity::set_for_current(core) {
         return Err(format!("it could not be pinned to core {}", core.id));
     }
-    let shard = executor.run(Shard::open(setup)).map_err(|error| error.to_string())?;
-    let _ = news.send((index, News::Ready));
-    // Without a listener another shard failed to start, and the process ends.
-    let Ok(listener) = listener.recv() else { return Ok(()) };
-    let guard = listener.try_clone().map_err(|error| error.to_string())?;
-    let outcome = catch_unwind(AssertUnwindSafe(|| executor.run(shard.run(listener, shutdown))));
-    // However the shard ended, the kernel must not send it further connections.
-    let _ = SockRef::from(&guard).shutdown(std::net::Shutdown::Both);
-    match outcome {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("it panicked outside of a batch".to_owned()),
+    // Kept outside of the executor, which does not drop its tasks when one of them panics.
+    let guard = OnceCell::new();
+    // One `run` for the whole life: timers of an executor that is run again wait for its next I/O.
+    executor.run(async {
+        let shard = Shard::open(setup).await.map_err(|error| error.to_string())?;
+        let _ = news.send((index, News::Ready));
+        // Without a listener another shard failed to start, and the process ends.
+        let Some(listener) = receive(listener).await else { return Ok(()) };
+        let second = listener.try_clone().map_err(|error| error.to_string())?;
+        guard.get_or_init(|| Guard(second));
+        shard.run(listener, shutdown).await.map_err(|error| error.to_string())
+    })
+}
+
+/// However a shard ends, also by a panic, the kernel must not send it further connections: its
+/// listener is shut down, whoever else still holds it.
+struct Guard(TcpListener);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = SockRef::from(&self.0).shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// Waits for the listener while the executor goes on.
+async fn receive(listener: &Receiver<TcpListener>) -> Option<TcpListener> {
+    loop {
+        match listener.try_recv() {
+            Ok(listener) => return Some(listener),
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) => sleep(Duration::from_millis(1)).await,
+        }
     }
 }
 

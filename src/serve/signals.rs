@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use shards::shard::Shutdown;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
+use super::reload::Reloader;
 use super::report::Reporter;
 use super::shard_thread::{News, ShardHandle};
 
@@ -36,13 +37,14 @@ pub(crate) struct Outcome {
 struct Asked {
     stop: Option<i32>,
     report: bool,
+    reload: bool,
 }
 
 impl Waiter {
-    /// Takes over SIGTERM, SIGINT and SIGUSR1.
+    /// Takes over SIGTERM, SIGINT, SIGHUP and SIGUSR1.
     pub(crate) fn register() -> anyhow::Result<Self> {
-        let signals =
-            Signals::new([SIGTERM, SIGINT, SIGUSR1]).context("signals cannot be handled")?;
+        let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
+            .context("signals cannot be handled")?;
         Ok(Self { signals: signals.into(), reporter: Reporter::default().into() })
     }
 
@@ -51,6 +53,7 @@ impl Waiter {
         for signal in self.signals.borrow_mut().pending() {
             match signal {
                 SIGUSR1 => asked.report = true,
+                SIGHUP => asked.reload = true,
                 stop => asked.stop = Some(stop),
             }
         }
@@ -79,12 +82,22 @@ pub(crate) fn serve(
     shards: &[ShardHandle],
     news: &Receiver<(usize, News)>,
     shutdown: &Shutdown,
+    reloader: &Reloader,
 ) -> Outcome {
     let mut watchdog = Watchdog::new(shards);
     let failed = loop {
         let asked = waiter.look();
         if asked.report {
             waiter.reporter.borrow_mut().print(shards);
+        }
+        if asked.reload {
+            match reloader.reload(shards) {
+                Ok(models) => tracing::info!(?models, "reloaded"),
+                Err(error) => tracing::error!(
+                    error = format!("{error:#}"),
+                    "not reloaded: the models that were loaded go on serving"
+                ),
+            }
         }
         if let Some(signal) = asked.stop {
             tracing::info!(signal, "stopping: accepted requests are answered first");
