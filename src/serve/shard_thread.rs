@@ -81,7 +81,7 @@ fn serve(
     }
     // Kept outside of the executor, which does not drop its tasks when one of them panics.
     let guard = OnceCell::new();
-    // One `run` for the whole life: timers of an executor that is run again wait for its next I/O.
+    // One `run` for the whole life: what opening started, like a driver of the store, goes on.
     executor.run(async {
         let shard = Shard::open(setup).await.map_err(|error| error.to_string())?;
         let _ = news.send((index, News::Ready));
