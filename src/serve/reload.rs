@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
-use shards::features::embedded::EmbeddedStore;
+use anyhow::ensure;
 use shards::features::schema::Schema;
 use shards::model::LoadOptions;
 use shards::model::repository::ModelDirectory;
@@ -21,12 +20,12 @@ const SWAP_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(crate) struct Reloader {
     config: Arc<Config>,
-    store: EmbeddedStore,
+    schema: Schema,
 }
 
 impl Reloader {
-    pub(crate) fn new(config: Arc<Config>, store: EmbeddedStore) -> Self {
-        Self { config, store }
+    pub(crate) fn new(config: Arc<Config>, schema: Schema) -> Self {
+        Self { config, schema }
     }
 
     /// Loads every configured model as it is on disk now, a copy for each shard, on threads of
@@ -34,9 +33,8 @@ impl Reloader {
     /// loaded the old versions go on serving.
     pub(crate) fn reload(&self, shards: &[ShardHandle]) -> anyhow::Result<Vec<String>> {
         let directories = find_models(&self.config)?;
-        let schema = self.store.schema()?.context("the feature store has no columns")?;
         let load = self.config.load_options();
-        let prepared = prepare(&directories, load, &schema, shards.len())?;
+        let prepared = prepare(&directories, load, &self.schema, shards.len())?;
         let give_up = Instant::now() + SWAP_MAX;
         let mut sent = Vec::with_capacity(shards.len());
         for (shard, models) in shards.iter().zip(prepared) {

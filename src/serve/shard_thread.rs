@@ -11,6 +11,7 @@ use std::time::Duration;
 use core_affinity::CoreId;
 use glommio::timer::sleep;
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
+use shards::features::schema::Schema;
 use shards::shard::{Shard, ShardSetup, ShardShared, Shutdown};
 use socket2::SockRef;
 
@@ -21,8 +22,8 @@ const PREEMPT: Duration = Duration::from_millis(1);
 /// What a shard tells the main thread.
 #[derive(Debug)]
 pub(crate) enum News {
-    /// Its models are loaded and its executor runs.
-    Ready,
+    /// Its models are loaded; these are the columns of its store.
+    Ready(Schema),
     /// It ended, and why if not because it was told to.
     Ended(Result<(), String>),
 }
@@ -84,7 +85,7 @@ fn serve(
     // One `run` for the whole life: what opening started, like a driver of the store, goes on.
     executor.run(async {
         let shard = Shard::open(setup).await.map_err(|error| error.to_string())?;
-        let _ = news.send((index, News::Ready));
+        let _ = news.send((index, News::Ready(shard.schema().clone())));
         // Without a listener another shard failed to start, and the process ends.
         let Some(listener) = receive(listener).await else { return Ok(()) };
         let second = listener.try_clone().map_err(|error| error.to_string())?;

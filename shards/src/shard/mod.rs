@@ -24,6 +24,7 @@ pub use self::prepared::{PrepareError, PreparedModel};
 pub use self::shared::{Command, ShardShared, Shutdown};
 pub(crate) use self::state::ShardState;
 use crate::batch::BatchPolicy;
+use crate::features::schema::Schema;
 use crate::features::{StoreError, StoreSource};
 use crate::http::{HttpLimits, listener};
 use crate::model::LoadOptions;
@@ -106,6 +107,11 @@ impl Shard {
             state.install(prepared);
         }
         Ok(Self { state })
+    }
+
+    /// The columns of its store.
+    pub fn schema(&self) -> &Schema {
+        self.state.schema()
     }
 
     /// Serves connections of `listener` until `shutdown` is begun, then drains: what was accepted

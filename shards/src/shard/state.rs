@@ -9,6 +9,7 @@ use super::{PreparedModel, ShardSettings, ShardShared, Shutdown};
 use crate::batch::pipeline::{self, Engine};
 use crate::batch::{Gate, Lane};
 use crate::features::FeatureStore;
+use crate::features::schema::Schema;
 use crate::http::HttpLimits;
 use crate::http::links::Links;
 use crate::shard::Command;
@@ -88,6 +89,10 @@ impl ShardState {
 
     pub(crate) fn counters(&self) -> &ShardCounters {
         &self.shared.telemetry.counters
+    }
+
+    pub(super) fn schema(&self) -> &Schema {
+        self.store.schema()
     }
 
     pub(crate) fn limits(&self) -> &HttpLimits {
