@@ -5,6 +5,10 @@ use super::head::HeadError;
 /// A line of a chunk's size with its extensions, and all trailers together, end within this.
 const LINE_BYTES_MAX: usize = 1_024;
 const TRAILER_BYTES_MAX: usize = 8_192;
+/// What size lines may take in all: this much, and so many bytes for each byte of the body. Small
+/// chunks are fine; extensions without end are not, as the connection holds them until the end.
+const FRAMING_BYTES_MAX: usize = 16_384;
+const FRAMING_BYTES_PER_BYTE_MAX: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expecting {
@@ -18,6 +22,7 @@ enum Expecting {
 #[derive(Debug)]
 pub struct ChunkedBody {
     expecting: Expecting,
+    framing_bytes: usize,
     trailer_bytes: usize,
     body: Vec<u8>,
 }
@@ -33,7 +38,7 @@ pub struct Fed {
 
 impl Default for ChunkedBody {
     fn default() -> Self {
-        Self { expecting: Expecting::Size, trailer_bytes: 0, body: Vec::new() }
+        Self { expecting: Expecting::Size, framing_bytes: 0, trailer_bytes: 0, body: Vec::new() }
     }
 }
 
@@ -55,6 +60,7 @@ impl ChunkedBody {
                 Expecting::Size => {
                     let Some(line) = line_of(rest, LINE_BYTES_MAX)? else { break };
                     at += line.len() + 2;
+                    self.count_framing(line.len() + 2)?;
                     let size = chunk_size(line)?;
                     if size > body_bytes_max - self.body.len() {
                         return Err(HeadError::BodyTooLarge { limit: body_bytes_max });
@@ -99,6 +105,17 @@ impl ChunkedBody {
     }
 }
 
+impl ChunkedBody {
+    fn count_framing(&mut self, bytes: usize) -> Result<(), HeadError> {
+        self.framing_bytes += bytes;
+        let limit = FRAMING_BYTES_MAX + FRAMING_BYTES_PER_BYTE_MAX * self.body.len();
+        if self.framing_bytes > limit {
+            return Err(HeadError::HeadTooLarge { limit });
+        }
+        Ok(())
+    }
+}
+
 /// The line up to its CRLF; `None` while its end has not arrived.
 fn line_of(bytes: &[u8], bytes_max: usize) -> Result<Option<&[u8]>, HeadError> {
     match bytes.iter().position(|byte| *byte == b'\n') {
@@ -140,6 +157,15 @@ mod tests {
             assert_eq!(second, Fed { consumed: end - first.consumed, complete: true }, "{cut}");
             assert_eq!(body.body(), b"Wikipedia in 16 byte");
         }
+    }
+
+    #[test]
+    fn small_chunks_pass_and_extensions_without_end_do_not() {
+        let small = [b"1\r\nx\r\n".repeat(50_000), b"0\r\n\r\n".to_vec()].concat();
+        assert!(ChunkedBody::default().feed(&small, 100_000).expect("valid").complete);
+        let chunk = format!("1;{}\r\nx\r\n", "e".repeat(1_000));
+        let error = ChunkedBody::default().feed(chunk.repeat(50).as_bytes(), 100_000);
+        assert_eq!(error.expect_err("too much framing").status(), 431);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(crate) async fn accept(listener: Rc<TcpListener>, shard: Rc<ShardState>) {
     loop {
         if let Ok(stream) = listener.accept().await {
             start(stream, &shard);
+            // A flood of connections must not keep those that are open from being served.
+            glommio::yield_if_needed().await;
         } else {
             shard.counters().accept_errors.add(1);
             sleep(ACCEPT_PAUSE).await;

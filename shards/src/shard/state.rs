@@ -16,6 +16,8 @@ use crate::shard::Command;
 use crate::telemetry::{Histograms, ShardCounters};
 
 const READ_BYTES: usize = 65_536;
+/// How often connections are looked at for time limits, in ms.
+const SWEEP_MS: u64 = 100;
 
 /// Nanoseconds since the shard was opened.
 #[derive(Debug)]
@@ -148,7 +150,9 @@ impl ShardState {
         let now_ms = self.clock.now_ns() / 1_000_000;
         let before_ms = self.coarse_ms.replace(now_ms);
         self.counters().heartbeat.add(1);
-        self.links.sweep(now_ms);
+        if now_ms / SWEEP_MS != before_ms / SWEEP_MS {
+            self.links.sweep(now_ms);
+        }
         self.hand_over();
         self.shared.receive(|command| match command {
             Command::Install(prepared) => self.install(prepared),
