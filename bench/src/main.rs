@@ -2,7 +2,7 @@
 //!
 //! [`floor`] is the smallest glommio HTTP responder: the goal posts. [`generate`] makes a store of
 //! many users, [`open_loop`] sends requests by the clock, and [`compare`] runs all servers of
-//! `bench/servers.toml` against the same load, in turns. `bench/peers/` holds the other servers,
+//! `bench/servers.toml` against the same load, in turns. [`trees`] times the tree kernels. `bench/peers/` holds the other servers,
 //! `bench/runs/` what was measured. Nothing here is a test: no check in CI depends on a clock.
 
 mod compare;
@@ -10,6 +10,7 @@ mod floor;
 mod generate;
 mod open_loop;
 mod random;
+mod trees;
 
 use clap::Parser;
 
@@ -25,6 +26,8 @@ enum Command {
     OpenLoop(open_loop::OpenLoopArgs),
     /// Measure servers side by side, in turns.
     Compare(compare::CompareArgs),
+    /// Time the tree kernels.
+    Trees(trees::TreesArgs),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -33,5 +36,6 @@ fn main() -> anyhow::Result<()> {
         Command::Generate(args) => generate::run(&args),
         Command::OpenLoop(args) => open_loop::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Trees(args) => trees::run(&args),
     }
 }

@@ -38,14 +38,18 @@ impl Scaler {
         self.offset.len()
     }
 
-    /// A 32-bit cell of `column`, scaled as the operator does: in 32 bits.
-    fn scale(&self, column: usize, cell: f32) -> f32 {
-        (cell - self.offset[column]) * self.scale[column]
+    /// 32-bit cells of `column`, scaled as the operator does: in 32 bits.
+    #[inline(always)]
+    pub(super) fn scale<const N: usize>(&self, column: usize, cells: [f32; N]) -> [f32; N] {
+        let (offset, scale) = (self.offset[column], self.scale[column]);
+        cells.map(|cell| (cell - offset) * scale)
     }
 
-    /// A 64-bit cell of `column`, scaled as the operator does: in 64 bits, then rounded to 32.
-    fn scale_wide(&self, column: usize, cell: f64) -> f32 {
-        ((cell - f64::from(self.offset[column])) * f64::from(self.scale[column])) as f32
+    /// 64-bit cells of `column`, scaled as the operator does: in 64 bits, then rounded to 32.
+    #[inline(always)]
+    fn scale_wide<const N: usize>(&self, column: usize, cells: [f64; N]) -> [f32; N] {
+        let (offset, scale) = (f64::from(self.offset[column]), f64::from(self.scale[column]));
+        cells.map(|cell| ((cell - offset) * scale) as f32)
     }
 }
 
@@ -60,28 +64,56 @@ pub(super) struct Rows<'a> {
 impl Rows<'_> {
     /// Writes the first `cells.len()` cells of `row`.
     pub(super) fn read<T: Real>(&self, row: usize, cells: &mut [T]) {
-        let range = row * self.columns..(row + 1) * self.columns;
-        match (self.cells, self.scaler) {
-            (Cells::F32(from), None) => {
-                for (to, from) in cells.iter_mut().zip(&from[range]) {
-                    *to = T::from_f32(*from);
+        for (column, cell) in cells.iter_mut().enumerate() {
+            *cell = self.column::<T, 1>(row, column, 1)[0];
+        }
+    }
+
+    /// One column of rows `first..first + count`, then zeros up to `N`.
+    #[inline(always)]
+    pub(super) fn column<T: Real, const N: usize>(
+        &self,
+        first: usize,
+        column: usize,
+        count: usize,
+    ) -> [T; N] {
+        match self.cells {
+            Cells::F32(cells) => {
+                let cells = strided(cells, first * self.columns + column, self.columns, count);
+                match self.scaler {
+                    Some(scaler) => scaler.scale::<N>(column, cells).map(T::from_f32),
+                    None => cells.map(T::from_f32),
                 }
             }
-            (Cells::F64(from), None) => {
-                for (to, from) in cells.iter_mut().zip(&from[range]) {
-                    *to = T::from_f64(*from);
-                }
-            }
-            (Cells::F32(from), Some(scaler)) => {
-                for (column, (to, from)) in cells.iter_mut().zip(&from[range]).enumerate() {
-                    *to = T::from_f32(scaler.scale(column, *from));
-                }
-            }
-            (Cells::F64(from), Some(scaler)) => {
-                for (column, (to, from)) in cells.iter_mut().zip(&from[range]).enumerate() {
-                    *to = T::from_f32(scaler.scale_wide(column, *from));
+            Cells::F64(cells) => {
+                let cells = strided(cells, first * self.columns + column, self.columns, count);
+                match self.scaler {
+                    Some(scaler) => scaler.scale_wide::<N>(column, cells).map(T::from_f32),
+                    None => cells.map(T::from_f64),
                 }
             }
         }
     }
+}
+
+#[inline(always)]
+fn strided<C: Copy + Default, const N: usize>(
+    cells: &[C],
+    start: usize,
+    stride: usize,
+    count: usize,
+) -> [C; N] {
+    let mut lanes = [C::default(); N];
+    if count == N && start + stride * (N - 1) < cells.len() {
+        // One check for all lanes.
+        let cells = &cells[start..=start + stride * (N - 1)];
+        for (lane, cell) in lanes.iter_mut().enumerate() {
+            *cell = cells[lane * stride];
+        }
+        return lanes;
+    }
+    for (lane, cell) in lanes.iter_mut().take(count).enumerate() {
+        *cell = cells[start + lane * stride];
+    }
+    lanes
 }

@@ -10,6 +10,7 @@ const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
 /// `e` to the power of `x`, within 2 units in the last place for `-708 <= x <= 709`; saturates
 /// outside.
+#[inline(always)]
 pub(in crate::model) fn exponential(x: f64) -> f64 {
     const COEFFICIENTS: [f64; 14] = inverse_factorials();
     let x = x.clamp(-708.0, 709.0);
@@ -25,6 +26,7 @@ pub(in crate::model) fn exponential(x: f64) -> f64 {
 }
 
 /// `1 / (1 + exp(-x))`, without loss for large negative `x`.
+#[inline(always)]
 pub(in crate::model) fn logistic(x: f64) -> f64 {
     let power = exponential(-x.abs());
     let numerator = if x < 0.0 { power } else { 1.0 };

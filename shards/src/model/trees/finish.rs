@@ -51,6 +51,11 @@ impl Finish {
         Ok(Self { columns, transform, aggregate, trees: trees as f64, wanted: None })
     }
 
+    /// Whether leaves are compared, not added.
+    pub(super) fn is_extreme(&self) -> bool {
+        matches!(self.aggregate, Aggregate::Min | Aggregate::Max)
+    }
+
     /// How many scores a row gets.
     pub(super) fn outputs(&self) -> usize {
         if self.wanted.is_some() { 1 } else { self.columns.len() }
@@ -67,50 +72,71 @@ impl Finish {
         }
     }
 
-    /// The scores of one row. `values` is scratch memory for one value a column.
-    pub(super) fn row<T: Real>(
+    /// The scores of `count` of `N` rows, row by row. `sums` are theirs, sum by sum; `values` is
+    /// scratch memory for one value a column.
+    #[inline(always)]
+    pub(super) fn rows<T: Real, const N: usize>(
         &self,
-        sums: impl Fn(usize) -> T,
-        values: &mut [T],
+        sums: impl Fn(usize) -> [T; N],
+        values: &mut [[T; N]],
+        count: usize,
         scores: &mut [T],
     ) {
-        for (column, value) in self.columns.iter().zip(values.iter_mut()) {
-            *value = self.untransformed(column, &sums);
+        for (column, values) in self.columns.iter().zip(values.iter_mut()) {
+            *values = column.sum.map_or([T::default(); N], |sum| sums(sum as usize));
+            self.add_base(column, values);
         }
         match self.transform {
             PostTransform::None => {}
-            PostTransform::Logistic => {
-                for value in values.iter_mut() {
-                    *value = T::from_f64(logistic(value.to_f64()));
-                }
-            }
-            PostTransform::Probit => {
-                for value in values.iter_mut() {
-                    *value = T::from_f64(probit(value.to_f64()));
-                }
-            }
+            PostTransform::Logistic => each(values, logistic),
+            PostTransform::Probit => each(values, probit),
             PostTransform::Softmax | PostTransform::SoftmaxZero if self.columns.len() == 1 => {}
-            PostTransform::Softmax => softmax(values),
-            PostTransform::SoftmaxZero => softmax_zero(values),
+            PostTransform::Softmax => softmax(values, |_| true),
+            PostTransform::SoftmaxZero => softmax(values, |value| value.abs() > 1e-7),
         }
-        match self.wanted {
-            Some(wanted) => scores[0] = values[wanted],
-            None => scores.copy_from_slice(values),
+        let values = match self.wanted {
+            Some(wanted) => &values[wanted..=wanted],
+            None => values,
+        };
+        if let [values] = values {
+            scores.copy_from_slice(&values[..count]);
+            return;
+        }
+        for (row, scores) in scores.chunks_exact_mut(values.len()).take(count).enumerate() {
+            for (score, values) in scores.iter_mut().zip(values) {
+                *score = values[row];
+            }
         }
     }
 
-    fn untransformed<T: Real>(&self, column: &Column, sums: &impl Fn(usize) -> T) -> T {
+    /// From sums to what the post transform sees.
+    #[inline(always)]
+    fn add_base<T: Real, const N: usize>(&self, column: &Column, values: &mut [T; N]) {
         let base = T::from_f64(column.base);
-        let sum = column.sum.map_or(T::default(), |sum| sums(sum as usize));
-        let value = match self.aggregate {
-            Aggregate::Average => sum / T::from_f64(self.trees) + base,
-            // No leaf of this row had a weight for the output.
-            Aggregate::Min | Aggregate::Max if sum.to_f64().is_nan() => T::default(),
-            Aggregate::Sum | Aggregate::Min | Aggregate::Max => sum + base,
-        };
-        match column.mirror {
-            Some(center) => T::from_f64(center) - value,
-            None => value,
+        match self.aggregate {
+            Aggregate::Sum => {
+                for value in values.iter_mut() {
+                    *value = *value + base;
+                }
+            }
+            Aggregate::Average => {
+                let trees = T::from_f64(self.trees);
+                for value in values.iter_mut() {
+                    *value = *value / trees + base;
+                }
+            }
+            // NaN: no leaf of this row had a weight for the output.
+            Aggregate::Min | Aggregate::Max => {
+                for value in values.iter_mut() {
+                    *value = if value.is_nan() { T::default() } else { *value + base };
+                }
+            }
+        }
+        if let Some(center) = column.mirror {
+            let center = T::from_f64(center);
+            for value in values {
+                *value = center - *value;
+            }
         }
     }
 }
@@ -176,43 +202,37 @@ fn two_classes(
     }
 }
 
-fn softmax<T: Real>(scores: &mut [T]) {
-    let greatest = greatest(scores);
-    let mut total = 0.0;
-    for score in scores.iter_mut() {
-        let power = exponential(score.to_f64() - greatest);
-        total += power;
-        *score = T::from_f64(power);
-    }
-    for score in scores {
-        *score = T::from_f64(score.to_f64() / total);
+#[inline(always)]
+fn each<T: Real, const N: usize>(values: &mut [[T; N]], transform: impl Fn(f64) -> f64) {
+    for value in values.as_flattened_mut() {
+        *value = T::from_f64(transform(value.to_f64()));
     }
 }
 
-fn softmax_zero<T: Real>(scores: &mut [T]) {
-    let greatest = greatest(scores);
-    let of_zero = exponential(-greatest);
-    let mut total = 0.0;
-    for score in scores.iter_mut() {
-        let value = score.to_f64();
-        if value.abs() > 1e-7 {
-            let power = exponential(value - greatest);
-            total += power;
-            *score = T::from_f64(power);
-        } else {
-            *score = T::from_f64(value * of_zero);
+/// Softmax over the values that `counts` is true of; the others are scaled like `exp(0)`.
+#[inline(always)]
+fn softmax<T: Real, const N: usize>(values: &mut [[T; N]], counts: impl Fn(f64) -> bool) {
+    for row in 0..N {
+        let greatest = values.iter().fold(f64::MIN, |most, values| most.max(values[row].to_f64()));
+        let mut total = 0.0;
+        for values in values.iter_mut() {
+            let value = values[row].to_f64();
+            let power = if counts(value) {
+                let power = exponential(value - greatest);
+                total += power;
+                power
+            } else {
+                value * exponential(-greatest)
+            };
+            values[row] = T::from_f64(power);
+        }
+        // Where no value counts, all are zero and stay so.
+        if total > 0.0 {
+            for values in values.iter_mut() {
+                values[row] = T::from_f64(values[row].to_f64() / total);
+            }
         }
     }
-    // All scores are zero: they stay so.
-    if total > 0.0 {
-        for score in scores {
-            *score = T::from_f64(score.to_f64() / total);
-        }
-    }
-}
-
-fn greatest<T: Real>(scores: &[T]) -> f64 {
-    scores.iter().fold(f64::MIN, |greatest, score| greatest.max(score.to_f64()))
 }
 
 /// `√2 · erf⁻¹(2p - 1)` by Winitzki's approximation, the one that ONNX Runtime uses.

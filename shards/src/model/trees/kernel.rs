@@ -2,9 +2,16 @@
 
 use std::str::FromStr;
 
+use super::block::{Blocked, Instructions};
 use super::cells::{Rows, Scaler};
 use super::ensemble::Ensemble;
+use super::plan::{BitOrder, LANES, Plan};
+use super::portable;
+use super::real::Real;
+use super::single::Single;
 use super::walk::Walk;
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
 use crate::features::{Cells, Precision};
 
 /// Which kernel scores a batch.
@@ -126,8 +133,102 @@ pub struct TreeKernel {
 
 #[derive(Debug)]
 enum Engine {
-    F32(Walk<f32>),
-    F64(Walk<f64>),
+    F32(Scorer<f32>),
+    F64(Scorer<f64>),
+}
+
+#[derive(Debug)]
+enum Scorer<T> {
+    Walk(Box<Walk<T>>),
+    Planned(Box<Planned<T>>),
+}
+
+/// The fast kernels for one ensemble.
+#[derive(Debug)]
+struct Planned<T> {
+    single: Single<T>,
+    blocked: Blocked<T>,
+    /// Batches of up to so many rows are faster row by row.
+    single_rows_max: usize,
+}
+
+impl<T: Real> Scorer<T> {
+    fn score(&mut self, from: &Rows<'_>, rows: usize, scores: &mut [T]) {
+        match self {
+            Self::Walk(walk) => walk.score(from, rows, scores),
+            Self::Planned(planned) if rows <= planned.single_rows_max => {
+                planned.single.score(from, rows, scores);
+            }
+            Self::Planned(planned) => planned.blocked.score(from, rows, scores),
+        }
+    }
+}
+
+/// The kernel that needs nothing of the CPU.
+fn portable<T: Real>(ensemble: Ensemble) -> Scorer<T> {
+    blocked(ensemble, portable::WORDS_MAX, BitOrder::LowestFirst, Instructions::PORTABLE)
+}
+
+fn blocked<T: Real>(
+    ensemble: Ensemble,
+    words_max: usize,
+    order: BitOrder,
+    instructions: Instructions<T>,
+) -> Scorer<T> {
+    let plan = Plan::new(&ensemble, words_max, order);
+    match (Single::new(&ensemble), plan) {
+        (Some(single), Some(plan)) if !ensemble.finish.is_extreme() => {
+            let blocked = Blocked::new(&ensemble, plan, instructions);
+            let single_rows_max = (blocked.smallest_ns() / single.row_ns()) as usize;
+            let single_rows_max = single_rows_max.min(LANES);
+            Scorer::Planned(Box::new(Planned { single, blocked, single_rows_max }))
+        }
+        _ => Scorer::Walk(Box::new(Walk::new(ensemble))),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn scorer_f32(ensemble: Ensemble, choice: KernelChoice) -> Scorer<f32> {
+    match choice {
+        KernelChoice::Avx512 => {
+            let order = BitOrder::HighestFirst;
+            blocked(ensemble, avx512::WORDS_MAX, order, avx512::INSTRUCTIONS)
+        }
+        KernelChoice::Avx2 => {
+            blocked(ensemble, avx2::WORDS_MAX, BitOrder::LowestFirst, avx2::INSTRUCTIONS)
+        }
+        KernelChoice::Walk => Scorer::Walk(Box::new(Walk::new(ensemble))),
+        KernelChoice::Auto | KernelChoice::Portable => portable(ensemble),
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn scorer_f32(ensemble: Ensemble, choice: KernelChoice) -> Scorer<f32> {
+    match choice {
+        KernelChoice::Walk => Scorer::Walk(Box::new(Walk::new(ensemble))),
+        _ => portable(ensemble),
+    }
+}
+
+/// What `choice` means on this CPU.
+fn resolve(choice: KernelChoice) -> Result<KernelChoice, KernelError> {
+    #[cfg(target_arch = "x86_64")]
+    let (avx2, avx512) = (avx2::is_available(), avx512::is_available());
+    #[cfg(not(target_arch = "x86_64"))]
+    let (avx2, avx512) = (false, false);
+    match choice {
+        KernelChoice::Auto if avx512 => Ok(KernelChoice::Avx512),
+        KernelChoice::Auto if avx2 => Ok(KernelChoice::Avx2),
+        KernelChoice::Auto => Ok(KernelChoice::Portable),
+        KernelChoice::Avx2 if !avx2 => {
+            Err(KernelError::Unavailable { kernel: choice, needs: "AVX2" })
+        }
+        KernelChoice::Avx512 if !avx512 => {
+            let needs = "AVX-512 F, BW, CD, DQ and VL";
+            Err(KernelError::Unavailable { kernel: choice, needs })
+        }
+        possible => Ok(possible),
+    }
 }
 
 impl TreeKernel {
@@ -152,12 +253,15 @@ impl TreeKernel {
             let (found, expected) = (scaler.columns(), ensemble.columns());
             return Err(KernelError::Columns { found, expected });
         }
-        let _ = choice;
         let columns = ensemble.columns();
         let outputs = ensemble.outputs();
+        let choice = resolve(choice)?;
         let engine = match ensemble.precision() {
-            Precision::F32 => Engine::F32(Walk::new(ensemble)),
-            Precision::F64 => Engine::F64(Walk::new(ensemble)),
+            Precision::F32 => Engine::F32(scorer_f32(ensemble, choice)),
+            Precision::F64 if choice == KernelChoice::Walk => {
+                Engine::F64(Scorer::Walk(Box::new(Walk::new(ensemble))))
+            }
+            Precision::F64 => Engine::F64(portable(ensemble)),
         };
         Ok(Self { engine, scaler: scaler.cloned(), columns, outputs })
     }

@@ -2,22 +2,40 @@
 //!
 //! [`TreeAttributes`] is what a model file says; [`Ensemble::build`] checks it (`build`, `error`)
 //! and brings it into the one form that all else is made from (`ensemble`). [`TreeKernel`] scores
-//! batches with it: `walk` is the plain recursive walk that defines the result. `cells` converts
+//! batches with it. `walk` is the plain walk that defines the result. The fast kernels share a
+//! layout (`plan`, `deep`): `single` takes a small batch row by row, `block` up to 64 rows at
+//! once, with the instructions of `portable`, `avx2` or `avx512` (`transpose`). `cells` converts
 //! and scales the input, `finish` turns sums into scores (`exponential`), `real` names the two
 //! precisions.
 //!
 //! What is *not* here: reading the file (nothing below this line knows of tract or protobuf),
 //! labels and `ZipMap`, and which rows are scored together.
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is inlined into a kernel is compiled with that kernel's instructions"
+)]
+
 mod attributes;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod block;
 mod build;
 mod cells;
+mod deep;
 mod ensemble;
 mod error;
 mod exponential;
 mod finish;
 mod kernel;
+mod plan;
+mod portable;
 mod real;
+mod single;
+#[cfg(target_arch = "x86_64")]
+mod transpose;
 mod walk;
 
 pub use attributes::{

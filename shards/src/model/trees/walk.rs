@@ -11,7 +11,7 @@ pub(super) struct Walk<T> {
     ensemble: Ensemble,
     cells: Vec<T>,
     sums: Vec<T>,
-    values: Vec<T>,
+    values: Vec<[T; 1]>,
 }
 
 impl<T: Real> Walk<T> {
@@ -19,7 +19,7 @@ impl<T: Real> Walk<T> {
         Self {
             cells: vec![T::default(); ensemble.columns],
             sums: vec![T::default(); ensemble.sums],
-            values: vec![T::default(); ensemble.finish.columns.len()],
+            values: vec![[T::default()]; ensemble.finish.columns.len()],
             ensemble,
         }
     }
@@ -31,7 +31,7 @@ impl<T: Real> Walk<T> {
         for (row, scores) in scores.chunks_exact_mut(outputs).take(rows).enumerate() {
             from.read(row, &mut self.cells);
             add_leaves(&self.ensemble, &self.cells, &mut self.sums);
-            finish.row(|sum| self.sums[sum], &mut self.values, scores);
+            finish.rows(|sum| [self.sums[sum]], &mut self.values, 1, scores);
         }
     }
 }

@@ -1,0 +1,317 @@
+//! An ensemble laid out for the kernels that score a block of rows, tree by tree.
+//!
+//! A tree of few leaves becomes words of leaf bits (`QuickScorer`: Lucchese et al., SIGIR 2015). A
+//! word starts with all bits set; a row that fails a test loses the leaves below the test's `yes`
+//! side; the first bit left, over all words of the tree, is the leaf that the row reaches. Tests
+//! are independent of each other, so nothing waits for a branch. A tree of more leaves is walked.
+
+use super::deep::{self, DeepNode};
+use super::ensemble::{Branch, Child, Ensemble, Test, Tree};
+use super::real::Real;
+
+/// Leaves in a word.
+pub(super) const WORD: usize = 32;
+/// Rows in a lane group: the values of one column, or one sum, that lie together.
+pub(super) const LANES: usize = 16;
+
+/// One value for each of [`LANES`] rows, aligned for the widest loads.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[repr(C, align(64))]
+pub(super) struct Lanes<T>(pub(super) [T; LANES]);
+
+/// Which bit of a word is its first leaf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BitOrder {
+    /// The lowest: found by counting trailing zeros.
+    LowestFirst,
+    /// The highest: found by counting leading zeros.
+    HighestFirst,
+}
+
+/// One test of a word: rows that fail it keep only the leaves in `keep`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(super) struct Entry<T> {
+    pub(super) threshold: T,
+    /// The column's place in the block.
+    pub(super) column: u32,
+    pub(super) keep: u32,
+}
+
+/// The entries of one word, sorted by what they test: `x <= t` with NaN failing, `x <= t` with NaN
+/// passing, `x == t` with NaN failing, `x == t` with NaN passing.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Word {
+    pub(super) start: u32,
+    /// Where the entries of each kind end.
+    pub(super) ends: [u32; 4],
+}
+
+/// How a tree's leaf is found.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Finder {
+    /// One word; at most 16 leaves.
+    HalfWord(u32),
+    /// One word.
+    OneWord(u32),
+    /// Two words, the second follows the first.
+    TwoWords(u32),
+    /// This first word, and so many in all.
+    Words(u32, u32),
+    /// A walk that starts at this node.
+    Walk(u32),
+}
+
+/// The values that a tree's leaves add to one sum, leaf by leaf.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Table {
+    pub(super) sum: u32,
+    /// Where the values start; there are at least as many as the tree's [`Finder`] can name: 16,
+    /// 32 for each word, or one for each leaf.
+    pub(super) values: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TreePlan {
+    pub(super) finder: Finder,
+    pub(super) tables: (u32, u32),
+}
+
+/// The layout. Every index in it is in range; [`Plan::new`] is the only way to make one.
+#[derive(Debug)]
+pub(super) struct Plan<T> {
+    /// Which column of a row each column of a block is.
+    columns: Vec<u32>,
+    trees: Vec<TreePlan>,
+    words: Vec<Word>,
+    entries: Vec<Entry<T>>,
+    nodes: Vec<DeepNode<T>>,
+    tables: Vec<Table>,
+    values: Vec<T>,
+    sums: usize,
+    order: BitOrder,
+    only_at_most: bool,
+    nan_may_pass: bool,
+    steps: f64,
+}
+
+impl<T: Real> Plan<T> {
+    /// Lays `ensemble` out; trees of more than `words_max` words are walked.
+    ///
+    /// None if the leaf weights do not fit tables: too sparse, or two of a leaf for the same sum.
+    pub(super) fn new(ensemble: &Ensemble, words_max: usize, order: BitOrder) -> Option<Self> {
+        let mut columns: Vec<u32> = ensemble.branches.iter().map(|b| b.column).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        // Gathers have signed 32-bit indices of values, of which a node is 4 and a column 64.
+        if columns.len() > 1 << 20 || ensemble.branches.len() > 1 << 26 {
+            return None;
+        }
+        let mut plan = Self {
+            columns,
+            trees: Vec::with_capacity(ensemble.trees.len()),
+            words: Vec::new(),
+            entries: Vec::new(),
+            nodes: Vec::new(),
+            tables: Vec::new(),
+            values: Vec::new(),
+            sums: ensemble.sums,
+            order,
+            only_at_most: ensemble.branches.iter().all(|b| b.test == Test::AtMost),
+            nan_may_pass: ensemble.branches.iter().any(|b| b.nan_is_yes),
+            steps: 0.0,
+        };
+        let mut table_of_sum = vec![TableOfSum::default(); ensemble.sums];
+        for tree in &ensemble.trees {
+            let leaves = (tree.leaves.1 - tree.leaves.0) as usize;
+            let words = leaves.div_ceil(WORD);
+            let (finder, capacity) = if words <= words_max {
+                let first = plan.words.len() as u32;
+                plan.add_words(ensemble, tree, words);
+                match (words, leaves) {
+                    (1, ..=LANES) => (Finder::HalfWord(first), LANES),
+                    (1, _) => (Finder::OneWord(first), WORD),
+                    (2, _) => (Finder::TwoWords(first), 2 * WORD),
+                    _ => (Finder::Words(first, words as u32), words * WORD),
+                }
+            } else {
+                // A leaf that is walked to lets NaN pass.
+                plan.nan_may_pass = true;
+                let root = deep::add_tree(ensemble, tree, &plan.columns, &mut plan.nodes);
+                plan.steps += mean_depth(ensemble, tree) + 1.0;
+                (Finder::Walk(root), leaves)
+            };
+            let tables = plan.add_tables(ensemble, tree, capacity, &mut table_of_sum)?;
+            plan.trees.push(TreePlan { finder, tables });
+        }
+        Some(plan)
+    }
+
+    fn add_words(&mut self, ensemble: &Ensemble, tree: &Tree, words: usize) {
+        let ranges = leaf_ranges(ensemble, tree);
+        for word in 0..words {
+            let start = self.entries.len() as u32;
+            let mut ends = [0; 4];
+            for (kind, end) in ends.iter_mut().enumerate() {
+                let branches = tree.branches.0..tree.branches.1;
+                for (branch, (lost, _)) in branches.zip(&ranges) {
+                    let branch = &ensemble.branches[branch as usize];
+                    let bits = bits_of(*lost, word);
+                    if bits != 0 && kind_of(branch) == kind {
+                        let keep = match self.order {
+                            BitOrder::LowestFirst => !bits,
+                            BitOrder::HighestFirst => !bits.reverse_bits(),
+                        };
+                        let column = place_of(&self.columns, branch.column);
+                        let threshold = T::from_f64(branch.threshold);
+                        self.entries.push(Entry { threshold, column, keep });
+                    }
+                }
+                *end = self.entries.len() as u32;
+            }
+            self.words.push(Word { start, ends });
+        }
+    }
+
+    /// One table for each sum that the tree adds to. None if a leaf adds twice to the same sum, or
+    /// if there are many more places for values than weights.
+    fn add_tables(
+        &mut self,
+        ensemble: &Ensemble,
+        tree: &Tree,
+        capacity: usize,
+        table_of_sum: &mut [TableOfSum],
+    ) -> Option<(u32, u32)> {
+        let values_max = 4 * ensemble.weights.len() + 2 * WORD * ensemble.trees.len();
+        let first = self.tables.len() as u32;
+        for leaf in tree.leaves.0..tree.leaves.1 {
+            for weight in ensemble.weights_of(leaf) {
+                let known = &mut table_of_sum[weight.sum as usize];
+                if known.last_leaf == Some(leaf) {
+                    return None;
+                }
+                known.last_leaf = Some(leaf);
+                if known.table.is_none_or(|table| table < first) {
+                    let start = self.values.len();
+                    if start + capacity > values_max.min(u32::MAX as usize) {
+                        return None;
+                    }
+                    known.table = Some(self.tables.len() as u32);
+                    self.values.resize(start + capacity, T::default());
+                    self.tables.push(Table { sum: weight.sum, values: start as u32 });
+                }
+                let table = self.tables[known.table? as usize];
+                let place = (table.values + leaf - tree.leaves.0) as usize;
+                self.values[place] = T::from_f64(weight.value);
+            }
+        }
+        Some((first, self.tables.len() as u32))
+    }
+}
+
+/// While tables are made: where a sum's values go.
+#[derive(Clone, Copy, Default)]
+struct TableOfSum {
+    /// The last table made for it; not this tree's if it was made before the tree's first.
+    table: Option<u32>,
+    last_leaf: Option<u32>,
+}
+
+impl<T> Plan<T> {
+    pub(super) fn columns(&self) -> &[u32] {
+        &self.columns
+    }
+
+    pub(super) fn trees(&self) -> &[TreePlan] {
+        &self.trees
+    }
+
+    pub(super) fn word(&self, word: u32) -> &Word {
+        &self.words[word as usize]
+    }
+
+    pub(super) fn entries(&self) -> &[Entry<T>] {
+        &self.entries
+    }
+
+    pub(super) fn nodes(&self) -> &[DeepNode<T>] {
+        &self.nodes
+    }
+
+    pub(super) fn tables_of(&self, tree: &TreePlan) -> &[Table] {
+        &self.tables[tree.tables.0 as usize..tree.tables.1 as usize]
+    }
+
+    pub(super) fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    pub(super) fn sums(&self) -> usize {
+        self.sums
+    }
+
+    pub(super) fn order(&self) -> BitOrder {
+        self.order
+    }
+
+    /// How many steps a row takes in all trees that are walked, if all leaves are equally likely.
+    pub(super) fn steps(&self) -> f64 {
+        self.steps
+    }
+
+    /// Whether a test other than `x <= t`, or one that NaN passes, may come up.
+    pub(super) fn is_mixed(&self, block_has_nan: bool) -> bool {
+        !self.only_at_most || (block_has_nan && self.nan_may_pass)
+    }
+}
+
+/// The place of a row's column in a block.
+pub(super) fn place_of(columns: &[u32], column: u32) -> u32 {
+    // Every column that a branch reads is in the list.
+    columns.binary_search(&column).unwrap_or(0) as u32
+}
+
+fn kind_of(branch: &Branch) -> usize {
+    match (branch.test, branch.nan_is_yes) {
+        (Test::AtMost, false) => 0,
+        (Test::AtMost, true) => 1,
+        (Test::Equal, false) => 2,
+        (Test::Equal, true) => 3,
+    }
+}
+
+/// The mean number of branches above a leaf.
+fn mean_depth(ensemble: &Ensemble, tree: &Tree) -> f64 {
+    // Every branch is above the leaves below it.
+    let below: usize = leaf_ranges(ensemble, tree).iter().map(|(_, all)| all.1 - all.0).sum();
+    below as f64 / f64::from(tree.leaves.1 - tree.leaves.0)
+}
+
+/// A range of a tree's leaves, counted from its first.
+type Leaves = (usize, usize);
+
+/// For each branch of the tree, the leaves below its `yes` side and all leaves below it.
+fn leaf_ranges(ensemble: &Ensemble, tree: &Tree) -> Vec<(Leaves, Leaves)> {
+    let (first_branch, first_leaf) = (tree.branches.0 as usize, tree.leaves.0 as usize);
+    let mut ranges = vec![((0, 0), (0, 0)); tree.branches.1 as usize - first_branch];
+    // Children come after their parent, so backwards.
+    for at in (0..ranges.len()).rev() {
+        let below = |child| match child {
+            Child::Leaf(leaf) => (leaf as usize - first_leaf, leaf as usize - first_leaf + 1),
+            Child::Branch(branch) => ranges[branch as usize - first_branch].1,
+        };
+        let branch = &ensemble.branches[first_branch + at];
+        let (yes, no) = (below(branch.yes), below(branch.no));
+        ranges[at] = (yes, (yes.0, no.1));
+    }
+    ranges
+}
+
+/// The leaves of a range that are in a word, lowest bit first.
+fn bits_of((start, end): Leaves, word: usize) -> u32 {
+    let up_to = |leaf: usize| -> u64 {
+        let bits = leaf.saturating_sub(word * WORD).min(WORD);
+        (1_u64 << bits) - 1
+    };
+    (up_to(end) & !up_to(start)) as u32
+}
