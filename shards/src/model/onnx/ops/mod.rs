@@ -15,6 +15,7 @@ mod curve;
 mod dense;
 mod extractor;
 mod imputer;
+mod label_encoder;
 mod linear;
 mod normalizer;
 mod number;
@@ -24,6 +25,7 @@ mod scaler;
 mod svm;
 mod transform;
 mod trees;
+mod trees_v5;
 
 use std::fmt::Debug;
 
@@ -110,12 +112,14 @@ type Parser = fn(NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError>;
 pub(super) const MACHINE_LEARNING: &[(&str, Parser)] = &[
     ("FeatureVectorizer", concat::parse),
     ("Imputer", imputer::parse),
+    ("LabelEncoder", label_encoder::parse),
     ("LinearClassifier", linear::parse_classifier),
     ("LinearRegressor", linear::parse_regressor),
     ("Normalizer", normalizer::parse),
     ("SVMClassifier", svm::parse_classifier),
     ("SVMRegressor", svm::parse_regressor),
     ("Scaler", scaler::parse),
+    ("TreeEnsemble", trees_v5::parse),
     ("TreeEnsembleClassifier", trees::parse_classifier),
     ("TreeEnsembleRegressor", trees::parse_regressor),
 ];

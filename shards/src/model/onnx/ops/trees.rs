@@ -14,8 +14,10 @@ use crate::model::trees::{
 
 /// The ensemble as the node spells it: which kernel it needs is known with its input's precision.
 #[derive(Debug)]
-struct Trees {
+pub(super) struct Trees {
     attributes: TreeAttributes,
+    /// Its output has the type of its input; else it is 32 bits whatever the input.
+    keeps_precision: bool,
     /// A scaler whose work the kernel does as it reads its input.
     scaler: Option<Scaler>,
     outputs: Outputs,
@@ -25,7 +27,7 @@ struct Trees {
 struct TreesKernel {
     kernel: TreeKernel,
     trees: usize,
-    /// The scores of a 64-bit ensemble before they are rounded: the operator's output is 32 bits.
+    /// The scores of a 64-bit ensemble before they are rounded to an output of 32 bits.
     wide: Vec<f64>,
 }
 
@@ -70,7 +72,7 @@ fn parse(
         post_transform: word(context, "post_transform", "NONE")?,
         ..TreeAttributes::new(Precision::F32, kind)
     };
-    Ok(Box::new(Trees { attributes, scaler: None, outputs: Outputs::All }))
+    Ok(Box::new(Trees { attributes, keeps_precision: false, scaler: None, outputs: Outputs::All }))
 }
 
 /// An attribute's numbers, which lie in a list of floats or, since ai.onnx.ml 3, in a tensor.
@@ -90,15 +92,23 @@ fn word<T: FromStr<Err = UnknownWord>>(
     word.parse().map_err(|error: UnknownWord| context.refuse(error.to_string()))
 }
 
+impl Trees {
+    /// An ensemble whose scores have the type of its input.
+    pub(super) fn keeping_precision(attributes: TreeAttributes) -> Self {
+        Self { attributes, keeps_precision: true, scaler: None, outputs: Outputs::All }
+    }
+}
+
 impl RowOperator for Trees {
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
-        only(inputs)?;
+        let input = only(inputs)?;
+        let precision = if self.keeps_precision { input.precision } else { Precision::F32 };
         let columns = match (self.outputs, self.attributes.kind) {
             (Outputs::Only(_), _) => 1,
             (Outputs::All, EnsembleKind::Classifier { labels }) => labels,
             (Outputs::All, EnsembleKind::Regressor { targets }) => targets,
         };
-        Ok(RowShape { columns, precision: Precision::F32 })
+        Ok(RowShape { columns, precision })
     }
 
     fn absorb(&mut self, before: &dyn RowOperator, shapes: &[RowShape]) -> bool {
@@ -148,11 +158,15 @@ impl RowKernel for TreesKernel {
         inputs: &[Rows<'_>],
         output: CellsMut<'_>,
     ) -> Result<(), String> {
-        let CellsMut::F32(output) = output else { return Err(wrong_type()) };
         let Rows { cells, columns } = inputs[0];
-        let scored = match self.kernel.precision() {
-            Precision::F32 => self.kernel.score(cells, rows, columns, Scores::F32(output)),
-            Precision::F64 => {
+        let scored = match (self.kernel.precision(), output) {
+            (Precision::F32, CellsMut::F32(output)) => {
+                self.kernel.score(cells, rows, columns, Scores::F32(output))
+            }
+            (Precision::F64, CellsMut::F64(output)) => {
+                self.kernel.score(cells, rows, columns, Scores::F64(output))
+            }
+            (Precision::F64, CellsMut::F32(output)) => {
                 self.wide.resize(output.len(), 0.0);
                 let scored = self.kernel.score(cells, rows, columns, Scores::F64(&mut self.wide));
                 for (cell, score) in output.iter_mut().zip(&self.wide) {
@@ -160,6 +174,7 @@ impl RowKernel for TreesKernel {
                 }
                 scored
             }
+            (Precision::F32, CellsMut::F64(_)) => return Err(wrong_type()),
         };
         scored.map_err(|error| error.to_string())
     }

@@ -1,0 +1,136 @@
+"""Makes the small graphs of this folder and their golden scores, which no exporter of the zoo
+writes: one NAME/{model.onnx,golden.csv} each. The reference is ONNX's own evaluator.
+
+    python shards/tests/operators/make.py     # needs onnx and numpy
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+HERE = Path(__file__).parent
+ML = "ai.onnx.ml"
+RANDOM = np.random.default_rng(3)
+
+
+def floats(*values, double=False):
+    return numpy_helper.from_array(np.array(values, np.float64 if double else np.float32))
+
+
+def tree_ensemble(double: bool):
+    """Two trees, one of them a stump, with every mode but membership and shared leaves."""
+    return helper.make_node(
+        "TreeEnsemble", ["input"], ["score"], name="trees", domain=ML, n_targets=2,
+        aggregate_function=1, post_transform=0, tree_roots=[0, 3],
+        nodes_featureids=[0, 1, 2, 1],
+        nodes_splits=floats(0.25, -0.5, 1.0, 0.5, double=double),
+        nodes_modes=numpy_helper.from_array(np.array([0, 1, 3, 2], np.uint8)),
+        nodes_truenodeids=[1, 0, 2, 4], nodes_trueleafs=[0, 1, 1, 1],
+        nodes_falsenodeids=[2, 1, 3, 1], nodes_falseleafs=[0, 1, 1, 1],
+        nodes_missing_value_tracks_true=[1, 0, 1, 0],
+        leaf_targetids=[0, 1, 0, 1, 0],
+        leaf_weights=floats(0.1, -0.2, 0.7, 1.5, -0.9, double=double))
+
+
+FLOATS = [("input", TensorProto.FLOAT, 3)]
+DOUBLES = [("input", TensorProto.DOUBLE, 3)]
+
+# Each with its inputs (name, type, columns), its nodes and the number of its scores.
+GRAPHS = {
+    "tree-ensemble-v5": (FLOATS, [tree_ensemble(False)], 2),
+    "tree-ensemble-v5-double": (DOUBLES, [tree_ensemble(True)], 2),
+    "label-encoder": (FLOATS, [
+        helper.make_node("LabelEncoder", ["input"], ["codes"], name="codes", domain=ML,
+                         keys_floats=[0.0, 1.0, 2.0], values_floats=[5.0, -1.0, 0.5],
+                         default_float=9.0),
+        helper.make_node("LinearRegressor", ["codes"], ["score"], name="line", domain=ML,
+                         coefficients=[1.0, 2.0, -0.5, 0.25, 0.5, 1.5],
+                         intercepts=[0.5, -1.0], targets=2),
+    ], 2),
+    "linear-softmax": (FLOATS, [
+        helper.make_node("LinearClassifier", ["input"], ["label", "score"], name="line",
+                         domain=ML, post_transform="SOFTMAX", classlabels_ints=[0, 1, 2],
+                         coefficients=[0.5, -1.0, 0.25, 1.5, 0.5, -0.5, -1.0, 0.75, 0.1],
+                         intercepts=[0.1, -0.2, 0.3]),
+    ], 3),
+    "feature-vectorizer": (FLOATS, [
+        helper.make_node("ArrayFeatureExtractor", ["input", "first"], ["a"], domain=ML),
+        helper.make_node("ArrayFeatureExtractor", ["input", "others"], ["b"], domain=ML),
+        helper.make_node("FeatureVectorizer", ["b", "a"], ["ba"], name="join", domain=ML,
+                         inputdimensions=[2, 1]),
+        helper.make_node("LinearRegressor", ["ba"], ["score"], name="line", domain=ML,
+                         coefficients=[1.0, 2.0, -0.5], intercepts=[0.5], targets=1),
+    ], 1),
+    "gemm-clip-softmax": (FLOATS, [
+        helper.make_node("Gemm", ["input", "weights", "bias"], ["made"], transB=1),
+        helper.make_node("Clip", ["made", "low", "high"], ["clipped"]),
+        helper.make_node("Softmax", ["clipped"], ["score"], axis=1),
+    ], 2),
+    "several-inputs": ([("a", TensorProto.FLOAT, 1), ("b", TensorProto.INT64, 2)], [
+        helper.make_node("Cast", ["b"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("Concat", ["numbers", "a"], ["joined"], axis=1),
+        helper.make_node("LinearRegressor", ["joined"], ["score"], name="line", domain=ML,
+                         coefficients=[1.0, 2.0, -0.5], intercepts=[0.5], targets=1),
+    ], 1),
+    "large-matrix": (FLOATS, [
+        helper.make_node("MatMul", ["input", "wide"], ["hidden"]),
+        helper.make_node("Tanh", ["hidden"], ["bent"]),
+        helper.make_node("MatMul", ["bent", "narrow"], ["score"]),
+    ], 1),
+}
+CONSTANTS = {
+    "first": np.array([0], np.int64),
+    "others": np.array([2, 1], np.int64),
+    "weights": np.array([[0.5, -1.0, 0.25], [1.5, 0.5, -0.5]], np.float32),
+    "bias": np.array([0.1, -0.3], np.float32),
+    "low": np.array(-0.5, np.float32),
+    "high": np.array(0.75, np.float32),
+    "wide": RANDOM.normal(0, 0.1, (3, 6000)).astype(np.float32),
+    "narrow": RANDOM.normal(0, 0.1, (6000, 1)).astype(np.float32),
+}
+
+
+def values(inputs, missing: bool) -> dict[str, np.ndarray]:
+    """Rows with ties at the thresholds and keys above, and missing values where trees read them."""
+    made = {}
+    for name, element, columns in inputs:
+        cells = RANDOM.choice([-2.0, -0.5, 0.0, 0.25, 0.5, 1.0, 2.0, 3.5], (40, columns))
+        if missing:
+            cells[RANDOM.random(cells.shape) < 0.15] = np.nan
+        made[name] = cells.astype(helper.tensor_dtype_to_np_dtype(element))
+    return made
+
+
+def write(name: str) -> None:
+    inputs, nodes, scores = GRAPHS[name]
+    read = {used for node in nodes for used in node.input}
+    constants = [numpy_helper.from_array(value, key) for key, value in CONSTANTS.items()
+                 if key in read]
+    output = TensorProto.DOUBLE if inputs is DOUBLES else TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes, name,
+        [helper.make_tensor_value_info(each, element, [None, columns])
+         for each, element, columns in inputs],
+        [helper.make_tensor_value_info("score", output, [None, scores])], constants)
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid(ML, 5)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    features = values(inputs, missing=name.startswith("tree"))
+    found = ReferenceEvaluator(model).run(["score"], features)[0]
+    folder = HERE / name
+    folder.mkdir(exist_ok=True)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    matrix = np.hstack([cells.astype(np.float64) for cells in features.values()])
+    header = [f"f{place}" for place in range(matrix.shape[1])]
+    header += [f"score_{place}" for place in range(scores)]
+    lines = [",".join(header)]
+    for cells, made in zip(matrix, found.reshape(len(matrix), scores)):
+        lines.append(",".join(f"{float(cell):.17g}" for cell in [*cells, *made]))
+    (folder / "golden.csv").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    for each in GRAPHS:
+        write(each)
