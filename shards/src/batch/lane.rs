@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{BatchPolicy, Gate, QueueView, RowFailure, RowId, RowState, Rows};
+use crate::model::Signature;
 use crate::telemetry::{Histograms, LaneCounters, LaneTelemetry};
 
 /// What a lane is told at its making.
@@ -17,6 +18,8 @@ pub struct LaneSettings {
     pub version: u32,
     /// The fields of a request that the model's columns read, in order.
     pub request_fields: Vec<String>,
+    /// What the model reads and gives, for those who ask before they send.
+    pub signature: Signature,
     /// Whether scores are 32-bit floats, and printed as such.
     pub score_is_f32: bool,
     /// How batches are formed.
@@ -132,12 +135,13 @@ impl Lane {
 
     /// Ends a running row. Returns the connection to wake; `None` when it has gone away.
     pub fn complete(&self, id: RowId, outcome: Result<super::Scored, RowFailure>) -> Option<u32> {
+        let mut rows = self.rows.borrow_mut();
+        let row = rows.get_mut(id);
         match outcome {
+            Ok(_) if row.has_own_features => self.counters().rows_own_features.add(1),
             Ok(scored) => self.counters().rows[scored.status as usize].add(1),
             Err(failure) => self.count_failure(failure),
         }
-        let mut rows = self.rows.borrow_mut();
-        let row = rows.get_mut(id);
         if row.state == RowState::Abandoned {
             rows.remove(id);
             return None;

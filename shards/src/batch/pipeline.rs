@@ -42,6 +42,8 @@ struct Work {
     rows: Vec<RowId>,
     requests: FetchRequests,
     joined: Joined,
+    /// How many of the rows have features of their own.
+    own_rows: usize,
     scores: Vec<f64>,
     expired: Vec<u32>,
 }
@@ -52,6 +54,7 @@ impl Work {
             rows: Vec::new(),
             requests: FetchRequests::new(plan.request_fields().len()),
             joined: Joined::new(plan),
+            own_rows: 0,
             scores: Vec::new(),
             expired: Vec::new(),
         }
@@ -137,20 +140,33 @@ async fn score_batch(
 ) -> Result<(), RowFailure> {
     let plan = &engine.prepared.plan;
     work.requests.clear();
+    work.own_rows = 0;
+    let mut queue_ns = 0;
     {
         let rows = lane.rows.borrow();
         let mut histograms = lane.histograms.borrow_mut();
         for id in &work.rows {
             let row = rows.get(*id);
-            work.requests.push(row.key.as_bytes(), &row.request_cells);
-            histograms.record(Phase::Queue, start_ns.saturating_sub(row.queued_ns), 1);
+            if row.has_own_features {
+                work.own_rows += 1;
+                work.requests.push_without_key();
+            } else {
+                work.requests.push(row.key.as_bytes(), &row.request_cells);
+            }
+            let waited_ns = start_ns.saturating_sub(row.queued_ns);
+            queue_ns += waited_ns;
+            histograms.record(Phase::Queue, waited_ns, 1);
         }
     }
+    lane.counters().queue_ns.add(queue_ns);
     engine.store.fetch(plan, &work.requests, wall_us(), &mut work.joined).await;
     if !engine.store.is_immediate() {
         // The next batch's statements go on the wire before this one is computed.
         lane.gate.open();
         yield_once().await;
+    }
+    if work.own_rows > 0 {
+        write_own_features(lane, work);
     }
     let fetched_ns = shard.clock.now_ns();
     let scored = engine.prepared.model.borrow_mut().score(&work.joined.matrix, &mut work.scores);
@@ -174,6 +190,7 @@ fn measure(lane: &Lane, work: &Work, [start_ns, fetched_ns, computed_ns]: [u64; 
     let counters = lane.counters();
     counters.features_ns.add(fetched_ns.saturating_sub(start_ns));
     counters.model_ns.add(computed_ns.saturating_sub(fetched_ns));
+    counters.last_batch_ms.set((work.joined.now_us / 1_000) as u64);
     observe(lane, &work.joined);
 }
 
@@ -199,6 +216,17 @@ fn observe(lane: &Lane, joined: &Joined) {
     let row = batches as usize % joined.outcomes.len().max(1);
     if joined.outcomes.get(row).is_some_and(|outcome| outcome.last_updated_us.is_some()) {
         lane.telemetry().sample(|column| joined.matrix.get(row, column));
+    }
+}
+
+/// Writes the rows whose requests gave the features themselves.
+fn write_own_features(lane: &Lane, work: &mut Work) {
+    let rows = lane.rows.borrow();
+    for (index, id) in work.rows.iter().enumerate() {
+        let row = rows.get(*id);
+        if row.has_own_features {
+            work.joined.write_own(index, &row.request_cells);
+        }
     }
 }
 

@@ -32,13 +32,15 @@ pub enum RowState {
 /// One user to score: what was asked, for whom, and what came of it.
 #[derive(Debug)]
 pub struct Row {
-    /// The key that the store is asked for.
+    /// The key that the store is asked for; empty for a row with features of its own.
     pub key: String,
     /// Whether the request gave the key as a JSON integer: it is echoed with the same type.
     pub key_is_integer: bool,
     /// The cells that come from the request, in the order of the model's request fields; NaN
-    /// where the request has none.
+    /// where the request has none. Of a row with features of its own: all of the model's cells.
     pub request_cells: Vec<f64>,
+    /// Whether the request gave the features themselves, and the store is not asked.
+    pub has_own_features: bool,
     /// The connection that waits for it.
     pub connection: u32,
     /// When it was queued, in ns of the shard's clock.
@@ -66,6 +68,7 @@ impl Rows {
             row.key.clear();
             row.key_is_integer = false;
             row.request_cells.clear();
+            row.has_own_features = false;
             row.connection = connection;
             row.queued_ns = 0;
             row.deadline_ns = u64::MAX;
@@ -78,6 +81,7 @@ impl Rows {
             key: String::new(),
             key_is_integer: false,
             request_cells: Vec::new(),
+            has_own_features: false,
             connection,
             queued_ns: 0,
             deadline_ns: u64::MAX,
@@ -100,9 +104,13 @@ impl Rows {
     /// Frees a slot. Its buffers stay, unless they grew far beyond what a row needs.
     pub fn remove(&mut self, id: RowId) {
         const KEPT_BYTES_MAX: usize = 1_024;
+        const KEPT_CELLS_MAX: usize = 512;
         let row = self.get_mut(id);
         if row.key.capacity() > KEPT_BYTES_MAX {
             row.key = String::new();
+        }
+        if row.request_cells.capacity() > KEPT_CELLS_MAX {
+            row.request_cells = Vec::new();
         }
         self.free.push(id);
     }

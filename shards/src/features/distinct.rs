@@ -56,6 +56,11 @@ impl DistinctRows {
         self.firsts.push(row);
     }
 
+    /// Adds a row that has no key and is chained to no other.
+    pub(crate) fn push_without_key(&mut self) {
+        self.next.push(NONE);
+    }
+
     /// The first row of each distinct key, in order.
     pub(crate) fn firsts(&self) -> &[u32] {
         &self.firsts

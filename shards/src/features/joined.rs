@@ -1,7 +1,7 @@
 //! What a fetch answers: the batch's matrix, and what each of its rows stood on.
 
 use super::join::{JoinPlan, Refusal};
-use super::matrix::FeatureMatrix;
+use super::matrix::{FeatureMatrix, RowMut};
 use super::status::FeatureStatus;
 
 /// What came of joining one row.
@@ -63,6 +63,29 @@ impl Joined {
         self.defaulted_by_column.fill(0);
         self.keys_fetched = 0;
         self.now_us = now_us;
+    }
+
+    /// Writes `row` from the cells that its request gave, as they are: it is not joined, so no
+    /// default, range or policy applies to it.
+    pub(crate) fn write_own(&mut self, row: usize, cells: &[f64]) {
+        match self.matrix.row_mut(row) {
+            RowMut::F32(own) => {
+                for (cell, value) in own.iter_mut().zip(cells) {
+                    *cell = *value as f32;
+                }
+            }
+            RowMut::F64(own) => {
+                for (cell, value) in own.iter_mut().zip(cells) {
+                    *cell = *value;
+                }
+            }
+        }
+        self.outcomes[row] = RowOutcome {
+            status: FeatureStatus::Stored,
+            defaulted: 0,
+            refusal: None,
+            last_updated_us: None,
+        };
     }
 
     pub(crate) fn refuse(&mut self, row: usize, status: FeatureStatus, refusal: Refusal) {

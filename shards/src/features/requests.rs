@@ -48,6 +48,13 @@ impl FetchRequests {
         self.distinct.push(key, |other| key_of(bytes, ends, other) == key);
     }
 
+    /// Adds a row whose features the request gives itself: no store is asked for it.
+    pub(crate) fn push_without_key(&mut self) {
+        self.key_ends.push(self.key_bytes.len());
+        self.cells.resize(self.len() * self.cells_per_row, f64::NAN);
+        self.distinct.push_without_key();
+    }
+
     /// How many rows there are.
     pub fn len(&self) -> usize {
         self.key_ends.len()

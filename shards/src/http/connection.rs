@@ -14,9 +14,10 @@ use std::task::{Context, Poll, ready};
 use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 
-use super::exchange::{Answer, Exchange};
+use super::exchange::{Answer, Exchange, Form};
 use super::head::Head;
 use super::links::Link;
+use super::oip;
 use super::predict;
 use super::reader::{RequestReader, Step};
 use super::response;
@@ -278,6 +279,10 @@ impl Connection {
         let close = !head.keep_alive || self.shard.draining.get();
         let answer = match route(head.method, head.path) {
             Route::Predict { model } => self.predict(head, model, body, now_ns),
+            Route::Oip(route) => {
+                let asker = oip::Asker { shard: &self.shard, connection: self.number, now_ns };
+                asker.answer(route, head, body)
+            }
             Route::NotFound => Answer::error(404, "", "no such path"),
             Route::MethodNotAllowed { allow } => {
                 Answer::error(405, allow, "this path does not take that method")
@@ -320,11 +325,9 @@ impl Connection {
         match asked {
             Err(error) => Answer::error(error.status(), "", &error.to_string()),
             Ok(asked) => {
-                let limit_ms = head.deadline_ms.or(self.shard.settings.deadline_ms);
-                let deadline_ns = limit_ms.map_or(u64::MAX, |limit| {
-                    now_ns.saturating_add(limit.saturating_mul(1_000_000))
-                });
-                Answer::queue(lane, asked.first, asked.is_array, now_ns, deadline_ns)
+                let deadline_ns = self.shard.settings.deadline_ns(head.deadline_ms, now_ns);
+                let form = if asked.is_array { Form::Array } else { Form::Lone };
+                Answer::queue(lane, asked.first, form, now_ns, deadline_ns)
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::oip::InferForm;
 use super::response::{self, HeadOptions};
 use crate::batch::{Lane, RowFailure, RowId, RowState};
 
@@ -23,7 +24,17 @@ pub(crate) enum Answer {
     /// Known without any batch: a status, header lines, and a body.
     Ready { status: u16, fields: &'static str, body: Vec<u8> },
     /// To be made of rows, when all are done; `pending` is the first that may not be.
-    Rows { lane: Rc<Lane>, first: RowId, pending: Option<RowId>, is_array: bool },
+    Rows { lane: Rc<Lane>, first: RowId, pending: Option<RowId>, form: Form },
+}
+
+/// How the outcomes of rows are written.
+pub(crate) enum Form {
+    /// As one object.
+    Lone,
+    /// As an array, each member with its own outcome.
+    Array,
+    /// As tensors of the Open Inference Protocol.
+    Tensors(Box<InferForm>),
 }
 
 impl Answer {
@@ -38,7 +49,7 @@ impl Answer {
     pub(crate) fn queue(
         lane: Rc<Lane>,
         first: RowId,
-        is_array: bool,
+        form: Form,
         now_ns: u64,
         deadline_ns: u64,
     ) -> Self {
@@ -55,7 +66,7 @@ impl Answer {
                 lane.admit(id, now_ns);
             }
         }
-        Self::Rows { lane, first, pending: Some(first), is_array }
+        Self::Rows { lane, first, pending: Some(first), form }
     }
 }
 
@@ -101,12 +112,11 @@ impl Exchange {
                 response::write_answer(out, *status, &[fields], body, options);
                 *status
             }
-            Answer::Rows { lane, first, is_array: false, .. } => {
-                render_row(out, body, lane, *first, options)
-            }
-            Answer::Rows { lane, first, is_array: true, .. } => {
-                render_array(out, body, lane, *first, options)
-            }
+            Answer::Rows { lane, first, form, .. } => match form {
+                Form::Lone => render_row(out, body, lane, *first, options),
+                Form::Array => render_array(out, body, lane, *first, options),
+                Form::Tensors(form) => form.render(out, body, lane, *first, options),
+            },
         }
     }
 }

@@ -85,6 +85,8 @@ pub struct Head<'a> {
     pub expects_continue: bool,
     /// `x-deadline-ms`: how long the answer is worth having.
     pub deadline_ms: Option<u64>,
+    /// `Inference-Header-Content-Length`: where the JSON of a body with binary tensors ends.
+    pub inference_header_length: Option<usize>,
 }
 
 /// Finds the empty line that ends a head. `scanned` remembers how far earlier calls have looked,
@@ -167,6 +169,7 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadE
         framing: reading.framing(is_http_1_0, limits)?,
         expects_continue: reading.expects_continue && !is_http_1_0,
         deadline_ms: reading.deadline_ms,
+        inference_header_length: reading.inference_header_length,
     })
 }
 
@@ -181,6 +184,7 @@ struct FieldReader {
     chunked: usize,
     expects_continue: bool,
     deadline_ms: Option<u64>,
+    inference_header_length: Option<usize>,
 }
 
 impl FieldReader {
@@ -217,6 +221,12 @@ impl FieldReader {
                 if !value.eq_ignore_ascii_case(b"chunked") {
                     return Err(HeadError::TransferCoding);
                 }
+            }
+            31 if name.eq_ignore_ascii_case("inference-header-content-length") => {
+                let length = decimal(value).ok_or(HeadError::Malformed(
+                    "Inference-Header-Content-Length is not a whole number",
+                ))?;
+                self.inference_header_length = Some(length);
             }
             _ => {}
         }

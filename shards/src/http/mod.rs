@@ -3,7 +3,8 @@
 //! A [`listener`] accepts connections for its shard; a [`connection`] reads requests, hands them
 //! on and writes the answers in order, each an [`exchange`]; a [`reader`] finds whole requests
 //! in what has arrived, by [`head`] and [`chunked`], which read what RFC 9112 frames;
-//! [`predict`] reads the JSON body of a prediction into rows; [`routes`] says what a target means;
+//! [`predict`] reads the JSON body of a prediction into rows and [`oip`] serves the Open Inference
+//! Protocol; [`routes`] says what a target means;
 //! [`response`] writes bytes; [`limits`] bounds all of it; and [`links`] is how a connection is
 //! woken, timed and drained by its shard.
 //!
@@ -17,6 +18,7 @@ pub mod head;
 pub mod limits;
 pub(crate) mod links;
 pub(crate) mod listener;
+pub mod oip;
 pub mod predict;
 pub mod reader;
 pub(crate) mod response;

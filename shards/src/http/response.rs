@@ -55,13 +55,27 @@ pub(crate) fn write_answer(
     body: &[u8],
     options: HeadOptions<'_>,
 ) {
+    const JSON: &str = "content-type: application/json\r\n";
+    write_answer_of(JSON, out, status, fields, body, options);
+}
+
+/// [`write_answer`] for a body of any type; `content_type` is its header line.
+pub(crate) fn write_answer_of(
+    content_type: &str,
+    out: &mut Vec<u8>,
+    status: u16,
+    fields: &[&str],
+    body: &[u8],
+    options: HeadOptions<'_>,
+) {
     if status == 200 {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     } else {
         // Writing to a Vec cannot fail, here and below.
         let _ = write!(out, "HTTP/1.1 {status} {}\r\n", reason(status));
     }
-    out.extend_from_slice(b"content-type: application/json\r\ncontent-length: ");
+    out.extend_from_slice(content_type.as_bytes());
+    out.extend_from_slice(b"content-length: ");
     write_decimal(out, body.len());
     out.extend_from_slice(b"\r\ndate: ");
     out.extend_from_slice(options.date.as_bytes());
@@ -155,11 +169,15 @@ fn write_user_and_score(body: &mut Vec<u8>, lane: &Lane, id: RowId, scored: Scor
     body.push(b'{');
     write_user(body, lane, id);
     body.extend_from_slice(b", \"score\": ");
-    // The shortest digits that give the same float back: of an f32's score as an f32.
-    let _ = if lane.settings.score_is_f32 {
-        serde_json::to_writer(&mut *body, &(scored.score as f32))
+    write_score(body, scored.score, lane.settings.score_is_f32);
+}
+
+/// Writes the shortest digits that give the same float back: of an f32's score as an f32.
+pub(crate) fn write_score(body: &mut Vec<u8>, score: f64, is_f32: bool) {
+    let _ = if is_f32 {
+        serde_json::to_writer(&mut *body, &(score as f32))
     } else {
-        serde_json::to_writer(&mut *body, &scored.score)
+        serde_json::to_writer(&mut *body, &score)
     };
 }
 
@@ -174,7 +192,7 @@ fn write_user(body: &mut Vec<u8>, lane: &Lane, id: RowId) {
     }
 }
 
-fn write_json_string(body: &mut Vec<u8>, text: &str) {
+pub(crate) fn write_json_string(body: &mut Vec<u8>, text: &str) {
     // A str always serialises, and a Vec takes every write.
     let _ = serde_json::to_writer(body, text);
 }

@@ -1,5 +1,7 @@
 //! What a method and a path mean on the serving port.
 
+use super::oip::OipRoute;
+
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route<'a> {
@@ -8,6 +10,8 @@ pub enum Route<'a> {
         /// The model's name, where the path has one.
         model: Option<&'a str>,
     },
+    /// The Open Inference Protocol.
+    Oip(OipRoute<'a>),
     /// No such path.
     NotFound,
     /// The path exists, for other methods.
@@ -24,6 +28,17 @@ const METHODS: [&str; 9] =
 
 /// Reads a method and a path.
 pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
+    if let Some(rest) = path.strip_prefix("/v2") {
+        return match (OipRoute::of(rest), method) {
+            (None, _) => unknown(method),
+            (Some(route), "GET" | "HEAD") if !route.is_post() => Route::Oip(route),
+            (Some(route), "POST") if route.is_post() => Route::Oip(route),
+            (Some(route), _) if METHODS.contains(&method) => Route::MethodNotAllowed {
+                allow: if route.is_post() { "allow: POST\r\n" } else { "allow: GET, HEAD\r\n" },
+            },
+            (Some(_), _) => Route::MethodUnknown,
+        };
+    }
     let model = match path.strip_prefix("/predict") {
         Some("") => None,
         Some(rest) => match rest.strip_prefix('/') {

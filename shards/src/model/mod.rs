@@ -12,7 +12,9 @@ pub mod manifest;
 mod onnx;
 pub mod repository;
 mod scorer;
+mod signature;
 pub mod trees;
 
 pub use onnx::{FileLimits, OnnxError};
 pub use scorer::{LoadOptions, Model, ModelDescription, ModelError, ScoreError};
+pub use signature::Signature;

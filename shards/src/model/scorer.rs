@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::manifest::Manifest;
 use super::onnx::{FileLimits, OnnxError, OnnxModel};
 use super::repository::ModelDirectory;
+use super::signature::Signature;
 use super::trees::KernelChoice;
 use crate::features::{FeatureMatrix, Precision};
 
@@ -168,6 +169,19 @@ impl Model {
             scores.clear();
             ScoreError::Run { reason }
         })
+    }
+
+    /// What the model reads and gives; `columns` are its columns' names, in order.
+    pub fn signature(&self, columns: &[String]) -> Signature {
+        Signature {
+            description: self.manifest.description.clone(),
+            matrix: match self.onnx.input_names.as_slice() {
+                [only] => only.clone(),
+                _ => Signature::MATRIX.to_owned(),
+            },
+            columns: columns.to_vec(),
+            precision: self.precision(),
+        }
     }
 
     /// What the model is made of.

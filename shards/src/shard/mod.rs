@@ -58,6 +58,15 @@ impl Default for ShardSettings {
     }
 }
 
+impl ShardSettings {
+    /// When the answer to a request that arrived at `now_ns` is worthless, in ns of the shard's
+    /// clock; `asked_ms` is what the request says of it.
+    pub(crate) fn deadline_ns(&self, asked_ms: Option<u64>, now_ns: u64) -> u64 {
+        let limit_ms = asked_ms.or(self.deadline_ms);
+        limit_ms.map_or(u64::MAX, |limit| now_ns.saturating_add(limit.saturating_mul(1_000_000)))
+    }
+}
+
 /// What a shard is made of.
 #[derive(Debug, Clone)]
 pub struct ShardSetup {

@@ -106,6 +106,7 @@ impl PreparedModel {
             model: self.directory.name.clone(),
             version: self.directory.version,
             request_fields: fields.map(|field| field.name.clone()).collect(),
+            signature: self.model.borrow().signature(self.plan.column_names()),
             score_is_f32: self.model.borrow().score_precision() == Precision::F32,
             policy: settings.batch,
             queue_rows_max: settings.queue_rows_max,

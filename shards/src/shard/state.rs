@@ -111,6 +111,11 @@ impl ShardState {
         lane.cloned()
     }
 
+    /// The lanes of all models, the default one first.
+    pub(crate) fn lanes(&self) -> Vec<Rc<Lane>> {
+        self.lanes.borrow().clone()
+    }
+
     /// Serves a model from now on. A lane of the same name answers what it has admitted and goes:
     /// that is the batch boundary at which versions change.
     pub(super) fn install(self: &Rc<Self>, prepared: PreparedModel) {

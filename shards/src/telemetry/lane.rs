@@ -48,8 +48,10 @@ pub struct LaneTelemetry {
 pub struct LaneCounters {
     /// Batches computed.
     pub batches: Counter,
-    /// Rows scored, by the index of their [`FeatureStatus`].
+    /// Rows scored on joined features, by the index of their [`FeatureStatus`].
     pub rows: [Counter; FeatureStatus::ALL.len()],
+    /// Rows scored whose requests gave the features themselves; none of [`Self::rows`].
+    pub rows_own_features: Counter,
     /// Rows that were queued and got no score, by [`RowFailure::reason_index`].
     pub rows_failed: [Counter; RowFailure::REASONS.len()],
     /// Rows whose client went away before they were answered.
@@ -60,10 +62,14 @@ pub struct LaneCounters {
     pub keys_fetched: Counter,
     /// Batches that panicked.
     pub batches_panicked: Counter,
+    /// Nanoseconds that rows waited in the queue, summed over them.
+    pub queue_ns: Counter,
     /// Nanoseconds spent fetching and joining features.
     pub features_ns: Counter,
     /// Nanoseconds spent computing scores.
     pub model_ns: Counter,
+    /// When the last batch was computed, in ms since 1970; 0 before the first.
+    pub last_batch_ms: Counter,
     /// 1 once a reload has replaced the lane: its counts stand still.
     pub retired: Counter,
     /// Cells that took their column's default, by column.
@@ -79,13 +85,16 @@ impl LaneTelemetry {
         let counters = LaneCounters {
             batches: Counter::default(),
             rows: Default::default(),
+            rows_own_features: Counter::default(),
             rows_failed: Default::default(),
             rows_abandoned: Counter::default(),
             queue_rows: Counter::default(),
             keys_fetched: Counter::default(),
             batches_panicked: Counter::default(),
+            queue_ns: Counter::default(),
             features_ns: Counter::default(),
             model_ns: Counter::default(),
+            last_batch_ms: Counter::default(),
             retired: Counter::default(),
             cells_defaulted: Cells::new(facts.columns.len()),
             bins: Cells::new(bins),

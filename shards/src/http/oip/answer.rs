@@ -1,0 +1,232 @@
+//! The answer to an inference request: tensors as JSON, or as binary data behind it.
+
+use std::io::Write;
+
+use super::error::InferError;
+use super::request::InferRequest;
+use super::tensor::{Datatype, push_byte_string};
+use crate::batch::{Lane, RowFailure, RowId, RowState, Scored};
+use crate::features::FeatureStatus;
+use crate::http::response::{self, HeadOptions};
+
+/// The output that holds the scores.
+pub const SCORE: &str = "score";
+/// The output that says what each row's features stood on.
+pub const FEATURES: &str = "features";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OutputKind {
+    Score,
+    Features,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Output {
+    kind: OutputKind,
+    is_binary: bool,
+}
+
+/// How the rows of an inference request are answered.
+#[derive(Debug)]
+pub struct InferForm {
+    id: Option<String>,
+    rows: usize,
+    is_by_user: bool,
+    outputs: Vec<Output>,
+}
+
+impl InferForm {
+    /// What `request` asks to have answered; of rows by user also what their features stood on,
+    /// unless it chooses its outputs.
+    ///
+    /// # Errors
+    /// An output that there is not.
+    pub fn of(
+        request: &InferRequest<'_>,
+        rows: usize,
+        is_by_user: bool,
+    ) -> Result<Self, InferError> {
+        let mut outputs = Vec::with_capacity(2);
+        if let Some(chosen) = request.outputs.as_ref().filter(|chosen| !chosen.is_empty()) {
+            for output in chosen {
+                let kind = match &*output.name {
+                    SCORE => OutputKind::Score,
+                    FEATURES if is_by_user => OutputKind::Features,
+                    _ => {
+                        let output = output.name.clone().into_owned();
+                        let expected = "there are `score` and, of rows by user_id, `features`";
+                        return Err(InferError::UnknownOutput { output, expected });
+                    }
+                };
+                // Each is written once, however often it is asked for.
+                if !outputs.iter().any(|known: &Output| known.kind == kind) {
+                    let is_binary = output.is_binary.unwrap_or(request.is_binary);
+                    outputs.push(Output { kind, is_binary });
+                }
+            }
+        } else {
+            let is_binary = request.is_binary;
+            outputs.push(Output { kind: OutputKind::Score, is_binary });
+            if is_by_user {
+                outputs.push(Output { kind: OutputKind::Features, is_binary });
+            }
+        }
+        let id = request.id.as_ref().map(|id| id.clone().into_owned());
+        Ok(Self { id, rows, is_by_user, outputs })
+    }
+
+    /// Appends the answer to `out`; returns its status. A row without a score fails the request:
+    /// a tensor has no place for an error.
+    pub(crate) fn render(
+        &self,
+        out: &mut Vec<u8>,
+        body: &mut Vec<u8>,
+        lane: &Lane,
+        first: RowId,
+        options: HeadOptions<'_>,
+    ) -> u16 {
+        let mut worst = None;
+        let mut failed = None;
+        for (place, outcome) in outcomes(lane, first).enumerate() {
+            match outcome {
+                Ok(scored) => worst = worst.max(Some(scored.status)),
+                Err(failure) => {
+                    worst = worst.max(response::failure_features(failure));
+                    failed = failed.or(Some((place, failure)));
+                }
+            }
+        }
+        let features = worst.filter(|_| self.is_by_user).map_or("", response::features_field);
+        let version = lane.version_field.as_str();
+        if let Some((place, failure)) = failed {
+            let status = status_of(failure);
+            let message = response::failure_message(lane, failure);
+            response::write_error_body(body, &format!("row {place}: {message}"));
+            let retry = if failure == RowFailure::Overloaded { "retry-after: 1\r\n" } else { "" };
+            response::write_answer(out, status, &[features, version, retry], body, options);
+            return status;
+        }
+        self.write_json(body, lane, first);
+        if self.outputs.iter().any(|output| output.is_binary) {
+            let json = format!("inference-header-content-length: {}\r\n", body.len());
+            self.write_binary(body, lane, first);
+            const BINARY: &str = "content-type: application/octet-stream\r\n";
+            let fields = [features, version, &json];
+            response::write_answer_of(BINARY, out, 200, &fields, body, options);
+        } else {
+            response::write_answer(out, 200, &[features, version], body, options);
+        }
+        200
+    }
+
+    fn write_json(&self, body: &mut Vec<u8>, lane: &Lane, first: RowId) {
+        let settings = &lane.settings;
+        // Writing to a Vec cannot fail, here and below. A model's name needs no escapes.
+        let _ = write!(
+            body,
+            "{{\"model_name\": \"{}\", \"model_version\": \"{}\", ",
+            settings.model, settings.version
+        );
+        if let Some(id) = &self.id {
+            body.extend_from_slice(b"\"id\": ");
+            response::write_json_string(body, id);
+            body.extend_from_slice(b", ");
+        }
+        body.extend_from_slice(b"\"outputs\": [");
+        for (place, output) in self.outputs.iter().enumerate() {
+            if place > 0 {
+                body.extend_from_slice(b", ");
+            }
+            self.write_output(body, lane, first, *output);
+        }
+        body.extend_from_slice(b"]}");
+    }
+
+    fn write_output(&self, body: &mut Vec<u8>, lane: &Lane, first: RowId, output: Output) {
+        let (name, datatype) = match output.kind {
+            OutputKind::Score => (SCORE, score_datatype(lane.settings.score_is_f32)),
+            OutputKind::Features => (FEATURES, Datatype::Bytes),
+        };
+        let _ = write!(
+            body,
+            "{{\"name\": \"{name}\", \"datatype\": \"{}\", \"shape\": [{}, 1], ",
+            datatype.as_str(),
+            self.rows
+        );
+        if output.is_binary {
+            let size: usize = match (output.kind, datatype) {
+                (OutputKind::Features, _) => {
+                    statuses(lane, first).map(|status| 4 + status.as_str().len()).sum()
+                }
+                (OutputKind::Score, Datatype::Fp32) => self.rows * size_of::<f32>(),
+                (OutputKind::Score, _) => self.rows * size_of::<f64>(),
+            };
+            let _ = write!(body, "\"parameters\": {{\"binary_data_size\": {size}}}}}");
+            return;
+        }
+        body.extend_from_slice(b"\"data\": [");
+        for (place, scored) in outcomes(lane, first).flatten().enumerate() {
+            if place > 0 {
+                body.extend_from_slice(b", ");
+            }
+            match output.kind {
+                OutputKind::Score => {
+                    response::write_score(body, scored.score, lane.settings.score_is_f32);
+                }
+                OutputKind::Features => {
+                    let _ = write!(body, "\"{}\"", scored.status.as_str());
+                }
+            }
+        }
+        body.extend_from_slice(b"]}");
+    }
+
+    fn write_binary(&self, body: &mut Vec<u8>, lane: &Lane, first: RowId) {
+        for output in self.outputs.iter().filter(|output| output.is_binary) {
+            for scored in outcomes(lane, first).flatten() {
+                match output.kind {
+                    OutputKind::Features => {
+                        push_byte_string(body, scored.status.as_str().as_bytes());
+                    }
+                    OutputKind::Score if lane.settings.score_is_f32 => {
+                        body.extend_from_slice(&(scored.score as f32).to_le_bytes());
+                    }
+                    OutputKind::Score => body.extend_from_slice(&scored.score.to_le_bytes()),
+                }
+            }
+        }
+    }
+}
+
+/// The type of the scores.
+pub(super) const fn score_datatype(is_f32: bool) -> Datatype {
+    if is_f32 { Datatype::Fp32 } else { Datatype::Fp64 }
+}
+
+/// What became of the rows of one request, in order.
+fn outcomes(lane: &Lane, first: RowId) -> impl Iterator<Item = Result<Scored, RowFailure>> {
+    let mut next = Some(first);
+    std::iter::from_fn(move || {
+        let rows = lane.rows.borrow();
+        let row = rows.get(next?);
+        next = row.next;
+        Some(match row.state {
+            RowState::Done(outcome) => outcome,
+            // All were done before this is asked, so it is a defect; the client is told.
+            _ => Err(RowFailure::ModelFailed),
+        })
+    })
+}
+
+fn statuses(lane: &Lane, first: RowId) -> impl Iterator<Item = FeatureStatus> {
+    outcomes(lane, first).flatten().map(|scored| scored.status)
+}
+
+/// Triton's status of a failure: what it calls unavailable is 503, and a bad argument 400.
+const fn status_of(failure: RowFailure) -> u16 {
+    match failure.status() {
+        429 | 504 => 503,
+        422 => 400,
+        other => other,
+    }
+}

@@ -1,0 +1,129 @@
+//! The Open Inference Protocol, version 2, as KServe defines it and Triton extends it.
+//!
+//! [`routes`] says what a path below `/v2` means; [`request`] reads an inference request, JSON
+//! and the binary tensors behind it, by the types of [`tensor`]; [`rows`] makes rows of it, which
+//! the batcher treats like any other; [`answer`] writes what came of them; `describe` says what
+//! the server and its models are; and [`error`] why a request is refused.
+//!
+//! What is *not* here: loading and unloading models, which the admin port does, shared memory, and
+//! the classification and sequence extensions.
+
+pub mod answer;
+mod describe;
+pub mod error;
+pub mod request;
+pub mod routes;
+pub mod rows;
+pub mod tensor;
+
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+
+pub use self::answer::InferForm;
+pub use self::error::InferError;
+pub use self::routes::{ModelAction, OipRoute};
+use self::rows::Asked;
+use super::exchange::{Answer, Form};
+use super::head::Head;
+use crate::batch::Lane;
+use crate::shard::ShardState;
+
+/// A request, and where its answer goes.
+pub(crate) struct Asker<'a> {
+    pub(crate) shard: &'a ShardState,
+    /// The connection that asks.
+    pub(crate) connection: u32,
+    /// When the request had arrived, in ns of the shard's clock.
+    pub(crate) now_ns: u64,
+}
+
+impl Asker<'_> {
+    /// Answers, or queues what the answer waits for.
+    pub(crate) fn answer(
+        &self,
+        route: OipRoute<'_>,
+        head: &Head<'_>,
+        body: Option<&[u8]>,
+    ) -> Answer {
+        let is_ready = !self.shard.draining.get();
+        match route {
+            OipRoute::Server => ready(200, &describe::server()),
+            OipRoute::Live => ready(200, &json!({"live": true})),
+            OipRoute::Ready => ready(readiness(is_ready), &json!({"ready": is_ready})),
+            OipRoute::Statistics => {
+                let lanes = self.shard.lanes();
+                ready(200, &describe::statistics(lanes.iter().map(Rc::as_ref)))
+            }
+            OipRoute::Repository => Answer::error(403, "", "models are managed on the admin port"),
+            OipRoute::Model { name, version, action } => {
+                let lane = self.shard.lane(Some(name)).filter(|lane| is_version(lane, version));
+                match (lane, action) {
+                    (Some(lane), ModelAction::Infer) => self.infer(lane, head, body),
+                    (Some(lane), action) => self.describe(&lane, action),
+                    (None, ModelAction::Ready) => {
+                        ready(readiness(false), &json!({"name": name, "ready": false}))
+                    }
+                    (None, _) => Answer::error(404, "", &unknown_model(name, version)),
+                }
+            }
+        }
+    }
+
+    fn describe(&self, lane: &Lane, action: ModelAction) -> Answer {
+        let is_ready = !self.shard.draining.get();
+        match action {
+            ModelAction::Ready => {
+                let body = json!({"name": lane.settings.model, "ready": is_ready});
+                ready(readiness(is_ready), &body)
+            }
+            ModelAction::Statistics => ready(200, &describe::statistics(std::iter::once(lane))),
+            ModelAction::Config => {
+                ready(200, &describe::config(lane, self.shard.limits().array_rows_max))
+            }
+            ModelAction::Metadata | ModelAction::Infer => ready(200, &describe::metadata(lane)),
+        }
+    }
+
+    fn infer(&self, lane: Rc<Lane>, head: &Head<'_>, body: Option<&[u8]>) -> Answer {
+        match self.queue(lane, head, body.unwrap_or_default()) {
+            Ok(answer) => answer,
+            Err(error) => Answer::error(400, "", &error.to_string()),
+        }
+    }
+
+    fn queue(&self, lane: Rc<Lane>, head: &Head<'_>, body: &[u8]) -> Result<Answer, InferError> {
+        let request = request::parse(body, head.inference_header_length)?;
+        let asked = Asked::of(&request, &lane.settings, self.shard.limits().array_rows_max)?;
+        let form = InferForm::of(&request, asked.rows(), asked.is_by_user())?;
+        let first = asked.fill(self.connection, &mut lane.rows.borrow_mut());
+        let limit_ms = head.deadline_ms;
+        let mut deadline_ns = self.shard.settings.deadline_ns(limit_ms, self.now_ns);
+        if let Some(timeout_us) = request.timeout_us.filter(|timeout_us| *timeout_us > 0) {
+            let timeout_ns = timeout_us.saturating_mul(1_000);
+            deadline_ns = deadline_ns.min(self.now_ns.saturating_add(timeout_ns));
+        }
+        let form = Form::Tensors(Box::new(form));
+        Ok(Answer::queue(lane, first, form, self.now_ns, deadline_ns))
+    }
+}
+
+fn is_version(lane: &Lane, version: Option<&str>) -> bool {
+    version.is_none_or(|version| lane.settings.version.to_string() == version)
+}
+
+fn unknown_model(name: &str, version: Option<&str>) -> String {
+    match version {
+        None => format!("no model `{name}`"),
+        Some(version) => format!("no version `{version}` of a model `{name}`"),
+    }
+}
+
+/// Triton's status of something that is not ready is 400.
+const fn readiness(is_ready: bool) -> u16 {
+    if is_ready { 200 } else { 400 }
+}
+
+fn ready(status: u16, body: &Value) -> Answer {
+    Answer::Ready { status, fields: "", body: body.to_string().into_bytes() }
+}

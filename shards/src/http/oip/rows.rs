@@ -1,0 +1,210 @@
+//! An inference request as rows of a lane: by `user_id`, or with features of their own.
+
+use std::borrow::Cow;
+
+use super::error::InferError;
+use super::request::{InferInput, InferRequest, TensorData};
+use super::tensor::Datatype;
+use crate::batch::{LaneSettings, RowId, Rows};
+use crate::features::KEY_BYTES_MAX;
+
+/// The tensor that names users whose features are looked up.
+pub const USER_ID: &str = "user_id";
+
+/// What a request's tensors are to a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked<'r> {
+    rows: usize,
+    /// Of each row, where users are named.
+    user_ids: Option<Vec<&'r str>>,
+    /// Numbers that are read `width` a row, starting at `at` in the row's cells.
+    cells: Vec<Block<'r>>,
+    cells_per_row: usize,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Block<'r> {
+    at: usize,
+    width: usize,
+    numbers: &'r [f64],
+}
+
+impl<'r> Asked<'r> {
+    /// Finds out what each tensor of `request` is to the model that `settings` describe.
+    ///
+    /// # Errors
+    /// Tensors that the model does not read, or that do not fit together.
+    pub fn of(
+        request: &'r InferRequest<'_>,
+        settings: &LaneSettings,
+        rows_max: usize,
+    ) -> Result<Self, InferError> {
+        let inputs = &request.inputs;
+        for (at, input) in inputs.iter().enumerate() {
+            if inputs[..at].iter().any(|other| other.name == input.name) {
+                return Err(InferError::InputTwice(input.name.clone().into_owned()));
+            }
+        }
+        let rows = match inputs.first().map(|input| input.shape.first()) {
+            Some(Some(rows)) if *rows > 0 => *rows,
+            _ => return Err(InferError::NoRows),
+        };
+        if rows > rows_max {
+            return Err(InferError::TooManyRows { found: rows, limit: rows_max });
+        }
+        if inputs.iter().any(|input| input.name == USER_ID) {
+            return by_user(inputs, settings, rows);
+        }
+        if let [matrix] = inputs.as_slice()
+            && matrix.name == settings.signature.matrix
+        {
+            let width = settings.signature.columns.len();
+            let cells = vec![Block { at: 0, width, numbers: block(matrix, rows, width)? }];
+            return Ok(Self { rows, user_ids: None, cells, cells_per_row: width });
+        }
+        by_columns(inputs, settings, rows)
+    }
+
+    /// How many rows are asked for.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether the rows' features are looked up.
+    pub fn is_by_user(&self) -> bool {
+        self.user_ids.is_some()
+    }
+
+    /// Makes the rows for `connection`, chained; gives back the first.
+    pub fn fill(&self, connection: u32, rows: &mut Rows) -> RowId {
+        let first = self.fill_row(0, connection, rows);
+        let mut last = first;
+        for row in 1..self.rows {
+            let id = self.fill_row(row, connection, rows);
+            rows.get_mut(last).next = Some(id);
+            last = id;
+        }
+        first
+    }
+
+    fn fill_row(&self, place: usize, connection: u32, rows: &mut Rows) -> RowId {
+        let id = rows.insert(connection);
+        let row = rows.get_mut(id);
+        row.request_cells.resize(self.cells_per_row, f64::NAN);
+        for block in &self.cells {
+            let numbers = &block.numbers[place * block.width..(place + 1) * block.width];
+            row.request_cells[block.at..block.at + block.width].copy_from_slice(numbers);
+        }
+        match &self.user_ids {
+            Some(user_ids) => row.key.push_str(user_ids[place]),
+            None => row.has_own_features = true,
+        }
+        id
+    }
+}
+
+fn by_user<'r>(
+    inputs: &'r [InferInput<'_>],
+    settings: &LaneSettings,
+    rows: usize,
+) -> Result<Asked<'r>, InferError> {
+    let mut asked = Asked {
+        rows,
+        user_ids: None,
+        cells: Vec::new(),
+        cells_per_row: settings.request_fields.len(),
+    };
+    for input in inputs {
+        if input.name == USER_ID {
+            asked.user_ids = Some(user_ids(input, rows)?);
+            continue;
+        }
+        let Some(at) = settings.request_fields.iter().position(|field| *field == input.name) else {
+            return Err(InferError::UnknownInput {
+                input: input.name.clone().into_owned(),
+                expected: format!("beside user_id, {}", among(&settings.request_fields)),
+            });
+        };
+        asked.cells.push(Block { at, width: 1, numbers: block(input, rows, 1)? });
+    }
+    Ok(asked)
+}
+
+fn by_columns<'r>(
+    inputs: &'r [InferInput<'_>],
+    settings: &LaneSettings,
+    rows: usize,
+) -> Result<Asked<'r>, InferError> {
+    let columns = &settings.signature.columns;
+    let expected = || {
+        let width = columns.len();
+        let matrix = &settings.signature.matrix;
+        format!("give `{matrix}` of shape [rows, {width}], `{USER_ID}`, or each of its columns")
+    };
+    let mut cells = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let Some(at) = columns.iter().position(|column| *column == input.name) else {
+            let input = input.name.clone().into_owned();
+            return Err(InferError::UnknownInput { input, expected: expected() });
+        };
+        cells.push(Block { at, width: 1, numbers: block(input, rows, 1)? });
+    }
+    if let Some(missing) = columns.iter().find(|column| inputs.iter().all(|i| i.name != **column)) {
+        return Err(InferError::InputMissing { input: missing.clone(), expected: expected() });
+    }
+    Ok(Asked { rows, user_ids: None, cells, cells_per_row: columns.len() })
+}
+
+/// The numbers of a tensor of `rows × width`; one of a single column may leave the width out.
+fn block<'r>(
+    input: &'r InferInput<'_>,
+    rows: usize,
+    width: usize,
+) -> Result<&'r [f64], InferError> {
+    let TensorData::Numbers(numbers) = &input.data else {
+        return Err(InferError::Type {
+            input: input.name.clone().into_owned(),
+            found: input.datatype.as_str(),
+            expected: "a type of numbers",
+        });
+    };
+    check_shape(input, rows, width)?;
+    Ok(numbers)
+}
+
+fn check_shape(input: &InferInput<'_>, rows: usize, width: usize) -> Result<(), InferError> {
+    match input.shape.as_slice() {
+        [found, columns] if *found == rows && *columns == width => Ok(()),
+        [found] if *found == rows && width == 1 => Ok(()),
+        found => Err(InferError::Shape {
+            input: input.name.clone().into_owned(),
+            found: found.to_vec(),
+            expected: format!("[{rows}, {width}]"),
+        }),
+    }
+}
+
+fn user_ids<'r>(input: &'r InferInput<'_>, rows: usize) -> Result<Vec<&'r str>, InferError> {
+    let TensorData::Strings(strings) = &input.data else {
+        return Err(InferError::Type {
+            input: USER_ID.to_owned(),
+            found: input.datatype.as_str(),
+            expected: Datatype::Bytes.as_str(),
+        });
+    };
+    check_shape(input, rows, 1)?;
+    let user_id = |(row, bytes): (usize, &'r Cow<'_, [u8]>)| {
+        let fits = !bytes.is_empty() && bytes.len() <= KEY_BYTES_MAX;
+        let text = std::str::from_utf8(bytes).ok().filter(|_| fits);
+        text.ok_or(InferError::UserId { row, limit: KEY_BYTES_MAX })
+    };
+    strings.iter().enumerate().map(user_id).collect()
+}
+
+fn among(names: &[String]) -> String {
+    if names.is_empty() {
+        "nothing is read from the request".to_owned()
+    } else {
+        format!("the request may give {}", names.join(", "))
+    }
+}

@@ -1,0 +1,21 @@
+//! What a model reads and gives, as told to those who ask before they send.
+
+use crate::features::Precision;
+
+/// What a model reads and gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// One sentence for people.
+    pub description: String,
+    /// The name of the tensor that gives all columns at once: the model's own where it reads one.
+    pub matrix: String,
+    /// The columns' names, in the model's order.
+    pub columns: Vec<String>,
+    /// The type of the matrix.
+    pub precision: Precision,
+}
+
+impl Signature {
+    /// The name of the tensor that gives all columns of a model that reads several tensors.
+    pub const MATRIX: &str = "features";
+}
