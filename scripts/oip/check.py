@@ -1,0 +1,222 @@
+"""Checks the Open Inference Protocol of a running gateway with Triton's own HTTP client.
+
+Starts the gateway with the bundled model on a free port, asks it everything the client can
+ask, and holds the scores against the golden predictions that scikit-learn made.
+"""
+
+import argparse
+import csv
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import tritonclient.http as triton
+from tritonclient.utils import InferenceServerException
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = "credit-risk"
+TOLERANCE = 1e-5
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Gateway:
+    """A gateway process; everything it writes goes to a temporary folder."""
+
+    def __init__(self, binary, *arguments):
+        self.folder = tempfile.TemporaryDirectory()
+        self.url = f"127.0.0.1:{free_port()}"
+        store = f"embedded:{self.folder.name}/features"
+        subprocess.run(
+            [binary, "import", ROOT / "models" / MODEL / "features.csv", "--store", store],
+            check=True, capture_output=True,
+        )
+        command = [binary, "serve", "--listen", self.url, "--admin", f"127.0.0.1:{free_port()}"]
+        command += ["--cores", "0", "--models", ROOT / "models", "--store", store, *arguments]
+        self.log = open(Path(self.folder.name) / "log", "w+")
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+
+    def __enter__(self):
+        for _ in range(200):
+            if self.process.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(f"http://{self.url}/v2/health/ready"):
+                    return self
+            except OSError:
+                time.sleep(0.05)
+        self.log.seek(0)
+        sys.exit(f"the gateway did not start:\n{self.log.read()}")
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        code = self.process.wait(timeout=30)
+        self.log.close()
+        self.folder.cleanup()
+        assert code == 0, f"the gateway ended with {code}"
+
+
+def golden():
+    """Users, their features and scikit-learn's scores."""
+    with open(ROOT / "models" / MODEL / "features.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    columns = [name.split(":")[0] for name in rows[0]]
+    features = {row[0]: [float(cell) for cell in row[1:]] for row in rows[1:]}
+    with open(ROOT / "models" / MODEL / "golden.csv", newline="") as file:
+        scores = [(row["user_id"], float(row["score"])) for row in csv.DictReader(file)]
+    users = [(user, score) for user, score in scores if user in features][:100]
+    return columns[1:], [user for user, _ in users], \
+        np.array([features[user] for user, _ in users]), np.array([s for _, s in users])
+
+
+def tensor(name, values, datatype, binary):
+    made = triton.InferInput(name, list(values.shape), datatype)
+    made.set_data_from_numpy(values, binary_data=binary)
+    return made
+
+
+def user_ids(users, binary, shape=(-1, 1)):
+    values = np.array([user.encode() for user in users], dtype=np.object_).reshape(shape)
+    return tensor("user_id", values, "BYTES", binary)
+
+
+def refused(status, words, ask):
+    try:
+        ask()
+    except InferenceServerException as error:
+        assert error.status() == status, (error.status(), error.message())
+        assert words in error.message(), error.message()
+        return
+    raise AssertionError(f"expected {status}: {words}")
+
+
+def close(found, expected):
+    assert found.shape == (len(expected), 1), found.shape
+    assert np.max(np.abs(found[:, 0] - expected)) <= TOLERANCE
+
+
+def check_descriptions(client):
+    assert client.is_server_live() and client.is_server_ready()
+    assert client.is_model_ready(MODEL) and client.is_model_ready(MODEL, "1")
+    assert not client.is_model_ready("nobody") and not client.is_model_ready(MODEL, "7")
+    assert client.get_server_metadata()["name"] == "shardgate"
+    metadata = client.get_model_metadata(MODEL, "1")
+    assert metadata["versions"] == ["1"]
+    assert [made["datatype"] for made in metadata["outputs"]] == ["FP32", "BYTES"]
+    config = client.get_model_config(MODEL)
+    assert config["input"][1]["data_type"] == "TYPE_STRING", config
+    refused("404", "no model `nobody`", lambda: client.get_model_metadata("nobody"))
+    refused("403", "admin port", client.get_model_repository_index)
+    return metadata["inputs"][0]["name"]
+
+
+def check_users(client, users, scores):
+    for binary_in in (False, True):
+        for shape in ((-1,), (-1, 1)):
+            answer = client.infer(MODEL, [user_ids(users, binary_in, shape)], request_id="an \"id\"")
+            close(answer.as_numpy("score"), scores)
+            assert set(answer.as_numpy("features").ravel()) == {b"stored"}
+            assert answer.get_response()["id"] == "an \"id\""
+    mixed = client.infer(MODEL, [user_ids([users[0], "nobody at all"], True)])
+    assert list(mixed.as_numpy("features").ravel()) == [b"stored", b"missing"]
+    only = [triton.InferRequestedOutput("score", binary_data=False)]
+    answer = client.infer(MODEL, [user_ids(users, True)], outputs=only, parameters={"free": "x"})
+    close(answer.as_numpy("score"), scores)
+    assert answer.as_numpy("features") is None
+
+
+def check_features(client, matrix, columns, features, scores):
+    for datatype, kind in (("FP32", np.float32), ("FP64", np.float64)):
+        for binary_in in (False, True):
+            for binary_out in (False, True):
+                outputs = [triton.InferRequestedOutput("score", binary_data=binary_out)]
+                given = [tensor(matrix, features.astype(kind), datatype, binary_in)]
+                close(client.infer(MODEL, given, outputs=outputs).as_numpy("score"), scores)
+    whole = np.all(features == np.rint(features), axis=0)
+    kinds = {"BOOL": bool, "INT8": np.int8, "INT16": np.int16, "INT64": np.int64, "UINT32": np.uint32}
+    names = list(kinds)
+    given = []
+    for place, column in enumerate(columns):
+        values = features[:, place:place + 1]
+        datatype = names[place % len(names)] if whole[place] else "FP64"
+        kind = kinds.get(datatype, np.float64)
+        if not np.array_equal(values.astype(kind).astype(float), values):
+            datatype, kind = "FP32", np.float32
+        given.append(tensor(column, values.astype(kind), datatype, place % 2 == 0))
+    close(client.infer(MODEL, given).as_numpy("score"), scores)
+
+
+def check_refusals(client, matrix, features):
+    def ask(name, values, datatype="FP64", model=MODEL, **more):
+        return lambda: client.infer(model, [tensor(name, values, datatype, True)], **more)
+
+    refused("404", "nobody", ask(matrix, features, model="nobody"))
+    refused("404", "no version `9`", ask(matrix, features, model_version="9"))
+    refused("400", "unexpected input `x`", ask("x", features))
+    refused("400", "expected [100, 32]", ask(matrix, features[:, 1:]))
+    refused("400", "at most 1024", ask(matrix, np.repeat(features, 11, axis=0)[:1025]))
+    refused("400", "no row", ask(matrix, features[:0]))
+    refused("400", "expected BYTES", ask("user_id", features[:, :1]))
+    refused("400", "element 1 is empty", lambda: client.infer(MODEL, [user_ids(["a", ""], True)]))
+    # JSON has no NaN, and what the client writes instead of it is not JSON.
+    features = features.copy()
+    features[0, 0] = np.nan
+    values = tensor(matrix, features, "FP64", False)
+    refused("400", "JSON cannot be read", lambda: client.infer(MODEL, [values]))
+    output = [triton.InferRequestedOutput("probabilities")]
+    refused("400", "unexpected output `probabilities`",
+            lambda: client.infer(MODEL, [user_ids(["a"], True)], outputs=output))
+    refused("400", "classification", lambda: client.infer(
+        MODEL, [user_ids(["a"], True)], outputs=[triton.InferRequestedOutput("score", class_count=1)]))
+
+
+def check_statistics(client):
+    [model] = client.get_inference_statistics(MODEL)["model_stats"]
+    assert model["inference_count"] >= 100 and model["execution_count"] > 0, model
+    assert model["inference_stats"]["success"]["count"] == model["inference_count"], model
+    assert len(client.get_inference_statistics()["model_stats"]) == 1
+
+
+def check_without_client(url, users, scores):
+    """What the client never sends: nested data, and a request without any of its options."""
+    body = {"inputs": [{"name": "user_id", "datatype": "BYTES", "shape": [2, 1],
+                        "data": [[users[0]], [users[1]]]}]}
+    request = urllib.request.Request(f"http://{url}/v2/models/{MODEL}/infer",
+                                     data=json.dumps(body).encode())
+    with urllib.request.urlopen(request) as answer:
+        assert answer.headers["x-features"] == "stored"
+        assert answer.headers["x-model-version"] == "1"
+        found = json.load(answer)
+    score = next(made for made in found["outputs"] if made["name"] == "score")
+    assert np.allclose(score["data"], scores[:2], atol=TOLERANCE), found
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--binary", default=ROOT / "target/release/shardgate", type=Path)
+    binary = arguments.parse_args().binary
+    columns, users, features, scores = golden()
+    with Gateway(binary) as gateway:
+        client = triton.InferenceServerClient(gateway.url)
+        matrix = check_descriptions(client)
+        check_users(client, users, scores)
+        check_features(client, matrix, columns, features, scores)
+        check_refusals(client, matrix, features)
+        check_statistics(client)
+        check_without_client(gateway.url, users, scores)
+        client.close()
+    print(f"tritonclient: {len(users)} golden predictions in every form, and each refusal")
+
+
+if __name__ == "__main__":
+    main()
