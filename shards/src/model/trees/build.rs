@@ -397,7 +397,8 @@ fn normal_form(
         NodeMode::BranchLt => less_than(nan_is_true, false),
         NodeMode::BranchGte => less_than(!nan_is_true, true),
         NodeMode::BranchEq => (Test::Equal, threshold, nan_is_true, false),
-        NodeMode::BranchNeq => (Test::Equal, threshold, !nan_is_true, true),
+        // NaN differs from every threshold, whatever it is said to track.
+        NodeMode::BranchNeq => (Test::Equal, threshold, false, true),
     }
 }
 
