@@ -49,6 +49,11 @@ pub(crate) struct ServeFlags {
     /// Where to listen for operators [default: 127.0.0.1:9888].
     #[arg(long, env = "SHARDGATE_ADMIN", value_name = "ADDRESS:PORT")]
     pub(crate) admin: Option<SocketAddr>,
+    /// The file that holds the token of the admin port: what changes the process or shows its
+    /// configuration then needs `Authorization: Bearer`. Without one, such calls are served on
+    /// a loopback address only.
+    #[arg(long, env = "SHARDGATE_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
     /// The cores that get a shard, like `0,2-5`; `all` is every core this process may use
     /// [default: all].
     #[arg(long, env = "SHARDGATE_CORES", value_name = "LIST")]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use shards::batch::BatchPolicy;
 use shards::features::address::StoreAddress;
 use shards::features::scylla::ScyllaSettings;
@@ -18,6 +19,8 @@ use crate::placement::CoreList;
 
 /// The model that is served when nothing is said, from the bundled repository.
 const MODEL_DEFAULT: &str = "credit-risk";
+/// The shortest admin token.
+const TOKEN_BYTES_MIN: usize = 16;
 const STORE_DEFAULT: &str = ".cache/features";
 
 /// What the file says; each key is optional.
@@ -26,6 +29,8 @@ const STORE_DEFAULT: &str = ".cache/features";
 struct ConfigFile {
     listen: Option<SocketAddr>,
     admin: Option<SocketAddr>,
+    admin_token_file: Option<PathBuf>,
+    admin_hosts: Vec<String>,
     cores: Option<CoreList>,
     models: Option<PathBuf>,
     model: Option<OneOrMore>,
@@ -61,6 +66,10 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Where to listen for operators.
     pub(crate) admin: SocketAddr,
+    /// What operators have to present, where something is configured.
+    pub(crate) admin_token: Option<String>,
+    /// Values of `Host` that operators without a token may send, beside those of loopback.
+    pub(crate) admin_hosts: Vec<String>,
     /// The cores that get a shard.
     pub(crate) cores: CoreList,
     /// The model repository.
@@ -99,6 +108,11 @@ impl Config {
         Ok(Self {
             listen: flags.listen.or(file.listen).unwrap_or(([127, 0, 0, 1], 8888).into()),
             admin: flags.admin.or(file.admin).unwrap_or(([127, 0, 0, 1], 9888).into()),
+            admin_token: match flags.admin_token_file.or(file.admin_token_file) {
+                Some(path) => Some(read_token(&path)?),
+                None => None,
+            },
+            admin_hosts: file.admin_hosts,
             cores: flags.cores.or(file.cores).unwrap_or_default(),
             models: flags.models.or(file.models).unwrap_or_else(|| "models".into()),
             model: named,
@@ -125,10 +139,65 @@ impl Config {
 }
 
 impl Config {
+    /// The configuration for people, without its secrets.
+    pub(crate) fn to_json(&self) -> Value {
+        let hidden = |secret: &Option<String>| secret.as_ref().map(|_| "(hidden)");
+        let cores = match &self.cores {
+            CoreList::All => json!("all"),
+            CoreList::These(cores) => json!(cores),
+        };
+        let scylla = matches!(self.store, StoreAddress::Scylla { .. }).then(|| {
+            json!({
+                "contact_points": self.scylla.contact_points,
+                "keyspace": self.scylla.keyspace,
+                "table": self.scylla.table,
+                "key_column": self.scylla.key_column,
+                "columns": self.scylla.columns,
+                "user": self.scylla.user,
+                "password": hidden(&self.scylla.password),
+                "tls": self.scylla.tls.is_some(),
+                "local_datacenter": self.scylla.local_datacenter,
+                "pool_size": self.scylla.pool_size,
+                "fetch_deadline_ms": self.scylla.fetch_deadline_ms,
+                "group_keys_max": self.scylla.group_keys_max,
+            })
+        });
+        json!({
+            "listen": self.listen,
+            "admin": self.admin,
+            "admin_token": hidden(&self.admin_token),
+            "admin_hosts": self.admin_hosts,
+            "cores": cores,
+            "models": self.models,
+            "model": self.model,
+            "store": self.store.to_string(),
+            "features": { "scylla": scylla },
+            "log": self.log,
+            "log_format": self.log_format,
+            "queue_rows_max": self.shard.queue_rows_max,
+            "deadline_ms": self.shard.deadline_ms,
+            "http": self.shard.http,
+            "batch": self.shard.batch,
+        })
+    }
+
     /// How models are loaded: warmed up with the largest batch that they will see.
     pub(crate) fn load_options(&self) -> LoadOptions {
         LoadOptions { warm_up_rows: self.shard.batch.batch_rows_max, ..LoadOptions::default() }
     }
+}
+
+/// The token in a file, as one line of some length: a short one can be guessed.
+fn read_token(path: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("{}: the admin token cannot be read", path.display()))?;
+    let token = text.trim();
+    anyhow::ensure!(
+        token.len() >= TOKEN_BYTES_MIN && token.bytes().all(|byte| byte.is_ascii_graphic()),
+        "{}: expected an admin token of {TOKEN_BYTES_MIN} or more visible ASCII characters",
+        path.display()
+    );
+    Ok(token.to_owned())
 }
 
 fn read(path: &Path) -> anyhow::Result<ConfigFile> {

@@ -7,12 +7,13 @@
 //! What is *not* here: what a shard does with a request.
 
 mod features;
-mod reload;
+pub(crate) mod reload;
 mod report;
 mod shard_thread;
 mod signals;
 mod sockets;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -26,7 +27,7 @@ use shards::shard::{ShardSetup, ShardShared, Shutdown};
 use self::reload::Reloader;
 use self::shard_thread::{News, ShardHandle};
 use crate::config::Config;
-use crate::logging;
+use crate::{admin, logging};
 
 /// How long beyond its own limit a drain may take before the shards that hang are named.
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
@@ -34,7 +35,7 @@ const DRAIN_MARGIN: Duration = Duration::from_secs(2);
 /// Serves until a signal says to stop.
 pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
     let config = &Arc::new(config);
-    logging::start(&config.log, config.log_format)?;
+    let log = logging::start(&config.log, config.log_format)?;
     let signals = signals::Waiter::register()?;
     let cores = config.cores.resolve()?;
     let models = find_models(config)?;
@@ -57,14 +58,17 @@ pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
         shards.push(started.context("a shard's thread could not be started")?);
     }
     drop(sender);
+    let views = shards.iter().map(ShardHandle::view).collect();
+    let admin = admin::start(config, views, shutdown.clone(), log)?;
     let schema = wait_until_ready(&shards, &news)?;
     for (shard, socket) in shards.iter().zip(sockets) {
         let listener = sockets::listen(socket)?;
         // A shard that died since it was ready says so itself, in the loop below.
         let _ = shard.start.send(listener);
     }
-    announce(config, &shards, address.as_socket().unwrap_or(config.listen));
     let reloader = Reloader::new(Arc::clone(config), schema);
+    admin.set_serving(reloader.clone());
+    announce(config, &shards, address.as_socket().unwrap_or(config.listen), admin.address);
     let outcome = signals::serve(&signals, &shards, &news, &shutdown, &reloader);
     let drain = Duration::from_millis(config.shard.http.drain_ms_max) + DRAIN_MARGIN;
     Ok(stop(&signals, shards, &news, drain, &outcome))
@@ -94,12 +98,13 @@ fn wait_until_ready(
     schema.context("no core to serve on")
 }
 
-fn announce(config: &Config, shards: &[ShardHandle], address: std::net::SocketAddr) {
+fn announce(config: &Config, shards: &[ShardHandle], address: SocketAddr, admin: SocketAddr) {
     let cores: Vec<_> = shards.iter().map(|shard| shard.core).collect();
     println!(
         "shardgate serves {} on http://{address}, one shard on each of the cores {cores:?}",
         config.model.join(", ")
     );
+    println!("live page, metrics and health: http://{admin}/");
     if config.store_is_default {
         println!("try: curl -i http://{address}/predict -d '{{\"user_id\": \"applicant-0001\"}}'");
     }

@@ -7,10 +7,9 @@ use anyhow::ensure;
 use shards::features::schema::Schema;
 use shards::model::LoadOptions;
 use shards::model::repository::ModelDirectory;
-use shards::shard::{Command, PreparedModel};
+use shards::shard::{Command, PreparedModel, ShardShared};
 
 use super::find_models;
-use super::shard_thread::ShardHandle;
 use crate::config::Config;
 
 /// How long a shard may take to swap prepared models; it does so at its next tick.
@@ -31,23 +30,24 @@ impl Reloader {
     /// Loads every configured model as it is on disk now, a copy for each shard, on threads of
     /// their own; when all are loaded and warmed up, every shard swaps. Where one cannot be
     /// loaded the old versions go on serving.
-    pub(crate) fn reload(&self, shards: &[ShardHandle]) -> anyhow::Result<Vec<String>> {
+    pub(crate) fn reload<'a>(
+        &self,
+        shards: impl ExactSizeIterator<Item = &'a ShardShared>,
+    ) -> anyhow::Result<Vec<String>> {
         let directories = find_models(&self.config)?;
         let load = self.config.load_options();
         let prepared = prepare(&directories, load, &self.schema, shards.len())?;
         let give_up = Instant::now() + SWAP_MAX;
         let mut sent = Vec::with_capacity(shards.len());
-        for (shard, models) in shards.iter().zip(prepared) {
-            let numbers =
-                models.into_iter().map(|model| shard.shared.send(Command::Install(model)));
-            sent.push((shard, numbers.last().unwrap_or(0)));
+        for ((index, shard), models) in shards.enumerate().zip(prepared) {
+            let numbers = models.into_iter().map(|model| shard.send(Command::Install(model)));
+            sent.push((index, shard, numbers.last().unwrap_or(0)));
         }
-        for (shard, number) in sent {
-            while shard.shared.done() < number {
+        for (index, shard, number) in sent {
+            while shard.done() < number {
                 ensure!(
                     Instant::now() < give_up,
-                    "shard {} has not swapped its models within {} s",
-                    shard.index,
+                    "shard {index} has not swapped its models within {} s",
                     SWAP_MAX.as_secs()
                 );
                 std::thread::park_timeout(Duration::from_millis(1));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shards::telemetry::{Histograms, report};
+use shards::telemetry::{HistogramCopies, Histograms, report};
 
 use super::shard_thread::ShardHandle;
 
@@ -12,13 +12,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Prints reports, and remembers what the last one printed.
 #[derive(Debug, Default)]
 pub(crate) struct Reporter {
-    last: Vec<Histograms>,
+    last: Vec<Option<HistogramCopies>>,
 }
 
 impl Reporter {
     /// Prints every shard's histograms. The shards go on meanwhile.
     pub(crate) fn print(&mut self, shards: &[ShardHandle]) {
-        self.last.resize_with(shards.len(), Histograms::default);
+        self.last.resize_with(shards.len(), || None);
         let asked: Vec<_> = shards.iter().map(|shard| shard.shared.telemetry.ask()).collect();
         let mut merged = Histograms::default();
         let mut merged_since = Histograms::default();
@@ -31,13 +31,12 @@ impl Reporter {
                 continue;
             };
             let now = copies.merged();
-            let mut since = now.clone();
-            since.subtract(last);
+            let since = copies.since(last.as_ref());
             merged.merge(&now);
             merged_since.merge(&since);
             report::write(&mut text, &format!("{title}, since start"), &now);
             report::write(&mut text, &format!("{title}, since the last print"), &since);
-            *last = now;
+            *last = Some(copies);
         }
         report::write(&mut text, "all shards, since start", &merged);
         report::write(&mut text, "all shards, since the last print", &merged_since);

@@ -15,6 +15,8 @@ use shards::features::schema::Schema;
 use shards::shard::{Shard, ShardSetup, ShardShared, Shutdown};
 use socket2::SockRef;
 
+use crate::admin::ShardView;
+
 /// How long an executor may run tasks before it looks at its ring again. With glommio's default
 /// of 100 ms a busy shard would see new connections and timers that late.
 const PREEMPT: Duration = Duration::from_millis(1);
@@ -41,6 +43,13 @@ pub(crate) struct ShardHandle {
     pub(crate) start: Sender<TcpListener>,
     /// Its thread.
     pub(crate) thread: JoinHandle<()>,
+}
+
+impl ShardHandle {
+    /// The shard as the admin port sees it.
+    pub(crate) fn view(&self) -> ShardView {
+        ShardView { index: self.index, core: self.core, shared: Arc::clone(&self.shared) }
+    }
 }
 
 /// Starts a shard's thread. It opens the shard, says so in `news`, waits for its listener and
@@ -80,6 +89,7 @@ fn serve(
     if !core_affinity::set_for_current(core) {
         return Err(format!("it could not be pinned to core {}", core.id));
     }
+    setup.shared.telemetry.counters.thread_id.set(thread_id().unwrap_or(0));
     // Kept outside of the executor, which does not drop its tasks when one of them panics.
     let guard = OnceCell::new();
     // One `run` for the whole life: what opening started, like a driver of the store, goes on.
@@ -92,6 +102,12 @@ fn serve(
         guard.get_or_init(|| Guard(second));
         shard.run(listener, shutdown).await.map_err(|error| error.to_string())
     })
+}
+
+/// The calling thread's id: `/proc/thread-self` is a link to `PID/task/ID`.
+fn thread_id() -> Option<u64> {
+    let link = std::fs::read_link("/proc/thread-self").ok()?;
+    link.file_name()?.to_str()?.parse().ok()
 }
 
 /// However a shard ends, also by a panic, the kernel must not send it further connections: its

@@ -91,7 +91,7 @@ pub(crate) fn serve(
             waiter.reporter.borrow_mut().print(shards);
         }
         if asked.reload {
-            match reloader.reload(shards) {
+            match reloader.reload(shards.iter().map(|shard| &*shard.shared)) {
                 Ok(models) => tracing::info!(?models, "reloaded"),
                 Err(error) => tracing::error!(
                     error = format!("{error:#}"),

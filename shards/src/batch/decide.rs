@@ -1,9 +1,9 @@
 //! When a batch is closed: a pure function of the time, the queue and the load.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The bounds within which batches are formed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BatchPolicy {
     /// The most rows that are scored together.

@@ -1,9 +1,9 @@
 //! How much and how long a client may take.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Bounds on what one connection may hold and how long it may take, per shard.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpLimits {
     /// The longest request target, in bytes; beyond it 414.

@@ -38,6 +38,8 @@ pub const STATUSES: [u16; 19] =
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct ShardCounters {
+    /// The id that the system knows its thread by; 0 where that is not known.
+    pub thread_id: Counter,
     /// Incremented at every tick of the shard; a watchdog sees it stand still.
     pub heartbeat: Counter,
     /// Connections accepted since start.

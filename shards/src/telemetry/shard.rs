@@ -80,6 +80,25 @@ impl Asked<'_> {
 }
 
 impl HistogramCopies {
+    /// What was measured since `earlier`, all merged into one; everything where there is none.
+    pub fn since(&self, earlier: Option<&Self>) -> Histograms {
+        let mut since = self.without_model.clone();
+        if let Some(earlier) = earlier {
+            since.subtract(&earlier.without_model);
+        }
+        for (lane, now) in &self.lanes {
+            since.merge(now);
+            // A lane that was opened since has measured everything since.
+            let known = earlier.and_then(|earlier| {
+                earlier.lanes.iter().find(|(known, _)| Arc::ptr_eq(known, lane))
+            });
+            if let Some((_, before)) = known {
+                since.subtract(before);
+            }
+        }
+        since
+    }
+
     /// All of them merged into one.
     pub fn merged(&self) -> Histograms {
         let mut merged = self.without_model.clone();

@@ -1,0 +1,162 @@
+//! The live page's data: a second at a time, kept for some minutes, sent as server-sent events.
+//!
+//! A [`sampler`] thread looks at the shards each second, whether a page is open or not, so that a
+//! page shows the last minutes at once; a [`second`] is what it saw. It is also what notices a
+//! shard that stands still and a store that does not answer.
+//!
+//! What is *not* here: the page itself, which is `page.html`.
+
+mod sampler;
+mod second;
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+pub(super) use self::sampler::start;
+use self::second::Second;
+use super::{AdminState, ShardView, routes};
+
+/// How many seconds are kept.
+const SECONDS_MAX: usize = 300;
+/// A shard that has stood still for so long will not come back by itself.
+const STALLED: Duration = Duration::from_secs(10);
+/// How long a stream waits for the next second before it looks whether its client is there.
+const STREAM_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the last seconds were like.
+#[derive(Debug)]
+pub(super) struct Live {
+    seen: Mutex<Seen>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Seen {
+    /// The number of the newest second.
+    number: u64,
+    seconds: VecDeque<Second>,
+    /// When each shard's heart was last seen to beat.
+    beats: Vec<Instant>,
+}
+
+impl Live {
+    /// Nothing seen yet.
+    pub(super) fn new(shards: &[ShardView]) -> Self {
+        let beats = shards.iter().map(|_| Instant::now()).collect();
+        let seen = Seen { number: 0, seconds: VecDeque::new(), beats };
+        Self { seen: Mutex::new(seen), changed: Condvar::new() }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "threads of the admin port, not a shard's")]
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, second: Second, beating: &[bool]) {
+        let mut seen = self.lock();
+        seen.number += 1;
+        if seen.seconds.len() >= SECONDS_MAX {
+            seen.seconds.pop_front();
+        }
+        seen.seconds.push_back(second);
+        let now = Instant::now();
+        for (beat, beating) in seen.beats.iter_mut().zip(beating) {
+            if *beating {
+                *beat = now;
+            }
+        }
+        drop(seen);
+        self.changed.notify_all();
+    }
+
+    /// The seconds after number `after`, and the number of the newest; none if nothing new came.
+    fn since(&self, after: u64) -> (Vec<Arc<str>>, u64) {
+        let seen = self.lock();
+        let (seen, _) = self
+            .changed
+            .wait_timeout_while(seen, STREAM_PATIENCE, |seen| seen.number == after)
+            .unwrap_or_else(PoisonError::into_inner);
+        let new = (seen.number - after).min(seen.seconds.len() as u64) as usize;
+        let texts = seen.seconds.iter().skip(seen.seconds.len() - new);
+        (texts.map(|second| Arc::clone(&second.text)).collect(), seen.number)
+    }
+}
+
+/// The shards that have stood still for so long that only a restart helps.
+pub(super) fn stalled_shards(state: &AdminState) -> Vec<usize> {
+    if !state.is_serving() || state.shutdown.is_begun() {
+        return Vec::new();
+    }
+    let seen = state.live.lock();
+    let stalled = seen.beats.iter().enumerate();
+    stalled.filter(|(_, beat)| beat.elapsed() > STALLED).map(|(index, _)| index).collect()
+}
+
+/// Whether the store answered any of the last ten seconds' rows, or was not asked.
+pub(super) fn store_answers(state: &AdminState) -> bool {
+    let seen = state.live.lock();
+    let last = seen.seconds.iter().rev().take(10);
+    let (unanswered, answered) = last.fold((0, 0), |(unanswered, answered), second| {
+        (unanswered + second.rows_unanswered, answered + second.rows_answered)
+    });
+    unanswered == 0 || answered > 0
+}
+
+/// Sends what was seen, and then each second, until the client goes away or the gateway drains.
+pub(super) fn stream(stream: &mut TcpStream, state: &AdminState) -> io::Result<()> {
+    super::reply::write_event_stream_head(stream)?;
+    let mut after = 0;
+    let mut sent = String::new();
+    loop {
+        let (seconds, number) = state.live.since(after);
+        let mut out = String::new();
+        for second in &seconds {
+            out.push_str("event: second\ndata: ");
+            out.push_str(second);
+            out.push_str("\n\n");
+        }
+        let status = status(state).to_string();
+        if status != sent {
+            out.push_str("event: status\ndata: ");
+            out.push_str(&status);
+            out.push_str("\n\n");
+            sent = status;
+        } else if out.is_empty() {
+            // A comment: what tells that the client went away is a write that fails.
+            out.push_str(":\n\n");
+        }
+        stream.write_all(out.as_bytes())?;
+        after = number;
+    }
+}
+
+/// What changes seldom: models, recent errors, readiness.
+fn status(state: &AdminState) -> serde_json::Value {
+    let mut models = Vec::new();
+    for shard in &state.shards {
+        for lane in shard.shared.telemetry.lanes() {
+            models.push(json!({
+                "shard": shard.index,
+                "model": lane.facts.model,
+                "version": lane.facts.version,
+                "kernel": lane.facts.description.kernel.to_string(),
+                "columns": lane.facts.columns.len(),
+                "load_ms": lane.facts.load_ns as f64 / 1e6,
+                "retired": lane.counters.retired.get() == 1,
+            }));
+        }
+    }
+    json!({
+        "version": routes::version(),
+        "serving": state.is_serving(),
+        "draining": state.shutdown.is_begun(),
+        "shards": state.shards.iter().map(|shard| json!({"index": shard.index, "core": shard.core})).collect::<Vec<_>>(),
+        "models": models,
+        "events": state.log.recent(),
+    })
+}

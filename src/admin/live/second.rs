@@ -1,0 +1,248 @@
+//! What one second was like, as the page reads it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use shards::batch::RowFailure;
+use shards::features::FeatureStatus;
+use shards::telemetry::counters::STATUSES;
+use shards::telemetry::{Histograms, Phase};
+
+use crate::admin::{ShardView, metrics};
+
+/// The heat map's rows: bounds in µs, each √2 times the one below, from 20 µs.
+const HEAT_ROWS: usize = 32;
+const HEAT_LOWEST_US: f64 = 20.0;
+/// The upper bounds of batch sizes that are told apart, in rows.
+const BATCH_ROWS: [u64; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+
+/// A finished second: the JSON text that pages get, and what the process itself reads.
+#[derive(Debug)]
+pub(in crate::admin) struct Second {
+    /// The JSON text, on one line.
+    pub(super) text: Arc<str>,
+    /// Rows for which the store did not answer.
+    pub(super) rows_unanswered: u64,
+    /// Rows for which it did.
+    pub(super) rows_answered: u64,
+}
+
+/// What a shard had counted at some time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Counted {
+    responses: Vec<u64>,
+    features: Vec<u64>,
+    failed: Vec<u64>,
+    cpu_s: f64,
+    features_ns: u64,
+    model_ns: u64,
+}
+
+impl Counted {
+    /// What `shard` has counted by now.
+    pub(super) fn of(shard: &ShardView) -> Self {
+        let telemetry = &shard.shared.telemetry;
+        let mut counted = Self {
+            responses: telemetry.counters.responses.iter().map(|cell| cell.get()).collect(),
+            features: vec![0; FeatureStatus::ALL.len()],
+            failed: vec![0; RowFailure::REASONS.len()],
+            cpu_s: metrics::thread_cpu_s(telemetry.counters.thread_id.get()).unwrap_or(0.0),
+            ..Self::default()
+        };
+        for lane in telemetry.lanes() {
+            let cells = &lane.counters;
+            counted.features.iter_mut().zip(&cells.rows).for_each(|(sum, cell)| *sum += cell.get());
+            counted
+                .failed
+                .iter_mut()
+                .zip(&cells.rows_failed)
+                .for_each(|(sum, cell)| *sum += cell.get());
+            counted.features_ns += cells.features_ns.get();
+            counted.model_ns += cells.model_ns.get();
+        }
+        counted
+    }
+}
+
+/// A second in the making.
+#[derive(Debug, Serialize)]
+pub(super) struct Draft {
+    /// Its end, in seconds since 1970.
+    time_s: u64,
+    shards: Vec<ShardSecond>,
+    responses: BTreeMap<u16, u64>,
+    features: BTreeMap<&'static str, u64>,
+    failed: BTreeMap<&'static str, u64>,
+    phases: Vec<PhaseSecond>,
+    batch_rows: Vec<u64>,
+    heat: Vec<u64>,
+    requests_per_s: f64,
+    #[serde(skip)]
+    elapsed_s: f64,
+    #[serde(skip)]
+    merged: Histograms,
+}
+
+#[derive(Debug, Serialize)]
+struct ShardSecond {
+    index: usize,
+    core: usize,
+    answered: bool,
+    requests_per_s: f64,
+    p50_us: f64,
+    p99_us: f64,
+    connections: u64,
+    queue_rows: u64,
+    /// Shares of the second, 0 to 1.
+    busy: f64,
+    features: f64,
+    model: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct PhaseSecond {
+    name: &'static str,
+    mean_us: f64,
+    p50_us: f64,
+    p99_us: f64,
+}
+
+impl Second {
+    /// Begins a second that ended at `time_s` and was `elapsed_s` long.
+    pub(super) fn begin(time_s: u64, elapsed_s: f64) -> Draft {
+        Draft {
+            time_s,
+            shards: Vec::new(),
+            responses: BTreeMap::new(),
+            features: FeatureStatus::ALL.iter().map(|status| (status.as_str(), 0)).collect(),
+            failed: BTreeMap::new(),
+            phases: Vec::new(),
+            batch_rows: Vec::new(),
+            heat: Vec::new(),
+            requests_per_s: 0.0,
+            elapsed_s: elapsed_s.max(1e-3),
+            merged: Histograms::default(),
+        }
+    }
+}
+
+impl Draft {
+    /// Adds what a shard did; `since` is what it measured, where it answered.
+    pub(super) fn add(
+        &mut self,
+        shard: &ShardView,
+        now: &Counted,
+        last: &Counted,
+        since: Option<&Histograms>,
+    ) {
+        let grown = |now: &[u64], last: &[u64]| -> Vec<u64> {
+            now.iter().zip(last).map(|(now, last)| now.saturating_sub(*last)).collect()
+        };
+        let responses = grown(&now.responses, &last.responses);
+        let requests_per_s = responses.iter().sum::<u64>() as f64 / self.elapsed_s;
+        for (status, count) in STATUSES.iter().zip(responses).filter(|(_, count)| *count > 0) {
+            *self.responses.entry(*status).or_default() += count;
+        }
+        for (status, count) in FeatureStatus::ALL.iter().zip(grown(&now.features, &last.features)) {
+            *self.features.entry(status.as_str()).or_default() += count;
+        }
+        let failed = RowFailure::REASONS.iter().zip(grown(&now.failed, &last.failed));
+        for (reason, count) in failed.filter(|(_, count)| *count > 0) {
+            *self.failed.entry(reason).or_default() += count;
+        }
+        let request = since.map(|since| since.phase(Phase::Request));
+        let quantile = |q| request.map_or(0.0, |times| quantile_us(times, q));
+        let share = |now: u64, last: u64| now.saturating_sub(last) as f64 / 1e9 / self.elapsed_s;
+        let telemetry = &shard.shared.telemetry;
+        let lanes = telemetry.lanes();
+        self.shards.push(ShardSecond {
+            index: shard.index,
+            core: shard.core,
+            answered: since.is_some(),
+            requests_per_s,
+            p50_us: quantile(0.5),
+            p99_us: quantile(0.99),
+            connections: telemetry.counters.connections_open.get(),
+            queue_rows: lanes.iter().map(|lane| lane.counters.queue_rows.get()).sum(),
+            busy: ((now.cpu_s - last.cpu_s) / self.elapsed_s).clamp(0.0, 1.0),
+            features: share(now.features_ns, last.features_ns),
+            model: share(now.model_ns, last.model_ns),
+        });
+        self.requests_per_s += requests_per_s;
+        if let Some(since) = since {
+            self.merged.merge(since);
+        }
+    }
+
+    /// The second as it is kept.
+    pub(super) fn finish(mut self) -> Second {
+        self.phases = Phase::ALL
+            .iter()
+            .map(|phase| {
+                let times = self.merged.phase(*phase);
+                PhaseSecond {
+                    name: phase.as_str(),
+                    mean_us: round(times.mean() / 1e3),
+                    p50_us: quantile_us(times, 0.5),
+                    p99_us: quantile_us(times, 0.99),
+                }
+            })
+            .collect();
+        self.batch_rows = count(self.merged.batch_rows(), BATCH_ROWS.len() + 1, |rows| {
+            BATCH_ROWS.partition_point(|bound| *bound < rows)
+        });
+        self.heat = count(self.merged.phase(Phase::Request), HEAT_ROWS, heat_row);
+        let unanswered = [FeatureStatus::Stale, FeatureStatus::Error];
+        let unanswered: u64 =
+            unanswered.iter().filter_map(|status| self.features.get(status.as_str())).sum();
+        let rows: u64 = self.features.values().sum();
+        // Every value is a number or a string: it serialises.
+        let text = serde_json::to_string(&self).unwrap_or_default();
+        Second {
+            text: text.into(),
+            rows_unanswered: unanswered + self.failed.get("store_unavailable").unwrap_or(&0),
+            rows_answered: rows - unanswered,
+        }
+    }
+}
+
+/// The heat map's row of a latency.
+fn heat_row(latency_ns: u64) -> usize {
+    let steps = (latency_ns as f64 / 1e3 / HEAT_LOWEST_US).log2() * 2.0;
+    (steps.max(0.0) as usize).min(HEAT_ROWS - 1)
+}
+
+/// How many values fall into each of `length` places.
+fn count(values: &Histogram<u64>, length: usize, place: impl Fn(u64) -> usize) -> Vec<u64> {
+    let mut counts = vec![0; length];
+    for step in values.iter_recorded() {
+        let lowest = values.lowest_equivalent(step.value_iterated_to());
+        counts[place(lowest)] += step.count_at_value();
+    }
+    counts
+}
+
+fn quantile_us(times: &Histogram<u64>, quantile: f64) -> f64 {
+    round(times.value_at_quantile(quantile) as f64 / 1e3)
+}
+
+/// To a tenth: more would only make the text longer.
+fn round(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HEAT_ROWS, heat_row};
+
+    #[test]
+    fn each_row_of_the_heat_map_is_the_square_root_of_two_above_the_last() {
+        assert_eq!(heat_row(1_000), 0);
+        assert_eq!(heat_row(20_000), 0);
+        assert_eq!(heat_row(28_300), 1);
+        assert_eq!(heat_row(40_001), 2);
+        assert_eq!(heat_row(60_000_000_000), HEAT_ROWS - 1);
+    }
+}

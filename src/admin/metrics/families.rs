@@ -1,0 +1,169 @@
+//! What is said of the process and of each shard.
+
+use shards::telemetry::counters::STATUSES;
+use shards::telemetry::{Counter, HistogramCopies, ShardCounters};
+
+use super::buckets::Buckets;
+use super::drift::DriftWindow;
+use super::lanes::{self, ScrapedLane};
+use super::process;
+use super::text::{Exposition, Format, Kind, Label};
+use crate::admin::{ShardView, copies_of};
+
+/// One shard in a scrape.
+struct Scraped<'a> {
+    shard: &'a ShardView,
+    index: String,
+    copies: Option<HistogramCopies>,
+}
+
+/// All metrics, as of now. A shard that does not hand its histograms over in time is without
+/// them; what it counts is there all the same.
+pub(in crate::admin) fn write(
+    format: Format,
+    shards: &[ShardView],
+    drift: &DriftWindow,
+    log_events_suppressed: u64,
+) -> String {
+    let scraped: Vec<Scraped<'_>> = shards
+        .iter()
+        .zip(copies_of(shards))
+        .map(|(shard, copies)| Scraped { shard, index: shard.index.to_string(), copies })
+        .collect();
+    let mut text = Exposition::new(format);
+    write_build(&mut text);
+    write_shards(&mut text, &scraped);
+    write_answers(&mut text, &scraped);
+    let mut all = Vec::new();
+    for one in &scraped {
+        all.extend(ScrapedLane::of(&one.index, &one.shard.shared.telemetry, one.copies.as_ref()));
+    }
+    lanes::write(&mut text, &all, drift);
+    let help = "Log events left out because many like them came before.";
+    text.family("shardgate_log_events_suppressed_total", Kind::Counter, help);
+    text.count(&[], log_events_suppressed);
+    process::write(&mut text);
+    text.finish()
+}
+
+fn write_build(text: &mut Exposition) {
+    text.family("shardgate_build_info", Kind::Gauge, "The version that runs.");
+    let target = concat!(env!("CARGO_PKG_VERSION"));
+    text.count(&[("version", target), ("architecture", std::env::consts::ARCH)], 1);
+}
+
+fn write_shards(text: &mut Exposition, shards: &[Scraped<'_>]) {
+    let help = "Whether the shard handed its histograms over when it was asked.";
+    text.family("shardgate_shard_up", Kind::Gauge, help);
+    for one in shards {
+        let core = one.shard.core.to_string();
+        let labels = [("shard", one.index.as_str()), ("core", core.as_str())];
+        text.count(&labels, u64::from(one.copies.is_some()));
+    }
+    let help = "CPU time of the shard's thread: its rate is the share of the core that is busy.";
+    text.family("shardgate_shard_cpu_seconds_total", Kind::Counter, help);
+    for one in shards {
+        let thread_id = one.shard.shared.telemetry.counters.thread_id.get();
+        if let Some(cpu_s) = process::thread_cpu_s(thread_id) {
+            text.value(&[("shard", &one.index)], cpu_s);
+        }
+    }
+    let cells: [(_, _, _, fn(&ShardCounters) -> &Counter); 5] = [
+        (
+            "shardgate_shard_ticks_total",
+            Kind::Counter,
+            "Looks of the shard at its clock, about a hundred a second.",
+            |counters| &counters.heartbeat,
+        ),
+        ("shardgate_connections", Kind::Gauge, "Open connections.", |counters| {
+            &counters.connections_open
+        }),
+        (
+            "shardgate_connections_accepted_total",
+            Kind::Counter,
+            "Connections accepted.",
+            |counters| &counters.connections_accepted,
+        ),
+        (
+            "shardgate_connections_refused_total",
+            Kind::Counter,
+            "Connections closed at once, as the shard holds as many as it may.",
+            |counters| &counters.connections_refused,
+        ),
+        (
+            "shardgate_accept_errors_total",
+            Kind::Counter,
+            "Calls of accept that failed.",
+            |counters| &counters.accept_errors,
+        ),
+    ];
+    for (name, kind, help, cell) in cells {
+        text.family(name, kind, help);
+        for one in shards {
+            let counter = cell(&one.shard.shared.telemetry.counters);
+            text.count(&[("shard", &one.index)], counter.get());
+        }
+    }
+}
+
+/// The answers by status: how many, and how long they took.
+fn write_answers(text: &mut Exposition, shards: &[Scraped<'_>]) {
+    let help = "Requests answered, by status.";
+    text.family("shardgate_responses_total", Kind::Counter, help);
+    for one in shards {
+        let counters = &one.shard.shared.telemetry.counters;
+        for (status, counter) in STATUSES.iter().zip(&counters.responses) {
+            // A status appears with its first answer, but 200 from the start.
+            if counter.get() > 0 || *status == 200 {
+                let status = status.to_string();
+                let labels =
+                    [("shard", one.index.as_str()), ("http_response_status_code", &status)];
+                text.count(&labels, counter.get());
+            }
+        }
+    }
+    let help = "From the read that completed a request to the end of the write of its answer.";
+    text.family("http_server_request_duration_seconds", Kind::Histogram, help);
+    for one in shards {
+        let Some(copies) = &one.copies else { continue };
+        let without_model = (None, &copies.without_model);
+        let lanes = copies.lanes.iter().map(|(lane, histograms)| (Some(lane), histograms));
+        for (lane, histograms) in std::iter::once(without_model).chain(lanes) {
+            let version = lane.map_or_else(String::new, |lane| lane.facts.version.to_string());
+            let model = lane.map_or("", |lane| lane.facts.model.as_str());
+            let labels = [("shard", one.index.as_str()), ("model", model), ("version", &version)];
+            write_durations(text, &labels, histograms, lane.is_some());
+        }
+    }
+}
+
+fn write_durations(
+    text: &mut Exposition,
+    lane: &[Label<'_>; 3],
+    histograms: &shards::telemetry::Histograms,
+    is_predict: bool,
+) {
+    // OpenTelemetry's labels. What no model was asked for has no route of ours.
+    let route = [("http_request_method", "POST"), ("http_route", "/predict")];
+    let route = if is_predict { route.as_slice() } else { &[] };
+    let mut write = |status: u16, buckets: &Buckets| {
+        let status = status.to_string();
+        let mut labels = lane.to_vec();
+        labels.extend(route);
+        labels.extend([("url_scheme", "http"), ("http_response_status_code", status.as_str())]);
+        text.histogram(&labels, buckets);
+    };
+    let failed: Vec<_> = histograms
+        .failed()
+        .iter()
+        .map(|(status, times)| (*status, Buckets::of_latency(times)))
+        .collect();
+    let all = Buckets::of_latency(histograms.phase(shards::telemetry::Phase::Request));
+    let good = failed.iter().fold(all, |rest, (_, failed)| rest.without(failed));
+    if is_predict || good.count > 0 {
+        write(200, &good);
+    }
+    for (status, buckets) in &failed {
+        write(*status, buckets);
+    }
+}

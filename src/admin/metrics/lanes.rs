@@ -1,0 +1,209 @@
+//! What is said of each version of each model on each shard.
+
+use std::sync::Arc;
+
+use hdrhistogram::Histogram;
+use shards::batch::RowFailure;
+use shards::features::FeatureStatus;
+use shards::telemetry::{
+    Counter, HistogramCopies, Histograms, LaneCounters, LaneTelemetry, Phase, ShardTelemetry,
+};
+
+use super::buckets::Buckets;
+use super::drift::DriftWindow;
+use super::text::{Exposition, Kind, Label};
+
+const NS_PER_S: f64 = 1e9;
+
+/// One model on one shard in a scrape.
+pub(super) struct ScrapedLane<'a> {
+    shard: &'a str,
+    version: String,
+    telemetry: Arc<LaneTelemetry>,
+    histograms: Option<&'a Histograms>,
+}
+
+impl<'a> ScrapedLane<'a> {
+    /// The lanes of a shard, each with its histograms where the shard has handed them over.
+    pub(super) fn of(
+        shard: &'a str,
+        telemetry: &ShardTelemetry,
+        copies: Option<&'a HistogramCopies>,
+    ) -> Vec<Self> {
+        let histograms = |lane: &Arc<LaneTelemetry>| {
+            let known = &copies?.lanes;
+            known.iter().find(|(known, _)| Arc::ptr_eq(known, lane)).map(|(_, found)| found)
+        };
+        let lanes = telemetry.lanes().into_iter();
+        lanes
+            .map(|lane| Self {
+                shard,
+                version: lane.facts.version.to_string(),
+                histograms: histograms(&lane),
+                telemetry: lane,
+            })
+            .collect()
+    }
+
+    fn labels(&self) -> [Label<'_>; 3] {
+        [("shard", self.shard), ("model", &self.telemetry.facts.model), ("version", &self.version)]
+    }
+
+    fn labels_and<'b>(&'b self, name: &'b str, value: &'b str) -> [Label<'b>; 4] {
+        let [shard, model, version] = self.labels();
+        [shard, model, version, (name, value)]
+    }
+}
+
+/// Writes everything about the lanes.
+pub(super) fn write(text: &mut Exposition, lanes: &[ScrapedLane<'_>], drift: &DriftWindow) {
+    write_models(text, lanes);
+    write_histograms(text, lanes);
+    write_counters(text, lanes);
+    write_rows(text, lanes);
+    write_columns(text, lanes, drift);
+}
+
+fn write_models(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
+    let help = "The models that were opened; 0 once a reload has replaced one.";
+    text.family("shardgate_model_info", Kind::Gauge, help);
+    for lane in lanes {
+        let [shard, model, version] = lane.labels();
+        let description = &lane.telemetry.facts.description;
+        let hash = format!("{:016x}", description.file_hash);
+        let kernel = description.kernel.to_string();
+        let labels =
+            [shard, model, version, ("kernel", kernel.as_str()), ("file_hash", hash.as_str())];
+        text.count(&labels, 1 - lane.telemetry.counters.retired.get().min(1));
+    }
+    let help = "How long the shard took to load its copy of the model.";
+    text.family("shardgate_model_load_seconds", Kind::Gauge, help);
+    for lane in lanes {
+        text.value(&lane.labels(), lane.telemetry.facts.load_ns as f64 / NS_PER_S);
+    }
+}
+
+fn write_histograms(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
+    type Choice = fn(&Histograms) -> &Histogram<u64>;
+    type Bucketing = fn(&Histogram<u64>) -> Buckets;
+    let families: [(&str, &str, Choice, Bucketing); 6] = [
+        (
+            "shardgate_queue_delay_seconds",
+            "From a row's being queued to the start of its batch.",
+            |all| all.phase(Phase::Queue),
+            Buckets::of_latency,
+        ),
+        (
+            "shardgate_features_duration_seconds",
+            "The fetch and join of the batch that a row was in, by row.",
+            |all| all.phase(Phase::Features),
+            Buckets::of_latency,
+        ),
+        (
+            "shardgate_model_duration_seconds",
+            "The computation of the batch that a row was in, by row.",
+            |all| all.phase(Phase::Model),
+            Buckets::of_latency,
+        ),
+        (
+            "shardgate_write_duration_seconds",
+            "From an answer's being ready to its last byte handed to the kernel.",
+            |all| all.phase(Phase::Write),
+            Buckets::of_latency,
+        ),
+        ("shardgate_batch_rows", "Rows scored together.", Histograms::batch_rows, Buckets::of_rows),
+        (
+            "shardgate_feature_age_seconds",
+            "How old a scored row's features were, by the store's last_updated.",
+            Histograms::feature_age_s,
+            Buckets::of_age,
+        ),
+    ];
+    for (name, help, choose, bucket) in families {
+        text.family(name, Kind::Histogram, help);
+        for lane in lanes {
+            if let Some(histograms) = lane.histograms {
+                text.histogram(&lane.labels(), &bucket(choose(histograms)));
+            }
+        }
+    }
+}
+
+fn write_counters(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
+    type Cell = fn(&LaneCounters) -> &Counter;
+    let families: [(&str, Kind, &str, Cell); 5] = [
+        ("shardgate_queue_rows", Kind::Gauge, "Rows waiting in the queue.", |lane| {
+            &lane.queue_rows
+        }),
+        ("shardgate_batches_total", Kind::Counter, "Batches computed.", |lane| &lane.batches),
+        (
+            "shardgate_batches_panicked_total",
+            Kind::Counter,
+            "Batches that panicked: a defect, whose rows were answered with 500.",
+            |lane| &lane.batches_panicked,
+        ),
+        (
+            "shardgate_store_keys_total",
+            Kind::Counter,
+            "Distinct keys of batches that the store was asked for.",
+            |lane| &lane.keys_fetched,
+        ),
+        (
+            "shardgate_rows_abandoned_total",
+            Kind::Counter,
+            "Rows whose client went away before they were answered.",
+            |lane| &lane.rows_abandoned,
+        ),
+    ];
+    for (name, kind, help, cell) in families {
+        text.family(name, kind, help);
+        for lane in lanes {
+            text.count(&lane.labels(), cell(&lane.telemetry.counters).get());
+        }
+    }
+    let help = "Time that batches spent in a phase: its rate is how many are in it at once.";
+    text.family("shardgate_batch_seconds_total", Kind::Counter, help);
+    for lane in lanes {
+        let counters = &lane.telemetry.counters;
+        for (phase, cell) in [("features", &counters.features_ns), ("model", &counters.model_ns)] {
+            text.value(&lane.labels_and("phase", phase), cell.get() as f64 / NS_PER_S);
+        }
+    }
+}
+
+fn write_rows(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
+    let help = "Rows scored, by what their features stood on.";
+    text.family("shardgate_rows_total", Kind::Counter, help);
+    for lane in lanes {
+        for (status, cell) in FeatureStatus::ALL.iter().zip(&lane.telemetry.counters.rows) {
+            text.count(&lane.labels_and("features", status.as_str()), cell.get());
+        }
+    }
+    let help = "Rows that were asked for and got no score, by reason.";
+    text.family("shardgate_rows_failed_total", Kind::Counter, help);
+    for lane in lanes {
+        for (reason, cell) in RowFailure::REASONS.iter().zip(&lane.telemetry.counters.rows_failed) {
+            text.count(&lane.labels_and("reason", reason), cell.get());
+        }
+    }
+}
+
+fn write_columns(text: &mut Exposition, lanes: &[ScrapedLane<'_>], drift: &DriftWindow) {
+    let help = "Cells that were not known and took their column's default.";
+    text.family("shardgate_cells_defaulted_total", Kind::Counter, help);
+    for lane in lanes {
+        for (place, column) in lane.telemetry.facts.columns.iter().enumerate() {
+            let cell = lane.telemetry.counters.cells_defaulted.get(place);
+            text.count(&lane.labels_and("column", &column.name), cell.get());
+        }
+    }
+    let help = "Population stability index of a feature against the training data, last hour.";
+    text.family("shardgate_feature_drift", Kind::Gauge, help);
+    for ((model, version, column), index) in
+        drift.indices(lanes.iter().map(|lane| &*lane.telemetry))
+    {
+        let version = version.to_string();
+        let labels = [("model", model.as_str()), ("version", &version), ("column", &column)];
+        text.value(&labels, index);
+    }
+}

@@ -1,0 +1,137 @@
+//! The admin port: what an operator and a scraper ask while the shards serve.
+//!
+//! [`start`] opens it. [`server`] accepts connections, each with a thread of its own and one
+//! request, read by [`request`] and answered by a [`reply`]; [`routes`] says what each path is, and
+//! [`access`] who may ask it. [`metrics`] is what Prometheus scrapes; [`live`] is the page and what
+//! it shows. [`quiet`] keeps all of it off the shards' cores.
+//!
+//! What is *not* here: anything that a shard waits for. The admin port reads cells that shards
+//! write, and asks for copies that shards make when they have time.
+
+mod access;
+mod live;
+mod metrics;
+mod quiet;
+mod reply;
+mod request;
+mod routes;
+mod server;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use serde_json::Value;
+use shards::shard::{ShardShared, Shutdown};
+use shards::telemetry::HistogramCopies;
+
+use self::access::Access;
+use self::live::Live;
+use self::metrics::drift::DriftWindow;
+use crate::config::Config;
+use crate::logging::LogControl;
+use crate::serve::reload::Reloader;
+
+/// How long a shard may take to hand its histograms over; one that takes longer is named, and
+/// the others are shown.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A shard as the admin port sees it.
+#[derive(Debug)]
+pub(crate) struct ShardView {
+    /// Its number, from 0.
+    pub(crate) index: usize,
+    /// The core that it is pinned to.
+    pub(crate) core: usize,
+    /// What it counts and measures.
+    pub(crate) shared: Arc<ShardShared>,
+}
+
+/// What the threads of the admin port share.
+#[derive(Debug)]
+struct AdminState {
+    shards: Vec<ShardView>,
+    config: Value,
+    access: Access,
+    shutdown: Shutdown,
+    /// Set when every shard has its models and its listener.
+    serving: OnceLock<Reloader>,
+    log: LogControl,
+    drift: Mutex<DriftWindow>,
+    live: Live,
+}
+
+/// The admin port as the rest of the process sees it.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    state: Arc<AdminState>,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+}
+
+impl AdminState {
+    fn is_serving(&self) -> bool {
+        self.serving.get().is_some()
+    }
+}
+
+impl Admin {
+    /// From now on the gateway is ready, and its models can be reloaded.
+    pub(crate) fn set_serving(&self, reloader: Reloader) {
+        // It is called once; a second call would change nothing.
+        let _ = self.state.serving.set(reloader);
+    }
+}
+
+/// Listens for operators, on threads that end with the process. The gateway is not ready before
+/// [`Admin::set_serving`].
+pub(crate) fn start(
+    config: &Config,
+    shards: Vec<ShardView>,
+    shutdown: Shutdown,
+    log: LogControl,
+) -> anyhow::Result<Admin> {
+    let listener = TcpListener::bind(config.admin)
+        .with_context(|| format!("cannot listen for operators on {}", config.admin))?;
+    let address = listener.local_addr()?;
+    let state = Arc::new(AdminState {
+        config: config.to_json(),
+        access: Access {
+            token: config.admin_token.clone(),
+            is_loopback: address.ip().is_loopback(),
+            hosts: config.admin_hosts.clone(),
+        },
+        shutdown,
+        serving: OnceLock::new(),
+        log,
+        drift: Mutex::default(),
+        live: Live::new(&shards),
+        shards,
+    });
+    let served = Arc::clone(&state);
+    let thread = std::thread::Builder::new().name("admin".to_owned());
+    thread.spawn(move || {
+        let cores: Vec<_> = served.shards.iter().map(|shard| shard.core).collect();
+        match quiet::keep_out_of_the_way(&cores) {
+            quiet::Place::Apart(cores) => tracing::info!(%address, ?cores, "admin port"),
+            quiet::Place::BesideShards => tracing::info!(
+                %address,
+                "admin port: no core is free of shards, it runs beside them at a low priority"
+            ),
+        }
+        live::start(&served);
+        server::accept_forever(&listener, &served);
+    })?;
+    Ok(Admin { state, address })
+}
+
+/// Copies of the histograms of all shards, asked for at once; `None` for one that did not answer.
+fn copies_of(shards: &[ShardView]) -> Vec<Option<HistogramCopies>> {
+    let give_up = Instant::now() + PATIENCE;
+    let asked: Vec<_> = shards.iter().map(|shard| shard.shared.telemetry.ask()).collect();
+    asked
+        .into_iter()
+        .map(|asked| asked.wait(give_up.saturating_duration_since(Instant::now())))
+        .collect()
+}

@@ -1,0 +1,85 @@
+//! What an operator's request is answered with.
+
+use std::io::{self, Write};
+use std::net::TcpStream;
+
+use serde_json::Value;
+
+/// An answer with a body.
+#[derive(Debug)]
+pub(super) struct Reply {
+    status: u16,
+    content_type: &'static str,
+    fields: &'static str,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    /// 200 with a body of this type.
+    pub(super) fn content(content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { status: 200, content_type, fields: "", body: body.into() }
+    }
+
+    /// A status with a JSON body.
+    pub(super) fn json(status: u16, body: &Value) -> Self {
+        let mut text = body.to_string();
+        text.push('\n');
+        Self { status, ..Self::content("application/json", text) }
+    }
+
+    /// A status with `{"error": message}`.
+    pub(super) fn error(status: u16, message: &str) -> Self {
+        Self::json(status, &serde_json::json!({ "error": message }))
+    }
+
+    /// The same with further header lines, each with its CRLF.
+    pub(super) fn with_fields(self, fields: &'static str) -> Self {
+        Self { fields, ..self }
+    }
+
+    /// Writes the answer, after which the connection ends.
+    pub(super) fn write(&self, stream: &mut TcpStream, head_only: bool) -> io::Result<()> {
+        let mut out = Vec::with_capacity(self.body.len() + 512);
+        write!(
+            out,
+            "HTTP/1.1 {} {}\r\ncontent-type: {}\r\ncontent-length: {}\r\n{COMMON}{}\r\n",
+            self.status,
+            reason(self.status),
+            self.content_type,
+            self.body.len(),
+            self.fields
+        )?;
+        if !head_only {
+            out.extend_from_slice(&self.body);
+        }
+        stream.write_all(&out)
+    }
+}
+
+/// The head of a stream of server-sent events.
+pub(super) fn write_event_stream_head(stream: &mut TcpStream) -> io::Result<()> {
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{COMMON}\r\n");
+    stream.write_all(head.as_bytes())
+}
+
+/// On every answer: nothing here is to be cached, guessed at or framed.
+const COMMON: &str = "cache-control: no-store\r\nx-content-type-options: nosniff\r\n\
+    x-frame-options: DENY\r\nreferrer-policy: no-referrer\r\nconnection: close\r\n";
+
+const fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        415 => "Unsupported Media Type",
+        422 => "Unprocessable Content",
+        431 => "Request Header Fields Too Large",
+        _ => "Service Unavailable",
+    }
+}

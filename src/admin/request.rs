@@ -1,0 +1,117 @@
+//! One request of an operator, read whole: small, over a socket that blocks.
+
+use std::io::{ErrorKind, Read};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+const HEAD_BYTES_MAX: usize = 16_384;
+const BODY_BYTES_MAX: usize = 65_536;
+const FIELDS_MAX: usize = 64;
+/// How long a request may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A request.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// Its method.
+    pub(super) method: String,
+    /// Its target's path.
+    pub(super) path: String,
+    /// Its body; empty where it has none.
+    pub(super) body: Vec<u8>,
+    fields: Vec<(String, String)>,
+}
+
+impl Request {
+    /// The value of a header field; of the first of that name.
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        let field = self.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        field.map(|(_, value)| value.as_str())
+    }
+
+    /// Reads a request; `Err` holds the status to refuse it with, `None` if the peer said nothing.
+    pub(super) fn read(stream: &mut TcpStream) -> Result<Self, Option<u16>> {
+        let give_up = Instant::now() + PATIENCE;
+        let mut bytes = Vec::new();
+        loop {
+            if let Some((mut request, head_bytes)) = parse_head(&bytes)? {
+                let length = request.body_bytes()?;
+                while bytes.len() < head_bytes + length {
+                    read_more(stream, &mut bytes, give_up)?;
+                }
+                request.body = bytes[head_bytes..head_bytes + length].to_vec();
+                return Ok(request);
+            }
+            if bytes.len() > HEAD_BYTES_MAX {
+                return Err(Some(431));
+            }
+            read_more(stream, &mut bytes, give_up)?;
+        }
+    }
+
+    fn body_bytes(&self) -> Result<usize, Option<u16>> {
+        if self.field("transfer-encoding").is_some() {
+            return Err(Some(411));
+        }
+        let Some(length) = self.field("content-length") else { return Ok(0) };
+        match length.parse() {
+            Ok(length) if length <= BODY_BYTES_MAX => Ok(length),
+            Ok(_) => Err(Some(413)),
+            Err(_) => Err(Some(400)),
+        }
+    }
+}
+
+/// Reads the head at the start of `bytes` if it is complete, and how long it is.
+fn parse_head(bytes: &[u8]) -> Result<Option<(Request, usize)>, Option<u16>> {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut parsed = httparse::Request::new(&mut fields);
+    let head_bytes = match parsed.parse(bytes) {
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Ok(httparse::Status::Complete(head_bytes)) => head_bytes,
+        Err(httparse::Error::TooManyHeaders) => return Err(Some(431)),
+        Err(_) => return Err(Some(400)),
+    };
+    let (Some(method), Some(target)) = (parsed.method, parsed.path) else { return Err(Some(400)) };
+    let path = target.split(['?', '#']).next().unwrap_or(target);
+    let mut fields = Vec::new();
+    for field in parsed.headers.iter() {
+        // What decides about access or framing is not guessed at.
+        let value = std::str::from_utf8(field.value).map_err(|_| Some(400))?;
+        fields.push((field.name.to_owned(), value.to_owned()));
+    }
+    for name in ["host", "authorization", "content-length", "origin"] {
+        let count = fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).count();
+        if count > 1 {
+            return Err(Some(400));
+        }
+    }
+    let request =
+        Request { method: method.to_owned(), path: path.to_owned(), body: Vec::new(), fields };
+    Ok(Some((request, head_bytes)))
+}
+
+fn read_more(
+    stream: &mut TcpStream,
+    bytes: &mut Vec<u8>,
+    give_up: Instant,
+) -> Result<(), Option<u16>> {
+    let left = give_up.saturating_duration_since(Instant::now());
+    if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
+        return Err(Some(408));
+    }
+    let mut buffer = [0; 4_096];
+    match stream.read(&mut buffer) {
+        Ok(0) if bytes.is_empty() => Err(None),
+        Ok(0) => Err(Some(400)),
+        Ok(length) => {
+            bytes.extend_from_slice(&buffer[..length]);
+            Ok(())
+        }
+        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Err(Some(408))
+        }
+        Err(_) => Err(None),
+    }
+}

@@ -1,0 +1,148 @@
+//! What each path of the admin port is.
+
+use std::sync::PoisonError;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::access::Intent;
+use super::metrics::text::Format;
+use super::reply::Reply;
+use super::request::Request;
+use super::server::Outcome;
+use super::{AdminState, live, metrics};
+
+/// The page, and what it may do: nothing but show what this port says.
+const PAGE: &str = include_str!("page.html");
+const PAGE_POLICY: &str = "content-security-policy: default-src 'none'; style-src 'unsafe-inline'; \
+    script-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'\r\n";
+
+/// Answers a request.
+pub(super) fn answer(request: &Request, state: &AdminState) -> Outcome {
+    let is_get = matches!(request.method.as_str(), "GET" | "HEAD");
+    let reply = match request.path.as_str() {
+        "/events" if request.method == "GET" => {
+            return match state.access.check(request, Intent::See) {
+                Ok(()) => Outcome::Events,
+                Err(refusal) => Outcome::Reply(refuse(refusal)),
+            };
+        }
+        "/log-level" if is_get || request.method == "PUT" => log_level(request, state),
+        "/reload" if request.method == "POST" => reload(request, state),
+        "/config" if is_get => match state.access.check(request, Intent::See) {
+            Ok(()) => Reply::json(200, &state.config),
+            Err(refusal) => refuse(refusal),
+        },
+        "/" if is_get => Reply::content("text/html; charset=utf-8", PAGE).with_fields(PAGE_POLICY),
+        "/livez" if is_get => livez(state),
+        "/readyz" if is_get => readyz(state),
+        "/version" if is_get => Reply::json(200, &version()),
+        "/metrics" if is_get => scrape(request, state),
+        "/" | "/livez" | "/readyz" | "/version" | "/metrics" | "/config" | "/events" => {
+            Reply::error(405, "this path takes GET").with_fields("allow: GET, HEAD\r\n")
+        }
+        "/reload" => Reply::error(405, "this path takes POST").with_fields("allow: POST\r\n"),
+        "/log-level" => {
+            Reply::error(405, "this path takes GET and PUT").with_fields("allow: GET, PUT\r\n")
+        }
+        _ => Reply::error(404, "no such path"),
+    };
+    Outcome::Reply(reply)
+}
+
+fn refuse((status, message): (u16, &'static str)) -> Reply {
+    let reply = Reply::error(status, message);
+    if status == 401 { reply.with_fields("www-authenticate: Bearer\r\n") } else { reply }
+}
+
+/// What runs, for people and for `/version`.
+pub(super) fn version() -> Value {
+    json!({
+        "name": env!("CARGO_PKG_NAME"),
+        "version": env!("CARGO_PKG_VERSION"),
+        "architecture": std::env::consts::ARCH,
+    })
+}
+
+/// Whether a restart would help: 503 when a shard has stood still for long.
+fn livez(state: &AdminState) -> Reply {
+    let stalled = live::stalled_shards(state);
+    let status = if stalled.is_empty() { 200 } else { 503 };
+    Reply::json(status, &json!({ "live": stalled.is_empty(), "stalled_shards": stalled }))
+}
+
+/// Whether requests should be sent here, and what each part says about it.
+fn readyz(state: &AdminState) -> Reply {
+    let draining = state.shutdown.is_begun();
+    let loaded = state.is_serving();
+    let store = match (loaded, live::store_answers(state)) {
+        (false, _) => "opening",
+        (true, true) => "ok",
+        // The policies of the models say what is answered meanwhile: taking every gateway out of
+        // rotation for one store would turn a degraded service into none.
+        (true, false) => "failing",
+    };
+    let ready = loaded && !draining;
+    let body = json!({
+        "ready": ready,
+        "reasons": {
+            "models": if loaded { "ok" } else { "loading" },
+            "store": store,
+            "draining": draining,
+        },
+    });
+    Reply::json(if ready { 200 } else { 503 }, &body)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a thread of the admin port, not a shard's")]
+fn scrape(request: &Request, state: &AdminState) -> Reply {
+    let format = Format::accepted(request.field("accept"));
+    let drift = state.drift.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = metrics::write(format, &state.shards, &drift, state.log.suppressed());
+    Reply::content(format.content_type(), text)
+}
+
+/// Takes the models into service as they are on disk now, on every shard or on none.
+fn reload(request: &Request, state: &AdminState) -> Reply {
+    if let Err(refusal) = state.access.check(request, Intent::Change) {
+        return refuse(refusal);
+    }
+    let Some(reloader) = state.serving.get() else {
+        return Reply::error(503, "the models are being loaded for the first time");
+    };
+    match reloader.reload(state.shards.iter().map(|shard| &*shard.shared)) {
+        Ok(models) => {
+            tracing::info!(?models, "reloaded by an operator");
+            Reply::json(200, &json!({ "models": models }))
+        }
+        Err(error) => Reply::error(422, &format!("{error:#}; the old models go on serving")),
+    }
+}
+
+/// `{"filter": "info,shards=debug"}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogLevel {
+    filter: String,
+}
+
+fn log_level(request: &Request, state: &AdminState) -> Reply {
+    let intent = if request.method == "PUT" { Intent::Change } else { Intent::See };
+    if let Err(refusal) = state.access.check(request, intent) {
+        return refuse(refusal);
+    }
+    if intent == Intent::Change {
+        let wanted: LogLevel = match serde_json::from_slice(&request.body) {
+            Ok(wanted) => wanted,
+            Err(error) => {
+                return Reply::error(400, &format!("expected {{\"filter\": …}}: {error}"));
+            }
+        };
+        if let Err(error) = state.log.set_filter(&wanted.filter) {
+            return Reply::error(422, &error.to_string());
+        }
+        tracing::warn!(filter = wanted.filter, "log filter changed by an operator");
+    }
+    Reply::json(200, &json!({ "filter": state.log.filter() }))
+}
