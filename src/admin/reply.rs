@@ -1,5 +1,6 @@
 //! What an operator's request is answered with.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::net::TcpStream;
 
@@ -10,14 +11,14 @@ use serde_json::Value;
 pub(super) struct Reply {
     status: u16,
     content_type: &'static str,
-    fields: &'static str,
+    fields: Cow<'static, str>,
     body: Vec<u8>,
 }
 
 impl Reply {
     /// 200 with a body of this type.
     pub(super) fn content(content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status: 200, content_type, fields: "", body: body.into() }
+        Self { status: 200, content_type, fields: Cow::Borrowed(""), body: body.into() }
     }
 
     /// A status with a JSON body.
@@ -33,8 +34,8 @@ impl Reply {
     }
 
     /// The same with further header lines, each with its CRLF.
-    pub(super) fn with_fields(self, fields: &'static str) -> Self {
-        Self { fields, ..self }
+    pub(super) fn with_fields(self, fields: impl Into<Cow<'static, str>>) -> Self {
+        Self { fields: fields.into(), ..self }
     }
 
     /// Writes the answer, after which the connection ends.

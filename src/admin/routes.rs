@@ -10,13 +10,7 @@ use super::metrics::text::Format;
 use super::reply::Reply;
 use super::request::Request;
 use super::server::Outcome;
-use super::{AdminState, live, metrics};
-
-/// The page, and what it may do: nothing but show what this port says.
-const PAGE: &str = include_str!("page.html");
-const PAGE_POLICY: &str = "content-security-policy: default-src 'none'; style-src 'unsafe-inline'; \
-    script-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; \
-    form-action 'none'; frame-ancestors 'none'\r\n";
+use super::{AdminState, live, metrics, page};
 
 /// Answers a request.
 pub(super) fn answer(request: &Request, state: &AdminState) -> Outcome {
@@ -34,7 +28,7 @@ pub(super) fn answer(request: &Request, state: &AdminState) -> Outcome {
             Ok(()) => Reply::json(200, &state.config),
             Err(refusal) => refuse(refusal),
         },
-        "/" if is_get => Reply::content("text/html; charset=utf-8", PAGE).with_fields(PAGE_POLICY),
+        "/" if is_get => page::reply(),
         "/livez" if is_get => livez(state),
         "/readyz" if is_get => readyz(state),
         "/version" if is_get => Reply::json(200, &version()),

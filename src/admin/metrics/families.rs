@@ -48,8 +48,10 @@ pub(in crate::admin) fn write(
 
 fn write_build(text: &mut Exposition) {
     text.family("shardgate_build_info", Kind::Gauge, "The version that runs.");
-    let target = concat!(env!("CARGO_PKG_VERSION"));
-    text.count(&[("version", target), ("architecture", std::env::consts::ARCH)], 1);
+    text.count(
+        &[("version", env!("CARGO_PKG_VERSION")), ("architecture", std::env::consts::ARCH)],
+        1,
+    );
 }
 
 fn write_shards(text: &mut Exposition, shards: &[Scraped<'_>]) {

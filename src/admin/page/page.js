@@ -1,0 +1,392 @@
+'use strict';
+// What the page shows is text of the gateway's: it is set as text, never as markup.
+
+const SECONDS = 300;
+const HEAT_LOWEST_US = 20;
+const BATCH_NAMES = ['1', '2', '≤4', '≤8', '≤16', '≤32', '≤64', '≤128', '>128'];
+const seconds = [];
+let shardCores = [];
+let paused = false;
+let cursor = null;
+
+const byId = (id) => document.getElementById(id);
+const element = (name, properties = {}, ...children) => {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+};
+const cell = (text, name = 'td', className = 'number') => element(name, { textContent: text, className });
+const number = (value) => value >= 100 ? Math.round(value).toLocaleString('en') : value >= 10 ? value.toFixed(1) : String(Math.round(value * 100) / 100);
+const percent = (share) => (share > 0 && share < 0.001 ? '<0.1' : (share * 100).toFixed(share < 0.1 ? 1 : 0)) + ' %';
+const time = (us) => us <= 0 ? '–' : us < 1000 ? `${number(us)} µs` : us < 1e6 ? `${number(us / 1000)} ms` : `${number(us / 1e6)} s`;
+const clock = (seconds1970) => new Date(seconds1970 * 1000).toLocaleTimeString('en-GB');
+const sum = (counts) => Object.values(counts).reduce((all, count) => all + count, 0);
+const series = (name, share) => {
+  const part = element('i');
+  part.dataset.series = name;
+  part.style.flexGrow = Math.max(share, 0);
+  return part;
+};
+// A style attribute is not allowed by the page's policy; its properties are.
+const fill = (body, rows) => byId(body).replaceChildren(...rows);
+
+// ---- what is drawn ---------------------------------------------------------------------------
+
+const requestPhase = (second) => second.phases.find((phase) => phase.name === 'request');
+const notOk = (second) => {
+  const all = sum(second.responses);
+  return all ? 1 - (second.responses[200] || 0) / all : 0;
+};
+
+function drawLine(id, values) {
+  const most = Math.max(...values, 1e-9);
+  const start = SECONDS - values.length;
+  const points = values.map((value, at) => `${start + at},${(38 - 36 * value / most).toFixed(1)}`);
+  const make = (d, className) => {
+    const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+    path.setAttribute('d', d);
+    path.setAttribute('class', className);
+    return path;
+  };
+  byId(id).replaceChildren(
+    make(`M${start},40L${points.join('L')}L${SECONDS - 1},40Z`, 'area'), make('M' + points.join('L'), 'top'));
+}
+
+function drawTiles(now) {
+  byId('rate').textContent = number(now.requests_per_s);
+  byId('p50').textContent = time(requestPhase(now).p50_us);
+  byId('p99').textContent = time(requestPhase(now).p99_us);
+  byId('errors').textContent = percent(notOk(now));
+  byId('errors').className = notOk(now) > 0.01 ? 'bad' : '';
+  drawLine('rate-line', seconds.map((second) => second.requests_per_s));
+  drawLine('p50-line', seconds.map((second) => requestPhase(second).p50_us));
+  drawLine('p99-line', seconds.map((second) => requestPhase(second).p99_us));
+  drawLine('errors-line', seconds.map(notOk));
+}
+
+function drawCores(now) {
+  fill('core-rows', now.shards.map((shard) => {
+    const bar = element('div', { className: 'stack' });
+    const rest = Math.max(shard.busy - shard.features - shard.model, 0);
+    const idle = element('i');
+    idle.style.flexGrow = Math.max(1 - shard.features - shard.model - rest, 0);
+    bar.append(series('features', shard.features), series('model', shard.model), series('rest', rest), idle);
+    const busy = element('div', { className: 'busy' }, bar, element('span', { textContent: percent(shard.busy) }));
+    const name = cell(`core ${shard.core}`, 'th', shard.answered ? '' : 'bad');
+    name.scope = 'row';
+    if (!shard.answered) name.textContent += ' (no answer)';
+    return element('tr', {}, name, cell(number(shard.requests_per_s)), cell(time(shard.p50_us)),
+      cell(time(shard.p99_us)), element('td', {}, busy), cell(number(shard.connections)),
+      cell(number(shard.queue_rows), 'td', shard.queue_rows > 256 ? 'number warn' : 'number'));
+  }));
+}
+
+function drawPhases(now) {
+  const request = requestPhase(now);
+  const parts = now.phases.filter((phase) => phase.name !== 'request');
+  const known = parts.reduce((all, phase) => all + phase.mean_us, 0);
+  const rest = { name: 'rest', mean_us: Math.max(request.mean_us - known, 0) };
+  byId('phase-bar').replaceChildren(...[...parts, rest].map((phase) => series(phase.name, phase.mean_us)));
+  const row = (phase) => {
+    const name = cell(phase.name === 'rest' ? 'parsing, waiting to write' : phase.name, 'th', 'key');
+    name.dataset.series = phase.name;
+    name.scope = 'row';
+    const quantile = (key) => cell(key in phase ? time(phase[key]) : '');
+    return element('tr', {}, name, cell(time(phase.mean_us)), quantile('p50_us'), quantile('p99_us'));
+  };
+  fill('phase-rows', [...parts, rest, request].map(row));
+}
+
+// The last ten seconds: single seconds of these jump about.
+function lately(count) {
+  const last = seconds.slice(-10);
+  const total = {};
+  for (const second of last) {
+    for (const [key, value] of Object.entries(count(second))) total[key] = (total[key] || 0) + value;
+  }
+  return { total, seconds: last.length };
+}
+
+function drawBatches() {
+  const { total } = lately((second) => ({ ...second.batch_rows }));
+  const counts = BATCH_NAMES.map((_, at) => total[at] || 0);
+  const most = Math.max(...counts, 1);
+  const all = sum(counts);
+  byId('batches').replaceChildren(...counts.map((count, at) => {
+    const bar = element('i', { title: `${BATCH_NAMES[at]} rows: ${number(count)} batches` });
+    bar.style.height = `${80 * count / most}%`;
+    const share = element('span', { textContent: count ? percent(count / all) : '' });
+    return element('div', {}, share, bar, element('span', { textContent: BATCH_NAMES[at] }));
+  }));
+  byId('batch-text').textContent = all ? `${number(all)} batches in the last 10 s, by rows` : 'no batch in the last 10 s';
+}
+
+function drawFeatures() {
+  const { total, seconds: span } = lately((second) => second.features);
+  const all = sum(total);
+  const rows = ['stored', 'cached', 'stale', 'expired', 'missing', 'error'];
+  const tone = { error: 'bad', stale: 'warn', expired: 'warn' };
+  fill('feature-rows', rows.map((status) => {
+    const count = total[status] || 0;
+    const name = cell(status, 'th', count ? tone[status] || '' : '');
+    name.scope = 'row';
+    const bar = element('div', { className: 'stack' }, series(tone[status] ? 'queue' : 'features', count));
+    const others = element('i');
+    others.style.flexGrow = Math.max(all - count, all ? 0 : 1);
+    bar.append(others);
+    return element('tr', {}, name, cell(number(count / span)), element('td', {}, bar));
+  }));
+}
+
+function drawAnswers(now) {
+  const total = { 200: 0 };
+  for (const second of seconds) {
+    for (const [status, count] of Object.entries(second.responses)) total[status] = (total[status] || 0) + count;
+  }
+  fill('answer-rows', Object.entries(total).map(([status, count]) => {
+    const name = cell(status, 'th', status >= 500 ? 'bad' : status >= 400 ? 'warn' : '');
+    name.scope = 'row';
+    return element('tr', {}, name, cell(number(now.responses[status] || 0)), cell(number(count)));
+  }));
+  const { total: failed } = lately((second) => second.failed);
+  const reasons = Object.entries(failed).map(([reason, count]) => `${reason.replaceAll('_', ' ')} ${number(count)}`);
+  byId('failed').textContent = reasons.length ? `Rows without a score, last 10 s: ${reasons.join(', ')}` : '';
+}
+
+// ---- the heat map ----------------------------------------------------------------------------
+
+const heatBound = (row) => HEAT_LOWEST_US * Math.SQRT2 ** row;
+
+// The rows that anything fell into, with one to spare on either side.
+function heatRange() {
+  let low = 31, high = 0;
+  for (const second of seconds) {
+    second.heat.forEach((count, row) => {
+      if (count) { low = Math.min(low, row); high = Math.max(high, row); }
+    });
+  }
+  if (low > high) [low, high] = [2, 16];
+  return [Math.max(low - 1, 0), Math.min(Math.max(high + 1, low + 8), 31)];
+}
+
+function drawHeat() {
+  const canvas = byId('heat');
+  const scale = window.devicePixelRatio || 1;
+  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+  canvas.width = width * scale;
+  canvas.height = height * scale;
+  const draw = canvas.getContext('2d');
+  draw.scale(scale, scale);
+  const style = getComputedStyle(document.documentElement);
+  const [low, high] = heatRange();
+  const left = 52, bottom = 18;
+  const rowHeight = (height - bottom) / (high - low + 1);
+  const columnWidth = (width - left) / SECONDS;
+  const x = (at) => left + (SECONDS - seconds.length + at) * columnWidth;
+  const y = (row) => (high - row) * rowHeight;
+  draw.font = '11px system-ui, "DejaVu Sans", sans-serif';
+  draw.fillStyle = draw.strokeStyle = style.getPropertyValue('--quiet');
+  draw.textBaseline = 'middle';
+  draw.textAlign = 'right';
+  draw.globalAlpha = 1;
+  for (let row = low + (low % 2); row <= high + 1; row += 2) {
+    const at = y(row) + rowHeight;
+    if (at > 6) draw.fillText(time(heatBound(row)), left - 6, at);
+  }
+  draw.textBaseline = 'alphabetic';
+  for (let minute = 0; minute <= 5; minute++) {
+    const label = minute ? `−${minute} min` : 'now';
+    draw.textAlign = minute === 0 ? 'right' : minute === 5 ? 'left' : 'center';
+    draw.fillText(label, width - minute * 60 * columnWidth - (minute === 0 ? 0 : 0), height - 3);
+  }
+  const rgb = style.getPropertyValue('--heat');
+  seconds.forEach((second, at) => {
+    const most = Math.max(...second.heat);
+    second.heat.forEach((count, row) => {
+      if (!count || row < low || row > high) return;
+      // By the square root: a second's stragglers are what one looks for.
+      draw.fillStyle = `rgba(${rgb}, ${(0.12 + 0.88 * Math.sqrt(count / most)).toFixed(2)})`;
+      draw.fillRect(x(at), y(row), columnWidth + 0.5, rowHeight - 0.5);
+    });
+  });
+  if (cursor !== null && seconds[cursor]) {
+    draw.strokeStyle = style.getPropertyValue('--ink');
+    draw.lineWidth = 1;
+    draw.strokeRect(x(cursor) - 0.5, 0.5, Math.max(columnWidth, 3), height - bottom);
+  }
+  canvas.columnOf = (offset) => Math.floor((offset - left) / columnWidth) - (SECONDS - seconds.length);
+}
+
+function readHeat() {
+  const second = seconds[cursor];
+  const request = second && requestPhase(second);
+  byId('heat-text').textContent = second
+    ? `${clock(second.time_s)}: ${number(second.requests_per_s)} requests/s, p50 ${time(request.p50_us)}, p99 ${time(request.p99_us)}, ${percent(notOk(second))} not 200`
+    : 'Stronger colour: more requests. Point at it, or use the arrow keys.';
+  drawHeat();
+}
+
+byId('heat').addEventListener('pointermove', (event) => {
+  const at = byId('heat').columnOf?.(event.offsetX);
+  cursor = at >= 0 && at < seconds.length ? at : null;
+  readHeat();
+});
+byId('heat').addEventListener('pointerleave', () => { cursor = null; readHeat(); });
+byId('heat').addEventListener('keydown', (event) => {
+  const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: -30, PageDown: 30 }[event.key];
+  if (event.key === 'Escape') cursor = null;
+  else if (event.key === 'Home') cursor = 0;
+  else if (event.key === 'End') cursor = seconds.length - 1;
+  else if (step) cursor = Math.min(Math.max((cursor ?? seconds.length) + step, 0), seconds.length - 1);
+  else return;
+  event.preventDefault();
+  readHeat();
+});
+
+// ---- models and events -----------------------------------------------------------------------
+
+function showStatus(status) {
+  byId('version').textContent = status.version.version;
+  setState(status.draining ? 'draining' : status.serving ? 'serving' : 'loading');
+  shardCores = status.shards.map((shard) => shard.core);
+  const models = new Map();
+  for (const lane of status.models) {
+    const key = `${lane.model}/${lane.version}/${lane.retired}`;
+    const known = models.get(key) || { ...lane, cores: [] };
+    known.cores.push(shardCores[lane.shard]);
+    known.load_ms = Math.max(known.load_ms, lane.load_ms);
+    models.set(key, known);
+  }
+  fill('model-rows', [...models.values()].map((model) => {
+    const name = cell(model.model, 'th', '');
+    name.scope = 'row';
+    const where = model.retired ? 'replaced' : `cores ${model.cores.join(', ')}`;
+    return element('tr', { className: model.retired ? 'quiet' : '' }, name, cell(model.version), cell(model.kernel, 'td', ''),
+      cell(model.columns), cell(time(model.load_ms * 1000)), cell(where, 'td', ''));
+  }));
+  const events = status.events.slice().reverse().map((event) => element('li', {},
+    element('time', { textContent: clock(event.time_s) }),
+    element('strong', { textContent: event.level.toLowerCase() + ' ', className: event.level === 'ERROR' ? 'bad' : 'warn' }),
+    event.text));
+  byId('events').replaceChildren(...(events.length ? events : [element('li', { textContent: 'None since the start.', className: 'quiet' })]));
+}
+
+byId('reload').addEventListener('click', async () => {
+  const button = byId('reload');
+  button.disabled = true;
+  byId('reload-text').textContent = 'loading …';
+  try {
+    const answer = await fetch('/reload', { method: 'POST', headers: { ...authorization(), 'content-type': 'application/json' }, body: '{}' });
+    const said = await answer.json();
+    byId('reload-text').textContent = answer.ok ? `serving ${said.models.join(', ')}` : said.error;
+  } catch (error) {
+    byId('reload-text').textContent = String(error);
+  }
+  button.disabled = false;
+});
+
+// ---- the stream ------------------------------------------------------------------------------
+
+function setState(state) {
+  const pill = byId('state');
+  if (pill.dataset.state !== state) {
+    pill.dataset.state = state;
+    pill.textContent = state;
+  }
+}
+
+const authorization = () => {
+  const token = sessionStorage.getItem('token');
+  return token ? { authorization: `Bearer ${token}` } : {};
+};
+
+function draw() {
+  const now = seconds.at(-1);
+  if (paused || document.hidden || !now) return;
+  drawTiles(now);
+  drawCores(now);
+  drawPhases(now);
+  drawBatches();
+  drawFeatures();
+  drawAnswers(now);
+  drawHeat();
+}
+
+function take(event, data) {
+  if (event === 'status') return showStatus(JSON.parse(data));
+  if (event !== 'second') return;
+  seconds.push(JSON.parse(data));
+  if (seconds.length > SECONDS) {
+    seconds.shift();
+    if (cursor !== null) cursor = Math.max(cursor - 1, 0);
+  }
+}
+
+// EventSource cannot send a token, so the stream is read as the text that it is.
+async function read(answer) {
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value).split('\n\n');
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const fields = Object.fromEntries(block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]));
+      take(fields.event, fields.data);
+    }
+    draw();
+  }
+}
+
+async function connect() {
+  try {
+    const answer = await fetch('/events', { headers: authorization() });
+    if (answer.status === 401) return askForToken();
+    if (!answer.ok) throw new Error((await answer.json()).error);
+    seconds.length = 0;
+    await read(answer);
+  } catch (error) {
+    byId('version').textContent = error instanceof TypeError ? '' : String(error.message);
+  }
+  setState('offline');
+  setTimeout(connect, 2000);
+}
+
+function askForToken() {
+  byId('login-error').textContent = sessionStorage.getItem('token') ? 'That is not the token.' : '';
+  byId('login').hidden = false;
+  byId('main').hidden = true;
+  byId('token').focus();
+}
+byId('login').addEventListener('submit', (event) => {
+  event.preventDefault();
+  sessionStorage.setItem('token', byId('token').value);
+  byId('login').hidden = true;
+  byId('main').hidden = false;
+  connect();
+});
+
+// ---- the page itself -------------------------------------------------------------------------
+
+const themes = ['auto', 'light', 'dark'];
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  byId('theme').textContent = `Theme: ${theme}`;
+  draw();
+}
+byId('theme').addEventListener('click', () => {
+  const next = themes[(themes.indexOf(document.documentElement.dataset.theme) + 1) % themes.length];
+  localStorage.setItem('theme', next);
+  setTheme(next);
+});
+byId('pause').addEventListener('click', () => {
+  paused = !paused;
+  byId('pause').setAttribute('aria-pressed', paused);
+  byId('pause').textContent = paused ? 'Go on' : 'Pause';
+  draw();
+});
+window.addEventListener('resize', draw);
+document.addEventListener('visibilitychange', draw);
+setTheme(themes.includes(localStorage.getItem('theme')) ? localStorage.getItem('theme') : 'auto');
+connect();
