@@ -35,6 +35,11 @@ fn model() {
 }
 
 #[test]
+fn requests() {
+    each_seed("requests", exercise::requests::run);
+}
+
+#[test]
 fn trees() {
     each_seed("trees", exercise::trees::run);
 }

@@ -72,7 +72,9 @@ impl RequestReader {
         let mut invite = false;
         if let Pending::Head = self.pending {
             // An empty line before a request line is left over from an old client (RFC 9112 2.2).
-            if self.scanned == 0 && bytes.starts_with(b"\r\n") {
+            // Its CR may have come alone.
+            if self.scanned < 2 && bytes.starts_with(b"\r\n") {
+                self.scanned = 0;
                 return Ok(Step::Skip { taken: 2 });
             }
             let Some(end) = head::find_end(bytes, &mut self.scanned, limits)? else {

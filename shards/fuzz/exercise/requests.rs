@@ -1,0 +1,91 @@
+//! Bytes from a client: the requests in them, and the rows that their bodies ask for.
+//!
+//! The first byte says how the rest is cut; however it is cut, the same requests come out.
+
+use shards::batch::Rows;
+use shards::http::HttpLimits;
+use shards::http::predict;
+use shards::http::reader::{RequestReader, Step};
+
+const FIELDS: [&str; 2] = ["amount", "term"];
+const ARRAY_ROWS_MAX: usize = 8;
+
+/// What a request was read as.
+#[derive(Debug, PartialEq)]
+struct Found {
+    method: String,
+    path: String,
+    keep_alive: bool,
+    body: Option<Vec<u8>>,
+}
+
+/// Reads all requests, whole and in pieces, and parses their bodies.
+pub(crate) fn run(bytes: &[u8]) {
+    let Some((cut, wire)) = bytes.split_first() else { return };
+    let (whole, refused) = read(wire, wire.len().max(1));
+    let in_pieces = read(wire, 1 + usize::from(*cut) % 32);
+    assert_eq!(in_pieces, (whole, refused));
+    for request in &in_pieces.0 {
+        if let Some(body) = &request.body {
+            parse(body);
+        }
+    }
+    parse(wire);
+}
+
+/// The requests in `wire`, arriving `piece` bytes at a time, and whether the rest was refused.
+fn read(wire: &[u8], piece: usize) -> (Vec<Found>, bool) {
+    let limits = HttpLimits {
+        target_bytes_max: 40,
+        head_bytes_max: 200,
+        body_bytes_max: 100,
+        ..HttpLimits::default()
+    };
+    let mut reader = RequestReader::default();
+    let mut found = Vec::new();
+    let (mut from, mut to) = (0, 0);
+    while to < wire.len() {
+        to = wire.len().min(to + piece);
+        while from < to {
+            match reader.next(&wire[from..to], &limits) {
+                Ok(Step::Request { head, body, taken }) => {
+                    assert!(taken > 0 && taken <= to - from);
+                    from += taken;
+                    found.push(Found {
+                        method: head.method.to_owned(),
+                        path: head.path.to_owned(),
+                        keep_alive: head.keep_alive,
+                        body: body.map(<[u8]>::to_vec),
+                    });
+                }
+                Ok(Step::Skip { taken }) => {
+                    assert!(taken > 0);
+                    from += taken;
+                }
+                Ok(Step::More { .. }) => break,
+                Err(_) => return (found, true),
+            }
+        }
+    }
+    (found, false)
+}
+
+/// A body leaves as many rows as it asked for, or none.
+fn parse(body: &[u8]) {
+    let fields = FIELDS.map(str::to_owned);
+    let mut rows = Rows::default();
+    match predict::parse(body, &fields, ARRAY_ROWS_MAX, 0, &mut rows) {
+        Err(_) => assert!(rows.is_empty()),
+        Ok(asked) => {
+            let mut left = Some(asked.first);
+            let mut count = 0;
+            while let Some(id) = left {
+                left = rows.get(id).next;
+                rows.remove(id);
+                count += 1;
+            }
+            assert!(rows.is_empty() && count <= ARRAY_ROWS_MAX);
+            assert!(asked.is_array || count == 1);
+        }
+    }
+}
