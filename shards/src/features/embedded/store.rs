@@ -233,8 +233,10 @@ fn open_environment(path: &Path) -> Result<Env<WithTls>, EmbeddedError> {
         // open one folder twice in a process.
         let opened = unsafe { options.open(path) };
         match opened {
+            // ENOMEM under a limit of address space, EINVAL under valgrind.
             Err(heed::Error::Io(error))
-                if error.raw_os_error() == Some(libc::ENOMEM) && map_bytes > MAP_BYTES_MIN =>
+                if matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::EINVAL))
+                    && map_bytes > MAP_BYTES_MIN =>
             {
                 map_bytes /= 2;
             }
