@@ -69,6 +69,10 @@ pub(crate) struct ServeFlags {
     /// [default: embedded:.cache/features].
     #[arg(long, env = "SHARDGATE_STORE", value_name = "STORE")]
     pub(crate) store: Option<StoreAddress>,
+    /// A Unix socket by which a new process takes over the listening sockets of the one that
+    /// serves, without refusing a connection [default: none].
+    #[arg(long, env = "SHARDGATE_TAKEOVER", value_name = "PATH")]
+    pub(crate) takeover: Option<PathBuf>,
     /// What to log: a level, or `target=level` pairs [default: info].
     #[arg(long, env = "SHARDGATE_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,

@@ -35,6 +35,7 @@ struct ConfigFile {
     models: Option<PathBuf>,
     model: Option<OneOrMore>,
     store: Option<StoreAddress>,
+    takeover: Option<PathBuf>,
     log: Option<String>,
     log_format: Option<LogFormat>,
     queue_rows_max: Option<usize>,
@@ -82,6 +83,8 @@ pub(crate) struct Config {
     pub(crate) scylla: ScyllaSettings,
     /// Whether the store was chosen, or is the one that is filled on a first run.
     pub(crate) store_is_default: bool,
+    /// Where a new process takes over the listening sockets.
+    pub(crate) takeover: Option<PathBuf>,
     /// What to log.
     pub(crate) log: String,
     /// How to log.
@@ -126,6 +129,7 @@ impl Config {
                 _ => file.features.scylla,
             },
             store: store.unwrap_or_else(|| StoreAddress::Embedded(STORE_DEFAULT.into())),
+            takeover: flags.takeover.or(file.takeover),
             log: flags.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
             shard: ShardSettings {

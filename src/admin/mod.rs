@@ -69,6 +69,8 @@ pub(crate) struct Admin {
     state: Arc<AdminState>,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// A second handle on its socket, for the process that takes over.
+    pub(crate) listener: TcpListener,
 }
 
 impl AdminState {
@@ -85,16 +87,24 @@ impl Admin {
     }
 }
 
-/// Listens for operators, on threads that end with the process. The gateway is not ready before
+/// Listens for operators, on `inherited` or a socket of its own, on threads that end with the process. The gateway is not ready before
 /// [`Admin::set_serving`].
 pub(crate) fn start(
     config: &Config,
     shards: Vec<ShardView>,
     shutdown: Shutdown,
     log: LogControl,
+    inherited: Option<TcpListener>,
 ) -> anyhow::Result<Admin> {
-    let listener = TcpListener::bind(config.admin)
-        .with_context(|| format!("cannot listen for operators on {}", config.admin))?;
+    let inherited = inherited.filter(|taken| {
+        config.admin.port() == 0 || taken.local_addr().is_ok_and(|found| found == config.admin)
+    });
+    let listener = match inherited {
+        Some(listener) => listener,
+        None => TcpListener::bind(config.admin)
+            .with_context(|| format!("cannot listen for operators on {}", config.admin))?,
+    };
+    let shared = listener.try_clone().context("the admin port's socket is not shared")?;
     let address = listener.local_addr()?;
     let state = Arc::new(AdminState {
         config: config.to_json(),
@@ -124,7 +134,7 @@ pub(crate) fn start(
         live::start(&served);
         server::accept_forever(&listener, &served);
     })?;
-    Ok(Admin { state, address })
+    Ok(Admin { state, address, listener: shared })
 }
 
 /// Copies of the histograms of all shards, asked for at once; `None` for one that did not answer.

@@ -1,6 +1,6 @@
 //! Start, signals and stop of the serving process.
 //!
-//! [`sockets`] makes a listening socket a shard, [`features`] opens the store, [`shard_thread`] is
+//! [`sockets`] makes a listening socket a shard, or inherits them by [`takeover`], [`features`] opens the store, [`shard_thread`] is
 //! a pinned thread with an executor, [`reload`] takes new versions of models into service, [`signals`] waits for what an operator asks, and [`report`]
 //! prints histograms.
 //!
@@ -12,10 +12,12 @@ mod report;
 mod shard_thread;
 mod signals;
 mod sockets;
+mod takeover;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -26,6 +28,8 @@ use shards::shard::{ShardSetup, ShardShared, Shutdown};
 
 use self::reload::Reloader;
 use self::shard_thread::{News, ShardHandle};
+use self::sockets::Sockets;
+use crate::admin::Admin;
 use crate::config::Config;
 use crate::{admin, logging};
 
@@ -39,8 +43,7 @@ pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
     let signals = signals::Waiter::register()?;
     let cores = config.cores.resolve()?;
     let models = find_models(config)?;
-    let sockets = sockets::bind(config.listen, cores.len())?;
-    let address = sockets.first().context("no core to serve on")?.local_addr()?;
+    let mut sockets = Sockets::open(config, cores.len())?;
     let store = features::open(config)?;
 
     let shutdown = Shutdown::default();
@@ -59,17 +62,13 @@ pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
     }
     drop(sender);
     let views = shards.iter().map(ShardHandle::view).collect();
-    let admin = admin::start(config, views, shutdown.clone(), log)?;
+    let admin = admin::start(config, views, shutdown.clone(), log, sockets.admin())?;
     let schema = wait_until_ready(&shards, &news)?;
-    for (shard, socket) in shards.iter().zip(sockets) {
-        let listener = sockets::listen(socket)?;
-        // A shard that died since it was ready says so itself, in the loop below.
-        let _ = shard.start.send(listener);
-    }
+    let taken = start_listening(config, &shards, &mut sockets, &admin)?;
     let reloader = Reloader::new(Arc::clone(config), schema);
     admin.set_serving(reloader.clone());
-    announce(config, &shards, address.as_socket().unwrap_or(config.listen), admin.address);
-    let outcome = signals::serve(&signals, &shards, &news, &shutdown, &reloader);
+    announce(config, &shards, sockets.address, admin.address);
+    let outcome = signals::serve(&signals, &shards, &news, &shutdown, &reloader, &taken);
     let drain = Duration::from_millis(config.shard.http.drain_ms_max) + DRAIN_MARGIN;
     Ok(stop(&signals, shards, &news, drain, &outcome))
 }
@@ -96,6 +95,30 @@ fn wait_until_ready(
         }
     }
     schema.context("no core to serve on")
+}
+
+/// Gives each shard its listeners, and lets the next process take them over; tells the process
+/// that they were taken over from, if there is one. The flag is set when a next process has them.
+fn start_listening(
+    config: &Config,
+    shards: &[ShardHandle],
+    sockets: &mut Sockets,
+    admin: &Admin,
+) -> anyhow::Result<Arc<AtomicBool>> {
+    let taken = Arc::new(AtomicBool::new(false));
+    let shared = sockets.share(&admin.listener)?;
+    for (shard, own) in shards.iter().zip(sockets.by_shard.drain(..)) {
+        let listeners = sockets::listen(own)?;
+        // A shard that died since it was ready says so itself, when it is watched.
+        let _ = shard.start.send(listeners);
+    }
+    if let Some(offer) = sockets.offer.take() {
+        offer.accept()?;
+    }
+    if let Some(path) = &config.takeover {
+        takeover::offer(path, shared, Arc::clone(&taken))?;
+    }
+    Ok(taken)
 }
 
 fn announce(config: &Config, shards: &[ShardHandle], address: SocketAddr, admin: SocketAddr) {

@@ -39,8 +39,8 @@ pub(crate) struct ShardHandle {
     pub(crate) core: usize,
     /// What it counts and measures.
     pub(crate) shared: Arc<ShardShared>,
-    /// Where it gets its listener when every shard is ready.
-    pub(crate) start: Sender<TcpListener>,
+    /// Where it gets its listeners when every shard is ready.
+    pub(crate) start: Sender<Vec<TcpListener>>,
     /// Its thread.
     pub(crate) thread: JoinHandle<()>,
 }
@@ -62,11 +62,11 @@ pub(crate) fn spawn(
     news: Sender<(usize, News)>,
 ) -> std::io::Result<ShardHandle> {
     let shared = Arc::clone(&setup.shared);
-    let (start, listener) = channel();
+    let (start, listeners) = channel();
     let thread =
         std::thread::Builder::new().name(format!("shard-{index:02}")).spawn(move || {
             let served = catch_unwind(AssertUnwindSafe(|| {
-                serve(index, core, setup, shutdown, &listener, &news)
+                serve(index, core, setup, shutdown, &listeners, &news)
             }));
             let ended = served.unwrap_or_else(|_| Err("it panicked outside of a batch".to_owned()));
             // The main thread may be gone, at the end of a stop that took too long.
@@ -80,7 +80,7 @@ fn serve(
     core: CoreId,
     setup: ShardSetup,
     shutdown: Shutdown,
-    listener: &Receiver<TcpListener>,
+    listeners: &Receiver<Vec<TcpListener>>,
     news: &Sender<(usize, News)>,
 ) -> Result<(), String> {
     // The executor starts a thread for blocking calls, which inherits the mask of this moment:
@@ -94,12 +94,17 @@ fn serve(
     let guard = OnceCell::new();
     // One `run` for the whole life: what opening started, like a driver of the store, goes on.
     executor.run(async {
-        let shard = Shard::open(setup).await.map_err(|error| error.to_string())?;
+        let mut shard = Shard::open(setup).await.map_err(|error| error.to_string())?;
         let _ = news.send((index, News::Ready(shard.schema().clone())));
         // Without a listener another shard failed to start, and the process ends.
-        let Some(listener) = receive(listener).await else { return Ok(()) };
-        let second = listener.try_clone().map_err(|error| error.to_string())?;
-        guard.get_or_init(|| Guard(second));
+        let Some(mut listeners) = receive(listeners).await else { return Ok(()) };
+        let second = listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>();
+        let second = second.map_err(|error| error.to_string())?;
+        guard.get_or_init(|| Guard { listeners: second, shutdown: shutdown.clone() });
+        let Some(listener) = listeners.pop() else { return Ok(()) };
+        for more in listeners {
+            shard.also_accept(more);
+        }
         shard.run(listener, shutdown).await.map_err(|error| error.to_string())
     })
 }
@@ -111,20 +116,27 @@ fn thread_id() -> Option<u64> {
 }
 
 /// However a shard ends, also by a panic, the kernel must not send it further connections: its
-/// listener is shut down, whoever else still holds it.
-struct Guard(TcpListener);
+/// listeners are shut down, whoever else still holds them, unless another process took them over.
+struct Guard {
+    listeners: Vec<TcpListener>,
+    shutdown: Shutdown,
+}
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let _ = SockRef::from(&self.0).shutdown(std::net::Shutdown::Both);
+        if !self.shutdown.is_taken_over() {
+            for listener in &self.listeners {
+                let _ = SockRef::from(listener).shutdown(std::net::Shutdown::Both);
+            }
+        }
     }
 }
 
-/// Waits for the listener while the executor goes on.
-async fn receive(listener: &Receiver<TcpListener>) -> Option<TcpListener> {
+/// Waits for the listeners while the executor goes on.
+async fn receive(listeners: &Receiver<Vec<TcpListener>>) -> Option<Vec<TcpListener>> {
     loop {
-        match listener.try_recv() {
-            Ok(listener) => return Some(listener),
+        match listeners.try_recv() {
+            Ok(listeners) => return Some(listeners),
             Err(TryRecvError::Disconnected) => return None,
             Err(TryRecvError::Empty) => sleep(Duration::from_millis(1)).await,
         }

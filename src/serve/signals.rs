@@ -1,6 +1,7 @@
 //! What an operator asks by signals, and the watch over the shards meanwhile.
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -83,6 +84,7 @@ pub(crate) fn serve(
     news: &Receiver<(usize, News)>,
     shutdown: &Shutdown,
     reloader: &Reloader,
+    taken: &AtomicBool,
 ) -> Outcome {
     let mut watchdog = Watchdog::new(shards);
     let failed = loop {
@@ -98,6 +100,11 @@ pub(crate) fn serve(
                     "not reloaded: the models that were loaded go on serving"
                 ),
             }
+        }
+        if taken.load(Ordering::Acquire) {
+            tracing::info!("another process has taken over: accepted requests are answered first");
+            shutdown.begin_taken_over();
+            break None;
         }
         if let Some(signal) = asked.stop {
             tracing::info!(signal, "stopping: accepted requests are answered first");

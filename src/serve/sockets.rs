@@ -1,43 +1,144 @@
-//! The shards' listening sockets: one each, on one address, made before any thread starts.
+//! The shards' listening sockets, all on one address, made or inherited before any thread starts.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
+
+use super::takeover::Offer;
+use crate::config::Config;
 
 /// Handshakes that may wait for a shard to accept them.
 const BACKLOG: i32 = 4_096;
 
-/// Binds `count` sockets to one address with `SO_REUSEPORT`; port 0 is resolved once. None of them
-/// listens yet, so nothing is accepted before every shard is ready.
-pub(crate) fn bind(address: SocketAddr, count: usize) -> anyhow::Result<Vec<Socket>> {
-    // With SO_REUSEPORT a forgotten process would silently share the port. A bind without it
-    // fails where anybody listens.
-    let probe = socket(address).context("no socket could be made")?;
-    probe.set_reuse_address(true)?;
-    let in_use = || format!("cannot listen on {address}");
-    probe.bind(&address.into()).with_context(in_use)?;
-    let resolved = probe.local_addr()?.as_socket().context("not an internet address")?;
-    drop(probe);
-    (0..count)
-        .map(|_| {
-            let socket = socket(resolved)?;
-            socket.set_reuse_address(true)?;
-            socket.set_reuse_port(true)?;
-            socket.bind(&resolved.into())?;
-            Ok(socket)
-        })
-        .collect::<io::Result<Vec<_>>>()
-        .with_context(in_use)
+/// The sockets of all shards.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    /// Each shard's: one, or more where a process with more shards was taken over.
+    pub(crate) by_shard: Vec<Vec<Socket>>,
+    /// What they listen on, its port resolved.
+    pub(crate) address: SocketAddr,
+    /// The process that they were taken over from, to be told when they are in use.
+    pub(crate) offer: Option<Offer>,
 }
 
-/// Lets a socket accept connections.
-pub(crate) fn listen(socket: Socket) -> io::Result<TcpListener> {
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+impl Sockets {
+    /// Takes over the sockets of the process that serves at `--takeover`, or those that systemd
+    /// passed, or makes new ones.
+    pub(crate) fn open(config: &Config, shards: usize) -> anyhow::Result<Self> {
+        let mut offer = match &config.takeover {
+            Some(path) => Offer::ask(path)?,
+            None => None,
+        };
+        let inherited = match &mut offer {
+            Some(offer) => {
+                let admin = offer.sockets.len().saturating_sub(1);
+                offer.sockets.drain(..admin).collect()
+            }
+            None => from_environment()?,
+        };
+        if inherited.is_empty() {
+            let (made, address) = bind(config.listen, shards)?;
+            let by_shard = made.into_iter().map(|socket| vec![socket]).collect();
+            return Ok(Self { by_shard, address, offer });
+        }
+        let address = address_of(inherited.first())?;
+        ensure!(
+            offer.is_none() || config.listen.port() == 0 || address == config.listen,
+            "listen: found {}, expected {address}, which the process to be taken over listens on",
+            config.listen
+        );
+        Ok(Self { by_shard: deal(inherited, address, shards)?, address, offer })
+    }
+
+    /// A second handle on each socket, to be offered to the next process; the admin port's last.
+    pub(crate) fn share(&self, admin: &TcpListener) -> io::Result<Vec<Socket>> {
+        let admin = admin.try_clone().map(Socket::from);
+        self.by_shard.iter().flatten().map(Socket::try_clone).chain([admin]).collect()
+    }
+
+    /// The admin port's listener, of the process that is taken over.
+    pub(crate) fn admin(&mut self) -> Option<TcpListener> {
+        self.offer.as_mut()?.sockets.pop().map(TcpListener::from)
+    }
+}
+
+/// Lets sockets accept connections; one that does already is left as it is.
+pub(crate) fn listen(sockets: Vec<Socket>) -> io::Result<Vec<TcpListener>> {
+    sockets
+        .into_iter()
+        .map(|socket| {
+            socket.listen(BACKLOG)?;
+            Ok(socket.into())
+        })
+        .collect()
+}
+
+/// The listening sockets of systemd's socket activation.
+fn from_environment() -> anyhow::Result<Vec<Socket>> {
+    let mut passed = ListenFd::from_env();
+    let mut sockets = Vec::new();
+    for index in 0..passed.len() {
+        let listener = passed.take_tcp_listener(index);
+        let listener = listener.with_context(|| format!("LISTEN_FDS: descriptor {index}"))?;
+        sockets.extend(listener.map(Socket::from));
+    }
+    Ok(sockets)
+}
+
+/// Gives each shard at least one of `inherited`, and every one of them to some shard: what waits
+/// in the queue of a socket that nobody accepts from would never be answered.
+fn deal(
+    inherited: Vec<Socket>,
+    address: SocketAddr,
+    shards: usize,
+) -> anyhow::Result<Vec<Vec<Socket>>> {
+    let mut by_shard: Vec<Vec<Socket>> = (0..shards).map(|_| Vec::new()).collect();
+    let count = inherited.len();
+    for (index, socket) in inherited.into_iter().enumerate() {
+        by_shard[index % shards].push(socket);
+    }
+    for index in count..shards {
+        // A socket that was not made for sharing its address is shared itself.
+        let socket = match reuse_port(address) {
+            Ok(socket) => socket,
+            Err(_) => by_shard[index % count][0].try_clone().context("a socket is not shared")?,
+        };
+        by_shard[index].push(socket);
+    }
+    Ok(by_shard)
+}
+
+/// Binds `count` sockets to one address with `SO_REUSEPORT`; port 0 is resolved once. None of
+/// them listens yet, so nothing is accepted before every shard is ready.
+fn bind(address: SocketAddr, count: usize) -> anyhow::Result<(Vec<Socket>, SocketAddr)> {
+    // With SO_REUSEPORT a forgotten process would silently share the port. A bind without it
+    // fails where anybody listens.
+    let in_use = || format!("cannot listen on {address}");
+    let probe = socket(address).with_context(in_use)?;
+    probe.set_reuse_address(true)?;
+    probe.bind(&address.into()).with_context(in_use)?;
+    let resolved = address_of(Some(&probe))?;
+    drop(probe);
+    let made = (0..count).map(|_| reuse_port(resolved)).collect::<io::Result<_>>();
+    Ok((made.with_context(in_use)?, resolved))
+}
+
+fn reuse_port(address: SocketAddr) -> io::Result<Socket> {
+    let socket = socket(address)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 fn socket(address: SocketAddr) -> io::Result<Socket> {
     Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
+}
+
+fn address_of(socket: Option<&Socket>) -> anyhow::Result<SocketAddr> {
+    let address = socket.context("no core to serve on")?.local_addr()?;
+    address.as_socket().context("a socket that was passed is not an internet socket")
 }

@@ -43,14 +43,16 @@ pub(crate) fn adopt(listener: StdListener) -> TcpListener {
 /// Takes over the connections that are still in the listener's queue. To be called after
 /// [`refuse_new`], with `accept` dropped: then the queue can only shrink, and the listener may
 /// be closed once it is empty.
-pub(crate) fn accept_rest(listener: &StdListener, shard: &Rc<ShardState>) {
-    if listener.set_nonblocking(true).is_err() {
-        return;
-    }
-    while let Ok((stream, _)) = listener.accept() {
-        // SAFETY: as in `adopt`: a connected TCP socket with no other owner.
-        let stream = unsafe { TcpStream::from_raw_fd(stream.into_raw_fd()) };
-        start(stream, shard);
+pub(crate) fn accept_rest(listeners: &[StdListener], shard: &Rc<ShardState>) {
+    for listener in listeners {
+        if listener.set_nonblocking(true).is_err() {
+            continue;
+        }
+        while let Ok((stream, _)) = listener.accept() {
+            // SAFETY: as in `adopt`: a connected TCP socket with no other owner.
+            let stream = unsafe { TcpStream::from_raw_fd(stream.into_raw_fd()) };
+            start(stream, shard);
+        }
     }
 }
 
@@ -58,7 +60,7 @@ pub(crate) fn accept_rest(listener: &StdListener, shard: &Rc<ShardState>) {
 /// begun arrive in its queue. Closing a listener resets what waits in its queue, so this comes
 /// first: a socket filter drops every segment with SYN and without ACK, whose sender tries again
 /// a second later; the last segment of a handshake passes.
-pub(crate) async fn refuse_new(listener: &StdListener) -> io::Result<()> {
+pub(crate) async fn refuse_new(listeners: &[StdListener]) -> io::Result<()> {
     const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
     const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
     const JUMP_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
@@ -66,15 +68,23 @@ pub(crate) async fn refuse_new(listener: &StdListener) -> io::Result<()> {
     const TCP_FLAGS_OFFSET: u32 = 13;
     const SYN_AND_ACK: u32 = 0x12;
     const SYN: u32 = 0x02;
-    SockRef::from(listener).attach_filter(&[
-        SockFilter::new(LOAD_BYTE, 0, 0, TCP_FLAGS_OFFSET),
-        SockFilter::new(AND, 0, 0, SYN_AND_ACK),
-        SockFilter::new(JUMP_EQUAL, 0, 1, SYN),
-        SockFilter::new(RETURN, 0, 0, 0),
-        SockFilter::new(RETURN, 0, 0, u32::MAX),
-    ])?;
+    for listener in listeners {
+        SockRef::from(listener).attach_filter(&[
+            SockFilter::new(LOAD_BYTE, 0, 0, TCP_FLAGS_OFFSET),
+            SockFilter::new(AND, 0, 0, SYN_AND_ACK),
+            SockFilter::new(JUMP_EQUAL, 0, 1, SYN),
+            SockFilter::new(RETURN, 0, 0, 0),
+            SockFilter::new(RETURN, 0, 0, u32::MAX),
+        ])?;
+    }
     sleep(HANDSHAKES_END).await;
     Ok(())
+}
+
+/// Ends [`refuse_new`], for listeners that another process accepts from: while this one let go
+/// of them, an `accept` under way could have taken a connection that nobody would have answered.
+pub(crate) fn let_new_in(listeners: &[StdListener]) -> io::Result<()> {
+    listeners.iter().try_for_each(|listener| SockRef::from(listener).detach_filter())
 }
 
 fn start(stream: TcpStream, shard: &Rc<ShardState>) {

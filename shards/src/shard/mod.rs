@@ -98,6 +98,7 @@ pub enum ShardError {
 #[derive(Debug)]
 pub struct Shard {
     state: Rc<ShardState>,
+    more_listeners: Vec<TcpListener>,
 }
 
 impl Shard {
@@ -115,7 +116,7 @@ impl Shard {
         for prepared in models {
             state.install(prepared);
         }
-        Ok(Self { state })
+        Ok(Self { state, more_listeners: Vec::new() })
     }
 
     /// The columns of its store.
@@ -123,21 +124,39 @@ impl Shard {
         self.state.schema()
     }
 
+    /// Accepts from `listener` too, beside the one that [`Shard::run`] is given.
+    pub fn also_accept(&mut self, listener: TcpListener) {
+        self.more_listeners.push(listener);
+    }
+
     /// Serves connections of `listener` until `shutdown` is begun, then drains: what was accepted
     /// is answered, within `drain_ms_max`.
     pub async fn run(self, listener: TcpListener, shutdown: Shutdown) -> std::io::Result<()> {
         let state = self.state;
-        let accepting = Rc::new(listener::adopt(listener.try_clone()?));
-        let accept = glommio::spawn_local(listener::accept(accepting, Rc::clone(&state)));
-        let ticking = glommio::spawn_local(tick_forever(Rc::clone(&state), shutdown));
+        let mut listeners = self.more_listeners;
+        listeners.push(listener);
+        let mut accepting = Vec::with_capacity(listeners.len());
+        for listener in &listeners {
+            let adopted = Rc::new(listener::adopt(listener.try_clone()?));
+            let accept = listener::accept(adopted, Rc::clone(&state));
+            accepting.push(glommio::spawn_local(accept));
+        }
+        let ticking = glommio::spawn_local(tick_forever(Rc::clone(&state), shutdown.clone()));
         state.stopping.pass().await;
 
         state.draining.set(true);
         state.links.wake_all();
-        let refused = listener::refuse_new(&listener).await;
-        accept.cancel().await;
-        listener::accept_rest(&listener, &state);
-        drop(listener);
+        let refused = listener::refuse_new(&listeners).await;
+        for accept in accepting {
+            accept.cancel().await;
+        }
+        if shutdown.is_taken_over() {
+            // What waits in the queues is the other process's, and so is what comes.
+            listener::let_new_in(&listeners)?;
+        } else {
+            listener::accept_rest(&listeners, &state);
+        }
+        drop(listeners);
         drain(&state).await;
         state.retire_all();
         ticking.cancel().await;

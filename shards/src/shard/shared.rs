@@ -68,16 +68,33 @@ impl ShardShared {
 
 /// The process's word that every shard is to stop.
 #[derive(Debug, Clone, Default)]
-pub struct Shutdown(Arc<AtomicBool>);
+pub struct Shutdown(Arc<Words>);
+
+#[derive(Debug, Default)]
+struct Words {
+    begun: AtomicBool,
+    taken_over: AtomicBool,
+}
 
 impl Shutdown {
-    /// Tells every shard to stop.
+    /// Tells every shard to stop: nothing will listen on its address any more.
     pub fn begin(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.begun.store(true, Ordering::Release);
+    }
+
+    /// Tells every shard to stop because another process accepts from the same sockets by now.
+    pub fn begin_taken_over(&self) {
+        self.0.taken_over.store(true, Ordering::Relaxed);
+        self.begin();
     }
 
     /// Whether the word was given.
     pub fn is_begun(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.begun.load(Ordering::Acquire)
+    }
+
+    /// Whether another process goes on accepting from the listeners.
+    pub fn is_taken_over(&self) -> bool {
+        self.0.taken_over.load(Ordering::Relaxed)
     }
 }
