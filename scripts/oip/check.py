@@ -5,13 +5,7 @@ ask, and holds the scores against the golden predictions that scikit-learn made.
 """
 
 import argparse
-import csv
 import json
-import socket
-import subprocess
-import sys
-import tempfile
-import time
 import urllib.request
 from pathlib import Path
 
@@ -19,64 +13,7 @@ import numpy as np
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
-ROOT = Path(__file__).resolve().parents[2]
-MODEL = "credit-risk"
-TOLERANCE = 1e-5
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Gateway:
-    """A gateway process; everything it writes goes to a temporary folder."""
-
-    def __init__(self, binary, *arguments):
-        self.folder = tempfile.TemporaryDirectory()
-        self.url = f"127.0.0.1:{free_port()}"
-        store = f"embedded:{self.folder.name}/features"
-        subprocess.run(
-            [binary, "import", ROOT / "models" / MODEL / "features.csv", "--store", store],
-            check=True, capture_output=True,
-        )
-        command = [binary, "serve", "--listen", self.url, "--admin", f"127.0.0.1:{free_port()}"]
-        command += ["--cores", "0", "--models", ROOT / "models", "--store", store, *arguments]
-        self.log = open(Path(self.folder.name) / "log", "w+")
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
-
-    def __enter__(self):
-        for _ in range(200):
-            if self.process.poll() is not None:
-                break
-            try:
-                with urllib.request.urlopen(f"http://{self.url}/v2/health/ready"):
-                    return self
-            except OSError:
-                time.sleep(0.05)
-        self.log.seek(0)
-        sys.exit(f"the gateway did not start:\n{self.log.read()}")
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        code = self.process.wait(timeout=30)
-        self.log.close()
-        self.folder.cleanup()
-        assert code == 0, f"the gateway ended with {code}"
-
-
-def golden():
-    """Users, their features and scikit-learn's scores."""
-    with open(ROOT / "models" / MODEL / "features.csv", newline="") as file:
-        rows = list(csv.reader(file))
-    columns = [name.split(":")[0] for name in rows[0]]
-    features = {row[0]: [float(cell) for cell in row[1:]] for row in rows[1:]}
-    with open(ROOT / "models" / MODEL / "golden.csv", newline="") as file:
-        scores = [(row["user_id"], float(row["score"])) for row in csv.DictReader(file)]
-    users = [(user, score) for user, score in scores if user in features][:100]
-    return columns[1:], [user for user, _ in users], \
-        np.array([features[user] for user, _ in users]), np.array([s for _, s in users])
+from gateway import BINARY, MODEL, TOLERANCE, Gateway, golden
 
 
 def tensor(name, values, datatype, binary):
@@ -203,7 +140,7 @@ def check_without_client(url, users, scores):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--binary", default=ROOT / "target/release/shardgate", type=Path)
+    arguments.add_argument("--binary", default=BINARY, type=Path)
     binary = arguments.parse_args().binary
     columns, users, features, scores = golden()
     with Gateway(binary) as gateway:

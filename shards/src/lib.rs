@@ -4,16 +4,19 @@
 //! which of them are scored together, [`features`] joins each with its stored row, [`model`]
 //! computes the scores, and the connection that asked writes the answer. [`telemetry`] counts and
 //! measures on the way, and [`shard`] wires the five rooms into `run(listener, shutdown)`.
-//! [`nudge`] is how the process wakes a shard that sleeps when it shouldn't.
+//! [`tensors`] are how the Open Inference Protocol sends rows and scores, to us and by us, and
+//! `breaker` leaves servers alone that do not answer. [`nudge`] is how the process wakes a shard that sleeps when it shouldn't.
 //!
 //! What is *not* here: signals, the process, the command line, the admin port and the choice of
 //! cores. Those belong to the binary (`src/`), so that a shard can be embedded and tested alone.
 //! Nothing on the path from accept to response synchronises with another thread.
 
 pub mod batch;
+mod breaker;
 pub mod features;
 pub mod http;
 pub mod model;
 pub mod nudge;
 pub mod shard;
 pub mod telemetry;
+pub mod tensors;

@@ -25,6 +25,9 @@ pub enum RowFailure {
     /// The model could not be computed.
     #[error("the model failed on this batch")]
     ModelFailed,
+    /// The server that computes the model did not answer, or has not lately.
+    #[error("the model's server did not answer")]
+    RemoteUnavailable,
     /// Computing the batch panicked.
     #[error("the batch panicked")]
     Panicked,
@@ -38,7 +41,7 @@ pub enum RowFailure {
 
 impl RowFailure {
     /// Why a row has no score, in words for metric labels; see [`RowFailure::reason_index`].
-    pub const REASONS: [&str; 13] = [
+    pub const REASONS: [&str; 14] = [
         "malformed",
         "unknown_user",
         "store_unavailable",
@@ -52,6 +55,7 @@ impl RowFailure {
         "panicked",
         "deadline",
         "queue_full",
+        "remote_unavailable",
     ];
 
     /// The index of its word in [`RowFailure::REASONS`].
@@ -70,6 +74,7 @@ impl RowFailure {
             Self::Panicked => 10,
             Self::DeadlineExceeded => 11,
             Self::Overloaded => 12,
+            Self::RemoteUnavailable => 13,
         }
     }
 
@@ -79,6 +84,7 @@ impl RowFailure {
             Self::Malformed(_) | Self::Field { .. } => 400,
             Self::Refused(refusal) => refusal_status(refusal),
             Self::NotFinite | Self::ModelFailed | Self::Panicked => 500,
+            Self::RemoteUnavailable => 503,
             Self::DeadlineExceeded => 504,
             Self::Overloaded => 429,
         }

@@ -14,6 +14,7 @@ use super::gate::yield_once;
 use super::{Decision, Lane, Load, RowFailure, RowId, Scored, decide};
 use crate::features::join::JoinPlan;
 use crate::features::{FeatureStore, FetchRequests, Joined};
+use crate::model::remote::{RemoteClient, RemoteError};
 use crate::shard::{PreparedModel, ShardState};
 use crate::telemetry::Phase;
 
@@ -22,13 +23,21 @@ use crate::telemetry::Phase;
 pub(crate) struct Engine {
     prepared: PreparedModel,
     store: Rc<FeatureStore>,
+    /// The way to the model's server, where it is computed there.
+    remote: Option<RemoteClient>,
     /// Buffers that no batch uses at present.
     spare: RefCell<Vec<Work>>,
 }
 
 impl Engine {
     pub(crate) fn new(prepared: PreparedModel, store: Rc<FeatureStore>) -> Self {
-        Self { prepared, store, spare: RefCell::default() }
+        let remote = prepared.model.borrow().remote().cloned().map(RemoteClient::new);
+        Self { prepared, store, remote, spare: RefCell::default() }
+    }
+
+    /// Whether a batch never waits: then there is nothing to gain from a second one under way.
+    fn is_immediate(&self) -> bool {
+        self.store.is_immediate() && self.remote.is_none()
     }
 
     fn work(&self) -> Work {
@@ -44,6 +53,8 @@ struct Work {
     joined: Joined,
     /// How many of the rows have features of their own.
     own_rows: usize,
+    /// The latest of the rows' deadlines, in ns of the shard's clock.
+    deadline_ns: u64,
     scores: Vec<f64>,
     expired: Vec<u32>,
 }
@@ -55,6 +66,7 @@ impl Work {
             requests: FetchRequests::new(plan.request_fields().len()),
             joined: Joined::new(plan),
             own_rows: 0,
+            deadline_ns: 0,
             scores: Vec::new(),
             expired: Vec::new(),
         }
@@ -77,7 +89,7 @@ pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, shard: Rc<ShardState>) {
             Decision::Run { rows } => {
                 let mut work = engine.work();
                 take_batch(&lane, &shard, &mut work, rows, now_ns);
-                if engine.store.is_immediate() {
+                if engine.is_immediate() {
                     run_batch(&lane, &engine, &shard, work, now_ns).await;
                 } else {
                     let batch = (Rc::clone(&lane), Rc::clone(&engine), Rc::clone(&shard));
@@ -141,6 +153,7 @@ async fn score_batch(
     let plan = &engine.prepared.plan;
     work.requests.clear();
     work.own_rows = 0;
+    work.deadline_ns = 0;
     let mut queue_ns = 0;
     {
         let rows = lane.rows.borrow();
@@ -153,6 +166,7 @@ async fn score_batch(
             } else {
                 work.requests.push(row.key.as_bytes(), &row.request_cells);
             }
+            work.deadline_ns = work.deadline_ns.max(row.deadline_ns);
             let waited_ns = start_ns.saturating_sub(row.queued_ns);
             queue_ns += waited_ns;
             histograms.record(Phase::Queue, waited_ns, 1);
@@ -169,12 +183,37 @@ async fn score_batch(
         write_own_features(lane, work);
     }
     let fetched_ns = shard.clock.now_ns();
-    let scored = engine.prepared.model.borrow_mut().score(&work.joined.matrix, &mut work.scores);
+    let scored = compute(lane, engine, work, fetched_ns).await;
     let computed_ns = shard.clock.now_ns();
     measure(lane, work, [start_ns, fetched_ns, computed_ns]);
-    scored.map_err(|error| {
-        tracing::error!(model = lane.settings.model, %error, "a batch was not scored");
-        RowFailure::ModelFailed
+    scored
+}
+
+/// Computes the scores of the rows that were joined at `fetched_ns`, here or at a server.
+async fn compute(
+    lane: &Lane,
+    engine: &Engine,
+    work: &mut Work,
+    fetched_ns: u64,
+) -> Result<(), RowFailure> {
+    let model = lane.settings.model.as_str();
+    let Some(remote) = &engine.remote else {
+        let scored =
+            engine.prepared.model.borrow_mut().score(&work.joined.matrix, &mut work.scores);
+        return scored.map_err(|error| {
+            tracing::error!(model, %error, "a batch was not scored");
+            RowFailure::ModelFailed
+        });
+    };
+    work.joined.blank_refused();
+    // The last of the rows that can still wait decides.
+    let limit = Duration::from_nanos(work.deadline_ns.saturating_sub(fetched_ns));
+    let asked = remote.score(&work.joined.matrix, limit, &mut work.scores).await;
+    asked.map_err(|error| {
+        if !matches!(error, RemoteError::LeftAlone) {
+            tracing::error!(model, %error, "a batch was not scored by the model's server");
+        }
+        error.failure()
     })
 }
 

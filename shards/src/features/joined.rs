@@ -88,6 +88,18 @@ impl Joined {
         };
     }
 
+    /// Makes the cells of refused rows 0, for a model that would fail on what is not a number.
+    pub(crate) fn blank_refused(&mut self) {
+        for (row, outcome) in self.outcomes.iter().enumerate() {
+            if outcome.refusal.is_some() {
+                match self.matrix.row_mut(row) {
+                    RowMut::F32(cells) => cells.fill(0.0),
+                    RowMut::F64(cells) => cells.fill(0.0),
+                }
+            }
+        }
+    }
+
     pub(crate) fn refuse(&mut self, row: usize, status: FeatureStatus, refusal: Refusal) {
         self.outcomes[row] =
             RowOutcome { status, defaulted: 0, refusal: Some(refusal), last_updated_us: None };

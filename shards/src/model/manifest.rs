@@ -9,6 +9,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
+use super::remote::{RemoteModel, RemoteSettings, RemoteUrl};
 use crate::features::inputs::{FeaturePolicies, InputColumn, NanMeaning};
 
 /// The name of the manifest's file in a model's directory.
@@ -24,12 +25,29 @@ pub struct Manifest {
     pub version: Option<u32>,
     /// Free keys and values, shown as they are.
     pub metadata: BTreeMap<String, String>,
+    /// What computes the model.
+    pub backend: Backend,
+    /// Where a remote model is.
+    pub url: Option<RemoteUrl>,
+    /// What the server of a remote model expects, and how long it may take.
+    pub remote: RemoteSettings,
     /// Which number of the model's outputs is the score.
     pub output: ScoreOutput,
     /// What to do about features that are not there, not known or too old.
     pub policies: FeaturePolicies,
     /// The input's columns in the order of its tensor; `None`: the store's columns in order.
     pub columns: Option<Vec<InputColumn>>,
+}
+
+/// What computes a model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// This shard, from the ONNX file beside the manifest.
+    #[default]
+    Onnx,
+    /// Another server, at the manifest's `url`.
+    Remote,
 }
 
 /// Which number of the model's outputs is the score.
@@ -135,10 +153,47 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The model at `url`, where that is what computes it.
+    pub fn remote_model(&self) -> Option<RemoteModel> {
+        let url = self.url.clone().filter(|_| self.backend == Backend::Remote)?;
+        let columns = self.columns.as_ref()?.len();
+        let (settings, output) = (self.remote.clone(), self.output.clone());
+        Some(RemoteModel { url, settings, columns, output })
+    }
+
+    fn check_backend(&self) -> Result<(), Problem> {
+        if self.backend == Backend::Onnx {
+            return match &self.url {
+                None => Ok(()),
+                Some(url) => Err(Problem::new("url", url, "`backend = \"remote\"` beside it")),
+            };
+        }
+        if self.url.is_none() {
+            return Err(Problem::new("url", "none", "the URL of the remote model"));
+        }
+        if self.columns.is_none() {
+            return Err(Problem::new("columns", "none", "each of the columns that are sent"));
+        }
+        if let Some(ClassChoice::Label(label)) = &self.output.class {
+            let expected = "the index of the class: a remote model's labels are not known here";
+            return Err(Problem::new("output.class", label, expected));
+        }
+        for (key, found) in [
+            ("remote.timeout_ms", self.remote.timeout_ms),
+            ("remote.connections_max", self.remote.connections_max as u64),
+        ] {
+            if found == 0 {
+                return Err(Problem::new(key, found, "a whole number above 0"));
+            }
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), Problem> {
         if self.version == Some(0) {
             return Err(Problem::new("version", 0, "a version from 1"));
         }
+        self.check_backend()?;
         let Some(columns) = &self.columns else { return Ok(()) };
         if columns.is_empty() {
             return Err(Problem::new("columns", "[]", "at least one column, or no `columns` key"));

@@ -2,7 +2,8 @@
 //!
 //! [`repository`] finds a model's directory and version, [`manifest`] reads its `model.toml`, and
 //! [`Model::load`] makes this shard's own copy of it from the ONNX file (`onnx`), whose tree
-//! ensembles are scored by the kernels of [`trees`]. [`golden`] replays recorded predictions.
+//! ensembles are scored by the kernels of [`trees`], or makes the way to a [`remote`] server that
+//! computes it. [`golden`] replays recorded predictions.
 //!
 //! What is *not* here: where the features come from (`features`), which requests are scored
 //! together (`batch`), and HTTP.
@@ -10,6 +11,7 @@
 pub mod golden;
 pub mod manifest;
 mod onnx;
+pub mod remote;
 pub mod repository;
 mod scorer;
 mod signature;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::manifest::{Manifest, ManifestError};
+use super::manifest::{Backend, MANIFEST_FILE, Manifest, ManifestError};
 
 /// The name of the model's file in a version's directory.
 pub const MODEL_FILE: &str = "model.onnx";
@@ -30,7 +30,7 @@ pub struct ModelDirectory {
     pub manifest: Manifest,
     /// The version: its directory's name.
     pub version: u32,
-    /// The file that is loaded.
+    /// The file that is loaded; of a remote model, its manifest.
     pub file: PathBuf,
 }
 
@@ -109,7 +109,10 @@ impl Repository {
     pub fn names(&self) -> Result<Vec<String>, RepositoryError> {
         let mut names = Vec::new();
         for name in directory_names(&self.root)? {
-            if is_name(&name) && !versions_below(&self.root.join(&name))?.is_empty() {
+            let path = self.root.join(&name);
+            let is_remote =
+                || Manifest::read(&path).is_ok_and(|read| read.backend == Backend::Remote);
+            if is_name(&name) && (!versions_below(&path)?.is_empty() || is_remote()) {
                 names.push(name);
             }
         }
@@ -119,7 +122,8 @@ impl Repository {
 
     /// The versions of a model, oldest first.
     pub fn versions(&self, name: &str) -> Result<Vec<u32>, RepositoryError> {
-        versions_below(&self.directory(name)?)
+        let path = self.directory(name)?;
+        versions_of(&path, &Manifest::read(&path)?)
     }
 
     /// A model in the `version` asked for, else the one that its manifest pins, else the newest.
@@ -130,7 +134,7 @@ impl Repository {
     ) -> Result<ModelDirectory, RepositoryError> {
         let path = self.directory(name)?;
         let manifest = Manifest::read(&path)?;
-        let available = versions_below(&path)?;
+        let available = versions_of(&path, &manifest)?;
         let Some(&newest) = available.last() else {
             return Err(RepositoryError::NoVersions { path });
         };
@@ -142,7 +146,10 @@ impl Repository {
         if !available.contains(&wanted) {
             return Err(RepositoryError::NoVersion { path, version: wanted, asked_by, available });
         }
-        let file = path.join(wanted.to_string()).join(MODEL_FILE);
+        let file = match manifest.backend {
+            Backend::Onnx => path.join(wanted.to_string()).join(MODEL_FILE),
+            Backend::Remote => path.join(MANIFEST_FILE),
+        };
         Ok(ModelDirectory { name: name.to_owned(), path, manifest, version: wanted, file })
     }
 
@@ -165,6 +172,15 @@ pub fn is_name(name: &str) -> bool {
     name.len() <= NAME_LENGTH_MAX
         && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+/// The versions of a model. A remote one has the version that its manifest gives it, or 1: what
+/// its server calls it is part of the URL.
+fn versions_of(path: &Path, manifest: &Manifest) -> Result<Vec<u32>, RepositoryError> {
+    match manifest.backend {
+        Backend::Onnx => versions_below(path),
+        Backend::Remote => Ok(vec![manifest.version.unwrap_or(1)]),
+    }
 }
 
 fn versions_below(path: &Path) -> Result<Vec<u32>, RepositoryError> {

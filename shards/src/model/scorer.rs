@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::manifest::Manifest;
 use super::onnx::{FileLimits, OnnxError, OnnxModel};
+use super::remote::RemoteModel;
 use super::repository::ModelDirectory;
 use super::signature::Signature;
 use super::trees::KernelChoice;
@@ -80,7 +81,7 @@ pub struct ModelDescription {
     pub inputs: Vec<String>,
     /// The name of the output that holds the score.
     pub output: String,
-    /// FNV-1a (64 bits) of the file.
+    /// FNV-1a (64 bits) of the file; 0 of a remote model.
     pub file_hash: u64,
 }
 
@@ -90,7 +91,14 @@ pub struct Model {
     name: String,
     version: u32,
     manifest: Manifest,
-    onnx: OnnxModel,
+    source: Source,
+}
+
+/// What computes the scores.
+#[derive(Debug)]
+enum Source {
+    Onnx(OnnxModel),
+    Remote(RemoteModel),
 }
 
 impl Model {
@@ -99,11 +107,15 @@ impl Model {
         let path = directory.file.clone();
         let manifest = directory.manifest.clone();
         let columns = manifest.columns.as_ref().map(Vec::len);
-        let onnx = OnnxModel::load(&path, &manifest.output, columns, options)
-            .map_err(|source| ModelError::Onnx { path: path.clone(), source })?;
+        let source = match manifest.remote_model() {
+            Some(remote) => Source::Remote(remote),
+            None => OnnxModel::load(&path, &manifest.output, columns, options)
+                .map(Source::Onnx)
+                .map_err(|source| ModelError::Onnx { path: path.clone(), source })?,
+        };
         let mut model =
-            Self { name: directory.name.clone(), version: directory.version, manifest, onnx };
-        if options.warm_up_rows > 0 {
+            Self { name: directory.name.clone(), version: directory.version, manifest, source };
+        if options.warm_up_rows > 0 && model.remote().is_none() {
             let mut features = FeatureMatrix::new(model.columns(), model.precision());
             features.reset(options.warm_up_rows);
             model
@@ -130,17 +142,35 @@ impl Model {
 
     /// How many columns a row has.
     pub fn columns(&self) -> usize {
-        self.onnx.columns
+        match &self.source {
+            Source::Onnx(onnx) => onnx.columns,
+            Source::Remote(remote) => remote.columns,
+        }
     }
 
     /// The type of the matrix that is read.
     pub fn precision(&self) -> Precision {
-        self.onnx.precision
+        match &self.source {
+            Source::Onnx(onnx) => onnx.precision,
+            Source::Remote(remote) => remote.precision(),
+        }
     }
 
     /// The type of the scores before they are widened: `F32` scores have 24 significant bits.
     pub fn score_precision(&self) -> Precision {
-        self.onnx.score_precision
+        match &self.source {
+            Source::Onnx(onnx) => onnx.score_precision,
+            // Known only when it answers; a double holds either.
+            Source::Remote(_) => Precision::F64,
+        }
+    }
+
+    /// Where the model is computed, if not here: then [`Model::score`] always fails.
+    pub fn remote(&self) -> Option<&RemoteModel> {
+        match &self.source {
+            Source::Onnx(_) => None,
+            Source::Remote(remote) => Some(remote),
+        }
     }
 
     /// Replaces `scores` by the score of each row, in order.
@@ -165,7 +195,11 @@ impl Model {
         if features.rows() == 0 {
             return Ok(());
         }
-        self.onnx.score(features, scores).map_err(|reason| {
+        let scored = match &mut self.source {
+            Source::Onnx(onnx) => onnx.score(features, scores),
+            Source::Remote(remote) => Err(format!("it is computed at {}", remote.url)),
+        };
+        scored.map_err(|reason| {
             scores.clear();
             ScoreError::Run { reason }
         })
@@ -175,9 +209,10 @@ impl Model {
     pub fn signature(&self, columns: &[String]) -> Signature {
         Signature {
             description: self.manifest.description.clone(),
-            matrix: match self.onnx.input_names.as_slice() {
-                [only] => only.clone(),
-                _ => Signature::MATRIX.to_owned(),
+            matrix: match &self.source {
+                Source::Onnx(onnx) if onnx.input_names.len() == 1 => onnx.input_names[0].clone(),
+                Source::Onnx(_) => Signature::MATRIX.to_owned(),
+                Source::Remote(remote) => remote.settings.input.clone(),
             },
             columns: columns.to_vec(),
             precision: self.precision(),
@@ -186,13 +221,24 @@ impl Model {
 
     /// What the model is made of.
     pub fn describe(&self) -> ModelDescription {
-        let (kernel, nodes) = self.onnx.kernel();
-        ModelDescription {
-            kernel,
-            nodes,
-            inputs: self.onnx.input_names.clone(),
-            output: self.onnx.output_name.clone(),
-            file_hash: self.onnx.file_hash,
+        match &self.source {
+            Source::Onnx(onnx) => {
+                let (kernel, nodes) = onnx.kernel();
+                ModelDescription {
+                    kernel,
+                    nodes,
+                    inputs: onnx.input_names.clone(),
+                    output: onnx.output_name.clone(),
+                    file_hash: onnx.file_hash,
+                }
+            }
+            Source::Remote(remote) => ModelDescription {
+                kernel: remote.url.to_string(),
+                nodes: 0,
+                inputs: vec![remote.settings.input.clone()],
+                output: remote.output.tensor.clone().unwrap_or_default(),
+                file_hash: 0,
+            },
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use thiserror::Error;
 
-use crate::batch::LaneSettings;
+use crate::batch::{BatchPolicy, LaneSettings};
 use crate::features::Precision;
 use crate::features::join::{JoinError, JoinPlan, ModelInputs};
 use crate::features::schema::Schema;
@@ -99,6 +99,15 @@ impl PreparedModel {
         }
     }
 
+    /// How batches are formed: no more at once than a remote model has connections.
+    fn policy(&self, mut policy: BatchPolicy) -> BatchPolicy {
+        if let Some(remote) = self.model.borrow().remote() {
+            let connections_max = remote.settings.connections_max;
+            policy.batches_in_flight_max = policy.batches_in_flight_max.min(connections_max);
+        }
+        policy
+    }
+
     /// What the lane of this model is told.
     pub(crate) fn lane_settings(&self, settings: &ShardSettings) -> LaneSettings {
         let fields = self.plan.request_fields().iter();
@@ -108,7 +117,7 @@ impl PreparedModel {
             request_fields: fields.map(|field| field.name.clone()).collect(),
             signature: self.model.borrow().signature(self.plan.column_names()),
             score_is_f32: self.model.borrow().score_precision() == Precision::F32,
-            policy: settings.batch,
+            policy: self.policy(settings.batch),
             queue_rows_max: settings.queue_rows_max,
         }
     }

@@ -4,7 +4,7 @@
 //! [`settings`] is the table `[features.scylla]`. [`runtime`] turns a tokio runtime, which the
 //! driver needs, from a task of the shard's executor. [`session`] connects, prepares the
 //! statements and checks the columns; [`routing`] groups keys by the replica that owns them, past
-//! nodes whose [`breaker`] is open. A [`flight`] is such a group on its way, and [`attempts`] asks
+//! nodes whose breaker is open. A [`flight`] is such a group on its way, and [`attempts`] asks
 //! for it, key by key where the group failed and the [`budget`] allows; [`decode`] packs CQL rows
 //! as records. [`store`] joins it all: the cache first, then keys that other batches already ask
 //! for, then new flights.
@@ -12,7 +12,6 @@
 //! What is *not* here: what a record means to a model (`join`), and the cache itself (`cache`).
 
 mod attempts;
-mod breaker;
 mod budget;
 mod decode;
 mod error;

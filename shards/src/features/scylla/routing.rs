@@ -12,8 +12,8 @@ use scylla::policies::load_balancing::{
 use scylla::routing::partitioner::{Murmur3Partitioner, Partitioner};
 use scylla::routing::{Shard, Token};
 
-use super::breaker::Breaker;
 use super::settings::ScyllaSettings;
+use crate::breaker::Breaker;
 
 /// A node's identity, as the driver knows it.
 type HostId = u128;

@@ -4,10 +4,11 @@ use std::io::Write;
 
 use super::error::InferError;
 use super::request::InferRequest;
-use super::tensor::{Datatype, push_byte_string};
 use crate::batch::{Lane, RowFailure, RowId, RowState, Scored};
 use crate::features::FeatureStatus;
 use crate::http::response::{self, HeadOptions};
+use crate::tensors::Datatype;
+use crate::tensors::elements::push_byte_string;
 
 /// The output that holds the scores.
 pub const SCORE: &str = "score";

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::answer::{FEATURES, SCORE, score_datatype};
 use super::rows::USER_ID;
-use super::tensor::Datatype;
 use crate::batch::Lane;
 use crate::features::Precision;
 use crate::telemetry::Counter;
+use crate::tensors::Datatype;
 
 const PLATFORM: &str = "shardgate_onnx";
 

@@ -2,62 +2,17 @@
 
 use thiserror::Error;
 
+use crate::tensors::TensorError;
+
 /// Why an inference request is refused; each is answered with 400.
 #[derive(Debug, Error)]
 pub enum InferError {
     /// The JSON part is not JSON, or not that of an inference request.
     #[error("the request's JSON cannot be read: {0}")]
     Json(#[from] serde_json::Error),
-    /// `Inference-Header-Content-Length` is beyond the end of the body.
-    #[error("Inference-Header-Content-Length is {length}, and the body has {body} bytes")]
-    HeaderLength {
-        /// What the field says, in bytes.
-        length: usize,
-        /// The length of the body, in bytes.
-        body: usize,
-    },
-    /// A tensor announces more binary data than the body has.
-    #[error("input `{input}`: binary_data_size is {size}, and {left} bytes of the body are left")]
-    BinaryCut {
-        /// The tensor.
-        input: String,
-        /// What it announces, in bytes.
-        size: usize,
-        /// What the body has left, in bytes.
-        left: usize,
-    },
-    /// The body has more bytes than the tensors announce.
-    #[error("{0} bytes of the body belong to no input")]
-    BinaryLeft(usize),
-    /// A tensor has both `data` and binary data, or neither.
-    #[error("input `{0}`: expected either `data` or the parameter `binary_data_size`")]
-    OneData(String),
-    /// A type that is not read.
-    #[error("input `{input}`: the datatype `{found}` is not supported")]
-    Datatype {
-        /// The tensor.
-        input: String,
-        /// Its type.
-        found: String,
-    },
-    /// A tensor's data are not of its datatype.
-    #[error("input `{input}`: its data are not elements of {datatype}")]
-    NotOfDatatype {
-        /// The tensor.
-        input: String,
-        /// Its type.
-        datatype: &'static str,
-    },
-    /// A tensor's data are not as many as its shape says.
-    #[error("input `{input}`: {found} elements, expected those of the shape {shape:?}")]
-    Elements {
-        /// The tensor.
-        input: String,
-        /// How many elements it has.
-        found: usize,
-        /// Its shape.
-        shape: Vec<usize>,
-    },
+    /// A tensor that cannot be read.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
     /// A tensor's shape is not one that the model reads.
     #[error("input `{input}`: found shape {found:?}, expected {expected}")]
     Shape {

@@ -1,7 +1,7 @@
 //! The Open Inference Protocol, version 2, as KServe defines it and Triton extends it.
 //!
 //! [`routes`] says what a path below `/v2` means; [`request`] reads an inference request, JSON
-//! and the binary tensors behind it, by the types of [`tensor`]; [`rows`] makes rows of it, which
+//! and the binary tensors behind it (`tensors`); [`rows`] makes rows of it, which
 //! the batcher treats like any other; [`answer`] writes what came of them; `describe` says what
 //! the server and its models are; and [`error`] why a request is refused.
 //!
@@ -14,7 +14,6 @@ pub mod error;
 pub mod request;
 pub mod routes;
 pub mod rows;
-pub mod tensor;
 
 use std::rc::Rc;
 

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use super::error::InferError;
-use super::request::{InferInput, InferRequest, TensorData};
-use super::tensor::Datatype;
+use super::request::InferRequest;
 use crate::batch::{LaneSettings, RowId, Rows};
 use crate::features::KEY_BYTES_MAX;
+use crate::tensors::{Datatype, Tensor, TensorData};
 
 /// The tensor that names users whose features are looked up.
 pub const USER_ID: &str = "user_id";
@@ -104,7 +104,7 @@ impl<'r> Asked<'r> {
 }
 
 fn by_user<'r>(
-    inputs: &'r [InferInput<'_>],
+    inputs: &'r [Tensor<'_>],
     settings: &LaneSettings,
     rows: usize,
 ) -> Result<Asked<'r>, InferError> {
@@ -131,7 +131,7 @@ fn by_user<'r>(
 }
 
 fn by_columns<'r>(
-    inputs: &'r [InferInput<'_>],
+    inputs: &'r [Tensor<'_>],
     settings: &LaneSettings,
     rows: usize,
 ) -> Result<Asked<'r>, InferError> {
@@ -156,11 +156,7 @@ fn by_columns<'r>(
 }
 
 /// The numbers of a tensor of `rows × width`; one of a single column may leave the width out.
-fn block<'r>(
-    input: &'r InferInput<'_>,
-    rows: usize,
-    width: usize,
-) -> Result<&'r [f64], InferError> {
+fn block<'r>(input: &'r Tensor<'_>, rows: usize, width: usize) -> Result<&'r [f64], InferError> {
     let TensorData::Numbers(numbers) = &input.data else {
         return Err(InferError::Type {
             input: input.name.clone().into_owned(),
@@ -172,7 +168,7 @@ fn block<'r>(
     Ok(numbers)
 }
 
-fn check_shape(input: &InferInput<'_>, rows: usize, width: usize) -> Result<(), InferError> {
+fn check_shape(input: &Tensor<'_>, rows: usize, width: usize) -> Result<(), InferError> {
     match input.shape.as_slice() {
         [found, columns] if *found == rows && *columns == width => Ok(()),
         [found] if *found == rows && width == 1 => Ok(()),
@@ -184,7 +180,7 @@ fn check_shape(input: &InferInput<'_>, rows: usize, width: usize) -> Result<(), 
     }
 }
 
-fn user_ids<'r>(input: &'r InferInput<'_>, rows: usize) -> Result<Vec<&'r str>, InferError> {
+fn user_ids<'r>(input: &'r Tensor<'_>, rows: usize) -> Result<Vec<&'r str>, InferError> {
     let TensorData::Strings(strings) = &input.data else {
         return Err(InferError::Type {
             input: USER_ID.to_owned(),

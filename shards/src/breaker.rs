@@ -1,38 +1,39 @@
-//! Keeps a shard from queueing behind a node that does not answer. Pure: it is told the time.
+//! Keeps a shard from queueing behind a server that does not answer: a node of the feature store,
+//! or a remote model. Pure: it is told the time.
 
 use std::time::{Duration, Instant};
 
-/// How many statements in a row have to fail before a node is left alone.
+/// How many requests in a row have to fail before a server is left alone.
 const FAILURES_MAX: u32 = 3;
 /// For how long it is left alone at first; each failed probe doubles it.
 const OPEN_FIRST: Duration = Duration::from_millis(100);
 /// For how long it is left alone at most: recovery is seen within that time.
 const OPEN_MAX: Duration = Duration::from_secs(2);
 
-/// Whether a node may be asked.
+/// Whether a server may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It answers; so many statements in a row did not.
+    /// It answers; so many requests in a row did not.
     Closed { failures: u32 },
     /// It is left alone until then.
     Open { until: Instant, lasting: Duration },
-    /// One statement is on its way to see whether it answers again.
+    /// One request is on its way to see whether it answers again.
     Probing { since: Instant, lasting: Duration },
 }
 
-/// A node's circuit breaker.
+/// A server's circuit breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Breaker {
+pub(crate) struct Breaker {
     state: State,
 }
 
 impl Breaker {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { state: State::Closed { failures: 0 } }
     }
 
-    /// Whether the node may be asked at `now`; it answers `true` once for a probe.
-    pub(super) fn admits(&mut self, now: Instant) -> bool {
+    /// Whether the server may be asked at `now`; it answers `true` once for a probe.
+    pub(crate) fn admits(&mut self, now: Instant) -> bool {
         match self.state {
             State::Closed { .. } => true,
             // A probe whose outcome was never told is given up like one that failed.
@@ -48,13 +49,13 @@ impl Breaker {
         }
     }
 
-    /// The node answered.
-    pub(super) fn succeeded(&mut self) {
+    /// The server answered.
+    pub(crate) fn succeeded(&mut self) {
         self.state = State::Closed { failures: 0 };
     }
 
-    /// The node did not answer, as of `now`.
-    pub(super) fn failed(&mut self, now: Instant) {
+    /// The server did not answer, as of `now`.
+    pub(crate) fn failed(&mut self, now: Instant) {
         self.state = match self.state {
             State::Closed { failures } if failures + 1 < FAILURES_MAX => {
                 State::Closed { failures: failures + 1 }
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn it_probes_within_the_longest_time_however_long_a_node_was_away() {
+    fn it_probes_within_the_longest_time_however_long_a_server_was_away() {
         let mut now = Instant::now();
         let mut breaker = Breaker::new();
         for _ in 0..100 {

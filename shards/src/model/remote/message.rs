@@ -1,0 +1,294 @@
+//! A batch as an inference request, and the scores in its answer: bytes in, bytes out.
+
+use std::io::Write;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::settings::{RemoteModel, TensorForm};
+use crate::features::{Cells, FeatureMatrix};
+use crate::model::manifest::{ClassChoice, ScoreOutput};
+use crate::tensors::wire::WireTensor;
+use crate::tensors::{self, Datatype, Tensor, TensorData, TensorError};
+
+/// Why an answer does not hold the scores.
+#[derive(Debug, Error)]
+pub enum AnswerError {
+    /// Its JSON is not that of an answer.
+    #[error("the answer's JSON cannot be read: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A tensor of it cannot be read.
+    #[error("the answer: {0}")]
+    Tensor(#[from] TensorError),
+    /// The output is not there, or none of floats is.
+    #[error("the answer has no output {expected}; it has: {}", found.join(", "))]
+    NoOutput {
+        /// What was looked for.
+        expected: String,
+        /// The outputs that there are.
+        found: Vec<String>,
+    },
+    /// The output has another shape.
+    #[error("output `{output}` has the shape {found:?}, expected {expected}")]
+    Shape {
+        /// The output.
+        output: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// What was expected.
+        expected: String,
+    },
+}
+
+/// Replaces `out` by the HTTP request that asks for the scores of `features`.
+pub fn write_request(out: &mut Vec<u8>, model: &RemoteModel, features: &FeatureMatrix) {
+    let is_binary = model.settings.tensors == TensorForm::Binary;
+    let json = request_json(model, features);
+    let elements_bytes = if is_binary { size_of_val_cells(features.cells()) } else { 0 };
+    out.clear();
+    // Writing to a Vec cannot fail, here and below.
+    let _ = write!(
+        out,
+        "POST {}/infer HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n",
+        model.url.path,
+        model.url.authority(),
+        json.len() + elements_bytes
+    );
+    if is_binary {
+        let _ = write!(
+            out,
+            "content-type: application/octet-stream\r\ninference-header-content-length: {}\r\n\r\n",
+            json.len()
+        );
+    } else {
+        out.extend_from_slice(b"content-type: application/json\r\n\r\n");
+    }
+    out.extend_from_slice(&json);
+    if is_binary {
+        match features.cells() {
+            Cells::F32(cells) => cells.iter().for_each(|cell| out.extend(cell.to_le_bytes())),
+            Cells::F64(cells) => cells.iter().for_each(|cell| out.extend(cell.to_le_bytes())),
+        }
+    }
+}
+
+fn size_of_val_cells(cells: Cells<'_>) -> usize {
+    match cells {
+        Cells::F32(cells) => size_of_val(cells),
+        Cells::F64(cells) => size_of_val(cells),
+    }
+}
+
+fn request_json(model: &RemoteModel, features: &FeatureMatrix) -> Vec<u8> {
+    let mut json = Vec::with_capacity(256);
+    let is_binary = model.settings.tensors == TensorForm::Binary;
+    json.extend_from_slice(b"{\"inputs\": [{\"name\": ");
+    write_string(&mut json, &model.settings.input);
+    let datatype = match features.cells() {
+        Cells::F32(_) => Datatype::Fp32,
+        Cells::F64(_) => Datatype::Fp64,
+    };
+    let (rows, columns) = (features.rows(), features.columns());
+    let _ =
+        write!(json, ", \"shape\": [{rows}, {columns}], \"datatype\": \"{}\", ", datatype.as_str());
+    if is_binary {
+        let bytes = size_of_val_cells(features.cells());
+        let _ = write!(json, "\"parameters\": {{\"binary_data_size\": {bytes}}}}}]");
+    } else {
+        json.extend_from_slice(b"\"data\": ");
+        // What is not finite becomes null.
+        let _ = match features.cells() {
+            Cells::F32(cells) => serde_json::to_writer(&mut json, cells),
+            Cells::F64(cells) => serde_json::to_writer(&mut json, cells),
+        };
+        json.extend_from_slice(b"}]");
+    }
+    if let Some(output) = &model.output.tensor {
+        json.extend_from_slice(b", \"outputs\": [{\"name\": ");
+        write_string(&mut json, output);
+        if is_binary {
+            json.extend_from_slice(b", \"parameters\": {\"binary_data\": true}");
+        }
+        json.extend_from_slice(b"}]");
+    } else if is_binary {
+        json.extend_from_slice(b", \"parameters\": {\"binary_data_output\": true}");
+    }
+    json.push(b'}');
+    json
+}
+
+fn write_string(json: &mut Vec<u8>, text: &str) {
+    // A str always serialises.
+    let _ = serde_json::to_writer(json, text);
+}
+
+#[derive(Deserialize)]
+struct WireAnswer<'a> {
+    #[serde(borrow)]
+    outputs: Vec<WireTensor<'a>>,
+}
+
+/// Replaces `scores` by those of the `rows` rows in an answer's body, whose JSON ends after
+/// `json_bytes` if binary tensors follow it.
+///
+/// # Errors
+/// An answer that does not hold one score for each row; `scores` is empty then.
+pub fn read_scores(
+    body: &[u8],
+    json_bytes: Option<usize>,
+    rows: usize,
+    wanted: &ScoreOutput,
+    scores: &mut Vec<f64>,
+) -> Result<(), AnswerError> {
+    scores.clear();
+    let (json, mut binary) = tensors::split(body, json_bytes)?;
+    let answer: WireAnswer<'_> = serde_json::from_slice(json)?;
+    let mut outputs = Vec::with_capacity(answer.outputs.len());
+    for output in answer.outputs {
+        outputs.push(output.finish(&mut binary)?);
+    }
+    let is_wanted = |output: &&Tensor<'_>| match &wanted.tensor {
+        Some(name) => output.name == *name,
+        None => matches!(output.datatype, Datatype::Fp32 | Datatype::Fp64),
+    };
+    match outputs.iter().find(is_wanted) {
+        Some(Tensor { name, shape, data: TensorData::Numbers(numbers), .. }) => {
+            let (width, at) = place(name, shape, rows, wanted.class.as_ref())?;
+            scores.extend(numbers.iter().skip(at).step_by(width));
+            Ok(())
+        }
+        _ => Err(AnswerError::NoOutput {
+            expected: wanted.tensor.clone().unwrap_or_else(|| "of floats".to_owned()),
+            found: outputs.iter().map(|output| output.name.clone().into_owned()).collect(),
+        }),
+    }
+}
+
+/// How many numbers a row of the output has, and which of them is the score.
+fn place(
+    output: &str,
+    shape: &[usize],
+    rows: usize,
+    class: Option<&ClassChoice>,
+) -> Result<(usize, usize), AnswerError> {
+    let width = match shape {
+        [found] if *found == rows => 1,
+        [found, width] if *found == rows => *width,
+        _ => 0,
+    };
+    let at = match (class, width) {
+        (Some(ClassChoice::Index(at)), _) => *at,
+        (_, 1) => 0,
+        (_, 2) => 1,
+        _ => width,
+    };
+    if at < width {
+        return Ok((width, at));
+    }
+    let expected = match class {
+        Some(ClassChoice::Index(at)) => format!("[{rows}, more than {at}]"),
+        _ => format!("[{rows}, 1] or [{rows}, 2], or `output.class` in model.toml"),
+    };
+    Err(AnswerError::Shape { output: output.to_owned(), found: shape.to_vec(), expected })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::features::Precision;
+    use crate::http::oip::request;
+    use crate::model::remote::RemoteSettings;
+    use crate::model::remote::settings::RemoteDatatype;
+
+    fn model(tensors: TensorForm, columns: usize) -> RemoteModel {
+        RemoteModel {
+            url: "http://host/v2/models/x".parse().expect("a URL"),
+            settings: RemoteSettings {
+                tensors,
+                datatype: RemoteDatatype::Fp64,
+                ..RemoteSettings::default()
+            },
+            columns,
+            output: ScoreOutput::default(),
+        }
+    }
+
+    /// The body and where its JSON ends, as the server's reader takes them.
+    fn body_of(bytes: &[u8]) -> (&[u8], Option<usize>) {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+        let head = std::str::from_utf8(&bytes[..end]).expect("text");
+        let field = |name: &str| {
+            let line = head.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().parse::<usize>().ok()
+        };
+        assert_eq!(field("content-length:"), Some(bytes.len() - end));
+        (&bytes[end..], field("inference-header-content-length:"))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sent_is_what_a_server_reads(
+            cells in prop::collection::vec(prop::collection::vec(any::<f64>(), 3), 1..20),
+            is_binary in any::<bool>(),
+        ) {
+            let mut matrix = FeatureMatrix::new(3, Precision::F64);
+            matrix.reset(cells.len());
+            for (row, cells) in cells.iter().enumerate() {
+                for (column, cell) in cells.iter().enumerate() {
+                    // JSON has no infinity.
+                    let cell = if cell.is_infinite() { f64::NAN } else { *cell };
+                    matrix.set(row, column, cell);
+                }
+            }
+            let form = if is_binary { TensorForm::Binary } else { TensorForm::Json };
+            let mut out = Vec::new();
+            write_request(&mut out, &model(form, 3), &matrix);
+            let (body, json_bytes) = body_of(&out);
+            let read = request::parse(body, json_bytes).expect("a request");
+            prop_assert_eq!(&read.inputs[0].shape, &[cells.len(), 3]);
+            let TensorData::Numbers(numbers) = &read.inputs[0].data else { panic!("numbers") };
+            let Cells::F64(sent) = matrix.cells() else { panic!("doubles") };
+            for (read, sent) in numbers.iter().zip(sent) {
+                prop_assert!(read == sent || (read.is_nan() && sent.is_nan()), "{} {}", read, sent);
+            }
+        }
+
+        #[test]
+        fn an_answer_that_is_not_whole_is_refused_and_never_panics(
+            cut in any::<prop::sample::Index>(),
+            flip in any::<(prop::sample::Index, u8)>(),
+            json_bytes in prop::option::of(0_usize..200),
+        ) {
+            let mut body = br#"{"outputs": [{"name": "p", "datatype": "FP64", "shape": [2, 2],
+                "data": [[0.25, 0.75], [0.5, 0.5]]}]}"#.to_vec();
+            let mut scores = vec![1.0];
+            read_scores(&body, None, 2, &ScoreOutput::default(), &mut scores).expect("whole");
+            prop_assert_eq!(&scores, &[0.75, 0.5]);
+            let at = flip.0.index(body.len());
+            body[at] = flip.1;
+            body.truncate(cut.index(body.len()));
+            let read = read_scores(&body, json_bytes, 2, &ScoreOutput::default(), &mut scores);
+            prop_assert!(read.is_err() && scores.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_score_is_the_number_that_the_manifest_chooses() {
+        let body =
+            br#"{"outputs": [{"name": "label", "datatype": "INT64", "shape": [1], "data": [1]},
+            {"name": "p", "datatype": "FP32", "shape": [1, 3], "data": [0.25, 0.5, 0.125]}]}"#;
+        let mut scores = Vec::new();
+        let mut read = |tensor: Option<&str>, class| {
+            let wanted = ScoreOutput { tensor: tensor.map(str::to_owned), class };
+            read_scores(body, None, 1, &wanted, &mut scores).map(|()| scores[0])
+        };
+        assert_eq!(read(None, Some(ClassChoice::Index(2))).expect("there"), 0.125);
+        assert_eq!(read(Some("label"), None).expect("there"), 1.0);
+        assert!(matches!(read(None, None), Err(AnswerError::Shape { .. })));
+        let beyond = read(Some("p"), Some(ClassChoice::Index(3)));
+        assert!(matches!(beyond, Err(AnswerError::Shape { .. })));
+        assert!(matches!(read(Some("q"), None), Err(AnswerError::NoOutput { .. })));
+    }
+}

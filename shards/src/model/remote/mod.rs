@@ -1,0 +1,19 @@
+//! A model that another server computes: Triton, MLServer, KServe, or another shardgate.
+//!
+//! Its rows are batched and joined here; [`settings`] say where the server is and what it expects,
+//! [`message`] writes a batch as an Open Inference Protocol request and reads the scores from the
+//! answer, `connection` sends and receives on a keep-alive connection, and [`RemoteClient`] keeps
+//! the connections of one shard, bounds their time, tries once more where that is safe, and leaves
+//! a server alone that does not answer.
+//!
+//! What is *not* here: how many batches are under way at once, which is the lane's policy, and TLS.
+
+mod client;
+mod connection;
+mod error;
+pub mod message;
+pub mod settings;
+
+pub(crate) use self::client::RemoteClient;
+pub use self::error::RemoteError;
+pub use self::settings::{RemoteModel, RemoteSettings, RemoteUrl, TensorForm};
