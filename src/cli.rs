@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use shards::features::address::StoreAddress;
+use shards::model::trees::KernelChoice;
 
 use crate::commands::import::ImportArguments;
 use crate::logging::LogFormat;
@@ -73,6 +74,10 @@ pub(crate) struct ServeFlags {
     /// serves, without refusing a connection [default: none].
     #[arg(long, env = "SHARDGATE_TAKEOVER", value_name = "PATH")]
     pub(crate) takeover: Option<PathBuf>,
+    /// What scores tree ensembles: auto, walk, portable, avx2 or avx512; all give the same bits
+    /// [default: auto].
+    #[arg(long, env = "SHARDGATE_KERNEL", value_name = "KERNEL")]
+    pub(crate) kernel: Option<KernelChoice>,
     /// What to log: a level, or `target=level` pairs [default: info].
     #[arg(long, env = "SHARDGATE_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,

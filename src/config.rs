@@ -11,6 +11,7 @@ use shards::features::address::StoreAddress;
 use shards::features::scylla::ScyllaSettings;
 use shards::http::HttpLimits;
 use shards::model::LoadOptions;
+use shards::model::trees::KernelChoice;
 use shards::shard::ShardSettings;
 
 use crate::cli::ServeFlags;
@@ -36,6 +37,7 @@ struct ConfigFile {
     model: Option<OneOrMore>,
     store: Option<StoreAddress>,
     takeover: Option<PathBuf>,
+    kernel: Option<KernelChoice>,
     log: Option<String>,
     log_format: Option<LogFormat>,
     queue_rows_max: Option<usize>,
@@ -85,6 +87,8 @@ pub(crate) struct Config {
     pub(crate) store_is_default: bool,
     /// Where a new process takes over the listening sockets.
     pub(crate) takeover: Option<PathBuf>,
+    /// What scores tree ensembles.
+    pub(crate) kernel: KernelChoice,
     /// What to log.
     pub(crate) log: String,
     /// How to log.
@@ -130,6 +134,7 @@ impl Config {
             },
             store: store.unwrap_or_else(|| StoreAddress::Embedded(STORE_DEFAULT.into())),
             takeover: flags.takeover.or(file.takeover),
+            kernel: flags.kernel.or(file.kernel).unwrap_or_default(),
             log: flags.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
             shard: ShardSettings {
@@ -176,6 +181,7 @@ impl Config {
             "model": self.model,
             "store": self.store.to_string(),
             "features": { "scylla": scylla },
+            "kernel": format!("{:?}", self.kernel).to_lowercase(),
             "log": self.log,
             "log_format": self.log_format,
             "queue_rows_max": self.shard.queue_rows_max,
@@ -187,7 +193,11 @@ impl Config {
 
     /// How models are loaded: warmed up with the largest batch that they will see.
     pub(crate) fn load_options(&self) -> LoadOptions {
-        LoadOptions { warm_up_rows: self.shard.batch.batch_rows_max, ..LoadOptions::default() }
+        LoadOptions {
+            warm_up_rows: self.shard.batch.batch_rows_max,
+            kernel: self.kernel,
+            ..LoadOptions::default()
+        }
     }
 }
 

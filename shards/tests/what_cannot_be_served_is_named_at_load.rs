@@ -94,6 +94,19 @@ fn a_file_beyond_the_limits_is_refused() {
 }
 
 #[test]
+fn a_few_bytes_cannot_ask_for_all_memory() {
+    for (name, problem) in [
+        ("hostile-concat", "node `wide_14`: rows of 98304 columns, the limit is 65536"),
+        ("hostile-shape", "node `zeros` (operator ConstantOfShape): the size of what it makes is"),
+    ] {
+        let file = folder("../operators").join(name).join("model.onnx");
+        let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(0)) };
+        let text = load_file(&file, output).expect_err("it is hostile").to_string();
+        assert!(text.contains(problem), "{text}");
+    }
+}
+
+#[test]
 fn a_manifest_of_another_width_is_refused() {
     let root = tempfile::tempdir().expect("a temporary folder");
     let version = root.path().join("narrow/1");

@@ -22,7 +22,15 @@ pub(crate) fn run(config: &Config) -> ExitCode {
         let subject = format!("model {name}");
         match repository.find(name, None) {
             Err(error) => findings.note(&subject, Err::<String, _>(error)),
-            Ok(directory) => check_model(&subject, &directory, schema.as_ref(), &mut findings),
+            Ok(directory) => {
+                check_model(
+                    &subject,
+                    &directory,
+                    config.load_options(),
+                    schema.as_ref(),
+                    &mut findings,
+                );
+            }
         }
     }
     if findings.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -89,10 +97,11 @@ fn table_schema(config: &Config, findings: &mut Findings) -> Option<Schema> {
 fn check_model(
     subject: &str,
     directory: &ModelDirectory,
+    load: LoadOptions,
     schema: Option<&Schema>,
     findings: &mut Findings,
 ) {
-    let mut model = match Model::load(directory, &LoadOptions::default()) {
+    let mut model = match Model::load(directory, &load) {
         Ok(model) => model,
         Err(error) => return findings.note(subject, Err::<String, _>(error)),
     };

@@ -1,7 +1,7 @@
 //! `shardgate models`: a table of what would be served.
 
+use shards::model::Model;
 use shards::model::repository::Repository;
-use shards::model::{LoadOptions, Model};
 
 use crate::config::Config;
 use crate::serve::find_models;
@@ -16,7 +16,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
     for directory in find_models(config)? {
         let versions = repository.versions(&directory.name)?;
         let versions: Vec<_> = versions.iter().map(u32::to_string).collect();
-        let model = Model::load(&directory, &LoadOptions::default())?;
+        let model = Model::load(&directory, &config.load_options())?;
         let description = model.describe();
         println!(
             "{:<24} {:>7} {:<12} {:>7} {:>7} {:<24} {}",

@@ -82,6 +82,8 @@ GRAPHS = {
     ], 1),
 }
 CONSTANTS = {
+    "columns": np.array([1], np.int64),
+    "huge": np.array([1, 1 << 40], np.int64),
     "first": np.array([0], np.int64),
     "others": np.array([2, 1], np.int64),
     "weights": np.array([[0.5, -1.0, 0.25], [1.5, 0.5, -0.5]], np.float32),
@@ -90,6 +92,25 @@ CONSTANTS = {
     "high": np.array(0.75, np.float32),
     "wide": RANDOM.normal(0, 0.1, (3, 6000)).astype(np.float32),
     "narrow": RANDOM.normal(0, 0.1, (6000, 1)).astype(np.float32),
+}
+
+
+def doubled(times: int):
+    """Rows joined with themselves again and again: a few bytes that ask for all memory."""
+    names = ["input"] + [f"wide_{step}" for step in range(times)]
+    return [helper.make_node("Concat", [before, before], [after], name=after, axis=1)
+            for before, after in zip(names, names[1:])] + [
+        helper.make_node("ReduceSum", [names[-1], "columns"], ["score"], keepdims=1)]
+
+
+# What must be refused; these have no golden scores.
+HOSTILE = {
+    "hostile-concat": (FLOATS, doubled(40), 1),
+    "hostile-shape": (FLOATS, [
+        helper.make_node("ConstantOfShape", ["huge"], ["zeros"], name="zeros"),
+        helper.make_node("ReduceSum", ["zeros", "columns"], ["sum"], keepdims=1),
+        helper.make_node("Add", ["input", "sum"], ["score"]),
+    ], 3),
 }
 
 
@@ -104,8 +125,8 @@ def values(inputs, missing: bool) -> dict[str, np.ndarray]:
     return made
 
 
-def write(name: str) -> None:
-    inputs, nodes, scores = GRAPHS[name]
+def save(name: str, inputs, nodes, scores: int) -> onnx.ModelProto:
+    """Writes NAME/model.onnx."""
     read = {used for node in nodes for used in node.input}
     constants = [numpy_helper.from_array(value, key) for key, value in CONSTANTS.items()
                  if key in read]
@@ -117,20 +138,26 @@ def write(name: str) -> None:
         [helper.make_tensor_value_info("score", output, [None, scores])], constants)
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid(ML, 5)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    (HERE / name).mkdir(exist_ok=True)
+    (HERE / name / "model.onnx").write_bytes(model.SerializeToString())
+    return model
+
+
+def record(name: str, inputs, model: onnx.ModelProto, scores: int) -> None:
+    """Writes NAME/golden.csv."""
     features = values(inputs, missing=name.startswith("tree"))
     found = ReferenceEvaluator(model).run(["score"], features)[0]
-    folder = HERE / name
-    folder.mkdir(exist_ok=True)
-    (folder / "model.onnx").write_bytes(model.SerializeToString())
     matrix = np.hstack([cells.astype(np.float64) for cells in features.values()])
     header = [f"f{place}" for place in range(matrix.shape[1])]
     header += [f"score_{place}" for place in range(scores)]
     lines = [",".join(header)]
     for cells, made in zip(matrix, found.reshape(len(matrix), scores)):
         lines.append(",".join(f"{float(cell):.17g}" for cell in [*cells, *made]))
-    (folder / "golden.csv").write_text("\n".join(lines) + "\n")
+    (HERE / name / "golden.csv").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
-    for each in GRAPHS:
-        write(each)
+    for each, (inputs, nodes, scores) in GRAPHS.items():
+        record(each, inputs, save(each, inputs, nodes, scores), scores)
+    for each, (inputs, nodes, scores) in HOSTILE.items():
+        save(each, inputs, nodes, scores)

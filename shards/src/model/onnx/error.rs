@@ -26,6 +26,16 @@ pub enum OnnxError {
         /// The limit.
         nodes_max: usize,
     },
+    /// A node makes rows of more columns than the limit.
+    #[error("node `{node}`: rows of {columns} columns, the limit is {columns_max}")]
+    TooWide {
+        /// The node's name.
+        node: String,
+        /// Columns of its output.
+        columns: usize,
+        /// The limit.
+        columns_max: usize,
+    },
     /// The bytes are no ONNX model.
     #[error("not an ONNX model: {reason}")]
     Decode {

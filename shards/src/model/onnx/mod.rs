@@ -6,6 +6,7 @@
 //! (`model::manifest`).
 
 mod adapter;
+mod bounds;
 mod corrections;
 mod error;
 mod file;

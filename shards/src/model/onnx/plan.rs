@@ -4,15 +4,17 @@
 
 use std::panic::{self, AssertUnwindSafe};
 
-use tract_onnx::pb::ModelProto;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::tract_hir::internal::*;
 
-use super::adapter;
 use super::error::OnnxError;
 use super::graph::{GraphInput, ScoreGraph};
+use super::{adapter, bounds};
 use crate::features::{Cells, FeatureMatrix, Precision};
 use crate::model::trees::KernelChoice;
+
+/// The most cells that a tensor of the plan may have for one row.
+const CELLS_MAX: i64 = 1 << 24;
 
 /// A plan of tract's and this shard's state of it.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ impl TractPlan {
         choice: KernelChoice,
         class: impl Fn(usize) -> Result<usize, OnnxError>,
     ) -> Result<Self, OnnxError> {
-        check_operators(&graph.proto)?;
+        bounds::check(graph.graph()?)?;
         // tract panics on some malformed graphs where it should return an error; a panic while a
         // model is loaded leaves nothing behind but the memory that unwinding frees.
         let built = panic::catch_unwind(AssertUnwindSafe(|| build(graph, inputs, choice)));
@@ -98,22 +100,6 @@ impl TractPlan {
     }
 }
 
-/// Refuses operators that nobody runs, naming the node, before tract looks at the graph.
-fn check_operators(proto: &ModelProto) -> Result<(), OnnxError> {
-    let known = adapter::onnx().op_register;
-    let graph = proto.graph.as_ref();
-    for node in graph.iter().flat_map(|graph| &graph.node) {
-        if !known.0.contains_key(&node.op_type) {
-            return Err(OnnxError::unsupported(
-                node,
-                "this operator is not supported: export the model without it, or serve it by a \
-                 remote backend",
-            ));
-        }
-    }
-    Ok(())
-}
-
 fn build(
     graph: &ScoreGraph,
     inputs: &[(GraphInput, usize)],
@@ -121,7 +107,8 @@ fn build(
 ) -> TractResult<TractPlan> {
     let mut model = adapter::onnx().model_for_proto_model(&graph.proto)?;
     adapter::choose_kernel(&mut model, choice);
-    let rows = model.symbols.sym("N").to_dim();
+    let symbol = model.symbols.sym("N");
+    let rows = symbol.to_dim();
     let mut plan_inputs = Vec::new();
     let mut first_column = 0;
     for (input, columns) in inputs {
@@ -138,7 +125,9 @@ fn build(
     }
     let outlets = model.output_outlets()?.to_vec();
     ensure!(outlets.len() == 1, "{} outputs, expected 1", outlets.len());
-    let plan = model.into_optimized()?.into_runnable()?;
+    let typed = model.into_typed()?;
+    check_widths(&typed, &symbol)?;
+    let plan = typed.into_optimized()?.into_runnable()?;
     let fact = plan.model().output_fact(0)?.clone();
     let columns = match fact.rank() {
         1 => 1,
@@ -150,6 +139,21 @@ fn build(
     let precision = if is_double { Precision::F64 } else { Precision::F32 };
     let state = plan.spawn()?;
     Ok(TractPlan { plan, state, inputs: plan_inputs, columns, precision, class: 0 })
+}
+
+/// Refuses tensors that one row makes very large, before anything of their size is allocated.
+fn check_widths(model: &TypedModel, rows: &Symbol) -> TractResult<()> {
+    for node in model.nodes() {
+        for output in &node.outputs {
+            let mut cells = 1_i64;
+            for dim in output.fact.shape.iter() {
+                let dim = dim.substitute(rows, &1.to_dim())?.to_i64().unwrap_or(1);
+                cells = cells.saturating_mul(dim.max(1));
+            }
+            ensure!(cells <= CELLS_MAX, "node {}: {cells} cells a row", node.name);
+        }
+    }
+    Ok(())
 }
 
 fn data_type(data_type: DataType) -> TractResult<DatumType> {

@@ -5,8 +5,12 @@ use std::collections::HashMap;
 
 use tract_onnx::pb::{GraphProto, NodeProto};
 
-use super::error::OnnxError;
+use super::error::{OnnxError, node_name};
 use super::ops::{self, NodeContext, RowOperator, RowShape};
+
+/// The most columns of a row: a file of some bytes must not ask for all memory by concatenating
+/// rows with themselves.
+const COLUMNS_MAX: usize = 1 << 16;
 
 /// Where a step reads: the matrix of features, or what an earlier step writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,9 +56,11 @@ impl<'g> Planning<'g> {
             let added = operator.and_then(|operator| planning.add(node, operator, inputs));
             match added {
                 Ok(source) => sources.insert(output, source),
-                Err(error) if ops::is_ours_alone(&node.op_type) => return Err(error),
                 // What we do not run of an operator of ONNX itself, tract may.
-                Err(_) => return Ok(None),
+                Err(OnnxError::Unsupported { .. }) if !ops::is_ours_alone(&node.op_type) => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
             };
         }
         // The score is what the last step makes, or the plan is none: a bare copy of the input.
@@ -73,6 +79,13 @@ impl<'g> Planning<'g> {
     ) -> Result<Source, OnnxError> {
         let shapes: Vec<_> = inputs.iter().map(|source| self.shape(*source)).collect();
         let output = operator.shape(&shapes).map_err(|why| OnnxError::unsupported(node, why))?;
+        if output.columns > COLUMNS_MAX {
+            return Err(OnnxError::TooWide {
+                node: node_name(node).to_owned(),
+                columns: output.columns,
+                columns_max: COLUMNS_MAX,
+            });
+        }
         if let [source] = inputs.as_slice()
             && operator.is_copy(shapes[0])
         {

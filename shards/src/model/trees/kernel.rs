@@ -15,7 +15,8 @@ use super::{avx2, avx512};
 use crate::features::{Cells, Precision};
 
 /// Which kernel scores a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum KernelChoice {
     /// The fastest for the trees, the batch and the CPU.
     #[default]

@@ -94,7 +94,7 @@ impl<'g> NodeContext<'g> {
     }
 
     /// The numbers of an input that is a constant, if it is one.
-    pub(super) fn constant(self, place: usize) -> Option<Vec<f64>> {
+    pub(in crate::model::onnx) fn constant(self, place: usize) -> Option<Vec<f64>> {
         numbers(self.constant_tensor(place)?)
     }
 
