@@ -1,247 +1,238 @@
 //! The block kernel for AVX2: eight rows a register, up to eight registers a block.
 //!
-//! A node costs a comparison, an AND and an AND NOT for eight rows. The lowest bit left is found
-//! through the exponent of its conversion to a float, its value by permutations or a gather.
+//! A masked AND is an AND and an AND NOT. The lowest bit left is found through the exponent of
+//! its conversion to a float, its value by permutations or a gather. 64-bit cells are compared
+//! four rows a register, and two results packed into one.
 
 use std::arch::x86_64::{
-    __m256, __m256i, _CMP_GT_OQ, _CMP_NEQ_OQ, _CMP_NEQ_UQ, _CMP_NLE_UQ, _mm256_add_epi32,
-    _mm256_add_ps, _mm256_and_si256, _mm256_andnot_si256, _mm256_blendv_epi8, _mm256_blendv_ps,
-    _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cmpeq_epi32,
-    _mm256_cvtepi32_ps, _mm256_i32gather_ps, _mm256_load_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-    _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_si256,
-    _mm256_slli_epi32, _mm256_srli_epi32, _mm256_store_ps, _mm256_sub_epi32,
+    __m256, __m256i, _mm256_add_epi32, _mm256_add_pd, _mm256_add_ps, _mm256_and_si256,
+    _mm256_andnot_si256, _mm256_blendv_epi8, _mm256_blendv_ps, _mm256_castpd_ps, _mm256_castps_pd,
+    _mm256_castps_si256, _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_cmp_pd, _mm256_cmp_ps,
+    _mm256_cmpeq_epi32, _mm256_cvtepi32_ps, _mm256_extracti128_si256, _mm256_i32gather_pd,
+    _mm256_i32gather_ps, _mm256_load_pd, _mm256_load_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+    _mm256_permute4x64_pd, _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_set1_pd,
+    _mm256_set1_ps, _mm256_setzero_si256, _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_srli_epi32,
+    _mm256_store_pd, _mm256_store_ps, _mm256_sub_epi32,
 };
 
 use super::block::{self, Instructions, Span};
 use super::cells::Rows;
 use super::finish::Finish;
-use super::plan::{BitOrder, Entry, Finder, LANES, Lanes, Plan, TreePlan, WORD};
-use super::portable::{self, GROUP, Group};
+use super::plan::{BitOrder, Finder, LANES, Lanes, Plan, WORD};
+use super::real::Real;
+use super::vector::{self, Vector};
 
 /// The most words that are faster than a walk.
 pub(super) const WORDS_MAX: usize = 4;
+
+/// The steps of a block of 32-bit cells.
+pub(super) const SINGLE: Instructions<f32> = Instructions {
+    load: |from, columns, span, block| {
+        assert!(is_available());
+        // SAFETY: the CPU has the feature.
+        unsafe { load(from, columns, span, block) }
+    },
+    add_trees: |plan, block, parts, mixed, sums| {
+        check(plan, block, parts, sums);
+        // SAFETY: the CPU has the feature, and all else is as `vector::add_trees` asks.
+        unsafe { add_trees::<Single>(plan, block, parts, mixed, sums) }
+    },
+    finish: |how, sums, parts, values, scores| {
+        assert!(is_available());
+        // SAFETY: the CPU has the feature.
+        unsafe { finish(how, sums, parts, values, scores) }
+    },
+    entry_ns: 1.1,
+    step_ns: 33.0,
+};
+
+/// The steps of a block of 64-bit cells.
+pub(super) const DOUBLE: Instructions<f64> = Instructions {
+    load: |from, columns, span, block| {
+        assert!(is_available());
+        // SAFETY: the CPU has the feature.
+        unsafe { load(from, columns, span, block) }
+    },
+    add_trees: |plan, block, parts, mixed, sums| {
+        check(plan, block, parts, sums);
+        // SAFETY: the CPU has the feature, and all else is as `vector::add_trees` asks.
+        unsafe { add_trees::<Double>(plan, block, parts, mixed, sums) }
+    },
+    finish: |how, sums, parts, values, scores| {
+        assert!(is_available());
+        // SAFETY: the CPU has the feature.
+        unsafe { finish(how, sums, parts, values, scores) }
+    },
+    entry_ns: 2.0,
+    step_ns: 33.0,
+};
 
 /// Whether this CPU can run the kernel.
 pub(super) fn is_available() -> bool {
     is_x86_feature_detected!("avx2")
 }
 
-/// The steps of a block, compiled for AVX2.
-pub(super) const INSTRUCTIONS: Instructions<f32> =
-    Instructions { load, add_trees, finish, entry_ns: 1.1, step_ns: 33.0 };
-
-/// See `block::load`.
-fn load(from: &Rows<'_>, columns: &[u32], span: Span, block: &mut [Lanes<f32>]) -> bool {
-    #[target_feature(enable = "avx2")]
-    fn vectorised(from: &Rows<'_>, columns: &[u32], span: Span, block: &mut [Lanes<f32>]) -> bool {
-        block::load(from, columns, span, block)
-    }
-    assert!(is_available());
-    // SAFETY: the CPU has the feature.
-    unsafe { vectorised(from, columns, span, block) }
-}
-
-/// See `block::finish`.
-fn finish(
-    finish: &Finish,
-    sums: &[Lanes<f32>],
-    parts: usize,
-    values: &mut [[f32; LANES]],
-    scores: &mut [f32],
-) {
-    #[target_feature(enable = "avx2")]
-    fn vectorised(
-        finish: &Finish,
-        sums: &[Lanes<f32>],
-        parts: usize,
-        values: &mut [[f32; LANES]],
-        scores: &mut [f32],
-    ) {
-        block::finish(finish, sums, parts, values, scores);
-    }
-    assert!(is_available());
-    // SAFETY: the CPU has the feature.
-    unsafe { vectorised(finish, sums, parts, values, scores) }
-}
-
-/// See `portable::add_trees`. The plan's bits are lowest first.
-///
 /// # Panics
-/// If the CPU cannot run it, or if `block` or `sums` are not as long as the plan needs.
-fn add_trees(
-    plan: &Plan<f32>,
-    block: &[Lanes<f32>],
-    parts: usize,
-    mixed: bool,
-    sums: &mut [Lanes<f32>],
-) {
+/// If the CPU, the plan or a length is not what `vector::add_trees` asks for.
+fn check<T>(plan: &Plan<T>, block: &[Lanes<T>], parts: usize, sums: &[Lanes<T>]) {
     assert!(is_available());
+    assert!(matches!(parts, 1 | 2 | 4));
     assert_eq!(plan.order(), BitOrder::LowestFirst);
     assert_eq!(block.len(), plan.columns().len() * parts);
     assert_eq!(sums.len(), plan.sums() * parts);
-    // SAFETY: the CPU has the feature, and the lengths are what `add` asks for.
-    unsafe {
-        match (parts, mixed) {
-            (1, false) => add::<2, false>(plan, block, sums),
-            (1, true) => add::<2, true>(plan, block, sums),
-            (2, false) => add::<4, false>(plan, block, sums),
-            (2, true) => add::<4, true>(plan, block, sums),
-            (4, false) => add::<8, false>(plan, block, sums),
-            (4, true) => add::<8, true>(plan, block, sums),
-            _ => unreachable!("blocks have 1, 2 or 4 parts"),
-        }
-    }
 }
 
 /// # Safety
-/// The CPU has the feature; `block` has `HALVES` half lane groups for each column of the plan,
-/// `sums` as many for each of its sums.
-///
-/// All other indices come from the plan, and `Plan::new` keeps them in range: an entry's column is
-/// one of the plan's columns; a word's entries and a finder's words exist; a table has a value for
-/// every leaf its finder can name.
+/// The CPU has the feature; the rest as for `vector::add_trees`.
 #[target_feature(enable = "avx2")]
-unsafe fn add<const HALVES: usize, const MIXED: bool>(
-    plan: &Plan<f32>,
-    block: &[Lanes<f32>],
-    sums: &mut [Lanes<f32>],
+unsafe fn add_trees<V: Vector>(
+    plan: &Plan<V::Cell>,
+    block: &[Lanes<V::Cell>],
+    parts: usize,
+    mixed: bool,
+    sums: &mut [Lanes<V::Cell>],
 ) {
-    for tree in plan.trees() {
+    // SAFETY: as promised to this function.
+    unsafe { vector::add_trees::<V>(plan, block, parts, mixed, sums) }
+}
+
+#[target_feature(enable = "avx2")]
+fn load<T: Real>(from: &Rows<'_>, columns: &[u32], span: Span, block: &mut [Lanes<T>]) -> bool {
+    block::load(from, columns, span, block)
+}
+
+#[target_feature(enable = "avx2")]
+fn finish<T: Real>(
+    how: &Finish,
+    sums: &[Lanes<T>],
+    parts: usize,
+    values: &mut [[T; LANES]],
+    scores: &mut [T],
+) {
+    block::finish(how, sums, parts, values, scores);
+}
+
+/// 32-bit cells, eight a register.
+struct Single;
+
+impl Vector for Single {
+    type Cell = f32;
+    type Words = __m256i;
+    const ROWS: usize = 8;
+
+    #[inline(always)]
+    unsafe fn splat(word: u32) -> __m256i {
+        // SAFETY: the CPU has the feature.
+        unsafe { _mm256_set1_epi32(word as i32) }
+    }
+
+    #[inline(always)]
+    unsafe fn narrow<const FAILS: i32>(
+        bits: __m256i,
+        cells: *const f32,
+        threshold: f32,
+        keep: u32,
+    ) -> __m256i {
         // SAFETY: as promised to this function.
         unsafe {
-            let leaves = find::<HALVES, MIXED>(plan, tree, block);
-            for table in plan.tables_of(tree) {
-                let values = plan.values().as_ptr().add(table.values as usize);
-                let sums = sums.as_mut_ptr().cast::<f32>();
-                let sums = sums.add(table.sum as usize * HALVES * GROUP);
-                for (half, leaf) in leaves.into_iter().enumerate() {
-                    let sum = sums.add(half * GROUP);
-                    let value = look_up(values, tree.finder, leaf);
-                    _mm256_store_ps(sum, _mm256_add_ps(_mm256_load_ps(sum), value));
-                }
-            }
+            let fails = _mm256_cmp_ps::<FAILS>(_mm256_load_ps(cells), _mm256_set1_ps(threshold));
+            let lost = _mm256_set1_epi32(!keep as i32);
+            _mm256_andnot_si256(_mm256_and_si256(_mm256_castps_si256(fails), lost), bits)
         }
     }
-}
 
-/// The leaf that each row reaches.
-///
-/// # Safety
-/// As [`add`].
-#[inline]
-#[target_feature(enable = "avx2")]
-unsafe fn find<const HALVES: usize, const MIXED: bool>(
-    plan: &Plan<f32>,
-    tree: &TreePlan,
-    block: &[Lanes<f32>],
-) -> [__m256i; HALVES] {
-    // SAFETY: as promised to this function.
-    unsafe {
-        match tree.finder {
-            Finder::HalfWord(word) | Finder::OneWord(word) => {
-                let mut leaves = bits::<HALVES, MIXED>(plan, word, block);
-                for leaves in &mut leaves {
-                    *leaves = lowest_bit(*leaves);
-                }
-                leaves
-            }
-            Finder::TwoWords(first) => find_in_words::<HALVES, MIXED>(plan, first, 2, block),
-            Finder::Words(first, count) => {
-                find_in_words::<HALVES, MIXED>(plan, first, count, block)
-            }
-            Finder::Walk(root) => {
-                let mut leaves = [_mm256_setzero_si256(); HALVES];
-                for (half, leaves) in leaves.iter_mut().enumerate() {
-                    let rows = Group::new(block, HALVES / 2, half);
-                    let found = portable::walk(plan, root, &rows);
-                    *leaves = _mm256_loadu_si256(found.as_ptr().cast());
-                }
-                leaves
-            }
-        }
+    #[inline(always)]
+    unsafe fn first_bit(bits: __m256i) -> __m256i {
+        // SAFETY: the CPU has the feature.
+        unsafe { lowest_bit(bits) }
     }
-}
 
-/// # Safety
-/// As [`add`].
-#[inline]
-#[target_feature(enable = "avx2")]
-unsafe fn find_in_words<const HALVES: usize, const MIXED: bool>(
-    plan: &Plan<f32>,
-    first: u32,
-    count: u32,
-    block: &[Lanes<f32>],
-) -> [__m256i; HALVES] {
-    let mut leaves = [_mm256_setzero_si256(); HALVES];
-    // Backwards, so that the first word with a leaf left has the last say.
-    for word in (0..count).rev() {
+    #[inline(always)]
+    unsafe fn first_bit_or(bits: __m256i, start: u32, other: __m256i) -> __m256i {
+        // SAFETY: the CPU has the feature.
+        unsafe { lowest_bit_or(bits, start, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_values(sums: *mut f32, values: *const f32, finder: Finder, leaves: __m256i) {
         // SAFETY: as promised to this function.
-        let bits = unsafe { bits::<HALVES, MIXED>(plan, first + word, block) };
-        let start = _mm256_set1_epi32((word as usize * WORD) as i32);
-        for (leaves, bits) in leaves.iter_mut().zip(bits) {
-            let here = _mm256_add_epi32(start, lowest_bit(bits));
-            let none = _mm256_cmpeq_epi32(bits, _mm256_setzero_si256());
-            *leaves = _mm256_blendv_epi8(here, *leaves, none);
+        unsafe {
+            let value = look_up(values, finder, leaves);
+            _mm256_store_ps(sums, _mm256_add_ps(_mm256_load_ps(sums), value));
         }
     }
-    leaves
+
+    #[inline(always)]
+    unsafe fn read(words: *const u32) -> __m256i {
+        // SAFETY: as promised to this function.
+        unsafe { _mm256_loadu_si256(words.cast()) }
+    }
 }
 
-/// The leaves of a word that no test has excluded.
-///
-/// # Safety
-/// As [`add`].
-#[inline]
-#[target_feature(enable = "avx2")]
-unsafe fn bits<const HALVES: usize, const MIXED: bool>(
-    plan: &Plan<f32>,
-    word: u32,
-    block: &[Lanes<f32>],
-) -> [__m256i; HALVES] {
-    let word = plan.word(word);
-    let [at_most, nan_passes, equal, end] = word.ends.map(|end| end as usize);
-    let start = word.start as usize;
-    let block = block.as_ptr().cast::<f32>();
-    let mut bits = [_mm256_set1_epi32(-1); HALVES];
-    // SAFETY: as promised to this function.
-    unsafe {
-        let entries = plan.entries();
-        if MIXED {
-            narrow::<HALVES, _CMP_NLE_UQ>(&mut bits, entries.get_unchecked(start..at_most), block);
-            let rest = entries.get_unchecked(at_most..nan_passes);
-            narrow::<HALVES, _CMP_GT_OQ>(&mut bits, rest, block);
-            let rest = entries.get_unchecked(nan_passes..equal);
-            narrow::<HALVES, _CMP_NEQ_UQ>(&mut bits, rest, block);
-            narrow::<HALVES, _CMP_NEQ_OQ>(&mut bits, entries.get_unchecked(equal..end), block);
-        } else {
-            narrow::<HALVES, _CMP_NLE_UQ>(&mut bits, entries.get_unchecked(start..end), block);
+/// 64-bit cells, four a register.
+struct Double;
+
+impl Vector for Double {
+    type Cell = f64;
+    type Words = __m256i;
+    const ROWS: usize = 8;
+
+    #[inline(always)]
+    unsafe fn splat(word: u32) -> __m256i {
+        // SAFETY: the CPU has the feature.
+        unsafe { _mm256_set1_epi32(word as i32) }
+    }
+
+    #[inline(always)]
+    unsafe fn narrow<const FAILS: i32>(
+        bits: __m256i,
+        cells: *const f64,
+        threshold: f64,
+        keep: u32,
+    ) -> __m256i {
+        // SAFETY: as promised to this function.
+        unsafe {
+            let threshold = _mm256_set1_pd(threshold);
+            let low = _mm256_cmp_pd::<FAILS>(_mm256_load_pd(cells), threshold);
+            let high = _mm256_cmp_pd::<FAILS>(_mm256_load_pd(cells.add(4)), threshold);
+            // Every other 32-bit piece: rows 0, 1, 4, 5 and 2, 3, 6, 7; then in order again.
+            let both = _mm256_shuffle_ps::<0x88>(_mm256_castpd_ps(low), _mm256_castpd_ps(high));
+            let fails = _mm256_permute4x64_pd::<0xd8>(_mm256_castps_pd(both));
+            let lost = _mm256_set1_epi32(!keep as i32);
+            let fails = _mm256_castps_si256(_mm256_castpd_ps(fails));
+            _mm256_andnot_si256(_mm256_and_si256(fails, lost), bits)
         }
     }
-    bits
-}
 
-/// Takes the leaves that each entry excludes from the rows for which `FAILS` holds.
-///
-/// # Safety
-/// `block` points to `HALVES` half lane groups for each column that an entry names.
-#[inline]
-#[target_feature(enable = "avx2")]
-unsafe fn narrow<const HALVES: usize, const FAILS: i32>(
-    bits: &mut [__m256i; HALVES],
-    entries: &[Entry<f32>],
-    block: *const f32,
-) {
-    for entry in entries {
-        let threshold = _mm256_set1_ps(entry.threshold);
-        let lost = _mm256_set1_epi32(!entry.keep as i32);
-        for (half, bits) in bits.iter_mut().enumerate() {
-            // SAFETY: as promised to this function; half lane groups are aligned to 32 bytes.
-            let cells = unsafe {
-                _mm256_load_ps(block.add((entry.column as usize * HALVES + half) * GROUP))
-            };
-            let fails = _mm256_castps_si256(_mm256_cmp_ps::<FAILS>(cells, threshold));
-            *bits = _mm256_andnot_si256(_mm256_and_si256(fails, lost), *bits);
+    #[inline(always)]
+    unsafe fn first_bit(bits: __m256i) -> __m256i {
+        // SAFETY: the CPU has the feature.
+        unsafe { lowest_bit(bits) }
+    }
+
+    #[inline(always)]
+    unsafe fn first_bit_or(bits: __m256i, start: u32, other: __m256i) -> __m256i {
+        // SAFETY: the CPU has the feature.
+        unsafe { lowest_bit_or(bits, start, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_values(sums: *mut f64, values: *const f64, _: Finder, leaves: __m256i) {
+        // SAFETY: as promised to this function.
+        unsafe {
+            let halves = [_mm256_castsi256_si128(leaves), _mm256_extracti128_si256::<1>(leaves)];
+            for (half, leaves) in halves.into_iter().enumerate() {
+                let sums = sums.add(half * 4);
+                let value = _mm256_i32gather_pd::<8>(values, leaves);
+                _mm256_store_pd(sums, _mm256_add_pd(_mm256_load_pd(sums), value));
+            }
         }
+    }
+
+    #[inline(always)]
+    unsafe fn read(words: *const u32) -> __m256i {
+        // SAFETY: as promised to this function.
+        unsafe { _mm256_loadu_si256(words.cast()) }
     }
 }
 
@@ -254,6 +245,15 @@ fn lowest_bit(bits: __m256i) -> __m256i {
     let float = _mm256_castps_si256(_mm256_cvtepi32_ps(alone));
     let exponent = _mm256_and_si256(_mm256_srli_epi32::<23>(float), _mm256_set1_epi32(0xff));
     _mm256_sub_epi32(exponent, _mm256_set1_epi32(127))
+}
+
+/// The number of the lowest bit set, plus `start`; `other` where there is none.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn lowest_bit_or(bits: __m256i, start: u32, other: __m256i) -> __m256i {
+    let here = _mm256_add_epi32(_mm256_set1_epi32(start as i32), lowest_bit(bits));
+    let none = _mm256_cmpeq_epi32(bits, _mm256_setzero_si256());
+    _mm256_blendv_epi8(here, other, none)
 }
 
 /// The values of eight leaves.
@@ -287,7 +287,7 @@ unsafe fn look_up(values: *const f32, finder: Finder, leaves: __m256i) -> __m256
 #[target_feature(enable = "avx2")]
 unsafe fn look_up_16(values: *const f32, leaves: __m256i) -> __m256 {
     // SAFETY: as promised to this function.
-    let (low, high) = unsafe { (_mm256_loadu_ps(values), _mm256_loadu_ps(values.add(GROUP))) };
+    let (low, high) = unsafe { (_mm256_loadu_ps(values), _mm256_loadu_ps(values.add(8))) };
     let low = _mm256_permutevar8x32_ps(low, leaves);
     let high = _mm256_permutevar8x32_ps(high, leaves);
     // The sign bit chooses: the fourth bit of the leaf's number is moved there.

@@ -1,9 +1,10 @@
 //! Checks the arrays of a model file, which may be hostile, and lays the trees out in preorder.
 
 use super::attributes::{EnsembleKind, NodeMode, TreeAttributes};
-use super::ensemble::{Branch, Child, Ensemble, EnsembleLimits, Test, Tree, Weight};
+use super::ensemble::{Branch, Child, Ensemble, EnsembleLimits, Tree, Weight};
 use super::error::EnsembleError;
 use super::finish::Finish;
+use super::normal_form::normal_form;
 use crate::features::Precision;
 
 /// No node.
@@ -372,41 +373,6 @@ fn branch(
     let nowhere = Child::Leaf(0);
     let column = column as u32;
     Ok((Branch { column, test, nan_is_yes, threshold, yes: nowhere, no: nowhere }, swapped))
-}
-
-/// One of the two tests that is the same as `mode` for every value, its threshold, whether NaN
-/// passes it, and whether passing it leads to the false child.
-fn normal_form(
-    mode: NodeMode,
-    threshold: f64,
-    nan_is_true: bool,
-    precision: Precision,
-) -> (Test, f64, bool, bool) {
-    let less_than = |nan: bool, swapped: bool| {
-        if threshold == f64::NEG_INFINITY {
-            // Nothing is less: every number goes to the other side.
-            (Test::AtMost, f64::INFINITY, !nan, !swapped)
-        } else {
-            (Test::AtMost, next_below(threshold, precision), nan, swapped)
-        }
-    };
-    match mode {
-        // A leaf has no test; build() never asks.
-        NodeMode::BranchLeq | NodeMode::Leaf => (Test::AtMost, threshold, nan_is_true, false),
-        NodeMode::BranchGt => (Test::AtMost, threshold, !nan_is_true, true),
-        NodeMode::BranchLt => less_than(nan_is_true, false),
-        NodeMode::BranchGte => less_than(!nan_is_true, true),
-        NodeMode::BranchEq => (Test::Equal, threshold, nan_is_true, false),
-        // NaN differs from every threshold, whatever it is said to track.
-        NodeMode::BranchNeq => (Test::Equal, threshold, false, true),
-    }
-}
-
-fn next_below(threshold: f64, precision: Precision) -> f64 {
-    match precision {
-        Precision::F32 => f64::from((threshold as f32).next_down()),
-        Precision::F64 => threshold.next_down(),
-    }
 }
 
 /// No sum of leaves may overflow: infinity minus infinity would be NaN in a score.

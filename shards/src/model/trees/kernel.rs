@@ -188,26 +188,43 @@ fn blocked<T: Real>(
     }
 }
 
+/// The kernel of a choice that this CPU can run; `avx2` and `avx512` are its instructions.
 #[cfg(target_arch = "x86_64")]
-fn scorer_f32(ensemble: Ensemble, choice: KernelChoice) -> Scorer<f32> {
+fn scorer<T: Real>(
+    ensemble: Ensemble,
+    choice: KernelChoice,
+    avx2: Instructions<T>,
+    avx512: Instructions<T>,
+) -> Scorer<T> {
     match choice {
         KernelChoice::Avx512 => {
-            let order = BitOrder::HighestFirst;
-            blocked(ensemble, avx512::WORDS_MAX, order, avx512::INSTRUCTIONS)
+            blocked(ensemble, avx512::WORDS_MAX, BitOrder::HighestFirst, avx512)
         }
-        KernelChoice::Avx2 => {
-            blocked(ensemble, avx2::WORDS_MAX, BitOrder::LowestFirst, avx2::INSTRUCTIONS)
-        }
+        KernelChoice::Avx2 => blocked(ensemble, avx2::WORDS_MAX, BitOrder::LowestFirst, avx2),
         KernelChoice::Walk => Scorer::Walk(Box::new(Walk::new(ensemble))),
         KernelChoice::Auto | KernelChoice::Portable => portable(ensemble),
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+fn engine(ensemble: Ensemble, choice: KernelChoice) -> Engine {
+    match ensemble.precision() {
+        Precision::F32 => Engine::F32(scorer(ensemble, choice, avx2::SINGLE, avx512::SINGLE)),
+        Precision::F64 => Engine::F64(scorer(ensemble, choice, avx2::DOUBLE, avx512::DOUBLE)),
+    }
+}
+
 #[cfg(not(target_arch = "x86_64"))]
-fn scorer_f32(ensemble: Ensemble, choice: KernelChoice) -> Scorer<f32> {
-    match choice {
-        KernelChoice::Walk => Scorer::Walk(Box::new(Walk::new(ensemble))),
-        _ => portable(ensemble),
+fn engine(ensemble: Ensemble, choice: KernelChoice) -> Engine {
+    fn scorer<T: Real>(ensemble: Ensemble, choice: KernelChoice) -> Scorer<T> {
+        match choice {
+            KernelChoice::Walk => Scorer::Walk(Box::new(Walk::new(ensemble))),
+            _ => portable(ensemble),
+        }
+    }
+    match ensemble.precision() {
+        Precision::F32 => Engine::F32(scorer(ensemble, choice)),
+        Precision::F64 => Engine::F64(scorer(ensemble, choice)),
     }
 }
 
@@ -256,14 +273,7 @@ impl TreeKernel {
         }
         let columns = ensemble.columns();
         let outputs = ensemble.outputs();
-        let choice = resolve(choice)?;
-        let engine = match ensemble.precision() {
-            Precision::F32 => Engine::F32(scorer_f32(ensemble, choice)),
-            Precision::F64 if choice == KernelChoice::Walk => {
-                Engine::F64(Scorer::Walk(Box::new(Walk::new(ensemble))))
-            }
-            Precision::F64 => Engine::F64(portable(ensemble)),
-        };
+        let engine = engine(ensemble, resolve(choice)?);
         Ok(Self { engine, scaler: scaler.cloned(), columns, outputs })
     }
 

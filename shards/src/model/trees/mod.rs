@@ -1,10 +1,11 @@
 //! Tree ensembles: from the arrays of an ONNX node to scores.
 //!
 //! [`TreeAttributes`] is what a model file says; [`Ensemble::build`] checks it (`build`, `error`)
-//! and brings it into the one form that all else is made from (`ensemble`). [`TreeKernel`] scores
+//! and brings it (`normal_form`) into the one form that all else is made from (`ensemble`). [`TreeKernel`] scores
 //! batches with it. `walk` is the plain walk that defines the result. The fast kernels share a
 //! layout (`plan`, `deep`): `single` takes a small batch row by row, `block` up to 64 rows at
-//! once, with the instructions of `portable`, `avx2` or `avx512` (`transpose`). `cells` converts
+//! once, with the instructions of `portable`, `avx2` or `avx512` (`vector` is what these two share,
+//! `transpose` and `gather` are parts of the latter). `cells` converts
 //! and scales the input, `finish` turns sums into scores (`exponential`), `real` names the two
 //! precisions.
 //!
@@ -29,13 +30,18 @@ mod ensemble;
 mod error;
 mod exponential;
 mod finish;
+#[cfg(target_arch = "x86_64")]
+mod gather;
 mod kernel;
+mod normal_form;
 mod plan;
 mod portable;
 mod real;
 mod single;
 #[cfg(target_arch = "x86_64")]
 mod transpose;
+#[cfg(target_arch = "x86_64")]
+mod vector;
 mod walk;
 
 pub use attributes::{
