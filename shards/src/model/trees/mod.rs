@@ -1,7 +1,8 @@
 //! Tree ensembles: from the arrays of an ONNX node to scores.
 //!
 //! [`TreeAttributes`] is what a model file says; [`Ensemble::build`] checks it (`build`, `error`)
-//! and brings it (`normal_form`) into the one form that all else is made from (`ensemble`). [`TreeKernel`] scores
+//! and brings it (`normal_form`) into the one form that all else is made from (`ensemble`).
+//! [`TreeKernel`] scores
 //! batches with it. `walk` is the plain walk that defines the result. The fast kernels share a
 //! layout (`plan`, `deep`): `single` takes a small batch row by row, `block` up to 64 rows at
 //! once, with the instructions of `portable`, `avx2` or `avx512` (`vector` is what these two share,
