@@ -42,14 +42,13 @@ impl Access {
             Some(token) if !bears(request, token) => {
                 return Err((401, "this needs `Authorization: Bearer` with the admin token"));
             }
-            Some(_) => {}
             None if !self.is_loopback => {
                 return Err((403, "without an admin token this is served on loopback only"));
             }
             None if !self.is_known_host(request) => {
                 return Err((403, "the Host field names another host: add it to `admin_hosts`"));
             }
-            None => {}
+            Some(_) | None => {}
         }
         if intent == Intent::Change && !is_json(request) {
             return Err((415, "the content type has to be application/json"));

@@ -8,13 +8,13 @@ use serde::Serialize;
 use shards::batch::RowFailure;
 use shards::features::FeatureStatus;
 use shards::telemetry::counters::STATUSES;
-use shards::telemetry::{Histograms, Phase};
+use shards::telemetry::{Counter, Histograms, Phase};
 
 use crate::admin::{ShardView, metrics};
 
-/// The heat map's rows: bounds in µs, each √2 times the one below, from 20 µs.
-const HEAT_ROWS: usize = 32;
-const HEAT_LOWEST_US: f64 = 20.0;
+/// The heat map's rows: bounds in µs, each √2 times the one below, from 10 µs.
+const HEAT_ROWS: usize = 36;
+const HEAT_LOWEST_US: f64 = 10.0;
 /// The upper bounds of batch sizes that are told apart, in rows.
 const BATCH_ROWS: [u64; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 
@@ -45,7 +45,7 @@ impl Counted {
     pub(super) fn of(shard: &ShardView) -> Self {
         let telemetry = &shard.shared.telemetry;
         let mut counted = Self {
-            responses: telemetry.counters.responses.iter().map(|cell| cell.get()).collect(),
+            responses: telemetry.counters.responses.iter().map(Counter::get).collect(),
             features: vec![0; FeatureStatus::ALL.len()],
             failed: vec![0; RowFailure::REASONS.len()],
             cpu_s: metrics::thread_cpu_s(telemetry.counters.thread_id.get()).unwrap_or(0.0),
@@ -240,9 +240,9 @@ mod tests {
     #[test]
     fn each_row_of_the_heat_map_is_the_square_root_of_two_above_the_last() {
         assert_eq!(heat_row(1_000), 0);
-        assert_eq!(heat_row(20_000), 0);
-        assert_eq!(heat_row(28_300), 1);
-        assert_eq!(heat_row(40_001), 2);
+        assert_eq!(heat_row(10_000), 0);
+        assert_eq!(heat_row(14_200), 1);
+        assert_eq!(heat_row(20_001), 2);
         assert_eq!(heat_row(60_000_000_000), HEAT_ROWS - 1);
     }
 }

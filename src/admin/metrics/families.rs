@@ -70,7 +70,12 @@ fn write_shards(text: &mut Exposition, shards: &[Scraped<'_>]) {
             text.value(&[("shard", &one.index)], cpu_s);
         }
     }
-    let cells: [(_, _, _, fn(&ShardCounters) -> &Counter); 5] = [
+    write_shard_cells(text, shards);
+}
+
+fn write_shard_cells(text: &mut Exposition, shards: &[Scraped<'_>]) {
+    type Cell = fn(&ShardCounters) -> &Counter;
+    let cells: [(&str, Kind, &str, Cell); 5] = [
         (
             "shardgate_shard_ticks_total",
             Kind::Counter,

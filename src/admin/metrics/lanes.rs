@@ -71,9 +71,13 @@ fn write_models(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
         let [shard, model, version] = lane.labels();
         let description = &lane.telemetry.facts.description;
         let hash = format!("{:016x}", description.file_hash);
-        let kernel = description.kernel.to_string();
-        let labels =
-            [shard, model, version, ("kernel", kernel.as_str()), ("file_hash", hash.as_str())];
+        let labels = [
+            shard,
+            model,
+            version,
+            ("kernel", description.kernel.as_str()),
+            ("file_hash", hash.as_str()),
+        ];
         text.count(&labels, 1 - lane.telemetry.counters.retired.get().min(1));
     }
     let help = "How long the shard took to load its copy of the model.";

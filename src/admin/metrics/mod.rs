@@ -1,4 +1,4 @@
-//! `/metrics`: what the shards count and measure, as Prometheus and OpenMetrics read it.
+//! `/metrics`: what the shards count and measure, as Prometheus and `OpenMetrics` read it.
 //!
 //! [`text`] writes the two formats; [`buckets`] makes fixed buckets out of HDR histograms;
 //! [`families`] and [`lanes`] are what is said of each shard and of each model on it; [`drift`]

@@ -1,4 +1,4 @@
-//! Writes metrics as Prometheus text 0.0.4 or OpenMetrics 1.0.
+//! Writes metrics as Prometheus text 0.0.4 or `OpenMetrics` 1.0.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use super::buckets::Buckets;
 pub(crate) enum Format {
     /// Prometheus text, version 0.0.4.
     Prometheus,
-    /// OpenMetrics text, version 1.0.0.
+    /// `OpenMetrics` text, version 1.0.0.
     OpenMetrics,
 }
 
@@ -127,7 +127,7 @@ impl Exposition {
     }
 }
 
-/// A bound as OpenMetrics writes it, the same in both formats: a scraper that changes formats
+/// A bound as `OpenMetrics` writes it, the same in both formats: a scraper that changes formats
 /// must find the same series.
 fn float(value: f64) -> String {
     if value.fract() == 0.0 { format!("{value:.1}") } else { value.to_string() }

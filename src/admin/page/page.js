@@ -2,7 +2,8 @@
 // What the page shows is text of the gateway's: it is set as text, never as markup.
 
 const SECONDS = 300;
-const HEAT_LOWEST_US = 20;
+const HEAT_LOWEST_US = 10;
+const HEAT_ROWS = 36;
 const BATCH_NAMES = ['1', '2', '≤4', '≤8', '≤16', '≤32', '≤64', '≤128', '>128'];
 const seconds = [];
 let shardCores = [];
@@ -16,7 +17,7 @@ const element = (name, properties = {}, ...children) => {
   return made;
 };
 const cell = (text, name = 'td', className = 'number') => element(name, { textContent: text, className });
-const number = (value) => value >= 100 ? Math.round(value).toLocaleString('en') : value >= 10 ? value.toFixed(1) : String(Math.round(value * 100) / 100);
+const number = (value) => Number.isInteger(value) || value >= 100 ? Math.round(value).toLocaleString('en') : value >= 10 ? value.toFixed(1) : String(Math.round(value * 100) / 100);
 const percent = (share) => (share > 0 && share < 0.001 ? '<0.1' : (share * 100).toFixed(share < 0.1 ? 1 : 0)) + ' %';
 const time = (us) => us <= 0 ? '–' : us < 1000 ? `${number(us)} µs` : us < 1e6 ? `${number(us / 1000)} ms` : `${number(us / 1e6)} s`;
 const clock = (seconds1970) => new Date(seconds1970 * 1000).toLocaleTimeString('en-GB');
@@ -88,7 +89,7 @@ function drawPhases(now) {
   const rest = { name: 'rest', mean_us: Math.max(request.mean_us - known, 0) };
   byId('phase-bar').replaceChildren(...[...parts, rest].map((phase) => series(phase.name, phase.mean_us)));
   const row = (phase) => {
-    const name = cell(phase.name === 'rest' ? 'parsing, waiting to write' : phase.name, 'th', 'key');
+    const name = cell(phase.name === 'rest' ? 'waiting to be written' : phase.name, 'th', 'key');
     name.dataset.series = phase.name;
     name.scope = 'row';
     const quantile = (key) => cell(key in phase ? time(phase[key]) : '');
@@ -159,14 +160,14 @@ const heatBound = (row) => HEAT_LOWEST_US * Math.SQRT2 ** row;
 
 // The rows that anything fell into, with one to spare on either side.
 function heatRange() {
-  let low = 31, high = 0;
+  let low = HEAT_ROWS - 1, high = 0;
   for (const second of seconds) {
     second.heat.forEach((count, row) => {
       if (count) { low = Math.min(low, row); high = Math.max(high, row); }
     });
   }
-  if (low > high) [low, high] = [2, 16];
-  return [Math.max(low - 1, 0), Math.min(Math.max(high + 1, low + 8), 31)];
+  if (low > high) [low, high] = [4, 18];
+  return [Math.max(low - 1, 0), Math.min(Math.max(high + 1, low + 8), HEAT_ROWS - 1)];
 }
 
 function drawHeat() {
@@ -197,7 +198,7 @@ function drawHeat() {
   for (let minute = 0; minute <= 5; minute++) {
     const label = minute ? `−${minute} min` : 'now';
     draw.textAlign = minute === 0 ? 'right' : minute === 5 ? 'left' : 'center';
-    draw.fillText(label, width - minute * 60 * columnWidth - (minute === 0 ? 0 : 0), height - 3);
+    draw.fillText(label, width - minute * 60 * columnWidth, height - 3);
   }
   const rgb = style.getPropertyValue('--heat');
   seconds.forEach((second, at) => {
