@@ -4,20 +4,24 @@ use std::fs::File;
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use shards::features::address::StoreAddress;
 use shards::features::embedded::EmbeddedStore;
 use shards::features::import::{
-    CsvOptions, ImportObserver, ImportOptions, ImportProgress, OnBadRow, RowError, import_embedded,
-    now_us,
+    CqlImportOptions, CsvOptions, ImportObserver, ImportOptions, ImportProgress, OnBadRow,
+    Replication, RowError, import_cql, import_embedded, now_us,
 };
+use shards::features::scylla::ScyllaSettings;
 
 /// How many skipped lines are named; the rest are only counted.
 const SKIPPED_SHOWN_MAX: u64 = 20;
 
-/// Imports rows of CSV into a feature store, all or none; a gateway may serve from it meanwhile.
+/// Imports rows of CSV into a feature store; a gateway may serve from it meanwhile.
+///
+/// Into the embedded store all rows are imported or none. A cluster gets them one after the other,
+/// and an import that broke off can be run again, with --resume from where it was.
 ///
 /// The header names the columns, each with its type where it is not float: `user_id,income,
 /// age:int,score:double`. Types are float, double, int, bigint and boolean; an empty cell is null.
@@ -26,7 +30,8 @@ const SKIPPED_SHOWN_MAX: u64 = 20;
 pub(crate) struct ImportArguments {
     /// The CSV file, `-` for the standard input.
     file: PathBuf,
-    /// The store: `embedded:DIR`, made where it does not exist.
+    /// The store: `embedded:DIR`, made where it does not exist, or
+    /// `scylla://HOST:PORT[,HOST:PORT...]/KEYSPACE`.
     #[arg(long, env = "SHARDGATE_STORE")]
     store: StoreAddress,
     /// The column that holds the users' keys; the first one where it is not given.
@@ -38,6 +43,53 @@ pub(crate) struct ImportArguments {
     /// Remove the store's rows first; its columns may then change.
     #[arg(long)]
     replace: bool,
+    #[command(flatten)]
+    cluster: ClusterArguments,
+}
+
+/// What is asked of a cluster only.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options for scylla://")]
+struct ClusterArguments {
+    /// The table.
+    #[arg(long, default_value = "user_profiles")]
+    table: String,
+    /// Make the keyspace and the table where they are not there.
+    #[arg(long)]
+    create: bool,
+    /// The copies of a keyspace that is made, by datacenter: `dc1=3` or `dc1=3,dc2=2`.
+    #[arg(long, requires = "create", conflicts_with = "dev")]
+    replication: Option<Replication>,
+    /// One copy, anywhere, of a keyspace that is made: for trying things out.
+    #[arg(long, requires = "create")]
+    dev: bool,
+    /// The user name; the password comes from the environment.
+    #[arg(long, env = "SHARDGATE_CQL_USER")]
+    user: Option<String>,
+    /// The password of `--user`.
+    #[arg(long, env = "SHARDGATE_CQL_PASSWORD", hide_env_values = true, requires = "user")]
+    password: Option<String>,
+    /// How many rows are on their way at a time.
+    #[arg(long, default_value_t = 128)]
+    concurrency: usize,
+    /// A file that keeps how far the import is; where it exists, the import goes on from there.
+    #[arg(long)]
+    resume: Option<PathBuf>,
+}
+
+impl ClusterArguments {
+    fn options(&self) -> anyhow::Result<CqlImportOptions> {
+        ensure!(
+            !self.create || self.dev || self.replication.is_some(),
+            "--create needs --replication, for example dc1=3, or --dev"
+        );
+        let replication = self.replication.clone().unwrap_or(Replication::Single);
+        Ok(CqlImportOptions {
+            create: self.create.then_some(replication),
+            concurrency: self.concurrency,
+            resume: self.resume.clone(),
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -64,9 +116,22 @@ pub(crate) fn run(arguments: ImportArguments) -> anyhow::Result<()> {
     let imported = match &arguments.store {
         StoreAddress::Embedded(folder) => {
             let store = EmbeddedStore::open_or_create(folder)?;
-            import_embedded(&store, input, &options, &mut observer)
+            import_embedded(&store, input, &options, &mut observer).map_err(anyhow::Error::from)
         }
-        address @ StoreAddress::Scylla { .. } => bail!("{address}: importing is not supported"),
+        StoreAddress::Scylla { contact_points, keyspace } => {
+            let cluster = &arguments.cluster;
+            let settings = ScyllaSettings {
+                contact_points: contact_points.clone(),
+                keyspace: keyspace.clone(),
+                table: cluster.table.clone(),
+                user: cluster.user.clone(),
+                password: cluster.password.clone(),
+                ..ScyllaSettings::default()
+            };
+            let (addresses, cql) = (settings.resolve()?, cluster.options()?);
+            import_cql(&settings, addresses, input, &options, &cql, &mut observer)
+                .map_err(anyhow::Error::from)
+        }
     };
     observer.bar.finish_and_clear();
     let progress = imported.with_context(|| name.clone())?;

@@ -1,16 +1,22 @@
-//! Reads rows from CSV and writes them to a store, all or nothing.
+//! Reads rows from CSV and writes them to a store.
 //!
 //! [`csv`] makes rows of lines and says what is wrong with those that are none; [`timestamp`]
-//! reads `last_updated`. [`options`] says how an import is asked for and reports, [`embedded`] writes rows to the embedded store.
+//! reads `last_updated`. [`options`] says how an import is asked for and how it reports.
+//! [`embedded`] writes rows to the embedded store, all or nothing; [`cql`] writes them to a
+//! cluster, one after the other, where [`replication`] says how a new keyspace is copied.
 //!
 //! What is *not* here: the command line and its progress bar (the binary).
 
+mod cql;
 mod csv;
 mod embedded;
 mod options;
+mod replication;
 mod timestamp;
 
+pub use self::cql::{CqlImportError, CqlImportOptions, import_cql};
 pub use self::csv::{CellProblem, CsvError, CsvOptions, CsvRows, Row, RowError};
 pub use self::embedded::{ImportError, import_embedded};
 pub use options::{ImportObserver, ImportOptions, ImportProgress, OnBadRow};
+pub use replication::{Replication, ReplicationError};
 pub use timestamp::now_us;

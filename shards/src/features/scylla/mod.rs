@@ -7,7 +7,7 @@
 //! nodes whose breaker is open. A [`flight`] is such a group on its way, and [`attempts`] asks
 //! for it, key by key where the group failed and the [`budget`] allows; [`decode`] packs CQL rows
 //! as records. [`store`] joins it all: the cache first, then keys that other batches already ask
-//! for, then new flights.
+//! for, then new flights. [`table`] is for tools that make and fill what shards read.
 //!
 //! What is *not* here: what a record means to a model (`join`), and the cache itself (`cache`).
 
@@ -21,8 +21,10 @@ mod runtime;
 mod session;
 mod settings;
 mod store;
+mod table;
 
 pub use error::ScyllaError;
 pub use session::describe_table;
 pub use settings::{Compression, Consistency, ScyllaSettings, TlsSettings};
 pub use store::{CqlCounters, CqlStore};
+pub(crate) use table::TableSession;

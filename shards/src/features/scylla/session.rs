@@ -42,7 +42,7 @@ impl CqlSession {
         addresses: Vec<SocketAddr>,
     ) -> Result<Self, ScyllaError> {
         let session = connect(&settings, addresses).await?;
-        let columns = describe(&session, &settings).await?;
+        let columns = TableColumns::describe(&session, &settings).await?;
         let schema = columns.features(&settings)?;
         let mut names = vec![settings.key_column.clone()];
         let has_last_updated = columns.check_last_updated(&settings)?;
@@ -80,7 +80,7 @@ pub fn describe_table(
     Ok(opened.schema)
 }
 
-async fn connect(
+pub(super) async fn connect(
     settings: &ScyllaSettings,
     addresses: Vec<SocketAddr>,
 ) -> Result<Session, ScyllaError> {
@@ -98,6 +98,9 @@ async fn connect(
         .default_execution_profile_handle(profile(settings).into_handle());
     if let (Some(user), Some(password)) = (&settings.user, &settings.password) {
         builder = builder.user(user, password);
+    }
+    if !settings.address_map.is_empty() {
+        builder = builder.address_translator(Arc::new(settings.address_map.clone()));
     }
     let connected = tokio::time::timeout(
         Duration::from_millis(2 * settings.connect_timeout_ms),
@@ -156,39 +159,44 @@ fn profile(settings: &ScyllaSettings) -> ExecutionProfile {
 }
 
 /// The columns of the table, in its own order.
-struct TableColumns {
+pub(super) struct TableColumns {
     table: String,
     columns: Vec<(String, CqlType<'static>)>,
 }
 
-async fn describe(
-    session: &Session,
-    settings: &ScyllaSettings,
-) -> Result<TableColumns, ScyllaError> {
-    let cluster = session.get_cluster_state();
-    let keyspace =
-        cluster.get_keyspace(&settings.keyspace).ok_or_else(|| ScyllaError::NoKeyspace {
-            contact_points: settings.contact_points.join(", "),
-            keyspace: settings.keyspace.clone(),
-        })?;
-    if !keyspace.tables.contains_key(&settings.table) {
-        return Err(ScyllaError::NoTable {
-            keyspace: settings.keyspace.clone(),
-            table: settings.table.clone(),
-        });
-    }
-    let all = prepare(session, format!("SELECT * FROM {}", qualified(settings))).await?;
-    let specs = all.get_current_result_set_col_specs();
-    let columns =
-        specs.get().iter().map(|spec| (spec.name().to_owned(), spec.typ().clone().into_owned()));
-    let found = TableColumns { table: settings.table.clone(), columns: columns.collect() };
-    found.check(&settings.key_column, "text, and the whole of the partition key", |cql_type| {
-        matches!(cql_type, CqlType::Native(NativeType::Text | NativeType::Ascii))
-    })?;
-    Ok(found)
-}
-
 impl TableColumns {
+    /// Asks for the columns, and checks that the key column is one.
+    pub(super) async fn describe(
+        session: &Session,
+        settings: &ScyllaSettings,
+    ) -> Result<Self, ScyllaError> {
+        let cluster = session.get_cluster_state();
+        let keyspace =
+            cluster.get_keyspace(&settings.keyspace).ok_or_else(|| ScyllaError::NoKeyspace {
+                contact_points: settings.contact_points.join(", "),
+                keyspace: settings.keyspace.clone(),
+            })?;
+        if !keyspace.tables.contains_key(&settings.table) {
+            return Err(ScyllaError::NoTable {
+                keyspace: settings.keyspace.clone(),
+                table: settings.table.clone(),
+            });
+        }
+        let all = prepare(session, format!("SELECT * FROM {}", qualified(settings))).await?;
+        let specs = all.get_current_result_set_col_specs();
+        let columns = specs
+            .get()
+            .iter()
+            .map(|spec| (spec.name().to_owned(), spec.typ().clone().into_owned()));
+        let found = Self { table: settings.table.clone(), columns: columns.collect() };
+        found.check(
+            &settings.key_column,
+            "text, and the whole of the partition key",
+            |cql_type| matches!(cql_type, CqlType::Native(NativeType::Text | NativeType::Ascii)),
+        )?;
+        Ok(found)
+    }
+
     fn check(
         &self,
         column: &str,
@@ -214,7 +222,10 @@ impl TableColumns {
         Ok(cql_type)
     }
 
-    fn check_last_updated(&self, settings: &ScyllaSettings) -> Result<bool, ScyllaError> {
+    pub(super) fn check_last_updated(
+        &self,
+        settings: &ScyllaSettings,
+    ) -> Result<bool, ScyllaError> {
         if settings.last_updated_column.is_empty() {
             return Ok(false);
         }
@@ -225,7 +236,7 @@ impl TableColumns {
     }
 
     /// The feature columns: those that the settings name, or all that are nothing else.
-    fn features(&self, settings: &ScyllaSettings) -> Result<Schema, ScyllaError> {
+    pub(super) fn features(&self, settings: &ScyllaSettings) -> Result<Schema, ScyllaError> {
         let names = if settings.columns.is_empty() {
             let special = [&settings.key_column, &settings.last_updated_column];
             let names = self.columns.iter().map(|(name, _)| name.clone());
@@ -265,7 +276,10 @@ fn type_name(cql_type: &CqlType<'_>) -> String {
     }
 }
 
-async fn prepare(session: &Session, statement: String) -> Result<PreparedStatement, ScyllaError> {
+pub(super) async fn prepare(
+    session: &Session,
+    statement: String,
+) -> Result<PreparedStatement, ScyllaError> {
     session
         .prepare(statement.as_str())
         .await

@@ -1,5 +1,6 @@
 //! The table `[features.scylla]`.
 
+use std::collections::HashMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +21,10 @@ const GROUP_KEYS_MAX: usize = 100;
 pub struct ScyllaSettings {
     /// Nodes to ask first, each `HOST:PORT`; the rest of the cluster is found from there.
     pub contact_points: Vec<String>,
+    /// Where nodes are reached whose own addresses can't be, from behind a port forward or a network
+    /// address translation: each node's address, as the cluster says it, with the one to use.
+    /// Where any are given, all have to be.
+    pub address_map: HashMap<SocketAddr, SocketAddr>,
     /// The keyspace.
     pub keyspace: String,
     /// The table; its partition key is the key column alone.
@@ -111,6 +116,7 @@ impl Default for ScyllaSettings {
     fn default() -> Self {
         Self {
             contact_points: Vec::new(),
+            address_map: HashMap::new(),
             keyspace: "model_features".to_owned(),
             table: "user_profiles".to_owned(),
             key_column: "user_id".to_owned(),

@@ -1,0 +1,266 @@
+//! Writes CSV to a cluster that speaks CQL, row by row: many at a time, in order from one
+//! checkpoint to the next, so that an import that broke off can go on where it was.
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use scylla::client::session::Session;
+use scylla::statement::prepared::PreparedStatement;
+use scylla::value::{CqlTimestamp, CqlValue};
+use tokio::task::JoinSet;
+
+use super::csv::{CsvError, CsvRows, Row};
+use super::options::{ImportObserver, ImportOptions, ImportProgress, OnBadRow};
+use super::replication::Replication;
+use crate::features::record::CellValue;
+use crate::features::schema::Schema;
+use crate::features::scylla::{ScyllaError, ScyllaSettings, TableSession};
+
+/// How many rows lie between two checkpoints.
+const CHECKPOINT_ROWS: usize = 2048;
+/// How often a row is tried.
+const ATTEMPTS_MAX: u32 = 6;
+/// The pause after the first failed attempt; each further one doubles it.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+
+/// How rows are to be written to a cluster.
+#[derive(Debug, Clone, Default)]
+pub struct CqlImportOptions {
+    /// Make the keyspace and the table where they are not there, copied like this.
+    pub create: Option<Replication>,
+    /// How many rows may be on their way at a time.
+    pub concurrency: usize,
+    /// A file that keeps how many rows are written: where it exists, the import goes on after
+    /// them; when the import is done, it is removed.
+    pub resume: Option<PathBuf>,
+}
+
+/// Why an import ended. What was written stays; importing it again writes the same.
+#[derive(Debug, thiserror::Error)]
+pub enum CqlImportError {
+    /// The CSV can't be read, or a line is no row and that is fatal.
+    #[error(transparent)]
+    Csv(#[from] CsvError),
+    /// The cluster can't be reached, or its table can't be written.
+    #[error(transparent)]
+    Scylla(#[from] ScyllaError),
+    /// The table has other columns than the CSV.
+    #[error("the table `{table}` has {found} and the import {expected}")]
+    Columns {
+        /// The table.
+        table: String,
+        /// The first of its columns that differs.
+        found: String,
+        /// What the CSV has there.
+        expected: String,
+    },
+    /// A row was refused again and again.
+    #[error("after {rows} rows, a row was refused {ATTEMPTS_MAX} times: {reason}")]
+    Refused {
+        /// How many rows are written for certain.
+        rows: u64,
+        /// What the cluster said last.
+        reason: String,
+    },
+    /// Tables are not emptied by an import.
+    #[error(
+        "--replace is for the embedded store: a table keeps its rows, and imported ones replace theirs"
+    )]
+    Replace,
+    /// The file that keeps how far the import is can't be used.
+    #[error("{path}: {reason}")]
+    Resume {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Imports the rows of `input` to the table of `settings`. It blocks. An import that ends with an
+/// error has written the rows before it, maybe.
+pub fn import_cql(
+    settings: &ScyllaSettings,
+    addresses: Vec<SocketAddr>,
+    input: impl Read,
+    options: &ImportOptions,
+    cql: &CqlImportOptions,
+    observer: &mut dyn ImportObserver,
+) -> Result<ImportProgress, CqlImportError> {
+    if options.replace {
+        return Err(CqlImportError::Replace);
+    }
+    let mut rows = CsvRows::open(input, &options.csv, None)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ScyllaError::from)?;
+    runtime.block_on(async {
+        let table = TableSession::connect(settings, addresses).await?;
+        if let Some(replication) = &cql.create {
+            table.create(rows.schema(), &replication.to_string()).await?;
+        }
+        compare(settings, &table.describe().await?, rows.schema())?;
+        let insert = table.prepare_insert(rows.schema()).await?;
+        let writer =
+            Writer { session: table.into_session(), insert, concurrency: cql.concurrency.max(1) };
+        writer.write(&mut rows, options, cql.resume.as_deref(), observer).await
+    })
+}
+
+/// The table has each of the CSV's columns, in the same type; it may have more.
+fn compare(
+    settings: &ScyllaSettings,
+    stored: &Schema,
+    given: &Schema,
+) -> Result<(), CqlImportError> {
+    for column in given.columns() {
+        let found = match stored.position(&column.name) {
+            Some(at) if stored.columns()[at].column_type == column.column_type => continue,
+            Some(at) => format!("`{}` as {}", column.name, stored.columns()[at].column_type),
+            None => format!("no column `{}`", column.name),
+        };
+        return Err(CqlImportError::Columns {
+            table: settings.table.clone(),
+            found,
+            expected: format!("has it as {}", column.column_type),
+        });
+    }
+    Ok(())
+}
+
+struct Writer {
+    session: Session,
+    insert: PreparedStatement,
+    concurrency: usize,
+}
+
+impl Writer {
+    async fn write<R: Read>(
+        self,
+        rows: &mut CsvRows<R>,
+        options: &ImportOptions,
+        resume: Option<&Path>,
+        observer: &mut dyn ImportObserver,
+    ) -> Result<ImportProgress, CqlImportError> {
+        let start = Instant::now();
+        let writer = Arc::new(self);
+        let done = resume.map_or(Ok(0), written_before)?;
+        let mut progress = ImportProgress::default();
+        let mut pending = JoinSet::new();
+        loop {
+            let ended = match rows.read() {
+                Ok(None) => true,
+                Ok(Some(row)) => {
+                    progress.rows += 1;
+                    progress.bytes = row.bytes_read;
+                    if progress.rows > done {
+                        if pending.len() >= writer.concurrency {
+                            join_one(&mut pending, progress.rows).await?;
+                        }
+                        pending.spawn(Arc::clone(&writer).put(values(&row)));
+                    }
+                    false
+                }
+                Err(CsvError::Row(error)) if options.on_bad_row == OnBadRow::Skip => {
+                    progress.skipped += 1;
+                    observer.skipped(&error);
+                    false
+                }
+                Err(error) => return Err(error.into()),
+            };
+            if ended || progress.rows.is_multiple_of(CHECKPOINT_ROWS as u64) {
+                while !pending.is_empty() {
+                    join_one(&mut pending, progress.rows).await?;
+                }
+                if let Some(path) = resume {
+                    keep(path, (!ended).then_some(progress.rows))?;
+                }
+                progress.elapsed = start.elapsed();
+                observer.progress(progress);
+            }
+            if ended {
+                return Ok(progress);
+            }
+        }
+    }
+
+    /// Writes a row, again and again where it fails; says what the cluster said last.
+    async fn put(self: Arc<Self>, values: Vec<Option<CqlValue>>) -> Result<(), String> {
+        let mut pause = PAUSE_FIRST;
+        let mut attempt = 1;
+        loop {
+            match self.session.execute_unpaged(&self.insert, &values).await {
+                Ok(_) => return Ok(()),
+                Err(error) if attempt == ATTEMPTS_MAX => return Err(error.to_string()),
+                Err(_) => tokio::time::sleep(pause).await,
+            }
+            attempt += 1;
+            pause *= 2;
+        }
+    }
+}
+
+async fn join_one(
+    pending: &mut JoinSet<Result<(), String>>,
+    rows: u64,
+) -> Result<(), CqlImportError> {
+    let refused = |reason| CqlImportError::Refused {
+        rows: rows.saturating_sub(1) / CHECKPOINT_ROWS as u64 * CHECKPOINT_ROWS as u64,
+        reason,
+    };
+    match pending.join_next().await {
+        Some(Ok(Err(reason))) => Err(refused(reason)),
+        Some(Err(error)) => Err(refused(error.to_string())),
+        Some(Ok(Ok(()))) | None => Ok(()),
+    }
+}
+
+fn values(row: &Row<'_>) -> Vec<Option<CqlValue>> {
+    let key = String::from_utf8_lossy(row.key).into_owned();
+    let last_updated = CqlTimestamp(row.last_updated_us.div_euclid(1000));
+    let mut values = Vec::with_capacity(row.cells.len() + 2);
+    values.push(Some(CqlValue::Text(key)));
+    values.push(Some(CqlValue::Timestamp(last_updated)));
+    values.extend(row.cells.iter().map(|cell| match *cell {
+        CellValue::Null => None,
+        CellValue::Float(value) => Some(CqlValue::Float(value)),
+        CellValue::Double(value) => Some(CqlValue::Double(value)),
+        CellValue::Int(value) => Some(CqlValue::Int(value)),
+        CellValue::Bigint(value) => Some(CqlValue::BigInt(value)),
+        CellValue::Boolean(value) => Some(CqlValue::Boolean(value)),
+    }));
+    values
+}
+
+/// How many rows an import that broke off has written.
+fn written_before(path: &Path) -> Result<u64, CqlImportError> {
+    let failed = |reason: String| CqlImportError::Resume { path: path.to_owned(), reason };
+    match std::fs::read_to_string(path) {
+        Ok(text) => text.trim().parse().map_err(|_| failed(format!("`{text}` is not a number"))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+/// Keeps how many rows are written; `None` when all are.
+fn keep(path: &Path, rows: Option<u64>) -> Result<(), CqlImportError> {
+    let kept = match rows {
+        Some(rows) => {
+            // Renamed into place: a reader sees the number before or the number after.
+            let next = path.with_extension("next");
+            std::fs::write(&next, rows.to_string()).and_then(|()| std::fs::rename(&next, path))
+        }
+        None => match std::fs::remove_file(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        },
+    };
+    kept.map_err(|error| CqlImportError::Resume {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })
+}

@@ -1,0 +1,96 @@
+//! A connection for tools: to make, describe and fill the table that shards read.
+
+use std::net::SocketAddr;
+
+use scylla::client::session::Session;
+use scylla::statement::prepared::PreparedStatement;
+
+use super::error::ScyllaError;
+use super::session::{TableColumns, connect, prepare, qualified, quoted};
+use super::settings::ScyllaSettings;
+use crate::features::schema::Schema;
+
+/// A session of a tool, with the settings of the table that it is about. It works on the tokio
+/// runtime that made it.
+#[derive(Debug)]
+pub(crate) struct TableSession<'a> {
+    session: Session,
+    settings: &'a ScyllaSettings,
+}
+
+impl<'a> TableSession<'a> {
+    pub(crate) async fn connect(
+        settings: &'a ScyllaSettings,
+        addresses: Vec<SocketAddr>,
+    ) -> Result<Self, ScyllaError> {
+        Ok(Self { session: connect(settings, addresses).await?, settings })
+    }
+
+    /// The table's feature columns.
+    pub(crate) async fn describe(&self) -> Result<Schema, ScyllaError> {
+        let columns = TableColumns::describe(&self.session, self.settings).await?;
+        columns.check_last_updated(self.settings)?;
+        columns.features(self.settings)
+    }
+
+    /// Makes the keyspace, replicated as CQL's `replication` says, and the table, where they are
+    /// not there.
+    pub(crate) async fn create(
+        &self,
+        schema: &Schema,
+        replication: &str,
+    ) -> Result<(), ScyllaError> {
+        let settings = self.settings;
+        let columns: String = schema
+            .columns()
+            .iter()
+            .map(|column| format!("{} {}, ", quoted(&column.name), column.column_type))
+            .collect();
+        for statement in [
+            format!(
+                "CREATE KEYSPACE IF NOT EXISTS {} WITH replication = {replication}",
+                quoted(&settings.keyspace)
+            ),
+            format!(
+                "CREATE TABLE IF NOT EXISTS {} ({} text PRIMARY KEY, {columns}{} timestamp)",
+                qualified(settings),
+                quoted(&settings.key_column),
+                quoted(&settings.last_updated_column)
+            ),
+        ] {
+            self.session
+                .query_unpaged(statement.as_str(), ())
+                .await
+                .map_err(|error| ScyllaError::Statement { statement, reason: error.to_string() })?;
+        }
+        let refused = |reason: String| ScyllaError::Statement {
+            statement: "await schema agreement".to_owned(),
+            reason,
+        };
+        self.session.await_schema_agreement().await.map_err(|error| refused(error.to_string()))?;
+        self.session.refresh_metadata().await.map_err(|error| refused(error.to_string()))
+    }
+
+    /// Writes a key, its `last_updated` and the cells of `schema`'s columns.
+    pub(crate) async fn prepare_insert(
+        &self,
+        schema: &Schema,
+    ) -> Result<PreparedStatement, ScyllaError> {
+        let special = [&self.settings.key_column, &self.settings.last_updated_column];
+        let features = schema.columns().iter().map(|column| &column.name);
+        let names: Vec<_> = special.into_iter().chain(features).map(|name| quoted(name)).collect();
+        let marks = vec!["?"; names.len()].join(",");
+        let insert = format!(
+            "INSERT INTO {} ({}) VALUES ({marks})",
+            qualified(self.settings),
+            names.join(",")
+        );
+        let mut insert = prepare(&self.session, insert).await?;
+        insert.set_is_idempotent(true);
+        Ok(insert)
+    }
+
+    pub(crate) fn into_session(self) -> Session {
+        self.session
+    }
+}
