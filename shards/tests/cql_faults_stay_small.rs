@@ -17,7 +17,7 @@ use shards::features::join::Refusal;
 use shards::features::scylla::{CqlStore, ScyllaSettings};
 
 /// Longer than any test: what is delayed by it never comes.
-const FOREVER: Duration = Duration::from_secs(3600);
+const FOREVER: Duration = Duration::from_hours(1);
 
 /// Users `user-0` to `user-9`, whose features are their number.
 fn fill(name: &str) -> std::net::SocketAddr {

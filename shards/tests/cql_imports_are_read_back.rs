@@ -77,10 +77,10 @@ fn a_thousand_applicants_come_back_bit_for_bit_from_either_store() {
             embedded.fetch(&plan, &requests, 0, &mut ours);
             cluster.fetch(&plan, &requests, 0, &mut theirs).await;
             assert_eq!(ours.outcomes, theirs.outcomes);
-            for row in 0..batch.len() {
+            for (row, key) in batch.iter().enumerate() {
                 for column in 0..plan.columns() {
                     let cells = (ours.matrix.get(row, column), theirs.matrix.get(row, column));
-                    assert_eq!(cells.0.to_bits(), cells.1.to_bits(), "{} {column}", batch[row]);
+                    assert_eq!(cells.0.to_bits(), cells.1.to_bits(), "{key} {column}");
                 }
             }
         }

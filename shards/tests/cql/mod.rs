@@ -32,13 +32,11 @@ pub(crate) fn cassandra(arguments: &[&str]) {
 
 /// The node that the tests ask.
 pub(crate) fn node() -> SocketAddr {
-    match std::env::var("SHARDGATE_TEST_CQL") {
-        Ok(address) => address.parse().expect("SHARDGATE_TEST_CQL is not HOST:PORT"),
-        Err(_) => {
-            cassandra(&["start", "one"]);
-            "127.0.0.1:19042".parse().unwrap()
-        }
+    if let Ok(address) = std::env::var("SHARDGATE_TEST_CQL") {
+        return address.parse().expect("SHARDGATE_TEST_CQL is not HOST:PORT");
     }
+    cassandra(&["start", "one"]);
+    "127.0.0.1:19042".parse().unwrap()
 }
 
 /// Runs `future` on a tokio runtime of its own: for what is no part of the gateway.

@@ -45,7 +45,7 @@ impl Proxied {
     pub(crate) fn rules(&self) -> impl Fn(Vec<RequestRule>) + Send + 'static {
         let proxy = Arc::clone(&self.proxy);
         move |rules| {
-            let mut proxy = proxy.lock().unwrap();
+            let mut proxy = proxy.try_lock().expect("nobody else changes rules");
             proxy.running_nodes[0].change_request_rules(Some(rules));
         }
     }

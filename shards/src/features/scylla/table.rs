@@ -41,22 +41,17 @@ impl<'a> TableSession<'a> {
         replication: &str,
     ) -> Result<(), ScyllaError> {
         let settings = self.settings;
-        let columns: String = schema
-            .columns()
-            .iter()
-            .map(|column| format!("{} {}, ", quoted(&column.name), column.column_type))
-            .collect();
+        let column = |name: &str, cql_type: &str| format!("{} {cql_type}", quoted(name));
+        let mut columns = vec![column(&settings.key_column, "text PRIMARY KEY")];
+        let features = schema.columns().iter();
+        columns.extend(features.map(|feature| column(&feature.name, feature.column_type.as_str())));
+        columns.push(column(&settings.last_updated_column, "timestamp"));
         for statement in [
             format!(
                 "CREATE KEYSPACE IF NOT EXISTS {} WITH replication = {replication}",
                 quoted(&settings.keyspace)
             ),
-            format!(
-                "CREATE TABLE IF NOT EXISTS {} ({} text PRIMARY KEY, {columns}{} timestamp)",
-                qualified(settings),
-                quoted(&settings.key_column),
-                quoted(&settings.last_updated_column)
-            ),
+            format!("CREATE TABLE IF NOT EXISTS {} ({})", qualified(settings), columns.join(", ")),
         ] {
             self.session
                 .query_unpaged(statement.as_str(), ())
