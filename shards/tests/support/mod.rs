@@ -1,0 +1,12 @@
+//! What the tests of a running shard share: [`served`] runs one in a thread on port 0, [`client`]
+//! talks HTTP/1.1 to it over a plain socket.
+
+#![allow(dead_code, unused_imports, reason = "each test uses some of it")]
+
+pub(crate) mod client;
+pub(crate) mod served;
+#[path = "../stores/mod.rs"]
+mod stores;
+
+pub(crate) use client::{Client, Response, post};
+pub(crate) use served::{Served, Setup, wait_until};

@@ -1,0 +1,155 @@
+//! A shard in a thread of its own, on port 0.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use glommio::{LocalExecutorBuilder, Placement};
+use shards::features::embedded::EmbeddedStore;
+use shards::features::import::{OnBadRow, import_embedded};
+use shards::model::LoadOptions;
+use shards::model::repository::Repository;
+use shards::shard::{Shard, ShardSettings, ShardSetup, ShardShared, Shutdown};
+
+use super::client::Client;
+use super::stores::{self, Heard};
+
+/// The models that are bundled with the gateway.
+pub(crate) fn bundled() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../models")
+}
+
+/// A repository of one's own: a copy of `demo-logistic` with this manifest.
+pub(crate) fn repository_with(manifest: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("demo-logistic");
+    std::fs::create_dir_all(model.join("1")).unwrap();
+    std::fs::write(model.join("model.toml"), manifest).unwrap();
+    let source = bundled().join("demo-logistic/1/model.onnx");
+    std::fs::copy(source, model.join("1/model.onnx")).unwrap();
+    folder
+}
+
+/// What a shard is to serve, and how.
+pub(crate) struct Setup {
+    pub(crate) settings: ShardSettings,
+    models: PathBuf,
+    names: Vec<&'static str>,
+    csv: String,
+}
+
+impl Setup {
+    /// The bundled model `name` on the users that are bundled with it.
+    pub(crate) fn of(name: &'static str) -> Self {
+        let csv = std::fs::read_to_string(bundled().join(name).join("features.csv")).unwrap();
+        let settings = ShardSettings::default();
+        Self { settings, models: bundled(), names: vec![name], csv }
+    }
+
+    /// `demo-logistic` with another manifest; the repository is to outlive the start.
+    pub(crate) fn with_repository(repository: &Path) -> Self {
+        Self { models: repository.to_owned(), ..Self::of("demo-logistic") }
+    }
+
+    pub(crate) fn settings(mut self, change: impl FnOnce(&mut ShardSettings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    pub(crate) fn csv(mut self, csv: &str) -> Self {
+        csv.clone_into(&mut self.csv);
+        self
+    }
+
+    /// Opens the shard in a thread and serves.
+    pub(crate) fn serve(self) -> Served {
+        let folder = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open_or_create(folder.path()).unwrap();
+        stores::import(&store, &self.csv).unwrap();
+        let repository = Repository::new(&self.models);
+        let models = self.names.iter().map(|name| repository.find(name, None).unwrap()).collect();
+        let shared = Arc::new(ShardShared::default());
+        let setup = ShardSetup {
+            settings: self.settings,
+            models,
+            load: LoadOptions::default(),
+            store: store.clone(),
+            shared: Arc::clone(&shared),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = Shutdown::default();
+        let heard = shutdown.clone();
+        let thread = std::thread::spawn(move || run(setup, listener, heard));
+        Served { address, shared, store, shutdown, thread: Some(thread), _folder: folder }
+    }
+}
+
+fn run(setup: ShardSetup, listener: TcpListener, shutdown: Shutdown) -> std::io::Result<()> {
+    let executor = LocalExecutorBuilder::new(Placement::Unbound)
+        .preempt_timer(Duration::from_millis(1))
+        .make()
+        .expect("an executor");
+    let shard = Shard::open(setup).expect("the shard opens");
+    executor.run(shard.run(listener, shutdown))
+}
+
+/// A shard that serves; dropping it drains it.
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    pub(crate) shared: Arc<ShardShared>,
+    pub(crate) store: EmbeddedStore,
+    pub(crate) shutdown: Shutdown,
+    thread: Option<JoinHandle<std::io::Result<()>>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Served {
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// Imports `csv` over what the store has; its columns may differ.
+    pub(crate) fn replace_store(&self, csv: &str) {
+        let options = stores::options(OnBadRow::Fatal, true);
+        import_embedded(&self.store, csv.as_bytes(), &options, &mut Heard::default()).unwrap();
+    }
+
+    /// Tells the shard to stop and waits for the end of its drain.
+    pub(crate) fn stop(mut self) {
+        self.join();
+    }
+
+    fn join(&mut self) {
+        self.shutdown.begin();
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the shard does not panic").expect("the shard ends well");
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.join();
+        }
+    }
+}
+
+/// Waits until `condition` holds; fails, naming `what`, if it never does.
+pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..3_000 {
+        if condition() {
+            return;
+        }
+        pause(Duration::from_millis(10));
+    }
+    panic!("it never came to this: {what}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's own thread, no shard's")]
+pub(crate) fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}
