@@ -55,9 +55,9 @@ fn an_answer_is_these_bytes() {
     assert_eq!(
         answer.head,
         format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 44\r\n\
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 43\r\n\
              date: {date}\r\nx-features: stored\r\nx-model-version: 1\r\n\r\n"
         )
     );
-    assert_eq!(answer.body, "{\"user_id\": \"user-001\", \"score\": 0.92475563}");
+    assert_eq!(answer.body, "{\"user_id\": \"user-001\", \"score\": 0.9247556}");
 }

@@ -120,8 +120,12 @@ impl ChunkedBody {
 fn line_of(bytes: &[u8], bytes_max: usize) -> Result<Option<&[u8]>, HeadError> {
     match bytes.iter().position(|byte| *byte == b'\n') {
         Some(at) if at > bytes_max => Err(HeadError::HeadTooLarge { limit: bytes_max }),
-        Some(at) if at > 0 && bytes[at - 1] == b'\r' => Ok(Some(&bytes[..at - 1])),
-        Some(_) => Err(HeadError::Malformed("a line ends with a bare LF")),
+        Some(at)
+            if bytes[..at].iter().position(|byte| *byte == b'\r') == Some(at.wrapping_sub(1)) =>
+        {
+            Ok(Some(&bytes[..at - 1]))
+        }
+        Some(_) => Err(HeadError::Malformed("a line has a bare CR or LF")),
         None if bytes.len() > bytes_max => Err(HeadError::HeadTooLarge { limit: bytes_max }),
         None => Ok(None),
     }
@@ -176,6 +180,8 @@ mod tests {
             b"-4\r\nWiki\r\n",
             b"0x4\r\nWiki\r\n",
             b"\r\n",
+            b"\n",
+            b"4;a=\rb\r\nWiki\r\n",
             b"fffffffff\r\n",
         ] {
             let text = String::from_utf8_lossy(wire);

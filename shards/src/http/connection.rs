@@ -31,15 +31,22 @@ const OUTPUT_BYTES_MAX: usize = 262_144;
 /// How much of a refused request is read and thrown away, so that the refusal arrives.
 const LINGER_BYTES_MAX: usize = 1_048_576;
 const LINGER_MS: u64 = 1_000;
+/// How often one poll may read and write: a client that always has more to say must not keep the
+/// shard from the others.
+const ROUNDS_MAX: usize = 16;
 
 /// What a connection is doing, as far as its time limit is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Doing {
+    /// Something came to an end: whatever comes next has its full time.
+    Starting,
     Idle,
     ReadingHead,
     ReadingBody,
     Waiting,
-    Writing { bytes: usize },
+    Writing {
+        bytes: usize,
+    },
     Lingering,
 }
 
@@ -66,6 +73,8 @@ pub(crate) struct Connection {
     stalled: bool,
     end_of_input: bool,
     closing: bool,
+    /// Whether the client waits for `100 Continue`, which comes after the answers before it.
+    invites: bool,
     lingered: usize,
     doing: Doing,
 }
@@ -97,8 +106,9 @@ impl Connection {
             stalled: false,
             end_of_input: false,
             closing: false,
+            invites: false,
             lingered: 0,
-            doing: Doing::Lingering,
+            doing: Doing::Starting,
         }
     }
 
@@ -112,10 +122,7 @@ impl Connection {
     }
 
     fn poll_serve(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.link.timed_out.take() && self.time_out() {
-            return Poll::Ready(());
-        }
-        loop {
+        for _ in 0..ROUNDS_MAX {
             let Ok(wrote) = self.poll_output(context) else { return Poll::Ready(()) };
             if self.is_over() {
                 return Poll::Ready(());
@@ -125,11 +132,21 @@ impl Connection {
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Pending => false,
             };
-            if !wrote && !read {
-                self.set_time_limit();
+            if wrote || read {
+                continue;
+            }
+            // Only now: what has arrived in time is served, however late its turn comes.
+            self.set_time_limit();
+            self.link.timed_out.set(false);
+            if self.link.deadline_ms.get() > self.shard.coarse_ms.get() {
                 return Poll::Pending;
             }
+            if self.time_out() {
+                return Poll::Ready(());
+            }
         }
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Nothing is left to write, and nothing more will be asked.
@@ -149,7 +166,7 @@ impl Connection {
                 self.refuse(408, "the request took too long to arrive");
                 false
             }
-            Doing::Waiting => false,
+            Doing::Starting | Doing::Waiting => false,
             Doing::Idle | Doing::Writing { .. } | Doing::Lingering => true,
         }
     }
@@ -214,6 +231,7 @@ impl Connection {
         if self.input.is_empty() {
             let taken = self.take_requests(&scratch.input[..length], now_ns);
             self.input.extend_from_slice(&scratch.input[taken..length]);
+            self.reader.compact(&mut self.input);
         } else {
             let mut input = std::mem::take(&mut self.input);
             input.extend_from_slice(&scratch.input[..length]);
@@ -230,6 +248,7 @@ impl Connection {
             self.input = Vec::new();
         } else {
             input.drain(..taken);
+            self.reader.compact(&mut input);
             self.input = input;
         }
     }
@@ -258,9 +277,7 @@ impl Connection {
                 }
                 Ok(Step::More { invite }) => {
                     self.reader = reader;
-                    if invite && self.exchanges.is_empty() {
-                        self.output.extend_from_slice(response::CONTINUE);
-                    }
+                    self.invites |= invite;
                     break;
                 }
                 Err(error) => {
@@ -269,14 +286,27 @@ impl Connection {
                 }
             }
         }
+        if at == bytes.len() && self.shard.draining.get() {
+            self.close_after_last();
+        }
         if self.closing { bytes.len() } else { at }
+    }
+
+    /// While draining: all that was received is answered, and the last answer says that it is.
+    fn close_after_last(&mut self) {
+        if let Some(last) = self.exchanges.back_mut() {
+            last.close = true;
+            self.closing = true;
+        }
     }
 
     // ---- answering -----------------------------------------------------------------------
 
     /// Queues what a complete request asks for.
     fn answer(&mut self, head: &Head<'_>, body: Option<&[u8]>, now_ns: u64) {
-        let close = !head.keep_alive || self.shard.draining.get();
+        self.doing = Doing::Starting;
+        self.invites = false;
+        let close = !head.keep_alive;
         let answer = match route(head.method, head.path) {
             Route::Predict { model } => self.predict(head, model, body, now_ns),
             Route::Oip(route) => {
@@ -340,6 +370,7 @@ impl Connection {
         self.exchanges.push_back(exchange);
         self.input = Vec::new();
         self.reader = RequestReader::default();
+        self.invites = false;
         self.closing = true;
     }
 
@@ -348,6 +379,10 @@ impl Connection {
     /// Renders every answer that is ready and in turn, and writes; true if anything moved.
     fn poll_output(&mut self, context: &mut Context<'_>) -> std::io::Result<bool> {
         let shard = Rc::clone(&self.shard);
+        if self.invites && self.exchanges.is_empty() {
+            self.invites = false;
+            self.output.extend_from_slice(response::CONTINUE);
+        }
         if self.output.is_empty() {
             let mut scratch = shard.scratch.borrow_mut();
             let scratch = &mut *scratch;
@@ -384,6 +419,7 @@ impl Connection {
     /// Records what the written answers took, and half-closes after the last.
     fn finish_write(&mut self, context: &mut Context<'_>) {
         let now_ns = self.shard.clock.now_ns();
+        self.doing = Doing::Starting;
         for rendered in self.rendered.drain(..) {
             let mut histograms = match &rendered.lane {
                 Some(lane) => lane.histograms.borrow_mut(),

@@ -51,13 +51,18 @@ pub(crate) struct Client {
     input: Vec<u8>,
 }
 
-impl Client {
-    pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("a connection");
+impl From<TcpStream> for Client {
+    fn from(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream, input: Vec::new() }
+    }
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        TcpStream::connect(address).expect("a connection").into()
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {

@@ -9,4 +9,4 @@ pub(crate) mod served;
 mod stores;
 
 pub(crate) use client::{Client, Response, post};
-pub(crate) use served::{Served, Setup, wait_until};
+pub(crate) use served::{Served, Setup, pause, wait_until};

@@ -1,12 +1,13 @@
 //! A shard in a thread of its own, on port 0.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use glommio::{LocalExecutorBuilder, Placement};
+use shards::features::StoreSource;
 use shards::features::embedded::EmbeddedStore;
 use shards::features::import::{OnBadRow, import_embedded};
 use shards::model::LoadOptions;
@@ -22,7 +23,7 @@ pub(crate) fn bundled() -> PathBuf {
 }
 
 /// A repository of one's own: a copy of `demo-logistic` with this manifest.
-pub(crate) fn repository_with(manifest: &str) -> tempfile::TempDir {
+fn repository_with(manifest: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("demo-logistic");
     std::fs::create_dir_all(model.join("1")).unwrap();
@@ -36,6 +37,8 @@ pub(crate) fn repository_with(manifest: &str) -> tempfile::TempDir {
 pub(crate) struct Setup {
     pub(crate) settings: ShardSettings,
     models: PathBuf,
+    /// A repository that goes with the shard.
+    repository: Option<tempfile::TempDir>,
     names: Vec<&'static str>,
     csv: String,
 }
@@ -45,12 +48,14 @@ impl Setup {
     pub(crate) fn of(name: &'static str) -> Self {
         let csv = std::fs::read_to_string(bundled().join(name).join("features.csv")).unwrap();
         let settings = ShardSettings::default();
-        Self { settings, models: bundled(), names: vec![name], csv }
+        Self { settings, models: bundled(), repository: None, names: vec![name], csv }
     }
 
-    /// `demo-logistic` with another manifest; the repository is to outlive the start.
-    pub(crate) fn with_repository(repository: &Path) -> Self {
-        Self { models: repository.to_owned(), ..Self::of("demo-logistic") }
+    /// `demo-logistic` with another manifest.
+    pub(crate) fn with_manifest(manifest: &str) -> Self {
+        let repository = repository_with(manifest);
+        let models = repository.path().to_owned();
+        Self { models, repository: Some(repository), ..Self::of("demo-logistic") }
     }
 
     pub(crate) fn settings(mut self, change: impl FnOnce(&mut ShardSettings)) -> Self {
@@ -75,7 +80,7 @@ impl Setup {
             settings: self.settings,
             models,
             load: LoadOptions::default(),
-            store: store.clone(),
+            store: StoreSource::Embedded(store.clone()),
             shared: Arc::clone(&shared),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -83,7 +88,14 @@ impl Setup {
         let shutdown = Shutdown::default();
         let heard = shutdown.clone();
         let thread = std::thread::spawn(move || run(setup, listener, heard));
-        Served { address, shared, store, shutdown, thread: Some(thread), _folder: folder }
+        Served {
+            address,
+            shared,
+            store,
+            shutdown,
+            thread: Some(thread),
+            _kept: (folder, self.repository),
+        }
     }
 }
 
@@ -92,8 +104,10 @@ fn run(setup: ShardSetup, listener: TcpListener, shutdown: Shutdown) -> std::io:
         .preempt_timer(Duration::from_millis(1))
         .make()
         .expect("an executor");
-    let shard = Shard::open(setup).expect("the shard opens");
-    executor.run(shard.run(listener, shutdown))
+    executor.run(async {
+        let shard = Shard::open(setup).await.expect("the shard opens");
+        shard.run(listener, shutdown).await
+    })
 }
 
 /// A shard that serves; dropping it drains it.
@@ -103,7 +117,7 @@ pub(crate) struct Served {
     pub(crate) store: EmbeddedStore,
     pub(crate) shutdown: Shutdown,
     thread: Option<JoinHandle<std::io::Result<()>>>,
-    _folder: tempfile::TempDir,
+    _kept: (tempfile::TempDir, Option<tempfile::TempDir>),
 }
 
 impl Served {

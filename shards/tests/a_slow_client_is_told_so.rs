@@ -1,0 +1,110 @@
+//! A client that takes too long over a request gets 408, one that is silent is let go, one that
+//! does not read is cut off; and one that is slow within its limits is served.
+
+mod support;
+
+use std::io::Write;
+use std::time::Duration;
+
+use shards::http::HttpLimits;
+use support::{Served, Setup, pause, post, wait_until};
+
+fn shard(change: impl FnOnce(&mut HttpLimits)) -> Served {
+    Setup::of("demo-logistic").settings(|settings| change(&mut settings.http)).serve()
+}
+
+#[test]
+fn a_head_that_does_not_end() {
+    let served = shard(|limits| limits.head_timeout_ms = 50);
+    let mut client = served.client();
+    client.send("POST /predict HTTP/1.1\r\nhost: a\r\n");
+    let answer = client.receive();
+    assert_eq!((answer.status, answer.field("connection")), (408, Some("close")));
+    client.expect_end();
+}
+
+#[test]
+fn a_head_that_trickles() {
+    let served = shard(|limits| limits.head_timeout_ms = 100);
+    let mut client = served.client();
+    // Each byte comes in time; the head as a whole does not.
+    let mut sender = client.stream().try_clone().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while sender.write_all(b"x").is_ok() {
+                pause(Duration::from_millis(10));
+            }
+        });
+        assert_eq!(client.receive().status, 408);
+        client.expect_end();
+    });
+}
+
+#[test]
+fn a_body_that_does_not_end() {
+    let served = shard(|limits| limits.body_timeout_ms = 50);
+    for framing in ["content-length: 5\r\n\r\n1234", "transfer-encoding: chunked\r\n\r\n5\r\n12"] {
+        let mut client = served.client();
+        client.send(format!("POST /predict HTTP/1.1\r\nhost: a\r\n{framing}"));
+        assert_eq!(client.receive().status, 408, "{framing}");
+        client.expect_end();
+    }
+}
+
+#[test]
+fn a_request_behind_others_is_timed_from_their_end() {
+    let served = shard(|limits| limits.head_timeout_ms = 50);
+    let mut client = served.client();
+    let mut request = post("{\"user_id\": \"user-001\"}");
+    request.extend(b"POST /predict");
+    client.send(request);
+    assert_eq!(client.receive().status, 200);
+    assert_eq!(client.receive().status, 408);
+    client.expect_end();
+}
+
+#[test]
+fn a_silent_connection_is_let_go() {
+    let served = shard(|limits| limits.idle_timeout_ms = 50);
+    let mut fresh = served.client();
+    let mut used = served.client();
+    assert_eq!(used.predict("{\"user_id\": \"user-001\"}").status, 200);
+    fresh.expect_end();
+    used.expect_end();
+}
+
+#[test]
+fn one_whose_requests_fail_at_once_is_not_silent() {
+    let served = shard(|limits| limits.idle_timeout_ms = 3_000);
+    let mut client = served.client();
+    for _ in 0..40 {
+        assert_eq!(client.ask("GET /x HTTP/1.1\r\nhost: a\r\n\r\n").status, 404);
+        pause(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn one_that_does_not_read_is_cut_off() {
+    let served = shard(|limits| limits.write_timeout_ms = 50);
+    let client = served.client();
+    client.stream().set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let rows = vec!["{\"user_id\": 1}"; 1_000].join(",");
+    let request = post(&format!("[{rows}]"));
+    // Until the kernel's buffers are full on both sides, or the shard has hung up.
+    while (&*client.stream()).write_all(&request).is_ok() {}
+    wait_until("it is cut off", || served.shared.counters.connections_open.get() == 0);
+}
+
+#[test]
+fn too_many_connections_are_closed_and_a_free_place_is_taken() {
+    let served = shard(|limits| limits.connections_max = 2);
+    let mut first = served.client();
+    let mut second = served.client();
+    assert_eq!(first.predict("{\"user_id\": 1}").status, 200);
+    assert_eq!(second.predict("{\"user_id\": 1}").status, 200);
+    served.client().expect_end();
+    assert_eq!(served.shared.counters.connections_refused.get(), 1);
+    drop(first);
+    wait_until("a place is free", || served.shared.counters.connections_open.get() == 1);
+    assert_eq!(served.client().predict("{\"user_id\": 1}").status, 200);
+}
