@@ -56,7 +56,7 @@ struct FeaturesFile {
 
 /// `model = "a"` or `model = ["a", "b"]`.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a model's name or a list of names")]
 enum OneOrMore {
     One(String),
     More(Vec<String>),
@@ -110,6 +110,7 @@ impl Config {
             Some(OneOrMore::More(names)) => names,
             None => vec![MODEL_DEFAULT.to_owned()],
         };
+        ensure_models(&named)?;
         let store = flags.store.or(file.store);
         let shard_defaults = ShardSettings::default();
         Ok(Self {
@@ -214,11 +215,28 @@ fn read_token(path: &Path) -> anyhow::Result<String> {
     Ok(token.to_owned())
 }
 
+/// At least one model, none of them twice.
+fn ensure_models(names: &[String]) -> anyhow::Result<()> {
+    anyhow::ensure!(!names.is_empty(), "model: found none, expected a model's name");
+    for (place, name) in names.iter().enumerate() {
+        anyhow::ensure!(!names[..place].contains(name), "model: `{name}` is named twice");
+    }
+    Ok(())
+}
+
+/// Where in the file and what, without the excerpt that toml draws over several lines.
+fn in_one_line(path: &Path, text: &str, error: &toml::de::Error) -> anyhow::Error {
+    let start = error.span().map_or(0, |span| span.start.min(text.len()));
+    let line = 1 + text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count();
+    let message = error.message().replace('\n', ", ");
+    anyhow::anyhow!("{}: line {line}: {message}", path.display())
+}
+
 fn read(path: &Path) -> anyhow::Result<ConfigFile> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("{}: cannot be read", path.display()))?;
     let file: ConfigFile =
-        toml::from_str(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+        toml::from_str(&text).map_err(|error| in_one_line(path, &text, &error))?;
     for (key, found) in [
         ("batch.max_batch_size", file.batch.batch_rows_max),
         ("batch.max_batches_in_flight", file.batch.batches_in_flight_max),

@@ -9,10 +9,10 @@ use support::{Served, Setup, post, wait_until};
 
 /// Waits until the shard is done with `clients` clients, and serves the next one.
 fn settled(served: &Served, clients: u64) {
-    let counters = &served.shared.counters;
+    let counters = served.counters();
     wait_until("all were accepted", || counters.connections_accepted.get() == clients);
     wait_until("every connection is closed", || counters.connections_open.get() == 0);
-    wait_until("nothing waits", || counters.queue_depth.get() == 0);
+    wait_until("nothing waits", || served.lane().counters.queue_rows.get() == 0);
     assert_eq!(served.client().predict("{\"user_id\": \"user-001\"}").status, 200);
 }
 
@@ -25,7 +25,7 @@ fn in_the_middle_of_a_request() {
         client.send(&request[..cut]);
     }
     settled(&served, request.len() as u64);
-    assert_eq!(served.shared.counters.batches.get(), 1);
+    assert_eq!(served.lane().counters.batches.get(), 1);
 }
 
 #[test]
@@ -72,7 +72,8 @@ fn its_rows_leave_the_queue() {
         gone += 1_000;
     }
     settled(&served, 50);
-    let counters = &served.shared.counters;
+    let lane = served.lane();
+    let counters = &lane.counters;
     let scored: u64 = counters.rows.iter().map(shards::telemetry::Counter::get).sum();
     // Each row was scored, or left before it was; one of them is the settled client's.
     assert!(scored + counters.rows_abandoned.get() <= gone + 1, "{scored}");

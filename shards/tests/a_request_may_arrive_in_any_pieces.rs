@@ -113,12 +113,11 @@ fn chunks_that_are_all_framing_take_no_memory() {
     client.send("POST /predict HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
     let before = resident_bytes();
     let chunk = format!("1;{}\r\n \r\n", "x".repeat(1_000));
-    // 64 MiB of framing around 64 KiB of spaces.
+    // 64 MiB of framing around 64 KiB of spaces, of which the shard reads as much as it likes.
     for _ in 0..64 {
-        client.send(chunk.repeat(1_024));
+        client.send_what_goes(chunk.repeat(1_024));
     }
-    client.send("17\r\n{\"user_id\": \"user-002\"}\r\n0\r\n\r\n");
-    assert!(client.receive().body.starts_with(EXPECTED));
+    assert_eq!(client.receive().status, 431);
     let grown = resident_bytes().saturating_sub(before);
     assert!(grown < 32 << 20, "{grown} bytes");
 }
@@ -138,5 +137,5 @@ fn a_half_request_stays_unanswered_until_the_client_goes() {
     pause(std::time::Duration::from_millis(50));
     client.expect_silence();
     drop(client);
-    wait_until("the connection is closed", || served.shared.counters.connections_open.get() == 0);
+    wait_until("the connection is closed", || served.counters().connections_open.get() == 0);
 }

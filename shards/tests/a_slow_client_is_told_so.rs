@@ -92,7 +92,7 @@ fn one_that_does_not_read_is_cut_off() {
     let request = post(&format!("[{rows}]"));
     // Until the kernel's buffers are full on both sides, or the shard has hung up.
     while (&*client.stream()).write_all(&request).is_ok() {}
-    wait_until("it is cut off", || served.shared.counters.connections_open.get() == 0);
+    wait_until("it is cut off", || served.counters().connections_open.get() == 0);
 }
 
 #[test]
@@ -103,8 +103,8 @@ fn too_many_connections_are_closed_and_a_free_place_is_taken() {
     assert_eq!(first.predict("{\"user_id\": 1}").status, 200);
     assert_eq!(second.predict("{\"user_id\": 1}").status, 200);
     served.client().expect_end();
-    assert_eq!(served.shared.counters.connections_refused.get(), 1);
+    assert_eq!(served.counters().connections_refused.get(), 1);
     drop(first);
-    wait_until("a place is free", || served.shared.counters.connections_open.get() == 1);
+    wait_until("a place is free", || served.counters().connections_open.get() == 1);
     assert_eq!(served.client().predict("{\"user_id\": 1}").status, 200);
 }

@@ -92,7 +92,7 @@ fn silent_connections_do_not_keep_it() {
     });
     let served = setup.serve();
     let mut silent: Vec<_> = (0..20).map(|_| served.client()).collect();
-    wait_until("they are accepted", || served.shared.counters.connections_open.get() == 20);
+    wait_until("they are accepted", || served.counters().connections_open.get() == 20);
     served.stop();
     for client in &mut silent {
         client.expect_end();

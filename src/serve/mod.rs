@@ -15,6 +15,7 @@ mod sockets;
 mod takeover;
 
 use std::net::SocketAddr;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -123,13 +124,17 @@ fn start_listening(
 
 fn announce(config: &Config, shards: &[ShardHandle], address: SocketAddr, admin: SocketAddr) {
     let cores: Vec<_> = shards.iter().map(|shard| shard.core).collect();
-    println!(
+    let mut output = std::io::stdout();
+    // It serves all the same where nobody reads its output.
+    let _ = writeln!(
+        output,
         "shardgate serves {} on http://{address}, one shard on each of the cores {cores:?}",
         config.model.join(", ")
     );
     println!("live page, metrics and health: http://{admin}/");
     if config.store_is_default {
-        println!("try: curl -i http://{address}/predict -d '{{\"user_id\": \"applicant-0001\"}}'");
+        let body = "{\"user_id\": \"applicant-0001\"}";
+        let _ = writeln!(output, "try: curl -i http://{address}/predict -d '{body}'");
     }
 }
 

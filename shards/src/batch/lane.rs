@@ -84,6 +84,11 @@ impl Lane {
         &self.telemetry.counters
     }
 
+    /// The name of one of the model's columns.
+    pub(crate) fn column_name(&self, column: u32) -> &str {
+        self.telemetry.facts.columns.get(column as usize).map_or("?", |facts| facts.name.as_str())
+    }
+
     fn count_failure(&self, failure: RowFailure) {
         self.counters().rows_failed[failure.reason_index()].add(1);
     }

@@ -231,7 +231,6 @@ impl Connection {
         if self.input.is_empty() {
             let taken = self.take_requests(&scratch.input[..length], now_ns);
             self.input.extend_from_slice(&scratch.input[taken..length]);
-            self.reader.compact(&mut self.input);
         } else {
             let mut input = std::mem::take(&mut self.input);
             input.extend_from_slice(&scratch.input[..length]);
@@ -248,7 +247,6 @@ impl Connection {
             self.input = Vec::new();
         } else {
             input.drain(..taken);
-            self.reader.compact(&mut input);
             self.input = input;
         }
     }

@@ -21,8 +21,7 @@ pub enum Step<'a> {
         /// How many.
         taken: usize,
     },
-    /// A request whose end has not arrived: to be called again with the same bytes (less what
-    /// [`RequestReader::compact`] removes) and more.
+    /// A request whose end has not arrived: to be called again with the same bytes and more.
     More {
         /// Whether the client waits for `100 Continue`; said once.
         invite: bool,
@@ -59,15 +58,6 @@ impl RequestReader {
     /// Gives back the memory of the last request's body.
     pub fn forget_body(&mut self) {
         self.chunks = ChunkedBody::default();
-    }
-
-    /// Removes the chunks that were decoded from `input`, the bytes that [`RequestReader::next`]
-    /// asked more of: their framing may be a thousand times what they carry.
-    pub fn compact(&mut self, input: &mut Vec<u8>) {
-        if let Pending::Chunked { head } = self.pending {
-            input.drain(head..self.scanned);
-            self.scanned = head;
-        }
     }
 
     /// Looks for a request at the start of `bytes`: all that has arrived since the last one.

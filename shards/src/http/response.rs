@@ -130,6 +130,15 @@ pub(crate) fn failure_message(lane: &Lane, failure: RowFailure) -> String {
             let name = lane.settings.request_fields.get(index).map_or("?", String::as_str);
             format!("`{name}` must be a number within the range that the model allows")
         }
+        RowFailure::Refused(Refusal::RequestFieldMissing { column }) => {
+            format!("`{}` is missing, and the model needs it", lane.column_name(column))
+        }
+        RowFailure::Refused(Refusal::RequestOutOfRange { column }) => {
+            format!("`{}` is outside of the range that the model allows", lane.column_name(column))
+        }
+        RowFailure::Refused(Refusal::StoredNotANumber { column }) => {
+            format!("the user's stored `{}` is not a number", lane.column_name(column))
+        }
         other => other.to_string(),
     }
 }

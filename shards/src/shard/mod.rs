@@ -179,3 +179,75 @@ async fn tick_forever(state: Rc<ShardState>, shutdown: Shutdown) {
         sleep(TICK).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use glommio::LocalExecutorBuilder;
+
+    use super::*;
+    use crate::batch::{Lane, RowFailure, RowId, RowState};
+    use crate::features::embedded::{EmbeddedStore, EmbeddedWriter};
+    use crate::features::inputs::ColumnType;
+    use crate::features::schema::StoreColumn;
+    use crate::model::repository::Repository;
+
+    fn setup(folder: &Path) -> ShardSetup {
+        let names = ["feature_1", "feature_2", "feature_3"].map(|name| StoreColumn {
+            name: name.to_owned(),
+            column_type: ColumnType::Float,
+        });
+        let store = EmbeddedStore::open_or_create(folder).expect("a store");
+        let schema = Schema::new(names.into()).expect("columns");
+        EmbeddedWriter::begin(&store, &schema, false).and_then(EmbeddedWriter::commit).unwrap();
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+        ShardSetup {
+            settings: ShardSettings::default(),
+            models: vec![Repository::new(models).find("demo-logistic", None).expect("bundled")],
+            load: LoadOptions::default(),
+            store: StoreSource::Embedded(store),
+            shared: Arc::default(),
+        }
+    }
+
+    fn queue_row(lane: &Lane) -> RowId {
+        let id = lane.rows.borrow_mut().insert(0);
+        lane.rows.borrow_mut().get_mut(id).key.push_str("user");
+        lane.admit(id, 0);
+        id
+    }
+
+    async fn outcome(lane: &Lane, id: RowId) -> RowState {
+        loop {
+            sleep(Duration::from_millis(1)).await;
+            let state = lane.rows.borrow().get(id).state;
+            if matches!(state, RowState::Done(_)) {
+                return state;
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_fails_its_batch_with_500_and_the_next_is_scored() {
+        let folder = tempfile::tempdir().unwrap();
+        let setup = setup(folder.path());
+        let executor = LocalExecutorBuilder::default().make().expect("io_uring");
+        executor.run(async {
+            let shard = Shard::open(setup).await.expect("it opens");
+            let lane = shard.state.lane(None).expect("a model");
+            // The batch finds its histograms lent out, which panics in the middle of it.
+            let lent = lane.histograms.borrow_mut();
+            let (first, second) = (queue_row(&lane), queue_row(&lane));
+            for id in [first, second] {
+                let failed = RowState::Done(Err(RowFailure::Panicked));
+                assert_eq!(outcome(&lane, id).await, failed);
+            }
+            drop(lent);
+            assert_eq!(RowFailure::Panicked.status(), 500);
+            assert_eq!(lane.counters().batches_panicked.get(), 1);
+            let next = queue_row(&lane);
+            assert!(matches!(outcome(&lane, next).await, RowState::Done(Ok(_))));
+        });
+    }
+}

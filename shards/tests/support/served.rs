@@ -13,6 +13,7 @@ use shards::features::import::{OnBadRow, import_embedded};
 use shards::model::LoadOptions;
 use shards::model::repository::Repository;
 use shards::shard::{Shard, ShardSettings, ShardSetup, ShardShared, Shutdown};
+use shards::telemetry::{LaneTelemetry, ShardCounters};
 
 use super::client::Client;
 use super::stores::{self, Heard};
@@ -88,6 +89,15 @@ impl Setup {
         let shutdown = Shutdown::default();
         let heard = shutdown.clone();
         let thread = std::thread::spawn(move || run(setup, listener, heard));
+        let watched = Arc::downgrade(&shared);
+        std::thread::spawn(move || {
+            // What the process does for a shard that glommio put to sleep; see `Nudge`.
+            while let Some(shared) = watched.upgrade() {
+                shared.nudge.nudge();
+                drop(shared);
+                pause(Duration::from_millis(100));
+            }
+        });
         Served {
             address,
             shared,
@@ -123,6 +133,15 @@ pub(crate) struct Served {
 impl Served {
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.address)
+    }
+
+    pub(crate) fn counters(&self) -> &ShardCounters {
+        &self.shared.telemetry.counters
+    }
+
+    /// What its only model counts.
+    pub(crate) fn lane(&self) -> Arc<LaneTelemetry> {
+        self.shared.telemetry.lanes().pop().expect("a model")
     }
 
     /// Imports `csv` over what the store has; its columns may differ.

@@ -1,0 +1,108 @@
+//! `check`, `models`, `--help` and `--version` say what they are asked, and a first run fills its
+//! own store.
+
+mod support;
+
+use support::gateway::store;
+use support::{Client, Ended, import, models, run, shardgate};
+
+fn check(arguments: &[&str]) -> Ended {
+    run(shardgate().arg("check").arg("--models").arg(models()).args(arguments))
+}
+
+#[test]
+fn check_finds_nothing_wrong_with_what_is_bundled() {
+    let folder = tempfile::tempdir().unwrap();
+    import(&models().join("credit-risk/features.csv"), folder.path());
+    let ended = check(&["--model", "credit-risk", "--store", &store(folder.path())]);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.stdout.lines().all(|line| line.starts_with("ok ")), "{}", ended.stdout);
+    for said in ["usable", "1000 users, 32 columns", "model credit-risk", "1000 rows"] {
+        assert!(ended.stdout.contains(said), "no `{said}` in: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn check_says_all_that_is_wrong_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    import(&models().join("demo-logistic/features.csv"), folder.path());
+    let target = store(folder.path());
+    let ended =
+        check(&["--model", "credit-risk,none,demo-logistic", "--store", &target, "--cores", "4095"]);
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    let wrong: Vec<_> = ended.stdout.lines().filter(|line| line.starts_with("wrong ")).collect();
+    assert_eq!(wrong.len(), 3, "{}", ended.stdout);
+    assert!(wrong[0].contains("core 4095"));
+    assert!(wrong[1].contains("credit-risk") && wrong[1].contains("duration_months"));
+    assert!(wrong[2].contains("none"));
+    assert!(ended.stdout.contains("ok     model demo-logistic with the store"));
+}
+
+#[test]
+fn models_are_shown_as_a_table() {
+    let ended = run(shardgate()
+        .arg("models")
+        .args(["--model", "credit-risk,demo-logistic", "--models"])
+        .arg(models()));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{}", ended.stdout);
+    for (line, (model, columns)) in lines[1..].iter().zip([("credit-risk", 32), ("demo-logistic", 3)])
+    {
+        let cells: Vec<_> = line.split_whitespace().collect();
+        assert_eq!(cells[..2], [model, "1"], "{line}");
+        assert!(cells.contains(&columns.to_string().as_str()), "{line}");
+        assert!(line.ends_with("model.onnx"), "{line}");
+    }
+}
+
+#[test]
+fn help_names_every_command_and_flag() {
+    let ended = run(shardgate().arg("--help"));
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""));
+    for said in [
+        "serve", "import", "check", "models", "--config", "--listen", "--admin", "--cores",
+        "--models", "--model", "--store", "SHARDGATE_LISTEN", "embedded:DIR", "127.0.0.1:8888",
+    ] {
+        assert!(ended.stdout.contains(said), "no `{said}` in: {}", ended.stdout);
+    }
+    for command in ["serve", "import", "check", "models"] {
+        let ended = run(shardgate().args([command, "--help"]));
+        assert_eq!(ended.status, Some(0), "{command}");
+        assert!(ended.stdout.contains("Usage: shardgate"), "{}", ended.stdout);
+    }
+    let version = run(shardgate().arg("--version")).stdout;
+    assert_eq!(version.trim(), format!("shardgate {}", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn with_nothing_given_it_fills_its_own_store_and_says_what_to_try() {
+    // A folder that looks like a fresh clone: the bundled models and nothing else.
+    let clone = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(models(), clone.path().join("models")).unwrap();
+    for run in ["the first", "the second"] {
+        let mut child = shardgate()
+            .current_dir(clone.path())
+            .env("SHARDGATE_LISTEN", "127.0.0.1:0")
+            .env("SHARDGATE_ADMIN", "127.0.0.1:0")
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+        let mut lines = String::new();
+        for _ in 0..2 {
+            std::io::BufRead::read_line(&mut output, &mut lines).unwrap();
+        }
+        let address = lines.split_once("http://").unwrap().1.split_once(',').unwrap().0;
+        let line = lines.lines().nth(1).expect("a line to try");
+        assert!(line.contains(&format!("curl -i http://{address}/predict -d '")), "{lines}");
+        let body = line.split('\'').nth(1).expect("a body");
+        let answer = Client::connect(address.parse().unwrap()).predict(body);
+        assert_eq!((answer.status, answer.field("x-features")), (200, Some("stored")), "{run}");
+        // SAFETY: a plain system call; the child has not been waited for, so the id is its own.
+        unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{run}");
+        assert!(clone.path().join(".cache/features/data.mdb").exists());
+    }
+}

@@ -1,0 +1,217 @@
+//! What stops a start is said in one line on the standard error, with exit status 1; and what does
+//! not stop it doesn't.
+
+mod support;
+
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use support::gateway::store;
+use support::{Ended, Launch, import, models, run, shardgate};
+
+/// `serve` with one flag changed from what would work; logs are off, so that only the error shows.
+fn serve(change: impl FnOnce(&mut Command)) -> Ended {
+    let folder = tempfile::tempdir().unwrap();
+    import(&models().join("demo-logistic/features.csv"), folder.path());
+    let mut command = shardgate();
+    command
+        .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log", "off"])
+        .env("SHARDGATE_MODELS", models())
+        .env("SHARDGATE_MODEL", "demo-logistic")
+        .env("SHARDGATE_STORE", store(folder.path()));
+    change(&mut command);
+    run(&mut command)
+}
+
+fn refused(change: impl FnOnce(&mut Command), said: &[&str]) {
+    let ended = serve(change);
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert_eq!(ended.stdout, "");
+    assert!(ended.stderr.starts_with("shardgate: "), "{}", ended.stderr);
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    for text in said {
+        assert!(ended.stderr.contains(text), "no `{text}` in: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn an_address_in_use() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    refused(|command| _ = command.args(["--listen", &address]), &[&address, "in use"]);
+}
+
+#[test]
+fn an_address_that_another_gateway_listens_on() {
+    // Its socket has SO_REUSEPORT: a bind that does not look would silently share the port.
+    let first = Launch::demo().start();
+    let address = first.address.to_string();
+    refused(|command| _ = command.args(["--listen", &address]), &[&address, "in use"]);
+    assert_eq!(first.client().predict("{\"user_id\": \"user-001\"}").status, 200);
+}
+
+#[test]
+fn an_address_that_is_not_here() {
+    refused(|command| _ = command.args(["--listen", "192.0.2.1:1"]), &["192.0.2.1:1"]);
+}
+
+#[test]
+fn a_core_that_is_not_there() {
+    refused(|command| _ = command.args(["--cores", "4095"]), &["cores: core 4095 is not one"]);
+}
+
+#[test]
+fn a_store_without_a_column_of_the_model() {
+    refused(
+        |command| _ = command.env("SHARDGATE_MODEL", "credit-risk"),
+        &["model `credit-risk`", "`duration_months` is not in the store", "feature_1"],
+    );
+}
+
+#[test]
+fn a_store_that_is_not_there() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let address = store(&nowhere.path().join("none"));
+    refused(
+        |command| _ = command.args(["--store", &address]),
+        &["no feature store here", "shardgate import"],
+    );
+}
+
+#[test]
+fn a_model_that_is_not_there() {
+    refused(|command| _ = command.args(["--model", "none"]), &["`none`"]);
+    refused(|command| _ = command.args(["--models", "/nowhere"]), &["/nowhere"]);
+    refused(|command| _ = command.args(["--model", "a,a"]), &["`a`"]);
+}
+
+#[test]
+fn a_configuration_that_is_broken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("broken.toml");
+    let shown = path.display().to_string();
+    refused(|command| _ = command.arg("--config").arg(&path), &[&shown, "cannot be read"]);
+    for (text, said) in [
+        ("listen = ", "line 1"),
+        ("\nlisten = 8888", "line 2"),
+        ("listen = \"localhost\"", "line 1"),
+        ("lissten = \"127.0.0.1:1\"", "`lissten`"),
+        ("[http]\nhead_bytes_max = -1", "line 2"),
+        ("[batch]\nmax_batch_size = 0", "batch.max_batch_size: found 0"),
+        ("[http]\npipelined_requests_max = 0", "http.pipelined_requests_max: found 0"),
+        ("cores = \"4-2\"", "`4-2`"),
+        ("cores = 2", "line 1"),
+        ("store = \"redis://localhost\"", "redis"),
+        ("log_format = \"xml\"", "xml"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let clear = |command: &mut Command| {
+            command.env_remove("SHARDGATE_MODEL").arg("--config").arg(&path);
+        };
+        refused(clear, &[&shown, said]);
+    }
+    std::fs::write(&path, "model = []").unwrap();
+    let clear = |command: &mut Command| {
+        command.env_remove("SHARDGATE_MODEL").arg("--config").arg(&path);
+    };
+    refused(clear, &["model: found none"]);
+}
+
+#[test]
+fn too_little_locked_memory() {
+    let without = |command: &mut Command| {
+        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the child calls setrlimit between fork and exec: it is async-signal-safe.
+        unsafe {
+            command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const none) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            });
+        }
+    };
+    refused(without, &["too little locked memory", "ulimit -l", "LimitMEMLOCK"]);
+}
+
+#[test]
+fn a_system_that_does_not_allow_io_uring() {
+    refused(|command| deny_io_uring(command, libc::EPERM), &["io_uring is not allowed", "seccomp"]);
+    refused(|command| deny_io_uring(command, libc::ENOSYS), &["io_uring"]);
+}
+
+/// What container runtimes do: `io_uring_setup` fails.
+fn deny_io_uring(command: &mut Command, error: i32) {
+    const LOAD_NUMBER: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
+    const JUMP_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let mut filter = [
+        step(LOAD_NUMBER, 0, 0, 0),
+        step(JUMP_EQUAL, 0, 1, libc::SYS_io_uring_setup as u32),
+        step(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | error as u32),
+        step(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    // SAFETY: the child makes two plain system calls between fork and exec; the program that the
+    // second reads is the closure's own.
+    unsafe {
+        command.pre_exec(move || {
+            let program =
+                libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+            if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+                || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program)
+                    != 0
+            {
+                return Err(std::io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+}
+
+#[test]
+fn a_wrong_flag_is_shown_how_to_do_better() {
+    let ended = run(shardgate().args(["--cores", "two"]));
+    assert_eq!(ended.status, Some(2));
+    assert!(ended.stderr.contains("expected `all` or a list like `0,2-5`"), "{}", ended.stderr);
+}
+
+#[test]
+fn nobody_reads_its_output_and_it_serves_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    import(&models().join("demo-logistic/features.csv"), folder.path());
+    let (closed, writer) = std::io::pipe().unwrap();
+    drop(closed);
+    let mut child = shardgate()
+        .args(["--listen", &address.to_string(), "--admin", "127.0.0.1:0"])
+        .args(["--model", "demo-logistic", "--store", &store(folder.path()), "--models"])
+        .arg(models())
+        .stdout(writer.try_clone().unwrap())
+        .stderr(writer)
+        .spawn()
+        .unwrap();
+    let answer = loop {
+        match std::net::TcpStream::connect(address) {
+            Ok(stream) => break support::Client::from(stream).predict("{\"user_id\": 1}"),
+            Err(_) => {
+                assert!(child.try_wait().unwrap().is_none(), "it ended");
+                std::thread::park_timeout(std::time::Duration::from_millis(10));
+            }
+        }
+    };
+    assert_eq!(answer.status, 200);
+    for _ in 0..10 {
+        // SAFETY: a plain system call; the child has not been waited for, so the id is its own.
+        unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGUSR1) };
+        assert_eq!(
+            support::Client::connect(address).predict("{\"user_id\": 1}").status,
+            200,
+            "a report that nobody reads must not end it"
+        );
+    }
+    // SAFETY: as above.
+    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
