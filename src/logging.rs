@@ -73,6 +73,9 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> anyhow::Result<LogContro
     let (filter, handle) = reload::Layer::new(parse(filter)?);
     let kept = Kept::default();
     let lines = tracing_subscriber::fmt::layer()
+        // Where nobody reads the log any more, the gateway serves all the same: without this, a
+        // line that can't be written is a panic of the thread that logged it.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let lines = match format {

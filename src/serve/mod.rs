@@ -1,12 +1,14 @@
 //! Start, signals and stop of the serving process.
 //!
-//! [`sockets`] makes a listening socket a shard, or inherits them by [`takeover`], [`features`] opens the store, [`shard_thread`] is
-//! a pinned thread with an executor, [`reload`] takes new versions of models into service, [`signals`] waits for what an operator asks, and [`report`]
-//! prints histograms.
+//! [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard,
+//! or inherits them by [`takeover`], [`features`] opens the store, [`shard_thread`] is a pinned
+//! thread with an executor, [`reload`] takes new versions of models into service, [`signals`]
+//! waits for what an operator asks, and [`report`] prints histograms.
 //!
 //! What is *not* here: what a shard does with a request.
 
 mod features;
+mod io_uring;
 pub(crate) mod reload;
 mod report;
 mod shard_thread;
@@ -14,8 +16,8 @@ mod signals;
 mod sockets;
 mod takeover;
 
-use std::net::SocketAddr;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -43,6 +45,7 @@ pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
     let log = logging::start(&config.log, config.log_format)?;
     let signals = signals::Waiter::register()?;
     let cores = config.cores.resolve()?;
+    io_uring::ensure_available()?;
     let models = find_models(config)?;
     let mut sockets = Sockets::open(config, cores.len())?;
     let store = features::open(config)?;
@@ -108,6 +111,7 @@ fn start_listening(
 ) -> anyhow::Result<Arc<AtomicBool>> {
     let taken = Arc::new(AtomicBool::new(false));
     let shared = sockets.share(&admin.listener)?;
+    sockets.ensure_still_free()?;
     for (shard, own) in shards.iter().zip(sockets.by_shard.drain(..)) {
         let listeners = sockets::listen(own)?;
         // A shard that died since it was ready says so itself, when it is watched.
@@ -131,7 +135,7 @@ fn announce(config: &Config, shards: &[ShardHandle], address: SocketAddr, admin:
         "shardgate serves {} on http://{address}, one shard on each of the cores {cores:?}",
         config.model.join(", ")
     );
-    println!("live page, metrics and health: http://{admin}/");
+    let _ = writeln!(output, "live page, metrics and health: http://{admin}/");
     if config.store_is_default {
         let body = "{\"user_id\": \"applicant-0001\"}";
         let _ = writeln!(output, "try: curl -i http://{address}/predict -d '{body}'");

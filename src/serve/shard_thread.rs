@@ -153,14 +153,8 @@ fn make_executor(index: usize) -> Result<LocalExecutor, String> {
 
 /// Says what an operator can do about an executor that could not be made.
 fn explain(error: &str) -> String {
-    let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
-        .is_ok_and(|value| value.trim() != "0");
     let lower = error.to_ascii_lowercase();
-    if disabled {
-        "io_uring is switched off: set the sysctl kernel.io_uring_disabled to 0".to_owned()
-    } else if lower.contains("permission") || lower.contains("not permitted") {
-        format!("io_uring is not allowed here (seccomp, as in a container?): {error}")
-    } else if lower.contains("memlock") || lower.contains("memory") {
+    if lower.contains("memlock") || lower.contains("memory") {
         format!(
             "too little locked memory for io_uring: raise `ulimit -l` (LimitMEMLOCK in systemd) \
              to 8 MiB a shard or more: {error}"

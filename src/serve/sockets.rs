@@ -22,6 +22,8 @@ pub(crate) struct Sockets {
     pub(crate) address: SocketAddr,
     /// The process that they were taken over from, to be told when they are in use.
     pub(crate) offer: Option<Offer>,
+    /// Whether they were made here, so that nobody else may listen there.
+    made: bool,
 }
 
 impl Sockets {
@@ -42,7 +44,7 @@ impl Sockets {
         if inherited.is_empty() {
             let (made, address) = bind(config.listen, shards)?;
             let by_shard = made.into_iter().map(|socket| vec![socket]).collect();
-            return Ok(Self { by_shard, address, offer });
+            return Ok(Self { by_shard, address, offer, made: true });
         }
         let address = address_of(inherited.first())?;
         ensure!(
@@ -50,7 +52,17 @@ impl Sockets {
             "listen: found {}, expected {address}, which the process to be taken over listens on",
             config.listen
         );
-        Ok(Self { by_shard: deal(inherited, address, shards)?, address, offer })
+        let by_shard = deal(inherited, address, shards)?;
+        Ok(Self { by_shard, address, offer, made: false })
+    }
+
+    /// Fails where somebody began to listen on the address since the sockets were made: loading
+    /// models and the store takes long enough for another start.
+    pub(crate) fn ensure_still_free(&self) -> anyhow::Result<()> {
+        if self.made {
+            ensure_free(self.address)?;
+        }
+        Ok(())
     }
 
     /// A second handle on each socket, to be offered to the next process; the admin port's last.
@@ -114,16 +126,19 @@ fn deal(
 /// Binds `count` sockets to one address with `SO_REUSEPORT`; port 0 is resolved once. None of
 /// them listens yet, so nothing is accepted before every shard is ready.
 fn bind(address: SocketAddr, count: usize) -> anyhow::Result<(Vec<Socket>, SocketAddr)> {
-    // With SO_REUSEPORT a forgotten process would silently share the port. A bind without it
-    // fails where anybody listens.
+    let resolved = ensure_free(address)?;
+    let made = (0..count).map(|_| reuse_port(resolved)).collect::<io::Result<_>>();
+    Ok((made.with_context(|| format!("cannot listen on {address}"))?, resolved))
+}
+
+/// Fails where anybody listens on `address`; returns it with port 0 resolved. With `SO_REUSEPORT`
+/// a forgotten process would silently share the port; a bind without it does not.
+fn ensure_free(address: SocketAddr) -> anyhow::Result<SocketAddr> {
     let in_use = || format!("cannot listen on {address}");
     let probe = socket(address).with_context(in_use)?;
     probe.set_reuse_address(true)?;
     probe.bind(&address.into()).with_context(in_use)?;
-    let resolved = address_of(Some(&probe))?;
-    drop(probe);
-    let made = (0..count).map(|_| reuse_port(resolved)).collect::<io::Result<_>>();
-    Ok((made.with_context(in_use)?, resolved))
+    address_of(Some(&probe))
 }
 
 fn reuse_port(address: SocketAddr) -> io::Result<Socket> {

@@ -27,8 +27,14 @@ fn check_says_all_that_is_wrong_at_once() {
     let folder = tempfile::tempdir().unwrap();
     import(&models().join("demo-logistic/features.csv"), folder.path());
     let target = store(folder.path());
-    let ended =
-        check(&["--model", "credit-risk,none,demo-logistic", "--store", &target, "--cores", "4095"]);
+    let ended = check(&[
+        "--model",
+        "credit-risk,none,demo-logistic",
+        "--store",
+        &target,
+        "--cores",
+        "4095",
+    ]);
     assert_eq!(ended.status, Some(1), "{ended:?}");
     let wrong: Vec<_> = ended.stdout.lines().filter(|line| line.starts_with("wrong ")).collect();
     assert_eq!(wrong.len(), 3, "{}", ended.stdout);
@@ -47,7 +53,8 @@ fn models_are_shown_as_a_table() {
     assert_eq!(ended.status, Some(0), "{ended:?}");
     let lines: Vec<_> = ended.stdout.lines().collect();
     assert_eq!(lines.len(), 3, "{}", ended.stdout);
-    for (line, (model, columns)) in lines[1..].iter().zip([("credit-risk", 32), ("demo-logistic", 3)])
+    for (line, (model, columns)) in
+        lines[1..].iter().zip([("credit-risk", 32), ("demo-logistic", 3)])
     {
         let cells: Vec<_> = line.split_whitespace().collect();
         assert_eq!(cells[..2], [model, "1"], "{line}");
@@ -61,8 +68,20 @@ fn help_names_every_command_and_flag() {
     let ended = run(shardgate().arg("--help"));
     assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""));
     for said in [
-        "serve", "import", "check", "models", "--config", "--listen", "--admin", "--cores",
-        "--models", "--model", "--store", "SHARDGATE_LISTEN", "embedded:DIR", "127.0.0.1:8888",
+        "serve",
+        "import",
+        "check",
+        "models",
+        "--config",
+        "--listen",
+        "--admin",
+        "--cores",
+        "--models",
+        "--model",
+        "--store",
+        "SHARDGATE_LISTEN",
+        "embedded:DIR",
+        "127.0.0.1:8888",
     ] {
         assert!(ended.stdout.contains(said), "no `{said}` in: {}", ended.stdout);
     }
@@ -91,11 +110,11 @@ fn with_nothing_given_it_fills_its_own_store_and_says_what_to_try() {
             .unwrap();
         let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
         let mut lines = String::new();
-        for _ in 0..2 {
+        for _ in 0..3 {
             std::io::BufRead::read_line(&mut output, &mut lines).unwrap();
         }
         let address = lines.split_once("http://").unwrap().1.split_once(',').unwrap().0;
-        let line = lines.lines().nth(1).expect("a line to try");
+        let line = lines.lines().last().expect("a line to try");
         assert!(line.contains(&format!("curl -i http://{address}/predict -d '")), "{lines}");
         let body = line.split('\'').nth(1).expect("a body");
         let answer = Client::connect(address.parse().unwrap()).predict(body);

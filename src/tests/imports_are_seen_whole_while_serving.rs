@@ -20,7 +20,8 @@ fn csv(feature: f64) -> String {
 }
 
 fn scores(gateway: &Gateway, users: &[usize]) -> Vec<f64> {
-    let body: Vec<_> = users.iter().map(|user| format!("{{\"user_id\": \"user-{user:03}\"}}")).collect();
+    let body: Vec<_> =
+        users.iter().map(|user| format!("{{\"user_id\": \"user-{user:03}\"}}")).collect();
     let answer = gateway.client().predict(&format!("[{}]", body.join(",")));
     let members: Vec<serde_json::Value> = serde_json::from_str(&answer.body).unwrap();
     members.iter().map(|member| member["score"].as_f64().expect("a score")).collect()
@@ -93,8 +94,11 @@ fn an_import_with_a_bad_row_says_where_and_changes_nothing() {
     let gateway = Launch::demo().start();
     let before = scores(&gateway, &[1, 2]);
     let path = gateway.store().join("bad.csv");
-    std::fs::write(&path, "user_id,feature_1,feature_2,feature_3\nuser-001,1,2,3\nuser-002,x,2,3\n")
-        .unwrap();
+    std::fs::write(
+        &path,
+        "user_id,feature_1,feature_2,feature_3\nuser-001,1,2,3\nuser-002,x,2,3\n",
+    )
+    .unwrap();
     let target = store(&gateway.store());
     let ended = run(shardgate().arg("import").arg(&path).args(["--store", &target]));
     assert_eq!(ended.status, Some(1));

@@ -4,6 +4,7 @@
 mod support;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -29,8 +30,7 @@ fn read_report(gateway: &Gateway) -> Report {
         let names: Vec<_> = columns.split_whitespace().collect();
         assert_eq!(names, ["count", "mean", "p50", "p90", "p99", "p99.9", "max"]);
         let mut lines = HashMap::new();
-        for label in
-            ["request µs", "queue µs", "features µs", "model µs", "write µs", "batch rows"]
+        for label in ["request µs", "queue µs", "features µs", "model µs", "write µs", "batch rows"]
         {
             let line = gateway.wait_for_line(label);
             let (_, numbers) = line.split_once(label).unwrap();
@@ -95,8 +95,8 @@ fn a_report_after_a_reload_of_the_same_version() {
 }
 
 /// Keeps asking until told to stop; counts the answers.
-fn load(gateway: &Gateway, done: &AtomicBool, answered: &AtomicU64) {
-    let mut client = gateway.client();
+fn load(address: SocketAddr, done: &AtomicBool, answered: &AtomicU64) {
+    let mut client = Client::connect(address);
     while !done.load(Ordering::Relaxed) {
         assert_eq!(client.predict(BODY).status, 200);
         answered.fetch_add(1, Ordering::Relaxed);
@@ -106,10 +106,11 @@ fn load(gateway: &Gateway, done: &AtomicBool, answered: &AtomicU64) {
 #[test]
 fn ten_reports_in_a_row_under_load() {
     let gateway = Launch::demo().start();
+    let address = gateway.address;
     let (done, answered) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| load(&gateway, &done, &answered));
+            scope.spawn(|| load(address, &done, &answered));
         }
         for _ in 0..10 {
             gateway.signal(libc::SIGUSR1);

@@ -120,12 +120,10 @@ impl ChunkedBody {
 fn line_of(bytes: &[u8], bytes_max: usize) -> Result<Option<&[u8]>, HeadError> {
     match bytes.iter().position(|byte| *byte == b'\n') {
         Some(at) if at > bytes_max => Err(HeadError::HeadTooLarge { limit: bytes_max }),
-        Some(at)
-            if bytes[..at].iter().position(|byte| *byte == b'\r') == Some(at.wrapping_sub(1)) =>
-        {
-            Ok(Some(&bytes[..at - 1]))
-        }
-        Some(_) => Err(HeadError::Malformed("a line has a bare CR or LF")),
+        Some(at) => match bytes[..at].split_last() {
+            Some((b'\r', line)) if !line.contains(&b'\r') => Ok(Some(line)),
+            _ => Err(HeadError::Malformed("a line has a bare CR or LF")),
+        },
         None if bytes.len() > bytes_max => Err(HeadError::HeadTooLarge { limit: bytes_max }),
         None => Ok(None),
     }

@@ -194,10 +194,8 @@ mod tests {
     use crate::model::repository::Repository;
 
     fn setup(folder: &Path) -> ShardSetup {
-        let names = ["feature_1", "feature_2", "feature_3"].map(|name| StoreColumn {
-            name: name.to_owned(),
-            column_type: ColumnType::Float,
-        });
+        let names = ["feature_1", "feature_2", "feature_3"]
+            .map(|name| StoreColumn { name: name.to_owned(), column_type: ColumnType::Float });
         let store = EmbeddedStore::open_or_create(folder).expect("a store");
         let schema = Schema::new(names.into()).expect("columns");
         EmbeddedWriter::begin(&store, &schema, false).and_then(EmbeddedWriter::commit).unwrap();
