@@ -35,6 +35,11 @@ fn model() {
 }
 
 #[test]
+fn oip() {
+    each_seed("oip", exercise::oip::run);
+}
+
+#[test]
 fn requests() {
     each_seed("requests", exercise::requests::run);
 }

@@ -25,7 +25,7 @@ pub use self::routes::{ModelAction, OipRoute};
 use self::rows::Asked;
 use super::exchange::{Answer, Form};
 use super::head::Head;
-use crate::batch::Lane;
+use crate::batch::{Lane, LaneSettings};
 use crate::shard::ShardState;
 
 /// A request, and where its answer goes.
@@ -93,7 +93,9 @@ impl Asker<'_> {
 
     fn queue(&self, lane: Rc<Lane>, head: &Head<'_>, body: &[u8]) -> Result<Answer, InferError> {
         let request = request::parse(body, head.inference_header_length)?;
-        let asked = Asked::of(&request, &lane.settings, self.shard.limits().array_rows_max)?;
+        let LaneSettings { signature, request_fields, .. } = &lane.settings;
+        let rows_max = self.shard.limits().array_rows_max;
+        let asked = Asked::of(&request, signature, request_fields, rows_max)?;
         let form = InferForm::of(&request, asked.rows(), asked.is_by_user())?;
         let first = asked.fill(self.connection, &mut lane.rows.borrow_mut());
         let limit_ms = head.deadline_ms;

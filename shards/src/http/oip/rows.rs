@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use super::error::InferError;
 use super::request::InferRequest;
-use crate::batch::{LaneSettings, RowId, Rows};
+use crate::batch::{RowId, Rows};
 use crate::features::KEY_BYTES_MAX;
+use crate::model::Signature;
 use crate::tensors::{Datatype, Tensor, TensorData};
 
 /// The tensor that names users whose features are looked up.
@@ -30,13 +31,15 @@ struct Block<'r> {
 }
 
 impl<'r> Asked<'r> {
-    /// Finds out what each tensor of `request` is to the model that `settings` describe.
+    /// Finds out what each tensor of `request` is to the model of `signature`, whose columns
+    /// also read `request_fields`.
     ///
     /// # Errors
     /// Tensors that the model does not read, or that do not fit together.
     pub fn of(
         request: &'r InferRequest<'_>,
-        settings: &LaneSettings,
+        signature: &Signature,
+        request_fields: &[String],
         rows_max: usize,
     ) -> Result<Self, InferError> {
         let inputs = &request.inputs;
@@ -53,16 +56,16 @@ impl<'r> Asked<'r> {
             return Err(InferError::TooManyRows { found: rows, limit: rows_max });
         }
         if inputs.iter().any(|input| input.name == USER_ID) {
-            return by_user(inputs, settings, rows);
+            return by_user(inputs, request_fields, rows);
         }
         if let [matrix] = inputs.as_slice()
-            && matrix.name == settings.signature.matrix
+            && matrix.name == signature.matrix
         {
-            let width = settings.signature.columns.len();
+            let width = signature.columns.len();
             let cells = vec![Block { at: 0, width, numbers: block(matrix, rows, width)? }];
             return Ok(Self { rows, user_ids: None, cells, cells_per_row: width });
         }
-        by_columns(inputs, settings, rows)
+        by_columns(inputs, signature, rows)
     }
 
     /// How many rows are asked for.
@@ -105,24 +108,20 @@ impl<'r> Asked<'r> {
 
 fn by_user<'r>(
     inputs: &'r [Tensor<'_>],
-    settings: &LaneSettings,
+    request_fields: &[String],
     rows: usize,
 ) -> Result<Asked<'r>, InferError> {
-    let mut asked = Asked {
-        rows,
-        user_ids: None,
-        cells: Vec::new(),
-        cells_per_row: settings.request_fields.len(),
-    };
+    let mut asked =
+        Asked { rows, user_ids: None, cells: Vec::new(), cells_per_row: request_fields.len() };
     for input in inputs {
         if input.name == USER_ID {
             asked.user_ids = Some(user_ids(input, rows)?);
             continue;
         }
-        let Some(at) = settings.request_fields.iter().position(|field| *field == input.name) else {
+        let Some(at) = request_fields.iter().position(|field| *field == input.name) else {
             return Err(InferError::UnknownInput {
                 input: input.name.clone().into_owned(),
-                expected: format!("beside user_id, {}", among(&settings.request_fields)),
+                expected: format!("beside user_id, {}", among(request_fields)),
             });
         };
         asked.cells.push(Block { at, width: 1, numbers: block(input, rows, 1)? });
@@ -132,13 +131,13 @@ fn by_user<'r>(
 
 fn by_columns<'r>(
     inputs: &'r [Tensor<'_>],
-    settings: &LaneSettings,
+    signature: &Signature,
     rows: usize,
 ) -> Result<Asked<'r>, InferError> {
-    let columns = &settings.signature.columns;
+    let columns = &signature.columns;
     let expected = || {
         let width = columns.len();
-        let matrix = &settings.signature.matrix;
+        let matrix = &signature.matrix;
         format!("give `{matrix}` of shape [rows, {width}], `{USER_ID}`, or each of its columns")
     };
     let mut cells = Vec::with_capacity(inputs.len());

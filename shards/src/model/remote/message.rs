@@ -251,7 +251,10 @@ mod tests {
             let TensorData::Numbers(numbers) = &read.inputs[0].data else { panic!("numbers") };
             let Cells::F64(sent) = matrix.cells() else { panic!("doubles") };
             for (read, sent) in numbers.iter().zip(sent) {
-                prop_assert!(read == sent || (read.is_nan() && sent.is_nan()), "{} {}", read, sent);
+                // JSON's reader may miss the last bit of a double; binary data miss none.
+                let bits = if is_binary { 0 } else { 1 };
+                let same = read.to_bits().abs_diff(sent.to_bits()) <= bits;
+                prop_assert!(same || (read.is_nan() && sent.is_nan()), "{} {}", read, sent);
             }
         }
 

@@ -56,7 +56,8 @@ pub enum TensorForm {
     /// As bytes behind the JSON: the binary-tensor extension.
     #[default]
     Binary,
-    /// In the JSON, for servers without the extension; NaN is sent as null.
+    /// In the JSON, for servers without the extension; NaN is sent as null, and a double may lose
+    /// its last bit on the way.
     Json,
 }
 

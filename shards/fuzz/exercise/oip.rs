@@ -1,0 +1,33 @@
+//! Bodies of inference requests and of answers, JSON and binary.
+
+use shards::features::Precision;
+use shards::http::oip::{request, rows};
+use shards::model::Signature;
+use shards::model::manifest::ScoreOutput;
+use shards::model::remote::message;
+
+/// Reads the bytes behind the first two as either; those two say where the JSON ends, if anywhere.
+pub(crate) fn run(bytes: &[u8]) {
+    let Some((length, body)) = bytes.split_first_chunk::<2>() else { return };
+    let length = usize::from(u16::from_le_bytes(*length));
+    let json_bytes = (length != usize::from(u16::MAX)).then_some(length);
+    if let Ok(request) = request::parse(body, json_bytes) {
+        let columns = vec!["a".to_owned(), "b".to_owned()];
+        let signature = Signature {
+            description: String::new(),
+            matrix: "input".to_owned(),
+            columns,
+            precision: Precision::F32,
+        };
+        let fields = ["b".to_owned()];
+        if let Ok(asked) = rows::Asked::of(&request, &signature, &fields, 8) {
+            let mut made = shards::batch::Rows::default();
+            asked.fill(0, &mut made);
+            assert_eq!(made.len(), asked.rows());
+        }
+    }
+    let mut scores = Vec::new();
+    if message::read_scores(body, json_bytes, 2, &ScoreOutput::default(), &mut scores).is_ok() {
+        assert_eq!(scores.len(), 2);
+    }
+}
