@@ -40,7 +40,8 @@ impl Reloader {
         let give_up = Instant::now() + SWAP_MAX;
         let mut sent = Vec::with_capacity(shards.len());
         for ((index, shard), models) in shards.enumerate().zip(prepared) {
-            let numbers = models.into_iter().map(|model| shard.send(Command::Install(model)));
+            let numbers =
+                models.into_iter().map(|model| shard.send(Command::Install(Box::new(model))));
             sent.push((index, shard, numbers.last().unwrap_or(0)));
         }
         for (index, shard, number) in sent {

@@ -21,7 +21,7 @@ pub struct ShardShared {
 #[derive(Debug)]
 pub enum Command {
     /// Serve this model from now on; one of the same name drains and goes.
-    Install(PreparedModel),
+    Install(Box<PreparedModel>),
     /// Serve the model of this name no more.
     Remove(String),
 }

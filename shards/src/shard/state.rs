@@ -160,7 +160,7 @@ impl ShardState {
         }
         self.hand_over();
         self.shared.receive(|command| match command {
-            Command::Install(prepared) => self.install(prepared),
+            Command::Install(prepared) => self.install(*prepared),
             Command::Remove(model) => self.remove(&model),
         });
         if now_ms / 1_000 != before_ms / 1_000 {

@@ -15,6 +15,8 @@ pub const SCORE: &str = "score";
 /// The output that says what each row's features stood on.
 pub const FEATURES: &str = "features";
 
+const BINARY: &str = "content-type: application/octet-stream\r\n";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OutputKind {
     Score,
@@ -111,7 +113,6 @@ impl InferForm {
         if self.outputs.iter().any(|output| output.is_binary) {
             let json = format!("inference-header-content-length: {}\r\n", body.len());
             self.write_binary(body, lane, first);
-            const BINARY: &str = "content-type: application/octet-stream\r\n";
             let fields = [features, version, &json];
             response::write_answer_of(BINARY, out, 200, &fields, body, options);
         } else {

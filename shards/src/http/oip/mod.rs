@@ -1,4 +1,4 @@
-//! The Open Inference Protocol, version 2, as KServe defines it and Triton extends it.
+//! The Open Inference Protocol, version 2, as `KServe` defines it and Triton extends it.
 //!
 //! [`routes`] says what a path below `/v2` means; [`request`] reads an inference request, JSON
 //! and the binary tensors behind it (`tensors`); [`rows`] makes rows of it, which

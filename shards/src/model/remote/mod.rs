@@ -1,4 +1,4 @@
-//! A model that another server computes: Triton, MLServer, KServe, or another shardgate.
+//! A model that another server computes: Triton, `MLServer`, `KServe`, or another shardgate.
 //!
 //! Its rows are batched and joined here; [`settings`] say where the server is and what it expects,
 //! [`message`] writes a batch as an Open Inference Protocol request and reads the scores from the
