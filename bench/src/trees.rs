@@ -18,7 +18,8 @@ use forest::{Growth, Random, Shape};
 
 const COLUMNS: usize = 30;
 const BATCHES: [usize; 4] = [1, 8, 64, 256];
-const ROWS_MAX: usize = 256;
+/// Rows to choose batches from: the same few rows would be predicted and cached.
+const ROWS: usize = 4096;
 
 /// Arguments of `bench trees`.
 #[derive(Debug, clap::Args)]
@@ -75,7 +76,7 @@ fn bench(args: &TreesArgs, name: &str, shape: &Shape) -> anyhow::Result<()> {
     let mut cell = || {
         if args.missing { forest::cell(&mut random, precision) } else { f64::from(random.unit()) }
     };
-    let wide: Vec<f64> = (0..ROWS_MAX * COLUMNS).map(|_| cell()).collect();
+    let wide: Vec<f64> = (0..ROWS * COLUMNS).map(|_| cell()).collect();
     let narrow: Vec<f32> = wide.iter().map(|cell| *cell as f32).collect();
     let kernels = match &args.kernel {
         Some(kernel) => vec![kernel.as_str()],
@@ -108,6 +109,7 @@ fn time_us(rows: usize, kernel: &mut TreeKernel, cells: Cells<'_>) -> anyhow::Re
     const TOGETHER: u32 = 8;
     let (mut narrow, mut wide) = (vec![0_f32; rows], vec![0_f64; rows]);
     let mut times_us = Vec::new();
+    let mut first = 0;
     let started = Instant::now();
     while started.elapsed().as_micros() < 1_000 || times_us.len() < 3 {
         let before = Instant::now();

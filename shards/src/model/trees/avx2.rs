@@ -43,7 +43,7 @@ pub(super) const SINGLE: Instructions<f32> = Instructions {
         unsafe { finish(how, sums, parts, values, scores) }
     },
     entry_ns: 1.1,
-    step_ns: 33.0,
+    step_ns: 100.0,
 };
 
 /// The steps of a block of 64-bit cells.
@@ -64,7 +64,7 @@ pub(super) const DOUBLE: Instructions<f64> = Instructions {
         unsafe { finish(how, sums, parts, values, scores) }
     },
     entry_ns: 2.0,
-    step_ns: 33.0,
+    step_ns: 100.0,
 };
 
 /// Whether this CPU can run the kernel.

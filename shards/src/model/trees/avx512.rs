@@ -64,7 +64,7 @@ pub(super) const DOUBLE: Instructions<f64> = Instructions {
         unsafe { finish(how, sums, parts, values, scores) }
     },
     entry_ns: 1.7,
-    step_ns: 33.0,
+    step_ns: 100.0,
 };
 
 /// Whether this CPU can run the kernel.

@@ -41,7 +41,7 @@ impl<T: Real> Instructions<T> {
         add_trees: portable::add_trees::<T>,
         finish: finish::<T>,
         entry_ns: 2.9,
-        step_ns: 33.0,
+        step_ns: 100.0,
     };
 }
 

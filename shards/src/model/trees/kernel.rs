@@ -180,8 +180,9 @@ fn blocked<T: Real>(
     match (Single::new(&ensemble), plan) {
         (Some(single), Some(plan)) if !ensemble.finish.is_extreme() => {
             let blocked = Blocked::new(&ensemble, plan, instructions);
-            let single_rows_max = (blocked.smallest_ns() / single.row_ns()) as usize;
-            let single_rows_max = single_rows_max.min(LANES);
+            let rows = (blocked.smallest_ns() / single.row_ns()) as usize;
+            // A full block that is no faster than its rows alone stays so in any batch.
+            let single_rows_max = if rows < LANES { rows } else { usize::MAX };
             Scorer::Planned(Box::new(Planned { single, blocked, single_rows_max }))
         }
         _ => Scorer::Walk(Box::new(Walk::new(ensemble))),

@@ -2,13 +2,11 @@
 //!
 //! [`TreeAttributes`] is what a model file says; [`Ensemble::build`] checks it (`build`, `error`)
 //! and brings it (`normal_form`) into the one form that all else is made from (`ensemble`).
-//! [`TreeKernel`] scores
-//! batches with it. `walk` is the plain walk that defines the result. The fast kernels share a
-//! layout (`plan`, `deep`): `single` takes a small batch row by row, `block` up to 64 rows at
-//! once, with the instructions of `portable`, `avx2` or `avx512` (`vector` is what these two share,
-//! `transpose` and `gather` are parts of the latter). `cells` converts
-//! and scales the input, `finish` turns sums into scores (`exponential`), `real` names the two
-//! precisions.
+//! [`TreeKernel`] scores batches with it. `walk` is the plain walk that defines the result. The
+//! fast kernels share a layout (`plan`, `deep`): `single` takes a small batch row by row, `block`
+//! up to 64 rows at once, with the instructions of `portable`, `avx2` or `avx512` (`vector` is what
+//! the last two share, `transpose` and `gather` belong to the last). `cells` converts and scales
+//! the input, `finish` turns sums into scores (`exponential`), `real` names the two precisions.
 //!
 //! What is *not* here: reading the file (nothing below this line knows of tract or protobuf),
 //! labels and `ZipMap`, and which rows are scored together.

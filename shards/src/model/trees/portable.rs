@@ -1,6 +1,7 @@
 //! The block kernel that needs nothing of the CPU: plain loops over lanes, which the compiler
 //! turns into whatever vectors the target has.
 
+use super::deep::DeepNode;
 use super::plan::{BitOrder, Finder, LANES, Lanes, Plan, TreePlan, WORD, Word};
 use super::real::Real;
 
@@ -76,7 +77,7 @@ fn find<T: Real>(
         }
         Finder::TwoWords(first) => find_in_words(plan, first, 2, rows, mixed),
         Finder::Words(first, count) => find_in_words(plan, first, count, rows, mixed),
-        Finder::Walk(root) => walk(plan, root, rows),
+        Finder::Walk(root) => walk(plan, root, rows, mixed),
     }
 }
 
@@ -145,16 +146,35 @@ fn narrow<T: Real>(
 }
 
 /// Walks eight rows down a tree until none moves any more.
-pub(super) fn walk<T: Real>(plan: &Plan<T>, root: u32, rows: &Group<'_, T>) -> [u32; GROUP] {
-    let nodes = plan.nodes();
+#[inline]
+pub(super) fn walk<T: Real>(
+    plan: &Plan<T>,
+    root: u32,
+    rows: &Group<'_, T>,
+    mixed: bool,
+) -> [u32; GROUP] {
+    if mixed {
+        walk_by(plan.nodes(), root, rows, DeepNode::next)
+    } else {
+        walk_by(plan.nodes(), root, rows, DeepNode::next_if_at_most)
+    }
+}
+
+#[inline]
+fn walk_by<T: Real>(
+    nodes: &[DeepNode<T>],
+    root: u32,
+    rows: &Group<'_, T>,
+    next: impl Fn(&DeepNode<T>, T) -> u32,
+) -> [u32; GROUP] {
     let mut at = [root; GROUP];
     loop {
         let mut moved = 0;
         for (lane, at) in at.iter_mut().enumerate() {
             let node = &nodes[*at as usize];
-            let next = node.next(rows.column(node.place())[lane]);
-            moved |= next ^ *at;
-            *at = next;
+            let to = next(node, rows.column(node.place())[lane]);
+            moved |= to ^ *at;
+            *at = to;
         }
         if moved == 0 {
             return at.map(|at| nodes[at as usize].leaf);

@@ -76,7 +76,8 @@ pub(super) trait Vector {
             let eights = leaves[..Self::ROWS].as_chunks_mut().0;
             let first = group * eights.len();
             for (eight, leaves) in eights.iter_mut().enumerate() {
-                *leaves = portable::walk(plan, root, &Group::new(block, parts, first + eight));
+                let rows = Group::new(block, parts, first + eight);
+                *leaves = portable::walk(plan, root, &rows, MIXED);
             }
         }
         // SAFETY: each of the arrays has at least `ROWS` words.
