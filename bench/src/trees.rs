@@ -104,16 +104,17 @@ fn bench(args: &TreesArgs, name: &str, shape: &Shape) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The median time of a batch over about a millisecond; eight batches are timed together.
+/// The median time of a batch over about a millisecond. Short ones are timed eight at a time; long
+/// ones alone, so that few times include another process's turn.
 fn time_us(rows: usize, kernel: &mut TreeKernel, cells: Cells<'_>) -> anyhow::Result<f64> {
-    const TOGETHER: u32 = 8;
+    let together = if rows < 64 { 8 } else { 1 };
     let (mut narrow, mut wide) = (vec![0_f32; rows], vec![0_f64; rows]);
     let mut times_us = Vec::new();
     let mut first = 0;
     let started = Instant::now();
-    while started.elapsed().as_micros() < 1_000 || times_us.len() < 3 {
+    while started.elapsed().as_micros() < 1_000 || times_us.len() < 5 {
         let before = Instant::now();
-        for _ in 0..TOGETHER {
+        for _ in 0..together {
             let (cells, scores) = match cells {
                 Cells::F32(cells) => {
                     (Cells::F32(&cells[..rows * COLUMNS]), Scores::F32(&mut narrow))
@@ -123,7 +124,7 @@ fn time_us(rows: usize, kernel: &mut TreeKernel, cells: Cells<'_>) -> anyhow::Re
             kernel.score(black_box(cells), rows, COLUMNS, scores).context("scoring")?;
             black_box((&narrow, &wide));
         }
-        times_us.push(before.elapsed().as_secs_f64() * 1e6 / f64::from(TOGETHER));
+        times_us.push(before.elapsed().as_secs_f64() * 1e6 / f64::from(together));
     }
     Ok(median(&mut times_us))
 }
