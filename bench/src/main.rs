@@ -1,20 +1,15 @@
 //! What shardgate is measured against and with.
 //!
 //! [`floor`] is the smallest glommio HTTP responder: the goal posts. [`generate`] makes a store of
-//! many users, [`open_loop`] sends requests by the clock, [`compare`] runs all servers of
-//! `bench/servers.toml` against the same load, in turns, [`driver`] counts instructions, and
-//! [`trees`] times the tree kernels. [`prepare`] makes what they need and [`servers`] starts and
-//! stops. `bench/peers/` holds the other servers, `bench/runs/` what was measured. Nothing here is
-//! a test: no check in CI depends on a clock.
+//! many users, [`open_loop`] sends requests by the clock, and [`compare`] runs all servers of
+//! `bench/servers.toml` against the same load, in turns. [`trees`] times the tree kernels. `bench/peers/` holds the other servers,
+//! `bench/runs/` what was measured. Nothing here is a test: no check in CI depends on a clock.
 
 mod compare;
-mod driver;
 mod floor;
 mod generate;
 mod open_loop;
-mod prepare;
 mod random;
-mod servers;
 mod trees;
 
 use clap::Parser;
@@ -31,8 +26,6 @@ enum Command {
     OpenLoop(open_loop::OpenLoopArgs),
     /// Measure servers side by side, in turns.
     Compare(compare::CompareArgs),
-    /// Count the gateway's instructions for a request, and compare with the baseline.
-    Driver(driver::DriverArgs),
     /// Time the tree kernels.
     Trees(trees::TreesArgs),
 }
@@ -43,7 +36,6 @@ fn main() -> anyhow::Result<()> {
         Command::Generate(args) => generate::run(&args),
         Command::OpenLoop(args) => open_loop::run(&args),
         Command::Compare(args) => compare::run(&args),
-        Command::Driver(args) => driver::run(&args),
         Command::Trees(args) => trees::run(&args),
     }
 }

@@ -1,6 +1,7 @@
 //! `bench compare`: every server under the same load, in turns, and a table of what came out.
 //!
-//! [`crate::servers`] starts the servers and pauses those whose turn it isn't, [`wrk`] and [`crate::open_loop`] load the one that runs, [`usage`] reads what it cost,
+//! [`servers`] starts the servers of `bench/servers.toml` and pauses those whose turn it isn't,
+//! [`wrk`] and [`crate::open_loop`] load the one that runs, [`usage`] reads what it cost,
 //! [`summary`] compares, and [`record`] keeps a run under `bench/runs/`. Not here: a verdict. The
 //! figures are for people; no check depends on them.
 //!
@@ -8,18 +9,20 @@
 //! that slows down for a minute doesn't slow down always the same server. A ratio compares two
 //! figures of one round.
 
+mod prepare;
 mod record;
+mod servers;
 mod summary;
 mod usage;
 mod wrk;
 
 use std::fmt;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::open_loop::{self, OpenLoopArgs};
-use crate::prepare;
-use crate::servers::{self, Places, Server};
+use servers::{Places, Server};
 use usage::Usage;
 
 /// What is measured, where and how often.
@@ -28,6 +31,9 @@ pub(crate) struct CompareArgs {
     /// Servers to measure, by their names in the list; all of them by default.
     #[arg(long, value_delimiter = ',')]
     servers: Vec<String>,
+    /// List of servers.
+    #[arg(long, default_value = "bench/servers.toml")]
+    list: PathBuf,
     /// Closed loop: wrk keeps this many connections busy.
     #[arg(long, value_delimiter = ',', default_value = "1,8,64,256")]
     connections: Vec<u32>,
@@ -105,9 +111,9 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     ensure!(args.server_core != args.client_core, "server and client need a core each");
     let places = Places { core: args.server_core, inputs: prepare::inputs(args.users)? };
     let mut servers = Vec::new();
-    for description in servers::read_list(&args.servers)? {
+    for description in servers::read_list(&args.list, &args.servers)? {
         eprintln!("starting {}", description.name);
-        servers.push(Server::start(description, &places, &[])?);
+        servers.push(Server::start(description, &places)?);
     }
     servers::check_same_scores(&servers, args.users)?;
     for server in &servers {

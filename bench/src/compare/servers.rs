@@ -3,16 +3,16 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
+use super::prepare::Inputs;
 use crate::generate::user_id;
-use crate::prepare::Inputs;
 
-const LIST: &str = "bench/servers.toml";
 const START_TIMEOUT: Duration = Duration::from_mins(3);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -22,8 +22,8 @@ const SCORE_DIFFERENCE_MAX: f64 = 1e-5;
 /// A server as `bench/servers.toml` describes it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Description {
-    pub(crate) name: String,
+pub(super) struct Description {
+    pub(super) name: String,
     command: Vec<String>,
     /// Whether its answers carry the model's score.
     #[serde(default = "yes")]
@@ -42,18 +42,19 @@ struct List {
 
 /// Where servers run and what they read.
 #[derive(Debug)]
-pub(crate) struct Places {
-    pub(crate) core: usize,
-    pub(crate) inputs: Inputs,
+pub(super) struct Places {
+    pub(super) core: usize,
+    pub(super) inputs: Inputs,
 }
 
-/// The servers that `wanted` names, or all if it names none.
-pub(crate) fn read_list(wanted: &[String]) -> Result<Vec<Description>> {
-    let text = std::fs::read_to_string(LIST).context(LIST)?;
-    let list: List = toml::from_str(&text).context(LIST)?;
+/// The servers of the list at `path` that `wanted` names, or all if it names none.
+pub(super) fn read_list(path: &Path, wanted: &[String]) -> Result<Vec<Description>> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("can't read the list of servers {}", path.display()))?;
+    let list: List = toml::from_str(&text).with_context(|| path.display().to_string())?;
     for name in wanted {
         let known = list.server.iter().any(|server| server.name == *name);
-        ensure!(known, "{LIST} has no server '{name}'");
+        ensure!(known, "{} has no server '{name}'", path.display());
     }
     let wants = |name: &String| wanted.is_empty() || wanted.contains(name);
     Ok(list.server.into_iter().filter(|server| wants(&server.name)).collect())
@@ -61,21 +62,17 @@ pub(crate) fn read_list(wanted: &[String]) -> Result<Vec<Description>> {
 
 /// A running server.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub(super) struct Server {
     description: Description,
     address: SocketAddr,
     process: Child,
 }
 
 impl Server {
-    /// Starts the server and waits until it answers. `under` is what its command is run by.
-    pub(crate) fn start(
-        description: Description,
-        places: &Places,
-        under: &[String],
-    ) -> Result<Self> {
+    /// Starts the server and waits until it answers.
+    pub(super) fn start(description: Description, places: &Places) -> Result<Self> {
         let port = free_port()?;
-        let mut arguments = under.to_vec();
+        let mut arguments = Vec::new();
         for argument in &description.command {
             arguments.push(
                 argument
@@ -160,34 +157,26 @@ impl Server {
         Ok(answer.score)
     }
 
-    pub(crate) fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.description.name
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// The process group, which holds whatever the server starts.
-    pub(crate) fn group(&self) -> u32 {
+    pub(super) fn group(&self) -> u32 {
         self.process.id()
     }
 
     /// Takes the server off its core, which belongs to another one's measurement.
-    pub(crate) fn pause(&self) -> Result<()> {
+    pub(super) fn pause(&self) -> Result<()> {
         self.signal("STOP")
     }
 
-    pub(crate) fn resume(&self) -> Result<()> {
+    pub(super) fn resume(&self) -> Result<()> {
         self.signal("CONT")
-    }
-
-    /// Tells the server to stop and waits until it has.
-    pub(crate) fn stop(mut self) -> Result<()> {
-        self.signal("TERM")?;
-        let status = self.process.wait()?;
-        ensure!(status.success(), "{} ended with {status}", self.name());
-        Ok(())
     }
 
     fn signal(&self, signal: &str) -> Result<()> {
@@ -207,7 +196,7 @@ impl Drop for Server {
 }
 
 /// Fails unless all servers with scores give the same ones to the same users.
-pub(crate) fn check_same_scores(servers: &[Server], users: u64) -> Result<()> {
+pub(super) fn check_same_scores(servers: &[Server], users: u64) -> Result<()> {
     let mut scoring = servers.iter().filter(|server| server.description.scores);
     let Some(first) = scoring.next() else { return Ok(()) };
     for other in scoring {
