@@ -16,8 +16,6 @@ import argparse
 import contextlib
 import json
 import re
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,7 +26,9 @@ import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE.parent))
+from support import BINARY, free_port, gateway, get, running, wait_for  # noqa: E402
+
 # Suffixes of a histogram's series.
 SUFFIXES = ("_bucket", "_sum", "_count")
 # Metrics that Prometheus itself makes.
@@ -39,38 +39,6 @@ VARIABLES = {"$instance": ".*", "$model": ".*", "$__rate_interval": "10s"}
 LIVELY = ("http_server_request_duration_seconds", "shardgate_rows_total", "shardgate_batch_rows",
           "shardgate_shard_cpu_seconds_total", "shardgate_feature_age_seconds",
           "shardgate_queue_delay_seconds", "shardgate_model_info", "process_open_fds")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def get(url, **headers):
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:
-        return answer.read().decode()
-
-
-def wait_for(url, what):
-    for _ in range(300):
-        with contextlib.suppress(OSError):
-            return get(url)
-        time.sleep(0.1)
-    sys.exit(f"{what} did not answer on {url}")
-
-
-@contextlib.contextmanager
-def running(command, **options):
-    process = subprocess.Popen(command, **options)
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
 
 
 def predict_forever(port, stop):
@@ -144,7 +112,7 @@ def check_answers(prometheus):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--binary", default=ROOT / "target/release/shardgate", type=Path)
+    arguments.add_argument("--binary", default=BINARY, type=Path)
     binary = arguments.parse_args().binary
     generated = subprocess.run([sys.executable, HERE / "dashboard.py"], text=True, check=True,
                                capture_output=True).stdout
@@ -153,17 +121,10 @@ def main():
     promtool("check", "rules", "alerts.yml")
     promtool("test", "rules", "alerts_test.yml")
 
-    serving, admin, scraping = free_port(), free_port(), free_port()
+    scraping = free_port()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        store = f"embedded:{folder / 'features'}"
-        subprocess.run([binary, "import", "models/credit-risk/features.csv", "--store", store],
-                       cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        log = stack.enter_context((folder / "log").open("w"))
-        stack.enter_context(running(
-            [binary, "--listen", f"127.0.0.1:{serving}", "--admin", f"127.0.0.1:{admin}",
-             "--store", store, "--cores", "0"], cwd=ROOT, stdout=log, stderr=log))
-        wait_for(f"http://127.0.0.1:{admin}/readyz", "the gateway")
+        serving, admin = stack.enter_context(gateway(folder, binary))
         stop = threading.Event()
         client = threading.Thread(target=predict_forever, args=(serving, stop))
         client.start()

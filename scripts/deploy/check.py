@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Tries the deployment files as far as a machine without root and without a cluster can.
+
+    scripts/deploy/check.py
+
+- nginx and HAProxy run as configured here, in front of a gateway: scores arrive, connections to
+  the gateway are kept, and HAProxy's probe takes a gateway that is gone out of service.
+- systemd-analyze verifies the units and rates the service.
+- Kubernetes objects are decoded into the API's own Go types, and KServe's are held against the
+  schemas in its Go module. Where there is no Go, it says so.
+
+Needs nginx, haproxy and systemd-analyze (Debian: nginx-light, haproxy, systemd), and Go for the last.
+"""
+
+import contextlib
+import http.client
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from support import BINARY, free_port, gateway, get, running, wait_for  # noqa: E402
+
+REQUESTS = 300
+# systemd's rating, of 100: below 20 it calls a service OK.
+EXPOSURE_MAX = 20
+# Where KServe publishes the schemas of its resources.
+KSERVE = "github.com/kserve/kserve@v0.15.2"
+
+
+def counter(admin, name):
+    values = re.findall(rf"^{name}\{{.*?\}} (\d+)", get(f"http://127.0.0.1:{admin}/metrics"),
+                        re.MULTILINE)
+    return sum(map(int, values))
+
+
+def predict(port, user):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("POST", "/predict", json.dumps({"user_id": user}))
+    answer = connection.getresponse()
+    body = json.loads(answer.read()) if answer.status == 200 else None
+    connection.close()
+    return answer.status, body
+
+
+def configured(name, folder, ports):
+    """The file `name` with other ports, in `folder`."""
+    text = (HERE / name).read_text()
+    for old, new in ports.items():
+        text = re.sub(rf"\b{old}\b", str(new), text)
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def check_proxy(name, command, folder, serving, admin, port):
+    """Scores through a proxy, each request on a new connection of its own to the proxy."""
+    with running(command, cwd=folder, stdout=subprocess.DEVNULL):
+        for _ in range(100):
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if predict(port, "applicant-0001")[0] == 200:
+                    break
+            time.sleep(0.1)
+        direct = {user: predict(serving, user)[1] for user in ("applicant-0002", "nobody")}
+        before = counter(admin, "shardgate_connections_accepted_total")
+        for number in range(REQUESTS):
+            user = "nobody" if number % 3 == 0 else "applicant-0002"
+            status, body = predict(port, user)
+            if status != 200 or body != direct[user]:
+                sys.exit(f"{name}: {status} {body}, expected {direct[user]}")
+        opened = counter(admin, "shardgate_connections_accepted_total") - before
+        if opened > REQUESTS // 10:
+            sys.exit(f"{name}: {opened} connections to the gateway for {REQUESTS} requests")
+        print(f"ok {name}: {REQUESTS} scores over {opened} new connections to the gateway")
+
+
+def check_proxies(folder):
+    with contextlib.ExitStack() as stack:
+        running_gateway = stack.enter_context(contextlib.ExitStack())
+        serving, admin = running_gateway.enter_context(gateway(folder))
+        port = free_port()
+        nginx = configured("nginx.conf", folder, {8888: serving, 8080: port})
+        command = ["nginx", "-p", str(folder), "-c", str(nginx), "-g", "daemon off;"]
+        check_proxy("nginx", command, folder, serving, admin, port)
+        port = free_port()
+        haproxy = configured("haproxy.cfg", folder, {8888: serving, 9888: admin, 8080: port})
+        check_proxy("haproxy", ["haproxy", "-f", str(haproxy)], folder, serving, admin, port)
+        stack.enter_context(running(["haproxy", "-f", str(haproxy)], stderr=subprocess.DEVNULL))
+        time.sleep(2)
+        running_gateway.close()
+        time.sleep(4)
+        status, _ = predict(port, "nobody")
+        if status != 503:
+            sys.exit(f"haproxy: {status} for a gateway that is gone, expected 503")
+        print("ok haproxy: its probe takes a gateway that stopped out of service")
+
+
+def check_units(folder):
+    for unit in ("shardgate.service", "shardgate.socket"):
+        text = (HERE / unit).read_text().replace("/usr/local/bin/shardgate", str(BINARY))
+        (folder / unit).write_text(text)
+    subprocess.run(["systemd-analyze", "verify", "./shardgate.service", "./shardgate.socket"],
+                   cwd=folder, check=True)
+    subprocess.run(["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE_MAX}",
+                    "./shardgate.service"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    print("ok systemd: units verified, exposure below 2.0")
+
+
+def check_kubernetes():
+    if not shutil.which("go"):
+        print("untried kubernetes: there is no Go here")
+        return
+    # One file of KServe's module is read, none of its code is built.
+    downloaded = subprocess.run(["go", "mod", "download", "-json", KSERVE], check=True, text=True,
+                                cwd=tempfile.gettempdir(), capture_output=True).stdout
+    definitions = Path(json.loads(downloaded)["Dir"]) / "config/crd/full"
+    folder = HERE / "kubernetes"
+    subprocess.run(["go", "run", ".", "-definitions", definitions, folder / "shardgate.yaml",
+                    folder / "kserve.yaml"], cwd=folder / "validate", check=True)
+
+
+def main():
+    missing = [tool for tool in ("nginx", "haproxy", "systemd-analyze") if not shutil.which(tool)]
+    if missing:
+        sys.exit(f"missing: {', '.join(missing)}")
+    with tempfile.TemporaryDirectory() as folder:
+        check_units(Path(folder))
+        check_proxies(Path(folder))
+    check_kubernetes()
+
+
+if __name__ == "__main__":
+    main()
