@@ -50,14 +50,20 @@ def running(command, **options):
 
 
 @contextlib.contextmanager
-def gateway(folder, binary=BINARY):
-    """credit-risk on its bundled users, on one core; gives its serving port and its admin port."""
-    serving, admin = free_port(), free_port()
+def gateway(folder, binary=BINARY, arguments=(), admin=None):
+    """credit-risk on its bundled users, on one core; gives its two ports and its process.
+
+    `arguments` come last; where they set the admin port, `admin` is what they set.
+    """
+    serving = free_port()
+    if admin is None:
+        admin = free_port()
+        arguments = ["--admin", f"127.0.0.1:{admin}", *arguments]
     store = f"embedded:{folder / 'features'}"
     subprocess.run([binary, "import", "models/credit-risk/features.csv", "--store", store],
                    cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     with (folder / "log").open("w") as log, running(
-            [binary, "--listen", f"127.0.0.1:{serving}", "--admin", f"127.0.0.1:{admin}",
-             "--store", store, "--cores", "0"], cwd=ROOT, stdout=log, stderr=log):
+            [binary, "--listen", f"127.0.0.1:{serving}", "--store", store, "--cores", "0",
+             *arguments], cwd=ROOT, stdout=log, stderr=log) as process:
         wait_for(f"http://127.0.0.1:{admin}/readyz", "the gateway")
-        yield serving, admin
+        yield serving, admin, process

@@ -82,7 +82,7 @@ def check_proxy(name, command, folder, serving, admin, port):
 def check_proxies(folder):
     with contextlib.ExitStack() as stack:
         running_gateway = stack.enter_context(contextlib.ExitStack())
-        serving, admin = running_gateway.enter_context(gateway(folder))
+        serving, admin, _ = running_gateway.enter_context(gateway(folder))
         port = free_port()
         nginx = configured("nginx.conf", folder, {8888: serving, 8080: port})
         command = ["nginx", "-p", str(folder), "-c", str(nginx), "-g", "daemon off;"]

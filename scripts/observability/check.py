@@ -124,7 +124,7 @@ def main():
     scraping = free_port()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        serving, admin = stack.enter_context(gateway(folder, binary))
+        serving, admin, _ = stack.enter_context(gateway(folder, binary))
         stop = threading.Event()
         client = threading.Thread(target=predict_forever, args=(serving, stop))
         client.start()

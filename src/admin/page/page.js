@@ -20,6 +20,7 @@ const cell = (text, name = 'td', className = 'number') => element(name, { textCo
 const number = (value) => Number.isInteger(value) || value >= 100 ? Math.round(value).toLocaleString('en') : value >= 10 ? value.toFixed(1) : String(Math.round(value * 100) / 100);
 const percent = (share) => (share > 0 && share < 0.001 ? '<0.1' : (share * 100).toFixed(share < 0.1 ? 1 : 0)) + ' %';
 const time = (us) => us <= 0 ? '–' : us < 1000 ? `${number(us)} µs` : us < 1e6 ? `${number(us / 1000)} ms` : `${number(us / 1e6)} s`;
+const bound = (us) => time(Number(us.toPrecision(2)));
 const clock = (seconds1970) => new Date(seconds1970 * 1000).toLocaleTimeString('en-GB');
 const sum = (counts) => Object.values(counts).reduce((all, count) => all + count, 0);
 const series = (name, share) => {
@@ -192,7 +193,7 @@ function drawHeat() {
   draw.globalAlpha = 1;
   for (let row = low + (low % 2); row <= high + 1; row += 2) {
     const at = y(row) + rowHeight;
-    if (at > 6) draw.fillText(time(heatBound(row)), left - 6, at);
+    if (at > 6) draw.fillText(bound(heatBound(row)), left - 6, at);
   }
   draw.textBaseline = 'alphabetic';
   for (let minute = 0; minute <= 5; minute++) {

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Asks the admin port of a running gateway for everything, as friend, as stranger, as browser.
+
+    scripts/observability/check_admin.py [--binary target/release/shardgate]
+
+Health and metrics are for anyone; what changes the process or shows its configuration is for who
+has the token, or without one for loopback alone, under a name of loopback, from no other origin and
+as JSON. A drain says so before it ends. Where there is a Chromium (Debian: chromium), it opens the
+live page and its text is read.
+"""
+
+import argparse
+import contextlib
+import http.client
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from support import BINARY, free_port, gateway, wait_for  # noqa: E402
+
+TOKEN = "a-token-of-some-length"
+JSON = {"content-type": "application/json"}
+BROWSER = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+           "--disable-background-networking", "--disable-component-update", "--disable-sync",
+           "--timeout=8000", "--dump-dom"]
+
+
+def ask(port, method, path, headers=None, body=None):
+    """An answer's status, header and text."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request(method, path, body, headers or {})
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, answer.headers, text
+
+
+def expect(status, port, method, path, headers=None, body=None):
+    found, _, text = ask(port, method, path, headers, body)
+    if found != status:
+        sys.exit(f"{method} {path} {headers or ''}: found {found}, expected {status}: {text}")
+    return text
+
+
+def check_without_token(port):
+    for path in ("/livez", "/readyz", "/version", "/metrics", "/config", "/log-level", "/"):
+        expect(200, port, "GET", path)
+        expect(200, port, "GET", path, {"Host": f"localhost:{port}"})
+    for path in ("/config", "/log-level", "/events"):
+        expect(403, port, "GET", path, {"Host": "rebound.example"})
+        expect(403, port, "GET", path, {"Origin": "http://elsewhere.example"})
+    body = json.dumps({"filter": "warn"})
+    expect(415, port, "PUT", "/log-level", {"content-type": "text/plain"}, body)
+    expect(403, port, "PUT", "/log-level", JSON | {"Origin": "http://elsewhere.example"}, body)
+    expect(200, port, "PUT", "/log-level", JSON | {"Origin": f"http://127.0.0.1:{port}"}, body)
+    if json.loads(expect(200, port, "GET", "/log-level"))["filter"] != "warn":
+        sys.exit("the log filter was not changed")
+    expect(422, port, "PUT", "/log-level", JSON, json.dumps({"filter": "shards=loud"}))
+    expect(400, port, "PUT", "/log-level", JSON, "{}")
+    expect(200, port, "POST", "/reload", JSON, "{}")
+    expect(415, port, "POST", "/reload")
+    expect(405, port, "POST", "/metrics")
+    expect(404, port, "GET", "/nothing")
+    open_metrics = {"accept": "application/openmetrics-text; version=1.0.0"}
+    if not expect(200, port, "GET", "/metrics", open_metrics).endswith("# EOF\n"):
+        sys.exit("no OpenMetrics")
+    _, fields, _ = ask(port, "GET", "/")
+    policy = fields["content-security-policy"]
+    if "default-src 'none'" not in policy or "unsafe" in policy:
+        sys.exit(f"the page's policy is {policy}")
+
+
+def check_with_token(port):
+    """On an address that others reach: health for anyone, the rest for who has the token."""
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    for path in ("/livez", "/readyz", "/metrics", "/version"):
+        expect(200, port, "GET", path, {"Host": "anything.example"})
+    for wrong in ({}, {"Authorization": "Bearer another"}, {"Authorization": f"Basic {TOKEN}"}):
+        expect(401, port, "GET", "/config", wrong)
+        expect(401, port, "POST", "/reload", wrong | JSON, "{}")
+        expect(401, port, "GET", "/events", wrong)
+    if TOKEN in expect(200, port, "GET", "/config", bearer):
+        sys.exit("the token is in the configuration")
+    expect(403, port, "GET", "/config", bearer | {"Origin": "http://elsewhere.example"})
+
+
+def check_stream(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/events")
+    answer = connection.getresponse()
+    seen = set()
+    while seen != {"second", "status"}:
+        line = answer.readline().decode()
+        if line.startswith("event: "):
+            event = line.removeprefix("event: ").strip()
+            json.loads(answer.readline().decode().removeprefix("data: "))
+            seen.add(event)
+    connection.close()
+
+
+def check_page(port, folder):
+    browser = shutil.which("chromium")
+    if not browser:
+        print("untried: there is no Chromium here")
+        return
+    shown = subprocess.run(
+        [browser, *BROWSER, f"--user-data-dir={folder / 'browser'}", f"http://127.0.0.1:{port}/"],
+        capture_output=True, text=True, check=True, timeout=120)
+    for text in ('data-state="serving"', "credit-risk", "core 0"):
+        if text not in shown.stdout:
+            sys.exit(f"the page does not show `{text}`:\n{shown.stdout[-3000:]}")
+    if "Refused to" in shown.stderr or "Uncaught" in shown.stderr:
+        sys.exit(f"the page breaks its own policy, or fails:\n{shown.stderr}")
+
+
+def check_drain(process, serving, admin):
+    """A connection in the middle of its request holds the drain up; /readyz says so meanwhile."""
+    connection = http.client.HTTPConnection("127.0.0.1", serving, timeout=10)
+    connection.putrequest("POST", "/predict")
+    connection.putheader("content-length", "30")
+    connection.endheaders(b'{"user_id": ')
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    said = json.loads(expect(503, admin, "GET", "/readyz"))
+    if not said["reasons"]["draining"]:
+        sys.exit(f"/readyz does not say that it drains: {said}")
+    connection.send(b'"applicant-0001" }')
+    if connection.getresponse().status != 200:
+        sys.exit("what was accepted before the stop was not answered")
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--binary", default=BINARY, type=Path)
+    binary = arguments.parse_args().binary
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        serving, admin, process = stack.enter_context(gateway(folder, binary))
+        check_without_token(admin)
+        check_stream(admin)
+        check_page(admin, folder)
+        check_drain(process, serving, admin)
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder, admin = Path(name), free_port()
+        (folder / "token").write_text(TOKEN + "\n")
+        arguments = ["--admin", f"0.0.0.0:{admin}", "--admin-token-file", folder / "token"]
+        stack.enter_context(gateway(folder, binary, arguments, admin))
+        check_with_token(admin)
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        admin = free_port()
+        stack.enter_context(gateway(Path(name), binary, ["--admin", f"0.0.0.0:{admin}"], admin))
+        wait_for(f"http://127.0.0.1:{admin}/metrics", "the admin port")
+        expect(403, admin, "GET", "/config")
+        expect(403, admin, "POST", "/reload", JSON, "{}")
+    print("the admin port serves everyone, and obeys operators only")
+
+
+if __name__ == "__main__":
+    main()
