@@ -1,4 +1,4 @@
-//! Whatever happens to one key or frame, the other rows of the batch are served; and
+//! Whatever happens to one key, frame or connection, the other rows of the batch are served; and
 //! when the cluster is silent, rows stand on what is known, and the cluster is not pressed.
 
 mod cql;
@@ -8,7 +8,7 @@ mod proxied;
 use std::time::Duration;
 
 use cql::{PROFILES, fetch, keyspace, node, on_shard, open, profile_plan, row};
-use proxied::{Proxied, asks, asks_for, delays, drops, fails};
+use proxied::{Proxied, asks, asks_for, cuts, delays, drops, fails};
 use shards::features::FeatureStatus::{self, Cached, Error, Stale, Stored};
 use shards::features::Joined;
 use shards::features::cache::CacheSettings;
@@ -91,6 +91,25 @@ fn a_key_that_fails_is_late_or_lost_takes_no_other_with_it() {
             assert_eq!(joined.outcomes[1].refusal, None, "{name}");
         });
     }
+}
+
+#[test]
+fn a_connection_cut_in_the_middle_of_a_batch_is_made_again() {
+    let node = fill("cql_cut");
+    let proxied = Proxied::start(node, vec![]);
+    let (settings, rules) = (settings(&proxied, "cql_cut", 0), proxied.rules());
+    on_shard(move || async move {
+        let store = open(settings).await.unwrap();
+        let plan = profile_plan(&store, &FeaturePolicies::default());
+        for _ in 0..3 {
+            until_stored(&store).await;
+            rules(vec![cuts(asks())]);
+            let joined = fetch(&store, &plan, &keys()).await;
+            assert!(statuses(&joined).iter().all(|status| matches!(status, Error | Stale)));
+            rules(vec![]);
+        }
+        until_stored(&store).await;
+    });
 }
 
 #[test]

@@ -66,6 +66,10 @@ pub(crate) fn drops(condition: Condition) -> RequestRule {
     RequestRule(condition, RequestReaction::drop_frame())
 }
 
+pub(crate) fn cuts(condition: Condition) -> RequestRule {
+    RequestRule(condition, RequestReaction::drop_connection())
+}
+
 pub(crate) fn delays(condition: Condition, delay: Duration) -> RequestRule {
     RequestRule(condition, RequestReaction::delay(delay))
 }

@@ -2,31 +2,30 @@
 //!
 //! A turn runs what is ready on the runtime and polls its sockets and timers once, without
 //! blocking. That poll may make more tasks ready, so while anything is in flight there is a next
-//! turn, after the shard's other tasks had theirs. Waiting for the runtime's epoll descriptor
-//! instead loses wake-ups: tokio consumes readiness in turns that were made for other reasons.
+//! turn, after the shard's other tasks had theirs. A store that does not answer keeps the core
+//! turning for a fetch deadline at most: then its breaker is open, and nothing is in flight.
+//!
+//! Roads not taken: waiting for the runtime's epoll descriptor loses wake-ups, as tokio consumes
+//! readiness in turns that were made for other reasons.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::rescue::Rescue;
+
 /// How often the runtime is turned while nothing is in flight: keep-alives, reconnects, metadata.
 const IDLE_TURN: Duration = Duration::from_millis(5);
-/// How long turns may bring nothing before they are spaced out.
-const EAGER: Duration = Duration::from_micros(500);
-/// The time between turns from then on: a slow or dead store must not burn the core.
-const SPACED_TURN: Duration = Duration::from_micros(50);
-
 /// A tokio runtime of one shard.
 #[derive(Debug)]
 pub(super) struct Driver {
     runtime: tokio::runtime::Runtime,
     in_flight: Cell<usize>,
-    last_progress: Cell<Instant>,
     idle: RefCell<Option<Waker>>,
     stopped: Cell<bool>,
 }
@@ -42,7 +41,6 @@ struct InFlight(Rc<Driver>);
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.set(self.0.in_flight.get() - 1);
-        self.0.last_progress.set(Instant::now());
     }
 }
 
@@ -74,7 +72,6 @@ impl Driver {
         let driver = Rc::new(Self {
             runtime,
             in_flight: Cell::new(0),
-            last_progress: Cell::new(Instant::now()),
             idle: RefCell::new(None),
             stopped: Cell::new(false),
         });
@@ -94,7 +91,6 @@ impl Driver {
             let _ = sender.send(future.await);
         });
         self.in_flight.set(self.in_flight.get() + 1);
-        self.last_progress.set(Instant::now());
         self.wake();
         Running { receiver, _in_flight: InFlight(Rc::clone(self)) }
     }
@@ -117,15 +113,18 @@ impl Driver {
     }
 
     async fn keep_turning(self: Rc<Self>) {
+        let mut rescue = Rescue::new();
         while !self.stopped.get() {
+            rescue.put_off().await;
             self.turn();
             if self.in_flight.get() == 0 {
-                futures_lite::future::or(self.work(), sleep(IDLE_TURN)).await;
-            } else if self.last_progress.get().elapsed() < EAGER {
+                let idle = async {
+                    let _ = glommio::timer::Timer::new(IDLE_TURN).await;
+                };
+                futures_lite::future::or(self.work(), idle).await;
+            } else {
                 // Yielding the queue, not only the task, lets the executor poll its own I/O.
                 glommio::executor().yield_task_queue_now().await;
-            } else {
-                sleep(SPACED_TURN).await;
             }
         }
     }
@@ -140,8 +139,4 @@ impl Driver {
             Poll::Pending
         })
     }
-}
-
-async fn sleep(duration: Duration) {
-    glommio::timer::Timer::new(duration).await;
 }
