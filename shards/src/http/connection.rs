@@ -57,6 +57,7 @@ struct Rendered {
     lane: Option<Rc<Lane>>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "none of the four follows from the others")]
 pub(crate) struct Connection {
     stream: TcpStream,
     shard: Rc<ShardState>,

@@ -227,6 +227,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::await_holding_refcell_ref, reason = "what is lent out makes the batch panic")]
     fn a_panic_fails_its_batch_with_500_and_the_next_is_scored() {
         let folder = tempfile::tempdir().unwrap();
         let setup = setup(folder.path());

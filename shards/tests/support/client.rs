@@ -118,7 +118,7 @@ impl Client {
     }
 
     fn fill_to(&mut self, length: usize) {
-        let mut bytes = [0; 65_536];
+        let mut bytes = [0; 16_384];
         while self.input.len() < length {
             let count = self.stream.read(&mut bytes).expect("an answer in time");
             assert_ne!(count, 0, "ended early: {}", String::from_utf8_lossy(&self.input));

@@ -252,7 +252,7 @@ mod tests {
             let Cells::F64(sent) = matrix.cells() else { panic!("doubles") };
             for (read, sent) in numbers.iter().zip(sent) {
                 // JSON's reader may miss the last bit of a double; binary data miss none.
-                let bits = if is_binary { 0 } else { 1 };
+                let bits = u64::from(!is_binary);
                 let same = read.to_bits().abs_diff(sent.to_bits()) <= bits;
                 prop_assert!(same || (read.is_nan() && sent.is_nan()), "{} {}", read, sent);
             }
@@ -287,8 +287,9 @@ mod tests {
             let wanted = ScoreOutput { tensor: tensor.map(str::to_owned), class };
             read_scores(body, None, 1, &wanted, &mut scores).map(|()| scores[0])
         };
-        assert_eq!(read(None, Some(ClassChoice::Index(2))).expect("there"), 0.125);
-        assert_eq!(read(Some("label"), None).expect("there"), 1.0);
+        let bits = |read: Result<f64, AnswerError>| read.expect("there").to_bits();
+        assert_eq!(bits(read(None, Some(ClassChoice::Index(2)))), 0.125_f64.to_bits());
+        assert_eq!(bits(read(Some("label"), None)), 1_f64.to_bits());
         assert!(matches!(read(None, None), Err(AnswerError::Shape { .. })));
         let beyond = read(Some("p"), Some(ClassChoice::Index(3)));
         assert!(matches!(beyond, Err(AnswerError::Shape { .. })));
