@@ -227,7 +227,7 @@ fn ensure_models(names: &[String]) -> anyhow::Result<()> {
 /// Where in the file and what, without the excerpt that toml draws over several lines.
 fn in_one_line(path: &Path, text: &str, error: &toml::de::Error) -> anyhow::Error {
     let start = error.span().map_or(0, |span| span.start.min(text.len()));
-    let line = 1 + text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count();
+    let line = text.as_bytes()[..start].split(|byte| *byte == b'\n').count();
     let message = error.message().replace('\n', ", ");
     anyhow::anyhow!("{}: line {line}: {message}", path.display())
 }

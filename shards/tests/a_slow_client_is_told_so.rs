@@ -91,7 +91,7 @@ fn one_that_does_not_read_is_cut_off() {
     let rows = vec!["{\"user_id\": 1}"; 1_000].join(",");
     let request = post(&format!("[{rows}]"));
     // Until the kernel's buffers are full on both sides, or the shard has hung up.
-    while (&*client.stream()).write_all(&request).is_ok() {}
+    while client.stream().write_all(&request).is_ok() {}
     wait_until("it is cut off", || served.counters().connections_open.get() == 0);
 }
 

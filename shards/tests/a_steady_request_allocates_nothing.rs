@@ -40,7 +40,7 @@ static ALLOCATOR: Counting = Counting;
 /// Sends `request` on every connection in turn, reads the answers, and so on, `rounds` times.
 /// Returns the allocations of all that.
 fn measure(clients: &[Client], request: &[u8], answer_bytes: usize, rounds: usize) -> u64 {
-    let mut answers = [0; 65_536];
+    let mut answers = vec![0; 65_536];
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     for _ in 0..rounds {
         for client in clients {

@@ -109,6 +109,6 @@ fn one_that_does_not_read_does_not_keep_it_for_ever() {
     let request = post(&format!("[{rows}]"));
     let client = served.client();
     client.stream().set_write_timeout(Some(std::time::Duration::from_millis(500))).unwrap();
-    while (&*client.stream()).write_all(&request).is_ok() {}
+    while client.stream().write_all(&request).is_ok() {}
     served.stop();
 }

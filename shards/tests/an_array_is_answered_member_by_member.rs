@@ -50,7 +50,7 @@ fn an_array_is_scored_over_several_batches() {
 fn a_full_queue_refuses_members_and_not_the_array() {
     let setup = Setup::of("demo-logistic").settings(|settings| settings.queue_rows_max = 3);
     let served = setup.serve();
-    let body = vec!["{\"user_id\": \"user-001\"}"; 5].join(",");
+    let body = ["{\"user_id\": \"user-001\"}"; 5].join(",");
     let answer = served.client().predict(&format!("[{body}]"));
     assert_eq!(answer.status, 200);
     let members: Vec<Value> = serde_json::from_str(&answer.body).unwrap();

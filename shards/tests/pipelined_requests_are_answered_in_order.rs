@@ -85,13 +85,15 @@ fn a_connection_that_never_pauses_starves_no_other() {
         scope.spawn(|| {
             let requests = b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n".repeat(2_000);
             while !done.load(Ordering::Relaxed) {
-                (&*greedy.stream()).write_all(&requests).expect("sent");
+                greedy.stream().write_all(&requests).expect("sent");
             }
             greedy.stream().shutdown(std::net::Shutdown::Write).unwrap();
         });
-        scope.spawn(|| {
-            while (&*greedy.stream()).read(&mut [0; 65_536]).is_ok_and(|count| count > 0) {}
-        });
+        scope.spawn(
+            || {
+                while greedy.stream().read(&mut [0; 16_384]).is_ok_and(|count| count > 0) {}
+            },
+        );
         let mut client = served.client();
         for _ in 0..100 {
             assert_eq!(client.predict("{\"user_id\": \"user-001\"}").status, 200);

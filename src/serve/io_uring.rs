@@ -1,8 +1,8 @@
-//! Whether this process may use io_uring, asked before glommio does: it panics where it may not.
+//! Whether this process may use `io_uring`, asked before glommio does: it panics where it may not.
 
 use std::io;
 
-/// Fails with what an operator can do about it where io_uring cannot be used.
+/// Fails with what an operator can do about it where `io_uring` cannot be used.
 pub(crate) fn ensure_available() -> anyhow::Result<()> {
     let error = setup_error();
     match error.raw_os_error() {

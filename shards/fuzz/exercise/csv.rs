@@ -11,9 +11,8 @@ pub(crate) fn run(bytes: &[u8]) {
     for _ in 0..=bytes.len() {
         match rows.read() {
             Ok(Some(row)) => assert_eq!(row.cells.len(), columns),
-            Ok(None) => return,
             Err(CsvError::Row(_)) => {}
-            Err(_) => return,
+            Ok(None) | Err(_) => return,
         }
     }
     panic!("more rows than bytes");

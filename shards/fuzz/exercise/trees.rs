@@ -121,7 +121,7 @@ fn grow(choices: &mut Choices<'_>) -> TreeAttributes {
     attributes.base_values =
         (0..choices.below(4)).map(|_| choices.exact(precision)).collect::<Vec<_>>();
     let modes = 1 + choices.below(MODES.len());
-    for tree in 0..1 + choices.below(5) {
+    for tree in 0..=choices.below(5) {
         grow_node(&mut attributes, choices, tree as i64, modes, 0, &mut 0);
     }
     attributes
