@@ -15,6 +15,7 @@ mod logging;
 mod placement;
 mod serve;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -24,10 +25,23 @@ fn main() -> ExitCode {
     match run(arguments) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("shardgate: {error:#}");
+            // Where nobody reads it there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "shardgate: {}", in_one_line(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error and its causes; a cause that the line tells already is left out.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let mut line = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !line.contains(&cause) {
+            line.push_str(": ");
+            line.push_str(&cause);
+        }
+    }
+    line.replace('\n', " ")
 }
 
 fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -32,6 +33,7 @@ fn refused(change: impl FnOnce(&mut Command), said: &[&str]) {
     assert_eq!(ended.stdout, "");
     assert!(ended.stderr.starts_with("shardgate: "), "{}", ended.stderr);
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    assert!(ended.stderr.matches("os error").count() <= 1, "said twice: {}", ended.stderr);
     for text in said {
         assert!(ended.stderr.contains(text), "no `{text}` in: {}", ended.stderr);
     }
@@ -51,6 +53,39 @@ fn an_address_that_another_gateway_listens_on() {
     let address = first.address.to_string();
     refused(|command| _ = command.args(["--listen", &address]), &[&address, "in use"]);
     assert_eq!(first.client().predict("{\"user_id\": \"user-001\"}").status, 200);
+}
+
+#[test]
+fn an_address_that_another_gateway_took_while_this_one_was_loading() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    // A first run whose bundled features come from a pipe: it waits there, its sockets bound.
+    let clone = tempfile::tempdir().unwrap();
+    let model = clone.path().join("models/demo-logistic");
+    std::fs::create_dir_all(model.join("1")).unwrap();
+    for file in ["model.toml", "1/model.onnx"] {
+        std::fs::copy(models().join("demo-logistic").join(file), model.join(file)).unwrap();
+    }
+    let pipe = model.join("features.csv");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let mut command = shardgate();
+    command
+        .current_dir(clone.path())
+        .args(["--listen", &address, "--admin", "127.0.0.1:0", "--log", "off"])
+        .args(["--model", "demo-logistic"]);
+    let first = std::thread::spawn(move || run(&mut command));
+    // This waits until the first one reads.
+    let mut features = std::fs::File::create(&pipe).unwrap();
+    let second = Launch::demo().listen(&address).start();
+    let csv = std::fs::read(models().join("demo-logistic/features.csv")).unwrap();
+    features.write_all(&csv).unwrap();
+    drop(features);
+    let ended = first.join().unwrap();
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains(&format!("cannot listen on {address}")), "{}", ended.stderr);
+    assert_eq!(second.client().predict("{\"user_id\": \"user-001\"}").status, 200);
 }
 
 #[test]

@@ -33,7 +33,7 @@ const LINGER_BYTES_MAX: usize = 1_048_576;
 const LINGER_MS: u64 = 1_000;
 /// How often one poll may read and write: a client that always has more to say must not keep the
 /// shard from the others.
-const ROUNDS_MAX: usize = 16;
+const ROUNDS_MAX: usize = 4;
 
 /// What a connection is doing, as far as its time limit is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -76,7 +76,8 @@ impl Launch {
         let mut command = shardgate();
         let first = core_affinity::get_core_ids().expect("cores")[0].id;
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .args(["serve", "--admin", "127.0.0.1:0"])
+            .env("SHARDGATE_LISTEN", "127.0.0.1:0")
             .args(["--model", model, "--cores", &first.to_string(), "--models"])
             .arg(models())
             .args(["--store", &store(&folder.path().join("store"))]);
@@ -89,6 +90,11 @@ impl Launch {
         std::fs::write(&path, text).unwrap();
         self.command.arg("--config").arg(path);
         self
+    }
+
+    /// Listens on this address rather than a free one.
+    pub(crate) fn listen(self, address: &str) -> Self {
+        self.with(|command| _ = command.args(["--listen", address]))
     }
 
     /// Changes the command that starts it.
