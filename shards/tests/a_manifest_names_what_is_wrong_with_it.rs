@@ -85,6 +85,14 @@ fn a_value_that_makes_no_sense_is_named_with_its_key() {
     let column = "[[columns]]\nname = \"age\"\n";
     for (text, problem) in [
         ("version = 0".to_owned(), "key `version`: found 0, expected a version from 1"),
+        (
+            "[canary]\nversion = 2\npercent = 101".to_owned(),
+            "key `canary.percent`: found 101, expected 0 to 100",
+        ),
+        (
+            "version = 2\n[canary]\nversion = 2\npercent = 5".to_owned(),
+            "key `canary.version`: found 2, expected another version",
+        ),
         ("columns = []".to_owned(), "key `columns`: found [], expected at least one column"),
         (
             format!("{column}range = [2, 1]"),

@@ -20,17 +20,18 @@ pub(crate) fn run(config: &Config) -> ExitCode {
     let repository = Repository::new(&config.models);
     for name in &config.model {
         let subject = format!("model {name}");
-        match repository.find(name, None) {
-            Err(error) => findings.note(&subject, Err::<String, _>(error)),
-            Ok(directory) => {
-                check_model(
-                    &subject,
-                    &directory,
-                    config.load_options(),
-                    schema.as_ref(),
-                    &mut findings,
-                );
+        let served = match repository.find_served(name) {
+            Ok(served) => served,
+            Err(error) => {
+                findings.note(&subject, Err::<String, _>(error));
+                continue;
             }
+        };
+        for directory in served {
+            let canary = if directory.is_canary() { ", its canary" } else { "" };
+            let subject = format!("{subject}{canary}");
+            let load = config.load_options();
+            check_model(&subject, &directory, load, schema.as_ref(), &mut findings);
         }
     }
     if findings.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

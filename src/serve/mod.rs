@@ -80,8 +80,8 @@ pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
 /// The directories of the models to serve, the default one first.
 pub(crate) fn find_models(config: &Config) -> anyhow::Result<Vec<ModelDirectory>> {
     let repository = Repository::new(&config.models);
-    let found = config.model.iter().map(|name| repository.find(name, None));
-    Ok(found.collect::<Result<_, _>>()?)
+    let found = config.model.iter().map(|name| repository.find_served(name));
+    Ok(found.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 /// Waits for every shard to be ready; returns the columns that their stores have.

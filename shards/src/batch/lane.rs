@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{BatchPolicy, Gate, QueueView, RowFailure, RowId, RowState, Rows};
 use crate::model::Signature;
+use crate::model::canary::Canary;
 use crate::telemetry::{Histograms, LaneCounters, LaneTelemetry};
 
 /// What a lane is told at its making.
@@ -16,6 +17,10 @@ pub struct LaneSettings {
     pub model: String,
     /// The model's version.
     pub version: u32,
+    /// Whether it is tried out on a share of the users, beside the version that the others get.
+    pub is_canary: bool,
+    /// The share of the users whom the version that is tried out scores.
+    pub canary: Option<Canary>,
     /// The fields of a request that the model's columns read, in order.
     pub request_fields: Vec<String>,
     /// What the model reads and gives, for those who ask before they send.
@@ -26,6 +31,13 @@ pub struct LaneSettings {
     pub policy: BatchPolicy,
     /// The most rows that may wait.
     pub queue_rows_max: usize,
+}
+
+impl LaneSettings {
+    /// Whether it is a version of `model` that is tried out.
+    pub fn is_canary_of(&self, model: &str) -> bool {
+        self.is_canary && self.model == model
+    }
 }
 
 /// Whether a row was let into the queue.

@@ -18,11 +18,11 @@ use super::exchange::{Answer, Exchange, Form};
 use super::head::Head;
 use super::links::Link;
 use super::oip;
-use super::predict;
+use super::predict::{self, Asked, PredictError};
 use super::reader::{RequestReader, Step};
 use super::response;
 use super::routes::{Route, route};
-use crate::batch::Lane;
+use crate::batch::{Lane, RowId};
 use crate::shard::ShardState;
 use crate::telemetry::Phase;
 
@@ -341,16 +341,17 @@ impl Connection {
                 "the request has no body: send Content-Length or chunks",
             );
         };
-        let Some(lane) = self.shard.lane(model) else {
+        let Some(mut lane) = self.shard.lane(model) else {
             return Answer::error(404, "", "no such model");
         };
-        let asked = predict::parse(
-            body,
-            &lane.settings.request_fields,
-            self.shard.limits().array_rows_max,
-            self.number,
-            &mut lane.rows.borrow_mut(),
-        );
+        let mut asked = self.parse(body, &lane);
+        if let Ok(Asked { first, .. }) = asked
+            && let Some(canary) = self.canary(&lane, first)
+        {
+            // Its version may read other fields of the request.
+            asked = self.parse(body, &canary);
+            lane = canary;
+        }
         match asked {
             Err(error) => Answer::error(error.status(), "", &error.to_string()),
             Ok(asked) => {
@@ -359,6 +360,22 @@ impl Connection {
                 Answer::queue(lane, asked.first, form, now_ns, deadline_ns)
             }
         }
+    }
+
+    fn parse(&self, body: &[u8], lane: &Lane) -> Result<Asked, PredictError> {
+        let (fields, rows_max) =
+            (&lane.settings.request_fields, self.shard.limits().array_rows_max);
+        predict::parse(body, fields, rows_max, self.number, &mut lane.rows.borrow_mut())
+    }
+
+    /// The version that is tried out, if it is to score the rows from `first` on, which are then
+    /// freed. An array is scored by one version: the one for its first user.
+    fn canary(&self, lane: &Lane, first: RowId) -> Option<Rc<Lane>> {
+        lane.settings.canary?;
+        let mut rows = lane.rows.borrow_mut();
+        let canary = self.shard.canary(lane, &rows.get(first).key)?;
+        predict::release(&mut rows, Some(first));
+        Some(canary)
     }
 
     /// Ends the connection with an error, after what was asked before it.

@@ -96,7 +96,8 @@ pub fn parse(
     }
 }
 
-fn release(rows: &mut Rows, first: Option<RowId>) {
+/// Frees the rows of a request, from `first` on, that nobody queued.
+pub(super) fn release(rows: &mut Rows, first: Option<RowId>) {
     let mut next = first;
     while let Some(id) = next {
         next = rows.get(id).next;

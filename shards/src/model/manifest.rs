@@ -9,6 +9,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
+use super::canary::Canary;
 use super::remote::{RemoteModel, RemoteSettings, RemoteUrl};
 use crate::features::inputs::{FeaturePolicies, InputColumn, NanMeaning};
 
@@ -23,6 +24,8 @@ pub struct Manifest {
     pub description: String,
     /// The version to serve; the newest one where it is not given.
     pub version: Option<u32>,
+    /// A share of the users whom another version scores; never the newest by default.
+    pub canary: Option<Canary>,
     /// Free keys and values, shown as they are.
     pub metadata: BTreeMap<String, String>,
     /// What computes the model.
@@ -192,6 +195,15 @@ impl Manifest {
     fn check(&self) -> Result<(), Problem> {
         if self.version == Some(0) {
             return Err(Problem::new("version", 0, "a version from 1"));
+        }
+        if let Some(canary) = self.canary {
+            if !(0.0..=100.0).contains(&canary.percent) {
+                return Err(Problem::new("canary.percent", canary.percent, "0 to 100"));
+            }
+            if self.version == Some(canary.version) {
+                let expected = "another version than the one that the others get";
+                return Err(Problem::new("canary.version", canary.version, expected));
+            }
         }
         self.check_backend()?;
         let Some(columns) = &self.columns else { return Ok(()) };

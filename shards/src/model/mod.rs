@@ -3,11 +3,13 @@
 //! [`repository`] finds a model's directory and version, [`manifest`] reads its `model.toml`, and
 //! [`Model::load`] makes this shard's own copy of it from the ONNX file (`onnx`), whose tree
 //! ensembles are scored by the kernels of [`trees`], or makes the way to a [`remote`] server that
-//! computes it. [`golden`] replays recorded predictions.
+//! computes it. [`golden`] replays recorded predictions, and
+//! [`canary`] says which users another version scores.
 //!
 //! What is *not* here: where the features come from (`features`), which requests are scored
 //! together (`batch`), and HTTP.
 
+pub mod canary;
 pub mod golden;
 pub mod manifest;
 mod onnx;

@@ -34,6 +34,13 @@ pub struct ModelDirectory {
     pub file: PathBuf,
 }
 
+impl ModelDirectory {
+    /// Whether this version is tried out on a share of the users.
+    pub fn is_canary(&self) -> bool {
+        self.manifest.canary.is_some_and(|canary| canary.version == self.version)
+    }
+}
+
 /// Why a model was not found.
 #[derive(Debug, Error)]
 pub enum RepositoryError {
@@ -126,7 +133,8 @@ impl Repository {
         versions_of(&path, &Manifest::read(&path)?)
     }
 
-    /// A model in the `version` asked for, else the one that its manifest pins, else the newest.
+    /// A model in the `version` asked for, else the one that its manifest pins, else the newest
+    /// that is not its canary.
     pub fn find(
         &self,
         name: &str,
@@ -135,7 +143,9 @@ impl Repository {
         let path = self.directory(name)?;
         let manifest = Manifest::read(&path)?;
         let available = versions_of(&path, &manifest)?;
-        let Some(&newest) = available.last() else {
+        // A canary is for some users: it is the newest version and yet not the one that is served.
+        let tried_out = manifest.canary.map(|canary| canary.version);
+        let Some(&newest) = available.iter().rfind(|version| Some(**version) != tried_out) else {
             return Err(RepositoryError::NoVersions { path });
         };
         let (wanted, asked_by) = match (version, manifest.version) {
@@ -151,6 +161,16 @@ impl Repository {
             Backend::Remote => path.join(MANIFEST_FILE),
         };
         Ok(ModelDirectory { name: name.to_owned(), path, manifest, version: wanted, file })
+    }
+
+    /// What is served of a model: the version that [`Self::find`] gives, then its canary, if its
+    /// manifest has one.
+    pub fn find_served(&self, name: &str) -> Result<Vec<ModelDirectory>, RepositoryError> {
+        let stable = self.find(name, None)?;
+        let canary = stable.manifest.canary.map(|canary| self.find(name, Some(canary.version)));
+        let mut served = vec![stable];
+        served.extend(canary.transpose()?);
+        Ok(served)
     }
 
     fn directory(&self, name: &str) -> Result<PathBuf, RepositoryError> {

@@ -114,6 +114,8 @@ impl PreparedModel {
         LaneSettings {
             model: self.directory.name.clone(),
             version: self.directory.version,
+            is_canary: self.directory.is_canary(),
+            canary: self.directory.manifest.canary,
             request_fields: fields.map(|field| field.name.clone()).collect(),
             signature: self.model.borrow().signature(self.plan.column_names()),
             score_is_f32: self.model.borrow().score_precision() == Precision::F32,

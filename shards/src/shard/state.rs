@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use super::{PreparedModel, ShardSettings, ShardShared, Shutdown};
 use crate::batch::pipeline::{self, Engine};
-use crate::batch::{Gate, Lane};
+use crate::batch::{Gate, Lane, LaneSettings};
 use crate::features::FeatureStore;
 use crate::features::schema::Schema;
 use crate::http::HttpLimits;
@@ -101,14 +101,26 @@ impl ShardState {
         &self.settings.http
     }
 
-    /// The lane of a model, or of the default one.
+    /// The lane of a model, or of the default one; never that of a canary.
     pub(crate) fn lane(&self, model: Option<&str>) -> Option<Rc<Lane>> {
         let lanes = self.lanes.borrow();
+        let mut stable = lanes.iter().filter(|lane| !lane.settings.is_canary);
         let lane = match model {
-            None => lanes.first(),
-            Some(name) => lanes.iter().find(|lane| lane.settings.model == name),
+            None => stable.next(),
+            Some(name) => stable.find(|lane| lane.settings.model == name),
         };
         lane.cloned()
+    }
+
+    /// The lane of the version that is tried out beside `lane`, if it is to score this user.
+    pub(crate) fn canary(&self, lane: &Lane, user: &str) -> Option<Rc<Lane>> {
+        let LaneSettings { model, canary, .. } = &lane.settings;
+        if !canary.is_some_and(|canary| canary.takes(model, user)) {
+            return None;
+        }
+        let lanes = self.lanes.borrow();
+        let is_tried_out = |lane: &&Rc<Lane>| lane.settings.is_canary_of(model);
+        lanes.iter().find(is_tried_out).cloned()
     }
 
     /// The lanes of all models, the default one first.
@@ -124,7 +136,12 @@ impl ShardState {
         let engine = Engine::new(prepared, Rc::clone(&self.store));
         {
             let mut lanes = self.lanes.borrow_mut();
-            let same = |known: &&mut Rc<Lane>| known.settings.model == lane.settings.model;
+            if lane.settings.canary.is_none() {
+                // One that an earlier manifest had: no user is its any more.
+                retire(&mut lanes, |known| known.settings.is_canary_of(&lane.settings.model));
+            }
+            let role = |lane: &Lane| (lane.settings.model.clone(), lane.settings.is_canary);
+            let same = |known: &&mut Rc<Lane>| role(known) == role(&lane);
             match lanes.iter_mut().find(same) {
                 Some(known) => std::mem::replace(known, Rc::clone(&lane)).retire(),
                 None => lanes.push(Rc::clone(&lane)),
@@ -134,13 +151,7 @@ impl ShardState {
     }
 
     fn remove(&self, model: &str) {
-        self.lanes.borrow_mut().retain(|lane| {
-            let stays = lane.settings.model != model;
-            if !stays {
-                lane.retire();
-            }
-            stays
-        });
+        retire(&mut self.lanes.borrow_mut(), |lane| lane.settings.model == model);
     }
 
     /// Ends every lane once it has answered what it admitted.
@@ -185,4 +196,15 @@ impl ShardState {
     fn renew_date(&self) {
         *self.date.borrow_mut() = httpdate::fmt_http_date(SystemTime::now());
     }
+}
+
+/// Takes out the lanes that `goes` holds for; each answers what it has admitted.
+fn retire(lanes: &mut Vec<Rc<Lane>>, goes: impl Fn(&Lane) -> bool) {
+    lanes.retain(|lane| {
+        let stays = !goes(lane);
+        if !stays {
+            lane.retire();
+        }
+        stays
+    });
 }

@@ -59,6 +59,15 @@ impl Setup {
         Self { models, repository: Some(repository), ..Self::of("demo-logistic") }
     }
 
+    /// Another version of the only model: a copy of its first.
+    pub(crate) fn and_version(self, version: u32) -> Self {
+        let model = self.models.join(self.names[0]);
+        std::fs::create_dir_all(model.join(version.to_string())).unwrap();
+        let copy = model.join(version.to_string()).join("model.onnx");
+        std::fs::copy(model.join("1/model.onnx"), copy).unwrap();
+        self
+    }
+
     pub(crate) fn settings(mut self, change: impl FnOnce(&mut ShardSettings)) -> Self {
         change(&mut self.settings);
         self
@@ -75,7 +84,8 @@ impl Setup {
         let store = EmbeddedStore::open_or_create(folder.path()).unwrap();
         stores::import(&store, &self.csv).unwrap();
         let repository = Repository::new(&self.models);
-        let models = self.names.iter().map(|name| repository.find(name, None).unwrap()).collect();
+        let models =
+            self.names.iter().flat_map(|name| repository.find_served(name).unwrap()).collect();
         let shared = Arc::new(ShardShared::default());
         let setup = ShardSetup {
             settings: self.settings,
