@@ -40,13 +40,18 @@ def counter(admin, name):
     return sum(map(int, values))
 
 
-def predict(port, user):
+def ask(port, user):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request("POST", "/predict", json.dumps({"user_id": user}))
     answer = connection.getresponse()
-    body = json.loads(answer.read()) if answer.status == 200 else None
+    answer.text = answer.read().decode()
     connection.close()
-    return answer.status, body
+    return answer
+
+
+def predict(port, user):
+    answer = ask(port, user)
+    return answer.status, json.loads(answer.text) if answer.status == 200 else None
 
 
 def configured(name, folder, ports):
@@ -76,6 +81,8 @@ def check_proxy(name, command, folder, serving, admin, port):
         opened = counter(admin, "shardgate_connections_accepted_total") - before
         if opened > REQUESTS // 10:
             sys.exit(f"{name}: {opened} connections to the gateway for {REQUESTS} requests")
+        if not ask(port, "nobody").headers["x-request-id"]:
+            sys.exit(f"{name}: the id that it gave a request is not in the answer")
         print(f"ok {name}: {REQUESTS} scores over {opened} new connections to the gateway")
 
 

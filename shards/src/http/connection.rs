@@ -323,6 +323,7 @@ impl Connection {
         exchange.close = close;
         exchange.is_http_1_0 = head.is_http_1_0;
         exchange.head_only = head.method == "HEAD";
+        exchange.request_id = head.request_id.map(Box::from);
         self.exchanges.push_back(exchange);
     }
 

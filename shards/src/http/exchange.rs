@@ -15,6 +15,8 @@ pub(crate) struct Exchange {
     pub(crate) is_http_1_0: bool,
     /// Whether the request was HEAD, whose answer has no body.
     pub(crate) head_only: bool,
+    /// The request's id, to be sent back; none where the client gave none.
+    pub(crate) request_id: Option<Box<str>>,
     /// When the read that completed the request returned, in ns of the shard's clock.
     pub(crate) started_ns: u64,
 }
@@ -73,7 +75,14 @@ impl Answer {
 impl Exchange {
     /// A request with its answer, or with what its answer waits for.
     pub(crate) fn new(answer: Answer, started_ns: u64) -> Self {
-        Self { answer, close: false, is_http_1_0: false, head_only: false, started_ns }
+        Self {
+            answer,
+            close: false,
+            is_http_1_0: false,
+            head_only: false,
+            request_id: None,
+            started_ns,
+        }
     }
 
     /// The lane whose rows answer it, if any do.
@@ -105,6 +114,7 @@ impl Exchange {
             close: self.close,
             is_http_1_0: self.is_http_1_0,
             head_only: self.head_only,
+            request_id: self.request_id.as_deref(),
         };
         body.clear();
         match &self.answer {

@@ -9,6 +9,8 @@ use thiserror::Error;
 use super::HttpLimits;
 
 const HEADERS_MAX: usize = 64;
+/// The longest `x-request-id` that is sent back.
+const REQUEST_ID_BYTES_MAX: usize = 128;
 
 /// Why a request is refused before its target is looked at. The connection is closed after it:
 /// where the next request begins can no longer be trusted.
@@ -79,6 +81,8 @@ pub struct Head<'a> {
     pub keep_alive: bool,
     /// Whether it is HTTP/1.0, whose clients know neither `100 Continue` nor chunked answers.
     pub is_http_1_0: bool,
+    /// `x-request-id`, to be sent back: visible ASCII, not overlong; anything else is not taken.
+    pub request_id: Option<&'a str>,
     /// How the end of the body is known.
     pub framing: Framing,
     /// Whether the client waits for `100 Continue` before it sends its body.
@@ -166,6 +170,7 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadE
         path: path_of(target)?,
         keep_alive: !reading.close && (!is_http_1_0 || reading.keep_alive),
         is_http_1_0,
+        request_id: reading.request_id,
         framing: reading.framing(is_http_1_0, limits)?,
         expects_continue: reading.expects_continue && !is_http_1_0,
         deadline_ms: reading.deadline_ms,
@@ -175,7 +180,8 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadE
 
 /// What the fields said, while they are being read.
 #[derive(Default)]
-struct FieldReader {
+struct FieldReader<'a> {
+    request_id: Option<&'a str>,
     hosts: usize,
     close: bool,
     keep_alive: bool,
@@ -187,8 +193,8 @@ struct FieldReader {
     inference_header_length: Option<usize>,
 }
 
-impl FieldReader {
-    fn read(&mut self, name: &str, value: &[u8]) -> Result<(), HeadError> {
+impl<'a> FieldReader<'a> {
+    fn read(&mut self, name: &str, value: &'a [u8]) -> Result<(), HeadError> {
         // By length first: most fields of most requests are none of these.
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => {
@@ -203,6 +209,9 @@ impl FieldReader {
                     self.close |= option.eq_ignore_ascii_case(b"close");
                     self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
+            }
+            12 if name.eq_ignore_ascii_case("x-request-id") => {
+                self.request_id = request_id(value);
             }
             13 if name.eq_ignore_ascii_case("x-deadline-ms") => {
                 let value = decimal(value)
@@ -254,6 +263,13 @@ impl FieldReader {
     }
 }
 
+/// A request's id as it is sent back: one that could break a header line or fill a log is none.
+fn request_id(value: &[u8]) -> Option<&str> {
+    let is_usable =
+        (1..=REQUEST_ID_BYTES_MAX).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
+    is_usable.then(|| std::str::from_utf8(value).ok()).flatten()
+}
+
 /// A number of digits alone: no sign, no list, no space.
 fn decimal(value: &[u8]) -> Option<usize> {
     if value.is_empty() || value.len() > 15 {
@@ -291,5 +307,25 @@ fn version_error(bytes: &[u8]) -> HeadError {
             HeadError::Version
         }
         _ => HeadError::Malformed("not an HTTP request"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HttpLimits, parse};
+
+    #[test]
+    fn an_id_that_could_break_a_line_is_not_sent_back() {
+        for (sent, kept) in [
+            ("a1-b2", Some("a1-b2")),
+            ("", None),
+            ("two words", None),
+            ("caf\u{e9}", None),
+            (&*"x".repeat(129), None),
+        ] {
+            let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: {sent}\r\n\r\n");
+            let limits = HttpLimits::default();
+            assert_eq!(parse(head.as_bytes(), &limits).expect("valid").request_id, kept, "{sent}");
+        }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct HeadOptions<'a> {
     pub(crate) is_http_1_0: bool,
     /// Whether the body is left out, as in the answer to HEAD.
     pub(crate) head_only: bool,
+    /// The `x-request-id` that the client sent.
+    pub(crate) request_id: Option<&'a str>,
 }
 
 /// A status's reason phrase (RFC 9110 section 15).
@@ -82,6 +84,11 @@ pub(crate) fn write_answer_of(
     out.extend_from_slice(b"\r\n");
     for field in fields {
         out.extend_from_slice(field.as_bytes());
+    }
+    if let Some(id) = options.request_id {
+        out.extend_from_slice(b"x-request-id: ");
+        out.extend_from_slice(id.as_bytes());
+        out.extend_from_slice(b"\r\n");
     }
     if options.close {
         out.extend_from_slice(b"connection: close\r\n");
