@@ -106,6 +106,17 @@ fn a_refusal_is_the_end_of_its_batch_alone() {
 }
 
 #[test]
+fn a_row_that_it_refuses_does_not_fail_the_others() {
+    let scene = Scene::new(vec![&[REFUSAL, SCORE, REFUSAL, SCORE]]);
+    let users = "[{\"user_id\": \"a\"}, {\"user_id\": \"b\"}, {\"user_id\": \"c\"}]";
+    let answer = scene.served.client().predict(users);
+    let members: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+    assert_eq!((&members[0]["score"], &members[2]["score"]), (&0.25.into(), &0.25.into()));
+    assert_eq!(members[1]["status"], 500, "{members}");
+    assert_eq!(scene.requests.load(Ordering::SeqCst), 4, "all at once, then one by one");
+}
+
+#[test]
 fn what_is_not_http_is_refused() {
     let scene =
         Scene::new(vec![&[b"SSH-2.0-server\r\n\r\n"], &[b"HTTP/1.1 200 OK\r\n\r\n"], &[SCORE]]);

@@ -40,7 +40,7 @@ impl RemoteClient {
     }
 
     /// Replaces `scores` by the score of each row, in order, within `limit` and the model's own
-    /// time limit.
+    /// time limit; NaN is the score of a row that the server refuses.
     ///
     /// # Errors
     /// Whatever kept the server from answering; `scores` is empty then.
@@ -60,7 +60,10 @@ impl RemoteClient {
             sleep(limit).await;
             Err(RemoteError::Timeout { limit_ms: limit.as_millis() as u64 })
         };
-        let outcome = or(self.ask(features, scores), too_late).await;
+        let outcome = or(self.ask_all(features, scores), too_late).await;
+        if outcome.is_err() {
+            scores.clear();
+        }
         let mut breaker = self.breaker.borrow_mut();
         match &outcome {
             // A request that could not wait says nothing about the server.
@@ -69,6 +72,33 @@ impl RemoteClient {
             _ => breaker.succeeded(),
         }
         outcome
+    }
+
+    /// Asks for all rows at once and, if they are refused, one by one: a row that the server cannot
+    /// read must not fail the others of its batch.
+    async fn ask_all(
+        &self,
+        features: &FeatureMatrix,
+        scores: &mut Vec<f64>,
+    ) -> Result<(), RemoteError> {
+        let refused = match self.ask(features, scores).await {
+            Err(error) if error.is_refusal() && features.rows() > 1 => error,
+            outcome => return outcome,
+        };
+        let mut alone = FeatureMatrix::new(features.columns(), features.precision());
+        alone.reset(1);
+        let mut score = Vec::new();
+        for row in 0..features.rows() {
+            for column in 0..features.columns() {
+                alone.set(0, column, features.get(row, column));
+            }
+            match self.ask(&alone, &mut score).await {
+                Ok(()) => scores.extend_from_slice(&score),
+                Err(error) if error.is_refusal() => scores.push(f64::NAN),
+                Err(error) => return Err(error),
+            }
+        }
+        if scores.iter().all(|score| score.is_nan()) { Err(refused) } else { Ok(()) }
     }
 
     /// Asks on a connection that is open, or on a new one; once more on a new one if that fails

@@ -54,6 +54,11 @@ impl RemoteError {
         matches!(self, Self::Unreached(_))
     }
 
+    /// Whether the server answered that it cannot compute what it was sent: another row may do.
+    pub(super) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if *status != 503 && *status != 429)
+    }
+
     /// Whether the server is at fault, rather than what it was asked.
     pub(super) const fn is_outage(&self) -> bool {
         match self {
@@ -68,9 +73,7 @@ impl RemoteError {
         match self {
             Self::Timeout { .. } => RowFailure::DeadlineExceeded,
             Self::Answer(_) => RowFailure::ModelFailed,
-            Self::Refused { status, .. } if *status != 503 && *status != 429 => {
-                RowFailure::ModelFailed
-            }
+            _ if self.is_refusal() => RowFailure::ModelFailed,
             _ => RowFailure::RemoteUnavailable,
         }
     }
