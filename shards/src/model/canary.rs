@@ -24,7 +24,7 @@ impl Canary {
     }
 }
 
-/// FNV-1a of both names, then the finish of SplitMix64, which spreads what differs in the last
+/// FNV-1a of both names, then the finish of `SplitMix64`, which spreads what differs in the last
 /// bytes alone over all bits.
 fn hash(model: &str, user: &str) -> u64 {
     let bytes = model.bytes().chain([0]).chain(user.bytes());
