@@ -2,14 +2,17 @@
 //!
 //! [`floor`] is the smallest glommio HTTP responder: the goal posts. [`generate`] makes a store of
 //! many users, [`open_loop`] sends requests by the clock, and [`compare`] runs all servers of
-//! `bench/servers.toml` against the same load, in turns. [`trees`] times the tree kernels. `bench/peers/` holds the other servers,
-//! `bench/runs/` what was measured. Nothing here is a test: no check in CI depends on a clock.
+//! `bench/servers.toml` against the same load, in turns. [`trees`] times the tree kernels;
+//! [`simulate`] holds batching policies against each other in virtual time. `bench/peers/` holds the
+//! other servers, `bench/runs/` what was measured. Nothing here is a test: no check in CI depends on
+//! a clock.
 
 mod compare;
 mod floor;
 mod generate;
 mod open_loop;
 mod random;
+mod simulate;
 mod trees;
 
 use clap::Parser;
@@ -24,6 +27,10 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Send requests at a fixed rate and print their latencies.
     OpenLoop(open_loop::OpenLoopArgs),
+    /// Record what batches cost on this machine, for `simulate`.
+    Record(simulate::record::RecordArgs),
+    /// Hold batching policies against each other in virtual time.
+    Simulate(simulate::SimulateArgs),
     /// Measure servers side by side, in turns.
     Compare(compare::CompareArgs),
     /// Time the tree kernels.
@@ -35,6 +42,8 @@ fn main() -> anyhow::Result<()> {
         Command::Floor(args) => floor::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::OpenLoop(args) => open_loop::run(&args),
+        Command::Record(args) => simulate::record::run(args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Trees(args) => trees::run(&args),
     }

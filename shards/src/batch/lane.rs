@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{BatchPolicy, Gate, QueueView, RowFailure, RowId, RowState, Rows};
+use super::{
+    BatchPolicy, Decision, Estimates, Gate, Load, QueueView, RowFailure, RowId, RowState, Rows,
+    decide,
+};
 use crate::model::Signature;
 use crate::model::canary::Canary;
 use crate::telemetry::{Histograms, LaneCounters, LaneTelemetry};
@@ -62,6 +65,10 @@ pub struct Lane {
     queue: RefCell<VecDeque<RowId>>,
     /// Batches whose fetch or computation is not done.
     pub batches_in_flight: Cell<usize>,
+    /// What it has learnt of its costs and its load.
+    pub(crate) estimates: RefCell<Estimates>,
+    /// Rows admitted that the estimates have not yet seen.
+    fresh_rows: Cell<usize>,
     retired: Cell<bool>,
     /// The header line that says which version answered.
     pub(crate) version_field: String,
@@ -80,6 +87,8 @@ impl Lane {
             gate: Gate::default(),
             queue: RefCell::default(),
             batches_in_flight: Cell::new(0),
+            estimates: RefCell::default(),
+            fresh_rows: Cell::new(0),
             retired: Cell::new(false),
             histograms: RefCell::default(),
             telemetry,
@@ -117,13 +126,22 @@ impl Lane {
         }
         row.queued_ns = now_ns;
         queue.push_back(id);
+        self.fresh_rows.set(self.fresh_rows.get() + 1);
         self.counters().queue_rows.add(1);
         self.gate.open();
         Admission::Queued
     }
 
+    /// What to do next, by [`decide()`].
+    pub(crate) fn decide(&self, now_ns: u64) -> Decision {
+        let load = Load { batches_in_flight: self.batches_in_flight.get() };
+        let mut known = self.estimates.borrow_mut();
+        known.arrivals.observe(self.fresh_rows.replace(0), now_ns);
+        decide(now_ns, self.view(), load, &known, &self.settings.policy)
+    }
+
     /// What the policy sees of the queue.
-    pub fn view(&self) -> QueueView {
+    fn view(&self) -> QueueView {
         let queue = self.queue.borrow();
         let oldest_ns = queue.front().map_or(0, |id| self.rows.borrow().get(*id).queued_ns);
         QueueView { rows: queue.len(), oldest_ns }

@@ -8,13 +8,15 @@
 //! What is *not* here: bytes. Requests arrive parsed and leave as numbers.
 
 mod decide;
+mod estimates;
 mod failure;
 mod gate;
 mod lane;
 pub mod pipeline;
 mod rows;
 
-pub use decide::{BatchPolicy, Decision, Load, QueueView, decide};
+pub use decide::{BatchPolicy, Decision, Load, QueueView, Window, decide};
+pub use estimates::{Arrivals, Cost, Estimates};
 pub use failure::RowFailure;
 pub use gate::Gate;
 pub use lane::{Admission, Lane, LaneSettings};

@@ -11,7 +11,7 @@ use futures_lite::future::or;
 use glommio::timer::sleep;
 
 use super::gate::yield_once;
-use super::{Decision, Lane, Load, RowFailure, RowId, Scored, decide};
+use super::{Decision, Lane, RowFailure, RowId, Scored};
 use crate::features::join::JoinPlan;
 use crate::features::{FeatureStore, FetchRequests, Joined};
 use crate::model::remote::{RemoteClient, RemoteError};
@@ -57,6 +57,8 @@ struct Work {
     deadline_ns: u64,
     scores: Vec<f64>,
     expired: Vec<u32>,
+    /// How many other batches were under way at its start.
+    others: usize,
 }
 
 impl Work {
@@ -69,6 +71,7 @@ impl Work {
             deadline_ns: 0,
             scores: Vec::new(),
             expired: Vec::new(),
+            others: 0,
         }
     }
 }
@@ -78,8 +81,7 @@ pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, shard: Rc<ShardState>) {
     let engine = Rc::new(engine);
     loop {
         let now_ns = shard.clock.now_ns();
-        let load = Load { batches_in_flight: lane.batches_in_flight.get() };
-        match decide(now_ns, lane.view(), load, &lane.settings.policy) {
+        match lane.decide(now_ns) {
             Decision::Sleep if lane.is_finished() => return,
             Decision::Sleep | Decision::WaitForCompletion => lane.gate.pass().await,
             Decision::WaitUntil { time_ns } => {
@@ -114,7 +116,8 @@ fn take_batch(lane: &Lane, shard: &ShardState, work: &mut Work, rows: usize, now
     for connection in work.expired.drain(..) {
         shard.links.wake(connection);
     }
-    lane.batches_in_flight.set(lane.batches_in_flight.get() + 1);
+    work.others = lane.batches_in_flight.get();
+    lane.batches_in_flight.set(work.others + 1);
 }
 
 /// Scores a batch and ends each of its rows. A panic ends them as failed; the buffers and the
@@ -217,7 +220,7 @@ async fn compute(
     })
 }
 
-/// Records a batch that started, had its features and was computed at these times.
+/// Records, and learns from, a batch that started, had its features and was computed at these times.
 fn measure(lane: &Lane, work: &Work, [start_ns, fetched_ns, computed_ns]: [u64; 3]) {
     let count = work.rows.len() as u64;
     {
@@ -225,6 +228,11 @@ fn measure(lane: &Lane, work: &Work, [start_ns, fetched_ns, computed_ns]: [u64; 
         histograms.record(Phase::Features, fetched_ns.saturating_sub(start_ns), count);
         histograms.record(Phase::Model, computed_ns.saturating_sub(fetched_ns), count);
         histograms.record_batch(count);
+    }
+    {
+        let mut known = lane.estimates.borrow_mut();
+        known.fetch.observe(work.rows.len(), work.others, fetched_ns.saturating_sub(start_ns));
+        known.compute.observe(work.rows.len(), 0, computed_ns.saturating_sub(fetched_ns));
     }
     let counters = lane.counters();
     counters.features_ns.add(fetched_ns.saturating_sub(start_ns));

@@ -1,0 +1,108 @@
+//! A shard in virtual time, to hold batching policies against each other on the same requests.
+//!
+//! [`shard`] is the one thread that reads, decides, fetches, computes and writes; [`trace`] says
+//! when requests arrive; [`costs`] draws what work takes from `recorded.csv`, which
+//! `cargo run --release -p bench -- record` has written; and [`compare`] runs the adaptive policy
+//! and every fixed window through the same case.
+//!
+//! What is *not* here: the policy, its estimates, or any clock. A run depends on its seed alone.
+
+pub(crate) mod costs;
+pub(crate) mod random;
+pub(crate) mod shard;
+pub(crate) mod trace;
+
+use shards::batch::{BatchPolicy, Window, decide};
+
+use self::costs::{Costs, Recorded};
+use self::shard::{Outcome, Source};
+use self::trace::Trace;
+
+/// The windows to beat, in µs.
+pub(crate) const WINDOWS_US: [u64; 9] = [0, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
+/// The load levels, as shares of what the shard can do in full batches.
+pub(crate) const LOADS: [f64; 6] = [0.1, 0.3, 0.5, 0.7, 0.85, 1.3];
+/// The clients of a closed loop at load 1.
+const CLIENTS: f64 = 200.0;
+/// What counts as not worse: the differences that the seeds leave.
+const NOT_WORSE: f64 = 0.005;
+
+/// The set-ups whose costs are recorded.
+pub(crate) fn set_ups() -> [Costs; 3] {
+    let csv = include_str!("recorded.csv");
+    let recorded = |kind| Recorded::of(kind, csv);
+    // Reading and writing as `bench floor` does: 70,000 requests a second and core.
+    let embedded = Costs {
+        name: "trees, embedded",
+        read_ns: 8_000,
+        write_ns: 6_000,
+        submit_ns: (1_500, 700),
+        compute: recorded("trees"),
+        fetch: None,
+        stall_ns: (0, 0),
+    };
+    let cql = Costs {
+        name: "trees, CQL",
+        submit_ns: (6_000, 1_000),
+        fetch: Some(recorded("cql")),
+        stall_ns: (200_000_000, 1_000_000),
+        ..embedded.clone()
+    };
+    let slow = Costs { name: "slow model, CQL", compute: recorded("slow"), ..cql.clone() };
+    [embedded, cql, slow]
+}
+
+/// One case: all policies on the same arrivals.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Comparison {
+    pub(crate) adaptive: Outcome,
+    /// By window in µs.
+    pub(crate) fixed: Vec<(u64, Outcome)>,
+}
+
+/// Runs every policy on `seeds` runs of `requests` each, and takes the means.
+pub(crate) fn compare(
+    costs: &Costs,
+    trace: Trace,
+    load: f64,
+    seeds: u64,
+    requests: usize,
+) -> Comparison {
+    let rate = load * costs.capacity(BatchPolicy::default().batch_rows_max);
+    let mean = |policy: BatchPolicy| {
+        let outcomes = (0..seeds).map(|seed| {
+            let arrivals = trace.arrivals(rate, requests, seed);
+            let source = match trace {
+                Trace::Closed => Source::Closed { clients: (load * CLIENTS) as usize, requests },
+                _ => Source::Open(&arrivals),
+            };
+            shard::run(costs, &source, seed, |now_ns, queue, load, known| {
+                decide(now_ns, queue, load, known, &policy)
+            })
+        });
+        Outcome::mean(&outcomes.collect::<Vec<_>>())
+    };
+    let adaptive = BatchPolicy { delay_us_max: 10_000, ..BatchPolicy::default() };
+    let fixed = WINDOWS_US.map(|window_us| {
+        let policy = BatchPolicy { window: Window::Fixed, delay_us_max: window_us, ..adaptive };
+        (window_us, mean(policy))
+    });
+    Comparison { adaptive: mean(adaptive), fixed: fixed.to_vec() }
+}
+
+impl Comparison {
+    /// How much better the best fixed window is in throughput or p99 among those that are not
+    /// worse in the other, as a share, and that window in µs; 0 where there is none.
+    pub(crate) fn beaten_by(&self) -> (f64, u64) {
+        let mut beaten = (0.0, 0);
+        for (window_us, fixed) in &self.fixed {
+            let throughput = fixed.throughput / self.adaptive.throughput - 1.0;
+            let p99 = 1.0 - fixed.p99_us / self.adaptive.p99_us;
+            let better = throughput.max(p99);
+            if throughput >= -NOT_WORSE && p99 >= -NOT_WORSE && better > beaten.0 {
+                beaten = (better, *window_us);
+            }
+        }
+        beaten
+    }
+}

@@ -1,0 +1,236 @@
+//! A shard in virtual time: one thread that reads, decides, submits, computes and writes.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use shards::batch::{Decision, Estimates, Load, QueueView};
+
+use super::costs::Costs;
+use super::random::Random;
+
+/// The rows that a shard lets wait, as its default is.
+const QUEUE_ROWS_MAX: usize = 4_096;
+/// From an answer to the client's next request: the loopback, and the client's own work.
+const CLIENT_NS: f64 = 30_000.0;
+
+/// Who sends.
+#[derive(Debug, Clone)]
+pub(crate) enum Source<'a> {
+    /// Requests that come at these times.
+    Open(&'a [u64]),
+    /// So many clients, each with one request at a time, for so many requests in all.
+    Closed { clients: usize, requests: usize },
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Outcome {
+    /// Answers a second.
+    pub(crate) throughput: f64,
+    /// The 99th percentile of the time from arrival to answer, in µs.
+    pub(crate) p99_us: f64,
+    /// The median, in µs.
+    pub(crate) p50_us: f64,
+    /// Rows a batch in the mean.
+    pub(crate) rows: f64,
+}
+
+impl Outcome {
+    /// The means of all numbers.
+    pub(crate) fn mean(outcomes: &[Self]) -> Self {
+        let count = outcomes.len() as f64;
+        let zero = Self { throughput: 0.0, p99_us: 0.0, p50_us: 0.0, rows: 0.0 };
+        outcomes.iter().fold(zero, |mean, one| Self {
+            throughput: mean.throughput + one.throughput / count,
+            p99_us: mean.p99_us + one.p99_us / count,
+            p50_us: mean.p50_us + one.p50_us / count,
+            rows: mean.rows + one.rows / count,
+        })
+    }
+}
+
+/// What happens at a time of its own.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Arrived,
+    Fetched { number: usize },
+}
+
+#[derive(Debug)]
+struct Batch {
+    started_ns: u64,
+    others: usize,
+    arrived_ns: Vec<u64>,
+}
+
+struct Shard<'a> {
+    costs: &'a Costs,
+    random: Random,
+    now_ns: u64,
+    /// When open-loop requests come, those that have come taken off the front.
+    coming_ns: &'a [u64],
+    events: BinaryHeap<Reverse<(u64, Event)>>,
+    queue: VecDeque<u64>,
+    batches: Vec<Option<Batch>>,
+    in_flight: usize,
+    known: Estimates,
+    latencies_ns: Vec<u64>,
+    /// Requests that closed-loop clients have yet to send.
+    to_send: usize,
+    client: Random,
+}
+
+/// Runs `decide` against `source` until everything is answered or refused.
+pub(crate) fn run(
+    costs: &Costs,
+    source: &Source<'_>,
+    seed: u64,
+    decide: impl Fn(u64, QueueView, Load, &Estimates) -> Decision,
+) -> Outcome {
+    let mut shard = Shard {
+        costs,
+        random: Random::new(seed),
+        now_ns: 0,
+        coming_ns: &[],
+        events: BinaryHeap::new(),
+        queue: VecDeque::new(),
+        batches: Vec::new(),
+        in_flight: 0,
+        known: Estimates::default(),
+        latencies_ns: Vec::new(),
+        to_send: 0,
+        client: Random::new(!seed),
+    };
+    match source {
+        Source::Open(times) => shard.coming_ns = times,
+        Source::Closed { clients, requests } => {
+            shard.to_send = *requests;
+            for _ in 0..*clients {
+                shard.send_next();
+            }
+        }
+    }
+    shard.serve(decide);
+    shard.outcome()
+}
+
+impl Shard<'_> {
+    fn serve(&mut self, decide: impl Fn(u64, QueueView, Load, &Estimates) -> Decision) {
+        let mut wake_ns = None;
+        loop {
+            let moved = self.take_events();
+            let due = wake_ns.is_some_and(|time| time <= self.now_ns);
+            if moved || due || !self.queue.is_empty() {
+                wake_ns = None;
+                let oldest_ns = self.queue.front().copied().unwrap_or(0);
+                let view = QueueView { rows: self.queue.len(), oldest_ns };
+                let load = Load { batches_in_flight: self.in_flight };
+                match decide(self.now_ns, view, load, &self.known) {
+                    Decision::Run { rows } => {
+                        self.start(rows);
+                        continue;
+                    }
+                    Decision::WaitUntil { time_ns } => wake_ns = Some(time_ns),
+                    Decision::Sleep | Decision::WaitForCompletion => {}
+                }
+            }
+            let event = self.events.peek().map(|Reverse((time, _))| *time);
+            let coming = self.coming_ns.first().copied();
+            let next = event.into_iter().chain(coming).chain(wake_ns).min();
+            let Some(next) = next else { return };
+            self.now_ns = self.now_ns.max(next);
+        }
+    }
+
+    /// Does everything that is ready: one turn of the loop. What becomes ready meanwhile waits
+    /// for the next one.
+    fn take_events(&mut self) -> bool {
+        let turn_ns = self.now_ns;
+        let mut moved = false;
+        while let [time_ns, rest @ ..] = self.coming_ns
+            && *time_ns <= turn_ns
+        {
+            self.coming_ns = rest;
+            self.read(*time_ns);
+            moved = true;
+        }
+        while self.events.peek().is_some_and(|Reverse((time, _))| *time <= turn_ns)
+            && let Some(Reverse((time_ns, event))) = self.events.pop()
+        {
+            moved = true;
+            match event {
+                Event::Arrived => self.read(time_ns),
+                Event::Fetched { number } => self.finish(number),
+            }
+        }
+        moved
+    }
+
+    fn read(&mut self, time_ns: u64) {
+        self.now_ns += self.costs.read_ns;
+        if self.queue.len() < QUEUE_ROWS_MAX {
+            self.known.arrivals.observe(1, self.now_ns);
+            self.queue.push_back(time_ns);
+        } else {
+            self.send_next();
+        }
+    }
+
+    fn start(&mut self, rows: usize) {
+        let arrived_ns: Vec<u64> = self.queue.drain(..rows.min(self.queue.len())).collect();
+        let started_ns = self.now_ns;
+        let (each_batch, each_row) = self.costs.submit_ns;
+        self.now_ns += each_batch + each_row * arrived_ns.len() as u64;
+        let number = self.batches.len();
+        let others = self.in_flight;
+        self.in_flight += 1;
+        let count = arrived_ns.len();
+        self.batches.push(Some(Batch { started_ns, others, arrived_ns }));
+        match &self.costs.fetch {
+            Some(fetch) => {
+                let time_ns = fetch.draw_ns(self.in_flight, count, &mut self.random);
+                let end_ns = self.costs.fetched_ns(self.now_ns, time_ns);
+                self.events.push(Reverse((end_ns, Event::Fetched { number })));
+            }
+            None => self.finish(number),
+        }
+    }
+
+    fn finish(&mut self, number: usize) {
+        let Some(batch) = self.batches[number].take() else { return };
+        let count = batch.arrived_ns.len();
+        let fetched_ns = self.now_ns;
+        self.now_ns += self.costs.compute.draw_ns(1, count, &mut self.random);
+        let estimates = &mut self.known;
+        estimates.fetch.observe(count, batch.others, fetched_ns - batch.started_ns);
+        estimates.compute.observe(count, 0, self.now_ns - fetched_ns);
+        self.in_flight -= 1;
+        for arrived_ns in batch.arrived_ns {
+            self.now_ns += self.costs.write_ns;
+            self.latencies_ns.push(self.now_ns - arrived_ns);
+            self.send_next();
+        }
+    }
+
+    fn send_next(&mut self) {
+        if self.to_send > 0 {
+            self.to_send -= 1;
+            let time_ns = self.now_ns + self.client.exponential_ns(CLIENT_NS);
+            self.events.push(Reverse((time_ns, Event::Arrived)));
+        }
+    }
+
+    fn outcome(mut self) -> Outcome {
+        let answered = self.latencies_ns.len();
+        self.latencies_ns.sort_unstable();
+        let quantile = |share: f64| {
+            self.latencies_ns[((answered as f64 * share) as usize).min(answered - 1)] as f64 / 1e3
+        };
+        Outcome {
+            throughput: answered as f64 / (self.now_ns as f64 / 1e9),
+            p99_us: quantile(0.99),
+            p50_us: quantile(0.5),
+            rows: answered as f64 / self.batches.len() as f64,
+        }
+    }
+}
