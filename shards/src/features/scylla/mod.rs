@@ -2,8 +2,8 @@
 //! needs them on the shard's own thread.
 //!
 //! [`settings`] is the table `[features.scylla]`. [`runtime`] turns a tokio runtime, which the
-//! driver needs, from a task of the shard's executor; [`rescue`] sees to it that this goes on. [`session`] connects, prepares the
-//! statements and checks the columns; [`routing`] groups keys by the replica that owns them, past
+//! driver needs, from a task of the shard's executor; [`rescue`] sees to it that this goes on. [`session`] connects, by
+//! [`tls`] where it is to be, prepares the statements and checks the columns; [`routing`] groups keys by the replica that owns them, past
 //! nodes whose breaker is open. A [`flight`] is such a group on its way, and [`attempts`] asks
 //! for it, key by key where the group failed and the [`budget`] allows; [`decode`] packs CQL rows
 //! as records. [`store`] joins it all: the cache first, then keys that other batches already ask
@@ -23,6 +23,7 @@ mod session;
 mod settings;
 mod store;
 mod table;
+mod tls;
 
 pub use error::ScyllaError;
 pub use session::describe_table;

@@ -21,6 +21,7 @@ use super::rescue::Rescue;
 
 /// How often the runtime is turned while nothing is in flight: keep-alives, reconnects, metadata.
 const IDLE_TURN: Duration = Duration::from_millis(5);
+
 /// A tokio runtime of one shard.
 #[derive(Debug)]
 pub(super) struct Driver {

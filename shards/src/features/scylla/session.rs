@@ -19,6 +19,7 @@ use scylla::statement::prepared::PreparedStatement;
 use super::decode::RowShape;
 use super::error::ScyllaError;
 use super::settings::{Compression, Consistency, ScyllaSettings};
+use super::tls;
 use crate::features::inputs::ColumnType;
 use crate::features::record::RecordLayout;
 use crate::features::schema::{Schema, StoreColumn};
@@ -98,6 +99,9 @@ pub(super) async fn connect(
         .default_execution_profile_handle(profile(settings).into_handle());
     if let (Some(user), Some(password)) = (&settings.user, &settings.password) {
         builder = builder.user(user, password);
+    }
+    if let Some(tls) = &settings.tls {
+        builder = builder.tls_context(Some(tls::client_config(tls)?));
     }
     if !settings.address_map.is_empty() {
         builder = builder.address_translator(Arc::new(settings.address_map.clone()));
