@@ -110,6 +110,7 @@ fn time_us(rows: usize, kernel: &mut TreeKernel, cells: Cells<'_>) -> anyhow::Re
     let together = if rows < 64 { 8 } else { 1 };
     let (mut narrow, mut wide) = (vec![0_f32; rows], vec![0_f64; rows]);
     let mut times_us = Vec::new();
+    let mut first = 0;
     let started = Instant::now();
     while started.elapsed().as_micros() < 1_000 || times_us.len() < 5 {
         let before = Instant::now();

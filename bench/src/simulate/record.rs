@@ -73,7 +73,7 @@ fn record_model(kind: &str, file: &Path, times: usize) -> Result<()> {
         path: file.parent().context("no folder")?.to_owned(),
         manifest: Manifest::default(),
         version: 1,
-        file: file.clone(),
+        file: file.to_owned(),
     };
     let mut model = Model::load(&directory, &LoadOptions::default())?;
     let mut random = Random::new(1);
