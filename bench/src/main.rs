@@ -2,7 +2,8 @@
 //!
 //! [`floor`] is the smallest glommio HTTP responder: the goal posts. [`generate`] makes a store of
 //! many users, [`open_loop`] sends requests by the clock, and [`compare`] runs all servers of
-//! `bench/servers.toml` against the same load, in turns. [`trees`] times the tree kernels;
+//! `bench/servers.toml` against the same load, in turns. [`trees`] times the tree kernels and [`store`]
+//! the embedded store;
 //! [`simulate`] holds batching policies against each other in virtual time. `bench/peers/` holds the
 //! other servers, `bench/runs/` what was measured. Nothing here is a test: no check in CI depends on
 //! a clock.
@@ -13,6 +14,7 @@ mod generate;
 mod open_loop;
 mod random;
 mod simulate;
+mod store;
 mod trees;
 
 use clap::Parser;
@@ -33,6 +35,8 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// Measure servers side by side, in turns.
     Compare(compare::CompareArgs),
+    /// Time the embedded store.
+    Store(store::StoreArgs),
     /// Time the tree kernels.
     Trees(trees::TreesArgs),
 }
@@ -45,6 +49,7 @@ fn main() -> anyhow::Result<()> {
         Command::Record(args) => simulate::record::run(args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Store(args) => store::run(&args),
         Command::Trees(args) => trees::run(&args),
     }
 }

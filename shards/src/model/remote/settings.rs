@@ -56,8 +56,7 @@ pub enum TensorForm {
     /// As bytes behind the JSON: the binary-tensor extension.
     #[default]
     Binary,
-    /// In the JSON, for servers without the extension; NaN is sent as null, and a double may lose
-    /// its last bit on the way.
+    /// In the JSON, for servers without the extension; NaN is sent as null.
     Json,
 }
 
