@@ -1,4 +1,4 @@
-//! Where requests are batched by what the lane has learnt, no fixed window does much better.
+//! Where requests are batched by what the lane has learnt, no fixed window does better.
 
 mod simulation;
 
@@ -6,10 +6,8 @@ use simulation::trace::Trace;
 use simulation::{LOADS, compare, set_ups};
 
 #[test]
-fn no_fixed_window_is_much_better_on_any_trace_at_any_load() {
-    // The aim is 0.05. It is missed in four of the simulated cases, by this much at most: on/off
-    // and diurnal arrivals and a closed loop, all with features from a cluster.
-    const BETTER_MAX: f64 = 0.12;
+fn no_fixed_window_is_better_on_any_trace_at_any_load() {
+    const BETTER_MAX: f64 = 0.05;
     let mut beaten = Vec::new();
     for costs in set_ups() {
         for (trace, load) in Trace::ALL.iter().flat_map(|trace| LOADS.map(|load| (*trace, load))) {
