@@ -1,8 +1,8 @@
-//! What a shard's work costs: times that were recorded, drawn again.
+//! What a shard's work costs: times from a file, drawn again.
 
 use super::random::Random;
 
-/// Recorded times of one kind of work, by batches under way and by rows.
+/// Times of one kind of work, by batches under way and by rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorded {
     /// `(batches under way, rows, times in ns ascending)`, ordered by the first two.
@@ -21,13 +21,13 @@ impl Recorded {
             times.sort_unstable();
             cells.push((in_flight as usize, rows as usize, times));
         }
-        assert!(!cells.is_empty(), "{kind} was not recorded");
+        assert!(!cells.is_empty(), "{kind} has no times");
         cells.sort_by_key(|(in_flight, rows, _)| (*in_flight, *rows));
         Self { cells }
     }
 
     /// A time for a batch of `rows` with `in_flight` batches under way, itself among them: one
-    /// quantile, taken between the two nearest sizes that were recorded.
+    /// quantile, taken between the two nearest sizes that there are.
     pub(crate) fn draw_ns(&self, in_flight: usize, rows: usize, random: &mut Random) -> u64 {
         let quantile = random.unit();
         let below = self.cells.iter().map(|cell| cell.0).filter(|known| *known <= in_flight);

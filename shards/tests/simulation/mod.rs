@@ -1,9 +1,13 @@
 //! A shard in virtual time, to hold batching policies against each other on the same requests.
 //!
 //! [`shard`] is the one thread that reads, decides, fetches, computes and writes; [`trace`] says
-//! when requests arrive; [`costs`] draws what work takes from `recorded.csv`, which
-//! `cargo run --release -p bench -- record` has written; and [`compare`] runs the adaptive policy
-//! and every fixed window through the same case.
+//! when requests arrive; [`costs`] draws what work takes from `costs.csv`; and [`compare`] runs the
+//! adaptive policy and every fixed window through the same case.
+//!
+//! The models' times in `costs.csv` were recorded by `cargo run --release -p bench -- record`. The
+//! cluster's were not, for want of a quiet machine: they are spread by 15 % around the medians
+//! measured for one batch at a time, with 2 % stragglers, and 12 % more for each other batch under
+//! way is assumed. `record --cluster` writes lines to put in their place.
 //!
 //! What is *not* here: the policy, its estimates, or any clock. A run depends on its seed alone.
 
@@ -27,9 +31,9 @@ const CLIENTS: f64 = 200.0;
 /// What counts as not worse: the differences that the seeds leave.
 const NOT_WORSE: f64 = 0.005;
 
-/// The set-ups whose costs are recorded.
+/// The set-ups to compare on.
 pub(crate) fn set_ups() -> [Costs; 3] {
-    let csv = include_str!("recorded.csv");
+    let csv = include_str!("costs.csv");
     let recorded = |kind| Recorded::of(kind, csv);
     // Reading and writing as `bench floor` does: 70,000 requests a second and core.
     let embedded = Costs {

@@ -1,0 +1,47 @@
+//! Whatever the trace and the load, the window that a lane chooses by itself is close to the fixed
+//! one that somebody who knew both would have chosen; no fixed window is, everywhere.
+
+mod simulation;
+
+use simulation::trace::Trace;
+use simulation::{LOADS, WINDOWS_US, compare, set_ups};
+
+/// How much better a fixed window may be in throughput or p99, being not worse in the other.
+const BETTER_MAX: f64 = 0.15;
+/// What is hardly better, and the share of all cases in which one may be more than that.
+const HARDLY_BETTER: f64 = 0.05;
+const CASES_SHARE_MAX: f64 = 0.1;
+/// What is much worse: each fixed window is, somewhere.
+const MUCH_WORSE: f64 = 1.1;
+
+#[test]
+fn every_fixed_window_is_much_worse_somewhere_and_none_is_much_better_anywhere() {
+    let mut beaten = Vec::new();
+    let mut worst = [0.0_f64; WINDOWS_US.len()];
+    let mut cases = 0;
+    for costs in set_ups() {
+        for (trace, load) in Trace::ALL.iter().flat_map(|trace| LOADS.map(|load| (*trace, load))) {
+            let compared = compare(&costs, trace, load, 6, 50_000);
+            let (better, window_us) = compared.beaten_by();
+            let (name, trace) = (costs.name, trace.name());
+            let case = format!("{name}, {trace} at {load}: {window_us} µs is {better:.3} better");
+            assert!(better <= BETTER_MAX, "{case} than {:?}", compared.adaptive);
+            if better > HARDLY_BETTER {
+                beaten.push(case);
+            }
+            for (worst, (_, fixed)) in worst.iter_mut().zip(&compared.fixed) {
+                *worst = worst.max(fixed.p99_us / compared.adaptive.p99_us);
+            }
+            cases += 1;
+        }
+    }
+    assert!(beaten.len() as f64 <= CASES_SHARE_MAX * f64::from(cases), "{}", beaten.join("\n"));
+    assert!(worst.iter().all(|worst| *worst > MUCH_WORSE), "{worst:?}");
+}
+
+#[test]
+fn a_run_depends_on_its_seed_alone() {
+    let [_, cql, _] = set_ups();
+    let run = || compare(&cql, Trace::Poisson, 0.5, 1, 5_000);
+    assert_eq!(run(), run());
+}
