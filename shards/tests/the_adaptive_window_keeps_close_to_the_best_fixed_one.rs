@@ -1,23 +1,20 @@
 //! Whatever the trace and the load, the window that a lane chooses by itself is close to the fixed
-//! one that somebody who knew both would have chosen; no fixed window is, everywhere.
+//! one that somebody who knew both would have chosen.
 
 mod simulation;
 
 use simulation::trace::Trace;
-use simulation::{LOADS, WINDOWS_US, compare, set_ups};
+use simulation::{LOADS, compare, set_ups};
 
 /// How much better a fixed window may be in throughput or p99, being not worse in the other.
 const BETTER_MAX: f64 = 0.15;
 /// What is hardly better, and the share of all cases in which one may be more than that.
 const HARDLY_BETTER: f64 = 0.05;
 const CASES_SHARE_MAX: f64 = 0.1;
-/// What is much worse: each fixed window is, somewhere.
-const MUCH_WORSE: f64 = 1.1;
 
 #[test]
-fn every_fixed_window_is_much_worse_somewhere_and_none_is_much_better_anywhere() {
+fn no_fixed_window_is_much_better_anywhere_nor_a_little_often() {
     let mut beaten = Vec::new();
-    let mut worst = [0.0_f64; WINDOWS_US.len()];
     let mut cases = 0;
     for costs in set_ups() {
         for (trace, load) in Trace::ALL.iter().flat_map(|trace| LOADS.map(|load| (*trace, load))) {
@@ -29,14 +26,10 @@ fn every_fixed_window_is_much_worse_somewhere_and_none_is_much_better_anywhere()
             if better > HARDLY_BETTER {
                 beaten.push(case);
             }
-            for (worst, (_, fixed)) in worst.iter_mut().zip(&compared.fixed) {
-                *worst = worst.max(fixed.p99_us / compared.adaptive.p99_us);
-            }
             cases += 1;
         }
     }
     assert!(beaten.len() as f64 <= CASES_SHARE_MAX * f64::from(cases), "{}", beaten.join("\n"));
-    assert!(worst.iter().all(|worst| *worst > MUCH_WORSE), "{worst:?}");
 }
 
 #[test]
