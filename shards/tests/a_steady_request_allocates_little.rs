@@ -1,5 +1,5 @@
-//! Once a shard has warmed up, a request costs no allocation of ours: what is left is what glommio
-//! makes each time it waits for a socket, and a pipelined request behind another costs none.
+//! Once a shard has warmed up, a request costs little more than what glommio allocates each time it
+//! waits for a socket, and a pipelined request behind another about one allocation.
 
 mod support;
 
@@ -71,7 +71,7 @@ fn however_requests_arrive() {
     let served = Setup::of("credit-risk").serve();
     // A lone request wakes the executor, and glommio allocates in each of the turns until it sleeps
     // again: 7 to 13 times on a calm machine, fewer where requests arrive together.
-    for (connections, pipelined, most) in [(1, 1, 24.0), (64, 1, 4.0), (1, 32, 3.0), (8, 32, 1.0)] {
+    for (connections, pipelined, most) in [(1, 1, 24.0), (64, 1, 4.0), (1, 32, 2.0), (8, 32, 2.0)] {
         let found = allocations_per_request(&served, connections, pipelined);
         println!("{connections} connections, {pipelined} pipelined: {found} a request");
         assert!(found <= most, "{connections}, {pipelined}: {found} allocations a request");
