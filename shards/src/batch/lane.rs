@@ -43,15 +43,6 @@ impl LaneSettings {
     }
 }
 
-/// Whether a row was let into the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
-    /// It waits.
-    Queued,
-    /// The queue is full; the row is done, as [`RowFailure::Overloaded`].
-    Overloaded,
-}
-
 /// One version of one model on this shard. A reload makes a new lane and lets the old one drain,
 /// so a row is always scored by the version that admitted it.
 #[derive(Debug)]
@@ -114,22 +105,22 @@ impl Lane {
         self.counters().rows_failed[failure.reason_index()].add(1);
     }
 
-    /// Queues a row that has been filled, or ends it when the queue is full.
-    pub fn admit(&self, id: RowId, now_ns: u64) -> Admission {
+    /// Queues a row that has been filled, or ends it as [`RowFailure::Overloaded`] when the queue
+    /// is full.
+    pub fn admit(&self, id: RowId, now_ns: u64) {
         let mut queue = self.queue.borrow_mut();
         let mut rows = self.rows.borrow_mut();
         let row = rows.get_mut(id);
         if queue.len() >= self.settings.queue_rows_max {
             row.state = RowState::Done(Err(RowFailure::Overloaded));
             self.count_failure(RowFailure::Overloaded);
-            return Admission::Overloaded;
+            return;
         }
         row.queued_ns = now_ns;
         queue.push_back(id);
         self.fresh_rows.set(self.fresh_rows.get() + 1);
         self.counters().queue_rows.add(1);
         self.gate.open();
-        Admission::Queued
     }
 
     /// What to do next, by [`decide()`].

@@ -19,5 +19,5 @@ pub use decide::{BatchPolicy, Decision, Load, QueueView, Window, decide};
 pub use estimates::{Arrivals, Cost, Estimates};
 pub use failure::RowFailure;
 pub use gate::Gate;
-pub use lane::{Admission, Lane, LaneSettings};
+pub use lane::{Lane, LaneSettings};
 pub use rows::{Row, RowId, RowState, Rows, Scored};
