@@ -2,7 +2,8 @@
 //!
 //! [`cli`] reads the command line and [`config`] joins it with the environment and the file;
 //! [`placement`] says which cores the shards get; [`serve`] starts the shards, listens to signals
-//! and stops them; [`admin`] answers operators and scrapers meanwhile; [`commands`] are the other subcommands; [`logging`] sets up the log.
+//! and stops them; [`admin`] answers operators and scrapers meanwhile; [`commands`] are the other
+//! subcommands; [`logging`] sets up the log.
 //!
 //! What is *not* here: anything that happens to a request. That is the `shards` library, which
 //! knows nothing of signals, the process and the command line.

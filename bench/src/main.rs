@@ -2,11 +2,10 @@
 //!
 //! [`floor`] is the smallest glommio HTTP responder: the goal posts. [`generate`] makes a store of
 //! many users, [`open_loop`] sends requests by the clock, and [`compare`] runs all servers of
-//! `bench/servers.toml` against the same load, in turns. [`trees`] times the tree kernels and [`store`]
-//! the embedded store;
-//! [`simulate`] holds batching policies against each other in virtual time. `bench/peers/` holds the
-//! other servers, `bench/runs/` what was measured. Nothing here is a test: no check in CI depends on
-//! a clock.
+//! `bench/servers.toml` against the same load, in turns. [`trees`] times the tree kernels and
+//! [`store`] the embedded store; [`simulate`] holds batching policies against each other in virtual
+//! time. `bench/peers/` holds the other servers, `bench/runs/` what was measured. Nothing here is a
+//! test: no check in CI depends on a clock.
 
 mod compare;
 mod floor;

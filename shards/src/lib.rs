@@ -5,7 +5,8 @@
 //! computes the scores, and the connection that asked writes the answer. [`telemetry`] counts and
 //! measures on the way, and [`shard`] wires the five rooms into `run(listener, shutdown)`.
 //! [`tensors`] are how the Open Inference Protocol sends rows and scores, to us and by us, and
-//! `breaker` leaves servers alone that do not answer. [`nudge`] is how the process wakes a shard that sleeps when it shouldn't.
+//! `breaker` leaves servers alone that do not answer. [`nudge`] is how the process wakes a shard
+//! that sleeps when it shouldn't.
 //!
 //! What is *not* here: signals, the process, the command line, the admin port and the choice of
 //! cores. Those belong to the binary (`src/`), so that a shard can be embedded and tested alone.

@@ -1,4 +1,5 @@
-//! Where a request is cut on its way makes no difference: at any byte, at every byte, or not at all.
+//! Where a request is cut on its way makes no difference: at any byte, at every byte, or not at
+//! all.
 
 mod support;
 

@@ -2,8 +2,8 @@
 //!
 //! [`start`] opens it. [`server`] accepts connections, each with a thread of its own and one
 //! request, read by [`request`] and answered by a [`reply`]; [`routes`] says what each path is, and
-//! [`access`] who may ask it. [`metrics`] is what Prometheus scrapes; [`page`] is the live page, and
-//! [`live`] what it shows. [`quiet`] keeps all of it off the shards' cores.
+//! [`access`] who may ask it. [`metrics`] is what Prometheus scrapes; [`page`] is the live page,
+//! and [`live`] what it shows. [`quiet`] keeps all of it off the shards' cores.
 //!
 //! What is *not* here: anything that a shard waits for. The admin port reads cells that shards
 //! write, and asks for copies that shards make when they have time.
@@ -87,8 +87,8 @@ impl Admin {
     }
 }
 
-/// Listens for operators, on `inherited` or a socket of its own, on threads that end with the process. The gateway is not ready before
-/// [`Admin::set_serving`].
+/// Listens for operators, on `inherited` or a socket of its own, on threads that end with the
+/// process. The gateway is not ready before [`Admin::set_serving`].
 pub(crate) fn start(
     config: &Config,
     shards: Vec<ShardView>,

@@ -24,7 +24,8 @@ const SOCKETS_MAX: usize = 200;
 /// What the new process says when its shards are ready.
 const READY: u8 = b'R';
 
-/// The sockets of a process that serves, its admin port's last, and the word to give it once they are in use.
+/// The sockets of a process that serves, its admin port's last, and the word to give it once they
+/// are in use.
 #[derive(Debug)]
 pub(crate) struct Offer {
     pub(crate) sockets: Vec<Socket>,

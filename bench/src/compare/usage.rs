@@ -48,8 +48,8 @@ impl Usage {
     }
 }
 
-/// Process group, user and system seconds out of `/proc/PID/stat`, whose second field is free text in
-/// parentheses.
+/// Process group, user and system seconds out of `/proc/PID/stat`, whose second field is free text
+/// in parentheses.
 fn parse_stat(stat: &str) -> Option<(u32, f64, f64)> {
     let (_, fields) = stat.rsplit_once(") ")?;
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();

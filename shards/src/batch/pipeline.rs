@@ -220,7 +220,8 @@ async fn compute(
     })
 }
 
-/// Records, and learns from, a batch that started, had its features and was computed at these times.
+/// Records, and learns from, a batch that started, had its features and was computed at these
+/// times.
 fn measure(lane: &Lane, work: &Work, [start_ns, fetched_ns, computed_ns]: [u64; 3]) {
     let count = work.rows.len() as u64;
     {

@@ -26,7 +26,8 @@ pub struct HttpLimits {
     pub idle_timeout_ms: u64,
     /// How long a client may take no byte of its answer, in ms.
     pub write_timeout_ms: u64,
-    /// While draining, how long a silent connection is kept for a request already on its way, in ms.
+    /// While draining, how long a silent connection is kept for a request already on its way, in
+    /// ms.
     pub drain_idle_ms: u64,
     /// While draining, how long accepted requests may take until the shard ends, in ms.
     pub drain_ms_max: u64,

@@ -1,8 +1,9 @@
 //! Replays a model's recorded predictions: what its own library said, row by row.
 //!
-//! A golden file is a CSV with a header. It either holds the features themselves
-//! (`COLUMN,…,score`) or says whose they are (`user_id,score`), and they lie in `features.csv`
-//! beside it; a user who is not there is scored on the model's defaults. A model of several outputs has one score column for each.
+//! A golden file is a CSV with a header. It either holds the features themselves (`COLUMN,…,score`)
+//! or says whose they are (`user_id,score`), and they lie in `features.csv` beside it; a user who
+//! is not there is scored on the model's defaults. A model of several outputs has one score column
+//! for each.
 
 use std::collections::HashMap;
 use std::fs::File;

@@ -33,8 +33,8 @@ impl Counter {
 pub const STATUSES: [u16; 19] =
     [200, 400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 422, 429, 431, 500, 501, 503, 504, 505];
 
-/// What one shard counts, whatever the model. Aligned to two cache lines, so that neighbours in memory, and the
-/// prefetcher's adjacent line, never share one with another writer.
+/// What one shard counts, whatever the model. Aligned to two cache lines, so that neighbours in
+/// memory, and the prefetcher's adjacent line, never share one with another writer.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct ShardCounters {

@@ -1,5 +1,5 @@
-//! Tensors as the Open Inference Protocol sends them: described in JSON, their elements in it or, in
-//! the binary-tensor extension, behind it.
+//! Tensors as the Open Inference Protocol sends them: described in JSON, their elements in it or,
+//! in the binary-tensor extension, behind it.
 //!
 //! [`elements`] are the types and their bytes; [`wire`] reads one tensor of either form; and
 //! [`TensorError`] says what is wrong with it. Both sides of the protocol read with it: the server

@@ -2,12 +2,13 @@
 //! needs them on the shard's own thread.
 //!
 //! [`settings`] is the table `[features.scylla]`. [`runtime`] turns a tokio runtime, which the
-//! driver needs, from a task of the shard's executor; [`rescue`] sees to it that this goes on. [`session`] connects, by
-//! [`tls`] where it is to be, prepares the statements and checks the columns; [`routing`] groups keys by the replica that owns them, past
-//! nodes whose breaker is open. A [`flight`] is such a group on its way, and [`attempts`] asks
-//! for it, key by key where the group failed and the [`budget`] allows; [`decode`] packs CQL rows
-//! as records. [`store`] joins it all: the cache first, then keys that other batches already ask
-//! for, then new flights. [`table`] is for tools that make and fill what shards read.
+//! driver needs, from a task of the shard's executor; [`rescue`] sees to it that this goes on.
+//! [`session`] connects, by [`tls`] where it is to be, prepares the statements and checks the
+//! columns; [`routing`] groups keys by the replica that owns them, past nodes whose breaker is
+//! open. A [`flight`] is such a group on its way, and [`attempts`] asks for it, key by key where
+//! the group failed and the [`budget`] allows; [`decode`] packs CQL rows as records. [`store`]
+//! joins it all: the cache first, then keys that other batches already ask for, then new flights.
+//! [`table`] is for tools that make and fill what shards read.
 //!
 //! What is *not* here: what a record means to a model (`join`), and the cache itself (`cache`).
 

@@ -21,9 +21,9 @@ const GROUP_KEYS_MAX: usize = 100;
 pub struct ScyllaSettings {
     /// Nodes to ask first, each `HOST:PORT`; the rest of the cluster is found from there.
     pub contact_points: Vec<String>,
-    /// Where nodes are reached whose own addresses can't be, from behind a port forward or a network
-    /// address translation: each node's address, as the cluster says it, with the one to use.
-    /// Where any are given, all have to be.
+    /// Where nodes are reached whose own addresses can't be, from behind a port forward or a
+    /// network address translation: each node's address, as the cluster says it, with the one to
+    /// use. Where any are given, all have to be.
     pub address_map: HashMap<SocketAddr, SocketAddr>,
     /// The keyspace.
     pub keyspace: String,
