@@ -20,6 +20,11 @@ fn each_seed(target: &str, exercise: fn(&[u8])) {
 }
 
 #[test]
+fn config() {
+    each_seed("config", exercise::config::run);
+}
+
+#[test]
 fn csv() {
     each_seed("csv", exercise::csv::run);
 }

@@ -1,9 +1,11 @@
 //! What the fuzz targets do with the bytes they are given, and the seed tests too.
 //!
-//! One file for each kind of input from outside: [`csv`] imports, [`manifest`] files, [`model`]
-//! files, [`requests`] of clients, [`oip`] bodies, and [`trees`], whose bytes describe a tree
-//! ensemble that mostly passes the checks, so that kernels are reached. Each function returns for any input, or has found a fault.
+//! One file for each kind of input from outside: [`config`] tables, [`csv`] imports, [`manifest`]
+//! files, [`model`] files, [`requests`] of clients, [`oip`] bodies, and [`trees`], whose bytes
+//! describe a tree ensemble that mostly passes the checks, so that kernels are reached. Each
+//! function returns for any input, or has found a fault.
 
+pub(crate) mod config;
 pub(crate) mod csv;
 pub(crate) mod manifest;
 pub(crate) mod model;
