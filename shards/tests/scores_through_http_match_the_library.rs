@@ -2,15 +2,8 @@
 
 mod support;
 
+use support::served::golden;
 use support::{Setup, post};
-
-/// The users and scores of a model's golden file.
-fn golden(model: &str) -> Vec<(String, f64)> {
-    let path = support::served::bundled().join(model).join("golden.csv");
-    let text = std::fs::read_to_string(path).unwrap();
-    let rows = text.lines().skip(1).map(|line| line.split_once(',').unwrap());
-    rows.map(|(user, score)| (user.to_owned(), score.parse().unwrap())).collect()
-}
 
 #[test]
 fn for_all_applicants_of_credit_risk() {

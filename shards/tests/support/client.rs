@@ -30,6 +30,12 @@ impl Response {
         Some(value)
     }
 
+    /// The answer without what differs from second to second.
+    pub(crate) fn without_date(&self) -> String {
+        let lines = self.head.split_inclusive("\r\n").filter(|line| !line.starts_with("date: "));
+        lines.chain([self.body.as_str()]).collect()
+    }
+
     /// The body of an error; its shape is asserted.
     pub(crate) fn error(&self) -> String {
         let body: serde_json::Value = serde_json::from_str(&self.body).expect("JSON");

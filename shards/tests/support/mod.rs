@@ -6,7 +6,7 @@
 pub(crate) mod client;
 pub(crate) mod served;
 #[path = "../stores/mod.rs"]
-mod stores;
+pub(crate) mod stores;
 
 pub(crate) use client::{Client, Response, post};
 pub(crate) use served::{Served, Setup, pause, wait_until};

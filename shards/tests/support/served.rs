@@ -10,6 +10,7 @@ use glommio::{LocalExecutorBuilder, Placement};
 use shards::features::StoreSource;
 use shards::features::embedded::EmbeddedStore;
 use shards::features::import::{OnBadRow, import_embedded};
+use shards::features::scylla::ScyllaSettings;
 use shards::model::LoadOptions;
 use shards::model::repository::Repository;
 use shards::shard::{Shard, ShardSettings, ShardSetup, ShardShared, Shutdown};
@@ -21,6 +22,13 @@ use super::stores::{self, Heard};
 /// The models that are bundled with the gateway.
 pub(crate) fn bundled() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../models")
+}
+
+/// The users of a bundled model's golden file, and the scores that its own library gave them.
+pub(crate) fn golden(model: &str) -> Vec<(String, f64)> {
+    let text = std::fs::read_to_string(bundled().join(model).join("golden.csv")).unwrap();
+    let rows = text.lines().skip(1).map(|line| line.split_once(',').unwrap());
+    rows.map(|(user, score)| (user.to_owned(), score.parse().unwrap())).collect()
 }
 
 /// A repository of one's own: a copy of `demo-logistic` with this manifest.
@@ -42,6 +50,7 @@ pub(crate) struct Setup {
     repository: Option<tempfile::TempDir>,
     names: Vec<&'static str>,
     csv: String,
+    cluster: Option<ScyllaSettings>,
 }
 
 impl Setup {
@@ -49,7 +58,8 @@ impl Setup {
     pub(crate) fn of(name: &'static str) -> Self {
         let csv = std::fs::read_to_string(bundled().join(name).join("features.csv")).unwrap();
         let settings = ShardSettings::default();
-        Self { settings, models: bundled(), repository: None, names: vec![name], csv }
+        let names = vec![name];
+        Self { settings, models: bundled(), repository: None, names, csv, cluster: None }
     }
 
     /// `demo-logistic` with another manifest.
@@ -78,11 +88,24 @@ impl Setup {
         self
     }
 
+    /// The features of a cluster, and not those of a store of its own.
+    pub(crate) fn cluster(mut self, settings: ScyllaSettings) -> Self {
+        self.cluster = Some(settings);
+        self
+    }
+
     /// Opens the shard in a thread and serves.
     pub(crate) fn serve(self) -> Served {
         let folder = tempfile::tempdir().unwrap();
         let store = EmbeddedStore::open_or_create(folder.path()).unwrap();
         stores::import(&store, &self.csv).unwrap();
+        let source = match self.cluster {
+            Some(settings) => StoreSource::Cql {
+                addresses: settings.resolve().unwrap(),
+                settings: Arc::new(settings),
+            },
+            None => StoreSource::Embedded(store.clone()),
+        };
         let repository = Repository::new(&self.models);
         let models =
             self.names.iter().flat_map(|name| repository.find_served(name).unwrap()).collect();
@@ -91,7 +114,7 @@ impl Setup {
             settings: self.settings,
             models,
             load: LoadOptions::default(),
-            store: StoreSource::Embedded(store.clone()),
+            store: source,
             shared: Arc::clone(&shared),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
