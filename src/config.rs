@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use shards::batch::BatchPolicy;
 use shards::features::address::StoreAddress;
 use shards::features::scylla::ScyllaSettings;
-use shards::http::HttpLimits;
+use shards::http::{HttpLimits, RequestIds};
 use shards::model::LoadOptions;
 use shards::model::trees::KernelChoice;
 use shards::shard::ShardSettings;
@@ -42,6 +42,7 @@ struct ConfigFile {
     log_format: Option<LogFormat>,
     queue_rows_max: Option<usize>,
     deadline_ms: Option<u64>,
+    request_ids: RequestIds,
     http: HttpLimits,
     batch: BatchPolicy,
     features: FeaturesFile,
@@ -143,6 +144,7 @@ impl Config {
                 batch: file.batch,
                 queue_rows_max: file.queue_rows_max.unwrap_or(shard_defaults.queue_rows_max),
                 deadline_ms: file.deadline_ms,
+                request_ids: file.request_ids,
             },
         })
     }
@@ -187,6 +189,7 @@ impl Config {
             "log_format": self.log_format,
             "queue_rows_max": self.shard.queue_rows_max,
             "deadline_ms": self.shard.deadline_ms,
+            "request_ids": self.shard.request_ids,
             "http": self.shard.http,
             "batch": self.shard.batch,
         })

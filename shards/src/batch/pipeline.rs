@@ -14,6 +14,7 @@ use super::gate::yield_once;
 use super::{Decision, Lane, RowFailure, RowId, Scored};
 use crate::features::join::JoinPlan;
 use crate::features::{FeatureStore, FetchRequests, Joined};
+use crate::http::{TraceId, TraceParent};
 use crate::model::remote::{RemoteClient, RemoteError};
 use crate::shard::{PreparedModel, ShardState};
 use crate::telemetry::Phase;
@@ -55,6 +56,8 @@ struct Work {
     own_rows: usize,
     /// The latest of the rows' deadlines, in ns of the shard's clock.
     deadline_ns: u64,
+    /// The trace of the first row that belongs to one.
+    trace: Option<TraceParent>,
     scores: Vec<f64>,
     expired: Vec<u32>,
     /// How many other batches were under way at its start.
@@ -69,6 +72,7 @@ impl Work {
             joined: Joined::new(plan),
             own_rows: 0,
             deadline_ns: 0,
+            trace: None,
             scores: Vec::new(),
             expired: Vec::new(),
             others: 0,
@@ -157,6 +161,7 @@ async fn score_batch(
     work.requests.clear();
     work.own_rows = 0;
     work.deadline_ns = 0;
+    work.trace = None;
     let mut queue_ns = 0;
     {
         let rows = lane.rows.borrow();
@@ -170,6 +175,7 @@ async fn score_batch(
                 work.requests.push(row.key.as_bytes(), &row.request_cells);
             }
             work.deadline_ns = work.deadline_ns.max(row.deadline_ns);
+            work.trace = work.trace.or(row.origin.trace);
             let waited_ns = start_ns.saturating_sub(row.queued_ns);
             queue_ns += waited_ns;
             histograms.record(Phase::Queue, waited_ns, 1);
@@ -200,21 +206,22 @@ async fn compute(
     fetched_ns: u64,
 ) -> Result<(), RowFailure> {
     let model = lane.settings.model.as_str();
+    let trace_id = work.trace.map(|trace| tracing::field::display(TraceId(trace.trace_id)));
     let Some(remote) = &engine.remote else {
         let scored =
             engine.prepared.model.borrow_mut().score(&work.joined.matrix, &mut work.scores);
         return scored.map_err(|error| {
-            tracing::error!(model, %error, "a batch was not scored");
+            tracing::error!(model, trace_id, %error, "a batch was not scored");
             RowFailure::ModelFailed
         });
     };
     work.joined.blank_refused();
     // The last of the rows that can still wait decides.
     let limit = Duration::from_nanos(work.deadline_ns.saturating_sub(fetched_ns));
-    let asked = remote.score(&work.joined.matrix, limit, &mut work.scores).await;
+    let asked = remote.score(&work.joined.matrix, work.trace, limit, &mut work.scores).await;
     asked.map_err(|error| {
         if !matches!(error, RemoteError::LeftAlone) {
-            tracing::error!(model, %error, "a batch was not scored by the model's server");
+            tracing::error!(model, trace_id, %error, "a batch was not scored by the model's server");
         }
         error.failure()
     })

@@ -2,6 +2,7 @@
 
 use super::RowFailure;
 use crate::features::FeatureStatus;
+use crate::http::Origin;
 
 /// A slot of [`Rows`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,6 +44,8 @@ pub struct Row {
     pub has_own_features: bool,
     /// The connection that waits for it.
     pub connection: u32,
+    /// Where its request comes from.
+    pub origin: Origin,
     /// When it was queued, in ns of the shard's clock.
     pub queued_ns: u64,
     /// When its answer is worthless, in ns of the shard's clock.
@@ -83,6 +86,7 @@ impl Rows {
             request_cells: Vec::new(),
             has_own_features: false,
             connection,
+            origin: Origin::default(),
             queued_ns: 0,
             deadline_ns: u64::MAX,
             state: RowState::Waiting,
@@ -106,6 +110,7 @@ impl Rows {
         const KEPT_BYTES_MAX: usize = 1_024;
         const KEPT_CELLS_MAX: usize = 512;
         let row = self.get_mut(id);
+        row.origin = Origin::default();
         if row.key.capacity() > KEPT_BYTES_MAX {
             row.key = String::new();
         }

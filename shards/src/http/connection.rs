@@ -14,10 +14,11 @@ use std::task::{Context, Poll, ready};
 use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 
-use super::exchange::{Answer, Exchange, Form};
+use super::exchange::{Answer, Arrival, Exchange, Form};
 use super::head::Head;
 use super::links::Link;
 use super::oip;
+use super::origin::{Origin, RequestId, RequestIds};
 use super::predict::{self, Asked, PredictError};
 use super::reader::{RequestReader, Step};
 use super::response;
@@ -306,10 +307,12 @@ impl Connection {
         self.doing = Doing::Starting;
         self.invites = false;
         let close = !head.keep_alive;
+        let origin = self.origin(head);
         let answer = match route(head.method, head.path) {
-            Route::Predict { model } => self.predict(head, model, body, now_ns),
+            Route::Predict { model } => self.predict(head, model, body, &origin, now_ns),
             Route::Oip(route) => {
-                let asker = oip::Asker { shard: &self.shard, connection: self.number, now_ns };
+                let (shard, connection) = (&self.shard, self.number);
+                let asker = oip::Asker { shard, connection, now_ns, origin: &origin };
                 asker.answer(route, head, body)
             }
             Route::NotFound => Answer::error(404, "", "no such path"),
@@ -323,8 +326,18 @@ impl Connection {
         exchange.close = close;
         exchange.is_http_1_0 = head.is_http_1_0;
         exchange.head_only = head.method == "HEAD";
-        exchange.request_id = head.request_id.map(Box::from);
+        exchange.origin = origin;
         self.exchanges.push_back(exchange);
+    }
+
+    /// Where a request comes from; without an id it gets one, if that is configured.
+    fn origin(&self, head: &Head<'_>) -> Origin {
+        let request_id = match (head.request_id, self.shard.settings.request_ids) {
+            (Some(id), _) => RequestId::Sent(id.into()),
+            (None, RequestIds::Make) => self.shard.request_ids.make(),
+            (None, RequestIds::Echo) => RequestId::None,
+        };
+        Origin { request_id, trace: head.trace }
     }
 
     /// Turns a prediction's body into rows and queues them.
@@ -333,6 +346,7 @@ impl Connection {
         head: &Head<'_>,
         model: Option<&str>,
         body: Option<&[u8]>,
+        origin: &Origin,
         now_ns: u64,
     ) -> Answer {
         let Some(body) = body else {
@@ -358,7 +372,7 @@ impl Connection {
             Ok(asked) => {
                 let deadline_ns = self.shard.settings.deadline_ns(head.deadline_ms, now_ns);
                 let form = if asked.is_array { Form::Array } else { Form::Lone };
-                Answer::queue(lane, asked.first, form, now_ns, deadline_ns)
+                Answer::queue(lane, asked.first, form, &Arrival { now_ns, deadline_ns, origin })
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::Origin;
 use super::oip::InferForm;
 use super::response::{self, HeadOptions};
 use crate::batch::{Lane, RowFailure, RowId, RowState};
@@ -15,10 +16,21 @@ pub(crate) struct Exchange {
     pub(crate) is_http_1_0: bool,
     /// Whether the request was HEAD, whose answer has no body.
     pub(crate) head_only: bool,
-    /// The request's id, to be sent back; none where the client gave none.
-    pub(crate) request_id: Option<Box<str>>,
+    /// Where the request comes from; its id is sent back.
+    pub(crate) origin: Origin,
     /// When the read that completed the request returned, in ns of the shard's clock.
     pub(crate) started_ns: u64,
+}
+
+/// When a request came, and from where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival<'a> {
+    /// When it had arrived, in ns of the shard's clock.
+    pub(crate) now_ns: u64,
+    /// When its answer is worthless, in ns of the shard's clock.
+    pub(crate) deadline_ns: u64,
+    /// Where it comes from.
+    pub(crate) origin: &'a Origin,
 }
 
 /// What a request is answered with.
@@ -48,24 +60,21 @@ impl Answer {
     }
 
     /// Queues the rows of a request that are not done already, and waits for all of them.
-    pub(crate) fn queue(
-        lane: Rc<Lane>,
-        first: RowId,
-        form: Form,
-        now_ns: u64,
-        deadline_ns: u64,
-    ) -> Self {
+    pub(crate) fn queue(lane: Rc<Lane>, first: RowId, form: Form, arrival: &Arrival<'_>) -> Self {
         let mut next = Some(first);
         while let Some(id) = next {
             let waiting = {
                 let mut rows = lane.rows.borrow_mut();
                 let row = rows.get_mut(id);
-                row.deadline_ns = deadline_ns;
+                row.deadline_ns = arrival.deadline_ns;
+                if !arrival.origin.is_empty() {
+                    row.origin = arrival.origin.clone();
+                }
                 next = row.next;
                 row.state == RowState::Waiting
             };
             if waiting {
-                lane.admit(id, now_ns);
+                lane.admit(id, arrival.now_ns);
             }
         }
         Self::Rows { lane, first, pending: Some(first), form }
@@ -80,7 +89,7 @@ impl Exchange {
             close: false,
             is_http_1_0: false,
             head_only: false,
-            request_id: None,
+            origin: Origin::default(),
             started_ns,
         }
     }
@@ -114,7 +123,7 @@ impl Exchange {
             close: self.close,
             is_http_1_0: self.is_http_1_0,
             head_only: self.head_only,
-            request_id: self.request_id.as_deref(),
+            request_id: &self.origin.request_id,
         };
         body.clear();
         match &self.answer {

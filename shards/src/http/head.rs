@@ -6,7 +6,7 @@
 
 use thiserror::Error;
 
-use super::HttpLimits;
+use super::{HttpLimits, TraceParent};
 
 const HEADERS_MAX: usize = 64;
 /// The longest `x-request-id` that is sent back.
@@ -83,6 +83,8 @@ pub struct Head<'a> {
     pub is_http_1_0: bool,
     /// `x-request-id`, to be sent back: visible ASCII, not overlong; anything else is not taken.
     pub request_id: Option<&'a str>,
+    /// `traceparent`, where there is one that is valid.
+    pub trace: Option<TraceParent>,
     /// How the end of the body is known.
     pub framing: Framing,
     /// Whether the client waits for `100 Continue` before it sends its body.
@@ -171,6 +173,7 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadE
         keep_alive: !reading.close && (!is_http_1_0 || reading.keep_alive),
         is_http_1_0,
         request_id: reading.request_id,
+        trace: reading.trace(),
         framing: reading.framing(is_http_1_0, limits)?,
         expects_continue: reading.expects_continue && !is_http_1_0,
         deadline_ms: reading.deadline_ms,
@@ -182,6 +185,8 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadE
 #[derive(Default)]
 struct FieldReader<'a> {
     request_id: Option<&'a str>,
+    trace: Option<&'a [u8]>,
+    traces: usize,
     hosts: usize,
     close: bool,
     keep_alive: bool,
@@ -209,6 +214,10 @@ impl<'a> FieldReader<'a> {
                     self.close |= option.eq_ignore_ascii_case(b"close");
                     self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
+            }
+            11 if name.eq_ignore_ascii_case("traceparent") => {
+                self.trace = Some(value);
+                self.traces += 1;
             }
             12 if name.eq_ignore_ascii_case("x-request-id") => {
                 self.request_id = request_id(value);
@@ -240,6 +249,11 @@ impl<'a> FieldReader<'a> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The trace, unless two fields name one: then neither can be believed.
+    fn trace(&self) -> Option<TraceParent> {
+        self.trace.filter(|_| self.traces == 1).and_then(TraceParent::parse)
     }
 
     fn framing(&self, is_http_1_0: bool, limits: &HttpLimits) -> Result<Framing, HeadError> {
@@ -326,6 +340,16 @@ mod tests {
             let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: {sent}\r\n\r\n");
             let limits = HttpLimits::default();
             assert_eq!(parse(head.as_bytes(), &limits).expect("valid").request_id, kept, "{sent}");
+        }
+    }
+
+    #[test]
+    fn of_two_traces_neither_is_taken() {
+        let field = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
+        for (fields, taken) in [(1, true), (2, false)] {
+            let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", field.repeat(fields));
+            let head = parse(head.as_bytes(), &HttpLimits::default()).expect("valid").trace;
+            assert_eq!(head.is_some(), taken);
         }
     }
 }

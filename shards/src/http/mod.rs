@@ -4,7 +4,7 @@
 //! on and writes the answers in order, each an [`exchange`]; a [`reader`] finds whole requests
 //! in what has arrived, by [`head`] and [`chunked`], which read what RFC 9112 frames;
 //! [`predict`] reads the JSON body of a prediction into rows and [`oip`] serves the Open Inference
-//! Protocol; [`routes`] says what a target means;
+//! Protocol; [`routes`] says what a target means; [`origin`] is the id and the trace of a request;
 //! [`response`] writes bytes; [`limits`] bounds all of it; and [`links`] is how a connection is
 //! woken, timed and drained by its shard.
 //!
@@ -19,9 +19,11 @@ pub mod limits;
 pub(crate) mod links;
 pub(crate) mod listener;
 pub mod oip;
+pub mod origin;
 pub mod predict;
 pub mod reader;
 pub(crate) mod response;
 pub mod routes;
 
 pub use limits::HttpLimits;
+pub use origin::{Origin, RequestId, RequestIds, TraceId, TraceParent};

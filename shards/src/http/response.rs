@@ -5,6 +5,7 @@ use std::io::Write;
 use crate::batch::{Lane, RowFailure, RowId, RowState, Scored};
 use crate::features::FeatureStatus;
 use crate::features::join::Refusal;
+use crate::http::RequestId;
 
 /// What every answer's head says apart from its status and body.
 #[derive(Debug, Clone, Copy)]
@@ -17,8 +18,8 @@ pub(crate) struct HeadOptions<'a> {
     pub(crate) is_http_1_0: bool,
     /// Whether the body is left out, as in the answer to HEAD.
     pub(crate) head_only: bool,
-    /// The `x-request-id` that the client sent.
-    pub(crate) request_id: Option<&'a str>,
+    /// The request's id, if it has one.
+    pub(crate) request_id: &'a RequestId,
 }
 
 /// A status's reason phrase (RFC 9110 section 15).
@@ -85,9 +86,9 @@ pub(crate) fn write_answer_of(
     for field in fields {
         out.extend_from_slice(field.as_bytes());
     }
-    if let Some(id) = options.request_id {
+    if !options.request_id.is_none() {
         out.extend_from_slice(b"x-request-id: ");
-        out.extend_from_slice(id.as_bytes());
+        options.request_id.write(out);
         out.extend_from_slice(b"\r\n");
     }
     if options.close {

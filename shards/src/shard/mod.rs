@@ -26,7 +26,7 @@ pub(crate) use self::state::ShardState;
 use crate::batch::BatchPolicy;
 use crate::features::schema::Schema;
 use crate::features::{StoreError, StoreSource};
-use crate::http::{HttpLimits, listener};
+use crate::http::{HttpLimits, RequestIds, listener};
 use crate::model::LoadOptions;
 use crate::model::repository::ModelDirectory;
 
@@ -45,6 +45,8 @@ pub struct ShardSettings {
     pub queue_rows_max: usize,
     /// How long an answer is worth having when the request does not say, in ms.
     pub deadline_ms: Option<u64>,
+    /// What becomes of a request without an id.
+    pub request_ids: RequestIds,
 }
 
 impl Default for ShardSettings {
@@ -54,6 +56,7 @@ impl Default for ShardSettings {
             batch: BatchPolicy::default(),
             queue_rows_max: 4_096,
             deadline_ms: None,
+            request_ids: RequestIds::default(),
         }
     }
 }

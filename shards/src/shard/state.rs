@@ -12,6 +12,7 @@ use crate::features::FeatureStore;
 use crate::features::schema::Schema;
 use crate::http::HttpLimits;
 use crate::http::links::Links;
+use crate::http::origin::RequestIdMaker;
 use crate::shard::Command;
 use crate::telemetry::{Histograms, ShardCounters};
 
@@ -44,6 +45,7 @@ pub(crate) struct Scratch {
 pub(crate) struct ShardState {
     pub(crate) settings: ShardSettings,
     pub(crate) clock: Clock,
+    pub(crate) request_ids: RequestIdMaker,
     /// The clock at the last tick, in ms; what time limits are counted by.
     pub(crate) coarse_ms: Cell<u64>,
     pub(crate) draining: Cell<bool>,
@@ -70,6 +72,7 @@ impl ShardState {
         let state = Self {
             settings,
             clock: Clock { start: Instant::now() },
+            request_ids: RequestIdMaker::default(),
             coarse_ms: Cell::new(0),
             draining: Cell::new(false),
             links: Links::default(),

@@ -23,8 +23,9 @@ pub use self::answer::InferForm;
 pub use self::error::InferError;
 pub use self::routes::{ModelAction, OipRoute};
 use self::rows::Asked;
-use super::exchange::{Answer, Form};
+use super::exchange::{Answer, Arrival, Form};
 use super::head::Head;
+use super::origin::Origin;
 use crate::batch::{Lane, LaneSettings};
 use crate::shard::ShardState;
 
@@ -35,6 +36,8 @@ pub(crate) struct Asker<'a> {
     pub(crate) connection: u32,
     /// When the request had arrived, in ns of the shard's clock.
     pub(crate) now_ns: u64,
+    /// Where it comes from.
+    pub(crate) origin: &'a Origin,
 }
 
 impl Asker<'_> {
@@ -105,7 +108,8 @@ impl Asker<'_> {
             deadline_ns = deadline_ns.min(self.now_ns.saturating_add(timeout_ns));
         }
         let form = Form::Tensors(Box::new(form));
-        Ok(Answer::queue(lane, first, form, self.now_ns, deadline_ns))
+        let arrival = Arrival { now_ns: self.now_ns, deadline_ns, origin: self.origin };
+        Ok(Answer::queue(lane, first, form, &arrival))
     }
 }
 

@@ -14,6 +14,7 @@ use super::message;
 use super::settings::RemoteModel;
 use crate::breaker::Breaker;
 use crate::features::FeatureMatrix;
+use crate::http::TraceParent;
 
 /// How much of a refusal is shown, in bytes.
 const REFUSAL_BYTES_MAX: usize = 300;
@@ -40,13 +41,15 @@ impl RemoteClient {
     }
 
     /// Replaces `scores` by the score of each row, in order, within `limit` and the model's own
-    /// time limit; NaN is the score of a row that the server refuses.
+    /// time limit; NaN is the score of a row that the server refuses. The request belongs to
+    /// `trace`, if to any.
     ///
     /// # Errors
     /// Whatever kept the server from answering; `scores` is empty then.
     pub(crate) async fn score(
         &self,
         features: &FeatureMatrix,
+        trace: Option<TraceParent>,
         limit: Duration,
         scores: &mut Vec<f64>,
     ) -> Result<(), RemoteError> {
@@ -60,7 +63,7 @@ impl RemoteClient {
             sleep(limit).await;
             Err(RemoteError::Timeout { limit_ms: limit.as_millis() as u64 })
         };
-        let outcome = or(self.ask_all(features, scores), too_late).await;
+        let outcome = or(self.ask_all(features, trace, scores), too_late).await;
         if outcome.is_err() {
             scores.clear();
         }
@@ -79,9 +82,10 @@ impl RemoteClient {
     async fn ask_all(
         &self,
         features: &FeatureMatrix,
+        trace: Option<TraceParent>,
         scores: &mut Vec<f64>,
     ) -> Result<(), RemoteError> {
-        let refused = match self.ask(features, scores).await {
+        let refused = match self.ask(features, trace, scores).await {
             Err(error) if error.is_refusal() && features.rows() > 1 => error,
             outcome => return outcome,
         };
@@ -92,7 +96,7 @@ impl RemoteClient {
             for column in 0..features.columns() {
                 alone.set(0, column, features.get(row, column));
             }
-            match self.ask(&alone, &mut score).await {
+            match self.ask(&alone, trace, &mut score).await {
                 Ok(()) => scores.extend_from_slice(&score),
                 Err(error) if error.is_refusal() => scores.push(f64::NAN),
                 Err(error) => return Err(error),
@@ -106,14 +110,15 @@ impl RemoteClient {
     async fn ask(
         &self,
         features: &FeatureMatrix,
+        trace: Option<TraceParent>,
         scores: &mut Vec<f64>,
     ) -> Result<(), RemoteError> {
         let open = self.idle.borrow_mut().pop();
-        match self.ask_on(open, features, scores).await {
+        match self.ask_on(open, features, trace, scores).await {
             Err(error) if error.is_safe_to_retry() => {
                 // What ended one connection has most likely ended the others.
                 self.idle.borrow_mut().clear();
-                self.ask_on(None, features, scores).await
+                self.ask_on(None, features, trace, scores).await
             }
             outcome => outcome,
         }
@@ -123,13 +128,14 @@ impl RemoteClient {
         &self,
         open: Option<Connection>,
         features: &FeatureMatrix,
+        trace: Option<TraceParent>,
         scores: &mut Vec<f64>,
     ) -> Result<(), RemoteError> {
         let mut connection = match open {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        message::write_request(&mut connection.output, &self.model, features);
+        message::write_request(&mut connection.output, &self.model, trace, features);
         let answer = connection.exchange().await?;
         let outcome = if answer.status == 200 {
             let (rows, output) = (features.rows(), &self.model.output);

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::settings::{RemoteModel, TensorForm};
 use crate::features::{Cells, FeatureMatrix};
+use crate::http::TraceParent;
 use crate::model::manifest::{ClassChoice, ScoreOutput};
 use crate::tensors::wire::WireTensor;
 use crate::tensors::{self, Datatype, Tensor, TensorData, TensorError};
@@ -41,7 +42,16 @@ pub enum AnswerError {
 }
 
 /// Replaces `out` by the HTTP request that asks for the scores of `features`.
-pub fn write_request(out: &mut Vec<u8>, model: &RemoteModel, features: &FeatureMatrix) {
+///
+/// `trace` goes on unchanged, as W3C Trace Context has it of a service that records no span of its
+/// own. One request carries a batch, and a field one trace: that of the batch's first row that has
+/// one. `tracestate` is not sent on.
+pub fn write_request(
+    out: &mut Vec<u8>,
+    model: &RemoteModel,
+    trace: Option<TraceParent>,
+    features: &FeatureMatrix,
+) {
     let is_binary = model.settings.tensors == TensorForm::Binary;
     let json = request_json(model, features);
     let elements_bytes = if is_binary { size_of_val_cells(features.cells()) } else { 0 };
@@ -54,6 +64,11 @@ pub fn write_request(out: &mut Vec<u8>, model: &RemoteModel, features: &FeatureM
         model.url.authority(),
         json.len() + elements_bytes
     );
+    if let Some(trace) = trace {
+        out.extend_from_slice(b"traceparent: ");
+        trace.write(out);
+        out.extend_from_slice(b"\r\n");
+    }
     if is_binary {
         let _ = write!(
             out,
@@ -244,7 +259,7 @@ mod tests {
             }
             let form = if is_binary { TensorForm::Binary } else { TensorForm::Json };
             let mut out = Vec::new();
-            write_request(&mut out, &model(form, 3), &matrix);
+            write_request(&mut out, &model(form, 3), None, &matrix);
             let (body, json_bytes) = body_of(&out);
             let read = request::parse(body, json_bytes).expect("a request");
             prop_assert_eq!(&read.inputs[0].shape, &[cells.len(), 3]);
