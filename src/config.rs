@@ -1,6 +1,6 @@
 //! The configuration: the file, then the environment, then the command line over it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -18,6 +18,8 @@ use crate::cli::ServeFlags;
 use crate::logging::LogFormat;
 use crate::placement::CoreList;
 
+const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8888);
+const ADMIN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9888);
 /// The model that is served when nothing is said, from the bundled repository.
 const MODEL_DEFAULT: &str = "credit-risk";
 /// The shortest admin token.
@@ -29,9 +31,7 @@ const STORE_DEFAULT: &str = ".cache/features";
 #[serde(deny_unknown_fields, default)]
 struct ConfigFile {
     listen: Option<SocketAddr>,
-    admin: Option<SocketAddr>,
-    admin_token_file: Option<PathBuf>,
-    admin_hosts: Vec<String>,
+    admin: AdminFile,
     cores: Option<CoreList>,
     models: Option<PathBuf>,
     model: Option<OneOrMore>,
@@ -46,6 +46,16 @@ struct ConfigFile {
     http: HttpLimits,
     batch: BatchPolicy,
     features: FeaturesFile,
+}
+
+/// The table `[admin]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "expected a table, as in [admin] listen = …")]
+struct AdminFile {
+    listen: Option<SocketAddr>,
+    token_file: Option<PathBuf>,
+    hosts: Vec<String>,
+    repository_on_serving_port: bool,
 }
 
 /// The table `[features]`.
@@ -68,12 +78,8 @@ enum OneOrMore {
 pub(crate) struct Config {
     /// Where to listen for requests.
     pub(crate) listen: SocketAddr,
-    /// Where to listen for operators.
-    pub(crate) admin: SocketAddr,
-    /// What operators have to present, where something is configured.
-    pub(crate) admin_token: Option<String>,
-    /// Values of `Host` that operators without a token may send, beside those of loopback.
-    pub(crate) admin_hosts: Vec<String>,
+    /// Who may operate it, and where.
+    pub(crate) admin: AdminConfig,
     /// The cores that get a shard.
     pub(crate) cores: CoreList,
     /// The model repository.
@@ -98,6 +104,19 @@ pub(crate) struct Config {
     pub(crate) shard: ShardSettings,
 }
 
+/// Who may operate the process, and where.
+#[derive(Debug)]
+pub(crate) struct AdminConfig {
+    /// Where to listen for operators.
+    pub(crate) listen: SocketAddr,
+    /// What operators have to present, where something is configured.
+    pub(crate) token: Option<String>,
+    /// Values of `Host` that operators without a token may send, beside those of loopback.
+    pub(crate) hosts: Vec<String>,
+    /// Whether models are loaded and unloaded on the serving port too.
+    pub(crate) repository_on_serving_port: bool,
+}
+
 impl Config {
     /// Reads the file that the flags name and lays the flags over it.
     pub(crate) fn load(flags: ServeFlags) -> anyhow::Result<Self> {
@@ -115,13 +134,16 @@ impl Config {
         let store = flags.store.or(file.store);
         let shard_defaults = ShardSettings::default();
         Ok(Self {
-            listen: flags.listen.or(file.listen).unwrap_or(([127, 0, 0, 1], 8888).into()),
-            admin: flags.admin.or(file.admin).unwrap_or(([127, 0, 0, 1], 9888).into()),
-            admin_token: match flags.admin_token_file.or(file.admin_token_file) {
-                Some(path) => Some(read_token(&path)?),
-                None => None,
+            listen: flags.listen.or(file.listen).unwrap_or(LISTEN_DEFAULT),
+            admin: AdminConfig {
+                listen: flags.admin.or(file.admin.listen).unwrap_or(ADMIN_DEFAULT),
+                token: match flags.admin_token_file.or(file.admin.token_file) {
+                    Some(path) => Some(read_token(&path)?),
+                    None => None,
+                },
+                hosts: file.admin.hosts,
+                repository_on_serving_port: file.admin.repository_on_serving_port,
             },
-            admin_hosts: file.admin_hosts,
             cores: flags.cores.or(file.cores).unwrap_or_default(),
             models: flags.models.or(file.models).unwrap_or_else(|| "models".into()),
             model: named,
@@ -145,6 +167,7 @@ impl Config {
                 queue_rows_max: file.queue_rows_max.unwrap_or(shard_defaults.queue_rows_max),
                 deadline_ms: file.deadline_ms,
                 request_ids: file.request_ids,
+                takes_repository_requests: file.admin.repository_on_serving_port,
             },
         })
     }
@@ -176,9 +199,12 @@ impl Config {
         });
         json!({
             "listen": self.listen,
-            "admin": self.admin,
-            "admin_token": hidden(&self.admin_token),
-            "admin_hosts": self.admin_hosts,
+            "admin": {
+                "listen": self.admin.listen,
+                "token": hidden(&self.admin.token),
+                "hosts": self.admin.hosts,
+                "repository_on_serving_port": self.admin.repository_on_serving_port,
+            },
             "cores": cores,
             "models": self.models,
             "model": self.model,

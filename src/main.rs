@@ -48,7 +48,7 @@ fn in_one_line(error: &anyhow::Error) -> String {
 fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {
     let command = arguments.command.unwrap_or(cli::Command::Serve(arguments.serve));
     match command {
-        cli::Command::Serve(flags) => serve::run(config::Config::load(flags)?),
+        cli::Command::Serve(flags) => serve::run(&config::Config::load(flags)?),
         cli::Command::Import(arguments) => {
             commands::import::run(arguments).map(|()| ExitCode::SUCCESS)
         }

@@ -6,6 +6,8 @@ ask, and holds the scores against the golden predictions that scikit-learn made.
 
 import argparse
 import json
+import shutil
+import tempfile
 import urllib.request
 from pathlib import Path
 
@@ -13,7 +15,9 @@ import numpy as np
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
-from gateway import BINARY, MODEL, TOLERANCE, Gateway, golden
+from gateway import BINARY, MODEL, ROOT, TOLERANCE, Gateway, golden
+
+BUNDLED = ROOT / "models"
 
 
 def tensor(name, values, datatype, binary):
@@ -53,7 +57,6 @@ def check_descriptions(client):
     config = client.get_model_config(MODEL)
     assert config["input"][1]["data_type"] == "TYPE_STRING", config
     refused("404", "no model `nobody`", lambda: client.get_model_metadata("nobody"))
-    refused("403", "admin port", client.get_model_repository_index)
     return metadata["inputs"][0]["name"]
 
 
@@ -138,6 +141,71 @@ def check_without_client(url, users, scores):
     assert np.allclose(score["data"], scores[:2], atol=TOLERANCE), found
 
 
+def versions(client, **more):
+    """The model repository's index: state and reason of each version of each model."""
+    entries = client.get_model_repository_index(**more)
+    assert all(set(entry) == {"name", "version", "state", "reason"} for entry in entries), entries
+    return {(entry["name"], entry["version"]): (entry["state"], entry["reason"])
+            for entry in entries}
+
+
+def check_repository(client, serving, models, headers):
+    """Loads and unloads through `client`; what is served then is asked at `serving`."""
+    more = {"headers": headers}
+    second = models / "second"
+    assert versions(client)[("second", "1")] == ("UNAVAILABLE", "not loaded")
+    assert not serving.is_model_ready("second")
+    client.load_model("second", **more)
+    assert serving.is_model_ready("second")
+    serving.infer("second", [user_ids(["applicant-0001"], True)])
+    assert versions(client)[("second", "1")] == ("READY", "")
+    (second / "2").mkdir()
+    (second / "2" / "model.onnx").write_bytes(b"no model")
+    refused("400", "second/2/model.onnx", lambda: client.load_model("second", **more))
+    assert serving.is_model_ready("second", "1")
+    assert versions(client)[("second", "2")][0] == "UNAVAILABLE"
+    shutil.copy(second / "1" / "model.onnx", second / "2" / "model.onnx")
+    client.load_model("second", **more)
+    assert serving.is_model_ready("second", "2") and not serving.is_model_ready("second", "1")
+    client.unload_model("second", **more)
+    assert not serving.is_model_ready("second")
+    assert versions(client)[("second", "2")] == ("UNAVAILABLE", "unloaded")
+    refused("400", "default", lambda: client.unload_model(MODEL, **more))
+    refused("400", "no model `nobody`", lambda: client.load_model("nobody", **more))
+    refused("400", "not supported", lambda: client.load_model(MODEL, config="{}", **more))
+    refused("400", "broken/1/model.onnx", lambda: client.load_model("broken", **more))
+    assert serving.is_server_ready()
+
+
+def check_repositories(binary):
+    """The model-repository extension: on the admin port alone, and on both ports."""
+    for config in (None, "[admin]\nrepository_on_serving_port = true\n"):
+        with tempfile.TemporaryDirectory() as folder:
+            models = Path(folder)
+            for name in (MODEL, "second"):
+                shutil.copytree(BUNDLED / MODEL, models / name)
+            (models / "broken" / "1").mkdir(parents=True)
+            (models / "broken" / "1" / "model.onnx").write_bytes(b"no model")
+            with Gateway(binary, models, config=config) as gateway:
+                serving = triton.InferenceServerClient(gateway.url)
+                admin = triton.InferenceServerClient(gateway.admin)
+                if config:
+                    check_repository(serving, serving, models, None)
+                else:
+                    check_repository(admin, serving, models, {"Content-Type": "application/json"})
+                words = "repository_on_serving_port = true"
+                if config:
+                    assert "model_repository" in serving.get_server_metadata()["extensions"]
+                    refused("403", "origin", lambda: serving.load_model(
+                        "second", headers={"Origin": "http://elsewhere.example"}))
+                else:
+                    refused("403", words, serving.get_model_repository_index)
+                    refused("403", words, lambda: serving.load_model("second"))
+                    refused("403", words, lambda: serving.unload_model("second"))
+                admin.close()
+                serving.close()
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--binary", default=BINARY, type=Path)
@@ -152,7 +220,9 @@ def main():
         check_statistics(client)
         check_without_client(gateway.url, users, scores)
         client.close()
-    print(f"tritonclient: {len(users)} golden predictions in every form, and each refusal")
+    check_repositories(binary)
+    print(f"tritonclient: {len(users)} golden predictions in every form, and each refusal; "
+          "models loaded and unloaded through the admin port and the serving port")
 
 
 if __name__ == "__main__":

@@ -42,16 +42,20 @@ def wait_for(url, process, log):
 class Gateway:
     """A gateway; everything it writes goes to a temporary folder."""
 
-    def __init__(self, binary, models=ROOT / "models", port=None):
+    def __init__(self, binary, models=ROOT / "models", port=None, config=None):
         self.folder = tempfile.TemporaryDirectory()
         self.url = f"127.0.0.1:{port or free_port()}"
+        self.admin = f"127.0.0.1:{free_port()}"
         store = f"embedded:{self.folder.name}/features"
         subprocess.run(
             [binary, "import", ROOT / "models" / MODEL / "features.csv", "--store", store],
             check=True, capture_output=True,
         )
-        command = [binary, "serve", "--listen", self.url, "--admin", f"127.0.0.1:{free_port()}"]
+        command = [binary, "serve", "--listen", self.url, "--admin", self.admin]
         command += ["--cores", "0", "--models", models, "--model", MODEL, "--store", store]
+        if config:
+            (Path(self.folder.name) / "shardgate.toml").write_text(config)
+            command += ["--config", Path(self.folder.name) / "shardgate.toml"]
         self.log = open(Path(self.folder.name) / "log", "w+")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
 

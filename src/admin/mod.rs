@@ -8,11 +8,11 @@
 //! What is *not* here: anything that a shard waits for. The admin port reads cells that shards
 //! write, and asks for copies that shards make when they have time.
 
-mod access;
+pub(crate) mod access;
 mod live;
 mod metrics;
 mod page;
-mod quiet;
+pub(crate) mod quiet;
 mod reply;
 mod request;
 mod routes;
@@ -57,7 +57,7 @@ struct AdminState {
     access: Access,
     shutdown: Shutdown,
     /// Set when every shard has its models and its listener.
-    serving: OnceLock<Reloader>,
+    serving: OnceLock<Arc<Reloader>>,
     log: LogControl,
     drift: Mutex<DriftWindow>,
     live: Live,
@@ -81,7 +81,7 @@ impl AdminState {
 
 impl Admin {
     /// From now on the gateway is ready, and its models can be reloaded.
-    pub(crate) fn set_serving(&self, reloader: Reloader) {
+    pub(crate) fn set_serving(&self, reloader: Arc<Reloader>) {
         // It is called once; a second call would change nothing.
         let _ = self.state.serving.set(reloader);
     }
@@ -97,22 +97,19 @@ pub(crate) fn start(
     inherited: Option<TcpListener>,
 ) -> anyhow::Result<Admin> {
     let inherited = inherited.filter(|taken| {
-        config.admin.port() == 0 || taken.local_addr().is_ok_and(|found| found == config.admin)
+        config.admin.listen.port() == 0
+            || taken.local_addr().is_ok_and(|found| found == config.admin.listen)
     });
     let listener = match inherited {
         Some(listener) => listener,
-        None => TcpListener::bind(config.admin)
-            .with_context(|| format!("cannot listen for operators on {}", config.admin))?,
+        None => TcpListener::bind(config.admin.listen)
+            .with_context(|| format!("cannot listen for operators on {}", config.admin.listen))?,
     };
     let shared = listener.try_clone().context("the admin port's socket is not shared")?;
     let address = listener.local_addr()?;
     let state = Arc::new(AdminState {
         config: config.to_json(),
-        access: Access {
-            token: config.admin_token.clone(),
-            is_loopback: address.ip().is_loopback(),
-            hosts: config.admin_hosts.clone(),
-        },
+        access: Access::of(&config.admin, address),
         shutdown,
         serving: OnceLock::new(),
         log,

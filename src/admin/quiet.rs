@@ -7,7 +7,7 @@ const NICENESS: i32 = 10;
 
 /// Where the calling thread and those that it starts will run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// On these cores, which no shard uses.
     Apart(Vec<usize>),
     /// On the shards' cores, at a low priority.
@@ -16,7 +16,7 @@ pub(super) enum Place {
 
 /// Moves the calling thread to the allowed cores without a shard; where there are none, lowers
 /// its priority. Threads that it starts inherit either.
-pub(super) fn keep_out_of_the_way(shards: &[usize]) -> Place {
+pub(crate) fn keep_out_of_the_way(shards: &[usize]) -> Place {
     let allowed = core_affinity::get_core_ids().unwrap_or_default();
     let free: Vec<CoreId> = allowed.into_iter().filter(|core| !shards.contains(&core.id)).collect();
     if !free.is_empty() && run_on(&free) {

@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use super::access::Asker;
+
 const HEAD_BYTES_MAX: usize = 16_384;
 const BODY_BYTES_MAX: usize = 65_536;
 const FIELDS_MAX: usize = 64;
@@ -27,6 +29,22 @@ impl Request {
     pub(super) fn field(&self, name: &str) -> Option<&str> {
         let field = self.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         field.map(|(_, value)| value.as_str())
+    }
+
+    /// What it says about who asks.
+    pub(super) fn asker(&self) -> Asker<'_> {
+        Asker {
+            host: self.field("host"),
+            origin: self.field("origin"),
+            authorization: self.field("authorization"),
+        }
+    }
+
+    /// Whether its body is said to be JSON. A page of another site cannot have a browser send
+    /// that without asking first.
+    pub(super) fn is_json(&self) -> bool {
+        let media_type = self.field("content-type").and_then(|value| value.split(';').next());
+        media_type.is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))
     }
 
     /// Reads a request; `Err` holds the status to refuse it with, `None` if the peer said nothing.

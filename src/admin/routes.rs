@@ -5,26 +5,38 @@ use std::sync::PoisonError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::access::Intent;
+use shards::http::oip::RepositoryRoute;
+
+use super::access::Refusal;
 use super::metrics::text::Format;
 use super::reply::Reply;
 use super::request::Request;
 use super::server::Outcome;
 use super::{AdminState, live, metrics, page};
+use crate::serve::repository;
+
+/// What a request would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Intent {
+    /// Read what only an operator may see.
+    See,
+    /// Change how the process works.
+    Change,
+}
 
 /// Answers a request.
 pub(super) fn answer(request: &Request, state: &AdminState) -> Outcome {
     let is_get = matches!(request.method.as_str(), "GET" | "HEAD");
     let reply = match request.path.as_str() {
         "/events" if request.method == "GET" => {
-            return match state.access.check(request, Intent::See) {
+            return match check(request, state, Intent::See) {
                 Ok(()) => Outcome::Events,
                 Err(refusal) => Outcome::Reply(refuse(refusal)),
             };
         }
         "/log-level" if is_get || request.method == "PUT" => log_level(request, state),
         "/reload" if request.method == "POST" => reload(request, state),
-        "/config" if is_get => match state.access.check(request, Intent::See) {
+        "/config" if is_get => match check(request, state, Intent::See) {
             Ok(()) => Reply::json(200, &state.config),
             Err(refusal) => refuse(refusal),
         },
@@ -40,15 +52,28 @@ pub(super) fn answer(request: &Request, state: &AdminState) -> Outcome {
         "/log-level" => {
             Reply::error(405, "this path takes GET and PUT").with_fields("allow: GET, PUT\r\n")
         }
-        _ => Reply::error(404, "no such path"),
+        path => match path.strip_prefix("/v2").and_then(RepositoryRoute::of) {
+            Some(route) => ask_repository(route, request, state),
+            None => Reply::error(404, "no such path"),
+        },
     };
     Outcome::Reply(reply)
 }
 
-fn refuse((status, message): (u16, &'static str)) -> Reply {
+fn check(request: &Request, state: &AdminState, intent: Intent) -> Result<(), Refusal> {
+    state.access.check(request.asker())?;
+    if intent == Intent::Change && !request.is_json() {
+        return Err((415, "the content type has to be application/json"));
+    }
+    Ok(())
+}
+
+fn refuse((status, message): Refusal) -> Reply {
     let reply = Reply::error(status, message);
     if status == 401 { reply.with_fields("www-authenticate: Bearer\r\n") } else { reply }
 }
+
+const LOADING: &str = "the models are being loaded for the first time";
 
 /// What runs, for people and for `/version`.
 pub(super) fn version() -> Value {
@@ -99,19 +124,36 @@ fn scrape(request: &Request, state: &AdminState) -> Reply {
 
 /// Takes the models into service as they are on disk now, on every shard or on none.
 fn reload(request: &Request, state: &AdminState) -> Reply {
-    if let Err(refusal) = state.access.check(request, Intent::Change) {
+    if let Err(refusal) = check(request, state, Intent::Change) {
         return refuse(refusal);
     }
     let Some(reloader) = state.serving.get() else {
-        return Reply::error(503, "the models are being loaded for the first time");
+        return Reply::error(503, LOADING);
     };
-    match reloader.reload(state.shards.iter().map(|shard| &*shard.shared)) {
+    match reloader.reload() {
         Ok(models) => {
             tracing::info!(?models, "reloaded by an operator");
             Reply::json(200, &json!({ "models": models }))
         }
         Err(error) => Reply::error(422, &format!("{error:#}; the old models go on serving")),
     }
+}
+
+/// Which models there are, and changes of what is served.
+fn ask_repository(route: RepositoryRoute<'_>, request: &Request, state: &AdminState) -> Reply {
+    if request.method != "POST" {
+        return Reply::error(405, "this path takes POST").with_fields("allow: POST\r\n");
+    }
+    let intent = match route {
+        RepositoryRoute::Index => Intent::See,
+        RepositoryRoute::Load { .. } | RepositoryRoute::Unload { .. } => Intent::Change,
+    };
+    if let Err(refusal) = check(request, state, intent) {
+        return refuse(refusal);
+    }
+    let Some(reloader) = state.serving.get() else { return Reply::error(503, LOADING) };
+    let (status, body) = repository::answer(reloader, route, &request.body);
+    Reply::json(status, &body)
 }
 
 /// `{"filter": "info,shards=debug"}`.
@@ -123,7 +165,7 @@ struct LogLevel {
 
 fn log_level(request: &Request, state: &AdminState) -> Reply {
     let intent = if request.method == "PUT" { Intent::Change } else { Intent::See };
-    if let Err(refusal) = state.access.check(request, intent) {
+    if let Err(refusal) = check(request, state, intent) {
         return refuse(refusal);
     }
     if intent == Intent::Change {

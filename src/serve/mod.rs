@@ -2,15 +2,18 @@
 //!
 //! [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard,
 //! or inherits them by [`takeover`], [`features`] opens the store, [`shard_thread`] is a pinned
-//! thread with an executor, [`reload`] takes new versions of models into service, [`signals`]
-//! waits for what an operator asks, and [`report`] prints histograms.
+//! thread with an executor, [`reload`] takes models into service and out of it, [`repository`]
+//! answers requests about that, [`orders`] has done what comes by signal or through a shard,
+//! [`signals`] waits for what an operator asks, and [`report`] prints histograms.
 //!
 //! What is *not* here: what a shard does with a request.
 
 mod features;
 mod io_uring;
+mod orders;
 pub(crate) mod reload;
 mod report;
+pub(crate) mod repository;
 mod shard_thread;
 mod signals;
 mod sockets;
@@ -33,6 +36,7 @@ use self::reload::Reloader;
 use self::shard_thread::{News, ShardHandle};
 use self::sockets::Sockets;
 use crate::admin::Admin;
+use crate::admin::access::Access;
 use crate::config::Config;
 use crate::{admin, logging};
 
@@ -40,8 +44,7 @@ use crate::{admin, logging};
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
 
 /// Serves until a signal says to stop.
-pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
-    let config = &Arc::new(config);
+pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let log = logging::start(&config.log, config.log_format)?;
     let signals = signals::Waiter::register()?;
     let cores = config.cores.resolve()?;
@@ -69,10 +72,13 @@ pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
     let admin = admin::start(config, views, shutdown.clone(), log, sockets.admin())?;
     let schema = wait_until_ready(&shards, &news)?;
     let taken = start_listening(config, &shards, &mut sockets, &admin)?;
-    let reloader = Reloader::new(Arc::clone(config), schema);
-    admin.set_serving(reloader.clone());
+    let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
+    let reloader = Arc::new(Reloader::new(config, schema, all, models));
+    admin.set_serving(Arc::clone(&reloader));
+    let access = Access::of(&config.admin, sockets.address);
+    let orders = orders::start(reloader, access, &shards)?;
     announce(config, &shards, sockets.address, admin.address);
-    let outcome = signals::serve(&signals, &shards, &news, &shutdown, &reloader, &taken);
+    let outcome = signals::serve(&signals, &shards, &news, &shutdown, &orders, &taken);
     let drain = Duration::from_millis(config.shard.http.drain_ms_max) + DRAIN_MARGIN;
     Ok(stop(&signals, shards, &news, drain, &outcome))
 }

@@ -1,83 +1,250 @@
-//! Takes new versions of the models into service, on every shard or on none.
+//! Takes models and new versions of them into service, on every shard or on none, and out of it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
 use shards::features::schema::Schema;
 use shards::model::LoadOptions;
-use shards::model::repository::ModelDirectory;
-use shards::shard::{Command, PreparedModel, ShardShared};
+use shards::model::repository::{ModelDirectory, Repository, RepositoryError};
+use shards::shard::{Command, PrepareError, PreparedModel, ShardShared};
+use thiserror::Error;
 
-use super::find_models;
 use crate::config::Config;
 
 /// How long a shard may take to swap prepared models; it does so at its next tick.
 const SWAP_MAX: Duration = Duration::from_secs(5);
 
-/// What a reload needs to know.
-#[derive(Debug, Clone)]
+/// Why what is served was not changed.
+#[derive(Debug, Error)]
+pub(crate) enum ReloadError {
+    /// A model was not found.
+    #[error(transparent)]
+    Find(#[from] RepositoryError),
+    /// A version of a model was not loaded.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// Loading panicked.
+    #[error("loading model `{name}` panicked")]
+    Panicked {
+        /// The model.
+        name: String,
+    },
+    /// A shard has not carried out what it was told; it will as soon as it can.
+    #[error("shard {index} has not swapped its models within {} s", SWAP_MAX.as_secs())]
+    Shard {
+        /// The shard's number, from 0.
+        index: usize,
+    },
+    /// A model that is not served cannot be unloaded.
+    #[error("model `{name}` is not served")]
+    NotServed {
+        /// What was asked for.
+        name: String,
+    },
+    /// The default model has to be there, for `/predict`.
+    #[error("model `{name}` is the default one, which answers /predict: it cannot be unloaded")]
+    Default {
+        /// The default model.
+        name: String,
+    },
+}
+
+/// What is served by all shards, and the one place where that changes.
+#[derive(Debug)]
 pub(crate) struct Reloader {
-    config: Arc<Config>,
+    load: LoadOptions,
+    repository: Repository,
     schema: Schema,
+    shards: Vec<Arc<ShardShared>>,
+    served: Mutex<Served>,
+}
+
+/// What is served.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Served {
+    /// The versions that are served, those of the default model first.
+    pub(crate) directories: Vec<ModelDirectory>,
+    /// Of models that were to be loaded and are not: why the last attempt failed.
+    pub(crate) failures: BTreeMap<String, Failure>,
+    /// Models that were served and were unloaded since.
+    pub(crate) unloaded: Vec<String>,
+}
+
+/// Why a model was not loaded.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    /// The version that was tried; none where no version was found.
+    pub(crate) version: Option<u32>,
+    /// What is to be done about it.
+    pub(crate) reason: String,
+}
+
+impl Served {
+    /// The names of the models, the default one first.
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for directory in &self.directories {
+            if !names.contains(&directory.name) {
+                names.push(directory.name.clone());
+            }
+        }
+        names
+    }
+
+    /// Puts what is served of a model now in the place of what was, or at the end.
+    fn replace(&mut self, name: &str, now: Vec<ModelDirectory>) {
+        let place = self.directories.iter().position(|known| known.name == name);
+        self.directories.retain(|known| known.name != name);
+        let place = place.unwrap_or(self.directories.len());
+        self.directories.splice(place..place, now);
+        self.failures.remove(name);
+        self.unloaded.retain(|known| known != name);
+    }
 }
 
 impl Reloader {
-    pub(crate) fn new(config: Arc<Config>, schema: Schema) -> Self {
-        Self { config, schema }
+    /// `directories` are what the shards have opened with.
+    pub(crate) fn new(
+        config: &Config,
+        schema: Schema,
+        shards: Vec<Arc<ShardShared>>,
+        directories: Vec<ModelDirectory>,
+    ) -> Self {
+        Self {
+            load: config.load_options(),
+            repository: Repository::new(&config.models),
+            schema,
+            shards,
+            served: Mutex::new(Served { directories, ..Served::default() }),
+        }
     }
 
-    /// Loads every configured model as it is on disk now, a copy for each shard, on threads of
-    /// their own; when all are loaded and warmed up, every shard swaps. Where one cannot be
-    /// loaded the old versions go on serving.
-    pub(crate) fn reload<'a>(
-        &self,
-        shards: impl ExactSizeIterator<Item = &'a ShardShared>,
-    ) -> anyhow::Result<Vec<String>> {
-        let directories = find_models(&self.config)?;
-        let load = self.config.load_options();
-        let prepared = prepare(&directories, load, &self.schema, shards.len())?;
-        let give_up = Instant::now() + SWAP_MAX;
-        let mut sent = Vec::with_capacity(shards.len());
-        for ((index, shard), models) in shards.enumerate().zip(prepared) {
-            let numbers =
-                models.into_iter().map(|model| shard.send(Command::Install(Box::new(model))));
-            sent.push((index, shard, numbers.last().unwrap_or(0)));
+    /// Where the models are.
+    pub(crate) fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// What is served now. Waits for a change that is under way.
+    pub(crate) fn served(&self) -> Served {
+        self.lock().clone()
+    }
+
+    /// Takes every model that is served into service as it is on disk now, or none of them;
+    /// returns their names and versions.
+    pub(crate) fn reload(&self) -> Result<Vec<String>, ReloadError> {
+        let mut served = self.lock();
+        let names = served.names();
+        self.install(&mut served, &names)
+    }
+
+    /// Takes one model into service as it is on disk now, whether it was served before or not;
+    /// returns its name with each version that is served of it.
+    pub(crate) fn load(&self, name: &str) -> Result<Vec<String>, ReloadError> {
+        self.install(&mut self.lock(), &[name.to_owned()])
+    }
+
+    /// Takes a model out of service. What waits for it is answered; later requests are not.
+    pub(crate) fn unload(&self, name: &str) -> Result<(), ReloadError> {
+        let mut served = self.lock();
+        let names = served.names();
+        let name = name.to_owned();
+        match names.iter().position(|known| *known == name) {
+            None => return Err(ReloadError::NotServed { name }),
+            Some(0) => return Err(ReloadError::Default { name }),
+            Some(_) => {}
         }
-        for (index, shard, number) in sent {
-            while shard.done() < number {
-                ensure!(
-                    Instant::now() < give_up,
-                    "shard {index} has not swapped its models within {} s",
-                    SWAP_MAX.as_secs()
-                );
+        let sent = self.shards.iter().map(|shard| shard.send(Command::Remove(name.clone())));
+        let sent: Vec<u64> = sent.collect();
+        served.replace(&name, Vec::new());
+        served.unloaded.push(name);
+        self.wait_for(&sent)
+    }
+
+    /// A copy for each shard is loaded on a thread of its own; when all are loaded and warmed up,
+    /// every shard swaps. Where one cannot be loaded the old versions go on serving.
+    fn install(&self, served: &mut Served, names: &[String]) -> Result<Vec<String>, ReloadError> {
+        let found = self.find(names).map_err(|(name, error)| {
+            // Of what is no model nothing is remembered.
+            if !matches!(error, RepositoryError::Name { .. } | RepositoryError::NoModel { .. }) {
+                let failure = Failure { version: None, reason: error.to_string() };
+                served.failures.insert(name.clone(), failure);
+            }
+            error
+        })?;
+        let prepared = self.prepare(&found).map_err(|(directory, error)| {
+            let reason = error.to_string();
+            let failure = Failure { version: Some(directory.version), reason };
+            served.failures.insert(directory.name.clone(), failure);
+            error
+        })?;
+        let mut sent = Vec::with_capacity(self.shards.len());
+        for (shard, models) in self.shards.iter().zip(prepared) {
+            let install = |model| shard.send(Command::Install(Box::new(model)));
+            sent.push(models.into_iter().map(install).last().unwrap_or(0));
+        }
+        let title =
+            |directory: &ModelDirectory| format!("{}/{}", directory.name, directory.version);
+        let titles = found.iter().map(title).collect();
+        for name in names {
+            let now = found.iter().filter(|directory| directory.name == *name).cloned().collect();
+            served.replace(name, now);
+        }
+        self.wait_for(&sent)?;
+        Ok(titles)
+    }
+
+    /// What is to be served of each of these models.
+    fn find<'a>(
+        &self,
+        names: &'a [String],
+    ) -> Result<Vec<ModelDirectory>, (&'a String, RepositoryError)> {
+        let mut found = Vec::with_capacity(names.len());
+        for name in names {
+            found.extend(self.repository.find_served(name).map_err(|error| (name, error))?);
+        }
+        Ok(found)
+    }
+
+    /// Loads a copy of every directory for each shard.
+    fn prepare<'a>(
+        &self,
+        directories: &'a [ModelDirectory],
+    ) -> Result<Vec<Vec<PreparedModel>>, (&'a ModelDirectory, ReloadError)> {
+        let load = |directory: &'a ModelDirectory| {
+            let loaded = PreparedModel::load(directory, self.load, &self.schema);
+            loaded.map_err(|error| (directory, error.into()))
+        };
+        let load_all = || directories.iter().map(load).collect::<Result<Vec<_>, _>>();
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = self.shards.iter().map(|_| scope.spawn(load_all)).collect();
+            let joined = threads.into_iter().map(|thread| {
+                thread.join().unwrap_or_else(|_| {
+                    // Which of them it was is in the log; the first stands for all.
+                    let Some(first) = directories.first() else { return Ok(Vec::new()) };
+                    Err((first, ReloadError::Panicked { name: first.name.clone() }))
+                })
+            });
+            joined.collect()
+        })
+    }
+
+    /// Waits until each shard has carried out the command of the number that it was sent.
+    fn wait_for(&self, sent: &[u64]) -> Result<(), ReloadError> {
+        let give_up = Instant::now() + SWAP_MAX;
+        for (index, (shard, number)) in self.shards.iter().zip(sent).enumerate() {
+            while shard.done() < *number {
+                if Instant::now() >= give_up {
+                    return Err(ReloadError::Shard { index });
+                }
                 std::thread::park_timeout(Duration::from_millis(1));
             }
         }
-        let name = |directory: &ModelDirectory| format!("{}/{}", directory.name, directory.version);
-        Ok(directories.iter().map(name).collect())
+        Ok(())
     }
-}
 
-/// Loads `copies` copies of every model, each set on a thread of its own.
-fn prepare(
-    directories: &[ModelDirectory],
-    load: LoadOptions,
-    schema: &Schema,
-    copies: usize,
-) -> anyhow::Result<Vec<Vec<PreparedModel>>> {
-    let load_all = || {
-        let models = directories.iter().map(|model| PreparedModel::load(model, load, schema));
-        models.collect::<Result<Vec<_>, _>>()
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..copies).map(|_| scope.spawn(load_all)).collect();
-        threads
-            .into_iter()
-            .map(|thread| match thread.join() {
-                Ok(loaded) => Ok(loaded?),
-                Err(_) => anyhow::bail!("loading panicked"),
-            })
-            .collect()
-    })
+    #[expect(clippy::disallowed_methods, reason = "threads of the process wait, never a shard")]
+    fn lock(&self) -> MutexGuard<'_, Served> {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -10,7 +10,7 @@ use shards::shard::Shutdown;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use super::reload::Reloader;
+use super::orders::Orders;
 use super::report::Reporter;
 use super::shard_thread::{News, ShardHandle};
 
@@ -83,7 +83,7 @@ pub(crate) fn serve(
     shards: &[ShardHandle],
     news: &Receiver<(usize, News)>,
     shutdown: &Shutdown,
-    reloader: &Reloader,
+    orders: &Orders,
     taken: &AtomicBool,
 ) -> Outcome {
     let mut watchdog = Watchdog::new(shards);
@@ -93,13 +93,7 @@ pub(crate) fn serve(
             waiter.reporter.borrow_mut().print(shards);
         }
         if asked.reload {
-            match reloader.reload(shards.iter().map(|shard| &*shard.shared)) {
-                Ok(models) => tracing::info!(?models, "reloaded"),
-                Err(error) => tracing::error!(
-                    error = format!("{error:#}"),
-                    "not reloaded: the models that were loaded go on serving"
-                ),
-            }
+            orders.reload();
         }
         if taken.load(Ordering::Acquire) {
             tracing::info!("another process has taken over: accepted requests are answered first");

@@ -6,6 +6,7 @@ use super::Origin;
 use super::oip::InferForm;
 use super::response::{self, HeadOptions};
 use crate::batch::{Lane, RowFailure, RowId, RowState};
+use crate::shard::AwaitedReply;
 
 /// A request between its arrival and the rendering of its answer.
 pub(crate) struct Exchange {
@@ -37,6 +38,8 @@ pub(crate) struct Arrival<'a> {
 pub(crate) enum Answer {
     /// Known without any batch: a status, header lines, and a body.
     Ready { status: u16, fields: &'static str, body: Vec<u8> },
+    /// Made by the process, when it has done what was asked.
+    Awaited(AwaitedReply),
     /// To be made of rows, when all are done; `pending` is the first that may not be.
     Rows { lane: Rc<Lane>, first: RowId, pending: Option<RowId>, form: Form },
 }
@@ -98,13 +101,17 @@ impl Exchange {
     pub(crate) fn lane(&self) -> Option<Rc<Lane>> {
         match &self.answer {
             Answer::Rows { lane, .. } => Some(Rc::clone(lane)),
-            Answer::Ready { .. } => None,
+            Answer::Ready { .. } | Answer::Awaited(_) => None,
         }
     }
 
     /// Whether the answer can be rendered; moves its cursor past the rows that are done.
     pub(crate) fn is_ready(&mut self) -> bool {
-        let Answer::Rows { lane, pending, .. } = &mut self.answer else { return true };
+        let (lane, pending) = match &mut self.answer {
+            Answer::Ready { .. } => return true,
+            Answer::Awaited(reply) => return reply.get().is_some(),
+            Answer::Rows { lane, pending, .. } => (lane, pending),
+        };
         let rows = lane.rows.borrow();
         while let Some(id) = *pending {
             let row = rows.get(id);
@@ -130,6 +137,13 @@ impl Exchange {
             Answer::Ready { status, fields, body } => {
                 response::write_answer(out, *status, &[fields], body, options);
                 *status
+            }
+            Answer::Awaited(reply) => {
+                // `is_ready` came first, so it is there.
+                let made = reply.get().map(|reply| (reply.status, reply.body.as_slice()));
+                let (status, body) = made.unwrap_or((500, b"{}"));
+                response::write_answer(out, status, &[], body, options);
+                status
             }
             Answer::Rows { lane, first, form, .. } => match form {
                 Form::Lone => render_row(out, body, lane, *first, options),

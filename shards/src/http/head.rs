@@ -93,6 +93,20 @@ pub struct Head<'a> {
     pub deadline_ms: Option<u64>,
     /// `Inference-Header-Content-Length`: where the JSON of a body with binary tensors ends.
     pub inference_header_length: Option<usize>,
+    /// Who asks.
+    pub credentials: Credentials<'a>,
+}
+
+/// What the fields say about who asks. Predictions are for anyone; whoever would change what is
+/// served is looked at by the process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Credentials<'a> {
+    /// `Host`.
+    pub host: Option<&'a [u8]>,
+    /// `Origin`, which browsers send; empty where it is there twice.
+    pub origin: Option<&'a [u8]>,
+    /// `Authorization`; empty where it is there twice.
+    pub authorization: Option<&'a [u8]>,
 }
 
 /// Finds the empty line that ends a head. `scanned` remembers how far earlier calls have looked,
@@ -178,6 +192,7 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadE
         expects_continue: reading.expects_continue && !is_http_1_0,
         deadline_ms: reading.deadline_ms,
         inference_header_length: reading.inference_header_length,
+        credentials: reading.credentials,
     })
 }
 
@@ -196,6 +211,7 @@ struct FieldReader<'a> {
     expects_continue: bool,
     deadline_ms: Option<u64>,
     inference_header_length: Option<usize>,
+    credentials: Credentials<'a>,
 }
 
 impl<'a> FieldReader<'a> {
@@ -204,9 +220,13 @@ impl<'a> FieldReader<'a> {
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => {
                 self.hosts += 1;
+                self.credentials.host = Some(value);
             }
             6 if name.eq_ignore_ascii_case("expect") => {
                 self.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
+            }
+            6 if name.eq_ignore_ascii_case("origin") => {
+                take_once(&mut self.credentials.origin, value);
             }
             10 if name.eq_ignore_ascii_case("connection") => {
                 for option in value.split(|byte| *byte == b',') {
@@ -226,6 +246,9 @@ impl<'a> FieldReader<'a> {
                 let value = decimal(value)
                     .ok_or(HeadError::Malformed("x-deadline-ms is not a whole number"))?;
                 self.deadline_ms = Some(value as u64);
+            }
+            13 if name.eq_ignore_ascii_case("authorization") => {
+                take_once(&mut self.credentials.authorization, value);
             }
             14 if name.eq_ignore_ascii_case("content-length") => {
                 let length = decimal(value)
@@ -275,6 +298,11 @@ impl<'a> FieldReader<'a> {
             (None, false) => Ok(Framing::None),
         }
     }
+}
+
+/// Keeps a field's value; two of them are kept as none that anything would agree with.
+fn take_once<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) {
+    *slot = Some(if slot.is_some() { b"" } else { value });
 }
 
 /// A request's id as it is sent back: one that could break a header line or fill a log is none.

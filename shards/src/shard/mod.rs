@@ -1,12 +1,14 @@
 //! One shard: the life from opening its store and models to the end of its drain.
 //!
 //! [`Shard::open`] and [`Shard::run`] are that life; `state` is what its parts share; a
-//! [`PreparedModel`] is a model made ready on any thread; and [`ShardShared`] is all that crosses
-//! between the shard's thread and the process.
+//! [`PreparedModel`] is a model made ready on any thread; `desk` holds the requests that the
+//! process answers; and [`ShardShared`] is all that crosses between the shard's thread and the
+//! process.
 //!
 //! What is *not* here: threads, cores and signals. A shard runs in whatever glommio executor
 //! awaits it.
 
+mod desk;
 mod prepared;
 mod shared;
 mod state;
@@ -20,6 +22,8 @@ use glommio::timer::sleep;
 use serde::Deserialize;
 use thiserror::Error;
 
+pub(crate) use self::desk::AwaitedReply;
+pub use self::desk::{ProcessReply, RepositoryRequest};
 pub use self::prepared::{PrepareError, PreparedModel};
 pub use self::shared::{Command, ShardShared, Shutdown};
 pub(crate) use self::state::ShardState;
@@ -47,6 +51,9 @@ pub struct ShardSettings {
     pub deadline_ms: Option<u64>,
     /// What becomes of a request without an id.
     pub request_ids: RequestIds,
+    /// Whether requests about the model repository are handed to the process; otherwise they are
+    /// refused with 403.
+    pub takes_repository_requests: bool,
 }
 
 impl Default for ShardSettings {
@@ -57,6 +64,7 @@ impl Default for ShardSettings {
             queue_rows_max: 4_096,
             deadline_ms: None,
             request_ids: RequestIds::default(),
+            takes_repository_requests: false,
         }
     }
 }

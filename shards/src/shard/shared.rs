@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::PreparedModel;
+use super::{PreparedModel, ProcessReply, RepositoryRequest};
 use crate::nudge::Nudge;
 use crate::telemetry::ShardTelemetry;
 
@@ -15,6 +15,8 @@ pub struct ShardShared {
     /// What wakes it when its heart stands still.
     pub nudge: Nudge,
     mailbox: Mailbox,
+    /// What the shard asks of the process.
+    requests: Mutex<Vec<RepositoryRequest>>,
 }
 
 /// What a shard may be told while it serves.
@@ -24,6 +26,13 @@ pub enum Command {
     Install(Box<PreparedModel>),
     /// Serve the model of this name no more.
     Remove(String),
+    /// Answer the request of this number, which the shard handed over.
+    Answer {
+        /// [`RepositoryRequest::number`].
+        number: u64,
+        /// The answer.
+        reply: ProcessReply,
+    },
 }
 
 /// Commands on their way to a shard. The shard looks at one number each tick, and takes the lock
@@ -48,6 +57,22 @@ impl ShardShared {
     /// How many commands the shard has carried out.
     pub fn done(&self) -> u64 {
         self.mailbox.done.load(Ordering::Acquire)
+    }
+
+    /// The requests that the shard has handed over since the last call.
+    #[expect(clippy::disallowed_methods, reason = "the process waits, never a shard")]
+    pub fn take_requests(&self) -> Vec<RepositoryRequest> {
+        std::mem::take(&mut *self.requests.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Hands requests over to the process. For the shard.
+    pub(super) fn hand_in(&self, outgoing: &mut Vec<RepositoryRequest>) {
+        // Where the process is just taking some, the next tick is early enough.
+        if !outgoing.is_empty()
+            && let Ok(mut requests) = self.requests.try_lock()
+        {
+            requests.append(outgoing);
+        }
     }
 
     /// Carries out what was sent since the last call. For the shard.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use super::desk::Desk;
 use super::{PreparedModel, ShardSettings, ShardShared, Shutdown};
 use crate::batch::pipeline::{self, Engine};
 use crate::batch::{Gate, Lane, LaneSettings};
@@ -50,6 +51,8 @@ pub(crate) struct ShardState {
     pub(crate) coarse_ms: Cell<u64>,
     pub(crate) draining: Cell<bool>,
     pub(crate) links: Links,
+    /// What the process is to answer.
+    pub(crate) desk: Desk,
     /// Of answers that no model was asked for; each lane has its own.
     pub(crate) histograms: RefCell<Histograms>,
     pub(crate) scratch: RefCell<Scratch>,
@@ -76,6 +79,7 @@ impl ShardState {
             coarse_ms: Cell::new(0),
             draining: Cell::new(false),
             links: Links::default(),
+            desk: Desk::default(),
             histograms: RefCell::default(),
             scratch: RefCell::new(Scratch {
                 input: vec![0; READ_BYTES],
@@ -176,7 +180,13 @@ impl ShardState {
         self.shared.receive(|command| match command {
             Command::Install(prepared) => self.install(*prepared),
             Command::Remove(model) => self.remove(&model),
+            Command::Answer { number, reply } => {
+                if let Some(connection) = self.desk.answered(number, reply) {
+                    self.links.wake(connection);
+                }
+            }
         });
+        self.shared.hand_in(&mut self.desk.outgoing.borrow_mut());
         if now_ms / 1_000 != before_ms / 1_000 {
             self.renew_date();
         }

@@ -78,8 +78,8 @@ impl Launch {
         command
             .args(["serve", "--admin", "127.0.0.1:0"])
             .env("SHARDGATE_LISTEN", "127.0.0.1:0")
-            .args(["--model", model, "--cores", &first.to_string(), "--models"])
-            .arg(models())
+            .env("SHARDGATE_MODELS", models())
+            .args(["--model", model, "--cores", &first.to_string()])
             .args(["--store", &store(&folder.path().join("store"))]);
         Self { command, folder }
     }
@@ -122,7 +122,15 @@ impl Launch {
             .split_once("http://")
             .and_then(|(_, rest)| rest.split_once(',')?.0.parse().ok())
             .unwrap_or_else(|| panic!("no address: {line}"));
-        Gateway { address, child, stdout, stderr, folder: self.folder }
+        let Ok(line) = stdout.recv_timeout(PATIENCE) else {
+            let _ = child.kill();
+            panic!("it does not say where operators are served");
+        };
+        let admin = line
+            .split_once("http://")
+            .and_then(|(_, rest)| rest.strip_suffix('/')?.parse().ok())
+            .unwrap_or_else(|| panic!("no address: {line}"));
+        Gateway { address, admin, child, stdout, stderr, folder: self.folder }
     }
 }
 
@@ -143,6 +151,8 @@ fn lines_of(stream: impl Read + Send + 'static) -> Receiver<String> {
 /// A gateway that serves; dropping it kills it.
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
+    /// Where it serves operators.
+    pub(crate) admin: SocketAddr,
     child: Child,
     stdout: Receiver<String>,
     stderr: Receiver<String>,

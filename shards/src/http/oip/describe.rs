@@ -11,12 +11,16 @@ use crate::tensors::Datatype;
 
 const PLATFORM: &str = "shardgate_onnx";
 
-/// `GET /v2`.
-pub(super) fn server() -> Value {
+/// `GET /v2`; whether models are managed on this port too.
+pub(super) fn server(has_repository: bool) -> Value {
+    let mut extensions = vec!["binary_tensor_data", "model_configuration", "statistics"];
+    if has_repository {
+        extensions.push("model_repository");
+    }
     json!({
         "name": "shardgate",
         "version": env!("CARGO_PKG_VERSION"),
-        "extensions": ["binary_tensor_data", "model_configuration", "statistics"],
+        "extensions": extensions,
     })
 }
 

@@ -5,8 +5,8 @@
 //! the batcher treats like any other; [`answer`] writes what came of them; `describe` says what
 //! the server and its models are; and [`error`] why a request is refused.
 //!
-//! What is *not* here: loading and unloading models, which the admin port does, shared memory, and
-//! the classification and sequence extensions.
+//! What is *not* here: loading and unloading models, for which requests are handed to the process;
+//! shared memory; and the classification and sequence extensions.
 
 pub mod answer;
 mod describe;
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 pub use self::answer::InferForm;
 pub use self::error::InferError;
-pub use self::routes::{ModelAction, OipRoute};
+pub use self::routes::{ModelAction, OipRoute, RepositoryRoute};
 use self::rows::Asked;
 use super::exchange::{Answer, Arrival, Form};
 use super::head::Head;
@@ -50,14 +50,16 @@ impl Asker<'_> {
     ) -> Answer {
         let is_ready = !self.shard.draining.get();
         match route {
-            OipRoute::Server => ready(200, &describe::server()),
+            OipRoute::Server => {
+                ready(200, &describe::server(self.shard.settings.takes_repository_requests))
+            }
             OipRoute::Live => ready(200, &json!({"live": true})),
             OipRoute::Ready => ready(readiness(is_ready), &json!({"ready": is_ready})),
             OipRoute::Statistics => {
                 let lanes = self.shard.lanes();
                 ready(200, &describe::statistics(lanes.iter().map(Rc::as_ref)))
             }
-            OipRoute::Repository => Answer::error(403, "", "models are managed on the admin port"),
+            OipRoute::Repository(_) => self.hand_over(head, body.unwrap_or_default()),
             OipRoute::Model { name, version, action } => {
                 let lane = self.shard.lane(Some(name)).filter(|lane| is_version(lane, version));
                 match (lane, action) {
@@ -69,6 +71,20 @@ impl Asker<'_> {
                     (None, _) => Answer::error(404, "", &unknown_model(name, version)),
                 }
             }
+        }
+    }
+
+    /// Leaves a request about the repository to the process.
+    fn hand_over(&self, head: &Head<'_>, body: &[u8]) -> Answer {
+        if !self.shard.settings.takes_repository_requests {
+            let message = "models are managed on the admin port, and here only where the \
+                configuration says `[admin] repository_on_serving_port = true`";
+            return Answer::error(403, "", message);
+        }
+        let path = head.path.strip_prefix("/v2").unwrap_or_default();
+        match self.shard.desk.put(self.connection, path, body, head.credentials) {
+            Some(reply) => Answer::Awaited(reply),
+            None => Answer::error(503, "retry-after: 1\r\n", "too many such requests wait"),
         }
     }
 

@@ -20,8 +20,40 @@ pub enum OipRoute<'a> {
         /// What is asked of it.
         action: ModelAction,
     },
-    /// `/v2/repository/…`: loading and unloading, which the admin port does.
-    Repository,
+    /// `/v2/repository/…`: which models are served, which the process says and changes.
+    Repository(RepositoryRoute<'a>),
+}
+
+/// What is asked of the model repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RepositoryRoute<'a> {
+    /// `/v2/repository/index`: which models and versions there are, and which are served.
+    Index,
+    /// `/v2/repository/models/NAME/load`: serve the model as it is on disk now.
+    Load {
+        /// The model's name.
+        name: &'a str,
+    },
+    /// `/v2/repository/models/NAME/unload`: serve the model no more.
+    Unload {
+        /// The model's name.
+        name: &'a str,
+    },
+}
+
+impl<'a> RepositoryRoute<'a> {
+    /// The route of what follows `/v2` in a path; `None` where it is none of the repository's.
+    pub fn of(rest: &'a str) -> Option<Self> {
+        match rest.strip_prefix("/repository/")? {
+            "index" => Some(Self::Index),
+            other => match other.strip_prefix("models/")?.split_once('/')? {
+                ("", _) => None,
+                (name, "load") => Some(Self::Load { name }),
+                (name, "unload") => Some(Self::Unload { name }),
+                _ => None,
+            },
+        }
+    }
 }
 
 /// What is asked of a model.
@@ -52,7 +84,7 @@ impl<'a> OipRoute<'a> {
             "models/stats" => Some(Self::Statistics),
             other => match other.split_once('/')? {
                 ("models", model) => Self::of_model(model),
-                ("repository", _) => Some(Self::Repository),
+                ("repository", _) => RepositoryRoute::of(rest).map(Self::Repository),
                 _ => None,
             },
         }
@@ -80,13 +112,13 @@ impl<'a> OipRoute<'a> {
 
     /// Whether it is asked for with POST; the others take GET.
     pub fn is_post(&self) -> bool {
-        matches!(self, Self::Repository | Self::Model { action: ModelAction::Infer, .. })
+        matches!(self, Self::Repository(_) | Self::Model { action: ModelAction::Infer, .. })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ModelAction, OipRoute};
+    use super::{ModelAction, OipRoute, RepositoryRoute};
 
     #[test]
     fn each_path_has_one_meaning() {
@@ -102,7 +134,15 @@ mod tests {
             ("/models/m/versions/2", model(Some("2"), ModelAction::Metadata)),
             ("/models/m/versions/2/ready", model(Some("2"), ModelAction::Ready)),
             ("/models/m/versions/x/config", model(Some("x"), ModelAction::Config)),
-            ("/repository/models/m/load", Some(OipRoute::Repository)),
+            ("/repository/index", Some(OipRoute::Repository(RepositoryRoute::Index))),
+            (
+                "/repository/models/m/load",
+                Some(OipRoute::Repository(RepositoryRoute::Load { name: "m" })),
+            ),
+            (
+                "/repository/models/m/unload",
+                Some(OipRoute::Repository(RepositoryRoute::Unload { name: "m" })),
+            ),
         ] {
             assert_eq!(OipRoute::of(rest), route, "{rest}");
         }
@@ -110,5 +150,9 @@ mod tests {
             assert_eq!(OipRoute::of(rest), None, "{rest}");
         }
         assert_eq!(OipRoute::of("/models/m/versions//infer"), None);
+        for rest in ["/repository", "/repository/", "/repository/models/m", "/repository/index/"] {
+            assert_eq!(OipRoute::of(rest), None, "{rest}");
+        }
+        assert_eq!(OipRoute::of("/repository/models//load"), None);
     }
 }

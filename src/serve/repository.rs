@@ -1,0 +1,154 @@
+//! The model-repository extension of the Open Inference Protocol: which models there are, and
+//! loading and unloading them. The same for the admin port and the serving port.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use shards::http::oip::RepositoryRoute;
+use shards::model::repository::{ModelDirectory, RepositoryError};
+
+use super::reload::{Reloader, Served};
+
+/// Triton's status of a request that cannot be done, whoever is to blame.
+const STATUS_FAILED: u16 = 400;
+
+/// What a request may say; all of it may be left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    /// Whether the index is to have what is served alone.
+    ready: bool,
+    /// A configuration and files to load instead of those on disk, which is not supported; or
+    /// whether dependent models go too, of which there are none.
+    parameters: serde_json::Map<String, Value>,
+}
+
+/// A version of a model in the index.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Entry {
+    name: String,
+    /// Empty where it is not known which versions there are.
+    version: String,
+    state: &'static str,
+    /// Why it is not served, or whom it is for if not for everybody.
+    reason: String,
+}
+
+const READY: &str = "READY";
+const UNAVAILABLE: &str = "UNAVAILABLE";
+
+/// Does what a request asks; returns the answer's status and body. May take as long as loading
+/// takes.
+pub(crate) fn answer(reloader: &Reloader, route: RepositoryRoute<'_>, body: &[u8]) -> (u16, Value) {
+    let asked = match body {
+        [] => Ok(Asked::default()),
+        body => serde_json::from_slice(body),
+    };
+    let asked: Asked = match asked {
+        Ok(asked) => asked,
+        Err(error) => return failed(&format!("the request's JSON cannot be read: {error}")),
+    };
+    match route {
+        RepositoryRoute::Index => match index(reloader, asked.ready) {
+            Ok(entries) => (200, json!(entries)),
+            Err(error) => failed(&error.to_string()),
+        },
+        RepositoryRoute::Load { name } => load(reloader, name, &asked),
+        RepositoryRoute::Unload { name } => unload(reloader, name),
+    }
+}
+
+fn failed(message: &str) -> (u16, Value) {
+    (STATUS_FAILED, json!({ "error": message }))
+}
+
+fn load(reloader: &Reloader, name: &str, asked: &Asked) -> (u16, Value) {
+    let is_override = |key: &&String| *key == "config" || key.starts_with("file:");
+    if let Some(key) = asked.parameters.keys().find(is_override) {
+        return failed(&format!(
+            "failed to load `{name}`: parameter `{key}` is not supported, put the model's files \
+             into the repository"
+        ));
+    }
+    match reloader.load(name) {
+        Ok(models) => {
+            tracing::info!(?models, "loaded by request");
+            (200, json!({ "models": models }))
+        }
+        Err(error) => {
+            tracing::warn!(name, %error, "not loaded: what was served before goes on serving");
+            failed(&format!("failed to load `{name}`: {error}"))
+        }
+    }
+}
+
+fn unload(reloader: &Reloader, name: &str) -> (u16, Value) {
+    match reloader.unload(name) {
+        Ok(()) => {
+            tracing::info!(name, "unloaded by request");
+            (200, json!({}))
+        }
+        Err(error) => failed(&format!("failed to unload `{name}`: {error}")),
+    }
+}
+
+/// Every version of every model, on disk or served, in order.
+fn index(reloader: &Reloader, ready_only: bool) -> Result<Vec<Entry>, RepositoryError> {
+    let served = reloader.served();
+    let mut names: BTreeSet<String> = reloader.repository().names()?.into_iter().collect();
+    names.extend(served.directories.iter().map(|directory| directory.name.clone()));
+    let mut entries = Vec::new();
+    for name in names {
+        let on_disk = reloader.repository().versions(&name);
+        entries.extend(entries_of(&served, name, on_disk));
+    }
+    entries.retain(|entry| !ready_only || entry.state == READY);
+    Ok(entries)
+}
+
+fn entries_of(
+    served: &Served,
+    name: String,
+    on_disk: Result<Vec<u32>, RepositoryError>,
+) -> Vec<Entry> {
+    let is_its = |directory: &&ModelDirectory| directory.name == name;
+    let ready: Vec<_> = served.directories.iter().filter(is_its).collect();
+    let mut versions: BTreeSet<u32> = ready.iter().map(|directory| directory.version).collect();
+    let mut entries = Vec::new();
+    let unknown = match on_disk {
+        Ok(found) => {
+            versions.extend(found);
+            None
+        }
+        Err(error) => Some(error.to_string()),
+    };
+    for version in versions {
+        let (state, reason) = match ready.iter().find(|directory| directory.version == version) {
+            Some(directory) if directory.is_canary() => (READY, "canary".to_owned()),
+            Some(_) => (READY, String::new()),
+            None => (UNAVAILABLE, why_not(served, &name, version)),
+        };
+        entries.push(Entry { name: name.clone(), version: version.to_string(), state, reason });
+    }
+    if let Some(reason) = unknown {
+        entries.push(Entry { name, version: String::new(), state: UNAVAILABLE, reason });
+    }
+    entries
+}
+
+fn why_not(served: &Served, name: &str, version: u32) -> String {
+    if let Some(failure) = served.failures.get(name)
+        && failure.version.is_none_or(|tried| tried == version)
+    {
+        return failure.reason.clone();
+    }
+    let reason = if served.unloaded.iter().any(|known| known == name) {
+        "unloaded"
+    } else if served.directories.iter().any(|directory| directory.name == name) {
+        "another version is served"
+    } else {
+        "not loaded"
+    };
+    reason.to_owned()
+}
