@@ -2,8 +2,9 @@
 
 mod support;
 
+use serde_json::{Value, json};
 use shards::model::canary::Canary;
-use support::Setup;
+use support::{Client, Response, Setup};
 
 const MANIFEST: &str = r#"
     [canary]
@@ -60,4 +61,61 @@ fn without_a_canary_the_newest_scores_everybody() {
         let answer = client.predict(&format!("{{\"user_id\": {number}}}"));
         assert_eq!(answer.field("x-model-version"), Some("2"));
     }
+}
+
+/// Asks `/v2/models/demo-logistic` and what follows it.
+fn infer(client: &mut Client, path: &str, inputs: &Value) -> Response {
+    let body = json!({ "inputs": inputs }).to_string();
+    let length = body.len();
+    client.ask(format!(
+        "POST /v2/models/demo-logistic{path}/infer HTTP/1.1\r\nhost: test\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    ))
+}
+
+/// The version that an inference request was answered by, which its body and its head agree on.
+fn version_of(answer: &Response) -> String {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    let version = body["model_version"].as_str().unwrap();
+    assert_eq!(answer.field("x-model-version"), Some(version));
+    version.to_owned()
+}
+
+#[test]
+fn an_inference_request_by_user_is_split_in_the_same_way() {
+    let served = Setup::with_manifest(MANIFEST).and_version(2).serve();
+    let canary = Canary { version: 2, percent: 30.0 };
+    let mut client = served.client();
+    let mut taken = 0;
+    for number in 0..100 {
+        let user = format!("someone-{number}");
+        let expected = if canary.takes("demo-logistic", &user) { "2" } else { "1" };
+        let users = [&*user, "user-001"];
+        let inputs = json!([{"name": "user_id", "datatype": "BYTES", "shape": [2], "data": users}]);
+        assert_eq!(version_of(&infer(&mut client, "", &inputs)), expected, "{user}");
+        for pinned in ["1", "2"] {
+            let answer = infer(&mut client, &format!("/versions/{pinned}"), &inputs);
+            assert_eq!(version_of(&answer), pinned, "{user}");
+        }
+        taken += usize::from(expected == "2");
+    }
+    assert!((10..50).contains(&taken), "{taken} of 100");
+}
+
+#[test]
+fn rows_of_features_alone_are_scored_by_the_stable_version() {
+    let served = Setup::with_manifest(MANIFEST).and_version(2).serve();
+    let mut client = served.client();
+    let metadata = client.ask("GET /v2/models/demo-logistic HTTP/1.1\r\nhost: test\r\n\r\n");
+    let metadata: Value = serde_json::from_str(&metadata.body).unwrap();
+    assert_eq!(metadata["versions"], json!(["1", "2"]));
+    let name = metadata["inputs"][0]["name"].as_str().unwrap();
+    for number in 0..50 {
+        let row = [f64::from(number), 0.5, -1.0];
+        let inputs = json!([{"name": name, "datatype": "FP32", "shape": [1, 3], "data": row}]);
+        assert_eq!(version_of(&infer(&mut client, "", &inputs)), "1");
+    }
+    let ready = "GET /v2/models/demo-logistic/versions/2/ready HTTP/1.1\r\nhost: test\r\n\r\n";
+    assert_eq!(client.ask(ready).status, 200);
 }

@@ -119,6 +119,23 @@ impl ShardState {
         lane.cloned()
     }
 
+    /// The lane of one version of a model, stable or tried out; `version` as a path spells it.
+    pub(crate) fn version(&self, model: &str, version: &str) -> Option<Rc<Lane>> {
+        let lanes = self.lanes.borrow();
+        let is_it = |lane: &&Rc<Lane>| {
+            lane.settings.model == model && lane.settings.version.to_string() == version
+        };
+        lanes.iter().find(is_it).cloned()
+    }
+
+    /// The versions of a model that may be asked, the stable one first.
+    pub(crate) fn versions(&self, model: &str) -> Vec<u32> {
+        let lanes = self.lanes.borrow();
+        let mut its: Vec<_> = lanes.iter().filter(|lane| lane.settings.model == model).collect();
+        its.sort_by_key(|lane| lane.settings.is_canary);
+        its.iter().map(|lane| lane.settings.version).collect()
+    }
+
     /// The lane of the version that is tried out beside `lane`, if it is to score this user.
     pub(crate) fn canary(&self, lane: &Lane, user: &str) -> Option<Rc<Lane>> {
         let LaneSettings { model, canary, .. } = &lane.settings;

@@ -24,11 +24,12 @@ pub(super) fn server(has_repository: bool) -> Value {
     })
 }
 
-/// `GET /v2/models/NAME`.
-pub(super) fn metadata(lane: &Lane) -> Value {
+/// `GET /v2/models/NAME`; `versions` are those that may be asked.
+pub(super) fn metadata(lane: &Lane, versions: &[u32]) -> Value {
+    let versions: Vec<_> = versions.iter().map(u32::to_string).collect();
     json!({
         "name": lane.settings.model,
-        "versions": [lane.settings.version.to_string()],
+        "versions": versions,
         "platform": PLATFORM,
         "inputs": tensors(&inputs(lane)),
         "outputs": tensors(&outputs(lane)),

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 pub use self::answer::InferForm;
 pub use self::error::InferError;
+use self::request::InferRequest;
 pub use self::routes::{ModelAction, OipRoute, RepositoryRoute};
 use self::rows::Asked;
 use super::exchange::{Answer, Arrival, Form};
@@ -61,9 +62,14 @@ impl Asker<'_> {
             }
             OipRoute::Repository(_) => self.hand_over(head, body.unwrap_or_default()),
             OipRoute::Model { name, version, action } => {
-                let lane = self.shard.lane(Some(name)).filter(|lane| is_version(lane, version));
+                let lane = match version {
+                    None => self.shard.lane(Some(name)),
+                    Some(version) => self.shard.version(name, version),
+                };
                 match (lane, action) {
-                    (Some(lane), ModelAction::Infer) => self.infer(lane, head, body),
+                    (Some(lane), ModelAction::Infer) => {
+                        self.infer(lane, version.is_some(), head, body)
+                    }
                     (Some(lane), action) => self.describe(&lane, action),
                     (None, ModelAction::Ready) => {
                         ready(readiness(false), &json!({"name": name, "ready": false}))
@@ -99,22 +105,46 @@ impl Asker<'_> {
             ModelAction::Config => {
                 ready(200, &describe::config(lane, self.shard.limits().array_rows_max))
             }
-            ModelAction::Metadata | ModelAction::Infer => ready(200, &describe::metadata(lane)),
+            ModelAction::Metadata | ModelAction::Infer => {
+                let versions = self.shard.versions(&lane.settings.model);
+                ready(200, &describe::metadata(lane, &versions))
+            }
         }
     }
 
-    fn infer(&self, lane: Rc<Lane>, head: &Head<'_>, body: Option<&[u8]>) -> Answer {
-        match self.queue(lane, head, body.unwrap_or_default()) {
+    fn infer(
+        &self,
+        lane: Rc<Lane>,
+        is_pinned: bool,
+        head: &Head<'_>,
+        body: Option<&[u8]>,
+    ) -> Answer {
+        match self.queue(lane, is_pinned, head, body.unwrap_or_default()) {
             Ok(answer) => answer,
             Err(error) => Answer::error(400, "", &error.to_string()),
         }
     }
 
-    fn queue(&self, lane: Rc<Lane>, head: &Head<'_>, body: &[u8]) -> Result<Answer, InferError> {
+    /// Queues the rows that a body asks for in the lane; where no version is pinned, in that of
+    /// the version that is tried out if it is to score the first user. Rows without users are
+    /// scored by the stable version.
+    fn queue(
+        &self,
+        mut lane: Rc<Lane>,
+        is_pinned: bool,
+        head: &Head<'_>,
+        body: &[u8],
+    ) -> Result<Answer, InferError> {
         let request = request::parse(body, head.inference_header_length)?;
-        let LaneSettings { signature, request_fields, .. } = &lane.settings;
-        let rows_max = self.shard.limits().array_rows_max;
-        let asked = Asked::of(&request, signature, request_fields, rows_max)?;
+        let mut asked = self.read(&request, &lane)?;
+        if !is_pinned
+            && let Some(user) = asked.first_user()
+            && let Some(canary) = self.shard.canary(&lane, user)
+        {
+            // Its version may read other tensors.
+            asked = self.read(&request, &canary)?;
+            lane = canary;
+        }
         let form = InferForm::of(&request, asked.rows(), asked.is_by_user())?;
         let first = asked.fill(self.connection, &mut lane.rows.borrow_mut());
         let limit_ms = head.deadline_ms;
@@ -127,10 +157,15 @@ impl Asker<'_> {
         let arrival = Arrival { now_ns: self.now_ns, deadline_ns, origin: self.origin };
         Ok(Answer::queue(lane, first, form, &arrival))
     }
-}
 
-fn is_version(lane: &Lane, version: Option<&str>) -> bool {
-    version.is_none_or(|version| lane.settings.version.to_string() == version)
+    fn read<'r>(
+        &self,
+        request: &'r InferRequest<'_>,
+        lane: &Lane,
+    ) -> Result<Asked<'r>, InferError> {
+        let LaneSettings { signature, request_fields, .. } = &lane.settings;
+        Asked::of(request, signature, request_fields, self.shard.limits().array_rows_max)
+    }
 }
 
 fn unknown_model(name: &str, version: Option<&str>) -> String {

@@ -78,6 +78,11 @@ impl<'r> Asked<'r> {
         self.user_ids.is_some()
     }
 
+    /// The first of the users, where users are named.
+    pub fn first_user(&self) -> Option<&'r str> {
+        self.user_ids.as_ref()?.first().copied()
+    }
+
     /// Makes the rows for `connection`, chained; gives back the first.
     pub fn fill(&self, connection: u32, rows: &mut Rows) -> RowId {
         let first = self.fill_row(0, connection, rows);
