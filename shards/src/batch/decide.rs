@@ -46,6 +46,9 @@ pub struct BatchPolicy {
     /// The time from arrival to score that the adaptive window is not to push the 99th
     /// percentile above, in µs.
     pub target_p99_us: Option<u64>,
+    /// The longest computation without a look at what else there is to do, in µs: a batch that
+    /// takes longer is computed in slices.
+    pub compute_slice_us_max: u64,
 }
 
 impl Default for BatchPolicy {
@@ -56,6 +59,7 @@ impl Default for BatchPolicy {
             delay_us_max: 1_000,
             batches_in_flight_max: 8,
             target_p99_us: None,
+            compute_slice_us_max: 500,
         }
     }
 }
@@ -186,7 +190,7 @@ mod tests {
                         batch_rows_max,
                         delay_us_max,
                         batches_in_flight_max,
-                        target_p99_us: None,
+                        ..BatchPolicy::default()
                     };
                     for rows in 0..=batch_rows_max + 2 {
                         for in_flight in 0..=batches_in_flight_max + 1 {

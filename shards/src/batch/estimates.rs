@@ -5,6 +5,10 @@ const BATCH_SHARE: f64 = 1.0 / 128.0;
 /// Batches after which a time far above what was expected counts for less: it may be a stall.
 const CLIP_AFTER: u32 = 8;
 const CLIP_FACTOR: f64 = 4.0;
+/// The variance of batches' sizes, in squares of their mean, from which on sizes have varied.
+const VARIED: f64 = 0.1;
+/// How much of what is known of a queue's drain one more batch replaces.
+const DRAIN_SHARE: f64 = 1.0 / 16.0;
 /// How far back arrivals count, in ns.
 const ARRIVALS_NS: f64 = 1.5e6;
 
@@ -65,7 +69,7 @@ impl Cost {
     /// Solves the normal equations. Where sizes or companies were all alike, or went hand in hand,
     /// nothing is laid on them: a prediction that is too low refuses nobody wrongly.
     fn solve(&mut self) {
-        let rows_variance = self.rows.mul_add(-self.rows, self.rows_rows).max(1e-3);
+        let rows_variance = self.rows_variance().max(1e-3);
         let others_variance = self.others.mul_add(-self.others, self.others_others).max(1e-3);
         let rows_others = self.rows.mul_add(-self.others, self.rows_others);
         let rows_time = self.rows.mul_add(-self.time, self.rows_time);
@@ -106,6 +110,31 @@ impl Cost {
         self.at(rows as f64, others as f64) as u64
     }
 
+    /// How many rows are expected to take no longer than `time_ns`; as many as cost the same
+    /// again as a batch does by itself where that alone takes longer. At least one.
+    pub fn rows_within(&self, time_ns: u64) -> usize {
+        if self.seen == 0 {
+            return 1;
+        }
+        let time_ns = time_ns as f64;
+        let rows = if self.per_row_ns > 0.0 {
+            (time_ns - self.fixed_ns).max(self.fixed_ns) / self.per_row_ns
+        } else if self.rows_variance() > VARIED * self.rows * self.rows {
+            // Rows were seen to cost nothing, so far.
+            2.0 * self.rows_rows.sqrt()
+        } else if self.seen.is_multiple_of(2) {
+            // Batches of one size tell nothing of a row's cost: larger and smaller ones do.
+            2.0 * self.rows
+        } else {
+            self.rows * time_ns / self.time.max(1.0)
+        };
+        (rows as usize).max(1)
+    }
+
+    fn rows_variance(&self) -> f64 {
+        self.rows.mul_add(-self.rows, self.rows_rows)
+    }
+
     /// How far off the expectation times are in the mean, in ns.
     pub fn error_ns(&self) -> u64 {
         self.error as u64
@@ -142,6 +171,37 @@ impl Arrivals {
     }
 }
 
+/// How fast a queue gets shorter while it is never empty.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Drain {
+    /// Faded sums over the batches for which rows waited.
+    rows: f64,
+    time_ns: f64,
+    /// When the last batch ended, if rows have waited ever since.
+    since_ns: Option<u64>,
+}
+
+impl Drain {
+    /// Learns that a batch of `rows` ended, and that `left` rows wait.
+    pub fn observe(&mut self, rows: usize, left: usize, now_ns: u64) {
+        if let Some(since_ns) = self.since_ns.filter(|_| rows > 0) {
+            let rows = rows as f64;
+            let mut time_ns = now_ns.saturating_sub(since_ns) as f64;
+            if self.rows > 0.0 {
+                // After one stall the queue is not as slow as that for ever.
+                time_ns = time_ns.min((CLIP_FACTOR * self.row_ns()).mul_add(rows, 1e6));
+            }
+            self.rows = self.rows.mul_add(1.0 - DRAIN_SHARE, rows);
+            self.time_ns = self.time_ns.mul_add(1.0 - DRAIN_SHARE, time_ns);
+        }
+        self.since_ns = (left > 0).then_some(now_ns);
+    }
+
+    fn row_ns(&self) -> f64 {
+        if self.rows > 0.0 { self.time_ns / self.rows } else { 0.0 }
+    }
+}
+
 /// What a lane has learnt.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Estimates {
@@ -151,11 +211,25 @@ pub struct Estimates {
     pub compute: Cost,
     /// When rows arrive.
     pub arrivals: Arrivals,
+    /// How fast they are taken where they have to wait.
+    pub drain: Drain,
+}
+
+impl Estimates {
+    /// How long a row with `ahead` rows before it is expected to wait, in ns.
+    pub fn queue_ns(&self, ahead: usize) -> u64 {
+        (ahead as f64 * self.drain.row_ns().max(self.compute.per_row_ns())) as u64
+    }
+
+    /// How long a batch of `rows` is expected to take, with so many others under way, in ns.
+    pub fn batch_ns(&self, rows: usize, others: usize) -> u64 {
+        self.fetch.predict_ns(rows, others).saturating_add(self.compute.predict_ns(rows, 0))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Arrivals, Cost};
+    use super::{Arrivals, Cost, Drain, Estimates};
 
     #[test]
     fn each_part_of_a_cost_is_told_from_the_others() {
@@ -204,5 +278,50 @@ mod tests {
         let now_ns = 999 * 20_000;
         assert!((arrivals.gap_ns(now_ns) - 20_000.0).abs() < 200.0);
         assert!(arrivals.gap_ns(now_ns + 1_000_000_000) > 1e6);
+    }
+
+    #[test]
+    fn a_time_holds_as_many_rows_as_have_been_seen_to_fit() {
+        let mut cost = Cost::default();
+        assert_eq!(cost.rows_within(500_000), 1, "nothing is known");
+        for _ in 0..9 {
+            cost.observe(1, 0, 100_000);
+        }
+        assert_eq!(cost.rows_within(500_000), 5, "as if every row took so long");
+        for batch in 0..1_000_usize {
+            let rows = 1 + batch % 8;
+            cost.observe(rows, 0, (50_000 + 10_000 * rows) as u64);
+        }
+        assert!((44..=46).contains(&cost.rows_within(500_000)), "{cost:?}");
+        assert_eq!(cost.rows_within(1), 5, "slices must not cost more than their rows");
+    }
+
+    #[test]
+    fn slices_grow_to_the_whole_where_only_their_number_costs() {
+        let mut cost = Cost::default();
+        for _ in 0..1_000 {
+            cost.observe(1, 0, 1_000_000);
+        }
+        for _ in 0..2_000 {
+            let rows = cost.rows_within(500_000).min(64);
+            cost.observe(rows, 0, 1_000_000);
+        }
+        assert!(cost.rows_within(500_000) >= 64, "{cost:?}");
+    }
+
+    #[test]
+    fn a_queue_is_expected_to_drain_as_it_did_while_rows_waited() {
+        let mut drain = Drain::default();
+        drain.observe(10, 5, 1_000_000);
+        drain.observe(10, 0, 2_000_000);
+        let known = Estimates { drain, ..Estimates::default() };
+        assert_eq!(known.queue_ns(3), 300_000);
+        // Ten seconds without a queue say nothing.
+        drain.observe(10, 5, 10_000_000_000);
+        assert_eq!(Estimates { drain, ..Estimates::default() }.queue_ns(3), 300_000);
+        // A stall counts for less, and is forgotten as rows go on.
+        drain.observe(1, 64, 20_000_000_000);
+        drain.observe(64, 64, 20_006_400_000);
+        assert!(Estimates { drain, ..Estimates::default() }.queue_ns(3) < 400_000, "{drain:?}");
     }
 }

@@ -34,6 +34,12 @@ pub enum RowFailure {
     /// The deadline passed, or could not be met.
     #[error("the deadline passed before the request was scored")]
     DeadlineExceeded,
+    /// It would pass before the answer is there, as far as can be told.
+    #[error("the answer would take about {predicted_us} µs, longer than the deadline allows")]
+    DeadlineUnreachable {
+        /// The time that queue, features and model are expected to take, in µs.
+        predicted_us: u64,
+    },
     /// The queue is full.
     #[error("too many requests are waiting")]
     Overloaded,
@@ -41,7 +47,7 @@ pub enum RowFailure {
 
 impl RowFailure {
     /// Why a row has no score, in words for metric labels; see [`RowFailure::reason_index`].
-    pub const REASONS: [&str; 14] = [
+    pub const REASONS: [&str; 15] = [
         "malformed",
         "unknown_user",
         "store_unavailable",
@@ -54,6 +60,7 @@ impl RowFailure {
         "model_failed",
         "panicked",
         "deadline",
+        "deadline_predicted",
         "queue_full",
         "remote_unavailable",
     ];
@@ -73,8 +80,9 @@ impl RowFailure {
             Self::ModelFailed => 9,
             Self::Panicked => 10,
             Self::DeadlineExceeded => 11,
-            Self::Overloaded => 12,
-            Self::RemoteUnavailable => 13,
+            Self::DeadlineUnreachable { .. } => 12,
+            Self::Overloaded => 13,
+            Self::RemoteUnavailable => 14,
         }
     }
 
@@ -85,7 +93,7 @@ impl RowFailure {
             Self::Refused(refusal) => refusal_status(refusal),
             Self::NotFinite | Self::ModelFailed | Self::Panicked => 500,
             Self::RemoteUnavailable => 503,
-            Self::DeadlineExceeded => 504,
+            Self::DeadlineExceeded | Self::DeadlineUnreachable { .. } => 504,
             Self::Overloaded => 429,
         }
     }

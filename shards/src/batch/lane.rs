@@ -13,6 +13,10 @@ use crate::model::Signature;
 use crate::model::canary::Canary;
 use crate::telemetry::{Histograms, LaneCounters, LaneTelemetry};
 
+/// How many rows that wait no more the queue may hold before they are looked for, beside as many
+/// as do wait.
+const GONE_ROWS_MAX: usize = 64;
+
 /// What a lane is told at its making.
 #[derive(Debug, Clone)]
 pub struct LaneSettings {
@@ -34,6 +38,8 @@ pub struct LaneSettings {
     pub policy: BatchPolicy,
     /// The most rows that may wait.
     pub queue_rows_max: usize,
+    /// The longest time that a row may be expected to wait, in µs.
+    pub queue_us_max: u64,
 }
 
 impl LaneSettings {
@@ -53,13 +59,19 @@ pub struct Lane {
     pub rows: RefCell<Rows>,
     /// Opened when a row arrives or a batch ends.
     pub gate: Gate,
+    /// The rows that wait, oldest first, and among them some that wait no more: those are passed
+    /// over when their turn comes, as taking them out one by one would cost the whole queue each.
     queue: RefCell<VecDeque<RowId>>,
+    /// How many in the queue do wait.
+    waiting_rows: Cell<usize>,
     /// Batches whose fetch or computation is not done.
     pub batches_in_flight: Cell<usize>,
     /// What it has learnt of its costs and its load.
     pub(crate) estimates: RefCell<Estimates>,
     /// Rows admitted that the estimates have not yet seen.
     fresh_rows: Cell<usize>,
+    /// No row that waits or runs has an earlier deadline.
+    earliest_deadline_ns: Cell<u64>,
     retired: Cell<bool>,
     /// The header line that says which version answered.
     pub(crate) version_field: String,
@@ -77,9 +89,11 @@ impl Lane {
             rows: RefCell::default(),
             gate: Gate::default(),
             queue: RefCell::default(),
+            waiting_rows: Cell::new(0),
             batches_in_flight: Cell::new(0),
             estimates: RefCell::default(),
             fresh_rows: Cell::new(0),
+            earliest_deadline_ns: Cell::new(u64::MAX),
             retired: Cell::new(false),
             histograms: RefCell::default(),
             telemetry,
@@ -101,26 +115,71 @@ impl Lane {
         self.telemetry.facts.columns.get(column as usize).map_or("?", |facts| facts.name.as_str())
     }
 
-    fn count_failure(&self, failure: RowFailure) {
+    pub(super) fn count_failure(&self, failure: RowFailure) {
         self.counters().rows_failed[failure.reason_index()].add(1);
     }
 
-    /// Queues a row that has been filled, or ends it as [`RowFailure::Overloaded`] when the queue
-    /// is full.
-    pub fn admit(&self, id: RowId, now_ns: u64) {
-        let mut queue = self.queue.borrow_mut();
-        let mut rows = self.rows.borrow_mut();
-        let row = rows.get_mut(id);
-        if queue.len() >= self.settings.queue_rows_max {
-            row.state = RowState::Done(Err(RowFailure::Overloaded));
-            self.count_failure(RowFailure::Overloaded);
-            return;
-        }
-        row.queued_ns = now_ns;
-        queue.push_back(id);
+    /// Queues a row that was let in.
+    pub(super) fn push(&self, id: RowId, deadline_ns: u64) {
+        self.queue.borrow_mut().push_back(id);
+        self.waiting_rows.set(self.waiting_rows.get() + 1);
+        self.earliest_deadline_ns.set(self.earliest_deadline_ns.get().min(deadline_ns));
         self.fresh_rows.set(self.fresh_rows.get() + 1);
         self.counters().queue_rows.add(1);
         self.gate.open();
+    }
+
+    /// How many rows wait.
+    pub(crate) fn waiting_rows(&self) -> usize {
+        self.waiting_rows.get()
+    }
+
+    /// Ends the rows that wait or run and whose deadline has passed, and calls `wake` with the
+    /// connection of each. To be called often: it looks at the rows only when one may be due.
+    pub(crate) fn expire(&self, now_ns: u64, mut wake: impl FnMut(u32)) {
+        if now_ns < self.earliest_deadline_ns.get() {
+            return;
+        }
+        let mut left = 0;
+        let earliest_ns = self.rows.borrow_mut().expire(now_ns, |row| {
+            left += usize::from(row.state == RowState::Waiting);
+            row.state = RowState::Done(Err(RowFailure::DeadlineExceeded));
+            self.count_failure(RowFailure::DeadlineExceeded);
+            wake(row.connection);
+        });
+        self.earliest_deadline_ns.set(earliest_ns);
+        self.leave(left);
+    }
+
+    /// So many of the queue's rows wait no more.
+    fn leave(&self, count: usize) {
+        self.waiting_rows.set(self.waiting_rows.get() - count);
+        self.counters().queue_rows.subtract(count as u64);
+        if count > 0 {
+            self.tidy();
+        }
+    }
+
+    /// Has the queue begin with a row that waits, and hold not many more than do: each row is
+    /// passed over once, whatever it left for.
+    fn tidy(&self) {
+        let mut queue = self.queue.borrow_mut();
+        let mut rows = self.rows.borrow_mut();
+        while let Some(id) = queue.front()
+            && rows.get(*id).state != RowState::Waiting
+        {
+            rows.let_go(*id);
+            queue.pop_front();
+        }
+        if queue.len() > 2 * self.waiting_rows.get() + GONE_ROWS_MAX {
+            queue.retain(|id| {
+                let waits = rows.get(*id).state == RowState::Waiting;
+                if !waits {
+                    rows.let_go(*id);
+                }
+                waits
+            });
+        }
     }
 
     /// What to do next, by [`decide()`].
@@ -135,67 +194,65 @@ impl Lane {
     fn view(&self) -> QueueView {
         let queue = self.queue.borrow();
         let oldest_ns = queue.front().map_or(0, |id| self.rows.borrow().get(*id).queued_ns);
-        QueueView { rows: queue.len(), oldest_ns }
+        QueueView { rows: self.waiting_rows(), oldest_ns }
     }
 
-    /// Moves up to `count` of the oldest rows from the queue into `batch`; a row whose deadline
-    /// has passed is ended instead and its connection put into `expired`.
-    pub fn take(&self, count: usize, now_ns: u64, batch: &mut Vec<RowId>, expired: &mut Vec<u32>) {
-        let mut queue = self.queue.borrow_mut();
-        let mut rows = self.rows.borrow_mut();
-        while batch.len() < count
-            && let Some(id) = queue.pop_front()
+    /// Moves up to `count` of the oldest rows that wait from the queue into `batch`.
+    pub fn take(&self, count: usize, batch: &mut Vec<RowId>) {
+        let before = batch.len();
         {
-            self.counters().queue_rows.subtract(1);
-            let row = rows.get_mut(id);
-            if row.deadline_ns <= now_ns {
-                row.state = RowState::Done(Err(RowFailure::DeadlineExceeded));
-                expired.push(row.connection);
-                self.count_failure(RowFailure::DeadlineExceeded);
-            } else {
-                row.state = RowState::Running;
-                batch.push(id);
+            let mut queue = self.queue.borrow_mut();
+            let mut rows = self.rows.borrow_mut();
+            while batch.len() < count
+                && let Some(id) = queue.pop_front()
+            {
+                let row = rows.get_mut(id);
+                if row.state == RowState::Waiting {
+                    row.state = RowState::Running;
+                    batch.push(id);
+                } else {
+                    rows.let_go(id);
+                }
             }
         }
+        self.leave(batch.len() - before);
     }
 
-    /// Ends a running row. Returns the connection to wake; `None` when it has gone away.
+    /// Ends a row of a batch. Returns the connection to wake; `None` when it has gone away, or was
+    /// answered before.
     pub fn complete(&self, id: RowId, outcome: Result<super::Scored, RowFailure>) -> Option<u32> {
         let mut rows = self.rows.borrow_mut();
         let row = rows.get_mut(id);
+        if row.state != RowState::Running {
+            rows.let_go(id);
+            return None;
+        }
         match outcome {
             Ok(_) if row.has_own_features => self.counters().rows_own_features.add(1),
             Ok(scored) => self.counters().rows[scored.status as usize].add(1),
             Err(failure) => self.count_failure(failure),
         }
-        if row.state == RowState::Abandoned {
-            rows.remove(id);
-            return None;
-        }
         row.state = RowState::Done(outcome);
+        row.is_held = false;
         Some(row.connection)
     }
 
-    /// Frees a row whose connection has read its outcome or has gone away. A row that waits
-    /// leaves the queue; one that is running is freed at the end of its batch.
+    /// Frees a row whose connection has read its outcome or has gone away, now or when the queue
+    /// or the batch that holds it lets it go.
     pub fn release(&self, id: RowId) {
-        let state = self.rows.borrow().get(id).state;
-        match state {
-            RowState::Done(_) => self.rows.borrow_mut().remove(id),
-            RowState::Running | RowState::Abandoned => {
-                self.counters().rows_abandoned.add(1);
-                self.rows.borrow_mut().get_mut(id).state = RowState::Abandoned;
-            }
-            RowState::Waiting => {
-                let mut queue = self.queue.borrow_mut();
-                if let Some(at) = queue.iter().position(|queued| *queued == id) {
-                    queue.remove(at);
-                    self.counters().queue_rows.subtract(1);
-                    self.counters().rows_abandoned.add(1);
-                }
-                self.rows.borrow_mut().remove(id);
-            }
+        let mut rows = self.rows.borrow_mut();
+        let row = rows.get_mut(id);
+        let before = row.state;
+        if row.is_held {
+            row.state = RowState::Abandoned;
+        } else {
+            rows.remove(id);
         }
+        drop(rows);
+        if matches!(before, RowState::Waiting | RowState::Running) {
+            self.counters().rows_abandoned.add(1);
+        }
+        self.leave(usize::from(before == RowState::Waiting));
     }
 
     /// No further row will be admitted: the batcher ends when all are answered.
@@ -207,7 +264,7 @@ impl Lane {
 
     /// Whether the lane was retired and has nothing left to do.
     pub fn is_finished(&self) -> bool {
-        self.retired.get() && self.queue.borrow().is_empty() && self.batches_in_flight.get() == 0
+        self.retired.get() && self.waiting_rows() == 0 && self.batches_in_flight.get() == 0
     }
 }
 

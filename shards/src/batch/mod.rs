@@ -7,6 +7,8 @@
 //!
 //! What is *not* here: bytes. Requests arrive parsed and leave as numbers.
 
+mod admission;
+mod compute;
 mod decide;
 mod estimates;
 mod failure;
@@ -15,8 +17,9 @@ mod lane;
 pub mod pipeline;
 mod rows;
 
+pub use admission::{Priority, Terms};
 pub use decide::{BatchPolicy, Decision, Load, QueueView, Window, decide};
-pub use estimates::{Arrivals, Cost, Estimates};
+pub use estimates::{Arrivals, Cost, Drain, Estimates};
 pub use failure::RowFailure;
 pub use gate::Gate;
 pub use lane::{Lane, LaneSettings};

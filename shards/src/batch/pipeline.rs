@@ -10,19 +10,20 @@ use futures_lite::FutureExt;
 use futures_lite::future::or;
 use glommio::timer::sleep;
 
+use super::compute::{ask, compute};
 use super::gate::yield_once;
 use super::{Decision, Lane, RowFailure, RowId, Scored};
 use crate::features::join::JoinPlan;
-use crate::features::{FeatureStore, FetchRequests, Joined};
-use crate::http::{TraceId, TraceParent};
-use crate::model::remote::{RemoteClient, RemoteError};
+use crate::features::{FeatureMatrix, FeatureStore, FetchRequests, Joined};
+use crate::http::TraceParent;
+use crate::model::remote::RemoteClient;
 use crate::shard::{PreparedModel, ShardState};
 use crate::telemetry::Phase;
 
 /// What computes one lane's batches: this shard's copy of the model, and its way to the store.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    prepared: PreparedModel,
+    pub(super) prepared: PreparedModel,
     store: Rc<FeatureStore>,
     /// The way to the model's server, where it is computed there.
     remote: Option<RemoteClient>,
@@ -48,20 +49,25 @@ impl Engine {
 
 /// The buffers of one batch, reused from batch to batch.
 #[derive(Debug)]
-struct Work {
-    rows: Vec<RowId>,
-    requests: FetchRequests,
-    joined: Joined,
+pub(super) struct Work {
+    pub(super) rows: Vec<RowId>,
+    pub(super) requests: FetchRequests,
+    pub(super) joined: Joined,
     /// How many of the rows have features of their own.
-    own_rows: usize,
+    pub(super) own_rows: usize,
     /// The latest of the rows' deadlines, in ns of the shard's clock.
-    deadline_ns: u64,
+    pub(super) deadline_ns: u64,
     /// The trace of the first row that belongs to one.
-    trace: Option<TraceParent>,
-    scores: Vec<f64>,
-    expired: Vec<u32>,
+    pub(super) trace: Option<TraceParent>,
+    pub(super) scores: Vec<f64>,
     /// How many other batches were under way at its start.
-    others: usize,
+    pub(super) others: usize,
+    /// The rows that are computed without a pause, and their scores.
+    pub(super) slice: FeatureMatrix,
+    pub(super) slice_rows: Vec<usize>,
+    pub(super) slice_scores: Vec<f64>,
+    /// The time that was spent computing, in ns.
+    pub(super) compute_ns: u64,
 }
 
 impl Work {
@@ -74,8 +80,11 @@ impl Work {
             deadline_ns: 0,
             trace: None,
             scores: Vec::new(),
-            expired: Vec::new(),
             others: 0,
+            slice: FeatureMatrix::new(plan.columns(), plan.precision()),
+            slice_rows: Vec::new(),
+            slice_scores: Vec::new(),
+            compute_ns: 0,
         }
     }
 }
@@ -116,10 +125,8 @@ pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, shard: Rc<ShardState>) {
 /// Moves rows from the lane's queue into a batch; those whose deadline has passed are answered.
 fn take_batch(lane: &Lane, shard: &ShardState, work: &mut Work, rows: usize, now_ns: u64) {
     work.rows.clear();
-    lane.take(rows, now_ns, &mut work.rows, &mut work.expired);
-    for connection in work.expired.drain(..) {
-        shard.links.wake(connection);
-    }
+    lane.expire(now_ns, |connection| shard.links.wake(connection));
+    lane.take(rows, &mut work.rows);
     work.others = lane.batches_in_flight.get();
     lane.batches_in_flight.set(work.others + 1);
 }
@@ -174,7 +181,7 @@ async fn score_batch(
             } else {
                 work.requests.push(row.key.as_bytes(), &row.request_cells);
             }
-            work.deadline_ns = work.deadline_ns.max(row.deadline_ns);
+            work.deadline_ns = work.deadline_ns.max(rows.deadline_ns(*id));
             work.trace = work.trace.or(row.origin.trace);
             let waited_ns = start_ns.saturating_sub(row.queued_ns);
             queue_ns += waited_ns;
@@ -192,59 +199,42 @@ async fn score_batch(
         write_own_features(lane, work);
     }
     let fetched_ns = shard.clock.now_ns();
-    let scored = compute(lane, engine, work, fetched_ns).await;
-    let computed_ns = shard.clock.now_ns();
-    measure(lane, work, [start_ns, fetched_ns, computed_ns]);
+    work.compute_ns = 0;
+    let scored = match &engine.remote {
+        Some(remote) => ask(lane, remote, shard, work, fetched_ns).await,
+        None => compute(lane, engine, shard, work).await,
+    };
+    measure(lane, engine, shard, work, start_ns, fetched_ns);
     scored
 }
 
-/// Computes the scores of the rows that were joined at `fetched_ns`, here or at a server.
-async fn compute(
+/// Records, and learns from, a batch that was started and had its features at these times.
+fn measure(
     lane: &Lane,
     engine: &Engine,
-    work: &mut Work,
+    shard: &ShardState,
+    work: &Work,
+    start_ns: u64,
     fetched_ns: u64,
-) -> Result<(), RowFailure> {
-    let model = lane.settings.model.as_str();
-    let trace_id = work.trace.map(|trace| tracing::field::display(TraceId(trace.trace_id)));
-    let Some(remote) = &engine.remote else {
-        let scored =
-            engine.prepared.model.borrow_mut().score(&work.joined.matrix, &mut work.scores);
-        return scored.map_err(|error| {
-            tracing::error!(model, trace_id, %error, "a batch was not scored");
-            RowFailure::ModelFailed
-        });
-    };
-    work.joined.blank_refused();
-    // The last of the rows that can still wait decides.
-    let limit = Duration::from_nanos(work.deadline_ns.saturating_sub(fetched_ns));
-    let asked = remote.score(&work.joined.matrix, work.trace, limit, &mut work.scores).await;
-    asked.map_err(|error| {
-        if !matches!(error, RemoteError::LeftAlone) {
-            tracing::error!(model, trace_id, %error, "a batch was not scored by the model's server");
-        }
-        error.failure()
-    })
-}
-
-/// Records, and learns from, a batch that started, had its features and was computed at these
-/// times.
-fn measure(lane: &Lane, work: &Work, [start_ns, fetched_ns, computed_ns]: [u64; 3]) {
-    let count = work.rows.len() as u64;
+) {
+    let count = work.rows.len();
+    let fetch_ns = fetched_ns.saturating_sub(start_ns);
     {
         let mut histograms = lane.histograms.borrow_mut();
-        histograms.record(Phase::Features, fetched_ns.saturating_sub(start_ns), count);
-        histograms.record(Phase::Model, computed_ns.saturating_sub(fetched_ns), count);
-        histograms.record_batch(count);
+        histograms.record(Phase::Features, fetch_ns, count as u64);
+        histograms.record(Phase::Model, work.compute_ns, count as u64);
+        histograms.record_batch(count as u64);
     }
     {
         let mut known = lane.estimates.borrow_mut();
-        known.fetch.observe(work.rows.len(), work.others, fetched_ns.saturating_sub(start_ns));
-        known.compute.observe(work.rows.len(), 0, computed_ns.saturating_sub(fetched_ns));
+        // A server's computation is waited for like a fetch.
+        let asked_ns = if engine.remote.is_some() { work.compute_ns } else { 0 };
+        known.fetch.observe(count, work.others, fetch_ns + asked_ns);
+        known.drain.observe(count, lane.waiting_rows(), shard.clock.now_ns());
     }
     let counters = lane.counters();
-    counters.features_ns.add(fetched_ns.saturating_sub(start_ns));
-    counters.model_ns.add(computed_ns.saturating_sub(fetched_ns));
+    counters.features_ns.add(fetch_ns);
+    counters.model_ns.add(work.compute_ns);
     counters.last_batch_ms.set((work.joined.now_us / 1_000) as u64);
     observe(lane, &work.joined);
 }

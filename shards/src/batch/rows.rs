@@ -24,9 +24,9 @@ pub enum RowState {
     Waiting,
     /// In a batch that is being fetched or computed.
     Running,
-    /// Its connection went away while it was running; the end of the batch frees it.
+    /// Its connection went away; the queue or the batch that holds it frees it.
     Abandoned,
-    /// Answered.
+    /// Answered, or to be answered with this.
     Done(Result<Scored, RowFailure>),
 }
 
@@ -48,10 +48,10 @@ pub struct Row {
     pub origin: Origin,
     /// When it was queued, in ns of the shard's clock.
     pub queued_ns: u64,
-    /// When its answer is worthless, in ns of the shard's clock.
-    pub deadline_ns: u64,
     /// Where it is.
     pub state: RowState,
+    /// Whether a queue or a batch still has its id, so that its slot cannot be used again.
+    pub is_held: bool,
     /// The next row of the same request.
     pub next: Option<RowId>,
 }
@@ -60,6 +60,9 @@ pub struct Row {
 #[derive(Debug, Default)]
 pub struct Rows {
     slots: Vec<Row>,
+    /// When each slot's answer is worthless, in ns of the shard's clock. Apart from the slots, so
+    /// that looking for those that are due reads nothing else.
+    deadlines_ns: Vec<u64>,
     free: Vec<RowId>,
 }
 
@@ -74,8 +77,8 @@ impl Rows {
             row.has_own_features = false;
             row.connection = connection;
             row.queued_ns = 0;
-            row.deadline_ns = u64::MAX;
             row.state = RowState::Waiting;
+            row.is_held = false;
             row.next = None;
             return id;
         }
@@ -88,10 +91,11 @@ impl Rows {
             connection,
             origin: Origin::default(),
             queued_ns: 0,
-            deadline_ns: u64::MAX,
             state: RowState::Waiting,
+            is_held: false,
             next: None,
         });
+        self.deadlines_ns.push(u64::MAX);
         id
     }
 
@@ -105,10 +109,46 @@ impl Rows {
         &mut self.slots[id.0 as usize]
     }
 
+    /// When a row's answer is worthless, in ns of the shard's clock.
+    pub fn deadline_ns(&self, id: RowId) -> u64 {
+        self.deadlines_ns[id.0 as usize]
+    }
+
+    /// Says when a row's answer is worthless, in ns of the shard's clock.
+    pub fn set_deadline_ns(&mut self, id: RowId, deadline_ns: u64) {
+        self.deadlines_ns[id.0 as usize] = deadline_ns;
+    }
+
+    /// Calls `end` with each row that waits or runs and whose deadline has passed; returns the
+    /// earliest deadline among the others. It looks at every slot, but only at 8 bytes of it.
+    pub fn expire(&mut self, now_ns: u64, mut end: impl FnMut(&mut Row)) -> u64 {
+        let mut earliest_ns = u64::MAX;
+        for (deadline_ns, row) in self.deadlines_ns.iter_mut().zip(&mut self.slots) {
+            if *deadline_ns <= now_ns {
+                *deadline_ns = u64::MAX;
+                if matches!(row.state, RowState::Waiting | RowState::Running) {
+                    end(row);
+                }
+            }
+            earliest_ns = earliest_ns.min(*deadline_ns);
+        }
+        earliest_ns
+    }
+
+    /// A queue or a batch has the row's id no more: it is freed if its connection went away.
+    pub fn let_go(&mut self, id: RowId) {
+        let row = self.get_mut(id);
+        row.is_held = false;
+        if row.state == RowState::Abandoned {
+            self.remove(id);
+        }
+    }
+
     /// Frees a slot. Its buffers stay, unless they grew far beyond what a row needs.
     pub fn remove(&mut self, id: RowId) {
         const KEPT_BYTES_MAX: usize = 1_024;
         const KEPT_CELLS_MAX: usize = 512;
+        self.set_deadline_ns(id, u64::MAX);
         let row = self.get_mut(id);
         row.origin = Origin::default();
         if row.key.capacity() > KEPT_BYTES_MAX {

@@ -117,6 +117,23 @@ impl FeatureMatrix {
         }
     }
 
+    /// Makes it a copy of these rows of `other`, which has the same columns and precision.
+    pub(crate) fn copy_rows(&mut self, other: &Self, rows: &[usize]) {
+        fn copy<T: Copy>(to: &mut Vec<T>, from: &[T], columns: usize, rows: &[usize]) {
+            to.clear();
+            for row in rows {
+                to.extend_from_slice(&from[row * columns..(row + 1) * columns]);
+            }
+        }
+        match (&mut self.buffer, &other.buffer) {
+            (Buffer::F32(to), Buffer::F32(from)) => copy(to, from, other.columns, rows),
+            (Buffer::F64(to), Buffer::F64(from)) => copy(to, from, other.columns, rows),
+            // A batch's matrices are all made of one plan; a model refuses any other.
+            (own, _) => *own = other.buffer.clone(),
+        }
+        (self.rows, self.columns) = (rows.len(), other.columns);
+    }
+
     /// Copies row `from` onto row `to`.
     pub fn copy_row(&mut self, from: usize, to: usize) {
         let columns = self.columns;

@@ -48,6 +48,11 @@ impl ChunkedBody {
         &self.body
     }
 
+    /// How much memory it holds, in bytes.
+    pub fn buffered_bytes(&self) -> usize {
+        self.body.capacity()
+    }
+
     /// Decodes what it can. Bytes beyond `consumed` are to be given again, with more behind them.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 
-use super::exchange::{Answer, Arrival, Exchange, Form};
+use super::exchange::{Answer, Exchange, Form};
 use super::head::Head;
 use super::links::Link;
 use super::oip;
@@ -67,6 +67,8 @@ pub(crate) struct Connection {
     input: Vec<u8>,
     reader: RequestReader,
     output: Vec<u8>,
+    /// What of its buffers the shard has been told.
+    buffered_bytes: usize,
     written: usize,
     rendered: Vec<Rendered>,
     rendered_ns: u64,
@@ -85,6 +87,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.shard.links.remove(self.number);
         self.shard.counters().connections_open.subtract(1);
+        self.shard.counters().buffered_bytes.subtract(self.buffered_bytes as u64);
     }
 }
 
@@ -101,6 +104,7 @@ impl Connection {
             input: Vec::new(),
             reader: RequestReader::default(),
             output: Vec::new(),
+            buffered_bytes: 0,
             written: 0,
             rendered: Vec::new(),
             rendered_ns: 0,
@@ -201,9 +205,21 @@ impl Connection {
 
     // ---- reading -------------------------------------------------------------------------
 
-    fn wants_input(&self) -> bool {
+    /// Tells the shard how much memory the connection keeps; true where all keep too much.
+    fn is_memory_scarce(&mut self) -> bool {
+        let counter = &self.shard.counters().buffered_bytes;
+        let kept = self.input.capacity() + self.reader.buffered_bytes() + self.output.capacity();
+        if kept != self.buffered_bytes {
+            counter.add(kept as u64);
+            counter.subtract(std::mem::replace(&mut self.buffered_bytes, kept) as u64);
+        }
+        kept > 0 && counter.get() > self.shard.limits().buffered_bytes_max as u64
+    }
+
+    fn wants_input(&mut self) -> bool {
+        let output_bytes_max = if self.is_memory_scarce() { 1 } else { OUTPUT_BYTES_MAX };
         !self.end_of_input
-            && self.output.len() < OUTPUT_BYTES_MAX
+            && self.output.len() < output_bytes_max
             && self.exchanges.len() < self.shard.limits().pipelined_requests_max
     }
 
@@ -237,6 +253,9 @@ impl Connection {
             let mut input = std::mem::take(&mut self.input);
             input.extend_from_slice(&scratch.input[..length]);
             self.take_from(input, now_ns);
+        }
+        if !self.input.is_empty() && !self.stalled && self.is_memory_scarce() {
+            self.refuse(503, "too much memory is held by requests that have not wholly arrived");
         }
         Poll::Ready(Ok(()))
     }
@@ -359,6 +378,10 @@ impl Connection {
         let Some(mut lane) = self.shard.lane(model) else {
             return Answer::error(404, "", "no such model");
         };
+        let terms = self.shard.settings.terms(head, now_ns);
+        if let Some(failure) = lane.refuse(&terms) {
+            return Answer::refusal(failure, failure.status());
+        }
         let mut asked = self.parse(body, &lane);
         if let Ok(Asked { first, .. }) = asked
             && let Some(canary) = self.canary(&lane, first)
@@ -370,9 +393,8 @@ impl Connection {
         match asked {
             Err(error) => Answer::error(error.status(), "", &error.to_string()),
             Ok(asked) => {
-                let deadline_ns = self.shard.settings.deadline_ns(head.deadline_ms, now_ns);
                 let form = if asked.is_array { Form::Array } else { Form::Lone };
-                Answer::queue(lane, asked.first, form, &Arrival { now_ns, deadline_ns, origin })
+                Answer::queue(lane, asked.first, form, &terms, origin)
             }
         }
     }
@@ -395,7 +417,8 @@ impl Connection {
 
     /// Ends the connection with an error, after what was asked before it.
     fn refuse(&mut self, status: u16, message: &str) {
-        let answer = Answer::error(status, "", message);
+        let fields = if status == 503 { response::RETRY } else { "" };
+        let answer = Answer::error(status, fields, message);
         let mut exchange = Exchange::new(answer, self.shard.clock.now_ns());
         exchange.close = true;
         self.exchanges.push_back(exchange);

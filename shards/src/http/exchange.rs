@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Origin;
 use super::oip::InferForm;
 use super::response::{self, HeadOptions};
-use crate::batch::{Lane, RowFailure, RowId, RowState};
+use crate::batch::{Lane, RowFailure, RowId, RowState, Terms};
 use crate::shard::AwaitedReply;
 
 /// A request between its arrival and the rendering of its answer.
@@ -21,17 +21,6 @@ pub(crate) struct Exchange {
     pub(crate) origin: Origin,
     /// When the read that completed the request returned, in ns of the shard's clock.
     pub(crate) started_ns: u64,
-}
-
-/// When a request came, and from where.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrival<'a> {
-    /// When it had arrived, in ns of the shard's clock.
-    pub(crate) now_ns: u64,
-    /// When its answer is worthless, in ns of the shard's clock.
-    pub(crate) deadline_ns: u64,
-    /// Where it comes from.
-    pub(crate) origin: &'a Origin,
 }
 
 /// What a request is answered with.
@@ -62,22 +51,33 @@ impl Answer {
         Self::Ready { status, fields, body }
     }
 
+    /// The refusal of a request that was not read any further: it costs less than an answer.
+    pub(crate) fn refusal(failure: RowFailure, status: u16) -> Self {
+        Self::error(status, response::retry_field(failure), &failure.to_string())
+    }
+
     /// Queues the rows of a request that are not done already, and waits for all of them.
-    pub(crate) fn queue(lane: Rc<Lane>, first: RowId, form: Form, arrival: &Arrival<'_>) -> Self {
+    pub(crate) fn queue(
+        lane: Rc<Lane>,
+        first: RowId,
+        form: Form,
+        terms: &Terms,
+        origin: &Origin,
+    ) -> Self {
         let mut next = Some(first);
         while let Some(id) = next {
             let waiting = {
                 let mut rows = lane.rows.borrow_mut();
                 let row = rows.get_mut(id);
-                row.deadline_ns = arrival.deadline_ns;
-                if !arrival.origin.is_empty() {
-                    row.origin = arrival.origin.clone();
+                if !origin.is_empty() {
+                    row.origin = origin.clone();
                 }
                 next = row.next;
                 row.state == RowState::Waiting
             };
             if waiting {
-                lane.admit(id, arrival.now_ns);
+                // A refusal is the row's outcome.
+                let _ = lane.admit(id, terms);
             }
         }
         Self::Rows { lane, first, pending: Some(first), form }
@@ -189,7 +189,7 @@ fn render_row(
     };
     response::write_error_body(body, &response::failure_message(lane, failure));
     let features = response::failure_features(failure).map_or("", response::features_field);
-    let retry = if failure == RowFailure::Overloaded { "retry-after: 1\r\n" } else { "" };
+    let retry = response::retry_field(failure);
     response::write_answer(out, failure.status(), &[features, version, retry], body, options);
     failure.status()
 }

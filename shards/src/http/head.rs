@@ -7,6 +7,7 @@
 use thiserror::Error;
 
 use super::{HttpLimits, TraceParent};
+use crate::batch::Priority;
 
 const HEADERS_MAX: usize = 64;
 /// The longest `x-request-id` that is sent back.
@@ -89,8 +90,11 @@ pub struct Head<'a> {
     pub framing: Framing,
     /// Whether the client waits for `100 Continue` before it sends its body.
     pub expects_continue: bool,
-    /// `x-deadline-ms`: how long the answer is worth having.
-    pub deadline_ms: Option<u64>,
+    /// How long the answer is worth having, in ns: by `x-deadline-ms` or `grpc-timeout`, by the
+    /// shorter where both are there.
+    pub limit_ns: Option<u64>,
+    /// `x-priority`.
+    pub priority: Priority,
     /// `Inference-Header-Content-Length`: where the JSON of a body with binary tensors ends.
     pub inference_header_length: Option<usize>,
     /// Who asks.
@@ -190,7 +194,8 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadE
         trace: reading.trace(),
         framing: reading.framing(is_http_1_0, limits)?,
         expects_continue: reading.expects_continue && !is_http_1_0,
-        deadline_ms: reading.deadline_ms,
+        limit_ns: reading.limit_ns,
+        priority: reading.priority,
         inference_header_length: reading.inference_header_length,
         credentials: reading.credentials,
     })
@@ -209,7 +214,8 @@ struct FieldReader<'a> {
     /// How many Transfer-Encoding fields there are, each of them `chunked`.
     chunked: usize,
     expects_continue: bool,
-    deadline_ms: Option<u64>,
+    limit_ns: Option<u64>,
+    priority: Priority,
     inference_header_length: Option<usize>,
     credentials: Credentials<'a>,
 }
@@ -242,10 +248,19 @@ impl<'a> FieldReader<'a> {
             12 if name.eq_ignore_ascii_case("x-request-id") => {
                 self.request_id = request_id(value);
             }
+            10 if name.eq_ignore_ascii_case("x-priority") => {
+                self.priority = priority(value)
+                    .ok_or(HeadError::Malformed("x-priority is not high, normal or low"))?;
+            }
+            12 if name.eq_ignore_ascii_case("grpc-timeout") => {
+                let limit_ns = grpc_timeout_ns(value)
+                    .ok_or(HeadError::Malformed("grpc-timeout is not digits and a unit"))?;
+                self.limit(limit_ns);
+            }
             13 if name.eq_ignore_ascii_case("x-deadline-ms") => {
                 let value = decimal(value)
                     .ok_or(HeadError::Malformed("x-deadline-ms is not a whole number"))?;
-                self.deadline_ms = Some(value as u64);
+                self.limit((value as u64).saturating_mul(1_000_000));
             }
             13 if name.eq_ignore_ascii_case("authorization") => {
                 take_once(&mut self.credentials.authorization, value);
@@ -279,6 +294,10 @@ impl<'a> FieldReader<'a> {
         self.trace.filter(|_| self.traces == 1).and_then(TraceParent::parse)
     }
 
+    fn limit(&mut self, limit_ns: u64) {
+        self.limit_ns = Some(self.limit_ns.map_or(limit_ns, |known| known.min(limit_ns)));
+    }
+
     fn framing(&self, is_http_1_0: bool, limits: &HttpLimits) -> Result<Framing, HeadError> {
         if self.chunked > 1 {
             return Err(HeadError::Malformed("more than one Transfer-Encoding field"));
@@ -310,6 +329,32 @@ fn request_id(value: &[u8]) -> Option<&str> {
     let is_usable =
         (1..=REQUEST_ID_BYTES_MAX).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
     is_usable.then(|| std::str::from_utf8(value).ok()).flatten()
+}
+
+fn priority(value: &[u8]) -> Option<Priority> {
+    let is = |word: &str| value.eq_ignore_ascii_case(word.as_bytes());
+    match () {
+        () if is("high") => Some(Priority::High),
+        () if is("normal") => Some(Priority::Normal),
+        () if is("low") => Some(Priority::Low),
+        () => None,
+    }
+}
+
+/// One to eight digits and a unit, as gRPC writes a timeout.
+fn grpc_timeout_ns(value: &[u8]) -> Option<u64> {
+    let (unit, digits) = value.split_last()?;
+    let unit_ns = match unit {
+        b'H' => 3_600_000_000_000,
+        b'M' => 60_000_000_000,
+        b'S' => 1_000_000_000,
+        b'm' => 1_000_000,
+        b'u' => 1_000,
+        b'n' => 1,
+        _ => return None,
+    };
+    let count = decimal(digits).filter(|_| digits.len() <= 8)?;
+    Some((count as u64).saturating_mul(unit_ns))
 }
 
 /// A number of digits alone: no sign, no list, no space.

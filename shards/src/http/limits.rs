@@ -18,6 +18,10 @@ pub struct HttpLimits {
     pub pipelined_requests_max: usize,
     /// The most connections a shard holds; further ones are closed at once.
     pub connections_max: usize,
+    /// The most bytes that a shard keeps for all its connections together: of requests that have
+    /// not wholly arrived, and of answers that have not wholly been taken. Beyond it, 503 for what
+    /// is still arriving, and nothing is read from clients that leave their answers lying.
+    pub buffered_bytes_max: usize,
     /// From a request's first byte to the end of its head, in ms; beyond it 408.
     pub head_timeout_ms: u64,
     /// From the end of the head to the end of the body, in ms; beyond it 408.
@@ -45,6 +49,7 @@ impl Default for HttpLimits {
             array_rows_max: 1_024,
             pipelined_requests_max: 64,
             connections_max: 16_384,
+            buffered_bytes_max: 268_435_456,
             head_timeout_ms: 10_000,
             body_timeout_ms: 10_000,
             idle_timeout_ms: 75_000,

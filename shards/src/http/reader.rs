@@ -55,6 +55,11 @@ impl RequestReader {
         !matches!(self.pending, Pending::Head)
     }
 
+    /// How much memory it holds, in bytes.
+    pub fn buffered_bytes(&self) -> usize {
+        self.chunks.buffered_bytes()
+    }
+
     /// Gives back the memory of the last request's body.
     pub fn forget_body(&mut self) {
         self.chunks = ChunkedBody::default();

@@ -121,6 +121,17 @@ pub(crate) const fn features_field(status: FeatureStatus) -> &'static str {
     }
 }
 
+/// The header line that says when to come back, in seconds.
+pub(crate) const RETRY: &str = "retry-after: 1\r\n";
+
+/// The header line that says when to come back after a failure, if that helps.
+pub(crate) const fn retry_field(failure: RowFailure) -> &'static str {
+    match failure {
+        RowFailure::Overloaded => RETRY,
+        _ => "",
+    }
+}
+
 /// What the features of a failed row stood on, where its failure is about them.
 pub(crate) const fn failure_features(failure: RowFailure) -> Option<FeatureStatus> {
     match failure {

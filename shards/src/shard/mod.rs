@@ -27,9 +27,10 @@ pub use self::desk::{ProcessReply, RepositoryRequest};
 pub use self::prepared::{PrepareError, PreparedModel};
 pub use self::shared::{Command, ShardShared, Shutdown};
 pub(crate) use self::state::ShardState;
-use crate::batch::BatchPolicy;
+use crate::batch::{BatchPolicy, Terms};
 use crate::features::schema::Schema;
 use crate::features::{StoreError, StoreSource};
+use crate::http::head::Head;
 use crate::http::{HttpLimits, RequestIds, listener};
 use crate::model::LoadOptions;
 use crate::model::repository::ModelDirectory;
@@ -47,6 +48,8 @@ pub struct ShardSettings {
     pub batch: BatchPolicy,
     /// The most rows that may wait for one model on one shard; beyond it 429.
     pub queue_rows_max: usize,
+    /// The longest time that a row may be expected to wait for its batch, in µs; beyond it 429.
+    pub queue_us_max: u64,
     /// How long an answer is worth having when the request does not say, in ms.
     pub deadline_ms: Option<u64>,
     /// What becomes of a request without an id.
@@ -62,6 +65,7 @@ impl Default for ShardSettings {
             http: HttpLimits::default(),
             batch: BatchPolicy::default(),
             queue_rows_max: 4_096,
+            queue_us_max: 1_000_000,
             deadline_ms: None,
             request_ids: RequestIds::default(),
             takes_repository_requests: false,
@@ -70,11 +74,15 @@ impl Default for ShardSettings {
 }
 
 impl ShardSettings {
-    /// When the answer to a request that arrived at `now_ns` is worthless, in ns of the shard's
-    /// clock; `asked_ms` is what the request says of it.
-    pub(crate) fn deadline_ns(&self, asked_ms: Option<u64>, now_ns: u64) -> u64 {
-        let limit_ms = asked_ms.or(self.deadline_ms);
-        limit_ms.map_or(u64::MAX, |limit| now_ns.saturating_add(limit.saturating_mul(1_000_000)))
+    /// What a request that arrived at `now_ns` is admitted by.
+    pub(crate) fn terms(&self, head: &Head<'_>, now_ns: u64) -> Terms {
+        let default_ns = || self.deadline_ms.map(|limit_ms| limit_ms.saturating_mul(1_000_000));
+        let limit_ns = head.limit_ns.or_else(default_ns);
+        Terms {
+            now_ns,
+            deadline_ns: limit_ns.map_or(u64::MAX, |limit_ns| now_ns.saturating_add(limit_ns)),
+            priority: head.priority,
+        }
     }
 }
 
@@ -192,72 +200,4 @@ async fn tick_forever(state: Rc<ShardState>, shutdown: Shutdown) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use glommio::LocalExecutorBuilder;
-
-    use super::*;
-    use crate::batch::{Lane, RowFailure, RowId, RowState};
-    use crate::features::embedded::{EmbeddedStore, EmbeddedWriter};
-    use crate::features::inputs::ColumnType;
-    use crate::features::schema::StoreColumn;
-    use crate::model::repository::Repository;
-
-    fn setup(folder: &Path) -> ShardSetup {
-        let names = ["feature_1", "feature_2", "feature_3"]
-            .map(|name| StoreColumn { name: name.to_owned(), column_type: ColumnType::Float });
-        let store = EmbeddedStore::open_or_create(folder).expect("a store");
-        let schema = Schema::new(names.into()).expect("columns");
-        EmbeddedWriter::begin(&store, &schema, false).and_then(EmbeddedWriter::commit).unwrap();
-        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
-        ShardSetup {
-            settings: ShardSettings::default(),
-            models: vec![Repository::new(models).find("demo-logistic", None).expect("bundled")],
-            load: LoadOptions::default(),
-            store: StoreSource::Embedded(store),
-            shared: Arc::default(),
-        }
-    }
-
-    fn queue_row(lane: &Lane) -> RowId {
-        let id = lane.rows.borrow_mut().insert(0);
-        lane.rows.borrow_mut().get_mut(id).key.push_str("user");
-        lane.admit(id, 0);
-        id
-    }
-
-    async fn outcome(lane: &Lane, id: RowId) -> RowState {
-        loop {
-            sleep(Duration::from_millis(1)).await;
-            let state = lane.rows.borrow().get(id).state;
-            if matches!(state, RowState::Done(_)) {
-                return state;
-            }
-        }
-    }
-
-    #[test]
-    #[expect(clippy::await_holding_refcell_ref, reason = "what is lent out makes the batch panic")]
-    fn a_panic_fails_its_batch_with_500_and_the_next_is_scored() {
-        let folder = tempfile::tempdir().unwrap();
-        let setup = setup(folder.path());
-        let executor = LocalExecutorBuilder::default().make().expect("io_uring");
-        executor.run(async {
-            let shard = Shard::open(setup).await.expect("it opens");
-            let lane = shard.state.lane(None).expect("a model");
-            // The batch finds its histograms lent out, which panics in the middle of it.
-            let lent = lane.histograms.borrow_mut();
-            let (first, second) = (queue_row(&lane), queue_row(&lane));
-            for id in [first, second] {
-                let failed = RowState::Done(Err(RowFailure::Panicked));
-                assert_eq!(outcome(&lane, id).await, failed);
-            }
-            drop(lent);
-            assert_eq!(RowFailure::Panicked.status(), 500);
-            assert_eq!(lane.counters().batches_panicked.get(), 1);
-            let next = queue_row(&lane);
-            assert!(matches!(outcome(&lane, next).await, RowState::Done(Ok(_))));
-        });
-    }
-}
+mod tests;

@@ -121,6 +121,7 @@ impl PreparedModel {
             score_is_f32: self.model.borrow().score_precision() == Precision::F32,
             policy: self.policy(settings.batch),
             queue_rows_max: settings.queue_rows_max,
+            queue_us_max: settings.queue_us_max,
         }
     }
 }

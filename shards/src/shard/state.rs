@@ -187,11 +187,15 @@ impl ShardState {
 
     /// Looks at the clock and at what the process asks.
     pub(super) fn tick(self: &Rc<Self>, shutdown: &Shutdown) {
-        let now_ms = self.clock.now_ns() / 1_000_000;
+        let now_ns = self.clock.now_ns();
+        let now_ms = now_ns / 1_000_000;
         let before_ms = self.coarse_ms.replace(now_ms);
         self.counters().heartbeat.add(1);
         if now_ms / SWEEP_MS != before_ms / SWEEP_MS {
             self.links.sweep(now_ms);
+        }
+        for lane in &*self.lanes.borrow() {
+            lane.expire(now_ns, |connection| self.links.wake(connection));
         }
         self.hand_over();
         self.shared.receive(|command| match command {

@@ -48,6 +48,9 @@ pub struct ShardCounters {
     pub connections_open: Counter,
     /// Connections refused because the shard holds as many as it may.
     pub connections_refused: Counter,
+    /// Bytes that connections keep now: of requests that have not wholly arrived, and of answers
+    /// that have not wholly been taken.
+    pub buffered_bytes: Counter,
     /// `accept` calls that failed.
     pub accept_errors: Counter,
     /// Requests answered, by the index of their status in [`STATUSES`].

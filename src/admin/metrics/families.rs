@@ -75,7 +75,7 @@ fn write_shards(text: &mut Exposition, shards: &[Scraped<'_>]) {
 
 fn write_shard_cells(text: &mut Exposition, shards: &[Scraped<'_>]) {
     type Cell = fn(&ShardCounters) -> &Counter;
-    let cells: [(&str, Kind, &str, Cell); 5] = [
+    let cells: [(&str, Kind, &str, Cell); 6] = [
         (
             "shardgate_shard_ticks_total",
             Kind::Counter,
@@ -96,6 +96,12 @@ fn write_shard_cells(text: &mut Exposition, shards: &[Scraped<'_>]) {
             Kind::Counter,
             "Connections closed at once, as the shard holds as many as it may.",
             |counters| &counters.connections_refused,
+        ),
+        (
+            "shardgate_connections_buffered_bytes",
+            Kind::Gauge,
+            "Bytes kept of requests and answers that are not wholly through.",
+            |counters| &counters.buffered_bytes,
         ),
         (
             "shardgate_accept_errors_total",

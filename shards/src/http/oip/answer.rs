@@ -105,7 +105,7 @@ impl InferForm {
             let status = status_of(failure);
             let message = response::failure_message(lane, failure);
             response::write_error_body(body, &format!("row {place}: {message}"));
-            let retry = if failure == RowFailure::Overloaded { "retry-after: 1\r\n" } else { "" };
+            let retry = response::retry_field(failure);
             response::write_answer(out, status, &[features, version, retry], body, options);
             return status;
         }
@@ -225,7 +225,7 @@ fn statuses(lane: &Lane, first: RowId) -> impl Iterator<Item = FeatureStatus> {
 }
 
 /// Triton's status of a failure: what it calls unavailable is 503, and a bad argument 400.
-const fn status_of(failure: RowFailure) -> u16 {
+pub(super) const fn status_of(failure: RowFailure) -> u16 {
     match failure.status() {
         429 | 504 => 503,
         422 => 400,

@@ -24,10 +24,10 @@ pub use self::error::InferError;
 use self::request::InferRequest;
 pub use self::routes::{ModelAction, OipRoute, RepositoryRoute};
 use self::rows::Asked;
-use super::exchange::{Answer, Arrival, Form};
+use super::exchange::{Answer, Form};
 use super::head::Head;
 use super::origin::Origin;
-use crate::batch::{Lane, LaneSettings};
+use crate::batch::{Lane, LaneSettings, Terms};
 use crate::shard::ShardState;
 
 /// A request, and where its answer goes.
@@ -119,7 +119,11 @@ impl Asker<'_> {
         head: &Head<'_>,
         body: Option<&[u8]>,
     ) -> Answer {
-        match self.queue(lane, is_pinned, head, body.unwrap_or_default()) {
+        let terms = self.shard.settings.terms(head, self.now_ns);
+        if let Some(failure) = lane.refuse(&terms) {
+            return Answer::refusal(failure, answer::status_of(failure));
+        }
+        match self.queue(lane, is_pinned, head, terms, body.unwrap_or_default()) {
             Ok(answer) => answer,
             Err(error) => Answer::error(400, "", &error.to_string()),
         }
@@ -133,6 +137,7 @@ impl Asker<'_> {
         mut lane: Rc<Lane>,
         is_pinned: bool,
         head: &Head<'_>,
+        mut terms: Terms,
         body: &[u8],
     ) -> Result<Answer, InferError> {
         let request = request::parse(body, head.inference_header_length)?;
@@ -147,15 +152,12 @@ impl Asker<'_> {
         }
         let form = InferForm::of(&request, asked.rows(), asked.is_by_user())?;
         let first = asked.fill(self.connection, &mut lane.rows.borrow_mut());
-        let limit_ms = head.deadline_ms;
-        let mut deadline_ns = self.shard.settings.deadline_ns(limit_ms, self.now_ns);
         if let Some(timeout_us) = request.timeout_us.filter(|timeout_us| *timeout_us > 0) {
             let timeout_ns = timeout_us.saturating_mul(1_000);
-            deadline_ns = deadline_ns.min(self.now_ns.saturating_add(timeout_ns));
+            terms.deadline_ns = terms.deadline_ns.min(self.now_ns.saturating_add(timeout_ns));
         }
         let form = Form::Tensors(Box::new(form));
-        let arrival = Arrival { now_ns: self.now_ns, deadline_ns, origin: self.origin };
-        Ok(Answer::queue(lane, first, form, &arrival))
+        Ok(Answer::queue(lane, first, form, &terms, self.origin))
     }
 
     fn read<'r>(

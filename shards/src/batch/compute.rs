@@ -1,0 +1,136 @@
+//! Computes the scores of a batch: here, in slices where it takes long, or at a model's server.
+
+use std::time::Duration;
+
+use tracing::field::{DisplayValue, display};
+
+use super::gate::yield_once;
+use super::pipeline::{Engine, Work};
+use super::{Lane, RowFailure, RowState};
+use crate::features::FeatureMatrix;
+use crate::http::TraceId;
+use crate::model::ScoreError;
+use crate::model::remote::{RemoteClient, RemoteError};
+use crate::shard::ShardState;
+
+/// Has the scores of the rows that were joined at `fetched_ns` computed by a server.
+pub(super) async fn ask(
+    lane: &Lane,
+    remote: &RemoteClient,
+    shard: &ShardState,
+    work: &mut Work,
+    fetched_ns: u64,
+) -> Result<(), RowFailure> {
+    work.joined.blank_refused();
+    // The last of the rows that can still wait decides.
+    let limit = Duration::from_nanos(work.deadline_ns.saturating_sub(fetched_ns));
+    let asked = remote.score(&work.joined.matrix, work.trace, limit, &mut work.scores).await;
+    work.compute_ns = shard.clock.now_ns().saturating_sub(fetched_ns);
+    asked.map_err(|error| {
+        if !matches!(error, RemoteError::LeftAlone) {
+            let (model, trace_id) = (lane.settings.model.as_str(), trace_id(work));
+            tracing::error!(model, trace_id, %error, "a batch was not scored by the model's server");
+        }
+        error.failure()
+    })
+}
+
+/// Computes the scores of all rows: at once, or in slices where that is expected to take longer
+/// than `compute_slice_us_max`. Between slices the others have their turn, and rows that nobody
+/// waits for any more are left out; what is computed has the same bits either way.
+pub(super) async fn compute(
+    lane: &Lane,
+    engine: &Engine,
+    shard: &ShardState,
+    work: &mut Work,
+) -> Result<(), RowFailure> {
+    let count = work.joined.matrix.rows();
+    let computed = if count <= slice_rows_max(lane) {
+        let Work { joined, scores, compute_ns, .. } = work;
+        score(lane, engine, shard, &joined.matrix, scores, compute_ns)
+    } else {
+        compute_sliced(lane, engine, shard, work).await
+    };
+    computed.map_err(|error| {
+        let (model, trace_id) = (lane.settings.model.as_str(), trace_id(work));
+        tracing::error!(model, trace_id, %error, "a batch was not scored");
+        RowFailure::ModelFailed
+    })
+}
+
+/// How many rows are computed without a pause.
+fn slice_rows_max(lane: &Lane) -> usize {
+    let slice_ns = lane.settings.policy.compute_slice_us_max.saturating_mul(1_000);
+    lane.estimates.borrow().compute.rows_within(slice_ns)
+}
+
+async fn compute_sliced(
+    lane: &Lane,
+    engine: &Engine,
+    shard: &ShardState,
+    work: &mut Work,
+) -> Result<(), ScoreError> {
+    let count = work.joined.matrix.rows();
+    work.scores.clear();
+    work.scores.resize(count, f64::NAN);
+    let mut next = 0;
+    while next < count {
+        if next > 0 {
+            yield_once().await;
+        }
+        next = fill_slice(lane, shard, work, next, slice_rows_max(lane));
+        if !work.slice_rows.is_empty() {
+            let Work { slice, slice_scores, compute_ns, .. } = work;
+            score(lane, engine, shard, slice, slice_scores, compute_ns)?;
+            for (row, score) in work.slice_rows.iter().zip(&work.slice_scores) {
+                work.scores[*row] = *score;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts up to `rows_max` rows from `first` on into the slice, without those that nobody waits for
+/// any more. Returns the first row that is left.
+fn fill_slice(
+    lane: &Lane,
+    shard: &ShardState,
+    work: &mut Work,
+    first: usize,
+    rows_max: usize,
+) -> usize {
+    lane.expire(shard.clock.now_ns(), |connection| shard.links.wake(connection));
+    let rows = lane.rows.borrow();
+    work.slice_rows.clear();
+    let mut next = first;
+    while next < work.rows.len() && work.slice_rows.len() < rows_max {
+        if rows.get(work.rows[next]).state == RowState::Running {
+            work.slice_rows.push(next);
+        }
+        next += 1;
+    }
+    work.slice.copy_rows(&work.joined.matrix, &work.slice_rows);
+    next
+}
+
+/// Computes `scores` without a pause, and learns how long that takes.
+fn score(
+    lane: &Lane,
+    engine: &Engine,
+    shard: &ShardState,
+    matrix: &FeatureMatrix,
+    scores: &mut Vec<f64>,
+    compute_ns: &mut u64,
+) -> Result<(), ScoreError> {
+    let start_ns = shard.clock.now_ns();
+    let scored = engine.prepared.model.borrow_mut().score(matrix, scores);
+    let taken_ns = shard.clock.now_ns().saturating_sub(start_ns);
+    *compute_ns += taken_ns;
+    lane.estimates.borrow_mut().compute.observe(matrix.rows(), 0, taken_ns);
+    scored
+}
+
+/// The trace of a batch as logs name it.
+fn trace_id(work: &Work) -> Option<DisplayValue<TraceId>> {
+    work.trace.map(|trace| display(TraceId(trace.trace_id)))
+}

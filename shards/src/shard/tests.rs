@@ -1,0 +1,213 @@
+//! What a shard does between batches, seen from inside: no socket, no load, no chance.
+
+use std::path::Path;
+
+use glommio::LocalExecutorBuilder;
+
+use super::*;
+use crate::batch::{Lane, Priority, RowFailure, RowId, RowState};
+use crate::features::embedded::{EmbeddedStore, EmbeddedWriter};
+use crate::features::inputs::ColumnType;
+use crate::features::schema::StoreColumn;
+use crate::model::repository::Repository;
+
+fn setup(folder: &Path) -> ShardSetup {
+    let names = ["feature_1", "feature_2", "feature_3"]
+        .map(|name| StoreColumn { name: name.to_owned(), column_type: ColumnType::Float });
+    let store = EmbeddedStore::open_or_create(folder).expect("a store");
+    let schema = Schema::new(names.into()).expect("columns");
+    EmbeddedWriter::begin(&store, &schema, false).and_then(EmbeddedWriter::commit).unwrap();
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    ShardSetup {
+        settings: ShardSettings::default(),
+        models: vec![Repository::new(models).find("demo-logistic", None).expect("bundled")],
+        load: LoadOptions::default(),
+        store: StoreSource::Embedded(store),
+        shared: Arc::default(),
+    }
+}
+
+/// What rows are admitted by that are nothing special.
+const TERMS: Terms = Terms { now_ns: 0, deadline_ns: u64::MAX, priority: Priority::Normal };
+/// Later than any test lasts.
+const DEADLINE_NS: u64 = 1 << 60;
+/// The connection that the rows are for.
+const CONNECTION: u32 = 7;
+
+fn queue(lane: &Lane, terms: &Terms) -> Result<RowId, RowFailure> {
+    let id = lane.rows.borrow_mut().insert(CONNECTION);
+    lane.rows.borrow_mut().get_mut(id).key.push_str("user");
+    lane.admit(id, terms).map(|()| id)
+}
+
+fn queue_row(lane: &Lane) -> RowId {
+    queue(lane, &TERMS).expect("there is room")
+}
+
+async fn outcome(lane: &Lane, id: RowId) -> RowState {
+    loop {
+        sleep(Duration::from_millis(1)).await;
+        let state = lane.rows.borrow().get(id).state;
+        if matches!(state, RowState::Done(_)) {
+            return state;
+        }
+    }
+}
+
+#[test]
+#[expect(clippy::await_holding_refcell_ref, reason = "what is lent out makes the batch panic")]
+fn a_panic_fails_its_batch_with_500_and_the_next_is_scored() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = setup(folder.path());
+    let executor = LocalExecutorBuilder::default().make().expect("io_uring");
+    executor.run(async {
+        let shard = Shard::open(setup).await.expect("it opens");
+        let lane = shard.state.lane(None).expect("a model");
+        // The batch finds its histograms lent out, which panics in the middle of it.
+        let lent = lane.histograms.borrow_mut();
+        let (first, second) = (queue_row(&lane), queue_row(&lane));
+        for id in [first, second] {
+            let failed = RowState::Done(Err(RowFailure::Panicked));
+            assert_eq!(outcome(&lane, id).await, failed);
+        }
+        drop(lent);
+        assert_eq!(RowFailure::Panicked.status(), 500);
+        assert_eq!(lane.counters().batches_panicked.get(), 1);
+        let next = queue_row(&lane);
+        assert!(matches!(outcome(&lane, next).await, RowState::Done(Ok(_))));
+    });
+}
+
+/// Opens a shard with these settings and gives its lane to `test`.
+fn with_lane<F: Future<Output = ()>>(
+    change: impl FnOnce(&mut ShardSettings),
+    test: impl FnOnce(Rc<Lane>) -> F,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut setup = setup(folder.path());
+    change(&mut setup.settings);
+    let executor = LocalExecutorBuilder::default().make().expect("io_uring");
+    executor.run(async {
+        let shard = Shard::open(setup).await.expect("it opens");
+        test(shard.state.lane(None).expect("a model")).await;
+    });
+}
+
+fn state(lane: &Lane, id: RowId) -> RowState {
+    lane.rows.borrow().get(id).state
+}
+
+#[test]
+fn rows_that_nobody_waits_for_leave_a_batch_between_its_slices() {
+    with_lane(
+        |_| (),
+        |lane| async move {
+            for batch in 0..500 {
+                // As if the model were slow: a row takes twice as long as a slice is to last.
+                let rows = batch % 8 + 1;
+                lane.estimates.borrow_mut().compute.observe(rows, 0, rows as u64 * 1_000_000);
+            }
+            let rows: Vec<RowId> = (0..8_u64)
+                .map(|row| {
+                    let deadline_ns = if row == 5 { DEADLINE_NS } else { u64::MAX };
+                    queue(&lane, &Terms { deadline_ns, ..TERMS }).expect("there is room")
+                })
+                .collect();
+            while state(&lane, rows[7]) == RowState::Waiting {
+                futures_lite::future::yield_now().await;
+            }
+            // The batch is under way, a row at a time.
+            lane.expire(DEADLINE_NS, |_| ());
+            lane.release(rows[6]);
+            let expired = RowState::Done(Err(RowFailure::DeadlineExceeded));
+            assert_eq!(state(&lane, rows[5]), expired, "its client is answered at once");
+            assert_eq!(state(&lane, rows[7]), RowState::Running, "it was ended before its batch");
+            for index in [0, 1, 2, 3, 4, 7] {
+                let scored = outcome(&lane, rows[index]).await;
+                assert!(matches!(scored, RowState::Done(Ok(_))), "{index}: {scored:?}");
+            }
+            assert_eq!(lane.rows.borrow().len(), 7, "the row of a client that went away is freed");
+            lane.release(rows[5]);
+            assert_eq!(lane.rows.borrow().len(), 6, "the batch does not hold it any more");
+            assert_eq!(lane.counters().batches.get(), 1);
+        },
+    );
+}
+
+#[test]
+fn a_row_that_waits_is_ended_when_its_deadline_passes() {
+    with_lane(
+        |_| (),
+        |lane| async move {
+            let admit = |deadline_ns| queue(&lane, &Terms { deadline_ns, ..TERMS });
+            let rows = [500, u64::MAX, 900, 1_000].map(|deadline| admit(deadline).unwrap());
+            let mut woken = Vec::new();
+            lane.expire(499, |connection| woken.push(connection));
+            assert_eq!((lane.waiting_rows(), woken.len()), (4, 0));
+            lane.expire(900, |connection| woken.push(connection));
+            assert_eq!((lane.waiting_rows(), woken), (2, vec![CONNECTION; 2]));
+            let expired = RowState::Done(Err(RowFailure::DeadlineExceeded));
+            assert_eq!(rows.map(|id| state(&lane, id) == expired), [true, false, true, false]);
+            lane.expire(1_000, |_| ());
+            assert_eq!((lane.waiting_rows(), lane.counters().queue_rows.get()), (1, 1));
+        },
+    );
+}
+
+#[test]
+fn rows_whose_clients_went_away_cost_little_and_are_never_many() {
+    with_lane(
+        |_| (),
+        |lane| async move {
+            let stays = [queue_row(&lane), queue_row(&lane)];
+            for _ in 0..10_000 {
+                lane.release(queue_row(&lane));
+                assert_eq!(lane.counters().queue_rows.get(), 2);
+            }
+            assert!(lane.rows.borrow().len() < 100, "{}", lane.rows.borrow().len());
+            lane.release(stays[0]);
+            let last = queue_row(&lane);
+            let mut batch = Vec::new();
+            lane.take(1, &mut batch);
+            assert_eq!((batch.as_slice(), lane.waiting_rows()), (&stays[1..], 1));
+            lane.take(9, &mut batch);
+            assert_eq!((batch.as_slice(), lane.waiting_rows()), (&[stays[1], last][..], 0));
+        },
+    );
+}
+
+#[test]
+fn what_is_predicted_to_be_late_is_refused_unless_nothing_is_under_way() {
+    let settings = |settings: &mut ShardSettings| settings.queue_us_max = 10_000;
+    with_lane(settings, |lane| async move {
+        {
+            let mut known = lane.estimates.borrow_mut();
+            for _ in 0..100 {
+                known.fetch.observe(1, 0, 400_000);
+                known.compute.observe(1, 0, 600_000);
+            }
+            // 1 ms a row while rows wait.
+            known.drain.observe(1, 1, 0);
+            known.drain.observe(1, 0, 1_000_000);
+        }
+        let admit = |deadline_ns, priority| {
+            queue(&lane, &Terms { now_ns: 0, deadline_ns, priority }).map(|_| ())
+        };
+        // Nothing is under way: the estimate may be out of date, so it is tried.
+        assert_eq!(admit(1, Priority::Normal), Ok(()));
+        let unreachable = Err(RowFailure::DeadlineUnreachable { predicted_us: 2_000 });
+        assert_eq!(admit(1_999_000, Priority::Normal), unreachable);
+        assert_eq!(admit(2_000_000, Priority::Normal), Ok(()));
+        // Three, with 1 ms each: the low ones may wait for half of 10 ms, the others longer.
+        for _ in 2..6 {
+            assert_eq!(admit(u64::MAX, Priority::Normal), Ok(()));
+        }
+        assert_eq!(admit(u64::MAX, Priority::Low), Err(RowFailure::Overloaded));
+        for _ in 6..10 {
+            assert_eq!(admit(u64::MAX, Priority::Normal), Ok(()));
+        }
+        assert_eq!(admit(u64::MAX, Priority::Normal), Err(RowFailure::Overloaded));
+        assert_eq!(admit(u64::MAX, Priority::High), Ok(()));
+        assert_eq!(admit(u64::MAX, Priority::High), Err(RowFailure::Overloaded));
+    });
+}

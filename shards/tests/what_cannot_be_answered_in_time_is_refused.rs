@@ -1,0 +1,87 @@
+//! Deadlines and priorities, as a client asks for them.
+
+mod support;
+
+use support::{Setup, post};
+
+const BODY: &str = "{\"user_id\": \"user-001\"}";
+
+fn with(fields: &str) -> String {
+    let length = BODY.len();
+    format!(
+        "POST /predict HTTP/1.1\r\nhost: test\r\n{fields}content-length: {length}\r\n\r\n{BODY}"
+    )
+}
+
+#[test]
+fn a_timeout_may_be_written_as_grpc_does() {
+    let served = Setup::of("demo-logistic").serve();
+    for (timeout, status) in [
+        ("1H", 200),
+        ("60S", 200),
+        ("99999999n", 200),
+        ("0m", 504),
+        ("1n", 504),
+        ("999999999S", 400),
+        ("S", 400),
+        ("5", 400),
+        ("-1S", 400),
+        ("1 S", 400),
+    ] {
+        let answer = served.client().ask(with(&format!("grpc-timeout: {timeout}\r\n")));
+        assert_eq!(answer.status, status, "{timeout}");
+    }
+    let both = with("x-deadline-ms: 60000\r\ngrpc-timeout: 0S\r\n");
+    assert_eq!(served.client().ask(both).status, 504, "the shorter counts");
+}
+
+#[test]
+fn a_timeout_may_be_a_parameter_of_an_inference_request() {
+    let served = Setup::of("demo-logistic").serve();
+    // In µs; Triton calls what is too late unavailable, and 0 is no limit.
+    for (timeout_us, status) in [(0, 200), (60_000_000, 200), (1, 503)] {
+        let body = format!(
+            "{{\"parameters\": {{\"timeout\": {timeout_us}}}, \"inputs\": [{{\"name\": \
+             \"user_id\", \"datatype\": \"BYTES\", \"shape\": [1], \"data\": [\"user-001\"]}}]}}"
+        );
+        let path = "/v2/models/demo-logistic/infer";
+        let length = body.len();
+        let head = format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n");
+        let answer = served.client().ask(format!("{head}\r\n{body}"));
+        assert_eq!(answer.status, status, "{timeout_us}: {answer:?}");
+    }
+}
+
+#[test]
+fn low_priority_is_shed_first_and_high_last() {
+    let setup = Setup::of("demo-logistic").settings(|settings| settings.queue_rows_max = 10);
+    let served = setup.serve();
+    let mut client = served.client();
+    // In one segment, so that all are queued before a batch is made of them.
+    let mut segment = with("x-priority: low\r\n").repeat(6).into_bytes();
+    segment.extend(post(BODY).repeat(5));
+    segment.extend(with("X-Priority: High\r\n").repeat(2).into_bytes());
+    client.send(segment);
+    let statuses: Vec<u16> = (0..13).map(|_| client.receive().status).collect();
+    assert_eq!(statuses[..6], [200, 200, 200, 200, 200, 429]);
+    assert_eq!(statuses[6..11], [200, 200, 200, 200, 429]);
+    assert_eq!(statuses[11..], [200, 429]);
+    assert_eq!(client.ask(with("x-priority: urgent\r\n")).status, 400);
+}
+
+#[test]
+fn slices_of_a_long_computation_give_the_same_scores() {
+    let users = 1..=20;
+    let members = users.map(|user| format!("{{\"user_id\": \"applicant-{user:04}\"}}"));
+    let body = format!("[{}]", members.collect::<Vec<_>>().join(", "));
+    let answers = [0, 500].map(|slice_us| {
+        let setup = Setup::of("credit-risk").settings(|settings| {
+            settings.batch.compute_slice_us_max = slice_us;
+        });
+        let answer = setup.serve().client().predict(&body);
+        assert_eq!(answer.status, 200);
+        answer.body
+    });
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0].matches("\"score\"").count(), 20, "{}", answers[0]);
+}
