@@ -9,6 +9,7 @@ use shards::features::address::StoreAddress;
 use shards::model::trees::KernelChoice;
 
 use crate::commands::import::ImportArguments;
+use crate::commands::replay::ReplayArguments;
 use crate::logging::LogFormat;
 use crate::placement::CoreList;
 
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     Check(ServeFlags),
     /// Show the models and versions that would be served.
     Models(ServeFlags),
+    /// Score a prediction log again, and say what has changed.
+    Replay(ReplayArguments),
 }
 
 /// What `serve` is told.

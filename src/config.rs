@@ -10,11 +10,13 @@ use shards::batch::BatchPolicy;
 use shards::features::address::StoreAddress;
 use shards::features::scylla::ScyllaSettings;
 use shards::http::{HttpLimits, RequestIds};
+use shards::journal::JournalSettings;
 use shards::model::LoadOptions;
 use shards::model::trees::KernelChoice;
 use shards::shard::ShardSettings;
 
 use crate::cli::ServeFlags;
+use crate::journal::settings::PredictionLog;
 use crate::logging::LogFormat;
 use crate::placement::CoreList;
 
@@ -47,6 +49,7 @@ struct ConfigFile {
     http: HttpLimits,
     batch: BatchPolicy,
     features: FeaturesFile,
+    prediction_log: Option<PredictionLog>,
 }
 
 /// The table `[admin]`.
@@ -101,6 +104,8 @@ pub(crate) struct Config {
     pub(crate) log: String,
     /// How to log.
     pub(crate) log_format: LogFormat,
+    /// What is logged of predictions, if anything.
+    pub(crate) prediction_log: Option<PredictionLog>,
     /// How each shard serves.
     pub(crate) shard: ShardSettings,
 }
@@ -170,7 +175,15 @@ impl Config {
                 deadline_ms: file.deadline_ms,
                 request_ids: file.request_ids,
                 takes_repository_requests: file.admin.repository_on_serving_port,
+                journal: JournalSettings {
+                    predictions: file.prediction_log.is_some(),
+                    buffer_bytes_max: file
+                        .prediction_log
+                        .as_ref()
+                        .map_or(0, |log| log.buffer_bytes_max),
+                },
             },
+            prediction_log: file.prediction_log,
         })
     }
 }
@@ -219,6 +232,7 @@ impl Config {
             "queue_us_max": self.shard.queue_us_max,
             "deadline_ms": self.shard.deadline_ms,
             "request_ids": self.shard.request_ids,
+            "prediction_log": self.prediction_log,
             "http": self.shard.http,
             "batch": self.shard.batch,
         })
@@ -280,6 +294,9 @@ fn read(path: &Path) -> anyhow::Result<ConfigFile> {
             "{}: {key}: found 0, expected a whole number above 0",
             path.display()
         );
+    }
+    if let Some(log) = &file.prediction_log {
+        log.ensure_usable().with_context(|| path.display().to_string())?;
     }
     Ok(file)
 }

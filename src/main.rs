@@ -3,7 +3,8 @@
 //! [`cli`] reads the command line and [`config`] joins it with the environment and the file;
 //! [`placement`] says which cores the shards get; [`serve`] starts the shards, listens to signals
 //! and stops them; [`admin`] answers operators and scrapers meanwhile; [`commands`] are the other
-//! subcommands; [`logging`] sets up the log.
+//! subcommands; [`journal`] writes the prediction log; [`logging`] sets up the log;
+//! [`quiet`] keeps threads off the shards' cores.
 //!
 //! What is *not* here: anything that happens to a request. That is the `shards` library, which
 //! knows nothing of signals, the process and the command line.
@@ -12,8 +13,10 @@ mod admin;
 mod cli;
 mod commands;
 mod config;
+mod journal;
 mod logging;
 mod placement;
+mod quiet;
 mod serve;
 
 use std::io::Write;
@@ -53,6 +56,7 @@ fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {
             commands::import::run(arguments).map(|()| ExitCode::SUCCESS)
         }
         cli::Command::Check(flags) => Ok(commands::check::run(&config::Config::load(flags)?)),
+        cli::Command::Replay(arguments) => commands::replay::run(&arguments),
         cli::Command::Models(flags) => {
             commands::models::run(&config::Config::load(flags)?).map(|()| ExitCode::SUCCESS)
         }

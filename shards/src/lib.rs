@@ -5,6 +5,7 @@
 //! computes the scores, and the connection that asked writes the answer. [`telemetry`] counts and
 //! measures on the way, and [`shard`] wires the five rooms into `run(listener, shutdown)`.
 //! [`tensors`] are how the Open Inference Protocol sends rows and scores, to us and by us, and
+//! [`journal`] is what a shard writes down of its answers;
 //! `breaker` leaves servers alone that do not answer. [`nudge`] is how the process wakes a shard
 //! that sleeps when it shouldn't.
 //!
@@ -16,6 +17,7 @@ pub mod batch;
 mod breaker;
 pub mod features;
 pub mod http;
+pub mod journal;
 pub mod model;
 pub mod nudge;
 pub mod shard;

@@ -3,7 +3,7 @@
 //! [`start`] opens it. [`server`] accepts connections, each with a thread of its own and one
 //! request, read by [`request`] and answered by a [`reply`]; [`routes`] says what each path is, and
 //! [`access`] who may ask it. [`metrics`] is what Prometheus scrapes; [`page`] is the live page,
-//! and [`live`] what it shows. [`quiet`] keeps all of it off the shards' cores.
+//! and [`live`] what it shows. `quiet` keeps all of it off the shards' cores.
 //!
 //! What is *not* here: anything that a shard waits for. The admin port reads cells that shards
 //! write, and asks for copies that shards make when they have time.
@@ -12,7 +12,6 @@ pub(crate) mod access;
 mod live;
 mod metrics;
 mod page;
-pub(crate) mod quiet;
 mod reply;
 mod request;
 mod routes;
@@ -31,7 +30,9 @@ use self::access::Access;
 use self::live::Live;
 use self::metrics::drift::DriftWindow;
 use crate::config::Config;
+use crate::journal::JournalCounters;
 use crate::logging::LogControl;
+use crate::quiet;
 use crate::serve::reload::Reloader;
 
 /// How long a shard may take to hand its histograms over; one that takes longer is named, and
@@ -59,6 +60,8 @@ struct AdminState {
     /// Set when every shard has its models and its listener.
     serving: OnceLock<Arc<Reloader>>,
     log: LogControl,
+    /// What the prediction log has written, where there is one.
+    journal: Option<Arc<JournalCounters>>,
     drift: Mutex<DriftWindow>,
     live: Live,
 }
@@ -94,6 +97,7 @@ pub(crate) fn start(
     shards: Vec<ShardView>,
     shutdown: Shutdown,
     log: LogControl,
+    journal: Option<Arc<JournalCounters>>,
     inherited: Option<TcpListener>,
 ) -> anyhow::Result<Admin> {
     let inherited = inherited.filter(|taken| {
@@ -113,6 +117,7 @@ pub(crate) fn start(
         shutdown,
         serving: OnceLock::new(),
         log,
+        journal,
         drift: Mutex::default(),
         live: Live::new(&shards),
         shards,

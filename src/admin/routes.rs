@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use shards::http::oip::RepositoryRoute;
 
 use super::access::Refusal;
+use super::metrics::Process;
 use super::metrics::text::Format;
 use super::reply::Reply;
 use super::request::Request;
@@ -118,7 +119,15 @@ fn readyz(state: &AdminState) -> Reply {
 fn scrape(request: &Request, state: &AdminState) -> Reply {
     let format = Format::accepted(request.field("accept"));
     let drift = state.drift.lock().unwrap_or_else(PoisonError::into_inner);
-    let text = metrics::write(format, &state.shards, &drift, state.log.suppressed());
+    let text = metrics::write(
+        format,
+        &state.shards,
+        &drift,
+        &Process {
+            log_events_suppressed: state.log.suppressed(),
+            journal: state.journal.as_deref(),
+        },
+    );
     Reply::content(format.content_type(), text)
 }
 

@@ -1,10 +1,11 @@
 //! The subcommands beside `serve`.
 //!
 //! [`import`] loads features into a store; [`check`] says what is wrong before it is served;
-//! [`models`] shows what would be served.
+//! [`models`] shows what would be served; [`replay`] scores a prediction log again.
 //!
 //! What is *not* here: how any of it is done. Each asks the `shards` library and prints.
 
 pub(crate) mod check;
 pub(crate) mod import;
 pub(crate) mod models;
+pub(crate) mod replay;

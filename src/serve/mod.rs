@@ -38,6 +38,7 @@ use self::sockets::Sockets;
 use crate::admin::Admin;
 use crate::admin::access::Access;
 use crate::config::Config;
+use crate::journal::{JournalThread, Writer};
 use crate::{admin, logging};
 
 /// How long beyond its own limit a drain may take before the shards that hang are named.
@@ -52,6 +53,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let models = find_models(config)?;
     let mut sockets = Sockets::open(config, cores.len())?;
     let store = features::open(config)?;
+    let writer = config.prediction_log.as_ref().map(Writer::open).transpose()?;
 
     let shutdown = Shutdown::default();
     let (sender, news) = channel();
@@ -69,7 +71,9 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     }
     drop(sender);
     let views = shards.iter().map(ShardHandle::view).collect();
-    let admin = admin::start(config, views, shutdown.clone(), log, sockets.admin())?;
+    let journal = writer.map(|writer| start_journal(writer, &shards)).transpose()?;
+    let written = journal.as_ref().map(|journal| Arc::clone(&journal.counters));
+    let admin = admin::start(config, views, shutdown.clone(), log, written, sockets.admin())?;
     let schema = wait_until_ready(&shards, &news)?;
     let taken = start_listening(config, &shards, &mut sockets, &admin)?;
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
@@ -80,7 +84,18 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     announce(config, &shards, sockets.address, admin.address);
     let outcome = signals::serve(&signals, &shards, &news, &shutdown, &orders, &taken);
     let drain = Duration::from_millis(config.shard.http.drain_ms_max) + DRAIN_MARGIN;
-    Ok(stop(&signals, shards, &news, drain, &outcome))
+    let code = stop(&signals, shards, &news, drain, &outcome);
+    if let Some(journal) = journal {
+        journal.finish();
+    }
+    tracing::info!("stopped");
+    Ok(code)
+}
+
+fn start_journal(writer: Writer, shards: &[ShardHandle]) -> anyhow::Result<JournalThread> {
+    let shared = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
+    let cores = shards.iter().map(|shard| shard.core).collect();
+    writer.start(shared, cores).context("the prediction log's thread could not be started")
 }
 
 /// The directories of the models to serve, the default one first.
@@ -189,6 +204,5 @@ fn stop(
             let _ = shard.thread.join();
         }
     }
-    tracing::info!("stopped");
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -14,7 +14,7 @@ use super::reload::Reloader;
 use super::repository;
 use super::shard_thread::ShardHandle;
 use crate::admin::access::{Access, Asker};
-use crate::admin::quiet;
+use crate::quiet;
 
 /// How often it looks at what the shards were asked.
 const LOOK: Duration = Duration::from_millis(20);

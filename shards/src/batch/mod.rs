@@ -3,7 +3,7 @@
 //! [`decide()`] is the policy, a pure function without a clock; [`rows`] holds what each request
 //! asks and what came of it, in memory that is reused; a [`Lane`] is one model's queue on this
 //! shard; and [`pipeline`] takes batches from it, has their features fetched and their scores
-//! computed, and wakes the connections that wait.
+//! computed, has `notes` write them down where that is configured, and wakes the connections that wait.
 //!
 //! What is *not* here: bytes. Requests arrive parsed and leave as numbers.
 
@@ -14,6 +14,7 @@ mod estimates;
 mod failure;
 mod gate;
 mod lane;
+mod notes;
 pub mod pipeline;
 mod rows;
 

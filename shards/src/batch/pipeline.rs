@@ -12,7 +12,7 @@ use glommio::timer::sleep;
 
 use super::compute::{ask, compute};
 use super::gate::yield_once;
-use super::{Decision, Lane, RowFailure, RowId, Scored};
+use super::{Decision, Lane, RowFailure, RowId, Scored, notes};
 use crate::features::join::JoinPlan;
 use crate::features::{FeatureMatrix, FeatureStore, FetchRequests, Joined};
 use crate::http::TraceParent;
@@ -277,9 +277,13 @@ fn write_own_features(lane: &Lane, work: &mut Work) {
 
 /// Gives each row its outcome and wakes the connections.
 fn finish(lane: &Lane, shard: &ShardState, work: &Work, computed: Result<(), RowFailure>) {
+    let outcome = |index| computed.and_then(|()| outcome_of(work, index));
+    if let Some(journal) = &shard.journal {
+        let rows = (&*work.rows, &work.joined);
+        notes::note(journal, lane, rows, computed.is_ok(), outcome, shard.counters());
+    }
     for (index, id) in work.rows.iter().enumerate() {
-        let outcome = computed.and_then(|()| outcome_of(work, index));
-        if let Some(connection) = lane.complete(*id, outcome) {
+        if let Some(connection) = lane.complete(*id, outcome(index)) {
             shard.links.wake(connection);
         }
     }

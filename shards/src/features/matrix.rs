@@ -100,6 +100,15 @@ impl FeatureMatrix {
         }
     }
 
+    /// The cells of `row`.
+    pub fn row(&self, row: usize) -> Cells<'_> {
+        let span = row * self.columns..(row + 1) * self.columns;
+        match &self.buffer {
+            Buffer::F32(cells) => Cells::F32(&cells[span]),
+            Buffer::F64(cells) => Cells::F64(&cells[span]),
+        }
+    }
+
     /// The cells of `row`, to be written.
     pub(crate) fn row_mut(&mut self, row: usize) -> RowMut<'_> {
         let span = row * self.columns..(row + 1) * self.columns;

@@ -32,6 +32,7 @@ use crate::features::schema::Schema;
 use crate::features::{StoreError, StoreSource};
 use crate::http::head::Head;
 use crate::http::{HttpLimits, RequestIds, listener};
+use crate::journal::JournalSettings;
 use crate::model::LoadOptions;
 use crate::model::repository::ModelDirectory;
 
@@ -57,6 +58,9 @@ pub struct ShardSettings {
     /// Whether requests about the model repository are handed to the process; otherwise they are
     /// refused with 403.
     pub takes_repository_requests: bool,
+    /// What is written down of the answers.
+    #[serde(skip)]
+    pub journal: JournalSettings,
 }
 
 impl Default for ShardSettings {
@@ -69,6 +73,7 @@ impl Default for ShardSettings {
             deadline_ms: None,
             request_ids: RequestIds::default(),
             takes_repository_requests: false,
+            journal: JournalSettings::default(),
         }
     }
 }
@@ -180,6 +185,7 @@ impl Shard {
         state.retire_all();
         ticking.cancel().await;
         while state.hand_over() {}
+        state.close_journal();
         refused
     }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{PreparedModel, ProcessReply, RepositoryRequest};
+use crate::journal::JournalSlot;
 use crate::nudge::Nudge;
 use crate::telemetry::ShardTelemetry;
 
@@ -14,6 +15,8 @@ pub struct ShardShared {
     pub telemetry: ShardTelemetry,
     /// What wakes it when its heart stands still.
     pub nudge: Nudge,
+    /// Where it leaves what it wrote down.
+    pub journal: JournalSlot,
     mailbox: Mailbox,
     /// What the shard asks of the process.
     requests: Mutex<Vec<RepositoryRequest>>,

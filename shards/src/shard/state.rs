@@ -14,6 +14,7 @@ use crate::features::schema::Schema;
 use crate::http::HttpLimits;
 use crate::http::links::Links;
 use crate::http::origin::RequestIdMaker;
+use crate::journal::Journal;
 use crate::shard::Command;
 use crate::telemetry::{Histograms, ShardCounters};
 
@@ -58,6 +59,8 @@ pub(crate) struct ShardState {
     pub(crate) scratch: RefCell<Scratch>,
     /// The `Date` field's value, renewed each second.
     pub(crate) date: RefCell<String>,
+    /// What it writes down, where that is configured.
+    pub(crate) journal: Option<Journal>,
     /// Opened when the shard is to stop.
     pub(super) stopping: Gate,
     pub(super) shared: Arc<ShardShared>,
@@ -73,6 +76,7 @@ impl ShardState {
         store: FeatureStore,
     ) -> Rc<Self> {
         let state = Self {
+            journal: Journal::new(&settings.journal),
             settings,
             clock: Clock { start: Instant::now() },
             request_ids: RequestIdMaker::default(),
@@ -198,6 +202,9 @@ impl ShardState {
             lane.expire(now_ns, |connection| self.links.wake(connection));
         }
         self.hand_over();
+        if let Some(journal) = &self.journal {
+            journal.hand_over(&self.shared.journal);
+        }
         self.shared.receive(|command| match command {
             Command::Install(prepared) => self.install(*prepared),
             Command::Remove(model) => self.remove(&model),
@@ -225,6 +232,13 @@ impl ShardState {
                 .borrow()
                 .iter()
                 .any(|lane| lane.telemetry().handover.answer(&lane.histograms.borrow()))
+    }
+
+    /// Hands over what was written down since the last tick: there will be no other.
+    pub(super) fn close_journal(&self) {
+        if let Some(journal) = &self.journal {
+            journal.close(&self.shared.journal);
+        }
     }
 
     fn renew_date(&self) {

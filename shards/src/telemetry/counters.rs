@@ -53,6 +53,10 @@ pub struct ShardCounters {
     pub buffered_bytes: Counter,
     /// `accept` calls that failed.
     pub accept_errors: Counter,
+    /// Rows that were written down in the journal.
+    pub predictions_noted: Counter,
+    /// Rows for which the journal had no room.
+    pub predictions_dropped: Counter,
     /// Requests answered, by the index of their status in [`STATUSES`].
     pub responses: [Counter; STATUSES.len()],
 }

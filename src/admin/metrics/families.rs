@@ -9,6 +9,15 @@ use super::lanes::{self, ScrapedLane};
 use super::process;
 use super::text::{Exposition, Format, Kind, Label};
 use crate::admin::{ShardView, copies_of};
+use crate::journal::JournalCounters;
+
+/// What is known of the process beside its shards.
+pub(in crate::admin) struct Process<'a> {
+    /// Log events that were left out.
+    pub(in crate::admin) log_events_suppressed: u64,
+    /// What the prediction log has written, where there is one.
+    pub(in crate::admin) journal: Option<&'a JournalCounters>,
+}
 
 /// One shard in a scrape.
 struct Scraped<'a> {
@@ -23,7 +32,7 @@ pub(in crate::admin) fn write(
     format: Format,
     shards: &[ShardView],
     drift: &DriftWindow,
-    log_events_suppressed: u64,
+    own: &Process<'_>,
 ) -> String {
     let scraped: Vec<Scraped<'_>> = shards
         .iter()
@@ -41,7 +50,8 @@ pub(in crate::admin) fn write(
     lanes::write(&mut text, &all, drift);
     let help = "Log events left out because many like them came before.";
     text.family("shardgate_log_events_suppressed_total", Kind::Counter, help);
-    text.count(&[], log_events_suppressed);
+    text.count(&[], own.log_events_suppressed);
+    write_journal(&mut text, &scraped, own.journal);
     process::write(&mut text);
     text.finish()
 }
@@ -117,6 +127,35 @@ fn write_shard_cells(text: &mut Exposition, shards: &[Scraped<'_>]) {
             text.count(&[("shard", &one.index)], counter.get());
         }
     }
+}
+
+/// The prediction log: what shards wrote down, and what became of it.
+fn write_journal(text: &mut Exposition, shards: &[Scraped<'_>], journal: Option<&JournalCounters>) {
+    type Cell = fn(&ShardCounters) -> &Counter;
+    let Some(journal) = journal else { return };
+    let cells: [(&str, &str, Cell); 2] = [
+        ("shardgate_predictions_noted_total", "Rows handed to the prediction log.", |counters| {
+            &counters.predictions_noted
+        }),
+        (
+            "shardgate_predictions_dropped_total",
+            "Rows that the prediction log has no line of, as its buffer was full.",
+            |counters| &counters.predictions_dropped,
+        ),
+    ];
+    for (name, help, cell) in cells {
+        text.family(name, Kind::Counter, help);
+        for one in shards {
+            let counter = cell(&one.shard.shared.telemetry.counters);
+            text.count(&[("shard", &one.index)], counter.get());
+        }
+    }
+    let help = "Bytes of the prediction log that were written to files.";
+    text.family("shardgate_prediction_log_bytes_total", Kind::Counter, help);
+    text.count(&[], journal.bytes.get());
+    let help = "Lines of the prediction log that could not be written.";
+    text.family("shardgate_prediction_log_lost_total", Kind::Counter, help);
+    text.count(&[], journal.lines_lost.get());
 }
 
 /// The answers by status: how many, and how long they took.

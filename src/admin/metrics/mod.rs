@@ -14,5 +14,5 @@ mod lanes;
 mod process;
 pub(crate) mod text;
 
-pub(super) use self::families::write;
+pub(super) use self::families::{Process, write};
 pub(crate) use self::process::thread_cpu_s;

@@ -1,0 +1,150 @@
+//! The shard's own end: the buffer that it writes into.
+
+use std::cell::RefCell;
+
+use super::entry::{BatchEntry, RowNote};
+use super::{JournalSettings, JournalSlot};
+use crate::telemetry::ShardCounters;
+
+/// What a shard has written down and not handed over.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    bytes_max: usize,
+    buffer: RefCell<Vec<u8>>,
+}
+
+impl Journal {
+    /// An empty journal; `None` where nothing is to be written down.
+    pub(crate) fn new(settings: &JournalSettings) -> Option<Self> {
+        let bytes_max = settings.buffer_bytes_max;
+        settings.predictions.then(|| Self { bytes_max, buffer: RefCell::default() })
+    }
+
+    /// Writes a batch and its rows down; those that do not fit are counted as dropped.
+    pub(crate) fn note_batch<'r>(
+        &self,
+        batch: &BatchEntry<'_>,
+        rows: impl Iterator<Item = RowNote<'r>>,
+        counters: &ShardCounters,
+    ) {
+        let mut buffer = self.buffer.borrow_mut();
+        let has_room = |buffer: &Vec<u8>, bytes| buffer.len() + bytes <= self.bytes_max;
+        let is_begun = has_room(&buffer, batch.bytes_max());
+        if is_begun {
+            batch.push(&mut buffer);
+        }
+        let (mut noted, mut dropped) = (0, 0);
+        for row in rows {
+            if is_begun && has_room(&buffer, row.bytes_max()) {
+                row.push(&mut buffer);
+                noted += 1;
+            } else {
+                dropped += 1;
+            }
+        }
+        counters.predictions_noted.add(noted);
+        counters.predictions_dropped.add(dropped);
+    }
+
+    /// Hands over what there is, if the process has taken the last of it.
+    pub(crate) fn hand_over(&self, slot: &JournalSlot) {
+        let mut buffer = self.buffer.borrow_mut();
+        if !buffer.is_empty() {
+            slot.offer(&mut buffer);
+        }
+    }
+
+    /// Hands the rest over: nothing more will be written down.
+    pub(crate) fn close(&self, slot: &JournalSlot) {
+        slot.close(&mut self.buffer.borrow_mut());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::{Cells, FeatureStatus};
+    use crate::http::{RequestId, TraceParent};
+    use crate::journal::{Entries, Entry, RowEntry, RowResult};
+
+    const BATCH: BatchEntry<'static> =
+        BatchEntry { model: "risk", version: 7, file_hash: 0xabc, time_us: 5 };
+
+    fn notes() -> [RowNote<'static>; 3] {
+        let trace = TraceParent { trace_id: [7; 16], parent_id: [8; 8], flags: 1 };
+        let scored = RowNote {
+            request_id: &RequestId::Made([1, 2]),
+            trace: Some(trace),
+            user_id: "user-1",
+            features: Some(FeatureStatus::Stale),
+            last_updated_us: Some(-3),
+            result: RowResult::Score(0.1),
+            cells: Some(Cells::F32(&[0.1, f32::INFINITY, -0.0])),
+        };
+        let own = RowNote { user_id: "", features: None, last_updated_us: None, ..scored };
+        let own = RowNote { cells: Some(Cells::F64(&[0.1])), ..own };
+        let failed = RowNote {
+            request_id: &RequestId::None,
+            trace: None,
+            result: RowResult::Failed(3),
+            cells: None,
+            ..scored
+        };
+        [scored, own, failed]
+    }
+
+    fn journal(buffer_bytes_max: usize) -> Journal {
+        Journal::new(&JournalSettings { predictions: true, buffer_bytes_max }).expect("on")
+    }
+
+    fn read(journal: &Journal) -> Vec<u8> {
+        let (slot, mut bytes) = (JournalSlot::default(), Vec::new());
+        journal.hand_over(&slot);
+        slot.take(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        let journal = journal(1 << 20);
+        journal.note_batch(&BATCH, notes().into_iter(), &ShardCounters::default());
+        let bytes = read(&journal);
+        let mut entries = Entries::new(&bytes);
+        assert_eq!(entries.next(), Some(Entry::Batch(BATCH)));
+        let rows: Vec<RowEntry<'_>> = entries
+            .by_ref()
+            .map(|entry| match entry {
+                Entry::Row(row) => row,
+                Entry::Batch(_) => panic!("one batch"),
+            })
+            .collect();
+        assert_eq!((rows.len(), entries.rest_bytes()), (3, 0));
+        assert_eq!(rows[0].request_id, b"00000000000000010000000000000002");
+        assert_eq!(rows[0].trace, notes()[0].trace);
+        assert_eq!((rows[0].user_id, rows[0].features), (&b"user-1"[..], notes()[0].features));
+        assert_eq!((rows[0].last_updated_us, rows[0].result), (Some(-3), RowResult::Score(0.1)));
+        let bits: Vec<_> = rows[0].cells.iter().map(|cell| cell.to_bits()).collect();
+        assert_eq!(bits, [f64::from(0.1_f32), f64::INFINITY, -0.0].map(f64::to_bits));
+        assert_eq!((rows[1].features, rows[1].last_updated_us), (None, None));
+        assert_eq!(rows[1].cells, [0.1]);
+        assert_eq!(rows[2].result.reason(), Some("expired_features"));
+        assert!(rows[2].cells.is_empty() && rows[2].request_id.is_empty());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_dropped_and_counted_and_the_rest_is_whole() {
+        for bytes_max in [0, 40, 200, 500, 1_000] {
+            let (journal, counters) = (journal(bytes_max), ShardCounters::default());
+            for _ in 0..4 {
+                journal.note_batch(&BATCH, notes().into_iter(), &counters);
+            }
+            let bytes = read(&journal);
+            assert!(bytes.len() <= bytes_max);
+            let mut entries = Entries::new(&bytes);
+            let rows = entries.by_ref().filter(|entry| matches!(entry, Entry::Row(_))).count();
+            assert_eq!(entries.rest_bytes(), 0);
+            assert_eq!(counters.predictions_noted.get(), rows as u64);
+            assert_eq!(counters.predictions_dropped.get(), 12 - rows as u64);
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! How entries are laid out in a shard's buffer: little-endian, one after the other, a batch's own
+//! entry before those of its rows.
+
+use crate::batch::RowFailure;
+use crate::features::{Cells, FeatureStatus};
+use crate::http::{RequestId, TraceParent};
+
+const BATCH: u8 = 1;
+const ROW: u8 = 2;
+/// In place of a status: the request gave the features itself.
+const OWN_FEATURES: u8 = u8::MAX;
+/// In place of a time: there is none.
+const NEVER: i64 = i64::MIN;
+
+/// What the rows after it have in common.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BatchEntry<'a> {
+    /// The model's name.
+    pub model: &'a str,
+    /// Its version.
+    pub version: u32,
+    /// What tells its file from others; 0 of a remote model.
+    pub file_hash: u64,
+    /// When the batch was started, in µs since 1970.
+    pub time_us: i64,
+}
+
+/// One row of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowEntry<'a> {
+    /// The id of its request; empty where it has none.
+    pub request_id: &'a [u8],
+    /// The trace that its request belongs to.
+    pub trace: Option<TraceParent>,
+    /// The user; empty of a row whose request gave the features itself.
+    pub user_id: &'a [u8],
+    /// What its features stood on; `None` where its request gave them itself, and of a row that
+    /// was not joined.
+    pub features: Option<FeatureStatus>,
+    /// When the store last wrote its features, in µs since 1970.
+    pub last_updated_us: Option<i64>,
+    /// Its score, or why it has none.
+    pub result: RowResult,
+    /// The cells that the model read, in the order of its columns; of a row that the model did not
+    /// score none.
+    pub cells: Vec<f64>,
+}
+
+/// What became of a row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RowResult {
+    /// Its score.
+    Score(f64),
+    /// The index of its failure in [`RowFailure::REASONS`].
+    Failed(u8),
+}
+
+impl RowResult {
+    /// The failure in words, if it is one.
+    pub fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Score(_) => None,
+            Self::Failed(index) => RowFailure::REASONS.get(usize::from(index)).copied(),
+        }
+    }
+}
+
+/// An entry.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entry<'a> {
+    /// A batch; the next rows are its.
+    Batch(BatchEntry<'a>),
+    /// A row.
+    Row(RowEntry<'a>),
+}
+
+/// A row as the shard has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowNote<'a> {
+    pub(crate) request_id: &'a RequestId,
+    pub(crate) trace: Option<TraceParent>,
+    pub(crate) user_id: &'a str,
+    pub(crate) features: Option<FeatureStatus>,
+    pub(crate) last_updated_us: Option<i64>,
+    pub(crate) result: RowResult,
+    pub(crate) cells: Option<Cells<'a>>,
+}
+
+impl RowNote<'_> {
+    /// More bytes than its entry has.
+    pub(super) fn bytes_max(&self) -> usize {
+        const FIXED: usize = 96;
+        let id = match self.request_id {
+            RequestId::Sent(id) => id.len(),
+            _ => 32,
+        };
+        let cells = match self.cells {
+            None => 0,
+            Some(Cells::F32(cells)) => size_of_val(cells),
+            Some(Cells::F64(cells)) => size_of_val(cells),
+        };
+        FIXED + id + self.user_id.len() + cells
+    }
+
+    pub(super) fn push(&self, out: &mut Vec<u8>) {
+        out.push(ROW);
+        let at = out.len();
+        out.extend_from_slice(&[0; 2]);
+        self.request_id.write(out);
+        let length = (out.len() - at - 2) as u16;
+        out[at..at + 2].copy_from_slice(&length.to_le_bytes());
+        out.push(u8::from(self.trace.is_some()));
+        if let Some(trace) = self.trace {
+            out.extend_from_slice(&trace.trace_id);
+            out.extend_from_slice(&trace.parent_id);
+            out.push(trace.flags);
+        }
+        push_text(out, self.user_id);
+        out.push(self.features.map_or(OWN_FEATURES, |status| status as u8));
+        out.extend_from_slice(&self.last_updated_us.unwrap_or(NEVER).to_le_bytes());
+        match self.result {
+            RowResult::Score(score) => {
+                out.push(u8::MAX);
+                out.extend_from_slice(&score.to_le_bytes());
+            }
+            RowResult::Failed(reason) => out.push(reason),
+        }
+        push_cells(out, self.cells);
+    }
+}
+
+impl BatchEntry<'_> {
+    /// More bytes than it has.
+    pub(super) fn bytes_max(&self) -> usize {
+        32 + self.model.len()
+    }
+
+    pub(super) fn push(&self, out: &mut Vec<u8>) {
+        out.push(BATCH);
+        push_text(out, self.model);
+        out.extend_from_slice(&self.version.to_le_bytes());
+        out.extend_from_slice(&self.file_hash.to_le_bytes());
+        out.extend_from_slice(&self.time_us.to_le_bytes());
+    }
+}
+
+/// Names, ids and users are far shorter than 64 KiB.
+fn push_text(out: &mut Vec<u8>, text: &str) {
+    let bytes = &text.as_bytes()[..text.len().min(usize::from(u16::MAX))];
+    out.extend_from_slice(&(bytes.len() as u16).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+fn push_cells(out: &mut Vec<u8>, cells: Option<Cells<'_>>) {
+    match cells {
+        None => out.extend_from_slice(&[4, 0, 0, 0, 0]),
+        Some(Cells::F32(cells)) => {
+            out.push(4);
+            out.extend_from_slice(&(cells.len() as u32).to_le_bytes());
+            for cell in cells {
+                out.extend_from_slice(&cell.to_le_bytes());
+            }
+        }
+        Some(Cells::F64(cells)) => {
+            out.push(8);
+            out.extend_from_slice(&(cells.len() as u32).to_le_bytes());
+            for cell in cells {
+                out.extend_from_slice(&cell.to_le_bytes());
+            }
+        }
+    }
+}
+
+/// Reads a buffer's entries in order. It ends at the end of the buffer, or at what is no entry,
+/// which only a defect would leave there.
+#[derive(Debug)]
+pub struct Entries<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Entries<'a> {
+    /// The entries of what [`super::JournalSlot::take`] gave.
+    pub fn new(buffer: &'a [u8]) -> Self {
+        Self { rest: buffer }
+    }
+
+    /// How many bytes were not read: 0 at the end.
+    pub fn rest_bytes(&self) -> usize {
+        self.rest.len()
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        let mut reader = Reader(self.rest);
+        let entry = match reader.byte()? {
+            BATCH => Entry::Batch(reader.batch()?),
+            ROW => Entry::Row(reader.row()?),
+            _ => return None,
+        };
+        self.rest = reader.0;
+        Some(entry)
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.bytes(N)?.try_into().ok()
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.array().map(|[byte]| byte)
+    }
+
+    fn text(&mut self) -> Option<&'a [u8]> {
+        let length = u16::from_le_bytes(self.array()?);
+        self.bytes(usize::from(length))
+    }
+
+    fn batch(&mut self) -> Option<BatchEntry<'a>> {
+        Some(BatchEntry {
+            model: std::str::from_utf8(self.text()?).ok()?,
+            version: u32::from_le_bytes(self.array()?),
+            file_hash: u64::from_le_bytes(self.array()?),
+            time_us: i64::from_le_bytes(self.array()?),
+        })
+    }
+
+    fn row(&mut self) -> Option<RowEntry<'a>> {
+        let request_id = self.text()?;
+        let trace = match self.byte()? {
+            0 => None,
+            _ => Some(TraceParent {
+                trace_id: self.array()?,
+                parent_id: self.array()?,
+                flags: self.byte()?,
+            }),
+        };
+        let user_id = self.text()?;
+        let features = FeatureStatus::ALL.get(usize::from(self.byte()?)).copied();
+        let last_updated_us = i64::from_le_bytes(self.array()?);
+        let result = match self.byte()? {
+            u8::MAX => RowResult::Score(f64::from_le_bytes(self.array()?)),
+            reason => RowResult::Failed(reason),
+        };
+        let cells = self.cells()?;
+        let last_updated_us = (last_updated_us != NEVER).then_some(last_updated_us);
+        Some(RowEntry { request_id, trace, user_id, features, last_updated_us, result, cells })
+    }
+
+    fn cells(&mut self) -> Option<Vec<f64>> {
+        let width = usize::from(self.byte()?);
+        let count = u32::from_le_bytes(self.array()?) as usize;
+        let bytes = self.bytes(count * width)?;
+        let cells = bytes.chunks_exact(width.max(1));
+        match width {
+            4 => cells
+                .map(|cell| Some(f64::from(f32::from_le_bytes(cell.try_into().ok()?))))
+                .collect(),
+            8 => cells.map(|cell| Some(f64::from_le_bytes(cell.try_into().ok()?))).collect(),
+            _ => None,
+        }
+    }
+}

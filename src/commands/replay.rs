@@ -1,0 +1,224 @@
+//! `shardgate replay`: scores the rows of a prediction log again, and says what has changed.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use shards::features::FeatureMatrix;
+use shards::model::repository::Repository;
+use shards::model::{LoadOptions, Model};
+
+use crate::journal::line::Line;
+
+/// How many rows are scored together: as many as a shard may, in any case, as the same row has the
+/// same score in any batch.
+const BATCH_ROWS: usize = 256;
+/// How many differences are shown of one version of a model; the rest are only counted.
+const SHOWN_MAX: u64 = 20;
+
+/// Scores the rows of a prediction log again with the versions that are on disk now.
+///
+/// Each score must be the same to the last bit. Rows that were not scored then, and models that
+/// another server computes, are counted and not replayed. The exit status is 1 where anything
+/// differs, a model's file is another, or a line cannot be read.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArguments {
+    /// Files of the log.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The model repository.
+    #[arg(long, env = "SHARDGATE_MODELS", value_name = "DIR", default_value = "models")]
+    models: PathBuf,
+}
+
+/// Replays the files and prints what came of it.
+pub(crate) fn run(arguments: &ReplayArguments) -> anyhow::Result<ExitCode> {
+    let repository = Repository::new(&arguments.models);
+    let mut replay = Replay { repository, subjects: BTreeMap::new(), unreadable: 0 };
+    for path in &arguments.files {
+        let file = File::open(path).with_context(|| path.display().to_string())?;
+        for (index, text) in BufReader::new(file).split(b'\n').enumerate() {
+            let text = text.with_context(|| path.display().to_string())?;
+            let place = Place { path, line: index + 1 };
+            replay.take(&place, &text);
+        }
+        // What is shown names the file's path, which is lent: nothing stays for the next file.
+        replay.finish_batches();
+    }
+    Ok(if replay.summarise() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Where a row was read.
+struct Place<'a> {
+    path: &'a Path,
+    line: usize,
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}:{}", self.path.display(), self.line)
+    }
+}
+
+struct Replay {
+    repository: Repository,
+    subjects: BTreeMap<(String, u32), Subject>,
+    unreadable: u64,
+}
+
+/// One version of one model.
+struct Subject {
+    /// `None` where it cannot be replayed.
+    model: Option<Model>,
+    /// Why it cannot be, if that is a finding.
+    fault: Option<String>,
+    file_hash: String,
+    /// Rows to be scored: where each was read, and its score then.
+    waiting: Vec<(String, Option<f64>)>,
+    cells: Vec<f64>,
+    same: u64,
+    different: u64,
+    unscored: u64,
+    skipped: u64,
+    /// Rows that were scored by a file with another hash.
+    other_file: u64,
+}
+
+impl Replay {
+    fn take(&mut self, place: &Place<'_>, text: &[u8]) {
+        if text.is_empty() {
+            return;
+        }
+        let line: Line<'_> = match serde_json::from_slice(text) {
+            Ok(line) => line,
+            Err(error) => {
+                self.unreadable += 1;
+                println!("{place}: not a line of a prediction log: {error}");
+                return;
+            }
+        };
+        let key = (line.model.clone().into_owned(), line.version);
+        let repository = &self.repository;
+        let subject = self
+            .subjects
+            .entry(key)
+            .or_insert_with_key(|(name, version)| Subject::load(repository, name, *version));
+        subject.take(place, &line);
+    }
+
+    fn finish_batches(&mut self) {
+        self.subjects.values_mut().for_each(Subject::score);
+    }
+
+    /// Prints a line a model; whether nothing has changed.
+    fn summarise(&self) -> bool {
+        let mut is_same = self.unreadable == 0;
+        for ((name, version), subject) in &self.subjects {
+            if let Some(fault) = &subject.fault {
+                println!("{name}/{version}: {fault}");
+            }
+            if subject.other_file > 0 {
+                println!(
+                    "{name}/{version}: the file is another (now {}) than {} rows were scored by",
+                    subject.file_hash, subject.other_file
+                );
+            }
+            println!(
+                "{name}/{version}: {} rows have the same score, {} another; {} had none, {} were \
+                 not replayed",
+                subject.same, subject.different, subject.unscored, subject.skipped
+            );
+            is_same &= subject.different + subject.other_file == 0 && subject.fault.is_none();
+        }
+        if self.unreadable > 0 {
+            println!("{} lines could not be read", self.unreadable);
+        }
+        is_same
+    }
+}
+
+impl Subject {
+    fn load(repository: &Repository, name: &str, version: u32) -> Self {
+        let loaded = repository
+            .find(name, Some(version))
+            .map_err(|error| error.to_string())
+            .and_then(|directory| {
+                Model::load(&directory, &LoadOptions::default()).map_err(|error| error.to_string())
+            });
+        let (model, fault) = match loaded {
+            Ok(model) => (Some(model), None),
+            Err(error) => (None, Some(error)),
+        };
+        let file_hash = model.as_ref().map_or(0, |model| model.describe().file_hash);
+        Self {
+            // Another server computes it: what it answers today says nothing of this machine.
+            model: model.filter(|model| model.remote().is_none()),
+            fault,
+            file_hash: format!("{file_hash:016x}"),
+            waiting: Vec::new(),
+            cells: Vec::new(),
+            same: 0,
+            different: 0,
+            unscored: 0,
+            skipped: 0,
+            other_file: 0,
+        }
+    }
+
+    fn take(&mut self, place: &Place<'_>, line: &Line<'_>) {
+        if line.cells.is_empty() {
+            self.unscored += 1;
+            return;
+        }
+        let Some(model) = &self.model else {
+            self.skipped += 1;
+            return;
+        };
+        self.other_file += u64::from(line.file_hash != self.file_hash);
+        if line.cells.len() != model.columns() {
+            self.different += 1;
+            println!(
+                "{place}: {} features, and the model reads {}",
+                line.cells.len(),
+                model.columns()
+            );
+            return;
+        }
+        self.cells.extend(line.cells.iter().map(|cell| cell.0));
+        self.waiting.push((place.to_string(), line.score));
+        if self.waiting.len() >= BATCH_ROWS {
+            self.score();
+        }
+    }
+
+    /// Scores the rows that wait, and compares.
+    fn score(&mut self) {
+        let Some(model) = &mut self.model else { return };
+        let mut matrix = FeatureMatrix::new(model.columns(), model.precision());
+        matrix.reset(self.waiting.len());
+        for (index, cell) in self.cells.drain(..).enumerate() {
+            matrix.set(index / model.columns(), index % model.columns(), cell);
+        }
+        let mut scores = Vec::new();
+        let failed = model.score(&matrix, &mut scores).err().map(|error| error.to_string());
+        for (row, (place, then)) in self.waiting.drain(..).enumerate() {
+            let now = scores.get(row).copied().filter(|score| score.is_finite());
+            if failed.is_none() && now.map(f64::to_bits) == then.map(f64::to_bits) {
+                self.same += 1;
+                continue;
+            }
+            self.different += 1;
+            if self.different <= SHOWN_MAX {
+                let shown = |score: Option<f64>| score.map_or("none".to_owned(), |s| s.to_string());
+                let now = failed.clone().unwrap_or_else(|| shown(now));
+                println!("{place}: the score was {}, and is {now}", shown(then));
+            } else if self.different == SHOWN_MAX + 1 {
+                println!("more differences, counted at the end");
+            }
+        }
+    }
+}

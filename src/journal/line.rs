@@ -1,0 +1,182 @@
+//! A row of the log as one line of JSON: written by the gateway, read by `shardgate replay`.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use shards::http::TraceId;
+use shards::journal::{BatchEntry, RowEntry, RowResult};
+
+use super::users::Users;
+
+/// A row. What there is none of is left out.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Line<'a> {
+    /// When its batch was started, in µs since 1970.
+    time_us: i64,
+    /// The shard that scored it.
+    shard: usize,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    request_id: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    user_id: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user_hash: Option<String>,
+    /// The model's name.
+    #[serde(borrow)]
+    pub(crate) model: Cow<'a, str>,
+    /// Its version.
+    pub(crate) version: u32,
+    /// What tells its file from others, as `shardgate_model_info` shows it.
+    #[serde(borrow)]
+    pub(crate) file_hash: Cow<'a, str>,
+    /// What its features stood on; `request` where the request gave them itself.
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    features: Option<Cow<'a, str>>,
+    /// When the store last wrote its features, in µs since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_updated_us: Option<i64>,
+    /// What the model read, in the order of its columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cells: Vec<Cell>,
+    /// Its score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) score: Option<f64>,
+    /// Why it has none.
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    error: Option<Cow<'a, str>>,
+}
+
+impl<'a> Line<'a> {
+    /// A row of `batch`, on this shard.
+    pub(super) fn new(
+        shard: usize,
+        batch: &BatchEntry<'a>,
+        row: &RowEntry<'a>,
+        users: &Users,
+    ) -> Self {
+        let text = |bytes: &'a [u8]| (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes));
+        let user_hash = if row.user_id.is_empty() { None } else { users.hash(row.user_id) };
+        let is_own = row.user_id.is_empty() && !row.cells.is_empty();
+        let features = row.features.map(shards::features::FeatureStatus::as_str);
+        Self {
+            time_us: batch.time_us,
+            shard,
+            request_id: text(row.request_id),
+            trace_id: row.trace.map(|trace| TraceId(trace.trace_id).to_string()),
+            user_id: if user_hash.is_some() { None } else { text(row.user_id) },
+            user_hash,
+            model: batch.model.into(),
+            version: batch.version,
+            file_hash: format!("{:016x}", batch.file_hash).into(),
+            features: features.or(is_own.then_some("request")).map(Cow::from),
+            last_updated_us: row.last_updated_us,
+            cells: row.cells.iter().copied().map(Cell).collect(),
+            score: match row.result {
+                RowResult::Score(score) => Some(score),
+                RowResult::Failed(_) => None,
+            },
+            error: row.result.reason().map(Cow::from),
+        }
+    }
+
+    /// Appends it, with its end of line.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        // None of its members can fail to be serialised, and a Vec takes every write.
+        let _ = serde_json::to_writer(&mut *out, self);
+        out.push(b'\n');
+    }
+}
+
+/// A number that the model read: to the last bit, except that one NaN is like another.
+///
+/// A 32-bit float is written as the double that it is, so that reading it cannot round it to
+/// another; NaN is `null`, and what is infinite a word, as JSON has no number for either.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Cell(pub(crate) f64);
+
+impl Serialize for Cell {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            value if value.is_finite() => serializer.serialize_f64(value),
+            value if value.is_nan() => serializer.serialize_unit(),
+            value if value > 0.0 => serializer.serialize_str("inf"),
+            _ => serializer.serialize_str("-inf"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Cell {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a number, null, \"inf\" or \"-inf\"")]
+        enum Written {
+            Number(f64),
+            Infinite(Infinite),
+            NotANumber(()),
+        }
+        #[derive(Deserialize)]
+        enum Infinite {
+            #[serde(rename = "inf")]
+            Above,
+            #[serde(rename = "-inf")]
+            Below,
+        }
+        Ok(Self(match Written::deserialize(deserializer)? {
+            Written::Number(value) => value,
+            Written::Infinite(Infinite::Above) => f64::INFINITY,
+            Written::Infinite(Infinite::Below) => f64::NEG_INFINITY,
+            Written::NotANumber(()) => f64::NAN,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn same(one: f64, other: f64) -> bool {
+        one.to_bits() == other.to_bits() || (one.is_nan() && other.is_nan())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_was_written(
+            doubles in prop::collection::vec(any::<f64>(), 0..8),
+            floats in prop::collection::vec(any::<f32>(), 0..8),
+            score in prop::option::of(-1e300..1e300_f64),
+            user_id in ".{0,20}",
+            last_updated_us in any::<Option<i64>>(),
+        ) {
+            let cells: Vec<f64> = doubles.into_iter().chain(floats.iter().map(|float| f64::from(*float))).collect();
+            let batch = BatchEntry { model: "risk", version: 3, file_hash: 0xfe, time_us: -1 };
+            let row = RowEntry {
+                request_id: b"id-1",
+                trace: None,
+                user_id: user_id.as_bytes(),
+                features: None,
+                last_updated_us,
+                result: score.map_or(RowResult::Failed(8), RowResult::Score),
+                cells: cells.clone(),
+            };
+            let mut text = Vec::new();
+            Line::new(2, &batch, &row, &Users::Plain).write(&mut text);
+            prop_assert_eq!(text.iter().filter(|byte| **byte == b'\n').count(), 1);
+            let line: Line<'_> = serde_json::from_slice(&text).expect("a line");
+            prop_assert_eq!(line.cells.len(), cells.len());
+            for (read, written) in line.cells.iter().zip(&cells) {
+                prop_assert!(same(read.0, *written), "{} {}", read.0, written);
+            }
+            for (read, written) in line.cells[cells.len() - floats.len()..].iter().zip(&floats) {
+                prop_assert!(same(f64::from(read.0 as f32), f64::from(*written)));
+            }
+            prop_assert_eq!(line.score.map(f64::to_bits), score.map(f64::to_bits));
+            prop_assert_eq!(line.user_id.as_deref().unwrap_or_default(), user_id);
+            prop_assert_eq!(line.last_updated_us, last_updated_us);
+            prop_assert_eq!(line.error.is_some(), score.is_none());
+        }
+    }
+}
