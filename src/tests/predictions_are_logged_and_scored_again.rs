@@ -46,8 +46,20 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 fn lines(folder: &Path) -> Vec<Value> {
     let texts = files(folder).into_iter().map(|path| std::fs::read_to_string(path).unwrap());
-    let lines: Vec<_> = texts.flat_map(|text| parse(&text)).collect();
-    lines
+    texts.flat_map(|text| parse(&text)).collect()
+}
+
+/// Waits until so many lines are in files; the gateway goes on.
+#[expect(clippy::disallowed_methods, reason = "a test's own thread, no shard's")]
+fn wait_for_lines(folder: &Path, count: usize) {
+    for _ in 0..3_000 {
+        let texts = files(folder).into_iter().map(|path| std::fs::read_to_string(path).unwrap());
+        if texts.map(|text| text.lines().count()).sum::<usize>() >= count {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("{count} lines never came");
 }
 
 fn parse(text: &str) -> Vec<Value> {
@@ -96,11 +108,12 @@ fn every_row_is_in_a_file_for_its_owner_alone() {
 fn the_same_model_gives_the_same_scores_and_a_changed_one_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let gateway = start(folder.path(), "file_bytes_max = 300");
-    for _ in 0..3 {
+    for round in 1..=3 {
         ask_of_every_kind(&mut gateway.client());
+        wait_for_lines(folder.path(), 5 * round);
     }
     gateway.stop();
-    assert!(files(folder.path()).len() > 1, "files of 300 bytes");
+    assert!(files(folder.path()).len() > 1, "what comes after 300 bytes is in another file");
     let same = replay(folder.path(), &models());
     assert_eq!(same.status, Some(0), "{same:?}");
     assert!(same.stdout.contains("15 rows have the same score, 0 another"), "{same:?}");

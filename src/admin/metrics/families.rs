@@ -129,10 +129,9 @@ fn write_shard_cells(text: &mut Exposition, shards: &[Scraped<'_>]) {
     }
 }
 
-/// The prediction log: what shards wrote down, and what became of it.
+/// The prediction log: what shards wrote down, and what became of it; zeros where there is none.
 fn write_journal(text: &mut Exposition, shards: &[Scraped<'_>], journal: Option<&JournalCounters>) {
     type Cell = fn(&ShardCounters) -> &Counter;
-    let Some(journal) = journal else { return };
     let cells: [(&str, &str, Cell); 2] = [
         ("shardgate_predictions_noted_total", "Rows handed to the prediction log.", |counters| {
             &counters.predictions_noted
@@ -152,10 +151,10 @@ fn write_journal(text: &mut Exposition, shards: &[Scraped<'_>], journal: Option<
     }
     let help = "Bytes of the prediction log that were written to files.";
     text.family("shardgate_prediction_log_bytes_total", Kind::Counter, help);
-    text.count(&[], journal.bytes.get());
+    text.count(&[], journal.map_or(0, |journal| journal.bytes.get()));
     let help = "Lines of the prediction log that could not be written.";
     text.family("shardgate_prediction_log_lost_total", Kind::Counter, help);
-    text.count(&[], journal.lines_lost.get());
+    text.count(&[], journal.map_or(0, |journal| journal.lines_lost.get()));
 }
 
 /// The answers by status: how many, and how long they took.
