@@ -1,9 +1,11 @@
 //! `shardgate check`: everything that would stop a start, all of it at once, and where it is.
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use shards::features::Precision;
 use shards::features::address::StoreAddress;
-use shards::features::embedded::EmbeddedStore;
+use shards::features::embedded::{EmbeddedError, EmbeddedStore};
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::schema::Schema;
 use shards::features::scylla::describe_table;
@@ -16,7 +18,7 @@ use crate::config::Config;
 pub(crate) fn run(config: &Config) -> ExitCode {
     let mut findings = Findings::default();
     findings.note("cores", config.cores.resolve().map(|cores| format!("{} usable", cores.len())));
-    let schema = store_schema(config, &mut findings);
+    let store = CheckedStore::open(config, &mut findings);
     let repository = Repository::new(&config.models);
     for name in &config.model {
         let subject = format!("model {name}");
@@ -31,19 +33,23 @@ pub(crate) fn run(config: &Config) -> ExitCode {
             let canary = if directory.is_canary() { ", its canary" } else { "" };
             let subject = format!("{subject}{canary}");
             let load = config.load_options();
-            check_model(&subject, &directory, load, schema.as_ref(), &mut findings);
+            check_model(&subject, &directory, load, store.as_ref(), &mut findings);
         }
     }
     if findings.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Prints what is right and what is wrong, and counts the latter.
+/// Prints what is right, what is doubtful and what is wrong, and counts the last.
 #[derive(Default)]
 struct Findings {
     wrong: usize,
 }
 
 impl Findings {
+    fn warn(subject: &str, detail: &str) {
+        println!("warn   {subject}: {detail}");
+    }
+
     fn note<E: std::fmt::Display>(&mut self, subject: &str, finding: Result<String, E>) {
         match finding {
             Ok(detail) => println!("ok     {subject}: {detail}"),
@@ -55,31 +61,69 @@ impl Findings {
     }
 }
 
-fn store_schema(config: &Config, findings: &mut Findings) -> Option<Schema> {
-    let folder = match &config.store {
-        StoreAddress::Embedded(folder) => folder,
-        StoreAddress::Scylla { .. } => return table_schema(config, findings),
-    };
-    let opened = EmbeddedStore::open(folder).and_then(|store| {
-        let schema = store.schema()?;
-        Ok((store.rows()?, schema))
-    });
-    match opened {
-        Ok((rows, schema)) => {
-            let columns = schema.as_ref().map_or(0, |schema| schema.columns().len());
-            let detail = format!("{}: {rows} users, {columns} columns", config.store);
-            findings.note("store", Ok::<_, String>(detail));
-            schema
+/// A store that can be read.
+struct CheckedStore {
+    schema: Schema,
+    /// Whose rows can be looked at, each of them; those of a cluster cannot.
+    embedded: Option<EmbeddedStore>,
+}
+
+impl CheckedStore {
+    fn open(config: &Config, findings: &mut Findings) -> Option<Self> {
+        match &config.store {
+            StoreAddress::Embedded(folder) => Self::open_embedded(config, folder, findings),
+            StoreAddress::Scylla { .. } => {
+                table_schema(config, findings).map(|schema| Self { schema, embedded: None })
+            }
         }
-        Err(_) if config.store_is_default => {
-            let detail = format!("{}: is filled by the first `serve`", config.store);
-            findings.note("store", Ok::<_, String>(detail));
-            None
+    }
+
+    fn open_embedded(config: &Config, folder: &Path, findings: &mut Findings) -> Option<Self> {
+        let opened = EmbeddedStore::open(folder).and_then(|store| {
+            let schema = store.schema()?;
+            Ok((store.rows()?, schema, store))
+        });
+        match opened {
+            Ok((rows, schema, store)) => {
+                let columns = schema.as_ref().map_or(0, |schema| schema.columns().len());
+                let detail = format!("{}: {rows} users, {columns} columns", config.store);
+                findings.note("store", Ok::<_, String>(detail));
+                schema.map(|schema| Self { schema, embedded: Some(store) })
+            }
+            Err(_) if config.store_is_default => {
+                let detail = format!("{}: is filled by the first `serve`", config.store);
+                findings.note("store", Ok::<_, String>(detail));
+                None
+            }
+            Err(error) => {
+                findings.note("store", Err::<String, _>(error));
+                None
+            }
         }
-        Err(error) => {
-            findings.note("store", Err::<String, _>(error));
-            None
+    }
+
+    /// Warns of each column whose stored values the model's precision changes.
+    fn warn_of_rounding(&self, subject: &str, plan: &JoinPlan) -> Result<(), EmbeddedError> {
+        let Some(store) = &self.embedded else { return Ok(()) };
+        let mut rounded = vec![0; plan.columns()];
+        let mut rows = 0_u64;
+        store.for_each(|_, record| {
+            rows += 1;
+            plan.count_rounded(&record, &mut rounded);
+        })?;
+        for (name, count) in plan.column_names().iter().zip(rounded).filter(|(_, count)| *count > 0)
+        {
+            let bits = match plan.precision() {
+                Precision::F32 => 32,
+                Precision::F64 => 64,
+            };
+            let detail = format!(
+                "`{name}`: {count} of {rows} users have a value that is rounded to the model's \
+                 {bits}-bit float; across a tree's threshold it takes another branch"
+            );
+            Findings::warn(subject, &detail);
         }
+        Ok(())
     }
 }
 
@@ -99,7 +143,7 @@ fn check_model(
     subject: &str,
     directory: &ModelDirectory,
     load: LoadOptions,
-    schema: Option<&Schema>,
+    store: Option<&CheckedStore>,
     findings: &mut Findings,
 ) {
     let mut model = match Model::load(directory, &load) {
@@ -117,15 +161,18 @@ fn check_model(
         )),
     );
     check_golden(subject, directory, &mut model, findings);
-    let Some(schema) = schema else { return };
+    let Some(store) = store else { return };
     let manifest = model.manifest();
     let inputs = match &manifest.columns {
         Some(columns) => ModelInputs::Columns(columns),
         None => ModelInputs::Width(model.columns()),
     };
-    let bound = JoinPlan::bind(inputs, schema, &manifest.policies, model.precision());
+    let bound = JoinPlan::bind(inputs, &store.schema, &manifest.policies, model.precision());
     let subject = format!("{subject} with the store");
-    findings.note(&subject, bound.map(|_| "every column is there".to_owned()));
+    findings.note(&subject, bound.as_ref().map(|_| "every column is there".to_owned()));
+    if let Ok(Err(error)) = bound.map(|plan| store.warn_of_rounding(&subject, &plan)) {
+        findings.note(&subject, Err::<String, _>(error));
+    }
 }
 
 /// Replays the predictions that the model's own library made, where there are any.

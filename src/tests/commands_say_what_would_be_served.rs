@@ -45,6 +45,35 @@ fn check_says_all_that_is_wrong_at_once() {
 }
 
 #[test]
+fn check_counts_the_values_that_the_model_rounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let csv = folder.path().join("users.csv");
+    let rows = "user_id,feature_1:double,feature_2:bigint,feature_3\n\
+                a,0.5,16777216,0.1\nb,0.1,16777217,0.1\nc,0.3,16777218,0.1\n";
+    std::fs::write(&csv, rows).unwrap();
+    let target = folder.path().join("store");
+    import(&csv, &target);
+    let repository = folder.path().join("models");
+    let model = repository.join("demo-logistic");
+    std::fs::create_dir_all(model.join("1")).unwrap();
+    let bundled = models().join("demo-logistic");
+    std::fs::copy(bundled.join("1/model.onnx"), model.join("1/model.onnx")).unwrap();
+    let manifest = "[output]\ntensor = \"probabilities\"\nclass = 1\n\
+                    [[columns]]\nname = \"feature_1\"\ntype = \"double\"\n\
+                    [[columns]]\nname = \"feature_2\"\ntype = \"bigint\"\n\
+                    [[columns]]\nname = \"feature_3\"\n";
+    std::fs::write(model.join("model.toml"), manifest).unwrap();
+    let ended = run(shardgate()
+        .args(["check", "--model", "demo-logistic", "--store", &store(&target), "--models"])
+        .arg(&repository));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let warned: Vec<_> = ended.stdout.lines().filter(|line| line.starts_with("warn ")).collect();
+    assert_eq!(warned.len(), 2, "{}", ended.stdout);
+    assert!(warned[0].contains("`feature_1`: 2 of 3 users"), "{}", warned[0]);
+    assert!(warned[1].contains("`feature_2`: 1 of 3 users"), "{}", warned[1]);
+}
+
+#[test]
 fn models_are_shown_as_a_table() {
     let ended = run(shardgate()
         .arg("models")

@@ -215,21 +215,19 @@ impl Record<'_> {
 
     /// The cells, in the schema's order.
     pub fn cells(&self) -> impl Iterator<Item = CellValue> {
-        self.layout.places.iter().map(|place| {
-            if place.is_null(self.bytes) {
-                return CellValue::Null;
-            }
-            match place.column_type {
-                ColumnType::Float => CellValue::Float(f32::from_le_bytes(place.bytes(self.bytes))),
-                ColumnType::Double => {
-                    CellValue::Double(f64::from_le_bytes(place.bytes(self.bytes)))
-                }
-                ColumnType::Int => CellValue::Int(i32::from_le_bytes(place.bytes(self.bytes))),
-                ColumnType::Bigint => {
-                    CellValue::Bigint(i64::from_le_bytes(place.bytes(self.bytes)))
-                }
-                ColumnType::Boolean => CellValue::Boolean(self.bytes[place.offset] != 0),
-            }
-        })
+        self.layout.places.iter().map(|place| self.cell(*place))
+    }
+
+    pub(crate) fn cell(&self, place: CellPlace) -> CellValue {
+        if place.is_null(self.bytes) {
+            return CellValue::Null;
+        }
+        match place.column_type {
+            ColumnType::Float => CellValue::Float(f32::from_le_bytes(place.bytes(self.bytes))),
+            ColumnType::Double => CellValue::Double(f64::from_le_bytes(place.bytes(self.bytes))),
+            ColumnType::Int => CellValue::Int(i32::from_le_bytes(place.bytes(self.bytes))),
+            ColumnType::Bigint => CellValue::Bigint(i64::from_le_bytes(place.bytes(self.bytes))),
+            ColumnType::Boolean => CellValue::Boolean(self.bytes[place.offset] != 0),
+        }
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! [`bind`] maps the model's columns to the store's and to the request's fields once, at start;
 //! [`row`] then writes row after row by that [`JoinPlan`], without allocating. [`refusal`] says why
-//! a row must not be scored.
+//! a row must not be scored; [`cast`] counts what the model's precision changes.
 //!
 //! What is *not* here: where a record comes from (the stores and the cache), and which HTTP status
 //! a refusal becomes (`http`).
 
 mod bind;
+mod cast;
 mod refusal;
 mod row;
 
