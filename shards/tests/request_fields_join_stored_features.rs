@@ -44,6 +44,31 @@ fn the_request_fills_its_columns() {
 }
 
 #[test]
+fn a_field_holds_what_its_type_has() {
+    for (column_type, right, wrong) in [
+        ("int", ["-2147483648", "2147483647.0", "true"], ["1.5", "2147483648", "1e300"]),
+        ("bigint", ["-9007199254740993", "1e18", "null"], ["0.5", "9223372036854775808", "-1e19"]),
+        ("boolean", ["true", "0", "1.0"], ["2", "-1", "0.5"]),
+        ("float", ["1.5", "-3", "false"], ["\"1\"", "[]", "{}"]),
+    ] {
+        let served = shard("", &format!("type = \"{column_type}\""));
+        let mut client = served.client();
+        for (value, fits) in
+            right.map(|value| (value, true)).into_iter().chain(wrong.map(|value| (value, false)))
+        {
+            let answer =
+                client.predict(&format!("{{\"user_id\": \"user-001\", \"feature_2\": {value}}}"));
+            if fits {
+                assert_eq!(answer.status, 200, "{column_type} {value}: {answer:?}");
+            } else {
+                assert!(matches!(answer.status, 400 | 422), "{column_type} {value}: {answer:?}");
+                assert!(answer.error().contains("`feature_2`"), "{value}: {answer:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_field_that_cannot_be_used_is_named() {
     let served = shard("", "range = [-10.0, 10.0]\nnan = \"reject\"");
     let mut client = served.client();

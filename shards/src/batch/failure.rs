@@ -75,7 +75,9 @@ impl RowFailure {
             Self::Refused(Refusal::TooManyDefaulted { .. }) => 4,
             Self::Refused(Refusal::StoredNotANumber { .. }) => 5,
             Self::Refused(Refusal::RequestFieldMissing { .. }) => 6,
-            Self::Refused(Refusal::RequestOutOfRange { .. }) => 7,
+            Self::Refused(Refusal::RequestOutOfRange { .. } | Refusal::RequestNotOfType { .. }) => {
+                7
+            }
             Self::NotFinite => 8,
             Self::ModelFailed => 9,
             Self::Panicked => 10,
@@ -106,6 +108,8 @@ const fn refusal_status(refusal: Refusal) -> u16 {
         | Refusal::Expired
         | Refusal::TooManyDefaulted { .. }
         | Refusal::StoredNotANumber { .. } => 503,
-        Refusal::RequestFieldMissing { .. } | Refusal::RequestOutOfRange { .. } => 422,
+        Refusal::RequestFieldMissing { .. }
+        | Refusal::RequestOutOfRange { .. }
+        | Refusal::RequestNotOfType { .. } => 422,
     }
 }

@@ -52,6 +52,19 @@ impl ColumnType {
     /// Every type, in the order of their widths' declaration.
     pub const ALL: [Self; 5] = [Self::Float, Self::Double, Self::Int, Self::Bigint, Self::Boolean];
 
+    /// Whether `value` is one that a column of this type can hold; NaN stands for null.
+    pub fn holds(self, value: f64) -> bool {
+        let whole_between =
+            |low: f64, high: f64| value.fract() == 0.0 && low <= value && value < high;
+        let fits = match self {
+            Self::Float | Self::Double => true,
+            Self::Int => whole_between(-2_147_483_648.0, 2_147_483_648.0),
+            Self::Bigint => whole_between(-(2_f64.powi(63)), 2_f64.powi(63)),
+            Self::Boolean => whole_between(0.0, 2.0),
+        };
+        fits || value.is_nan()
+    }
+
     /// The word that names it in `model.toml`, in CSV headers and in CQL.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -155,6 +155,9 @@ pub(crate) fn failure_message(lane: &Lane, failure: RowFailure) -> String {
         RowFailure::Refused(Refusal::RequestOutOfRange { column }) => {
             format!("`{}` is outside of the range that the model allows", lane.column_name(column))
         }
+        RowFailure::Refused(Refusal::RequestNotOfType { column, expected }) => {
+            format!("`{}` is not of type {expected}", lane.column_name(column))
+        }
         RowFailure::Refused(Refusal::StoredNotANumber { column }) => {
             format!("the user's stored `{}` is not a number", lane.column_name(column))
         }

@@ -79,6 +79,7 @@ pub(super) enum CellSource {
 #[derive(Debug, Clone)]
 pub(super) struct CellPlan {
     pub(super) source: CellSource,
+    pub(super) column_type: ColumnType,
     pub(super) default: f64,
     pub(super) low: f64,
     pub(super) high: f64,
@@ -134,7 +135,14 @@ impl JoinPlan {
                 }
             };
             let (low, high) = column.range.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
-            cells.push(CellPlan { source, default: column.default, low, high, nan: column.nan });
+            cells.push(CellPlan {
+                source,
+                column_type: column.column_type,
+                default: column.default,
+                low,
+                high,
+                nan: column.nan,
+            });
         }
         Ok(Self {
             float_row: (precision == Precision::F32).then(|| FloatRow::of(&cells)).flatten(),

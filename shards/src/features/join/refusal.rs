@@ -1,5 +1,7 @@
 //! Why a row must not be scored.
 
+use crate::features::inputs::ColumnType;
+
 /// Why a row must not be scored; each policy that can refuse has its variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -37,5 +39,13 @@ pub enum Refusal {
     RequestOutOfRange {
         /// The model's column, from 0.
         column: u32,
+    },
+    /// The request gives a value that its column's type does not have (422).
+    #[error("the request's field for feature column {column} is not of type {expected}")]
+    RequestNotOfType {
+        /// The model's column, from 0.
+        column: u32,
+        /// Its declared type.
+        expected: ColumnType,
     },
 }

@@ -233,6 +233,9 @@ impl Written {
             }
         } else if !(plan.low <= value && value <= plan.high) {
             self.refusal.get_or_insert(Refusal::RequestOutOfRange { column });
+        } else if !plan.column_type.holds(value) {
+            let expected = plan.column_type;
+            self.refusal.get_or_insert(Refusal::RequestNotOfType { column, expected });
         }
         value
     }
