@@ -5,7 +5,8 @@ use std::fs;
 
 use proptest::prelude::*;
 use shards::model::canary::Canary;
-use shards::model::repository::Repository;
+use shards::model::repository::{Repository, Role};
+use shards::model::shadow::Shadow;
 
 fn canary(percent: f64) -> Canary {
     Canary { version: 2, percent }
@@ -28,6 +29,33 @@ fn two_models_try_out_on_different_users() {
         |user: &&String| canary(10.0).takes("risk", user) && canary(10.0).takes("fraud", user);
     let found = users.iter().filter(both).count() as f64 / 1_000.0;
     assert!((found - 1.0).abs() < 0.25, "{found} %");
+}
+
+#[test]
+fn a_shadow_copies_its_share_and_of_other_users_than_the_canarys() {
+    let shadow = Shadow { version: 3, percent: 10.0 };
+    let users: Vec<_> = (0..100_000).map(|user| user.to_string()).collect();
+    let copied = users.iter().filter(|user| shadow.copies("risk", user)).count() as f64 / 1_000.0;
+    assert!((copied - 10.0).abs() < 0.5, "{copied} %");
+    let both = |user: &&String| shadow.copies("risk", user) && canary(10.0).takes("risk", user);
+    let found = users.iter().filter(both).count() as f64 / 1_000.0;
+    assert!((found - 1.0).abs() < 0.25, "{found} %");
+}
+
+#[test]
+fn a_shadow_is_found_beside_the_canary_and_the_newest_of_the_others() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    for version in ["1", "2", "3", "4"] {
+        let folder = root.path().join("risk").join(version);
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join("model.onnx"), b"").expect("a file");
+    }
+    let manifest = "[canary]\nversion = 4\npercent = 5\n[shadow]\nversion = 3\npercent = 50";
+    fs::write(root.path().join("risk/model.toml"), manifest).expect("a file");
+    let served = Repository::new(root.path()).find_served("risk").expect("it is there");
+    let versions: Vec<_> =
+        served.iter().map(|directory| (directory.version, directory.role())).collect();
+    assert_eq!(versions, [(2, Role::Stable), (4, Role::Canary), (3, Role::Shadow)]);
 }
 
 proptest! {
@@ -58,8 +86,8 @@ fn a_canary_is_found_beside_the_newest_of_the_others() {
     fs::write(&manifest, "[canary]\nversion = 3\npercent = 5").expect("a file");
     let served = repository.find_served("risk").expect("it is there");
     let versions: Vec<_> =
-        served.iter().map(|directory| (directory.version, directory.is_canary())).collect();
-    assert_eq!(versions, [(2, false), (3, true)]);
+        served.iter().map(|directory| (directory.version, directory.role())).collect();
+    assert_eq!(versions, [(2, Role::Stable), (3, Role::Canary)]);
 
     fs::write(&manifest, "[canary]\nversion = 9\npercent = 5").expect("a file");
     assert_eq!(repository.find("risk", None).expect("it is there").version, 3);

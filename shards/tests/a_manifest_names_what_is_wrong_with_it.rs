@@ -93,6 +93,14 @@ fn a_value_that_makes_no_sense_is_named_with_its_key() {
             "version = 2\n[canary]\nversion = 2\npercent = 5".to_owned(),
             "key `canary.version`: found 2, expected another version",
         ),
+        (
+            "[shadow]\nversion = 2\npercent = -1".to_owned(),
+            "key `shadow.percent`: found -1, expected 0 to 100",
+        ),
+        (
+            "[canary]\nversion = 2\npercent = 5\n[shadow]\nversion = 2\npercent = 5".to_owned(),
+            "key `shadow.version`: found 2, expected another version than the canary's",
+        ),
         ("columns = []".to_owned(), "key `columns`: found [], expected at least one column"),
         (
             format!("{column}range = [2, 1]"),

@@ -9,7 +9,7 @@ use shards::features::embedded::{EmbeddedError, EmbeddedStore};
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::schema::Schema;
 use shards::features::scylla::describe_table;
-use shards::model::repository::{ModelDirectory, Repository};
+use shards::model::repository::{ModelDirectory, Repository, Role};
 use shards::model::{LoadOptions, Model, golden};
 
 use crate::config::Config;
@@ -30,8 +30,10 @@ pub(crate) fn run(config: &Config) -> ExitCode {
             }
         };
         for directory in served {
-            let canary = if directory.is_canary() { ", its canary" } else { "" };
-            let subject = format!("{subject}{canary}");
+            let subject = match directory.role() {
+                Role::Stable => subject.clone(),
+                role => format!("{subject}, its {}", role.as_str()),
+            };
             let load = config.load_options();
             check_model(&subject, &directory, load, store.as_ref(), &mut findings);
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shards::http::oip::RepositoryRoute;
-use shards::model::repository::{ModelDirectory, RepositoryError};
+use shards::model::repository::{ModelDirectory, RepositoryError, Role};
 
 use super::reload::{Reloader, Served};
 
@@ -125,8 +125,10 @@ fn entries_of(
     };
     for version in versions {
         let (state, reason) = match ready.iter().find(|directory| directory.version == version) {
-            Some(directory) if directory.is_canary() => (READY, "canary".to_owned()),
-            Some(_) => (READY, String::new()),
+            Some(directory) => match directory.role() {
+                Role::Stable => (READY, String::new()),
+                role => (READY, role.as_str().to_owned()),
+            },
             None => (UNAVAILABLE, why_not(served, &name, version)),
         };
         entries.push(Entry { name: name.clone(), version: version.to_string(), state, reason });

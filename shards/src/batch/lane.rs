@@ -11,6 +11,8 @@ use super::{
 };
 use crate::model::Signature;
 use crate::model::canary::Canary;
+use crate::model::repository::Role;
+use crate::model::shadow::Shadow;
 use crate::telemetry::{Histograms, LaneCounters, LaneTelemetry};
 
 /// How many rows that wait no more the queue may hold before they are looked for, beside as many
@@ -24,10 +26,12 @@ pub struct LaneSettings {
     pub model: String,
     /// The model's version.
     pub version: u32,
-    /// Whether it is tried out on a share of the users, beside the version that the others get.
-    pub is_canary: bool,
+    /// What the version is for.
+    pub role: Role,
     /// The share of the users whom the version that is tried out scores.
     pub canary: Option<Canary>,
+    /// The share of the users whom a candidate scores too, without answering them.
+    pub shadow: Option<Shadow>,
     /// The fields of a request that the model's columns read, in order.
     pub request_fields: Vec<String>,
     /// What the model reads and gives, for those who ask before they send.
@@ -43,9 +47,9 @@ pub struct LaneSettings {
 }
 
 impl LaneSettings {
-    /// Whether it is a version of `model` that is tried out.
-    pub fn is_canary_of(&self, model: &str) -> bool {
-        self.is_canary && self.model == model
+    /// Whether it is the version of `model` for this role.
+    pub fn is(&self, model: &str, role: Role) -> bool {
+        self.role == role && self.model == model
     }
 }
 
@@ -180,6 +184,16 @@ impl Lane {
                 waits
             });
         }
+    }
+
+    /// Frees the rows that wait, of a lane whose rows nobody waits for; returns how many there
+    /// were.
+    pub(super) fn forget_waiting(&self) -> usize {
+        let mut rows = self.rows.borrow_mut();
+        self.queue.borrow_mut().drain(..).for_each(|id| rows.remove(id));
+        let count = self.waiting_rows.replace(0);
+        self.counters().queue_rows.subtract(count as u64);
+        count
     }
 
     /// What to do next, by [`decide()`].

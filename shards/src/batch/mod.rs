@@ -3,7 +3,8 @@
 //! [`decide()`] is the policy, a pure function without a clock; [`rows`] holds what each request
 //! asks and what came of it, in memory that is reused; a [`Lane`] is one model's queue on this
 //! shard; and [`pipeline`] takes batches from it, has their features fetched and their scores
-//! computed, has `notes` write them down where that is configured, and wakes the connections that wait.
+//! computed, has `notes` write them down where that is configured, and wakes the connections that
+//! wait. `shadow` is how a candidate scores a copy of the traffic.
 //!
 //! What is *not* here: bytes. Requests arrive parsed and leave as numbers.
 
@@ -17,6 +18,7 @@ mod lane;
 mod notes;
 pub mod pipeline;
 mod rows;
+pub(crate) mod shadow;
 
 pub use admission::{Priority, Terms};
 pub use decide::{BatchPolicy, Decision, Load, QueueView, Window, decide};

@@ -12,11 +12,12 @@ use glommio::timer::sleep;
 
 use super::compute::{ask, compute};
 use super::gate::yield_once;
-use super::{Decision, Lane, RowFailure, RowId, Scored, notes};
+use super::{Decision, Lane, RowFailure, RowId, Scored, notes, shadow};
 use crate::features::join::JoinPlan;
 use crate::features::{FeatureMatrix, FeatureStore, FetchRequests, Joined};
 use crate::http::TraceParent;
 use crate::model::remote::RemoteClient;
+use crate::model::repository::Role;
 use crate::shard::{PreparedModel, ShardState};
 use crate::telemetry::Phase;
 
@@ -92,7 +93,12 @@ impl Work {
 /// Runs the batches of `lane` until it is retired and empty.
 pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, shard: Rc<ShardState>) {
     let engine = Rc::new(engine);
+    let is_shadow = lane.settings.role == Role::Shadow;
     loop {
+        if is_shadow {
+            // The answers that were copied are written first.
+            yield_once().await;
+        }
         let now_ns = shard.clock.now_ns();
         match lane.decide(now_ns) {
             Decision::Sleep if lane.is_finished() => return,
@@ -101,6 +107,7 @@ pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, shard: Rc<ShardState>) {
                 let wait = Duration::from_nanos(time_ns.saturating_sub(now_ns));
                 or(lane.gate.pass(), sleep(wait)).await;
             }
+            Decision::Run { .. } if is_shadow && shard.is_busy() => shadow::skip(&lane),
             Decision::Run { rows } => {
                 let mut work = engine.work();
                 take_batch(&lane, &shard, &mut work, rows, now_ns);
@@ -278,11 +285,21 @@ fn write_own_features(lane: &Lane, work: &mut Work) {
 /// Gives each row its outcome and wakes the connections.
 fn finish(lane: &Lane, shard: &ShardState, work: &Work, computed: Result<(), RowFailure>) {
     let outcome = |index| computed.and_then(|()| outcome_of(work, index));
+    if lane.settings.role == Role::Shadow {
+        for (index, id) in work.rows.iter().enumerate() {
+            shadow::compare(lane, *id, outcome(index));
+        }
+        return;
+    }
     if let Some(journal) = &shard.journal {
         let rows = (&*work.rows, &work.joined);
         notes::note(journal, lane, rows, computed.is_ok(), outcome, shard.counters());
     }
+    let candidate = shard.shadow(lane);
     for (index, id) in work.rows.iter().enumerate() {
+        if let (Some(candidate), Ok(scored)) = (&candidate, outcome(index)) {
+            shadow::copy(lane, *id, scored.score, candidate, shard.clock.now_ns());
+        }
         if let Some(connection) = lane.complete(*id, outcome(index)) {
             shard.links.wake(connection);
         }

@@ -46,6 +46,8 @@ pub struct Row {
     pub connection: u32,
     /// Where its request comes from.
     pub origin: Origin,
+    /// Of a copy of a row: the score that the row itself was answered with.
+    pub reference: f64,
     /// When it was queued, in ns of the shard's clock.
     pub queued_ns: u64,
     /// Where it is.
@@ -90,6 +92,7 @@ impl Rows {
             has_own_features: false,
             connection,
             origin: Origin::default(),
+            reference: f64::NAN,
             queued_ns: 0,
             state: RowState::Waiting,
             is_held: false,

@@ -19,15 +19,20 @@ impl Canary {
     /// the same, and a greater share keeps the users of a smaller one. Another model's canary
     /// takes other users.
     pub fn takes(&self, model: &str, user: &str) -> bool {
-        let place = hash(model, user) as f64 / 2.0_f64.powi(64);
-        place * 100.0 < self.percent
+        place(model, 0, user) * 100.0 < self.percent
     }
 }
 
+/// Where a user of `model` stands among all, from 0 to 1. Each purpose has an order of its own, so
+/// that one's first users are not another's.
+pub(super) fn place(model: &str, purpose: u8, user: &str) -> f64 {
+    hash(model, purpose, user) as f64 / 2.0_f64.powi(64)
+}
+
 /// FNV-1a of both names, then the finish of `SplitMix64`, which spreads what differs in the last
-/// bytes alone over all bits.
-fn hash(model: &str, user: &str) -> u64 {
-    let bytes = model.bytes().chain([0]).chain(user.bytes());
+/// bytes alone over all bits. No name of a model has a byte that can be a purpose.
+fn hash(model: &str, purpose: u8, user: &str) -> u64 {
+    let bytes = model.bytes().chain([purpose]).chain(user.bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

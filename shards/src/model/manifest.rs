@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::canary::Canary;
 use super::remote::{RemoteModel, RemoteSettings, RemoteUrl};
+use super::shadow::Shadow;
 use crate::features::inputs::{FeaturePolicies, InputColumn, NanMeaning};
 
 /// The name of the manifest's file in a model's directory.
@@ -26,6 +27,9 @@ pub struct Manifest {
     pub version: Option<u32>,
     /// A share of the users whom another version scores; never the newest by default.
     pub canary: Option<Canary>,
+    /// A share of the users whom another version scores without answering; never the newest by
+    /// default.
+    pub shadow: Option<Shadow>,
     /// Free keys and values, shown as they are.
     pub metadata: BTreeMap<String, String>,
     /// What computes the model.
@@ -192,19 +196,33 @@ impl Manifest {
         Ok(())
     }
 
+    /// The versions beside the stable one.
+    fn check_rollout(&self) -> Result<(), Problem> {
+        let canary = self.canary.map(|canary| ("canary", canary.version, canary.percent));
+        let shadow = self.shadow.map(|shadow| ("shadow", shadow.version, shadow.percent));
+        for (table, version, percent) in canary.into_iter().chain(shadow) {
+            if !(0.0..=100.0).contains(&percent) {
+                return Err(Problem::new(&format!("{table}.percent"), percent, "0 to 100"));
+            }
+            if self.version == Some(version) {
+                let expected = "another version than the one that the others get";
+                return Err(Problem::new(&format!("{table}.version"), version, expected));
+            }
+        }
+        match (self.canary, self.shadow) {
+            (Some(canary), Some(shadow)) if canary.version == shadow.version => {
+                let expected = "another version than the canary's, which answers";
+                Err(Problem::new("shadow.version", shadow.version, expected))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn check(&self) -> Result<(), Problem> {
         if self.version == Some(0) {
             return Err(Problem::new("version", 0, "a version from 1"));
         }
-        if let Some(canary) = self.canary {
-            if !(0.0..=100.0).contains(&canary.percent) {
-                return Err(Problem::new("canary.percent", canary.percent, "0 to 100"));
-            }
-            if self.version == Some(canary.version) {
-                let expected = "another version than the one that the others get";
-                return Err(Problem::new("canary.version", canary.version, expected));
-            }
-        }
+        self.check_rollout()?;
         self.check_backend()?;
         let Some(columns) = &self.columns else { return Ok(()) };
         if columns.is_empty() {

@@ -4,7 +4,7 @@
 //! [`Model::load`] makes this shard's own copy of it from the ONNX file (`onnx`), whose tree
 //! ensembles are scored by the kernels of [`trees`], or makes the way to a [`remote`] server that
 //! computes it. [`golden`] replays recorded predictions, and
-//! [`canary`] says which users another version scores.
+//! [`canary`] and [`shadow`] say which users another version scores, for them or aside.
 //!
 //! What is *not* here: where the features come from (`features`), which requests are scored
 //! together (`batch`), and HTTP.
@@ -16,6 +16,7 @@ mod onnx;
 pub mod remote;
 pub mod repository;
 mod scorer;
+pub mod shadow;
 mod signature;
 pub mod trees;
 

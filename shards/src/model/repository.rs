@@ -34,10 +34,40 @@ pub struct ModelDirectory {
     pub file: PathBuf,
 }
 
+/// What a version is served for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// It answers, unless the canary does.
+    #[default]
+    Stable,
+    /// It answers a share of the users.
+    Canary,
+    /// It answers nobody: its scores are compared with those that are answered.
+    Shadow,
+}
+
+impl Role {
+    /// Its name, for people and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stable => "stable",
+            Self::Canary => "canary",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
 impl ModelDirectory {
-    /// Whether this version is tried out on a share of the users.
-    pub fn is_canary(&self) -> bool {
-        self.manifest.canary.is_some_and(|canary| canary.version == self.version)
+    /// What its manifest says that this version is for.
+    pub fn role(&self) -> Role {
+        let version = Some(self.version);
+        if self.manifest.canary.map(|canary| canary.version) == version {
+            Role::Canary
+        } else if self.manifest.shadow.map(|shadow| shadow.version) == version {
+            Role::Shadow
+        } else {
+            Role::Stable
+        }
     }
 }
 
@@ -134,7 +164,7 @@ impl Repository {
     }
 
     /// A model in the `version` asked for, else the one that its manifest pins, else the newest
-    /// that is not its canary.
+    /// that is neither its canary nor its shadow.
     pub fn find(
         &self,
         name: &str,
@@ -143,9 +173,13 @@ impl Repository {
         let path = self.directory(name)?;
         let manifest = Manifest::read(&path)?;
         let available = versions_of(&path, &manifest)?;
-        // A canary is for some users: it is the newest version and yet not the one that is served.
-        let tried_out = manifest.canary.map(|canary| canary.version);
-        let Some(&newest) = available.iter().rfind(|version| Some(**version) != tried_out) else {
+        // What is tried out may be the newest version and yet is not the one that is served.
+        let tried_out = [
+            manifest.canary.map(|canary| canary.version),
+            manifest.shadow.map(|shadow| shadow.version),
+        ];
+        let is_stable = |version: &&u32| !tried_out.contains(&Some(**version));
+        let Some(&newest) = available.iter().rfind(is_stable) else {
             return Err(RepositoryError::NoVersions { path });
         };
         let (wanted, asked_by) = match (version, manifest.version) {
@@ -163,13 +197,16 @@ impl Repository {
         Ok(ModelDirectory { name: name.to_owned(), path, manifest, version: wanted, file })
     }
 
-    /// What is served of a model: the version that [`Self::find`] gives, then its canary, if its
-    /// manifest has one.
+    /// What is served of a model: the version that [`Self::find`] gives, then its canary and its
+    /// shadow, if its manifest has them.
     pub fn find_served(&self, name: &str) -> Result<Vec<ModelDirectory>, RepositoryError> {
         let stable = self.find(name, None)?;
-        let canary = stable.manifest.canary.map(|canary| self.find(name, Some(canary.version)));
+        let canary = stable.manifest.canary.map(|canary| canary.version);
+        let shadow = stable.manifest.shadow.map(|shadow| shadow.version);
         let mut served = vec![stable];
-        served.extend(canary.transpose()?);
+        for version in canary.into_iter().chain(shadow) {
+            served.push(self.find(name, Some(version))?);
+        }
         Ok(served)
     }
 

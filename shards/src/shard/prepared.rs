@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use thiserror::Error;
 
-use crate::batch::{BatchPolicy, LaneSettings};
+use crate::batch::{BatchPolicy, LaneSettings, shadow};
 use crate::features::Precision;
 use crate::features::join::{JoinError, JoinPlan, ModelInputs};
 use crate::features::schema::Schema;
-use crate::model::repository::ModelDirectory;
+use crate::model::repository::{ModelDirectory, Role};
 use crate::model::{LoadOptions, Model, ModelError};
 use crate::shard::ShardSettings;
 use crate::telemetry::{LaneColumn, LaneFacts};
@@ -93,6 +93,7 @@ impl PreparedModel {
         LaneFacts {
             model: self.directory.name.clone(),
             version: self.directory.version,
+            role: self.directory.role(),
             description: self.model.borrow().describe(),
             columns: self.plan.column_names().iter().map(column).collect(),
             load_ns: self.load_ns,
@@ -111,15 +112,19 @@ impl PreparedModel {
     /// What the lane of this model is told.
     pub(crate) fn lane_settings(&self, settings: &ShardSettings) -> LaneSettings {
         let fields = self.plan.request_fields().iter();
+        let role = self.directory.role();
+        let is_shadow = role == Role::Shadow;
+        let policy = self.policy(settings.batch);
         LaneSettings {
             model: self.directory.name.clone(),
             version: self.directory.version,
-            is_canary: self.directory.is_canary(),
+            role,
             canary: self.directory.manifest.canary,
+            shadow: self.directory.manifest.shadow,
             request_fields: fields.map(|field| field.name.clone()).collect(),
             signature: self.model.borrow().signature(self.plan.column_names()),
             score_is_f32: self.model.borrow().score_precision() == Precision::F32,
-            policy: self.policy(settings.batch),
+            policy: if is_shadow { shadow::policy(policy) } else { policy },
             queue_rows_max: settings.queue_rows_max,
             queue_us_max: settings.queue_us_max,
         }

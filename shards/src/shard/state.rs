@@ -15,6 +15,7 @@ use crate::http::HttpLimits;
 use crate::http::links::Links;
 use crate::http::origin::RequestIdMaker;
 use crate::journal::Journal;
+use crate::model::repository::Role;
 use crate::shard::Command;
 use crate::telemetry::{Histograms, ShardCounters};
 
@@ -112,10 +113,10 @@ impl ShardState {
         &self.settings.http
     }
 
-    /// The lane of a model, or of the default one; never that of a canary.
+    /// The lane of a model's stable version, or of the default model's.
     pub(crate) fn lane(&self, model: Option<&str>) -> Option<Rc<Lane>> {
         let lanes = self.lanes.borrow();
-        let mut stable = lanes.iter().filter(|lane| !lane.settings.is_canary);
+        let mut stable = lanes.iter().filter(|lane| lane.settings.role == Role::Stable);
         let lane = match model {
             None => stable.next(),
             Some(name) => stable.find(|lane| lane.settings.model == name),
@@ -127,7 +128,8 @@ impl ShardState {
     pub(crate) fn version(&self, model: &str, version: &str) -> Option<Rc<Lane>> {
         let lanes = self.lanes.borrow();
         let is_it = |lane: &&Rc<Lane>| {
-            lane.settings.model == model && lane.settings.version.to_string() == version
+            let LaneSettings { model: name, version: number, role, .. } = &lane.settings;
+            name == model && *role != Role::Shadow && number.to_string() == version
         };
         lanes.iter().find(is_it).cloned()
     }
@@ -135,9 +137,9 @@ impl ShardState {
     /// The versions of a model that may be asked, the stable one first.
     pub(crate) fn versions(&self, model: &str) -> Vec<u32> {
         let lanes = self.lanes.borrow();
-        let mut its: Vec<_> = lanes.iter().filter(|lane| lane.settings.model == model).collect();
-        its.sort_by_key(|lane| lane.settings.is_canary);
-        its.iter().map(|lane| lane.settings.version).collect()
+        let of = |role| lanes.iter().find(move |lane| lane.settings.is(model, role));
+        let answering = [Role::Stable, Role::Canary].into_iter().filter_map(of);
+        answering.map(|lane| lane.settings.version).collect()
     }
 
     /// The lane of the version that is tried out beside `lane`, if it is to score this user.
@@ -146,9 +148,26 @@ impl ShardState {
         if !canary.is_some_and(|canary| canary.takes(model, user)) {
             return None;
         }
-        let lanes = self.lanes.borrow();
-        let is_tried_out = |lane: &&Rc<Lane>| lane.settings.is_canary_of(model);
-        lanes.iter().find(is_tried_out).cloned()
+        self.lane_for(model, Role::Canary)
+    }
+
+    /// The lane of the candidate that scores copies of the rows of `lane`, if there is one.
+    pub(crate) fn shadow(&self, lane: &Lane) -> Option<Rc<Lane>> {
+        let LaneSettings { model, role, shadow, .. } = &lane.settings;
+        if *role != Role::Stable || shadow.is_none() {
+            return None;
+        }
+        self.lane_for(model, Role::Shadow)
+    }
+
+    fn lane_for(&self, model: &str, role: Role) -> Option<Rc<Lane>> {
+        self.lanes.borrow().iter().find(|lane| lane.settings.is(model, role)).cloned()
+    }
+
+    /// Whether rows wait that somebody waits for.
+    pub(crate) fn is_busy(&self) -> bool {
+        let answers = |lane: &&Rc<Lane>| lane.settings.role != Role::Shadow;
+        self.lanes.borrow().iter().filter(answers).any(|lane| lane.waiting_rows() > 0)
     }
 
     /// The lanes of all models, the default one first.
@@ -164,12 +183,15 @@ impl ShardState {
         let engine = Engine::new(prepared, Rc::clone(&self.store));
         {
             let mut lanes = self.lanes.borrow_mut();
-            if lane.settings.canary.is_none() {
-                // One that an earlier manifest had: no user is its any more.
-                retire(&mut lanes, |known| known.settings.is_canary_of(&lane.settings.model));
+            let LaneSettings { model, role, canary, shadow, .. } = &lane.settings;
+            // Those that an earlier manifest had: no user is theirs any more.
+            if canary.is_none() {
+                retire(&mut lanes, |known| known.settings.is(model, Role::Canary));
             }
-            let role = |lane: &Lane| (lane.settings.model.clone(), lane.settings.is_canary);
-            let same = |known: &&mut Rc<Lane>| role(known) == role(&lane);
+            if shadow.is_none() {
+                retire(&mut lanes, |known| known.settings.is(model, Role::Shadow));
+            }
+            let same = |known: &&mut Rc<Lane>| known.settings.is(model, *role);
             match lanes.iter_mut().find(same) {
                 Some(known) => std::mem::replace(known, Rc::clone(&lane)).retire(),
                 None => lanes.push(Rc::clone(&lane)),

@@ -29,6 +29,22 @@ impl Counter {
     }
 }
 
+/// A sum that one thread writes and others read, as a [`Counter`] is.
+#[derive(Debug, Default)]
+pub struct Sum(AtomicU64);
+
+impl Sum {
+    /// Adds `amount`. To be called on the owning shard's thread only.
+    pub fn add(&self, amount: f64) {
+        self.0.store((self.get() + amount).to_bits(), Ordering::Relaxed);
+    }
+
+    /// The sum as the owner last wrote it.
+    pub fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+}
+
 /// The HTTP statuses that the gateway answers with; each has its own counter.
 pub const STATUSES: [u16; 19] =
     [200, 400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 422, 429, 431, 500, 501, 503, 504, 505];

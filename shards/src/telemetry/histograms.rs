@@ -1,7 +1,8 @@
 //! HDR histograms of one shard: plain memory that only its thread touches.
 //!
 //! Range 1 µs to 60 s, saturating, 3 significant digits (`HdrHistogram`, Gil Tene); batch sizes
-//! are counted in rows, and the ages of features in seconds, to two digits.
+//! are counted in rows; the ages of features in seconds and the differences of scores in
+//! millionths, to two digits.
 
 use hdrhistogram::Histogram;
 
@@ -41,6 +42,10 @@ const LATENCY_NS_MIN: u64 = 1_000;
 const LATENCY_NS_MAX: u64 = 60_000_000_000;
 const BATCH_ROWS_MAX: u64 = 65_536;
 const AGE_S_MAX: u64 = 1_000_000_000;
+/// The unit in which differences of scores are counted.
+pub const DIFFERENCE_UNIT: f64 = 1e-6;
+const DIFFERENCE_MAX: u64 = 1_000_000_000_000;
+const DIFFERENCE_SIGNIFICANT_DIGITS: u8 = 2;
 const SIGNIFICANT_DIGITS: u8 = 3;
 const AGE_SIGNIFICANT_DIGITS: u8 = 2;
 /// The status of an answer that is not a failure.
@@ -55,6 +60,15 @@ pub struct Histograms {
     /// Whole requests that were not answered with 200, by status; they are in
     /// [`Phase::Request`] too. A status has a histogram once it has been answered.
     failed: Vec<(u16, Histogram<u64>)>,
+    /// How far a candidate's scores were from those that were answered; none before the first.
+    differences: Option<Box<Histogram<u64>>>,
+}
+
+fn differences() -> Box<Histogram<u64>> {
+    Box::new(
+        Histogram::new_with_bounds(1, DIFFERENCE_MAX, DIFFERENCE_SIGNIFICANT_DIGITS)
+            .expect("constant bounds"),
+    )
 }
 
 fn latency() -> Histogram<u64> {
@@ -72,6 +86,7 @@ impl Default for Histograms {
             feature_age_s: Histogram::new_with_bounds(1, AGE_S_MAX, AGE_SIGNIFICANT_DIGITS)
                 .expect("constant bounds"),
             failed: Vec::new(),
+            differences: None,
         }
     }
 }
@@ -100,6 +115,20 @@ impl Histograms {
     /// Records a batch of `rows` rows.
     pub fn record_batch(&mut self, rows: u64) {
         self.batch_rows.saturating_record(rows.clamp(1, BATCH_ROWS_MAX));
+    }
+
+    /// Records that a candidate's score was `difference` above, or below, the one that was
+    /// answered.
+    pub fn record_difference(&mut self, difference: f64) {
+        let value = (difference.abs() / DIFFERENCE_UNIT).round() as u64;
+        let known = self.differences.get_or_insert_with(differences);
+        known.saturating_record(value.min(DIFFERENCE_MAX));
+    }
+
+    /// The absolute differences of a candidate's scores, in [`DIFFERENCE_UNIT`]; `None` where
+    /// there were none.
+    pub fn differences(&self) -> Option<&Histogram<u64>> {
+        self.differences.as_deref()
     }
 
     /// The latency histogram of a phase, in nanoseconds.
@@ -155,6 +184,10 @@ impl Histograms {
         for (status, _) in &other.failed {
             self.failed_mut(*status);
         }
+        if other.differences.is_some() {
+            self.differences.get_or_insert_with(differences);
+        }
+        let differences = self.differences.as_deref_mut().zip(other.differences.as_deref());
         let failed = self.failed.iter_mut().filter_map(|(status, mine)| {
             let theirs = other.failed.iter().find(|(theirs, _)| theirs == status)?;
             Some((mine, &theirs.1))
@@ -163,7 +196,7 @@ impl Histograms {
             (&mut self.batch_rows, &other.batch_rows),
             (&mut self.feature_age_s, &other.feature_age_s),
         ];
-        self.phases.iter_mut().zip(&other.phases).chain(counted).chain(failed)
+        self.phases.iter_mut().zip(&other.phases).chain(counted).chain(failed).chain(differences)
     }
 
     fn failed_mut(&mut self, status: u16) -> &mut Histogram<u64> {

@@ -1,10 +1,11 @@
 //! What one shard counts for one version of one model.
 
 use super::cells::Cells;
-use super::{Counter, Handover};
+use super::{Counter, Handover, Sum};
 use crate::batch::RowFailure;
 use crate::features::FeatureStatus;
 use crate::model::ModelDescription;
+use crate::model::repository::Role;
 
 /// What is known of a lane when it is opened.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +14,8 @@ pub struct LaneFacts {
     pub model: String,
     /// The model's version.
     pub version: u32,
+    /// What the version is for.
+    pub role: Role,
     /// What the model is made of.
     pub description: ModelDescription,
     /// The model's columns, in order.
@@ -72,10 +75,27 @@ pub struct LaneCounters {
     pub last_batch_ms: Counter,
     /// 1 once a reload has replaced the lane: its counts stand still.
     pub retired: Counter,
+    /// Of a version that scores copies.
+    pub shadow: ShadowCounters,
     /// Cells that took their column's default, by column.
     pub cells_defaulted: Cells,
     /// Sampled cells by column and quantile bin, for drift; see [`LaneTelemetry::sample`].
     pub bins: Cells,
+}
+
+/// What the lane of a version that scores copies of rows counts, instead of rows.
+#[derive(Debug, Default)]
+pub struct ShadowCounters {
+    /// Copies whose score was compared with the one that was answered.
+    pub compared: Counter,
+    /// Copies that got no score.
+    pub failed: Counter,
+    /// Copies that were dropped, as the shard was busy.
+    pub skipped: Counter,
+    /// The sum of the differences: this version's score minus the one that was answered.
+    pub difference_sum: Sum,
+    /// The sum of their absolute values.
+    pub difference_absolute_sum: Sum,
 }
 
 impl LaneTelemetry {
@@ -96,6 +116,7 @@ impl LaneTelemetry {
             model_ns: Counter::default(),
             last_batch_ms: Counter::default(),
             retired: Counter::default(),
+            shadow: ShadowCounters::default(),
             cells_defaulted: Cells::new(facts.columns.len()),
             bins: Cells::new(bins),
         };
@@ -154,6 +175,7 @@ impl LaneTelemetry {
         Self::new(LaneFacts {
             model: "model".to_owned(),
             version: 1,
+            role: Role::Stable,
             description,
             columns: quantiles.iter().enumerate().map(column).collect(),
             load_ns: 0,

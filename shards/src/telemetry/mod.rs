@@ -16,8 +16,8 @@ pub mod lane;
 pub mod report;
 pub mod shard;
 
-pub use counters::{Counter, ShardCounters};
+pub use counters::{Counter, ShardCounters, Sum};
 pub use handover::Handover;
 pub use histograms::{Histograms, Phase};
-pub use lane::{LaneColumn, LaneCounters, LaneFacts, LaneTelemetry};
+pub use lane::{LaneColumn, LaneCounters, LaneFacts, LaneTelemetry, ShadowCounters};
 pub use shard::{HistogramCopies, ShardTelemetry};

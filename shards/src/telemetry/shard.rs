@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Handover, Histograms, LaneFacts, LaneTelemetry, ShardCounters};
+use crate::model::repository::Role;
 
 /// What a shard counts and measures, for any thread to read.
 #[derive(Debug, Default)]
@@ -86,7 +87,7 @@ impl HistogramCopies {
         if let Some(earlier) = earlier {
             since.subtract(&earlier.without_model);
         }
-        for (lane, now) in &self.lanes {
+        for (lane, now) in self.answering() {
             since.merge(now);
             // A lane that was opened since has measured everything since.
             let known = earlier.and_then(|earlier| {
@@ -102,9 +103,14 @@ impl HistogramCopies {
     /// All of them merged into one.
     pub fn merged(&self) -> Histograms {
         let mut merged = self.without_model.clone();
-        for (_, lane) in &self.lanes {
+        for (_, lane) in self.answering() {
             merged.merge(lane);
         }
         merged
+    }
+
+    /// The lanes whose batches answer somebody.
+    fn answering(&self) -> impl Iterator<Item = &(Arc<LaneTelemetry>, Histograms)> {
+        self.lanes.iter().filter(|(lane, _)| lane.facts.role != Role::Shadow)
     }
 }

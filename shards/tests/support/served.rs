@@ -78,6 +78,14 @@ impl Setup {
         self
     }
 
+    /// Another version of the only model, with this file.
+    pub(crate) fn and_version_of(self, version: u32, file: &[u8]) -> Self {
+        let this = self.and_version(version);
+        let model = this.models.join(this.names[0]);
+        std::fs::write(model.join(version.to_string()).join("model.onnx"), file).unwrap();
+        this
+    }
+
     pub(crate) fn settings(mut self, change: impl FnOnce(&mut ShardSettings)) -> Self {
         change(&mut self.settings);
         self

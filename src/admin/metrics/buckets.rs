@@ -1,6 +1,7 @@
 //! Prometheus buckets out of HDR histograms.
 
 use hdrhistogram::Histogram;
+use shards::telemetry::histograms::DIFFERENCE_UNIT;
 
 /// Upper bounds of latencies, in seconds: half of them below a millisecond, where a gateway that
 /// keeps its promise spends its time.
@@ -26,6 +27,10 @@ const AGE_S: [f64; 12] = [
     2_592_000.0,
     7_776_000.0,
 ];
+/// Upper bounds of differences of scores, which mostly are probabilities: none, next to none, and
+/// on up to what no two probabilities differ by.
+const DIFFERENCE: [f64; 12] =
+    [0.0, 1e-6, 1e-5, 1e-4, 1e-3, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
 const NS_PER_S: f64 = 1e9;
 
 /// A histogram with fixed bounds.
@@ -53,6 +58,11 @@ impl Buckets {
     /// Of ages in seconds.
     pub(super) fn of_age(histogram: &Histogram<u64>) -> Self {
         Self::of(histogram, &AGE_S, 1.0)
+    }
+
+    /// Of absolute differences of scores.
+    pub(super) fn of_difference(histogram: &Histogram<u64>) -> Self {
+        Self::of(histogram, &DIFFERENCE, DIFFERENCE_UNIT.recip())
     }
 
     /// One pass over what was recorded. A value counts as the lowest that the histogram does not

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 use shards::batch::RowFailure;
 use shards::features::FeatureStatus;
+use shards::model::repository::Role;
 use shards::telemetry::{
-    Counter, HistogramCopies, Histograms, LaneCounters, LaneTelemetry, Phase, ShardTelemetry,
+    Counter, HistogramCopies, Histograms, LaneCounters, LaneTelemetry, Phase, ShadowCounters,
+    ShardTelemetry,
 };
 
 use super::buckets::Buckets;
@@ -62,6 +64,7 @@ pub(super) fn write(text: &mut Exposition, lanes: &[ScrapedLane<'_>], drift: &Dr
     write_counters(text, lanes);
     write_rows(text, lanes);
     write_columns(text, lanes, drift);
+    write_shadows(text, lanes);
 }
 
 fn write_models(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
@@ -75,6 +78,7 @@ fn write_models(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
             shard,
             model,
             version,
+            ("role", lane.telemetry.facts.role.as_str()),
             ("kernel", description.kernel.as_str()),
             ("file_hash", hash.as_str()),
         ];
@@ -209,5 +213,32 @@ fn write_columns(text: &mut Exposition, lanes: &[ScrapedLane<'_>], drift: &Drift
         let version = version.to_string();
         let labels = [("model", model.as_str()), ("version", &version), ("column", &column)];
         text.value(&labels, index);
+    }
+}
+
+/// How far the scores of candidates are from those that were answered.
+fn write_shadows(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
+    let is_shadow = |lane: &&ScrapedLane<'_>| lane.telemetry.facts.role == Role::Shadow;
+    let shadows: Vec<_> = lanes.iter().filter(is_shadow).collect();
+    let help = "Copies of rows for a candidate, by what became of them.";
+    text.family("shardgate_shadow_rows_total", Kind::Counter, help);
+    for lane in &shadows {
+        let ShadowCounters { compared, failed, skipped, .. } = &lane.telemetry.counters.shadow;
+        for (outcome, cell) in [("compared", compared), ("failed", failed), ("skipped", skipped)] {
+            text.count(&lane.labels_and("outcome", outcome), cell.get());
+        }
+    }
+    let help = "Absolute differences of a candidate's scores and those that were answered.";
+    text.family("shardgate_shadow_difference", Kind::Histogram, help);
+    for lane in &shadows {
+        if let Some(differences) = lane.histograms.and_then(Histograms::differences) {
+            text.histogram(&lane.labels(), &Buckets::of_difference(differences));
+        }
+    }
+    let help = "Sum of a candidate's scores less those that were answered: by the number of \
+        copies compared, how far it leans to one side.";
+    text.family("shardgate_shadow_signed_difference", Kind::Gauge, help);
+    for lane in &shadows {
+        text.value(&lane.labels(), lane.telemetry.counters.shadow.difference_sum.get());
     }
 }

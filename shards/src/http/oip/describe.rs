@@ -6,7 +6,9 @@ use super::answer::{FEATURES, SCORE, score_datatype};
 use super::rows::USER_ID;
 use crate::batch::Lane;
 use crate::features::Precision;
-use crate::telemetry::Counter;
+use crate::model::repository::Role;
+use crate::telemetry::histograms::DIFFERENCE_UNIT;
+use crate::telemetry::{Counter, Sum};
 use crate::tensors::Datatype;
 
 const PLATFORM: &str = "shardgate_onnx";
@@ -87,7 +89,7 @@ pub(super) fn statistics<'a>(lanes: impl Iterator<Item = &'a Lane>) -> Value {
         let scored = sum(&counters.rows) + counters.rows_own_features.get();
         let queue_ns = counters.queue_ns.get();
         let (features_ns, model_ns) = (counters.features_ns.get(), counters.model_ns.get());
-        json!({
+        let mut described = json!({
             "name": lane.settings.model,
             "version": lane.settings.version.to_string(),
             "last_inference": counters.last_batch_ms.get(),
@@ -104,9 +106,38 @@ pub(super) fn statistics<'a>(lanes: impl Iterator<Item = &'a Lane>) -> Value {
                 "cache_miss": part(0, 0),
             },
             "batch_stats": [],
-        })
+        });
+        if lane.settings.role == Role::Shadow {
+            described["shadow"] = differences(lane);
+        }
+        described
     };
     json!({"model_stats": lanes.map(of_lane).collect::<Vec<_>>()})
+}
+
+/// How far a candidate's scores were from those that were answered.
+fn differences(lane: &Lane) -> Value {
+    let counters = &lane.counters().shadow;
+    let compared = counters.compared.get();
+    let mean = |sum: &Sum| if compared > 0 { sum.get() / compared as f64 } else { 0.0 };
+    let histograms = lane.histograms.borrow();
+    let quantile = |quantile| {
+        let value = histograms.differences().map_or(0, |known| known.value_at_quantile(quantile));
+        value as f64 * DIFFERENCE_UNIT
+    };
+    json!({
+        "compared": compared,
+        "failed": counters.failed.get(),
+        "skipped": counters.skipped.get(),
+        "mean": mean(&counters.difference_sum),
+        "mean_absolute": mean(&counters.difference_absolute_sum),
+        "absolute_quantiles": {
+            "0.5": quantile(0.5),
+            "0.9": quantile(0.9),
+            "0.99": quantile(0.99),
+            "1": quantile(1.0),
+        },
+    })
 }
 
 struct Tensor<'a> {

@@ -70,6 +70,15 @@ impl Asker<'_> {
                     (Some(lane), ModelAction::Infer) => {
                         self.infer(lane, version.is_some(), head, body)
                     }
+                    (Some(_), ModelAction::Statistics) => {
+                        let lanes = self.shard.lanes();
+                        let is_asked = |lane: &&Lane| {
+                            let LaneSettings { model, version: number, .. } = &lane.settings;
+                            model == name && version.is_none_or(|it| number.to_string() == it)
+                        };
+                        let asked = lanes.iter().map(Rc::as_ref).filter(is_asked);
+                        ready(200, &describe::statistics(asked))
+                    }
                     (Some(lane), action) => self.describe(&lane, action),
                     (None, ModelAction::Ready) => {
                         ready(readiness(false), &json!({"name": name, "ready": false}))
@@ -101,11 +110,10 @@ impl Asker<'_> {
                 let body = json!({"name": lane.settings.model, "ready": is_ready});
                 ready(readiness(is_ready), &body)
             }
-            ModelAction::Statistics => ready(200, &describe::statistics(std::iter::once(lane))),
             ModelAction::Config => {
                 ready(200, &describe::config(lane, self.shard.limits().array_rows_max))
             }
-            ModelAction::Metadata | ModelAction::Infer => {
+            ModelAction::Metadata | ModelAction::Infer | ModelAction::Statistics => {
                 let versions = self.shard.versions(&lane.settings.model);
                 ready(200, &describe::metadata(lane, &versions))
             }

@@ -1,0 +1,88 @@
+//! A copy of the traffic for a candidate that answers nobody: only how far its scores are from
+//! those that were answered is recorded.
+//!
+//! A row is copied into the candidate's lane when its answer is known, and scored when nobody
+//! waits, a few rows at a time. On a busy shard copies are dropped and counted, not scored later.
+
+use super::{BatchPolicy, Lane, RowFailure, RowId, RowState, Scored};
+
+/// Copies that may wait.
+const WAITING_ROWS_MAX: usize = 256;
+/// Copies that are scored together: few, as requests that arrive meanwhile wait for them.
+const BATCH_ROWS_MAX: usize = 8;
+/// How long they may be computed without a look at what else there is to do, in µs.
+const COMPUTE_SLICE_US_MAX: u64 = 100;
+/// No connection has this number.
+const NOBODY: u32 = u32::MAX;
+
+/// How a candidate's batches are formed, where others' are by `policy`.
+pub(crate) fn policy(policy: BatchPolicy) -> BatchPolicy {
+    BatchPolicy {
+        batch_rows_max: policy.batch_rows_max.min(BATCH_ROWS_MAX),
+        batches_in_flight_max: 1,
+        compute_slice_us_max: policy.compute_slice_us_max.min(COMPUTE_SLICE_US_MAX),
+        ..policy
+    }
+}
+
+/// Copies a row of `served` that has this score into the lane of the candidate, if its user is one
+/// of those that are copied. Features that a request gave itself belong to no user.
+pub(super) fn copy(served: &Lane, id: RowId, score: f64, candidate: &Lane, now_ns: u64) {
+    let rows = served.rows.borrow();
+    let row = rows.get(id);
+    let is_copied =
+        served.settings.shadow.is_some_and(|it| it.copies(&served.settings.model, &row.key));
+    // One that is not running any more was given up before it had a score.
+    if row.state != RowState::Running || row.has_own_features || !is_copied {
+        return;
+    }
+    if candidate.waiting_rows() >= WAITING_ROWS_MAX {
+        candidate.counters().shadow.skipped.add(1);
+        return;
+    }
+    let copy = {
+        let mut copies = candidate.rows.borrow_mut();
+        let copy = copies.insert(NOBODY);
+        let made = copies.get_mut(copy);
+        made.key.push_str(&row.key);
+        made.reference = score;
+        made.queued_ns = now_ns;
+        made.is_held = true;
+        let fields = &served.settings.request_fields;
+        if *fields == candidate.settings.request_fields {
+            made.request_cells.extend_from_slice(&row.request_cells);
+        } else {
+            // It may read fields that the served version did not, which nobody has parsed.
+            made.request_cells.extend(candidate.settings.request_fields.iter().map(|name| {
+                let place = fields.iter().position(|field| field == name);
+                place.and_then(|place| row.request_cells.get(place)).copied().unwrap_or(f64::NAN)
+            }));
+        }
+        copy
+    };
+    candidate.push(copy, u64::MAX);
+}
+
+/// Drops the copies that wait, as requests do too.
+pub(super) fn skip(candidate: &Lane) {
+    let count = candidate.forget_waiting();
+    candidate.counters().shadow.skipped.add(count as u64);
+}
+
+/// Records how far the candidate's score of a copy is from the one that was answered, and frees
+/// the copy.
+pub(super) fn compare(candidate: &Lane, id: RowId, outcome: Result<Scored, RowFailure>) {
+    let counters = &candidate.counters().shadow;
+    let mut rows = candidate.rows.borrow_mut();
+    match outcome {
+        Ok(scored) => {
+            let difference = scored.score - rows.get(id).reference;
+            counters.compared.add(1);
+            counters.difference_sum.add(difference);
+            counters.difference_absolute_sum.add(difference.abs());
+            candidate.histograms.borrow_mut().record_difference(difference);
+        }
+        Err(_) => counters.failed.add(1),
+    }
+    rows.remove(id);
+}
