@@ -29,6 +29,17 @@ fn check(name: &str, scores: usize) {
 fn tree_ensemble_of_version_5() {
     check("tree-ensemble-v5", 2);
     check("tree-ensemble-v5-double", 2);
+    check("tree-ensemble-v5-modes", 2);
+    check("tree-ensemble-v5-modes-double", 2);
+}
+
+#[test]
+fn tree_ensemble_of_version_5_with_other_sums_and_curves() {
+    check("tree-ensemble-v5-average", 2);
+    check("tree-ensemble-v5-min", 1);
+    check("tree-ensemble-v5-max", 1);
+    check("tree-ensemble-v5-softmax", 2);
+    check("tree-ensemble-v5-logistic", 2);
 }
 
 #[test]

@@ -41,6 +41,16 @@ fn an_unknown_branch_mode_is_named_with_its_node() {
 }
 
 #[test]
+fn a_test_of_membership_is_refused_with_its_node() {
+    let file = folder("../operators/tree-ensemble-v5-member").join("model.onnx");
+    let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(0)) };
+    let text = load_file(&file, output).expect_err("it is not supported").to_string();
+    assert!(text.contains("node `trees` (operator ai.onnx.ml.TreeEnsemble)"), "{text}");
+    assert!(text.contains("BRANCH_MEMBER"), "{text}");
+    assert!(text.contains("instead"), "it says what to do: {text}");
+}
+
+#[test]
 fn many_classes_need_a_choice() {
     let text = refused_output("gbdt-multi", None, None);
     assert!(text.contains("has 3 columns: name the one that is the score"), "{text}");

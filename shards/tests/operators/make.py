@@ -35,6 +35,24 @@ def tree_ensemble(double: bool):
         leaf_weights=floats(0.1, -0.2, 0.7, 1.5, -0.9, double=double))
 
 
+def every_mode(double=False, aggregate=1, post_transform=0, targets=2, member=False):
+    """Two trees: the first asks by each mode in turn, to the left or to a leaf; the
+    second is a stump. With `member`, its last question is one of membership."""
+    modes = [0, 1, 2, 3, 4, 6 if member else 5, 0]
+    return helper.make_node(
+        "TreeEnsemble", ["input"], ["score"], name="trees", domain=ML, n_targets=targets,
+        aggregate_function=aggregate, post_transform=post_transform, tree_roots=[0, 6],
+        nodes_featureids=[0, 1, 2, 0, 1, 2, 1],
+        nodes_splits=floats(2.0, 2.0, -0.5, -0.5, 0.25, 1.0, 0.0, double=double),
+        nodes_modes=numpy_helper.from_array(np.array(modes, np.uint8)),
+        nodes_truenodeids=[1, 2, 3, 4, 1, 2, 3], nodes_trueleafs=[0, 0, 0, 0, 1, 1, 1],
+        nodes_falsenodeids=[4, 5, 6, 7, 5, 8, 0], nodes_falseleafs=[1, 1, 1, 1, 0, 1, 1],
+        nodes_missing_value_tracks_true=[1, 0, 1, 0, 1, 0, 1],
+        leaf_targetids=[leaf % targets for leaf in range(9)],
+        leaf_weights=floats(0.3, -0.1, 0.45, 1.25, -0.7, 0.2, -0.35, 0.8, 0.6, double=double),
+        **({"membership_values": floats(1.0, 2.0, float("nan"), double=double)} if member else {}))
+
+
 FLOATS = [("input", TensorProto.FLOAT, 3)]
 DOUBLES = [("input", TensorProto.DOUBLE, 3)]
 
@@ -80,6 +98,20 @@ GRAPHS = {
         helper.make_node("Tanh", ["hidden"], ["bent"]),
         helper.make_node("MatMul", ["bent", "narrow"], ["score"]),
     ], 1),
+    "tree-ensemble-v5-modes": (FLOATS, [every_mode()], 2),
+    "tree-ensemble-v5-modes-double": (DOUBLES, [every_mode(double=True)], 2),
+    "tree-ensemble-v5-average": (FLOATS, [every_mode(aggregate=0)], 2),
+    # Of one target: for those that no tree gave a value, implementations disagree.
+    "tree-ensemble-v5-min": (FLOATS, [every_mode(aggregate=2, targets=1)], 1),
+    "tree-ensemble-v5-max": (FLOATS, [every_mode(aggregate=3, targets=1)], 1),
+    "tree-ensemble-v5-softmax": (FLOATS, [every_mode(post_transform=1)], 2),
+    "tree-ensemble-v5-logistic": (FLOATS, [every_mode(post_transform=2)], 2),
+}
+# ONNX's evaluator leaves `post_transform` out, and ONNX Runtime 1.24 reads 1 as LOGISTIC and 2 as
+# SOFTMAX. These are what the operator's text says.
+POST_TRANSFORMS = {
+    "tree-ensemble-v5-softmax": lambda raw: np.exp(raw) / np.exp(raw).sum(axis=1, keepdims=True),
+    "tree-ensemble-v5-logistic": lambda raw: 1 / (1 + np.exp(-raw)),
 }
 CONSTANTS = {
     "columns": np.array([1], np.int64),
@@ -103,8 +135,9 @@ def doubled(times: int):
         helper.make_node("ReduceSum", [names[-1], "columns"], ["score"], keepdims=1)]
 
 
-# What must be refused; these have no golden scores.
-HOSTILE = {
+# What is refused; these have no golden scores.
+REFUSED = {
+    "tree-ensemble-v5-member": (FLOATS, [every_mode(member=True)], 2),
     "hostile-concat": (FLOATS, doubled(40), 1),
     "hostile-shape": (FLOATS, [
         helper.make_node("ConstantOfShape", ["huge"], ["zeros"], name="zeros"),
@@ -147,6 +180,8 @@ def record(name: str, inputs, model: onnx.ModelProto, scores: int) -> None:
     """Writes NAME/golden.csv."""
     features = values(inputs, missing=name.startswith("tree"))
     found = ReferenceEvaluator(model).run(["score"], features)[0]
+    if name in POST_TRANSFORMS:
+        found = POST_TRANSFORMS[name](found.astype(np.float64))
     matrix = np.hstack([cells.astype(np.float64) for cells in features.values()])
     header = [f"f{place}" for place in range(matrix.shape[1])]
     header += [f"score_{place}" for place in range(scores)]
@@ -159,5 +194,5 @@ def record(name: str, inputs, model: onnx.ModelProto, scores: int) -> None:
 if __name__ == "__main__":
     for each, (inputs, nodes, scores) in GRAPHS.items():
         record(each, inputs, save(each, inputs, nodes, scores), scores)
-    for each, (inputs, nodes, scores) in HOSTILE.items():
+    for each, (inputs, nodes, scores) in REFUSED.items():
         save(each, inputs, nodes, scores)

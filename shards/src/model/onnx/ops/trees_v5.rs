@@ -64,6 +64,7 @@ fn aggregate(context: NodeContext<'_>) -> Result<Aggregate, OnnxError> {
 }
 
 fn post_transform(context: NodeContext<'_>) -> Result<PostTransform, OnnxError> {
+    // By the operator's own text; ONNX Runtime 1.24 reads 1 and 2 the other way round.
     match context.integer("post_transform")?.unwrap_or(0) {
         0 => Ok(PostTransform::None),
         1 => Ok(PostTransform::Softmax),
@@ -147,7 +148,10 @@ impl Arrays<'_> {
             3 => Ok(NodeMode::BranchGt),
             4 => Ok(NodeMode::BranchEq),
             5 => Ok(NodeMode::BranchNeq),
-            6 => Err(self.context.refuse("tests of membership (BRANCH_MEMBER) are not supported")),
+            6 => Err(self.context.refuse(
+                "tests of membership (BRANCH_MEMBER) are not supported: test for each member \
+                 (BRANCH_EQ) instead",
+            )),
             other => Err(self.context.refuse(format!("node mode {other} is unknown"))),
         }
     }
