@@ -79,7 +79,8 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let reloader = Arc::new(Reloader::new(config, schema, all, models));
     admin.set_serving(Arc::clone(&reloader));
-    let access = Access::of(&config.admin, sockets.address);
+    let is_asked = config.admin.repository_on_serving_port;
+    let access = is_asked.then(|| Access::of(&config.admin, sockets.address));
     let orders = orders::start(reloader, access, &shards)?;
     announce(config, &shards, sockets.address, admin.address);
     let outcome = signals::serve(&signals, &shards, &news, &shutdown, &orders, &taken);

@@ -144,6 +144,7 @@ fn status(state: &AdminState) -> serde_json::Value {
                 "shard": shard.index,
                 "model": lane.facts.model,
                 "version": lane.facts.version,
+                "role": lane.facts.role.as_str(),
                 "kernel": lane.facts.description.kernel,
                 "columns": lane.facts.columns.len(),
                 "load_ms": lane.facts.load_ns as f64 / 1e6,

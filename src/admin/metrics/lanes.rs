@@ -47,6 +47,10 @@ impl<'a> ScrapedLane<'a> {
             .collect()
     }
 
+    fn is_shadow(&self) -> bool {
+        self.telemetry.facts.role == Role::Shadow
+    }
+
     fn labels(&self) -> [Label<'_>; 3] {
         [("shard", self.shard), ("model", &self.telemetry.facts.model), ("version", &self.version)]
     }
@@ -130,7 +134,8 @@ fn write_histograms(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
     for (name, help, choose, bucket) in families {
         text.family(name, Kind::Histogram, help);
         for lane in lanes {
-            if let Some(histograms) = lane.histograms {
+            // A shadow's would be read as what clients waited for.
+            if let Some(histograms) = lane.histograms.filter(|_| !lane.is_shadow()) {
                 text.histogram(&lane.labels(), &bucket(choose(histograms)));
             }
         }
@@ -218,8 +223,7 @@ fn write_columns(text: &mut Exposition, lanes: &[ScrapedLane<'_>], drift: &Drift
 
 /// How far the scores of candidates are from those that were answered.
 fn write_shadows(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
-    let is_shadow = |lane: &&ScrapedLane<'_>| lane.telemetry.facts.role == Role::Shadow;
-    let shadows: Vec<_> = lanes.iter().filter(is_shadow).collect();
+    let shadows: Vec<_> = lanes.iter().filter(|lane| lane.is_shadow()).collect();
     let help = "Copies of rows for a candidate, by what became of them.";
     text.family("shardgate_shadow_rows_total", Kind::Counter, help);
     for lane in &shadows {

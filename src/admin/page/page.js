@@ -263,7 +263,8 @@ function showStatus(status) {
     const name = cell(model.model, 'th', '');
     name.scope = 'row';
     const where = model.retired ? 'replaced' : `cores ${model.cores.join(', ')}`;
-    return element('tr', { className: model.retired ? 'quiet' : '' }, name, cell(model.version), cell(model.kernel, 'td', ''),
+    const version = model.role === 'stable' ? model.version : `${model.version}, ${model.role}`;
+    return element('tr', { className: model.retired ? 'quiet' : '' }, name, cell(version), cell(model.kernel, 'td', ''),
       cell(model.columns), cell(time(model.load_ms * 1000)), cell(where, 'td', ''));
   }));
   const events = status.events.slice().reverse().map((event) => element('li', {},
