@@ -61,14 +61,12 @@ pub struct Histograms {
     /// [`Phase::Request`] too. A status has a histogram once it has been answered.
     failed: Vec<(u16, Histogram<u64>)>,
     /// How far a candidate's scores were from those that were answered; none before the first.
-    differences: Option<Box<Histogram<u64>>>,
+    differences: Option<Histogram<u64>>,
 }
 
-fn differences() -> Box<Histogram<u64>> {
-    Box::new(
-        Histogram::new_with_bounds(1, DIFFERENCE_MAX, DIFFERENCE_SIGNIFICANT_DIGITS)
-            .expect("constant bounds"),
-    )
+fn differences() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, DIFFERENCE_MAX, DIFFERENCE_SIGNIFICANT_DIGITS)
+        .expect("constant bounds")
 }
 
 fn latency() -> Histogram<u64> {
@@ -128,7 +126,7 @@ impl Histograms {
     /// The absolute differences of a candidate's scores, in [`DIFFERENCE_UNIT`]; `None` where
     /// there were none.
     pub fn differences(&self) -> Option<&Histogram<u64>> {
-        self.differences.as_deref()
+        self.differences.as_ref()
     }
 
     /// The latency histogram of a phase, in nanoseconds.
@@ -187,7 +185,7 @@ impl Histograms {
         if other.differences.is_some() {
             self.differences.get_or_insert_with(differences);
         }
-        let differences = self.differences.as_deref_mut().zip(other.differences.as_deref());
+        let differences = self.differences.as_mut().zip(other.differences.as_ref());
         let failed = self.failed.iter_mut().filter_map(|(status, mine)| {
             let theirs = other.failed.iter().find(|(theirs, _)| theirs == status)?;
             Some((mine, &theirs.1))
