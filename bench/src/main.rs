@@ -3,11 +3,12 @@
 //! [`floor`] is the smallest glommio HTTP responder: the goal posts. [`generate`] makes a store of
 //! many users, [`open_loop`] sends requests by the clock, and [`compare`] runs all servers of
 //! `bench/servers.toml` against the same load, in turns. [`trees`] times the tree kernels and
-//! [`store`] the embedded store; [`simulate`] holds batching policies against each other in virtual
+//! [`store`] the embedded store, [`cql`] a cluster's; [`simulate`] holds batching policies against each other in virtual
 //! time. `bench/peers/` holds the other servers, `bench/runs/` what was measured. Nothing here is a
 //! test: no check in CI depends on a clock.
 
 mod compare;
+mod cql;
 mod floor;
 mod generate;
 mod open_loop;
@@ -36,6 +37,8 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Time the embedded store.
     Store(store::StoreArgs),
+    /// Time fetches from a cluster, beside the bare driver's.
+    Cql(cql::CqlArgs),
     /// Time the tree kernels.
     Trees(trees::TreesArgs),
 }
@@ -49,6 +52,7 @@ fn main() -> anyhow::Result<()> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Store(args) => store::run(&args),
+        Command::Cql(args) => cql::run(args),
         Command::Trees(args) => trees::run(&args),
     }
 }

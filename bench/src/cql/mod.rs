@@ -1,0 +1,211 @@
+//! Times fetches from a cluster that speaks CQL: ours, and the driver as it comes ([`bare`]), in
+//! turns, in one thread on one core.
+//!
+//! Every batch has other users, so that neither side is given what it had before; [`zipf`] chooses
+//! them where the cache is what is looked at, and [`processor`] says what each fetch costs. What is
+//! *not* here: the node, which has to be there (`scripts/cassandra start one`) and should run on
+//! another core, and its users (`bench generate`, `shardgate import`).
+
+mod bare;
+mod processor;
+mod zipf;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use glommio::{LocalExecutorBuilder, Placement};
+use hdrhistogram::Histogram;
+use shards::features::cache::CacheSettings;
+use shards::features::inputs::FeaturePolicies;
+use shards::features::join::{JoinPlan, ModelInputs};
+use shards::features::scylla::{CqlStore, ScyllaSettings};
+use shards::features::{FeatureStatus, FetchRequests, Joined, Precision};
+
+use self::bare::Bare;
+use self::processor::processor_ns;
+use self::zipf::Zipf;
+use crate::generate::user_id;
+use crate::random::Random;
+
+/// Which node and table, and how often.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CqlArgs {
+    /// A node of the cluster.
+    #[arg(long, default_value = "127.0.0.1:19042")]
+    node: SocketAddr,
+    /// Keyspace whose table `user_profiles` has the users that `generate` makes.
+    #[arg(long, default_value = "bench")]
+    keyspace: String,
+    /// How many users the table has.
+    #[arg(long, default_value_t = 100_000)]
+    users: u64,
+    /// Rows of a batch.
+    #[arg(long, default_value_t = 64)]
+    rows: usize,
+    /// How often each is measured, in turns.
+    #[arg(long, default_value_t = 20)]
+    rounds: usize,
+    /// Batches of a round.
+    #[arg(long, default_value_t = 100)]
+    batches: usize,
+    /// The core to run on.
+    #[arg(long, default_value_t = 0)]
+    core: usize,
+}
+
+/// Prints a line of figures for each way to fetch.
+pub(crate) fn run(args: CqlArgs) -> Result<()> {
+    let executor = LocalExecutorBuilder::new(Placement::Fixed(args.core))
+        .preempt_timer(Duration::from_millis(1))
+        .make()
+        .map_err(|error| anyhow::anyhow!("no executor: {error}"))?;
+    executor.run(async move {
+        compare_fetches(&args, args.rows).await?;
+        compare_fetches(&args, 1).await?;
+        compare_caches(&args).await
+    })
+}
+
+/// A shard's store with what its fetches need.
+struct Ours {
+    store: CqlStore,
+    plan: JoinPlan,
+    requests: FetchRequests,
+    joined: Joined,
+}
+
+impl Ours {
+    async fn open(args: &CqlArgs, ttl_ms: u64) -> Result<Self> {
+        let cache = CacheSettings { ttl_ms, negative_ttl_ms: ttl_ms, ..CacheSettings::default() };
+        let settings = ScyllaSettings {
+            contact_points: vec![args.node.to_string()],
+            keyspace: args.keyspace.clone(),
+            fetch_deadline_ms: 1_000,
+            cache,
+            ..ScyllaSettings::default()
+        };
+        let store = CqlStore::open(Arc::new(settings), vec![args.node]).await?;
+        let inputs = ModelInputs::Width(store.schema().columns().len());
+        let policies = FeaturePolicies::default();
+        let plan = JoinPlan::bind(inputs, store.schema(), &policies, Precision::F32)?;
+        let joined = Joined::new(&plan);
+        Ok(Self { store, plan, requests: FetchRequests::new(0), joined })
+    }
+
+    async fn fetch(&mut self, keys: &[String]) -> Result<()> {
+        self.requests.clear();
+        for key in keys {
+            self.requests.push(key.as_bytes(), &[]);
+        }
+        self.store.fetch(&self.plan, &self.requests, 0, &mut self.joined).await;
+        for outcome in &self.joined.outcomes {
+            let found = matches!(outcome.status, FeatureStatus::Stored | FeatureStatus::Cached);
+            ensure!(found, "a row's features are {}", outcome.status.as_str());
+        }
+        Ok(())
+    }
+}
+
+/// Wall and processor time of batches of one kind.
+struct Times {
+    name: &'static str,
+    batch_ns: Histogram<u64>,
+    processor_ns: u64,
+}
+
+impl Times {
+    fn new(name: &'static str) -> Result<Self> {
+        Ok(Self { name, batch_ns: Histogram::new(3)?, processor_ns: 0 })
+    }
+
+    fn print(&self, rows: usize, base: &Self) {
+        let micros = |quantile| self.batch_ns.value_at_quantile(quantile) as f64 / 1_000.0;
+        let keys = self.batch_ns.len() as f64 * rows as f64;
+        println!(
+            "{:>3} keys, {:<22} p50 {:>8.1} us, p99 {:>8.1} us, {:>6.2} us of processor a key, \
+             {:.2} of {}",
+            rows,
+            self.name,
+            micros(0.5),
+            micros(0.99),
+            self.processor_ns as f64 / 1_000.0 / keys,
+            self.batch_ns.value_at_quantile(0.5) as f64
+                / base.batch_ns.value_at_quantile(0.5) as f64,
+            base.name,
+        );
+    }
+}
+
+/// Distinct random users.
+fn draw(random: &mut Random, users: u64, rows: usize) -> Vec<String> {
+    let start = random.below(users);
+    // A step that has no divisor in common with most numbers of users visits distinct ones.
+    let numbers = (0..rows as u64).map(|row| 1 + (start + row * 7_919) % users);
+    numbers.map(user_id).collect()
+}
+
+async fn compare_fetches(args: &CqlArgs, rows: usize) -> Result<()> {
+    let mut ours = Ours::open(args, 0).await?;
+    let columns = ours.store.schema().columns().iter().map(|column| column.name.clone());
+    let bare = Bare::open(args.node, &args.keyspace, &columns.collect::<Vec<_>>())?;
+    let mut random = Random::new(11);
+    let (mut shard, mut group, mut singles) = (
+        Times::new("shardgate")?,
+        Times::new("bare driver, IN")?,
+        Times::new("bare driver, singly")?,
+    );
+    for round in 0..=args.rounds {
+        // The first round warms up.
+        if round == 1 {
+            for times in [&mut shard, &mut group, &mut singles] {
+                *times = Times::new(times.name)?;
+            }
+        }
+        for times in [&mut shard, &mut group, &mut singles] {
+            let before_ns = processor_ns();
+            for _ in 0..args.batches {
+                let keys = draw(&mut random, args.users, rows);
+                let begun = Instant::now();
+                match times.name {
+                    "shardgate" => ours.fetch(&keys).await?,
+                    "bare driver, IN" => drop(bare.fetch_group(&keys)?),
+                    _ => drop(bare.fetch_singles(&keys)?),
+                }
+                times.batch_ns.record(begun.elapsed().as_nanos() as u64)?;
+            }
+            times.processor_ns += processor_ns() - before_ns;
+        }
+    }
+    shard.print(rows, &group);
+    group.print(rows, &group);
+    singles.print(rows, &group);
+    Ok(())
+}
+
+async fn compare_caches(args: &CqlArgs) -> Result<()> {
+    let mut cached = Ours::open(args, 3_600_000).await?;
+    let mut uncached = Ours::open(args, 0).await?;
+    let (zipf, mut random) = (Zipf::new(args.users), Random::new(13));
+    let (mut with, mut without) = (Times::new("Zipf, cache")?, Times::new("Zipf, no cache")?);
+    for _ in 0..args.rounds {
+        for (ours, times) in [(&mut cached, &mut with), (&mut uncached, &mut without)] {
+            let before_ns = processor_ns();
+            for _ in 0..args.batches {
+                let drawn = (0..args.rows).map(|_| user_id(zipf.sample(&mut random)));
+                let keys: Vec<_> = drawn.collect();
+                let begun = Instant::now();
+                ours.fetch(&keys).await?;
+                times.batch_ns.record(begun.elapsed().as_nanos() as u64)?;
+            }
+            times.processor_ns += processor_ns() - before_ns;
+        }
+    }
+    with.print(args.rows, &without);
+    without.print(args.rows, &without);
+    let keys = (args.rounds * args.batches * args.rows) as f64;
+    let asked = cached.store.counters().keys_asked as f64;
+    println!("the cache had {:.0} % of the keys", 100.0 * (1.0 - asked / keys));
+    Ok(())
+}
