@@ -2,13 +2,14 @@
 //!
 //! [`servers`] starts the servers of `bench/servers.toml` and pauses those whose turn it isn't,
 //! [`wrk`] and [`crate::open_loop`] load the one that runs, [`usage`] reads what it cost,
-//! [`summary`] compares, and [`record`] keeps a run under `bench/runs/`. Not here: a verdict. The
-//! figures are for people; no check depends on them.
+//! [`summary`] compares, [`plot`] draws that, and [`record`] keeps a run under `bench/runs/`. Not
+//! here: a verdict. The figures are for people; no check depends on them.
 //!
 //! Each round measures each server once, starting with another one each time, so that a machine
 //! that slows down for a minute doesn't slow down always the same server. A ratio compares two
 //! figures of one round.
 
+mod plot;
 mod prepare;
 mod record;
 mod servers;
@@ -123,7 +124,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     let summary = summary::markdown(&samples);
     println!("{summary}");
     if args.record {
-        let folder = record::write(&samples, &summary)?;
+        let folder = record::write(&samples, &summary, &plot::svg(&samples))?;
         eprintln!("kept in {}", folder.display());
     }
     Ok(())
@@ -196,5 +197,19 @@ fn apply(args: &CompareArgs, server: &Server, load: Load, seconds: u64) -> Resul
                 errors: outcome.refused + outcome.broken,
             })
         }
+    }
+}
+
+/// What the tests of the summary and its picture start from.
+#[cfg(test)]
+fn sample(round: usize, server: &str, requests_per_second: f64) -> Sample {
+    Sample {
+        round,
+        server: server.to_owned(),
+        load: Load::Closed { connections: 64 },
+        figures: Figures { requests_per_second, p50_us: 1.0, p99_us: 2.0, errors: 0 },
+        user_us: 0.5,
+        system_us: 1.5,
+        memory_mib: 3.0,
     }
 }

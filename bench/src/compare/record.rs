@@ -11,9 +11,9 @@ use super::{Load, Sample};
 
 const FOLDER: &str = "bench/runs";
 
-/// Writes `bench/runs/DATE-MACHINE/{README.md,raw.csv,summary.md}`; a second run of a day gets a
-/// number. Returns the folder.
-pub(super) fn write(samples: &[Sample], summary: &str) -> Result<PathBuf> {
+/// Writes `bench/runs/DATE-MACHINE/{README.md,raw.csv,summary.md,summary.svg}`; a second run of a
+/// day gets a number. Returns the folder.
+pub(super) fn write(samples: &[Sample], summary: &str, plot: &str) -> Result<PathBuf> {
     let processor = processor()?;
     let cores = std::thread::available_parallelism()?;
     let machine = slug(&format!("{processor} {cores} cores"));
@@ -28,6 +28,7 @@ pub(super) fn write(samples: &[Sample], summary: &str) -> Result<PathBuf> {
     fs::write(folder.join("README.md"), readme(&processor, cores.get())?)?;
     fs::write(folder.join("raw.csv"), raw_csv(samples))?;
     fs::write(folder.join("summary.md"), summary)?;
+    fs::write(folder.join("summary.svg"), plot)?;
     Ok(folder)
 }
 
@@ -40,7 +41,7 @@ fn readme(processor: &str, cores: usize) -> Result<String> {
          | when | {} |\n| commit | {} |\n| processor | {processor}, {cores} cores |\n\
          | kernel | {} |\n| compiler | {} |\n| wrk | {} |\n\n\
          `raw.csv` has every measurement, `summary.md` the medians over the rounds with their \
-         range; `bench/servers.toml` and `bench/peers/` at that commit say what ran.\n",
+         range, as `summary.svg` draws them; `bench/servers.toml` and `bench/peers/` at that commit say what ran.\n",
         arguments.join(" "),
         said_by("date", &["-u", "+%F %T UTC"])?,
         said_by("git", &["describe", "--always", "--dirty"])?,

@@ -58,7 +58,7 @@ fn line(server: &str, load: Load, of_load: &[&Sample]) -> String {
 }
 
 /// The values without repetitions, in the order in which they first appear.
-fn in_order<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
+pub(super) fn in_order<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = Vec::new();
     for value in values {
         if !seen.contains(&value) {
@@ -70,14 +70,14 @@ fn in_order<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
 
 /// Median and range of some values; NaN for none.
 #[derive(Debug, Clone, Copy)]
-struct Spread {
-    min: f64,
-    median: f64,
-    max: f64,
+pub(super) struct Spread {
+    pub(super) min: f64,
+    pub(super) median: f64,
+    pub(super) max: f64,
 }
 
 impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
+    pub(super) fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
         let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
@@ -100,20 +100,8 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Figures;
+    use super::super::sample;
     use super::*;
-
-    fn sample(round: usize, server: &str, requests_per_second: f64) -> Sample {
-        Sample {
-            round,
-            server: server.to_owned(),
-            load: Load::Closed { connections: 64 },
-            figures: Figures { requests_per_second, p50_us: 1.0, p99_us: 2.0, errors: 0 },
-            user_us: 0.5,
-            system_us: 1.5,
-            memory_mib: 3.0,
-        }
-    }
 
     #[test]
     fn ratios_compare_figures_of_one_round() {
