@@ -10,13 +10,12 @@ use shards::batch::BatchPolicy;
 use shards::features::address::StoreAddress;
 use shards::features::scylla::ScyllaSettings;
 use shards::http::{HttpLimits, RequestIds};
-use shards::journal::JournalSettings;
 use shards::model::LoadOptions;
 use shards::model::trees::KernelChoice;
 use shards::shard::ShardSettings;
 
 use crate::cli::ServeFlags;
-use crate::journal::settings::PredictionLog;
+use crate::journal::settings::{AccessLog, Journals, PredictionLog};
 use crate::logging::LogFormat;
 use crate::placement::CoreList;
 
@@ -50,6 +49,13 @@ struct ConfigFile {
     batch: BatchPolicy,
     features: FeaturesFile,
     prediction_log: Option<PredictionLog>,
+    access_log: AccessLog,
+}
+
+impl ConfigFile {
+    fn journals(&self) -> Journals {
+        Journals { predictions: self.prediction_log.clone(), access: self.access_log }
+    }
 }
 
 /// The table `[admin]`.
@@ -104,8 +110,8 @@ pub(crate) struct Config {
     pub(crate) log: String,
     /// How to log.
     pub(crate) log_format: LogFormat,
-    /// What is logged of predictions, if anything.
-    pub(crate) prediction_log: Option<PredictionLog>,
+    /// What is written down beside metrics.
+    pub(crate) journals: Journals,
     /// How each shard serves.
     pub(crate) shard: ShardSettings,
 }
@@ -130,6 +136,7 @@ impl Config {
             Some(path) => read(path)?,
             None => ConfigFile::default(),
         };
+        let journals = file.journals();
         let named = match file.model {
             _ if !flags.model.is_empty() => flags.model,
             Some(OneOrMore::One(name)) => vec![name],
@@ -175,15 +182,9 @@ impl Config {
                 deadline_ms: file.deadline_ms,
                 request_ids: file.request_ids,
                 takes_repository_requests: file.admin.repository_on_serving_port,
-                journal: JournalSettings {
-                    predictions: file.prediction_log.is_some(),
-                    buffer_bytes_max: file
-                        .prediction_log
-                        .as_ref()
-                        .map_or(0, |log| log.buffer_bytes_max),
-                },
+                journal: journals.settings(),
             },
-            prediction_log: file.prediction_log,
+            journals,
         })
     }
 }
@@ -232,7 +233,8 @@ impl Config {
             "queue_us_max": self.shard.queue_us_max,
             "deadline_ms": self.shard.deadline_ms,
             "request_ids": self.shard.request_ids,
-            "prediction_log": self.prediction_log,
+            "prediction_log": self.journals.predictions,
+            "access_log": self.journals.access,
             "http": self.shard.http,
             "batch": self.shard.batch,
         })
@@ -295,8 +297,6 @@ fn read(path: &Path) -> anyhow::Result<ConfigFile> {
             path.display()
         );
     }
-    if let Some(log) = &file.prediction_log {
-        log.ensure_usable().with_context(|| path.display().to_string())?;
-    }
+    file.journals().ensure_usable().with_context(|| path.display().to_string())?;
     Ok(file)
 }

@@ -1,4 +1,5 @@
-//! Sets up the log: one line an event that an operator acts on, on stderr, none per request.
+//! Sets up the log: one line an event that an operator acts on, on stderr, none per request, but for
+//! those of an access log.
 //!
 //! Events that repeat are limited, the newest warnings are kept for the live page, and the filter
 //! can be changed while the process runs.
@@ -21,6 +22,8 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 /// How many events of one place in the code pass in a window.
 const EVENTS_MAX: u64 = 10;
 const WINDOW: Duration = Duration::from_secs(10);
+/// The target of the access log: its sample is its limit.
+pub(crate) const ACCESS: &str = "access";
 /// How many of the newest warnings and errors are kept.
 const RECENT_MAX: usize = 50;
 
@@ -139,6 +142,9 @@ impl Kept {
 
 impl<S: Subscriber> Layer<S> for Kept {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
+        if event.metadata().target() == ACCESS {
+            return true;
+        }
         let mut events = self.lock();
         let fresh = || Window { start: Instant::now(), events: 0, name: event.metadata().name() };
         let window = events.windows.entry(event.metadata().callsite()).or_insert_with(fresh);

@@ -77,6 +77,39 @@ ROWS = [
            "{{model}} {{column}}")], "timeseries"),
         ("Keys/s asked of the store", "short",
          [(rate("shardgate_store_keys_total", "model"), "{{model}}")], "timeseries"),
+        ("Keys found in the cache", "percentunit",
+         [(f"sum(rate(shardgate_cache_hits_total{{{SELECT}}}[$__rate_interval])) / (sum("
+           f"rate(shardgate_cache_hits_total{{{SELECT}}}[$__rate_interval])) + sum("
+           f"rate(shardgate_cache_misses_total{{{SELECT}}}[$__rate_interval])))", "hits")],
+         "timeseries"),
+        ("Cache by shard", "bytes",
+         [(f"shardgate_cache_bytes{{{SELECT}}}", "{{instance}} {{shard}}")], "timeseries"),
+        ("Cluster keys/s by result", "short",
+         [(f"sum by (result) (rate(shardgate_cluster_keys_total{{{SELECT}}}[$__rate_interval]))"
+           " > 0", "{{result}}"),
+          (f"sum(rate(shardgate_cluster_statements_failed_total{{{SELECT}}}[$__rate_interval]))"
+           " > 0", "failed statements")], "timeseries"),
+    ]),
+    ("Remote models and logs", [
+        ("Batches/s by result", "short",
+         [(rate("shardgate_remote_batches_total", "model, result") + " > 0",
+           "{{model}} {{result}}")], "timeseries"),
+        ("Mean time of a batch at the server", "s",
+         [(rate("shardgate_remote_seconds_total", "model") + " / "
+           + rate("shardgate_remote_batches_total", "model"), "{{model}}")], "timeseries"),
+        ("Servers left alone, shards", "short",
+         [(f"sum by (instance, model) (shardgate_remote_left_alone{{{MODEL}}})",
+           "{{instance}} {{model}}")], "timeseries"),
+        ("Rows/s for the prediction log", "short",
+         [(f"sum(rate(shardgate_predictions_noted_total{{{SELECT}}}[$__rate_interval]))",
+           "logged"),
+          (f"sum(rate(shardgate_predictions_dropped_total{{{SELECT}}}[$__rate_interval]))",
+           "dropped"),
+          (f"sum(rate(shardgate_accesses_dropped_total{{{SELECT}}}[$__rate_interval]))",
+           "requests dropped from the access log")], "timeseries"),
+        ("Prediction log, bytes/s", "Bps",
+         [(f"sum(rate(shardgate_prediction_log_bytes_total{{{SELECT}}}[$__rate_interval]))",
+           "written")], "timeseries"),
     ]),
     ("Candidates (shadow)", [
         ("Copies/s by what became of them", "short",

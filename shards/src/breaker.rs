@@ -49,6 +49,11 @@ impl Breaker {
         }
     }
 
+    /// Whether the server is left alone, but for a probe.
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(self.state, State::Closed { .. })
+    }
+
     /// The server answered.
     pub(crate) fn succeeded(&mut self) {
         self.state = State::Closed { failures: 0 };

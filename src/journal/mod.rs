@@ -1,37 +1,35 @@
-//! Puts into files what the shards write down: the prediction log.
+//! Puts where it belongs what the shards write down: the prediction log and the access log.
 //!
-//! One thread of the process, off the shards' cores, takes what each shard hands over, makes a
-//! [`line`](mod@line) of each row, and appends it to the newest of the [`files`]. [`settings`] is
-//! what the configuration says of it, and [`users`] how a user is named there.
+//! One thread of the process, off the shards' cores, takes what each shard hands over. Of a row
+//! that was scored, [`predictions`] makes a [`line`](mod@line) and appends it to the newest of the
+//! [`files`]; of a request that was sampled, [`access`] makes an event of the log. [`settings`] is
+//! what the configuration says of both, and [`users`] how a user is named in the former.
 //!
-//! What is *not* here: when a row is written down and what happens if there is no room, which is
-//! the shard's (`shards::journal`); and reading the files, which `shardgate replay` does.
+//! What is *not* here: when something is written down and what happens if there is no room, which
+//! is the shard's (`shards::journal`); and reading the files, which `shardgate replay` does.
 
+mod access;
 mod files;
 pub(crate) mod line;
+mod predictions;
 pub(crate) mod settings;
 mod users;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use shards::journal::{BatchEntry, Entries, Entry};
 use shards::shard::ShardShared;
 use shards::telemetry::Counter;
 
-use self::files::Files;
-use self::line::Line;
-use self::settings::PredictionLog;
-use self::users::Users;
+use self::predictions::Predictions;
+use self::settings::Journals;
 use crate::quiet;
 
 /// How often the shards are looked at; a shard hands over about a hundred times a second.
 const LOOK: Duration = Duration::from_millis(20);
-/// How much text is gathered for one write.
-const WRITE_BYTES: usize = 262_144;
 /// How long the last lines may take to be written when the process ends.
 const STOP_MAX: Duration = Duration::from_secs(5);
 
@@ -56,21 +54,20 @@ pub(crate) struct JournalThread {
 /// What the thread works with.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    files: Files,
-    users: Users,
-    text: Vec<u8>,
-    lines: u64,
+    predictions: Option<Predictions>,
     counters: Arc<JournalCounters>,
 }
 
 impl Writer {
-    /// Opens the first file: a folder that cannot be written to is told at start.
-    pub(crate) fn open(log: &PredictionLog) -> anyhow::Result<Self> {
-        let files = Files::open(log, SystemTime::now()).with_context(|| {
-            format!("{}: the prediction log cannot be written there", log.folder.display())
-        })?;
-        let users = Users::of(log)?;
-        Ok(Self { files, users, text: Vec::new(), lines: 0, counters: Arc::default() })
+    /// Opens what is to be written to; `None` where nothing is.
+    pub(crate) fn open(journals: &Journals) -> anyhow::Result<Option<Self>> {
+        if journals.is_empty() {
+            return Ok(None);
+        }
+        let counters = Arc::<JournalCounters>::default();
+        let open = |log| Predictions::open(log, Arc::clone(&counters));
+        let predictions = journals.predictions.as_ref().map(open).transpose()?;
+        Ok(Some(Self { predictions, counters }))
     }
 
     /// Starts the thread, away from the cores of the shards.
@@ -89,10 +86,12 @@ impl Writer {
                 let last = told.load(Ordering::Acquire);
                 for (index, shard) in shards.iter().enumerate() {
                     while shard.journal.take(&mut buffer) {
-                        self.append(index, &buffer);
+                        self.write(index, &buffer);
                     }
                 }
-                self.files.look(SystemTime::now());
+                if let Some(predictions) = &mut self.predictions {
+                    predictions.look();
+                }
                 if last {
                     return;
                 }
@@ -103,49 +102,37 @@ impl Writer {
     }
 
     /// Writes what a shard handed over.
-    fn append(&mut self, shard: usize, buffer: &[u8]) {
+    fn write(&mut self, shard: usize, buffer: &[u8]) {
         let mut batch = None::<BatchEntry<'_>>;
         let mut entries = Entries::new(buffer);
         for entry in entries.by_ref() {
-            match (entry, &batch) {
-                (Entry::Batch(next), _) => batch = Some(next),
-                (Entry::Row(row), Some(batch)) => {
-                    Line::new(shard, batch, &row, &self.users).write(&mut self.text);
-                    self.lines += 1;
-                    if self.text.len() >= WRITE_BYTES {
-                        self.flush();
+            match entry {
+                Entry::Batch(next) => batch = Some(next),
+                Entry::Row(row) => {
+                    if let (Some(predictions), Some(batch)) = (&mut self.predictions, &batch) {
+                        predictions.take(shard, batch, &row);
                     }
                 }
-                (Entry::Row(_), None) => {}
+                Entry::Access(entry) => access::log(shard, &entry),
             }
         }
         if entries.rest_bytes() > 0 {
             tracing::error!(shard, bytes = entries.rest_bytes(), "the journal is not readable");
         }
-        self.flush();
-    }
-
-    fn flush(&mut self) {
-        match self.files.write(&self.text, SystemTime::now()) {
-            Ok(()) => self.counters.bytes.add(self.text.len() as u64),
-            Err(error) => {
-                self.counters.lines_lost.add(self.lines);
-                tracing::error!(%error, lines = self.lines, "predictions were not logged");
-            }
+        if let Some(predictions) = &mut self.predictions {
+            predictions.flush();
         }
-        self.text.clear();
-        self.lines = 0;
     }
 }
 
 impl JournalThread {
-    /// Waits until what the shards handed over is in files. To be called after they ended.
+    /// Waits until what the shards handed over is written. To be called after they ended.
     pub(crate) fn finish(self) {
         self.told_to_stop.store(true, Ordering::Release);
         let give_up = Instant::now() + STOP_MAX;
         while !self.thread.is_finished() {
             if Instant::now() >= give_up {
-                tracing::error!("the last predictions are not in their file: it takes too long");
+                tracing::error!("the last lines of the logs are not written: it takes too long");
                 return;
             }
             self.thread.thread().unpark();

@@ -1,10 +1,29 @@
-//! The table `[prediction_log]` of the configuration file.
+//! The tables `[prediction_log]` and `[access_log]` of the configuration file.
 
 use std::path::PathBuf;
 
 use anyhow::ensure;
 use serde::{Deserialize, Serialize};
-use shards::journal::JournalSettings;
+use shards::journal::{JournalSettings, Share};
+
+/// What is written down beside metrics, and where.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Journals {
+    /// The prediction log, if there is one.
+    pub(crate) predictions: Option<PredictionLog>,
+    /// The access log.
+    pub(crate) access: AccessLog,
+}
+
+/// Which requests are logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AccessLog {
+    /// The share of them, from 0 to 1.
+    pub(crate) sample: f64,
+    /// Whether the first user of each is named.
+    pub(crate) user_ids: bool,
+}
 
 /// How users are named in the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -60,9 +79,42 @@ fn buffer_bytes_max() -> usize {
     JournalSettings::default().buffer_bytes_max
 }
 
-impl PredictionLog {
+impl Journals {
+    /// Whether nothing is written down.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.predictions.is_none() && self.share().is_none()
+    }
+
+    /// What a shard is told of it.
+    pub(crate) fn settings(&self) -> JournalSettings {
+        let defaults = JournalSettings::default();
+        let bytes_max = self.predictions.as_ref().map(|log| log.buffer_bytes_max);
+        JournalSettings {
+            predictions: self.predictions.is_some(),
+            access: self.share(),
+            access_users: self.access.user_ids,
+            buffer_bytes_max: bytes_max.unwrap_or(defaults.buffer_bytes_max),
+        }
+    }
+
     /// Whether its values make sense together.
     pub(crate) fn ensure_usable(&self) -> anyhow::Result<()> {
+        let sample = self.access.sample;
+        ensure!(
+            Share::of(sample).is_some(),
+            "access_log.sample: found {sample}, expected a number from 0 to 1"
+        );
+        self.predictions.as_ref().map_or(Ok(()), PredictionLog::ensure_usable)
+    }
+
+    fn share(&self) -> Share {
+        Share::of(self.access.sample).unwrap_or_default()
+    }
+}
+
+impl PredictionLog {
+    /// Whether its values make sense together.
+    fn ensure_usable(&self) -> anyhow::Result<()> {
         for (key, found) in [
             ("file_bytes_max", self.file_bytes_max),
             ("file_s_max", self.file_s_max),

@@ -53,7 +53,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let models = find_models(config)?;
     let mut sockets = Sockets::open(config, cores.len())?;
     let store = features::open(config)?;
-    let writer = config.prediction_log.as_ref().map(Writer::open).transpose()?;
+    let writer = Writer::open(&config.journals)?;
 
     let shutdown = Shutdown::default();
     let (sender, news) = channel();
@@ -96,7 +96,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
 fn start_journal(writer: Writer, shards: &[ShardHandle]) -> anyhow::Result<JournalThread> {
     let shared = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let cores = shards.iter().map(|shard| shard.core).collect();
-    writer.start(shared, cores).context("the prediction log's thread could not be started")
+    writer.start(shared, cores).context("the thread that writes logs could not be started")
 }
 
 /// The directories of the models to serve, the default one first.

@@ -1,12 +1,13 @@
-//! Writes a batch down in the shard's journal.
+//! Writes a batch down in the shard's journal, and tells its rows what it was like.
 
-use super::{Lane, RowFailure, RowId, Scored};
+use super::pipeline::Work;
+use super::{Lane, RowFailure, RowId, RowState, Scored};
 use crate::features::Joined;
-use crate::journal::{BatchEntry, Journal, RowNote, RowResult};
+use crate::journal::{BatchEntry, BatchFigures, Journal, RowNote, RowResult};
 use crate::telemetry::ShardCounters;
 
 /// Writes down what became of `rows`, in the order of `joined`, which means something only if the
-/// batch was `computed`; `outcome` is that of a row.
+/// batch was computed; `outcome` is that of a row. Those whose client went away have no answer.
 pub(super) fn note(
     journal: &Journal,
     lane: &Lane,
@@ -23,12 +24,17 @@ pub(super) fn note(
         time_us: joined.now_us,
     };
     let slots = lane.rows.borrow();
-    let notes = rows.iter().enumerate().map(|(index, id)| {
+    let notes = rows.iter().enumerate().filter_map(|(index, id)| {
         let row = slots.get(*id);
-        let outcome = outcome(index);
+        let outcome = match row.state {
+            RowState::Abandoned => return None,
+            // Its deadline passed meanwhile: that is what its client was told.
+            RowState::Done(told) => told,
+            RowState::Waiting | RowState::Running => outcome(index),
+        };
         let found = joined.outcomes.get(index).filter(|_| is_computed);
         let is_scored = matches!(outcome, Ok(_) | Err(RowFailure::NotFinite));
-        RowNote {
+        Some(RowNote {
             request_id: &row.origin.request_id,
             trace: row.origin.trace,
             user_id: &row.key,
@@ -39,7 +45,22 @@ pub(super) fn note(
                 Err(failure) => RowResult::Failed(failure.reason_index() as u8),
             },
             cells: is_scored.then(|| joined.matrix.row(index)),
-        }
+        })
     });
     journal.note_batch(&batch, notes, counters);
+}
+
+/// Tells the rows of a batch what it was like, for requests that are sampled.
+pub(super) fn tell_rows(lane: &Lane, work: &Work) {
+    let us = |duration_ns: u64| (duration_ns / 1_000) as u32;
+    let mut slots = lane.rows.borrow_mut();
+    for id in &work.rows {
+        let row = slots.get_mut(*id);
+        row.batch = BatchFigures {
+            rows: work.rows.len() as u32,
+            queue_us: us(work.start_ns.saturating_sub(row.queued_ns)),
+            features_us: us(work.fetch_ns),
+            model_us: us(work.compute_ns),
+        };
+    }
 }

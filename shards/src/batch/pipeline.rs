@@ -69,6 +69,9 @@ pub(super) struct Work {
     pub(super) slice_scores: Vec<f64>,
     /// The time that was spent computing, in ns.
     pub(super) compute_ns: u64,
+    /// When it was started, in ns of the shard's clock, and the time that was spent fetching.
+    pub(super) start_ns: u64,
+    pub(super) fetch_ns: u64,
 }
 
 impl Work {
@@ -86,6 +89,8 @@ impl Work {
             slice_rows: Vec::new(),
             slice_scores: Vec::new(),
             compute_ns: 0,
+            start_ns: 0,
+            fetch_ns: 0,
         }
     }
 }
@@ -211,21 +216,14 @@ async fn score_batch(
         Some(remote) => ask(lane, remote, shard, work, fetched_ns).await,
         None => compute(lane, engine, shard, work).await,
     };
-    measure(lane, engine, shard, work, start_ns, fetched_ns);
+    (work.start_ns, work.fetch_ns) = (start_ns, fetched_ns.saturating_sub(start_ns));
+    measure(lane, engine, shard, work);
     scored
 }
 
-/// Records, and learns from, a batch that was started and had its features at these times.
-fn measure(
-    lane: &Lane,
-    engine: &Engine,
-    shard: &ShardState,
-    work: &Work,
-    start_ns: u64,
-    fetched_ns: u64,
-) {
-    let count = work.rows.len();
-    let fetch_ns = fetched_ns.saturating_sub(start_ns);
+/// Records a batch that was fetched and computed, and learns from it.
+fn measure(lane: &Lane, engine: &Engine, shard: &ShardState, work: &Work) {
+    let (count, fetch_ns) = (work.rows.len(), work.fetch_ns);
     {
         let mut histograms = lane.histograms.borrow_mut();
         histograms.record(Phase::Features, fetch_ns, count as u64);
@@ -292,8 +290,13 @@ fn finish(lane: &Lane, shard: &ShardState, work: &Work, computed: Result<(), Row
         return;
     }
     if let Some(journal) = &shard.journal {
-        let rows = (&*work.rows, &work.joined);
-        notes::note(journal, lane, rows, computed.is_ok(), outcome, shard.counters());
+        if journal.predictions {
+            let rows = (&*work.rows, &work.joined);
+            notes::note(journal, lane, rows, computed.is_ok(), outcome, shard.counters());
+        }
+        if journal.is_sampling() {
+            notes::tell_rows(lane, work);
+        }
     }
     let candidate = shard.shadow(lane);
     for (index, id) in work.rows.iter().enumerate() {

@@ -3,6 +3,7 @@
 use super::RowFailure;
 use crate::features::FeatureStatus;
 use crate::http::Origin;
+use crate::journal::BatchFigures;
 
 /// A slot of [`Rows`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,6 +49,8 @@ pub struct Row {
     pub origin: Origin,
     /// Of a copy of a row: the score that the row itself was answered with.
     pub reference: f64,
+    /// What its batch was like; all 0 before it was in one, and where nobody samples requests.
+    pub batch: BatchFigures,
     /// When it was queued, in ns of the shard's clock.
     pub queued_ns: u64,
     /// Where it is.
@@ -93,6 +96,7 @@ impl Rows {
             connection,
             origin: Origin::default(),
             reference: f64::NAN,
+            batch: BatchFigures::default(),
             queued_ns: 0,
             state: RowState::Waiting,
             is_held: false,
@@ -154,6 +158,7 @@ impl Rows {
         self.set_deadline_ns(id, u64::MAX);
         let row = self.get_mut(id);
         row.origin = Origin::default();
+        row.batch = BatchFigures::default();
         if row.key.capacity() > KEPT_BYTES_MAX {
             row.key = String::new();
         }

@@ -11,6 +11,7 @@ use super::joined::Joined;
 use super::requests::FetchRequests;
 use super::schema::Schema;
 use super::scylla::{CqlStore, ScyllaError, ScyllaSettings};
+use crate::telemetry::StoreCounters;
 
 /// Where every shard's features come from; each opens its own [`FeatureStore`] from it.
 #[derive(Debug, Clone)]
@@ -71,6 +72,28 @@ impl FeatureStore {
     /// Whether a fetch never waits: then there is nothing to gain from a second batch under way.
     pub fn is_immediate(&self) -> bool {
         matches!(self, Self::Embedded(_))
+    }
+
+    /// Copies what the store did into `counters`; of a file there is nothing to say.
+    pub(crate) fn count_into(&self, counters: &StoreCounters) {
+        let Self::Cql(store) = self else { return };
+        let now = store.counters();
+        counters.cache_hits.set(now.cache.hits);
+        counters.cache_misses.set(now.cache.misses);
+        counters.cache_evictions.set(now.cache.evictions);
+        counters.cache_bytes.set(store.cache_bytes() as u64);
+        counters.statements.set(now.statements);
+        counters.statements_failed.set(now.statements_failed);
+        let keys = [
+            now.keys_asked,
+            now.keys_coalesced,
+            now.keys_retried,
+            now.keys_refused,
+            now.keys_failed,
+        ];
+        for (counter, count) in counters.keys.iter().zip(keys) {
+            counter.set(count);
+        }
     }
 
     /// Joins the batch's rows into `joined`, ages counted at `now_us` (µs since 1970). It does not

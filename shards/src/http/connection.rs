@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 
-use super::exchange::{Answer, Exchange, Form};
+use super::exchange::{Answer, Exchange, Form, Sampled};
 use super::head::Head;
 use super::links::Link;
 use super::oip;
@@ -24,6 +24,7 @@ use super::reader::{RequestReader, Step};
 use super::response;
 use super::routes::{Route, route};
 use crate::batch::{Lane, RowId};
+use crate::journal::{AccessFigures, AccessNote};
 use crate::shard::ShardState;
 use crate::telemetry::Phase;
 
@@ -56,6 +57,8 @@ struct Rendered {
     started_ns: u64,
     status: u16,
     lane: Option<Rc<Lane>>,
+    /// For the access log, if it is one of those.
+    sampled: Option<Box<Sampled>>,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "none of the four follows from the others")]
@@ -481,7 +484,11 @@ impl Connection {
             };
             let duration_ns = now_ns.saturating_sub(rendered.started_ns);
             histograms.record_request(rendered.status, duration_ns);
-            histograms.record(Phase::Write, now_ns.saturating_sub(self.rendered_ns), 1);
+            let write_ns = now_ns.saturating_sub(self.rendered_ns);
+            histograms.record(Phase::Write, write_ns, 1);
+            if let Some(sampled) = &rendered.sampled {
+                note_access(&self.shard, &rendered, sampled, [duration_ns, write_ns]);
+            }
         }
         if self.closing && self.exchanges.is_empty() && !self.end_of_input {
             // The client sees the end at once; what it still sends is read and thrown away, as
@@ -504,12 +511,35 @@ impl Connection {
             any = true;
             let status = exchange.render(out, body, &date);
             shard.counters().response(status);
+            let journal = shard.journal.as_ref().filter(|journal| journal.samples_next());
+            let sampled = journal.map(|journal| exchange.sample(journal.access_users));
             self.rendered.push(Rendered {
                 started_ns: exchange.started_ns,
                 status,
                 lane: exchange.lane(),
+                sampled,
             });
         }
         any
     }
+}
+
+/// Writes a sampled request down, with how long it and the write of its answer took.
+fn note_access(
+    shard: &ShardState,
+    rendered: &Rendered,
+    sampled: &Sampled,
+    [duration_ns, write_ns]: [u64; 2],
+) {
+    let Some(journal) = &shard.journal else { return };
+    let settings = rendered.lane.as_ref().map(|lane| &lane.settings);
+    let Sampled { origin, user_id, rows, batch } = sampled;
+    let (status, rows, batch) = (rendered.status, *rows, *batch);
+    let note = AccessNote {
+        origin,
+        user_id,
+        model: settings.map(|settings| (settings.model.as_str(), settings.version)),
+        figures: AccessFigures { status, duration_ns, write_ns, rows, batch },
+    };
+    journal.note_access(&note, shard.counters());
 }

@@ -6,6 +6,7 @@ use super::Origin;
 use super::oip::InferForm;
 use super::response::{self, HeadOptions};
 use crate::batch::{Lane, RowFailure, RowId, RowState, Terms};
+use crate::journal::BatchFigures;
 use crate::shard::AwaitedReply;
 
 /// A request between its arrival and the rendering of its answer.
@@ -21,6 +22,19 @@ pub(crate) struct Exchange {
     pub(crate) origin: Origin,
     /// When the read that completed the request returned, in ns of the shard's clock.
     pub(crate) started_ns: u64,
+}
+
+/// What is kept of a request for the access log, until its answer has been written.
+#[derive(Debug, Default)]
+pub(crate) struct Sampled {
+    /// Where it comes from.
+    pub(crate) origin: Origin,
+    /// Its first user, where users are logged.
+    pub(crate) user_id: String,
+    /// How many rows it has.
+    pub(crate) rows: u32,
+    /// The batch of its first row.
+    pub(crate) batch: BatchFigures,
 }
 
 /// What a request is answered with.
@@ -103,6 +117,25 @@ impl Exchange {
             Answer::Rows { lane, .. } => Some(Rc::clone(lane)),
             Answer::Ready { .. } | Answer::Awaited(_) => None,
         }
+    }
+
+    /// What the access log is to know of it, beside its origin; `with_user` is whether its first
+    /// user is named.
+    pub(crate) fn sample(&self, with_user: bool) -> Box<Sampled> {
+        let mut sampled = Sampled { origin: self.origin.clone(), ..Sampled::default() };
+        let Answer::Rows { lane, first, .. } = &self.answer else { return Box::new(sampled) };
+        let rows = lane.rows.borrow();
+        let row = rows.get(*first);
+        sampled.batch = row.batch;
+        if with_user {
+            sampled.user_id.push_str(&row.key);
+        }
+        let mut next = Some(*first);
+        while let Some(id) = next {
+            sampled.rows += 1;
+            next = rows.get(id).next;
+        }
+        Box::new(sampled)
     }
 
     /// Whether the answer can be rendered; moves its cursor past the rows that are done.

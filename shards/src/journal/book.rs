@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 
-use super::entry::{BatchEntry, RowNote};
+use super::entry::{AccessNote, BatchEntry, RowNote};
+use super::sampler::Sampler;
 use super::{JournalSettings, JournalSlot};
 use crate::telemetry::ShardCounters;
 
@@ -10,14 +11,46 @@ use crate::telemetry::ShardCounters;
 #[derive(Debug)]
 pub(crate) struct Journal {
     bytes_max: usize,
+    /// Whether batches are written down.
+    pub(crate) predictions: bool,
+    /// Whether sampled requests name their first user.
+    pub(crate) access_users: bool,
+    sampler: Option<Sampler>,
     buffer: RefCell<Vec<u8>>,
 }
 
 impl Journal {
     /// An empty journal; `None` where nothing is to be written down.
     pub(crate) fn new(settings: &JournalSettings) -> Option<Self> {
-        let bytes_max = settings.buffer_bytes_max;
-        settings.predictions.then(|| Self { bytes_max, buffer: RefCell::default() })
+        let is_sampled = !settings.access.is_none();
+        (settings.predictions || is_sampled).then(|| Self {
+            bytes_max: settings.buffer_bytes_max,
+            predictions: settings.predictions,
+            access_users: settings.access_users,
+            sampler: is_sampled.then(|| Sampler::new(settings.access)),
+            buffer: RefCell::default(),
+        })
+    }
+
+    /// Whether requests are sampled.
+    pub(crate) fn is_sampling(&self) -> bool {
+        self.sampler.is_some()
+    }
+
+    /// Whether the next request is to be written down.
+    pub(crate) fn samples_next(&self) -> bool {
+        self.sampler.as_ref().is_some_and(Sampler::takes_next)
+    }
+
+    /// Writes a sampled request down; one that does not fit is counted as dropped.
+    pub(crate) fn note_access(&self, note: &AccessNote<'_>, counters: &ShardCounters) {
+        let mut buffer = self.buffer.borrow_mut();
+        if buffer.len() + note.bytes_max() <= self.bytes_max {
+            note.push(&mut buffer);
+            counters.accesses_noted.add(1);
+        } else {
+            counters.accesses_dropped.add(1);
+        }
     }
 
     /// Writes a batch and its rows down; those that do not fit are counted as dropped.
@@ -64,8 +97,10 @@ impl Journal {
 mod tests {
     use super::*;
     use crate::features::{Cells, FeatureStatus};
-    use crate::http::{RequestId, TraceParent};
-    use crate::journal::{Entries, Entry, RowEntry, RowResult};
+    use crate::http::{Origin, RequestId, TraceParent};
+    use crate::journal::{
+        AccessEntry, AccessFigures, BatchFigures, Entries, Entry, RowEntry, RowResult,
+    };
 
     const BATCH: BatchEntry<'static> =
         BatchEntry { model: "risk", version: 7, file_hash: 0xabc, time_us: 5 };
@@ -94,7 +129,8 @@ mod tests {
     }
 
     fn journal(buffer_bytes_max: usize) -> Journal {
-        Journal::new(&JournalSettings { predictions: true, buffer_bytes_max }).expect("on")
+        let settings = JournalSettings { predictions: true, ..JournalSettings::default() };
+        Journal::new(&JournalSettings { buffer_bytes_max, ..settings }).expect("on")
     }
 
     fn read(journal: &Journal) -> Vec<u8> {
@@ -115,7 +151,7 @@ mod tests {
             .by_ref()
             .map(|entry| match entry {
                 Entry::Row(row) => row,
-                Entry::Batch(_) => panic!("one batch"),
+                other => panic!("{other:?}"),
             })
             .collect();
         assert_eq!((rows.len(), entries.rest_bytes()), (3, 0));
@@ -129,6 +165,40 @@ mod tests {
         assert_eq!(rows[1].cells, [0.1]);
         assert_eq!(rows[2].result.reason(), Some("expired_features"));
         assert!(rows[2].cells.is_empty() && rows[2].request_id.is_empty());
+    }
+
+    #[test]
+    fn a_sampled_request_stands_among_the_rows() {
+        let journal = journal(1 << 20);
+        let figures = AccessFigures {
+            status: 404,
+            duration_ns: 1 << 40,
+            write_ns: 5,
+            rows: 2,
+            batch: BatchFigures { rows: 64, queue_us: 1, features_us: 2, model_us: 3 },
+        };
+        let origin = Origin { request_id: RequestId::Sent("a".into()), trace: None };
+        let note =
+            AccessNote { origin: &origin, user_id: "user", model: Some(("risk", 7)), figures };
+        let without = AccessNote { model: None, user_id: "", ..note };
+        let counters = ShardCounters::default();
+        journal.note_batch(&BATCH, notes().into_iter(), &counters);
+        journal.note_access(&note, &counters);
+        journal.note_access(&without, &counters);
+        let bytes = read(&journal);
+        let mut entries = Entries::new(&bytes);
+        let found: Vec<_> = entries.by_ref().skip(4).collect();
+        assert_eq!(entries.rest_bytes(), 0);
+        let expected = AccessEntry {
+            request_id: b"a",
+            trace: None,
+            user_id: b"user",
+            model: note.model,
+            figures,
+        };
+        let bare = AccessEntry { user_id: b"", model: None, ..expected };
+        assert_eq!(found, [Entry::Access(expected), Entry::Access(bare)]);
+        assert_eq!(counters.accesses_noted.get(), 2);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! How entries are laid out in a shard's buffer: little-endian, one after the other, a batch's own
-//! entry before those of its rows.
+//! entry before those of its rows. Requests of the access log stand among them.
 
 use crate::batch::RowFailure;
 use crate::features::{Cells, FeatureStatus};
-use crate::http::{RequestId, TraceParent};
+use crate::http::{Origin, RequestId, TraceParent};
 
 const BATCH: u8 = 1;
 const ROW: u8 = 2;
+const ACCESS: u8 = 3;
 /// In place of a status: the request gave the features itself.
 const OWN_FEATURES: u8 = u8::MAX;
 /// In place of a time: there is none.
@@ -65,13 +66,102 @@ impl RowResult {
     }
 }
 
+/// A request that was sampled for the access log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccessEntry<'a> {
+    /// The id of the request; empty where it has none.
+    pub request_id: &'a [u8],
+    /// The trace that it belongs to.
+    pub trace: Option<TraceParent>,
+    /// The first of its users; empty where they are not logged.
+    pub user_id: &'a [u8],
+    /// The model and its version, where one was asked for.
+    pub model: Option<(&'a str, u32)>,
+    /// The rest.
+    pub figures: AccessFigures,
+}
+
+/// What there is in numbers of a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AccessFigures {
+    /// The status that it was answered with.
+    pub status: u16,
+    /// From the read that completed it to the end of the write of its answer, in ns.
+    pub duration_ns: u64,
+    /// From the answer being ready to its last byte handed to the kernel, in ns.
+    pub write_ns: u64,
+    /// How many rows it has; 0 where no model was asked.
+    pub rows: u32,
+    /// What became of its first row; all 0 of one that was in no batch.
+    pub batch: BatchFigures,
+}
+
+/// The batch that a row was in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BatchFigures {
+    /// Its rows; 0 where there was none.
+    pub rows: u32,
+    /// From the row's being queued to the start of the batch, in µs.
+    pub queue_us: u32,
+    /// The fetch and join, in µs.
+    pub features_us: u32,
+    /// The computation, in µs.
+    pub model_us: u32,
+}
+
 /// An entry.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Entry<'a> {
+    /// A sampled request.
+    Access(AccessEntry<'a>),
     /// A batch; the next rows are its.
     Batch(BatchEntry<'a>),
     /// A row.
     Row(RowEntry<'a>),
+}
+
+/// More bytes than an entry has beside its ids, names and cells.
+const FIXED_BYTES_MAX: usize = 128;
+
+fn id_bytes(id: &RequestId) -> usize {
+    match id {
+        RequestId::None => 0,
+        RequestId::Sent(id) => id.len(),
+        RequestId::Made(_) => 32,
+    }
+}
+
+/// A sampled request as the shard has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AccessNote<'a> {
+    pub(crate) origin: &'a Origin,
+    pub(crate) user_id: &'a str,
+    pub(crate) model: Option<(&'a str, u32)>,
+    pub(crate) figures: AccessFigures,
+}
+
+impl AccessNote<'_> {
+    /// More bytes than its entry has.
+    pub(super) fn bytes_max(&self) -> usize {
+        let model = self.model.map_or(0, |(name, _)| name.len());
+        FIXED_BYTES_MAX + id_bytes(&self.origin.request_id) + self.user_id.len() + model
+    }
+
+    pub(super) fn push(&self, out: &mut Vec<u8>) {
+        out.push(ACCESS);
+        push_origin(out, &self.origin.request_id, self.origin.trace);
+        push_text(out, self.user_id);
+        let (model, version) = self.model.unwrap_or_default();
+        push_text(out, model);
+        out.extend_from_slice(&version.to_le_bytes());
+        let AccessFigures { status, duration_ns, write_ns, rows, batch } = self.figures;
+        out.extend_from_slice(&status.to_le_bytes());
+        out.extend_from_slice(&duration_ns.to_le_bytes());
+        out.extend_from_slice(&write_ns.to_le_bytes());
+        for figure in [rows, batch.rows, batch.queue_us, batch.features_us, batch.model_us] {
+            out.extend_from_slice(&figure.to_le_bytes());
+        }
+    }
 }
 
 /// A row as the shard has it.
@@ -89,32 +179,17 @@ pub(crate) struct RowNote<'a> {
 impl RowNote<'_> {
     /// More bytes than its entry has.
     pub(super) fn bytes_max(&self) -> usize {
-        const FIXED: usize = 96;
-        let id = match self.request_id {
-            RequestId::Sent(id) => id.len(),
-            _ => 32,
-        };
         let cells = match self.cells {
             None => 0,
             Some(Cells::F32(cells)) => size_of_val(cells),
             Some(Cells::F64(cells)) => size_of_val(cells),
         };
-        FIXED + id + self.user_id.len() + cells
+        FIXED_BYTES_MAX + id_bytes(self.request_id) + self.user_id.len() + cells
     }
 
     pub(super) fn push(&self, out: &mut Vec<u8>) {
         out.push(ROW);
-        let at = out.len();
-        out.extend_from_slice(&[0; 2]);
-        self.request_id.write(out);
-        let length = (out.len() - at - 2) as u16;
-        out[at..at + 2].copy_from_slice(&length.to_le_bytes());
-        out.push(u8::from(self.trace.is_some()));
-        if let Some(trace) = self.trace {
-            out.extend_from_slice(&trace.trace_id);
-            out.extend_from_slice(&trace.parent_id);
-            out.push(trace.flags);
-        }
+        push_origin(out, self.request_id, self.trace);
         push_text(out, self.user_id);
         out.push(self.features.map_or(OWN_FEATURES, |status| status as u8));
         out.extend_from_slice(&self.last_updated_us.unwrap_or(NEVER).to_le_bytes());
@@ -141,6 +216,20 @@ impl BatchEntry<'_> {
         out.extend_from_slice(&self.version.to_le_bytes());
         out.extend_from_slice(&self.file_hash.to_le_bytes());
         out.extend_from_slice(&self.time_us.to_le_bytes());
+    }
+}
+
+fn push_origin(out: &mut Vec<u8>, request_id: &RequestId, trace: Option<TraceParent>) {
+    let at = out.len();
+    out.extend_from_slice(&[0; 2]);
+    request_id.write(out);
+    let length = (out.len() - at - 2) as u16;
+    out[at..at + 2].copy_from_slice(&length.to_le_bytes());
+    out.push(u8::from(trace.is_some()));
+    if let Some(trace) = trace {
+        out.extend_from_slice(&trace.trace_id);
+        out.extend_from_slice(&trace.parent_id);
+        out.push(trace.flags);
     }
 }
 
@@ -198,6 +287,7 @@ impl<'a> Iterator for Entries<'a> {
         let entry = match reader.byte()? {
             BATCH => Entry::Batch(reader.batch()?),
             ROW => Entry::Row(reader.row()?),
+            ACCESS => Entry::Access(reader.access()?),
             _ => return None,
         };
         self.rest = reader.0;
@@ -230,13 +320,13 @@ impl<'a> Reader<'a> {
     fn batch(&mut self) -> Option<BatchEntry<'a>> {
         Some(BatchEntry {
             model: std::str::from_utf8(self.text()?).ok()?,
-            version: u32::from_le_bytes(self.array()?),
+            version: self.number()?,
             file_hash: u64::from_le_bytes(self.array()?),
             time_us: i64::from_le_bytes(self.array()?),
         })
     }
 
-    fn row(&mut self) -> Option<RowEntry<'a>> {
+    fn origin(&mut self) -> Option<(&'a [u8], Option<TraceParent>)> {
         let request_id = self.text()?;
         let trace = match self.byte()? {
             0 => None,
@@ -246,6 +336,36 @@ impl<'a> Reader<'a> {
                 flags: self.byte()?,
             }),
         };
+        Some((request_id, trace))
+    }
+
+    fn number(&mut self) -> Option<u32> {
+        Some(u32::from_le_bytes(self.array()?))
+    }
+
+    fn access(&mut self) -> Option<AccessEntry<'a>> {
+        let (request_id, trace) = self.origin()?;
+        let user_id = self.text()?;
+        let model = std::str::from_utf8(self.text()?).ok()?;
+        let version = self.number()?;
+        let figures = AccessFigures {
+            status: u16::from_le_bytes(self.array()?),
+            duration_ns: u64::from_le_bytes(self.array()?),
+            write_ns: u64::from_le_bytes(self.array()?),
+            rows: self.number()?,
+            batch: BatchFigures {
+                rows: self.number()?,
+                queue_us: self.number()?,
+                features_us: self.number()?,
+                model_us: self.number()?,
+            },
+        };
+        let model = (!model.is_empty()).then_some((model, version));
+        Some(AccessEntry { request_id, trace, user_id, model, figures })
+    }
+
+    fn row(&mut self) -> Option<RowEntry<'a>> {
+        let (request_id, trace) = self.origin()?;
         let user_id = self.text()?;
         let features = FeatureStatus::ALL.get(usize::from(self.byte()?)).copied();
         let last_updated_us = i64::from_le_bytes(self.array()?);
@@ -260,7 +380,7 @@ impl<'a> Reader<'a> {
 
     fn cells(&mut self) -> Option<Vec<f64>> {
         let width = usize::from(self.byte()?);
-        let count = u32::from_le_bytes(self.array()?) as usize;
+        let count = self.number()? as usize;
         let bytes = self.bytes(count * width)?;
         let cells = bytes.chunks_exact(width.max(1));
         match width {

@@ -9,11 +9,15 @@
 
 mod book;
 pub mod entry;
+mod sampler;
 mod slot;
 
 pub(crate) use self::book::Journal;
-pub(crate) use self::entry::RowNote;
-pub use self::entry::{BatchEntry, Entries, Entry, RowEntry, RowResult};
+pub use self::entry::{
+    AccessEntry, AccessFigures, BatchEntry, BatchFigures, Entries, Entry, RowEntry, RowResult,
+};
+pub(crate) use self::entry::{AccessNote, RowNote};
+pub use self::sampler::Share;
 pub use self::slot::JournalSlot;
 
 /// What is written down.
@@ -21,6 +25,10 @@ pub use self::slot::JournalSlot;
 pub struct JournalSettings {
     /// Whether every row that is scored is, with its features.
     pub predictions: bool,
+    /// The share of the requests that are, for the access log.
+    pub access: Share,
+    /// Whether the first user of such a request is named.
+    pub access_users: bool,
     /// How much may wait for the process, in bytes; beyond it entries are dropped. It may be
     /// allocated three times over: being filled, handed over, and being read.
     pub buffer_bytes_max: usize,
@@ -28,6 +36,11 @@ pub struct JournalSettings {
 
 impl Default for JournalSettings {
     fn default() -> Self {
-        Self { predictions: false, buffer_bytes_max: 4 << 20 }
+        Self {
+            predictions: false,
+            access: Share::NONE,
+            access_users: false,
+            buffer_bytes_max: 4 << 20,
+        }
     }
 }

@@ -96,6 +96,7 @@ impl PreparedModel {
             role: self.directory.role(),
             description: self.model.borrow().describe(),
             columns: self.plan.column_names().iter().map(column).collect(),
+            is_remote: self.model.borrow().remote().is_some(),
             load_ns: self.load_ns,
         }
     }

@@ -224,6 +224,7 @@ impl ShardState {
             lane.expire(now_ns, |connection| self.links.wake(connection));
         }
         self.hand_over();
+        self.store.count_into(&self.shared.telemetry.store);
         if let Some(journal) = &self.journal {
             journal.hand_over(&self.shared.journal);
         }

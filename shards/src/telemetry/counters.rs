@@ -73,8 +73,38 @@ pub struct ShardCounters {
     pub predictions_noted: Counter,
     /// Rows for which the journal had no room.
     pub predictions_dropped: Counter,
+    /// Requests that were sampled for the access log.
+    pub accesses_noted: Counter,
+    /// Sampled requests for which the journal had no room.
+    pub accesses_dropped: Counter,
     /// Requests answered, by the index of their status in [`STATUSES`].
     pub responses: [Counter; STATUSES.len()],
+}
+
+/// What a shard's store did, where it is a cluster; the shard copies it at each tick.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct StoreCounters {
+    /// Keys that were in the shard's cache and fresh.
+    pub cache_hits: Counter,
+    /// Keys that were not.
+    pub cache_misses: Counter,
+    /// Entries that left the cache to make room.
+    pub cache_evictions: Counter,
+    /// How many bytes the cache holds.
+    pub cache_bytes: Counter,
+    /// Statements sent to the cluster.
+    pub statements: Counter,
+    /// Statements that brought nothing.
+    pub statements_failed: Counter,
+    /// Keys that were asked for, waited for with another batch, asked for again, refused as no
+    /// node could be asked, and not answered: in the order of [`StoreCounters::KEYS`].
+    pub keys: [Counter; Self::KEYS.len()],
+}
+
+impl StoreCounters {
+    /// What became of keys, in words for metric labels.
+    pub const KEYS: [&str; 5] = ["asked", "coalesced", "retried", "refused", "failed"];
 }
 
 impl ShardCounters {

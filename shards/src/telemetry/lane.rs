@@ -5,6 +5,7 @@ use super::{Counter, Handover, Sum};
 use crate::batch::RowFailure;
 use crate::features::FeatureStatus;
 use crate::model::ModelDescription;
+use crate::model::remote::RemoteError;
 use crate::model::repository::Role;
 
 /// What is known of a lane when it is opened.
@@ -20,6 +21,8 @@ pub struct LaneFacts {
     pub description: ModelDescription,
     /// The model's columns, in order.
     pub columns: Vec<LaneColumn>,
+    /// Whether another server computes it.
+    pub is_remote: bool,
     /// How long this shard took to load the model, in ns.
     pub load_ns: u64,
 }
@@ -71,6 +74,13 @@ pub struct LaneCounters {
     pub features_ns: Counter,
     /// Nanoseconds spent computing scores.
     pub model_ns: Counter,
+    /// Batches that were sent to the server of a remote model, by the index of what came of it in
+    /// [`RemoteError::OUTCOMES`].
+    pub remote: [Counter; RemoteError::OUTCOMES.len()],
+    /// Nanoseconds that they took, summed over them.
+    pub remote_ns: Counter,
+    /// 1 while the server of a remote model is left alone.
+    pub remote_left_alone: Counter,
     /// When the last batch was computed, in ms since 1970; 0 before the first.
     pub last_batch_ms: Counter,
     /// 1 once a reload has replaced the lane: its counts stand still.
@@ -114,6 +124,9 @@ impl LaneTelemetry {
             queue_ns: Counter::default(),
             features_ns: Counter::default(),
             model_ns: Counter::default(),
+            remote: Default::default(),
+            remote_ns: Counter::default(),
+            remote_left_alone: Counter::default(),
             last_batch_ms: Counter::default(),
             retired: Counter::default(),
             shadow: ShadowCounters::default(),
@@ -178,6 +191,7 @@ impl LaneTelemetry {
             role: Role::Stable,
             description,
             columns: quantiles.iter().enumerate().map(column).collect(),
+            is_remote: false,
             load_ns: 0,
         })
     }

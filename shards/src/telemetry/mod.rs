@@ -16,7 +16,7 @@ pub mod lane;
 pub mod report;
 pub mod shard;
 
-pub use counters::{Counter, ShardCounters, Sum};
+pub use counters::{Counter, ShardCounters, StoreCounters, Sum};
 pub use handover::Handover;
 pub use histograms::{Histograms, Phase};
 pub use lane::{LaneColumn, LaneCounters, LaneFacts, LaneTelemetry, ShadowCounters};

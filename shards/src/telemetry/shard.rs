@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Handover, Histograms, LaneFacts, LaneTelemetry, ShardCounters};
+use super::{Handover, Histograms, LaneFacts, LaneTelemetry, ShardCounters, StoreCounters};
 use crate::model::repository::Role;
 
 /// What a shard counts and measures, for any thread to read.
@@ -11,6 +11,8 @@ use crate::model::repository::Role;
 pub struct ShardTelemetry {
     /// What the shard counts, whatever the model.
     pub counters: ShardCounters,
+    /// What its store did.
+    pub store: StoreCounters,
     /// Where it copies the histograms of answers that no model was asked for.
     pub handover: Handover,
     /// One a version of a model. The lock is taken when a lane is opened, and by readers.

@@ -1,7 +1,7 @@
 //! What is said of the process and of each shard.
 
 use shards::telemetry::counters::STATUSES;
-use shards::telemetry::{Counter, HistogramCopies, ShardCounters};
+use shards::telemetry::{Counter, HistogramCopies, ShardTelemetry, StoreCounters};
 
 use super::buckets::Buckets;
 use super::drift::DriftWindow;
@@ -48,6 +48,7 @@ pub(in crate::admin) fn write(
         all.extend(ScrapedLane::of(&one.index, &one.shard.shared.telemetry, one.copies.as_ref()));
     }
     lanes::write(&mut text, &all, drift);
+    write_stores(&mut text, &scraped);
     let help = "Log events left out because many like them came before.";
     text.family("shardgate_log_events_suppressed_total", Kind::Counter, help);
     text.count(&[], own.log_events_suppressed);
@@ -84,77 +85,142 @@ fn write_shards(text: &mut Exposition, shards: &[Scraped<'_>]) {
 }
 
 fn write_shard_cells(text: &mut Exposition, shards: &[Scraped<'_>]) {
-    type Cell = fn(&ShardCounters) -> &Counter;
-    let cells: [(&str, Kind, &str, Cell); 6] = [
+    let cells: [Cell; 6] = [
         (
             "shardgate_shard_ticks_total",
             Kind::Counter,
             "Looks of the shard at its clock, about a hundred a second.",
-            |counters| &counters.heartbeat,
+            |shard| &shard.counters.heartbeat,
         ),
-        ("shardgate_connections", Kind::Gauge, "Open connections.", |counters| {
-            &counters.connections_open
+        ("shardgate_connections", Kind::Gauge, "Open connections.", |shard| {
+            &shard.counters.connections_open
         }),
-        (
-            "shardgate_connections_accepted_total",
-            Kind::Counter,
-            "Connections accepted.",
-            |counters| &counters.connections_accepted,
-        ),
+        ("shardgate_connections_accepted_total", Kind::Counter, "Connections accepted.", |shard| {
+            &shard.counters.connections_accepted
+        }),
         (
             "shardgate_connections_refused_total",
             Kind::Counter,
             "Connections closed at once, as the shard holds as many as it may.",
-            |counters| &counters.connections_refused,
+            |shard| &shard.counters.connections_refused,
         ),
         (
             "shardgate_connections_buffered_bytes",
             Kind::Gauge,
             "Bytes kept of requests and answers that are not wholly through.",
-            |counters| &counters.buffered_bytes,
+            |shard| &shard.counters.buffered_bytes,
         ),
-        (
-            "shardgate_accept_errors_total",
-            Kind::Counter,
-            "Calls of accept that failed.",
-            |counters| &counters.accept_errors,
-        ),
+        ("shardgate_accept_errors_total", Kind::Counter, "Calls of accept that failed.", |shard| {
+            &shard.counters.accept_errors
+        }),
     ];
-    for (name, kind, help, cell) in cells {
-        text.family(name, kind, help);
-        for one in shards {
-            let counter = cell(&one.shard.shared.telemetry.counters);
-            text.count(&[("shard", &one.index)], counter.get());
-        }
-    }
+    write_cells(text, shards, &cells);
 }
 
-/// The prediction log: what shards wrote down, and what became of it; zeros where there is none.
+/// What shards wrote down, and what became of it; zeros where nothing is to be written down.
 fn write_journal(text: &mut Exposition, shards: &[Scraped<'_>], journal: Option<&JournalCounters>) {
-    type Cell = fn(&ShardCounters) -> &Counter;
-    let cells: [(&str, &str, Cell); 2] = [
-        ("shardgate_predictions_noted_total", "Rows handed to the prediction log.", |counters| {
-            &counters.predictions_noted
-        }),
-        (
-            "shardgate_predictions_dropped_total",
-            "Rows that the prediction log has no line of, as its buffer was full.",
-            |counters| &counters.predictions_dropped,
-        ),
-    ];
-    for (name, help, cell) in cells {
-        text.family(name, Kind::Counter, help);
-        for one in shards {
-            let counter = cell(&one.shard.shared.telemetry.counters);
-            text.count(&[("shard", &one.index)], counter.get());
-        }
-    }
+    write_cells(
+        text,
+        shards,
+        &[
+            (
+                "shardgate_predictions_noted_total",
+                Kind::Counter,
+                "Rows handed to the prediction log.",
+                |shard| &shard.counters.predictions_noted,
+            ),
+            (
+                "shardgate_predictions_dropped_total",
+                Kind::Counter,
+                "Rows that the prediction log has no line of, as its buffer was full.",
+                |shard| &shard.counters.predictions_dropped,
+            ),
+            (
+                "shardgate_accesses_noted_total",
+                Kind::Counter,
+                "Requests that were sampled for the access log.",
+                |shard| &shard.counters.accesses_noted,
+            ),
+            (
+                "shardgate_accesses_dropped_total",
+                Kind::Counter,
+                "Sampled requests that the access log lacks, as its buffer was full.",
+                |shard| &shard.counters.accesses_dropped,
+            ),
+        ],
+    );
     let help = "Bytes of the prediction log that were written to files.";
     text.family("shardgate_prediction_log_bytes_total", Kind::Counter, help);
     text.count(&[], journal.map_or(0, |journal| journal.bytes.get()));
     let help = "Lines of the prediction log that could not be written.";
     text.family("shardgate_prediction_log_lost_total", Kind::Counter, help);
     text.count(&[], journal.map_or(0, |journal| journal.lines_lost.get()));
+}
+
+/// What the shards' stores did, where they are a cluster.
+fn write_stores(text: &mut Exposition, shards: &[Scraped<'_>]) {
+    write_cells(
+        text,
+        shards,
+        &[
+            (
+                "shardgate_cache_hits_total",
+                Kind::Counter,
+                "Keys that were in the shard's cache of a cluster's rows, and fresh.",
+                |shard| &shard.store.cache_hits,
+            ),
+            (
+                "shardgate_cache_misses_total",
+                Kind::Counter,
+                "Keys that were not in the shard's cache, or too old.",
+                |shard| &shard.store.cache_misses,
+            ),
+            (
+                "shardgate_cache_evictions_total",
+                Kind::Counter,
+                "Entries that left the cache to make room.",
+                |shard| &shard.store.cache_evictions,
+            ),
+            (
+                "shardgate_cache_bytes",
+                Kind::Gauge,
+                "What the cache holds, keys and book-keeping included.",
+                |shard| &shard.store.cache_bytes,
+            ),
+            (
+                "shardgate_cluster_statements_total",
+                Kind::Counter,
+                "Statements sent to the cluster.",
+                |shard| &shard.store.statements,
+            ),
+            (
+                "shardgate_cluster_statements_failed_total",
+                Kind::Counter,
+                "Statements to the cluster that brought nothing.",
+                |shard| &shard.store.statements_failed,
+            ),
+        ],
+    );
+    let help = "Keys that were to be fetched from the cluster, by what became of them.";
+    text.family("shardgate_cluster_keys_total", Kind::Counter, help);
+    for one in shards {
+        let keys = &one.shard.shared.telemetry.store.keys;
+        for (result, counter) in StoreCounters::KEYS.iter().zip(keys) {
+            text.count(&[("shard", &one.index), ("result", result)], counter.get());
+        }
+    }
+}
+
+/// One number a shard: its name, what kind it is, what it means, and where it is.
+type Cell = (&'static str, Kind, &'static str, fn(&ShardTelemetry) -> &Counter);
+
+fn write_cells(text: &mut Exposition, shards: &[Scraped<'_>], cells: &[Cell]) {
+    for (name, kind, help, cell) in cells {
+        text.family(name, *kind, help);
+        for one in shards {
+            text.count(&[("shard", &one.index)], cell(&one.shard.shared.telemetry).get());
+        }
+    }
 }
 
 /// The answers by status: how many, and how long they took.

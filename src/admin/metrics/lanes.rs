@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 use shards::batch::RowFailure;
 use shards::features::FeatureStatus;
+use shards::model::remote::RemoteError;
 use shards::model::repository::Role;
 use shards::telemetry::{
     Counter, HistogramCopies, Histograms, LaneCounters, LaneTelemetry, Phase, ShadowCounters,
@@ -69,6 +70,7 @@ pub(super) fn write(text: &mut Exposition, lanes: &[ScrapedLane<'_>], drift: &Dr
     write_rows(text, lanes);
     write_columns(text, lanes, drift);
     write_shadows(text, lanes);
+    write_remote(text, lanes);
 }
 
 fn write_models(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
@@ -198,6 +200,30 @@ fn write_rows(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
         for (reason, cell) in RowFailure::REASONS.iter().zip(&lane.telemetry.counters.rows_failed) {
             text.count(&lane.labels_and("reason", reason), cell.get());
         }
+    }
+}
+
+/// How the servers of remote models do: batches are counted once, whether they were asked for again
+/// or row by row.
+fn write_remote(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
+    let remote = |lane: &&ScrapedLane<'_>| lane.telemetry.facts.is_remote;
+    let help = "Batches for the server of a remote model, by what came of it.";
+    text.family("shardgate_remote_batches_total", Kind::Counter, help);
+    for lane in lanes.iter().filter(remote) {
+        for (result, cell) in RemoteError::OUTCOMES.iter().zip(&lane.telemetry.counters.remote) {
+            text.count(&lane.labels_and("result", result), cell.get());
+        }
+    }
+    let help = "Time that batches waited for the server: its rate is how many are there at once.";
+    text.family("shardgate_remote_seconds_total", Kind::Counter, help);
+    for lane in lanes.iter().filter(remote) {
+        let seconds = lane.telemetry.counters.remote_ns.get() as f64 / NS_PER_S;
+        text.value(&lane.labels(), seconds);
+    }
+    let help = "1 while a remote model's server is left alone, as it failed too often.";
+    text.family("shardgate_remote_left_alone", Kind::Gauge, help);
+    for lane in lanes.iter().filter(remote) {
+        text.count(&lane.labels(), lane.telemetry.counters.remote_left_alone.get());
     }
 }
 

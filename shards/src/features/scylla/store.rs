@@ -126,6 +126,11 @@ impl CqlStore {
         &self.inner.session.schema
     }
 
+    /// How many bytes its cache holds.
+    pub fn cache_bytes(&self) -> usize {
+        self.inner.cache.borrow().bytes()
+    }
+
     /// What it did since it was opened.
     pub fn counters(&self) -> CqlCounters {
         let cache = self.inner.cache.borrow().counters();

@@ -77,6 +77,11 @@ impl RemoteClient {
         outcome
     }
 
+    /// Whether the server is left alone for now.
+    pub(crate) fn is_left_alone(&self) -> bool {
+        self.breaker.borrow().is_open()
+    }
+
     /// Asks for all rows at once and, if they are refused, one by one: a row that the server cannot
     /// read must not fail the others of its batch.
     async fn ask_all(

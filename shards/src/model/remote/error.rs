@@ -48,6 +48,23 @@ pub enum RemoteError {
 }
 
 impl RemoteError {
+    /// What comes of asking, in words for metric labels; see [`RemoteError::outcome_index`].
+    pub const OUTCOMES: [&str; 7] =
+        ["scored", "left_alone", "timeout", "unreached", "broken", "refused", "unreadable"];
+
+    /// The index in [`RemoteError::OUTCOMES`] of what came of asking.
+    pub const fn outcome_index(outcome: &Result<(), Self>) -> usize {
+        match outcome {
+            Ok(()) => 0,
+            Err(Self::LeftAlone) => 1,
+            Err(Self::Timeout { .. }) => 2,
+            Err(Self::Unresolved { .. } | Self::Unreached(_)) => 3,
+            Err(Self::Broken(_)) => 4,
+            Err(Self::Refused { .. }) => 5,
+            Err(Self::NotHttp(_) | Self::Answer(_)) => 6,
+        }
+    }
+
     /// Whether the same request may be sent again: nothing of an answer has arrived, and there is
     /// no reason to think that the server is too slow.
     pub(super) const fn is_safe_to_retry(&self) -> bool {
