@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use shards::features::address::StoreAddress;
 use shards::model::trees::KernelChoice;
 
@@ -39,6 +40,18 @@ pub(crate) enum Command {
     Models(ServeFlags),
     /// Score a prediction log again, and say what has changed.
     Replay(ReplayArguments),
+    /// Write the manual pages, one for each command, into a folder.
+    #[command(hide = true)]
+    Man {
+        /// The folder; made where it does not exist.
+        folder: PathBuf,
+    },
+    /// Print what makes a shell complete commands and flags.
+    #[command(hide = true)]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
 }
 
 /// What `serve` is told.

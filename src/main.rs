@@ -57,6 +57,13 @@ fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {
         }
         cli::Command::Check(flags) => Ok(commands::check::run(&config::Config::load(flags)?)),
         cli::Command::Replay(arguments) => commands::replay::run(&arguments),
+        cli::Command::Man { folder } => {
+            commands::documents::man(&folder).map(|()| ExitCode::SUCCESS)
+        }
+        cli::Command::Completions { shell } => {
+            commands::documents::completions(shell);
+            Ok(ExitCode::SUCCESS)
+        }
         cli::Command::Models(flags) => {
             commands::models::run(&config::Config::load(flags)?).map(|()| ExitCode::SUCCESS)
         }

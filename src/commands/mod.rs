@@ -1,11 +1,13 @@
 //! The subcommands beside `serve`.
 //!
 //! [`import`] loads features into a store; [`check`] says what is wrong before it is served;
-//! [`models`] shows what would be served; [`replay`] scores a prediction log again.
+//! [`models`] shows what would be served; [`replay`] scores a prediction log again;
+//! [`documents`] writes manual pages and completions.
 //!
 //! What is *not* here: how any of it is done. Each asks the `shards` library and prints.
 
 pub(crate) mod check;
+pub(crate) mod documents;
 pub(crate) mod import;
 pub(crate) mod models;
 pub(crate) mod replay;

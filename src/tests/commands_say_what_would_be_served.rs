@@ -1,4 +1,4 @@
-//! `check`, `models`, `--help` and `--version` say what they are asked, and a first run fills its
+//! `check`, `models`, `--help`, `man` and `--version` say what they are asked, and a first run fills its
 //! own store.
 
 mod support;
@@ -121,6 +121,27 @@ fn help_names_every_command_and_flag() {
     }
     let version = run(shardgate().arg("--version")).stdout;
     assert_eq!(version.trim(), format!("shardgate {}", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn manual_pages_and_completions_name_what_help_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    assert_eq!(run(shardgate().arg("man").arg(&pages)).status, Some(0));
+    let page = |name: &str| std::fs::read_to_string(pages.join(name)).expect("a page");
+    let main = page("shardgate.1");
+    assert!(main.starts_with(".ie") || main.contains(".TH shardgate 1"), "{main}");
+    for (name, said) in [
+        ("shardgate.1", "SHARDGATE_LISTEN"),
+        ("shardgate-serve.1", "takeover"),
+        ("shardgate-import.1", "last_updated"),
+        ("shardgate-replay.1", "to the last bit"),
+    ] {
+        assert!(page(name).contains(said), "no `{said}` in {name}");
+    }
+    let completions = run(shardgate().args(["completions", "bash"]));
+    assert_eq!(completions.status, Some(0), "{completions:?}");
+    assert!(completions.stdout.contains("replay"), "{}", completions.stdout);
 }
 
 #[test]
