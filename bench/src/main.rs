@@ -1,17 +1,19 @@
 //! What shardgate is measured against and with.
 //!
 //! [`floor`] is the smallest glommio HTTP responder: the goal posts. [`generate`] makes a store of
-//! many users, [`open_loop`] sends requests by the clock, and [`compare`] runs all servers of
-//! `bench/servers.toml` against the same load, in turns. [`trees`] times the tree kernels and
-//! [`store`] the embedded store, [`cql`] a cluster's; [`simulate`] holds batching policies against each other in virtual
-//! time. `bench/peers/` holds the other servers, `bench/runs/` what was measured. Nothing here is a
-//! test: no check in CI depends on a clock.
+//! many users, [`open_loop`] sends requests by the clock, [`overload`] more than can be answered,
+//! and [`compare`] runs all servers of `bench/servers.toml` against the same load, in turns.
+//! [`trees`] times the tree kernels, [`store`] the embedded store and [`cql`] a cluster's;
+//! [`simulate`] holds batching policies against each other in virtual time. `bench/peers/` holds
+//! the other servers, `bench/runs/` what was measured. Nothing here is a test: no check in CI
+//! depends on a clock.
 
 mod compare;
 mod cql;
 mod floor;
 mod generate;
 mod open_loop;
+mod overload;
 mod random;
 mod simulate;
 mod store;
@@ -29,6 +31,8 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Send requests at a fixed rate and print their latencies.
     OpenLoop(open_loop::OpenLoopArgs),
+    /// Send more than a server can answer, and print what it answers.
+    Overload(overload::OverloadArgs),
     /// Record what batches cost on this machine, for `simulate`.
     Record(simulate::record::RecordArgs),
     /// Hold batching policies against each other in virtual time.
@@ -48,6 +52,7 @@ fn main() -> anyhow::Result<()> {
         Command::Floor(args) => floor::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::OpenLoop(args) => open_loop::run(&args),
+        Command::Overload(args) => overload::run(&args),
         Command::Record(args) => simulate::record::run(args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),

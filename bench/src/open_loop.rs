@@ -44,6 +44,12 @@ pub(crate) struct OpenLoopArgs {
     /// Core that the sender is pinned to.
     #[arg(long, default_value_t = 1)]
     pub(crate) core: usize,
+    /// How long each answer is worth having, in milliseconds, as the request says.
+    #[arg(long)]
+    pub(crate) deadline_ms: Option<u32>,
+    /// Leave out what is still due at the end of the run.
+    #[arg(long)]
+    pub(crate) cut_off: bool,
 }
 
 /// What came back.
@@ -51,6 +57,8 @@ pub(crate) struct OpenLoopArgs {
 pub(crate) struct Outcome {
     /// From the time a request was due to the end of its answer, in microseconds.
     pub(crate) latency_us: Histogram<u64>,
+    /// The same of answers with status 200 alone.
+    pub(crate) good_latency_us: Histogram<u64>,
     /// Answers with a status other than 200.
     pub(crate) refused: u64,
     /// Connections that ended before their time.
@@ -90,6 +98,7 @@ pub(crate) fn send(args: &OpenLoopArgs) -> Result<Outcome> {
 async fn send_all(args: OpenLoopArgs) -> Result<Outcome> {
     let outcome = Rc::new(RefCell::new(Outcome {
         latency_us: Histogram::new_with_bounds(1, LATENCY_US_MAX, 3)?,
+        good_latency_us: Histogram::new_with_bounds(1, LATENCY_US_MAX, 3)?,
         refused: 0,
         broken: 0,
     }));
@@ -99,6 +108,7 @@ async fn send_all(args: OpenLoopArgs) -> Result<Outcome> {
         streams.push(stream.with_context(|| format!("can't connect to {}", args.server))?);
     }
     let interval = Duration::from_secs(1) / args.rate * args.connections;
+    let deadline = args.deadline_ms.map(|limit_ms| format!("x-deadline-ms: {limit_ms}\r\n"));
     let start = Instant::now();
     let senders: Vec<_> = (0..args.connections)
         .zip(streams)
@@ -108,7 +118,9 @@ async fn send_all(args: OpenLoopArgs) -> Result<Outcome> {
                 stream,
                 random: Random::new(u64::from(index)),
                 users: args.users,
+                fields: deadline.clone().unwrap_or_default(),
                 answer: vec![0; ANSWER_BYTES_MAX],
+                cut_off: args.cut_off,
             };
             // Spread over the interval, so that connections don't send in step.
             let first = start + Duration::from_secs(1) / args.rate * index;
@@ -130,7 +142,10 @@ struct Connection {
     stream: TcpStream,
     random: Random,
     users: u64,
+    /// Further header lines.
+    fields: String,
     answer: Vec<u8>,
+    cut_off: bool,
 }
 
 impl Connection {
@@ -143,7 +158,7 @@ impl Connection {
     ) -> io::Result<()> {
         self.stream.set_nodelay(true).map_err(io::Error::from)?;
         let mut due = first;
-        while due < end {
+        while due < end && !(self.cut_off && Instant::now() >= end) {
             let early = due.saturating_duration_since(Instant::now());
             if !early.is_zero() {
                 glommio::timer::sleep(early).await;
@@ -152,7 +167,11 @@ impl Connection {
             let latency_us = due.elapsed().as_micros() as u64;
             let mut outcome = outcome.borrow_mut();
             outcome.latency_us.saturating_record(latency_us);
-            outcome.refused += u64::from(status != 200);
+            if status == 200 {
+                outcome.good_latency_us.saturating_record(latency_us);
+            } else {
+                outcome.refused += 1;
+            }
             drop(outcome);
             due += interval;
         }
@@ -162,9 +181,9 @@ impl Connection {
     /// Asks for a random user's score; returns the status of the answer.
     async fn ask(&mut self) -> io::Result<u16> {
         let body = format!("{{\"user_id\": \"{}\"}}", user_id(1 + self.random.below(self.users)));
-        let length = body.len();
+        let (length, fields) = (body.len(), &self.fields);
         let request = format!(
-            "POST /predict HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n\
+            "POST /predict HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n{fields}\
              Content-Length: {length}\r\n\r\n{body}"
         );
         self.stream.write_all(request.as_bytes()).await?;

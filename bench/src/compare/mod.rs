@@ -188,6 +188,8 @@ fn apply(args: &CompareArgs, server: &Server, load: Load, seconds: u64) -> Resul
                 seconds,
                 users: args.users,
                 core: args.client_core,
+                deadline_ms: None,
+                cut_off: false,
             })?;
             let latency = &outcome.latency_us;
             Ok(Figures {
