@@ -65,6 +65,13 @@ def check_without_token(port):
     expect(200, port, "POST", "/reload", JSON, "{}")
     expect(415, port, "POST", "/reload")
     expect(405, port, "POST", "/metrics")
+    expect(200, port, "POST", "/v2/repository/index")
+    expect(403, port, "POST", "/v2/repository/index", {"Host": "rebound.example"})
+    for path in ("load", "unload"):
+        expect(415, port, "POST", f"/v2/repository/models/credit-risk/{path}")
+        expect(405, port, "GET", f"/v2/repository/models/credit-risk/{path}")
+    expect(200, port, "POST", "/v2/repository/models/credit-risk/load", JSON)
+    expect(400, port, "POST", "/v2/repository/models/credit-risk/unload", JSON)
     expect(404, port, "GET", "/nothing")
     open_metrics = {"accept": "application/openmetrics-text; version=1.0.0"}
     if not expect(200, port, "GET", "/metrics", open_metrics).endswith("# EOF\n"):
@@ -84,6 +91,8 @@ def check_with_token(port):
         expect(401, port, "GET", "/config", wrong)
         expect(401, port, "POST", "/reload", wrong | JSON, "{}")
         expect(401, port, "GET", "/events", wrong)
+        expect(401, port, "POST", "/v2/repository/index", wrong)
+        expect(401, port, "POST", "/v2/repository/models/credit-risk/load", wrong | JSON)
     if TOKEN in expect(200, port, "GET", "/config", bearer):
         sys.exit("the token is in the configuration")
     expect(403, port, "GET", "/config", bearer | {"Origin": "http://elsewhere.example"})

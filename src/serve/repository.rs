@@ -127,7 +127,9 @@ fn entries_of(
         let (state, reason) = match ready.iter().find(|directory| directory.version == version) {
             Some(directory) => match directory.role() {
                 Role::Stable => (READY, String::new()),
-                role => (READY, role.as_str().to_owned()),
+                Role::Canary => (READY, Role::Canary.as_str().to_owned()),
+                // It is loaded, and yet nobody can ask it.
+                Role::Shadow => (UNAVAILABLE, Role::Shadow.as_str().to_owned()),
             },
             None => (UNAVAILABLE, why_not(served, &name, version)),
         };

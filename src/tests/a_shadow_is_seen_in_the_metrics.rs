@@ -5,6 +5,7 @@ mod support;
 
 use std::fs;
 
+use serde_json::{Value, json};
 use support::{Client, Gateway, Launch, models};
 
 const SHADOW: &str = "\n[shadow]\nversion = 2\npercent = 100.0\n";
@@ -42,7 +43,9 @@ fn from_its_load_to_its_end() {
     fs::write(model.join("model.toml"), format!("{manifest}{SHADOW}")).unwrap();
     let gateway =
         Launch::demo().with(|command| _ = command.arg("--models").arg(repository.path())).start();
-    assert!(order(&gateway, "/v2/repository/index").contains("\"reason\":\"shadow\""));
+    let index: Vec<Value> = serde_json::from_str(&order(&gateway, "/v2/repository/index")).unwrap();
+    let entry = index.iter().find(|entry| entry["version"] == "2").expect("it is there");
+    assert_eq!((&entry["state"], &entry["reason"]), (&json!("UNAVAILABLE"), &json!("shadow")));
     let mut client = gateway.client();
     let compared = || metric(&gateway, "shardgate_shadow_rows_total", "outcome=\"compared\"");
     for _ in 0..1_000 {
