@@ -170,7 +170,7 @@ mod tests {
         files.write(b"1234567890\n", start).unwrap();
         fs::write(log.folder.join("predictions-1-1-1.jsonl"), "another process's").unwrap();
         fs::write(log.folder.join("notes.txt"), "not ours").unwrap();
-        files.look(start + Duration::from_secs(900));
+        files.look(start + Duration::from_mins(15));
         assert_eq!(contents(&files).len(), 3);
         files.write(b"new\n", start).unwrap();
         files.look(start + Duration::from_secs(1_100));

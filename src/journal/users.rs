@@ -11,26 +11,26 @@ use super::settings::PredictionLog;
 const KEY_BYTES_MIN: usize = 32;
 
 /// Names users.
-pub(super) enum Users {
-    /// As they were asked for.
-    Plain,
-    /// By HMAC-SHA-256 with this key.
-    Hashed(hmac::Key),
+pub(super) struct Users {
+    /// The key of HMAC-SHA-256; without one, users are named as they were asked for.
+    key: Option<hmac::Key>,
 }
 
 impl std::fmt::Debug for Users {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::Plain => "Plain",
-            Self::Hashed(_) => "Hashed(..)",
-        })
+        formatter.write_str(if self.key.is_some() { "Users(hashed)" } else { "Users(plain)" })
     }
 }
 
 impl Users {
+    /// As they were asked for.
+    pub(super) const fn plain() -> Self {
+        Self { key: None }
+    }
+
     /// As the log's settings say; reads the key.
     pub(super) fn of(log: &PredictionLog) -> anyhow::Result<Self> {
-        let Some(path) = &log.user_key_file else { return Ok(Self::Plain) };
+        let Some(path) = &log.user_key_file else { return Ok(Self::plain()) };
         let bytes = std::fs::read(path)
             .with_context(|| format!("{}: the key of hashed users", path.display()))?;
         let key = bytes.trim_ascii();
@@ -41,12 +41,12 @@ impl Users {
             path.display(),
             key.len()
         );
-        Ok(Self::Hashed(hmac::Key::new(hmac::HMAC_SHA256, key)))
+        Ok(Self { key: Some(hmac::Key::new(hmac::HMAC_SHA256, key)) })
     }
 
     /// The user's hash, in hexadecimal digits, where users are hashed.
     pub(super) fn hash(&self, user_id: &[u8]) -> Option<String> {
-        let Self::Hashed(key) = self else { return None };
+        let key = self.key.as_ref()?;
         let mut digits = String::with_capacity(64);
         for byte in hmac::sign(key, user_id).as_ref() {
             // Writing to a String cannot fail.
@@ -63,9 +63,9 @@ mod tests {
     /// RFC 4231, test case 2.
     #[test]
     fn a_hash_is_what_any_other_tool_computes() {
-        let users = Users::Hashed(hmac::Key::new(hmac::HMAC_SHA256, b"Jefe"));
+        let users = Users { key: Some(hmac::Key::new(hmac::HMAC_SHA256, b"Jefe")) };
         let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
         assert_eq!(users.hash(b"what do ya want for nothing?").as_deref(), Some(expected));
-        assert_eq!(Users::Plain.hash(b"user"), None);
+        assert_eq!(Users::plain().hash(b"user"), None);
     }
 }

@@ -13,7 +13,8 @@ const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// `demo-logistic`, whose predictions go to a folder of their own.
 fn start(folder: &Path, more: &str) -> Gateway {
-    let text = format!("[prediction_log]\nfolder = {:?}\n{more}\n", folder.join("log"));
+    let log = folder.join("log");
+    let text = format!("[prediction_log]\nfolder = \"{}\"\n{more}\n", log.display());
     Launch::demo().config(&text).start()
 }
 
@@ -155,7 +156,8 @@ fn hashed_users_are_told_apart_and_not_named() {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("key");
     std::fs::write(&key, "0123456789abcdef0123456789abcdef\n").unwrap();
-    let gateway = start(folder.path(), &format!("users = \"hashed\"\nuser_key_file = {key:?}"));
+    let gateway =
+        start(folder.path(), &format!("users = \"hashed\"\nuser_key_file = \"{}\"", key.display()));
     for _ in 0..2 {
         ask_of_every_kind(&mut gateway.client());
     }

@@ -512,7 +512,7 @@ impl Connection {
             let status = exchange.render(out, body, &date);
             shard.counters().response(status);
             let journal = shard.journal.as_ref().filter(|journal| journal.samples_next());
-            let sampled = journal.map(|journal| exchange.sample(journal.access_users));
+            let sampled = journal.map(|journal| Box::new(exchange.sample(journal.access_users)));
             self.rendered.push(Rendered {
                 started_ns: exchange.started_ns,
                 status,

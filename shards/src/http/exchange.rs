@@ -121,9 +121,9 @@ impl Exchange {
 
     /// What the access log is to know of it, beside its origin; `with_user` is whether its first
     /// user is named.
-    pub(crate) fn sample(&self, with_user: bool) -> Box<Sampled> {
+    pub(crate) fn sample(&self, with_user: bool) -> Sampled {
         let mut sampled = Sampled { origin: self.origin.clone(), ..Sampled::default() };
-        let Answer::Rows { lane, first, .. } = &self.answer else { return Box::new(sampled) };
+        let Answer::Rows { lane, first, .. } = &self.answer else { return sampled };
         let rows = lane.rows.borrow();
         let row = rows.get(*first);
         sampled.batch = row.batch;
@@ -135,7 +135,7 @@ impl Exchange {
             sampled.rows += 1;
             next = rows.get(id).next;
         }
-        Box::new(sampled)
+        sampled
     }
 
     /// Whether the answer can be rendered; moves its cursor past the rows that are done.
