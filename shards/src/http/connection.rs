@@ -14,19 +14,18 @@ use std::task::{Context, Poll, ready};
 use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 
-use super::exchange::{Answer, Exchange, Form, Sampled};
+use super::exchange::{Answer, Exchange, Form};
 use super::head::Head;
 use super::links::Link;
 use super::oip;
 use super::origin::{Origin, RequestId, RequestIds};
 use super::predict::{self, Asked, PredictError};
 use super::reader::{RequestReader, Step};
+use super::rendered::Rendered;
 use super::response;
 use super::routes::{Route, route};
 use crate::batch::{Lane, RowId};
-use crate::journal::{AccessFigures, AccessNote};
 use crate::shard::ShardState;
-use crate::telemetry::Phase;
 
 /// Output that waits for a slow reader; beyond it no further request is read.
 const OUTPUT_BYTES_MAX: usize = 262_144;
@@ -50,15 +49,6 @@ enum Doing {
         bytes: usize,
     },
     Lingering,
-}
-
-/// An answer that has been rendered and not wholly written: what is measured at its end.
-struct Rendered {
-    started_ns: u64,
-    status: u16,
-    lane: Option<Rc<Lane>>,
-    /// For the access log, if it is one of those.
-    sampled: Option<Box<Sampled>>,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "none of the four follows from the others")]
@@ -477,18 +467,9 @@ impl Connection {
     fn finish_write(&mut self, context: &mut Context<'_>) {
         let now_ns = self.shard.clock.now_ns();
         self.doing = Doing::Starting;
+        let write_ns = now_ns.saturating_sub(self.rendered_ns);
         for rendered in self.rendered.drain(..) {
-            let mut histograms = match &rendered.lane {
-                Some(lane) => lane.histograms.borrow_mut(),
-                None => self.shard.histograms.borrow_mut(),
-            };
-            let duration_ns = now_ns.saturating_sub(rendered.started_ns);
-            histograms.record_request(rendered.status, duration_ns);
-            let write_ns = now_ns.saturating_sub(self.rendered_ns);
-            histograms.record(Phase::Write, write_ns, 1);
-            if let Some(sampled) = &rendered.sampled {
-                note_access(&self.shard, &rendered, sampled, [duration_ns, write_ns]);
-            }
+            rendered.record(&self.shard, now_ns, write_ns);
         }
         if self.closing && self.exchanges.is_empty() && !self.end_of_input {
             // The client sees the end at once; what it still sends is read and thrown away, as
@@ -510,36 +491,8 @@ impl Connection {
             }
             any = true;
             let status = exchange.render(out, body, &date);
-            shard.counters().response(status);
-            let journal = shard.journal.as_ref().filter(|journal| journal.samples_next());
-            let sampled = journal.map(|journal| Box::new(exchange.sample(journal.access_users)));
-            self.rendered.push(Rendered {
-                started_ns: exchange.started_ns,
-                status,
-                lane: exchange.lane(),
-                sampled,
-            });
+            self.rendered.push(Rendered::new(&exchange, status, &shard));
         }
         any
     }
-}
-
-/// Writes a sampled request down, with how long it and the write of its answer took.
-fn note_access(
-    shard: &ShardState,
-    rendered: &Rendered,
-    sampled: &Sampled,
-    [duration_ns, write_ns]: [u64; 2],
-) {
-    let Some(journal) = &shard.journal else { return };
-    let settings = rendered.lane.as_ref().map(|lane| &lane.settings);
-    let Sampled { origin, user_id, rows, batch } = sampled;
-    let (status, rows, batch) = (rendered.status, *rows, *batch);
-    let note = AccessNote {
-        origin,
-        user_id,
-        model: settings.map(|settings| (settings.model.as_str(), settings.version)),
-        figures: AccessFigures { status, duration_ns, write_ns, rows, batch },
-    };
-    journal.note_access(&note, shard.counters());
 }

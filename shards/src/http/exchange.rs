@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use super::Origin;
 use super::oip::InferForm;
+use super::rendered::Sampled;
 use super::response::{self, HeadOptions};
 use crate::batch::{Lane, RowFailure, RowId, RowState, Terms};
-use crate::journal::BatchFigures;
 use crate::shard::AwaitedReply;
 
 /// A request between its arrival and the rendering of its answer.
@@ -22,19 +22,6 @@ pub(crate) struct Exchange {
     pub(crate) origin: Origin,
     /// When the read that completed the request returned, in ns of the shard's clock.
     pub(crate) started_ns: u64,
-}
-
-/// What is kept of a request for the access log, until its answer has been written.
-#[derive(Debug, Default)]
-pub(crate) struct Sampled {
-    /// Where it comes from.
-    pub(crate) origin: Origin,
-    /// Its first user, where users are logged.
-    pub(crate) user_id: String,
-    /// How many rows it has.
-    pub(crate) rows: u32,
-    /// The batch of its first row.
-    pub(crate) batch: BatchFigures,
 }
 
 /// What a request is answered with.

@@ -5,6 +5,7 @@
 //! in what has arrived, by [`head`] and [`chunked`], which read what RFC 9112 frames;
 //! [`predict`] reads the JSON body of a prediction into rows and [`oip`] serves the Open Inference
 //! Protocol; [`routes`] says what a target means; [`origin`] is the id and the trace of a request;
+//! [`rendered`] is measured when an answer has been written;
 //! [`response`] writes bytes; [`limits`] bounds all of it; and [`links`] is how a connection is
 //! woken, timed and drained by its shard.
 //!
@@ -22,6 +23,7 @@ pub mod oip;
 pub mod origin;
 pub mod predict;
 pub mod reader;
+pub(crate) mod rendered;
 pub(crate) mod response;
 pub mod routes;
 

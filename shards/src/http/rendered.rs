@@ -1,0 +1,79 @@
+//! An answer that has been rendered and not wholly written: what is measured at its end, and kept
+//! for the access log.
+
+use std::rc::Rc;
+
+use super::exchange::Exchange;
+use super::origin::Origin;
+use crate::batch::Lane;
+use crate::journal::{AccessFigures, AccessNote, BatchFigures};
+use crate::shard::ShardState;
+use crate::telemetry::Phase;
+
+/// An answer that has been rendered and not wholly written.
+pub(crate) struct Rendered {
+    started_ns: u64,
+    status: u16,
+    lane: Option<Rc<Lane>>,
+    /// For the access log, if it is one of those.
+    sampled: Option<Box<Sampled>>,
+}
+
+/// What is kept of a sampled request until its answer has been written.
+#[derive(Debug, Default)]
+pub(crate) struct Sampled {
+    /// Where it comes from.
+    pub(crate) origin: Origin,
+    /// Its first user, where users are logged.
+    pub(crate) user_id: String,
+    /// How many rows it has.
+    pub(crate) rows: u32,
+    /// The batch of its first row.
+    pub(crate) batch: BatchFigures,
+}
+
+impl Rendered {
+    /// The answer to a request, rendered with this status; counts it.
+    pub(crate) fn new(exchange: &Exchange, status: u16, shard: &ShardState) -> Self {
+        shard.counters().response(status);
+        let journal = shard.journal.as_ref().filter(|journal| journal.samples_next());
+        Self {
+            started_ns: exchange.started_ns,
+            status,
+            lane: exchange.lane(),
+            sampled: journal.map(|journal| Box::new(exchange.sample(journal.access_users))),
+        }
+    }
+
+    /// Records how long the request took whose answer has been written at `now_ns`, and the write
+    /// itself.
+    pub(crate) fn record(&self, shard: &ShardState, now_ns: u64, write_ns: u64) {
+        let duration_ns = now_ns.saturating_sub(self.started_ns);
+        {
+            let mut histograms = match &self.lane {
+                Some(lane) => lane.histograms.borrow_mut(),
+                None => shard.histograms.borrow_mut(),
+            };
+            histograms.record_request(self.status, duration_ns);
+            histograms.record(Phase::Write, write_ns, 1);
+        }
+        if let Some(sampled) = &self.sampled {
+            self.note(sampled, shard, duration_ns, write_ns);
+        }
+    }
+
+    /// Writes a sampled request down.
+    fn note(&self, sampled: &Sampled, shard: &ShardState, duration_ns: u64, write_ns: u64) {
+        let Some(journal) = &shard.journal else { return };
+        let settings = self.lane.as_ref().map(|lane| &lane.settings);
+        let Sampled { origin, user_id, rows, batch } = sampled;
+        let (status, rows, batch) = (self.status, *rows, *batch);
+        let note = AccessNote {
+            origin,
+            user_id,
+            model: settings.map(|settings| (settings.model.as_str(), settings.version)),
+            figures: AccessFigures { status, duration_ns, write_ns, rows, batch },
+        };
+        journal.note_access(&note, shard.counters());
+    }
+}
