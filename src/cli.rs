@@ -32,13 +32,12 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Answer requests until SIGTERM or SIGINT; SIGUSR1 prints latency histograms.
     Serve(ServeFlags),
-    /// Load users' features from a CSV file into a store, while it is served or not.
+    // What it does, and how, is said where its arguments are.
     Import(ImportArguments),
     /// Say what is wrong with the configuration, the models and the store, and where.
     Check(ServeFlags),
     /// Show the models and versions that would be served.
     Models(ServeFlags),
-    /// Score a prediction log again, and say what has changed.
     Replay(ReplayArguments),
     /// Write the manual pages, one for each command, into a folder.
     #[command(hide = true)]
