@@ -59,9 +59,10 @@ struct Told {
 
 /// The scores by user that the embedded store's gateway gives, and that of a stranger.
 fn expected_scores() -> (BTreeMap<usize, String>, String) {
-    let rows: String =
-        (0..USERS).map(|user| format!("user-{user},{},0.25,0\n", user as f32 / 64.0)).collect();
-    let csv = format!("user_id,feature_1,feature_2,feature_3\n{rows}");
+    let header = "user_id,feature_1,feature_2,feature_3".to_owned();
+    let row = |user| format!("user-{user},{},0.25,0", user as f32 / USERS as f32);
+    let lines: Vec<_> = std::iter::once(header).chain((0..USERS).map(row)).collect();
+    let csv = lines.join("\n");
     let served = Setup::of("demo-logistic").csv(&csv).serve();
     let mut client = served.client();
     let mut score = |user: &str| {

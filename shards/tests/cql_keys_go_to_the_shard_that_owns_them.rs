@@ -30,7 +30,7 @@ fn owners(node: SocketAddr, table: &str) -> BTreeMap<String, u16> {
     })
 }
 
-/// ScyllaDB's biased token round robin.
+/// `ScyllaDB`'s biased token round robin.
 fn shard_of(token: i64) -> u16 {
     let biased = token.cast_unsigned().wrapping_add(1 << 63) << IGNORED_BITS;
     u16::try_from((u128::from(biased) * u128::from(SHARDS)) >> 64).unwrap()
@@ -62,7 +62,7 @@ fn in_groups_and_alone() {
     on_shard(move || async move {
         let store = open(settings).await.unwrap();
         // The first statement may be asked for while the driver is still connecting.
-        while noted.lock().unwrap().connections.len() < usize::from(SHARDS) {
+        while Seen::with(&noted, |seen| seen.connections.len()) < usize::from(SHARDS) {
             Timer::new(Duration::from_millis(10)).await;
         }
         let plan = profile_plan(&store, &FeaturePolicies::default());
@@ -70,7 +70,7 @@ fn in_groups_and_alone() {
         let mut rounds = 0;
         while !asks_the_owners(&store, &plan, &keys, &users, &noted).await {
             rounds += 1;
-            assert!(rounds < 1000, "{:?}", noted.lock().unwrap());
+            assert!(rounds < 1000, "{noted:?}");
             Timer::new(Duration::from_millis(10)).await;
         }
         let statements = store.counters().statements;
@@ -91,10 +91,11 @@ async fn asks_the_owners(
     owners: &BTreeMap<String, u16>,
     seen: &Mutex<Seen>,
 ) -> bool {
-    seen.lock().unwrap().asked.clear();
+    Seen::with(seen, |seen| seen.asked.clear());
     let joined = fetch(store, plan, keys).await;
     assert!(joined.outcomes.iter().all(|outcome| outcome.status == FeatureStatus::Stored));
-    let asked = &seen.lock().unwrap().asked;
-    assert_eq!(asked.len(), keys.len());
-    asked.iter().all(|(user, shard)| owners[user] == *shard)
+    Seen::with(seen, |seen| {
+        assert_eq!(seen.asked.len(), keys.len());
+        seen.asked.iter().all(|(user, shard)| owners[user] == *shard)
+    })
 }

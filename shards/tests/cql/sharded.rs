@@ -1,9 +1,9 @@
-//! A relay that makes a node look like one of ScyllaDB's, cut into shards: it adds what a sharded
-//! node says of itself, takes the shard of a connection from the port it comes from, as ScyllaDB
-//! does, and notes by which connection each key was asked for.
+//! A relay that makes a node look like one of `ScyllaDB`'s, cut into shards: it adds what a sharded
+//! node says of itself, takes the shard of a connection from the port it comes from, as
+//! `ScyllaDB` does, and notes by which connection each key was asked for.
 //!
 //! The frames are those of the CQL binary protocol v4, section 2; the options and the choice of a
-//! shard by port are ScyllaDB's docs/dev/protocol-extensions.md.
+//! shard by port are `ScyllaDB`'s docs/dev/protocol-extensions.md.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -30,6 +30,14 @@ pub(crate) struct Seen {
     pub(crate) asked: Vec<(String, u16)>,
 }
 
+impl Seen {
+    /// Reads or changes it.
+    #[expect(clippy::disallowed_methods, reason = "it is the test's, and held for a moment")]
+    pub(crate) fn with<T>(seen: &Mutex<Self>, look: impl FnOnce(&mut Self) -> T) -> T {
+        look(&mut seen.lock().unwrap())
+    }
+}
+
 /// Relays connections to `node` from now on; returns where it listens and what it sees.
 pub(crate) fn relay(node: SocketAddr) -> (SocketAddr, Arc<Mutex<Seen>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -39,7 +47,7 @@ pub(crate) fn relay(node: SocketAddr) -> (SocketAddr, Arc<Mutex<Seen>>) {
     std::thread::spawn(move || {
         while let Ok((client, from)) = listener.accept() {
             let shard = from.port() % SHARDS;
-            *noted.lock().unwrap().connections.entry(shard).or_default() += 1;
+            Seen::with(&noted, |seen| *seen.connections.entry(shard).or_default() += 1);
             let server = TcpStream::connect(node).unwrap();
             let (to_server, to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
             let noted = Arc::clone(&noted);
@@ -47,7 +55,7 @@ pub(crate) fn relay(node: SocketAddr) -> (SocketAddr, Arc<Mutex<Seen>>) {
                 pass(client, to_server, |frame| match frame[4] {
                     OPCODE_EXECUTE => {
                         let keys = keys_in(&frame[HEADER_BYTES..]).map(|key| (key, shard));
-                        noted.lock().unwrap().asked.extend(keys);
+                        Seen::with(&noted, |seen| seen.asked.extend(keys));
                     }
                     OPCODE_QUERY | OPCODE_PREPARE => remove_time_limit(frame),
                     _ => {}
@@ -95,7 +103,7 @@ fn keys_in(body: &[u8]) -> impl Iterator<Item = String> {
     })
 }
 
-/// Takes the time limit out of a statement, which ScyllaDB knows and the node behind does not.
+/// Takes the time limit out of a statement, which `ScyllaDB` knows and the node behind does not.
 fn remove_time_limit(frame: &mut Vec<u8>) {
     let text = HEADER_BYTES + 4;
     let length = u32::from_be_bytes(frame[HEADER_BYTES..text].try_into().unwrap());

@@ -25,7 +25,7 @@ impl JoinPlan {
 fn is_rounded(value: CellValue, precision: Precision) -> bool {
     match (value, precision) {
         (CellValue::Double(value), Precision::F32) => {
-            !value.is_nan() && f64::from(value as f32) != value
+            !value.is_nan() && f64::from(value as f32).to_bits() != value.to_bits()
         }
         (CellValue::Int(value), Precision::F32) => value as f32 as i64 != i64::from(value),
         (CellValue::Bigint(value), Precision::F32) => value as f32 as i128 != i128::from(value),
