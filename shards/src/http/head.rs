@@ -6,12 +6,11 @@
 
 use thiserror::Error;
 
+use super::fields::FieldReader;
 use super::{HttpLimits, TraceParent};
 use crate::batch::Priority;
 
 const HEADERS_MAX: usize = 64;
-/// The longest `x-request-id` that is sent back.
-const REQUEST_ID_BYTES_MAX: usize = 128;
 
 /// Why a request is refused before its target is looked at. The connection is closed after it:
 /// where the next request begins can no longer be trusted.
@@ -201,172 +200,6 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadE
     })
 }
 
-/// What the fields said, while they are being read.
-#[derive(Default)]
-struct FieldReader<'a> {
-    request_id: Option<&'a str>,
-    trace: Option<&'a [u8]>,
-    traces: usize,
-    hosts: usize,
-    close: bool,
-    keep_alive: bool,
-    content_length: Option<usize>,
-    /// How many Transfer-Encoding fields there are, each of them `chunked`.
-    chunked: usize,
-    expects_continue: bool,
-    limit_ns: Option<u64>,
-    priority: Priority,
-    inference_header_length: Option<usize>,
-    credentials: Credentials<'a>,
-}
-
-impl<'a> FieldReader<'a> {
-    fn read(&mut self, name: &str, value: &'a [u8]) -> Result<(), HeadError> {
-        // By length first: most fields of most requests are none of these.
-        match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => {
-                self.hosts += 1;
-                self.credentials.host = Some(value);
-            }
-            6 if name.eq_ignore_ascii_case("expect") => {
-                self.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
-            }
-            6 if name.eq_ignore_ascii_case("origin") => {
-                take_once(&mut self.credentials.origin, value);
-            }
-            10 if name.eq_ignore_ascii_case("connection") => {
-                for option in value.split(|byte| *byte == b',') {
-                    let option = option.trim_ascii();
-                    self.close |= option.eq_ignore_ascii_case(b"close");
-                    self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-                }
-            }
-            11 if name.eq_ignore_ascii_case("traceparent") => {
-                self.trace = Some(value);
-                self.traces += 1;
-            }
-            12 if name.eq_ignore_ascii_case("x-request-id") => {
-                self.request_id = request_id(value);
-            }
-            10 if name.eq_ignore_ascii_case("x-priority") => {
-                self.priority = priority(value)
-                    .ok_or(HeadError::Malformed("x-priority is not high, normal or low"))?;
-            }
-            12 if name.eq_ignore_ascii_case("grpc-timeout") => {
-                let limit_ns = grpc_timeout_ns(value)
-                    .ok_or(HeadError::Malformed("grpc-timeout is not digits and a unit"))?;
-                self.limit(limit_ns);
-            }
-            13 if name.eq_ignore_ascii_case("x-deadline-ms") => {
-                let value = decimal(value)
-                    .ok_or(HeadError::Malformed("x-deadline-ms is not a whole number"))?;
-                self.limit((value as u64).saturating_mul(1_000_000));
-            }
-            13 if name.eq_ignore_ascii_case("authorization") => {
-                take_once(&mut self.credentials.authorization, value);
-            }
-            14 if name.eq_ignore_ascii_case("content-length") => {
-                let length = decimal(value)
-                    .ok_or(HeadError::Malformed("Content-Length is not a whole number"))?;
-                if self.content_length.replace(length).is_some() {
-                    return Err(HeadError::Malformed("more than one Content-Length field"));
-                }
-            }
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => {
-                self.chunked += 1;
-                if !value.eq_ignore_ascii_case(b"chunked") {
-                    return Err(HeadError::TransferCoding);
-                }
-            }
-            31 if name.eq_ignore_ascii_case("inference-header-content-length") => {
-                let length = decimal(value).ok_or(HeadError::Malformed(
-                    "Inference-Header-Content-Length is not a whole number",
-                ))?;
-                self.inference_header_length = Some(length);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// The trace, unless two fields name one: then neither can be believed.
-    fn trace(&self) -> Option<TraceParent> {
-        self.trace.filter(|_| self.traces == 1).and_then(TraceParent::parse)
-    }
-
-    fn limit(&mut self, limit_ns: u64) {
-        self.limit_ns = Some(self.limit_ns.map_or(limit_ns, |known| known.min(limit_ns)));
-    }
-
-    fn framing(&self, is_http_1_0: bool, limits: &HttpLimits) -> Result<Framing, HeadError> {
-        if self.chunked > 1 {
-            return Err(HeadError::Malformed("more than one Transfer-Encoding field"));
-        }
-        match (self.content_length, self.chunked == 1) {
-            (Some(_), true) => {
-                Err(HeadError::Malformed("both Content-Length and Transfer-Encoding"))
-            }
-            (None, true) if is_http_1_0 => {
-                Err(HeadError::Malformed("Transfer-Encoding in HTTP/1.0"))
-            }
-            (None, true) => Ok(Framing::Chunked),
-            (Some(length), false) if length > limits.body_bytes_max => {
-                Err(HeadError::BodyTooLarge { limit: limits.body_bytes_max })
-            }
-            (Some(length), false) => Ok(Framing::Length(length)),
-            (None, false) => Ok(Framing::None),
-        }
-    }
-}
-
-/// Keeps a field's value; two of them are kept as none that anything would agree with.
-fn take_once<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) {
-    *slot = Some(if slot.is_some() { b"" } else { value });
-}
-
-/// A request's id as it is sent back: one that could break a header line or fill a log is none.
-fn request_id(value: &[u8]) -> Option<&str> {
-    let is_usable =
-        (1..=REQUEST_ID_BYTES_MAX).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
-    is_usable.then(|| std::str::from_utf8(value).ok()).flatten()
-}
-
-fn priority(value: &[u8]) -> Option<Priority> {
-    let is = |word: &str| value.eq_ignore_ascii_case(word.as_bytes());
-    match () {
-        () if is("high") => Some(Priority::High),
-        () if is("normal") => Some(Priority::Normal),
-        () if is("low") => Some(Priority::Low),
-        () => None,
-    }
-}
-
-/// One to eight digits and a unit, as gRPC writes a timeout.
-fn grpc_timeout_ns(value: &[u8]) -> Option<u64> {
-    let (unit, digits) = value.split_last()?;
-    let unit_ns = match unit {
-        b'H' => 3_600_000_000_000,
-        b'M' => 60_000_000_000,
-        b'S' => 1_000_000_000,
-        b'm' => 1_000_000,
-        b'u' => 1_000,
-        b'n' => 1,
-        _ => return None,
-    };
-    let count = decimal(digits).filter(|_| digits.len() <= 8)?;
-    Some((count as u64).saturating_mul(unit_ns))
-}
-
-/// A number of digits alone: no sign, no list, no space.
-fn decimal(value: &[u8]) -> Option<usize> {
-    if value.is_empty() || value.len() > 15 {
-        return None;
-    }
-    value.iter().try_fold(0_usize, |number, byte| {
-        byte.is_ascii_digit().then(|| number * 10 + usize::from(byte - b'0'))
-    })
-}
-
 /// The path of an origin-form or absolute-form target, without its query (RFC 9112 section 3.2).
 fn path_of(target: &str) -> Result<&str, HeadError> {
     let lower = |prefix: &str| {
@@ -394,35 +227,5 @@ fn version_error(bytes: &[u8]) -> HeadError {
             HeadError::Version
         }
         _ => HeadError::Malformed("not an HTTP request"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{HttpLimits, parse};
-
-    #[test]
-    fn an_id_that_could_break_a_line_is_not_sent_back() {
-        for (sent, kept) in [
-            ("a1-b2", Some("a1-b2")),
-            ("", None),
-            ("two words", None),
-            ("caf\u{e9}", None),
-            (&*"x".repeat(129), None),
-        ] {
-            let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: {sent}\r\n\r\n");
-            let limits = HttpLimits::default();
-            assert_eq!(parse(head.as_bytes(), &limits).expect("valid").request_id, kept, "{sent}");
-        }
-    }
-
-    #[test]
-    fn of_two_traces_neither_is_taken() {
-        let field = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
-        for (fields, taken) in [(1, true), (2, false)] {
-            let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", field.repeat(fields));
-            let head = parse(head.as_bytes(), &HttpLimits::default()).expect("valid").trace;
-            assert_eq!(head.is_some(), taken);
-        }
     }
 }

@@ -1,0 +1,122 @@
+//! What a request asks for: an answer that is there at once, or rows in the queue of a lane.
+
+use std::rc::Rc;
+
+use super::{Connection, Doing};
+use crate::batch::{Lane, RowId};
+use crate::http::exchange::{Answer, Exchange, Form};
+use crate::http::head::Head;
+use crate::http::origin::{Origin, RequestId, RequestIds};
+use crate::http::predict::{self, Asked, PredictError};
+use crate::http::reader::RequestReader;
+use crate::http::routes::{Route, route};
+use crate::http::{oip, response};
+
+impl Connection {
+    /// Queues what a complete request asks for.
+    pub(super) fn answer(&mut self, head: &Head<'_>, body: Option<&[u8]>, now_ns: u64) {
+        self.doing = Doing::Starting;
+        self.invites = false;
+        let close = !head.keep_alive;
+        let origin = self.origin(head);
+        let answer = match route(head.method, head.path) {
+            Route::Predict { model } => self.predict(head, model, body, &origin, now_ns),
+            Route::Oip(route) => {
+                let (shard, connection) = (&self.shard, self.number);
+                let asker = oip::Asker { shard, connection, now_ns, origin: &origin };
+                asker.answer(route, head, body)
+            }
+            Route::NotFound => Answer::error(404, "", "no such path"),
+            Route::MethodNotAllowed { allow } => {
+                Answer::error(405, allow, "this path does not take that method")
+            }
+            Route::MethodUnknown => Answer::error(501, "", "not a method of HTTP"),
+        };
+        self.closing |= close;
+        let mut exchange = Exchange::new(answer, now_ns);
+        exchange.close = close;
+        exchange.is_http_1_0 = head.is_http_1_0;
+        exchange.head_only = head.method == "HEAD";
+        exchange.origin = origin;
+        self.exchanges.push_back(exchange);
+    }
+
+    /// Where a request comes from; without an id it gets one, if that is configured.
+    fn origin(&self, head: &Head<'_>) -> Origin {
+        let request_id = match (head.request_id, self.shard.settings.request_ids) {
+            (Some(id), _) => RequestId::Sent(id.into()),
+            (None, RequestIds::Make) => self.shard.request_ids.make(),
+            (None, RequestIds::Echo) => RequestId::None,
+        };
+        Origin { request_id, trace: head.trace }
+    }
+
+    /// Turns a prediction's body into rows and queues them.
+    fn predict(
+        &mut self,
+        head: &Head<'_>,
+        model: Option<&str>,
+        body: Option<&[u8]>,
+        origin: &Origin,
+        now_ns: u64,
+    ) -> Answer {
+        let Some(body) = body else {
+            return Answer::error(
+                411,
+                "",
+                "the request has no body: send Content-Length or chunks",
+            );
+        };
+        let Some(mut lane) = self.shard.lane(model) else {
+            return Answer::error(404, "", "no such model");
+        };
+        let terms = self.shard.settings.terms(head, now_ns);
+        if let Some(failure) = lane.refuse(&terms) {
+            return Answer::refusal(failure, failure.status());
+        }
+        let mut asked = self.parse(body, &lane);
+        if let Ok(Asked { first, .. }) = asked
+            && let Some(canary) = self.canary(&lane, first)
+        {
+            // Its version may read other fields of the request.
+            asked = self.parse(body, &canary);
+            lane = canary;
+        }
+        match asked {
+            Err(error) => Answer::error(error.status(), "", &error.to_string()),
+            Ok(asked) => {
+                let form = if asked.is_array { Form::Array } else { Form::Lone };
+                Answer::queue(lane, asked.first, form, &terms, origin)
+            }
+        }
+    }
+
+    fn parse(&self, body: &[u8], lane: &Lane) -> Result<Asked, PredictError> {
+        let (fields, rows_max) =
+            (&lane.settings.request_fields, self.shard.limits().array_rows_max);
+        predict::parse(body, fields, rows_max, self.number, &mut lane.rows.borrow_mut())
+    }
+
+    /// The version that is tried out, if it is to score the rows from `first` on, which are then
+    /// freed. An array is scored by one version: the one for its first user.
+    fn canary(&self, lane: &Lane, first: RowId) -> Option<Rc<Lane>> {
+        lane.settings.canary?;
+        let mut rows = lane.rows.borrow_mut();
+        let canary = self.shard.canary(lane, &rows.get(first).key)?;
+        predict::release(&mut rows, Some(first));
+        Some(canary)
+    }
+
+    /// Ends the connection with an error, after what was asked before it.
+    pub(super) fn refuse(&mut self, status: u16, message: &str) {
+        let fields = if status == 503 { response::RETRY } else { "" };
+        let answer = Answer::error(status, fields, message);
+        let mut exchange = Exchange::new(answer, self.shard.clock.now_ns());
+        exchange.close = true;
+        self.exchanges.push_back(exchange);
+        self.input = Vec::new();
+        self.reader = RequestReader::default();
+        self.invites = false;
+        self.closing = true;
+    }
+}

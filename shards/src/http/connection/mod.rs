@@ -1,0 +1,195 @@
+//! One connection: reads requests, hands them to a lane, writes the answers in order.
+//!
+//! It is one task and one hand-written future. Reading goes on while requests are being
+//! answered, so that a client that went away is seen and its rows leave the queue. Bytes are read
+//! into the shard's scratch buffer and parsed there; only what is left of an unfinished request
+//! is copied into the connection's own buffer, so an idle connection holds none.
+//!
+//! [`reading`] is the way in, [`answering`] decides what becomes of a request, [`writing`] is the
+//! way out. What is *not* here: how a head, a body and an answer look (`head`, `predict`,
+//! `response`), and what is computed (`batch`).
+
+mod answering;
+mod reading;
+mod writing;
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use glommio::net::TcpStream;
+
+use super::exchange::Exchange;
+use super::links::Link;
+use super::reader::RequestReader;
+use super::rendered::Rendered;
+use crate::shard::ShardState;
+
+/// How much of a refused request is read and thrown away, so that the refusal arrives.
+const LINGER_BYTES_MAX: usize = 1_048_576;
+const LINGER_MS: u64 = 1_000;
+/// How often one poll may read and write: a client that always has more to say must not keep the
+/// shard from the others.
+const ROUNDS_MAX: usize = 4;
+
+/// What a connection is doing, as far as its time limit is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    /// Something came to an end: whatever comes next has its full time.
+    Starting,
+    Idle,
+    ReadingHead,
+    ReadingBody,
+    Waiting,
+    Writing {
+        bytes: usize,
+    },
+    Lingering,
+}
+
+#[expect(clippy::struct_excessive_bools, reason = "none of the four follows from the others")]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    shard: Rc<ShardState>,
+    link: Rc<Link>,
+    number: u32,
+    input: Vec<u8>,
+    reader: RequestReader,
+    output: Vec<u8>,
+    /// What of its buffers the shard has been told.
+    buffered_bytes: usize,
+    written: usize,
+    rendered: Vec<Rendered>,
+    rendered_ns: u64,
+    exchanges: VecDeque<Exchange>,
+    /// Whether `input` may hold whole requests, left there at the limit on pipelined ones.
+    stalled: bool,
+    end_of_input: bool,
+    closing: bool,
+    /// Whether the client waits for `100 Continue`, which comes after the answers before it.
+    invites: bool,
+    lingered: usize,
+    doing: Doing,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.shard.links.remove(self.number);
+        self.shard.counters().connections_open.subtract(1);
+        self.shard.counters().buffered_bytes.subtract(self.buffered_bytes as u64);
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream, shard: Rc<ShardState>) -> Self {
+        let (number, link) = shard.links.add();
+        shard.counters().connections_open.add(1);
+        shard.counters().connections_accepted.add(1);
+        Self {
+            stream,
+            shard,
+            link,
+            number,
+            input: Vec::new(),
+            reader: RequestReader::default(),
+            output: Vec::new(),
+            buffered_bytes: 0,
+            written: 0,
+            rendered: Vec::new(),
+            rendered_ns: 0,
+            exchanges: VecDeque::new(),
+            stalled: false,
+            end_of_input: false,
+            closing: false,
+            invites: false,
+            lingered: 0,
+            doing: Doing::Starting,
+        }
+    }
+
+    /// Serves the connection until it ends.
+    pub(crate) async fn serve(mut self) {
+        poll_fn(|context| {
+            self.link.register(context.waker());
+            self.poll_serve(context)
+        })
+        .await;
+    }
+
+    fn poll_serve(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..ROUNDS_MAX {
+            let Ok(wrote) = self.poll_output(context) else { return Poll::Ready(()) };
+            if self.is_over() {
+                return Poll::Ready(());
+            }
+            let read = match self.poll_input(context) {
+                Poll::Ready(Ok(())) => true,
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => false,
+            };
+            if wrote || read {
+                continue;
+            }
+            // Only now: what has arrived in time is served, however late its turn comes.
+            self.set_time_limit();
+            self.link.timed_out.set(false);
+            if self.link.deadline_ms.get() > self.shard.coarse_ms.get() {
+                return Poll::Pending;
+            }
+            if self.time_out() {
+                return Poll::Ready(());
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Nothing is left to write, and nothing more will be asked.
+    fn is_over(&self) -> bool {
+        let silent = self.output.is_empty() && self.exchanges.is_empty();
+        if self.end_of_input {
+            // With answers outstanding, the end of the stream means that the client went away.
+            return silent || !self.shard.limits().answer_half_closed;
+        }
+        self.closing && silent && self.lingered >= LINGER_BYTES_MAX
+    }
+
+    /// Acts on a passed deadline; true when the connection ends at once.
+    fn time_out(&mut self) -> bool {
+        match self.doing {
+            Doing::ReadingHead | Doing::ReadingBody => {
+                self.refuse(408, "the request took too long to arrive");
+                false
+            }
+            Doing::Starting | Doing::Waiting => false,
+            Doing::Idle | Doing::Writing { .. } | Doing::Lingering => true,
+        }
+    }
+
+    fn set_time_limit(&mut self) {
+        let limits = self.shard.limits();
+        let (doing, limit_ms) = if !self.output.is_empty() {
+            (Doing::Writing { bytes: self.written }, limits.write_timeout_ms)
+        } else if !self.exchanges.is_empty() {
+            (Doing::Waiting, u64::MAX)
+        } else if self.closing {
+            (Doing::Lingering, LINGER_MS)
+        } else if self.reader.is_in_body() {
+            (Doing::ReadingBody, limits.body_timeout_ms)
+        } else if !self.input.is_empty() {
+            (Doing::ReadingHead, limits.head_timeout_ms)
+        } else if self.shard.draining.get() {
+            (Doing::Idle, limits.drain_idle_ms)
+        } else {
+            (Doing::Idle, limits.idle_timeout_ms)
+        };
+        let due_ms = self.shard.coarse_ms.get().saturating_add(limit_ms);
+        if self.doing != doing {
+            self.doing = doing;
+            self.link.deadline_ms.set(due_ms);
+        } else if doing == Doing::Idle && due_ms < self.link.deadline_ms.get() {
+            self.link.deadline_ms.set(due_ms);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The way in: bytes of the socket become requests, as many as may wait at a time.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use futures_lite::AsyncRead;
+
+use super::Connection;
+use crate::http::reader::Step;
+
+/// Output that waits for a slow reader; beyond it no further request is read.
+const OUTPUT_BYTES_MAX: usize = 262_144;
+
+impl Connection {
+    /// Tells the shard how much memory the connection keeps; true where all keep too much.
+    fn is_memory_scarce(&mut self) -> bool {
+        let counter = &self.shard.counters().buffered_bytes;
+        let kept = self.input.capacity() + self.reader.buffered_bytes() + self.output.capacity();
+        if kept != self.buffered_bytes {
+            counter.add(kept as u64);
+            counter.subtract(std::mem::replace(&mut self.buffered_bytes, kept) as u64);
+        }
+        kept > 0 && counter.get() > self.shard.limits().buffered_bytes_max as u64
+    }
+
+    fn wants_input(&mut self) -> bool {
+        let output_bytes_max = if self.is_memory_scarce() { 1 } else { OUTPUT_BYTES_MAX };
+        !self.end_of_input
+            && self.output.len() < output_bytes_max
+            && self.exchanges.len() < self.shard.limits().pipelined_requests_max
+    }
+
+    pub(super) fn poll_input(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        if !self.wants_input() {
+            return Poll::Pending;
+        }
+        let shard = Rc::clone(&self.shard);
+        // What stopped at the limit on pipelined requests comes before what the socket has.
+        if std::mem::take(&mut self.stalled) {
+            let input = std::mem::take(&mut self.input);
+            self.take_from(input, shard.clock.now_ns());
+            return Poll::Ready(Ok(()));
+        }
+        let mut scratch = shard.scratch.borrow_mut();
+        let stream = Pin::new(&mut self.stream);
+        let length = ready!(stream.poll_read(context, &mut scratch.input))?;
+        if length == 0 {
+            self.end_of_input = true;
+            return Poll::Ready(Ok(()));
+        }
+        if self.closing {
+            self.lingered += length;
+            return Poll::Ready(Ok(()));
+        }
+        let now_ns = shard.clock.now_ns();
+        if self.input.is_empty() {
+            let taken = self.take_requests(&scratch.input[..length], now_ns);
+            self.input.extend_from_slice(&scratch.input[taken..length]);
+        } else {
+            let mut input = std::mem::take(&mut self.input);
+            input.extend_from_slice(&scratch.input[..length]);
+            self.take_from(input, now_ns);
+        }
+        if !self.input.is_empty() && !self.stalled && self.is_memory_scarce() {
+            self.refuse(503, "too much memory is held by requests that have not wholly arrived");
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes the requests that `input` holds and keeps the rest.
+    fn take_from(&mut self, mut input: Vec<u8>, now_ns: u64) {
+        let taken = self.take_requests(&input, now_ns);
+        if taken == input.len() {
+            // The buffer goes back to the allocator: an idle connection holds none.
+            self.input = Vec::new();
+        } else {
+            input.drain(..taken);
+            self.input = input;
+        }
+    }
+
+    /// Takes every complete request at the start of `bytes`; returns how many bytes they were.
+    fn take_requests(&mut self, bytes: &[u8], now_ns: u64) -> usize {
+        let mut at = 0;
+        while at < bytes.len() && !self.closing {
+            if self.exchanges.len() >= self.shard.limits().pipelined_requests_max {
+                self.stalled = true;
+                break;
+            }
+            // The reader is lent out, as what it finds borrows from it.
+            let mut reader = std::mem::take(&mut self.reader);
+            let step = reader.next(&bytes[at..], self.shard.limits());
+            match step {
+                Ok(Step::Request { head, body, taken }) => {
+                    at += taken;
+                    self.answer(&head, body, now_ns);
+                    reader.forget_body();
+                    self.reader = reader;
+                }
+                Ok(Step::Skip { taken }) => {
+                    at += taken;
+                    self.reader = reader;
+                }
+                Ok(Step::More { invite }) => {
+                    self.reader = reader;
+                    self.invites |= invite;
+                    break;
+                }
+                Err(error) => {
+                    self.refuse(error.status(), &error.to_string());
+                    return bytes.len();
+                }
+            }
+        }
+        if at == bytes.len() && self.shard.draining.get() {
+            self.close_after_last();
+        }
+        if self.closing { bytes.len() } else { at }
+    }
+
+    /// While draining: all that was received is answered, and the last answer says that it is.
+    fn close_after_last(&mut self) {
+        if let Some(last) = self.exchanges.back_mut() {
+            last.close = true;
+            self.closing = true;
+        }
+    }
+}

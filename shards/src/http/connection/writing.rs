@@ -1,0 +1,87 @@
+//! The way out: answers that are ready are rendered in the order of their requests, and written.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use futures_lite::AsyncWrite;
+
+use super::{Connection, Doing};
+use crate::http::exchange::Exchange;
+use crate::http::rendered::Rendered;
+use crate::http::response;
+
+impl Connection {
+    /// Renders every answer that is ready and in turn, and writes; true if anything moved.
+    pub(super) fn poll_output(&mut self, context: &mut Context<'_>) -> std::io::Result<bool> {
+        let shard = Rc::clone(&self.shard);
+        if self.invites && self.exchanges.is_empty() {
+            self.invites = false;
+            self.output.extend_from_slice(response::CONTINUE);
+        }
+        if self.output.is_empty() {
+            let mut scratch = shard.scratch.borrow_mut();
+            let scratch = &mut *scratch;
+            scratch.output.clear();
+            if !self.render(&mut scratch.output, &mut scratch.body) {
+                return Ok(false);
+            }
+            let sent = match Pin::new(&mut self.stream).poll_write(context, &scratch.output) {
+                Poll::Ready(sent) => sent?,
+                Poll::Pending => 0,
+            };
+            if sent == scratch.output.len() {
+                self.finish_write(context);
+            } else {
+                self.output.extend_from_slice(&scratch.output[sent..]);
+                self.written = 0;
+            }
+            return Ok(true);
+        }
+        match Pin::new(&mut self.stream).poll_write(context, &self.output[self.written..]) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(sent) => {
+                self.written += sent?;
+                if self.written == self.output.len() {
+                    self.output = Vec::new();
+                    self.written = 0;
+                    self.finish_write(context);
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// Records what the written answers took, and half-closes after the last.
+    fn finish_write(&mut self, context: &mut Context<'_>) {
+        let now_ns = self.shard.clock.now_ns();
+        self.doing = Doing::Starting;
+        let write_ns = now_ns.saturating_sub(self.rendered_ns);
+        for rendered in self.rendered.drain(..) {
+            rendered.record(&self.shard, now_ns, write_ns);
+        }
+        if self.closing && self.exchanges.is_empty() && !self.end_of_input {
+            // The client sees the end at once; what it still sends is read and thrown away, as
+            // a close with unread input would reset the connection under the answer.
+            let _ = Pin::new(&mut self.stream).poll_close(context);
+        }
+    }
+
+    /// Appends the answers at the front that are ready; true if there was one.
+    fn render(&mut self, out: &mut Vec<u8>, body: &mut Vec<u8>) -> bool {
+        let shard = Rc::clone(&self.shard);
+        let date = shard.date.borrow();
+        let mut any = false;
+        while self.exchanges.front_mut().is_some_and(Exchange::is_ready)
+            && let Some(exchange) = self.exchanges.pop_front()
+        {
+            if !any {
+                self.rendered_ns = shard.clock.now_ns();
+            }
+            any = true;
+            let status = exchange.render(out, body, &date);
+            self.rendered.push(Rendered::new(&exchange, status, &shard));
+        }
+        any
+    }
+}
