@@ -54,7 +54,12 @@ fn more_than_may_be_answered_at_once() {
 
 #[test]
 fn a_reader_that_is_slow_gets_every_byte() {
-    let served = Setup::of("demo-logistic").serve();
+    // Room for 64 pipelined requests of 1,000 rows each: none is refused.
+    let setup = Setup::of("demo-logistic").settings(|settings| {
+        settings.queue_rows_max = 100_000;
+        settings.queue_us_max = u64::MAX;
+    });
+    let served = setup.serve();
     let mut client = served.client();
     let rows: Vec<_> = (0..1_000).map(|row| format!("{{\"user_id\": {row}}}")).collect();
     let request = post(&format!("[{}]", rows.join(",")));
