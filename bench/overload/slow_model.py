@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Writes a model repository with one model that is slow to compute, for `bench overload`.
 
-    .cache/venv/bin/python bench/overload/slow_model.py FOLDER
+    .cache/venv/bin/python bench/overload/slow_model.py FOLDER [UNITS]
 
-`slow` reads the columns of credit-risk, multiplies a row through layers of 1,024 units, and gives a
-number between 0 and 1. One row takes some 100 us, so that few requests a second are a shard's limit,
-and a sender on another core can send several times as many.
+`slow` reads the columns of credit-risk, multiplies a row through layers of 1,024 units, or as many as
+are given, and gives a number between 0 and 1. One row takes some 200 us, so that a few thousand requests
+a second are a shard's limit, and a sender on another core can send several times as many.
 """
 
 import sys
@@ -16,16 +16,15 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 ROOT = Path(__file__).resolve().parents[2]
-UNITS = 1_024
 LAYERS = 3
 
 
-def graph(columns):
+def graph(columns, units):
     chance = np.random.default_rng(1)
-    widths = [columns, *[UNITS] * LAYERS, 1]
+    widths = [columns, *[units] * LAYERS, 1]
     nodes, weights, name = [], [], "input"
-    for layer, (rows, units) in enumerate(zip(widths, widths[1:])):
-        weight = chance.normal(0, 1 / np.sqrt(rows), (rows, units)).astype(np.float32)
+    for layer, shape in enumerate(zip(widths, widths[1:])):
+        weight = chance.normal(0, 1 / np.sqrt(shape[0]), shape).astype(np.float32)
         weights.append(numpy_helper.from_array(weight, f"weight_{layer}"))
         nodes.append(helper.make_node("MatMul", [name, f"weight_{layer}"], [f"product_{layer}"]))
         last = layer == LAYERS
@@ -38,14 +37,15 @@ def graph(columns):
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
+    units = int(sys.argv[2]) if len(sys.argv) == 3 else 1_024
     text = (ROOT / "models/credit-risk/model.toml").read_text()
     columns = text[text.index("[[columns]]"):]
     folder = Path(sys.argv[1]) / "slow"
     (folder / "1").mkdir(parents=True, exist_ok=True)
     (folder / "model.toml").write_text(f'[output]\ntensor = "score"\n\n{columns}')
-    model = helper.make_model(graph(columns.count("[[columns]]")),
+    model = helper.make_model(graph(columns.count("[[columns]]"), units),
                               opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
     onnx.checker.check_model(model)

@@ -21,6 +21,8 @@ use crate::generate::user_id;
 use crate::random::Random;
 
 const LATENCY_US_MAX: u64 = 60_000_000;
+/// How many connections are begun at once; a listener's queue holds more.
+const CONNECTING_MAX: usize = 256;
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 
 /// What is sent where, how often and for how long.
@@ -102,11 +104,7 @@ async fn send_all(args: OpenLoopArgs) -> Result<Outcome> {
         refused: 0,
         broken: 0,
     }));
-    let mut streams = Vec::new();
-    for _ in 0..args.connections {
-        let stream = TcpStream::connect(args.server).await.map_err(io::Error::from);
-        streams.push(stream.with_context(|| format!("can't connect to {}", args.server))?);
-    }
+    let streams = connect(&args).await?;
     let interval = Duration::from_secs(1) / args.rate * args.connections;
     let deadline = args.deadline_ms.map(|limit_ms| format!("x-deadline-ms: {limit_ms}\r\n"));
     let start = Instant::now();
@@ -136,6 +134,22 @@ async fn send_all(args: OpenLoopArgs) -> Result<Outcome> {
         sender.await;
     }
     Rc::into_inner(outcome).map(RefCell::into_inner).context("a sender outlived the run")
+}
+
+/// Connects, many at a time: a server may close those that are idle while the rest are made.
+async fn connect(args: &OpenLoopArgs) -> Result<Vec<TcpStream>> {
+    let mut streams = Vec::new();
+    while streams.len() < args.connections as usize {
+        let count = CONNECTING_MAX.min(args.connections as usize - streams.len());
+        let server = args.server;
+        let connecting: Vec<_> =
+            (0..count).map(|_| glommio::spawn_local(TcpStream::connect(server))).collect();
+        for stream in connecting {
+            let stream = stream.await.map_err(io::Error::from);
+            streams.push(stream.with_context(|| format!("can't connect to {server}"))?);
+        }
+    }
+    Ok(streams)
 }
 
 struct Connection {
