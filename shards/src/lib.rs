@@ -7,7 +7,7 @@
 //! [`tensors`] are how the Open Inference Protocol sends rows and scores, to us and by us, and
 //! [`journal`] is what a shard writes down of its answers;
 //! `breaker` leaves servers alone that do not answer. [`nudge`] is how the process wakes a shard
-//! that sleeps when it shouldn't.
+//! that sleeps when it shouldn't, by `interrupt` where nothing else can.
 //!
 //! What is *not* here: signals, the process, the command line, the admin port and the choice of
 //! cores. Those belong to the binary (`src/`), so that a shard can be embedded and tested alone.
@@ -17,6 +17,7 @@ pub mod batch;
 mod breaker;
 pub mod features;
 pub mod http;
+mod interrupt;
 pub mod journal;
 pub mod model;
 pub mod nudge;

@@ -3,7 +3,10 @@
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::task::{Poll, Waker};
+
+use crate::interrupt::{interrupt, this_thread};
 
 /// Makes a shard's executor look at its tasks again, from another thread.
 ///
@@ -17,21 +20,34 @@ pub struct Nudge {
     /// Never dropped: the last waker of a task, dropped away from its executor, asks the executor
     /// to end the task, and glommio repeats that without end when the executor is gone.
     waker: OnceLock<ManuallyDrop<Waker>>,
+    /// The thread that is about to run the executor; 0 where none has said so.
+    thread: AtomicI32,
 }
 
 impl Nudge {
-    /// A future that never ends, to be spawned on the executor that is to be woken.
-    pub(crate) fn registered(&self) -> impl Future<Output = ()> {
+    /// Says that the calling thread is about to run the executor. Its first round may be one of
+    /// those that it sleeps through, when there is no task yet that could be woken: until a shard
+    /// is being opened, a nudge interrupts the thread's sleep instead.
+    pub fn expect_here(&self) {
+        self.thread.store(this_thread(), Ordering::Release);
+    }
+
+    /// Makes the calling task the one that is woken; it may end before that. The task that opens a
+    /// shard does this before all else: one that it only spawned may be among those that an
+    /// executor sleeps on.
+    pub(crate) fn register(&self) -> impl Future<Output = ()> {
         std::future::poll_fn(|context| {
             self.waker.get_or_init(|| ManuallyDrop::new(context.waker().clone()));
-            Poll::Pending
+            Poll::Ready(())
         })
     }
 
     /// Wakes the executor; does nothing before it runs and after it has ended.
     pub fn nudge(&self) {
-        if let Some(waker) = self.waker.get() {
-            waker.wake_by_ref();
+        match (self.waker.get(), self.thread.load(Ordering::Acquire)) {
+            (Some(waker), _) => waker.wake_by_ref(),
+            (None, 0) => {}
+            (None, thread) => interrupt(thread),
         }
     }
 }
@@ -41,7 +57,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::mpsc::channel;
 
-    use futures_lite::future::{or, poll_fn};
+    use futures_lite::future::poll_fn;
     use glommio::LocalExecutorBuilder;
 
     use super::*;
@@ -59,7 +75,8 @@ mod tests {
                 sender.send(left).expect("the test waits");
                 if left == 0 { Poll::Ready(()) } else { Poll::Pending }
             });
-            or(nudged.registered(), counted).await;
+            nudged.register().await;
+            counted.await;
         });
         for expected in [2, 1, 0] {
             assert_eq!(polls.recv(), Ok(expected));

@@ -9,7 +9,7 @@ use shards::model::shadow::Shadow;
 use shards::telemetry::LaneTelemetry;
 use std::sync::Arc;
 use support::served::bundled;
-use support::{Client, Served, Setup, post, wait_until};
+use support::{Client, Served, Setup, wait_until};
 
 const COLUMNS: &str = r#"
     [[columns]]

@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -43,6 +43,8 @@ use crate::{admin, logging};
 
 /// How long beyond its own limit a drain may take before the shards that hang are named.
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
+/// How long to wait for news of a starting shard before it is woken.
+const NUDGE: Duration = Duration::from_millis(100);
 
 /// Serves until a signal says to stop.
 pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
@@ -112,12 +114,23 @@ fn wait_until_ready(
     news: &Receiver<(usize, News)>,
 ) -> anyhow::Result<Schema> {
     let mut schema = None;
-    for _ in shards {
-        match news.recv() {
-            Ok((_, News::Ready(columns))) => schema = Some(columns),
+    let mut ready = 0;
+    while ready < shards.len() {
+        match news.recv_timeout(NUDGE) {
+            Ok((_, News::Ready(columns))) => {
+                schema = Some(columns);
+                ready += 1;
+            }
             Ok((index, News::Ended(Err(reason)))) => anyhow::bail!("shard {index}: {reason}"),
             Ok((index, News::Ended(Ok(())))) => anyhow::bail!("shard {index} ended at its start"),
-            Err(_) => anyhow::bail!("the shards ended at their start"),
+            Err(RecvTimeoutError::Timeout) => {
+                for shard in shards {
+                    shard.shared.nudge.nudge();
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                anyhow::bail!("the shards ended at their start")
+            }
         }
     }
     schema.context("no core to serve on")
@@ -188,8 +201,8 @@ fn stop(
                     failed = true;
                 }
             }
-            Ok((_, News::Ready(_))) | Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
+            Ok((_, News::Ready(_))) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
         }
         if let Some(code) = signals.while_draining(&shards) {
             return code;

@@ -92,6 +92,7 @@ fn serve(
     setup.shared.telemetry.counters.thread_id.set(thread_id().unwrap_or(0));
     // Kept outside of the executor, which does not drop its tasks when one of them panics.
     let guard = OnceCell::new();
+    setup.shared.nudge.expect_here();
     // One `run` for the whole life: what opening started, like a driver of the store, goes on.
     executor.run(async {
         let mut shard = Shard::open(setup).await.map_err(|error| error.to_string())?;

@@ -155,6 +155,7 @@ fn run(setup: ShardSetup, listener: TcpListener, shutdown: Shutdown) -> std::io:
         .preempt_timer(Duration::from_millis(1))
         .make()
         .expect("an executor");
+    setup.shared.nudge.expect_here();
     executor.run(async {
         let shard = Shard::open(setup).await.expect("the shard opens");
         shard.run(listener, shutdown).await
