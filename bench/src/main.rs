@@ -14,6 +14,7 @@ mod floor;
 mod generate;
 mod open_loop;
 mod overload;
+#[path = "../../shards/tests/random/mod.rs"]
 mod random;
 mod simulate;
 mod store;

@@ -1,6 +1,7 @@
 //! Whatever the trace and the load, the window that a lane chooses by itself is close to the fixed
 //! one that somebody who knew both would have chosen.
 
+mod random;
 mod simulation;
 
 use simulation::trace::Trace;

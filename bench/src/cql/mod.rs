@@ -108,6 +108,14 @@ impl Ours {
     }
 }
 
+/// A way to fetch the keys of a batch.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Ours,
+    Group,
+    Singles,
+}
+
 /// Wall and processor time of batches of one kind.
 struct Times {
     name: &'static str,
@@ -151,36 +159,35 @@ async fn compare_fetches(args: &CqlArgs, rows: usize) -> Result<()> {
     let columns = ours.store.schema().columns().iter().map(|column| column.name.clone());
     let bare = Bare::open(args.node, &args.keyspace, &columns.collect::<Vec<_>>())?;
     let mut random = Random::new(11);
-    let (mut shard, mut group, mut singles) = (
-        Times::new("shardgate")?,
-        Times::new("bare driver, IN")?,
-        Times::new("bare driver, singly")?,
-    );
+    let mut measured = [
+        (Way::Ours, Times::new("shardgate")?),
+        (Way::Group, Times::new("bare driver, IN")?),
+        (Way::Singles, Times::new("bare driver, singly")?),
+    ];
     for round in 0..=args.rounds {
-        // The first round warms up.
-        if round == 1 {
-            for times in [&mut shard, &mut group, &mut singles] {
+        for (way, times) in &mut measured {
+            // The first round warms up.
+            if round == 1 {
                 *times = Times::new(times.name)?;
             }
-        }
-        for times in [&mut shard, &mut group, &mut singles] {
             let before_ns = processor_ns();
             for _ in 0..args.batches {
                 let keys = draw(&mut random, args.users, rows);
                 let begun = Instant::now();
-                match times.name {
-                    "shardgate" => ours.fetch(&keys).await?,
-                    "bare driver, IN" => drop(bare.fetch_group(&keys)?),
-                    _ => drop(bare.fetch_singles(&keys)?),
+                match way {
+                    Way::Ours => ours.fetch(&keys).await?,
+                    Way::Group => drop(bare.fetch_group(&keys)?),
+                    Way::Singles => drop(bare.fetch_singles(&keys)?),
                 }
                 times.batch_ns.record(begun.elapsed().as_nanos() as u64)?;
             }
             times.processor_ns += processor_ns() - before_ns;
         }
     }
-    shard.print(rows, &group);
-    group.print(rows, &group);
-    singles.print(rows, &group);
+    let [_, (_, group), _] = &measured;
+    for (_, times) in &measured {
+        times.print(rows, group);
+    }
     Ok(())
 }
 

@@ -21,7 +21,7 @@ impl Zipf {
     /// A user's rank, from 1.
     pub(super) fn sample(&self, random: &mut Random) -> u64 {
         let total = self.cumulated.last().copied().unwrap_or_default();
-        let point = random.below(1 << 53) as f64 / (1_u64 << 53) as f64 * total;
+        let point = random.unit() * total;
         self.cumulated.partition_point(|sum| *sum <= point) as u64 + 1
     }
 }

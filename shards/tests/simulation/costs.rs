@@ -1,6 +1,6 @@
 //! What a shard's work costs: times from a file, drawn again.
 
-use super::random::Random;
+use crate::random::Random;
 
 /// Times of one kind of work, by batches under way and by rows.
 #[derive(Debug, Clone)]

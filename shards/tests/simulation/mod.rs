@@ -12,7 +12,6 @@
 //! What is *not* here: the policy, its estimates, or any clock. A run depends on its seed alone.
 
 pub(crate) mod costs;
-pub(crate) mod random;
 pub(crate) mod shard;
 pub(crate) mod trace;
 

@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use shards::batch::{Decision, Estimates, Load, QueueView};
 
 use super::costs::Costs;
-use super::random::Random;
+use crate::random::Random;
 
 /// The rows that a shard lets wait, as its default is.
 const QUEUE_ROWS_MAX: usize = 4_096;

@@ -1,6 +1,6 @@
 //! When requests arrive: seeded traces of open-loop arrivals, and clients that wait for answers.
 
-use super::random::Random;
+use crate::random::Random;
 
 /// How requests arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

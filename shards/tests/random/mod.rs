@@ -1,5 +1,7 @@
 //! Numbers that look random and are the same in each run.
 
+#![allow(dead_code, reason = "each test and bench uses its own part")]
+
 /// `SplitMix64`: a full-period generator of 64-bit numbers from one word of state.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
@@ -15,6 +17,11 @@ impl Random {
         word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         word ^ (word >> 31)
+    }
+
+    /// A number below `bound`, evenly enough for bounds far below 2^64; 0 for a bound of 0.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 
     /// From 0 up to, not including, 1.
