@@ -76,8 +76,12 @@ fn expected_scores() -> (BTreeMap<usize, String>, String) {
 
 /// Asks for one user after the other until told to stop, and holds each answer against what it has
 /// to be.
-fn press(served: &Served, from: usize, told: &Told) {
-    let (scores, stranger) = expected_scores();
+fn press(
+    served: &Served,
+    from: usize,
+    told: &Told,
+    (scores, stranger): &(BTreeMap<usize, String>, String),
+) {
     let mut client = served.client();
     let mut user = from;
     while !told.enough.load(Ordering::Acquire) {
@@ -88,7 +92,7 @@ fn press(served: &Served, from: usize, told: &Told) {
         assert_eq!(answer.status, 200, "{answer:?}");
         let status = answer.field("x-features").expect("a status").to_owned();
         let score = answer.score().to_string();
-        let expected = if status == "error" { &stranger } else { &scores[&user] };
+        let expected = if status == "error" { stranger } else { &scores[&user] };
         assert_eq!(&score, expected, "user-{user}, features {status}");
         assert!(["stored", "stale", "error"].contains(&status.as_str()), "{status}");
         told.answers.fetch_add(1, Ordering::AcqRel);
@@ -102,11 +106,11 @@ fn press(served: &Served, from: usize, told: &Told) {
 
 /// Runs `events` while clients ask.
 fn under_load(served: &Served, events: impl FnOnce(&Told)) {
-    let told = Told::default();
+    let (told, expected) = (Told::default(), expected_scores());
     std::thread::scope(|scope| {
         for client in 0..CLIENTS {
-            let told = &told;
-            scope.spawn(move || press(served, client * USERS / CLIENTS, told));
+            let (told, expected) = (&told, &expected);
+            scope.spawn(move || press(served, client * USERS / CLIENTS, told, expected));
         }
         wait_until_stored(&told, "the cluster answers");
         events(&told);

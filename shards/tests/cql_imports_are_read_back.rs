@@ -2,45 +2,21 @@
 //! gives; and one that broke off goes on where it was.
 
 mod cql;
+#[path = "cql/importing.rs"]
+mod importing;
 mod stores;
 
 use std::path::PathBuf;
 
-use cql::{keyspace, node, on_shard, on_tokio, open, plain_session};
+use cql::{keyspace, node, on_shard, open};
+use importing::{creating, drop_keyspace, import};
 use shards::features::embedded::{EmbeddedReader, EmbeddedStore};
-use shards::features::import::{
-    CqlImportError, CqlImportOptions, OnBadRow, Replication, import_cql, import_embedded,
-};
+use shards::features::import::{CqlImportOptions, OnBadRow, import_embedded};
 use shards::features::inputs::FeaturePolicies;
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::scylla::ScyllaSettings;
 use shards::features::{FetchRequests, Joined, Precision};
 use stores::{Heard, options};
-
-fn import(
-    settings: &ScyllaSettings,
-    csv: &str,
-    cql: &CqlImportOptions,
-) -> Result<u64, CqlImportError> {
-    let addresses = settings.resolve().unwrap();
-    let fatal = options(OnBadRow::Fatal, false);
-    let mut heard = Heard::default();
-    let imported = import_cql(settings, addresses, csv.as_bytes(), &fatal, cql, &mut heard)?;
-    Ok(imported.rows)
-}
-
-fn creating() -> CqlImportOptions {
-    let create = Some(Replication::Single);
-    CqlImportOptions { create, concurrency: 64, resume: None }
-}
-
-fn drop_keyspace(name: &str) {
-    on_tokio(async {
-        let session = plain_session(node()).await;
-        let statement = format!("DROP KEYSPACE IF EXISTS {name}");
-        session.query_unpaged(statement, ()).await.unwrap();
-    });
-}
 
 #[test]
 fn a_thousand_applicants_come_back_bit_for_bit_from_either_store() {

@@ -2,19 +2,19 @@
 //! from the embedded store; and it is what scikit-learn says.
 
 mod cql;
+#[path = "cql/importing.rs"]
+mod importing;
 mod support;
 
 use cql::{node, on_tokio, plain_session, settings};
+use importing::{creating, drop_keyspace, import};
 use shards::features::cache::CacheSettings;
-use shards::features::import::{CqlImportOptions, OnBadRow, Replication, import_cql};
 use shards::features::scylla::ScyllaSettings;
 use support::served::{bundled, golden};
-use support::stores::{Heard, options};
-use support::{Client, Setup};
+use support::{Client, Setup, stores};
 
 /// A feature store as the documentation makes it, statement by statement.
-const DOCUMENTED: [&str; 5] = [
-    "DROP KEYSPACE IF EXISTS model_features",
+const DOCUMENTED: [&str; 4] = [
     "CREATE KEYSPACE model_features \
      WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
     "CREATE TABLE model_features.user_profiles (user_id text PRIMARY KEY, \
@@ -26,15 +26,6 @@ const DOCUMENTED: [&str; 5] = [
      (user_id, feature_1, feature_2, feature_3, last_updated) \
      VALUES ('user-002', -1.1, 0.3, 2.5, toTimestamp(now()))",
 ];
-
-fn run(statements: &[&str]) {
-    on_tokio(async {
-        let session = plain_session(node()).await;
-        for statement in statements {
-            session.query_unpaged(*statement, ()).await.unwrap();
-        }
-    });
-}
 
 /// Asks both for each user; returns the answers of the cluster's gateway.
 fn ask_both(cluster: &mut Client, embedded: &mut Client, users: &[(String, f64)]) {
@@ -49,7 +40,13 @@ fn ask_both(cluster: &mut Client, embedded: &mut Client, users: &[(String, f64)]
 
 #[test]
 fn for_the_documented_statements_and_a_user_who_is_not_among_them() {
-    run(&DOCUMENTED);
+    drop_keyspace("model_features");
+    on_tokio(async {
+        let session = plain_session(node()).await;
+        for statement in DOCUMENTED {
+            session.query_unpaged(statement, ()).await.unwrap();
+        }
+    });
     let settings = settings(node(), "model_features");
     let cluster = Setup::of("demo-logistic").cluster(settings).serve();
     let embedded = Setup::of("demo-logistic").serve();
@@ -60,14 +57,10 @@ fn for_the_documented_statements_and_a_user_who_is_not_among_them() {
 
 #[test]
 fn for_all_applicants_of_credit_risk() {
-    run(&["DROP KEYSPACE IF EXISTS cql_golden"]);
+    drop_keyspace("cql_golden");
     let settings = settings(node(), "cql_golden");
     let csv = std::fs::read_to_string(bundled().join("credit-risk/features.csv")).unwrap();
-    let creating =
-        CqlImportOptions { create: Some(Replication::Single), concurrency: 64, resume: None };
-    let fatal = options(OnBadRow::Fatal, false);
-    let (addresses, mut heard) = (settings.resolve().unwrap(), Heard::default());
-    import_cql(&settings, addresses, csv.as_bytes(), &fatal, &creating, &mut heard).unwrap();
+    import(&settings, &csv, &creating()).unwrap();
 
     let uncached = ScyllaSettings {
         cache: CacheSettings { ttl_ms: 0, ..CacheSettings::default() },
