@@ -4,7 +4,7 @@ mod support;
 
 use serde_json::{Value, json};
 use shards::model::canary::Canary;
-use support::{Client, Response, Setup};
+use support::{Client, Response, Setup, post_to};
 
 const MANIFEST: &str = r#"
     [canary]
@@ -66,11 +66,7 @@ fn without_a_canary_the_newest_scores_everybody() {
 /// Asks `/v2/models/demo-logistic` and what follows it.
 fn infer(client: &mut Client, path: &str, inputs: &Value) -> Response {
     let body = json!({ "inputs": inputs }).to_string();
-    let length = body.len();
-    client.ask(format!(
-        "POST /v2/models/demo-logistic{path}/infer HTTP/1.1\r\nhost: test\r\n\
-         content-length: {length}\r\n\r\n{body}"
-    ))
+    client.ask(post_to(&format!("/v2/models/demo-logistic{path}/infer"), "", &body))
 }
 
 /// The version that an inference request was answered by, which its body and its head agree on.

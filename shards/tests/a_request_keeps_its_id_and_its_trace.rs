@@ -9,15 +9,12 @@ use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 
 use shards::http::RequestIds;
-use support::{Client, Setup};
+use support::{Client, Setup, post_to};
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 fn ask(client: &mut Client, path: &str, fields: &str, body: &str) -> support::Response {
-    let length = body.len();
-    let head =
-        format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n{fields}");
-    client.ask(format!("{head}\r\n{body}"))
+    client.ask(post_to(path, fields, body))
 }
 
 #[test]

@@ -9,7 +9,7 @@ use shards::model::shadow::Shadow;
 use shards::telemetry::LaneTelemetry;
 use std::sync::Arc;
 use support::served::bundled;
-use support::{Client, Served, Setup, wait_until};
+use support::{Client, Served, Setup, post_to, wait_until};
 
 const COLUMNS: &str = r#"
     [[columns]]
@@ -148,11 +148,7 @@ fn the_same_users_are_copied_each_time_and_no_others() {
     let rows = vec![[0.1, 0.2, 0.3]; 64];
     let inputs = json!([{"name": name, "datatype": "FP32", "shape": [64, 3], "data": rows}]);
     let body = json!({ "inputs": inputs }).to_string();
-    let length = body.len();
-    let answer = client.ask(format!(
-        "POST /v2/models/demo-logistic/infer HTTP/1.1\r\nhost: test\r\n\
-         content-length: {length}\r\n\r\n{body}"
-    ));
+    let answer = client.ask(post_to("/v2/models/demo-logistic/infer", "", &body));
     assert_eq!(answer.status, 200);
     assert_eq!(ended(&served), copied);
 }

@@ -3,15 +3,10 @@
 
 mod support;
 
-use support::{Client, Setup};
+use support::{Client, Setup, post_to};
 
 fn infer(body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!(
-        "POST /v2/models/demo-logistic/infer HTTP/1.1\r\nhost: test\r\n\
-         content-length: {length}\r\n\r\n{body}"
-    )
-    .into()
+    post_to("/v2/models/demo-logistic/infer", "", body)
 }
 
 fn users(users: &[&str]) -> Vec<u8> {

@@ -2,15 +2,12 @@
 
 mod support;
 
-use support::{Setup, post};
+use support::{Setup, post, post_to};
 
 const BODY: &str = "{\"user_id\": \"user-001\"}";
 
-fn with(fields: &str) -> String {
-    let length = BODY.len();
-    format!(
-        "POST /predict HTTP/1.1\r\nhost: test\r\n{fields}content-length: {length}\r\n\r\n{BODY}"
-    )
+fn with(fields: &str) -> Vec<u8> {
+    post_to("/predict", fields, BODY)
 }
 
 #[test]
@@ -44,10 +41,8 @@ fn a_timeout_may_be_a_parameter_of_an_inference_request() {
             "{{\"parameters\": {{\"timeout\": {timeout_us}}}, \"inputs\": [{{\"name\": \
              \"user_id\", \"datatype\": \"BYTES\", \"shape\": [1], \"data\": [\"user-001\"]}}]}}"
         );
-        let path = "/v2/models/demo-logistic/infer";
-        let length = body.len();
-        let head = format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n");
-        let answer = served.client().ask(format!("{head}\r\n{body}"));
+        let request = post_to("/v2/models/demo-logistic/infer", "", &body);
+        let answer = served.client().ask(request);
         assert_eq!(answer.status, status, "{timeout_us}: {answer:?}");
     }
 }
@@ -58,9 +53,9 @@ fn low_priority_is_shed_first_and_high_last() {
     let served = setup.serve();
     let mut client = served.client();
     // In one segment, so that all are queued before a batch is made of them.
-    let mut segment = with("x-priority: low\r\n").repeat(6).into_bytes();
+    let mut segment = with("x-priority: low\r\n").repeat(6);
     segment.extend(post(BODY).repeat(5));
-    segment.extend(with("X-Priority: High\r\n").repeat(2).into_bytes());
+    segment.extend(with("X-Priority: High\r\n").repeat(2));
     client.send(segment);
     let statuses: Vec<u16> = (0..13).map(|_| client.receive().status).collect();
     assert_eq!(statuses[..6], [200, 200, 200, 200, 200, 429]);

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 use support::client::Response;
-use support::{Client, Gateway, Launch, models};
+use support::{Client, Gateway, Launch, models, post_to};
 use tempfile::TempDir;
 
 const BODY: &str = "{\"user_id\": \"user-001\"}";
@@ -56,10 +56,7 @@ fn order(gateway: &Gateway, path: &str) -> Response {
 }
 
 fn predict(client: &mut Client, model: &str) -> Response {
-    let length = BODY.len();
-    client.ask(format!(
-        "POST /predict/{model} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n\r\n{BODY}"
-    ))
+    client.ask(post_to(&format!("/predict/{model}"), "", BODY))
 }
 
 /// State and reason of a version in the index.
@@ -169,10 +166,7 @@ fn an_unload_under_load_loses_nothing() {
 /// Pipelines requests for `second`: scores until the first 404, and none after it.
 fn ask_until_it_is_gone(address: SocketAddr, answered: &AtomicU64) {
     let mut client = Client::connect(address);
-    let length = BODY.len();
-    let request = format!(
-        "POST /predict/second HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n\r\n{BODY}"
-    );
+    let request = post_to("/predict/second", "", BODY);
     let mut is_gone = false;
     while !is_gone {
         client.send(request.repeat(10));

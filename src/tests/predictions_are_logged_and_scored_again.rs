@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use support::{Client, Ended, Gateway, Launch, models, run, shardgate};
+use support::{Client, Ended, Gateway, Launch, models, post_to, run, shardgate};
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -19,10 +19,7 @@ fn start(folder: &Path, more: &str) -> Gateway {
 }
 
 fn ask(client: &mut Client, path: &str, fields: &str, body: &str) -> u16 {
-    let length = body.len();
-    let head =
-        format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n{fields}");
-    client.ask(format!("{head}\r\n{body}")).status
+    client.ask(post_to(path, fields, body)).status
 }
 
 /// Users of the store, one who is not there, and a row with features of its own.

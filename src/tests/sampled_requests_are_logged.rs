@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::Value;
-use support::{Gateway, Launch};
+use support::{Gateway, Launch, post_to};
 
 const REQUESTS: usize = 60;
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -29,11 +29,8 @@ fn ask(gateway: &Gateway) {
             2 => ("/predict", "{"),
             _ => ("/nowhere", ""),
         };
-        let length = body.len();
-        client.ask(format!(
-            "POST {path} HTTP/1.1\r\nhost: test\r\nx-request-id: r-{number}\r\n\
-             traceparent: {TRACE}\r\ncontent-length: {length}\r\n\r\n{body}"
-        ));
+        let fields = format!("x-request-id: r-{number}\r\ntraceparent: {TRACE}\r\n");
+        client.ask(post_to(path, &fields, body));
     }
 }
 

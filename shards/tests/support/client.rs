@@ -9,8 +9,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A `POST /predict` with this body.
 pub(crate) fn post(body: &str) -> Vec<u8> {
+    post_to("/predict", "", body)
+}
+
+/// A `POST` to this path with this body and further `fields`, each with its line end.
+pub(crate) fn post_to(path: &str, fields: &str, body: &str) -> Vec<u8> {
     let length = body.len();
-    format!("POST /predict HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n\r\n{body}").into()
+    let head =
+        format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n{fields}");
+    format!("{head}\r\n{body}").into()
 }
 
 /// An answer, its head as it came.

@@ -8,5 +8,5 @@ pub(crate) mod served;
 #[path = "../stores/mod.rs"]
 pub(crate) mod stores;
 
-pub(crate) use client::{Client, Response, post};
+pub(crate) use client::{Client, Response, post, post_to};
 pub(crate) use served::{Served, Setup, pause, wait_until};

@@ -6,5 +6,5 @@
 pub(crate) mod client;
 pub(crate) mod gateway;
 
-pub(crate) use client::{Client, post};
+pub(crate) use client::{Client, post, post_to};
 pub(crate) use gateway::{Ended, Gateway, Launch, import, models, run, shardgate};
