@@ -3,13 +3,15 @@
 //! [`floor`] is the smallest glommio HTTP responder: the goal posts. [`generate`] makes a store of
 //! many users, [`open_loop`] sends requests by the clock, [`overload`] more than can be answered,
 //! and [`compare`] runs all servers of `bench/servers.toml` against the same load, in turns.
-//! [`trees`] times the tree kernels, [`store`] the embedded store and [`cql`] a cluster's;
+//! [`trees`] times the tree kernels, [`store`] the embedded store and [`cql`] a cluster's, for which
+//! [`cql_stub`] may stand in;
 //! [`simulate`] holds batching policies against each other in virtual time. `bench/peers/` holds
 //! the other servers, `bench/runs/` what was measured. Nothing here is a test: no check in CI
 //! depends on a clock.
 
 mod compare;
 mod cql;
+mod cql_stub;
 mod floor;
 mod generate;
 mod open_loop;
@@ -44,6 +46,8 @@ enum Command {
     Store(store::StoreArgs),
     /// Time fetches from a cluster, beside the bare driver's.
     Cql(cql::CqlArgs),
+    /// Stand in for a node: answer with rows that were encoded at the start.
+    CqlStub(cql_stub::CqlStubArgs),
     /// Time the tree kernels.
     Trees(trees::TreesArgs),
 }
@@ -59,6 +63,7 @@ fn main() -> anyhow::Result<()> {
         Command::Compare(args) => compare::run(&args),
         Command::Store(args) => store::run(&args),
         Command::Cql(args) => cql::run(args),
+        Command::CqlStub(args) => cql_stub::run(&args),
         Command::Trees(args) => trees::run(&args),
     }
 }

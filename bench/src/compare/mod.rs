@@ -24,7 +24,6 @@ use anyhow::{Context, Result, ensure};
 
 use crate::open_loop::{self, OpenLoopArgs};
 use servers::{Places, Server};
-use usage::Usage;
 
 /// What is measured, where and how often.
 #[derive(Debug, clap::Args)]
@@ -104,13 +103,16 @@ struct Sample {
     user_us: f64,
     /// CPU time in the kernel, per request.
     system_us: f64,
+    /// CPU time of the program that the server asks, per request.
+    beside_us: f64,
     memory_mib: f64,
 }
 
 /// Measures, prints the summary, and keeps the run if asked to.
 pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     ensure!(args.server_core != args.client_core, "server and client need a core each");
-    let places = Places { core: args.server_core, inputs: prepare::inputs(args.users)? };
+    let (core, client_core) = (args.server_core, args.client_core);
+    let places = Places { core, client_core, inputs: prepare::inputs(args.users)? };
     let mut servers = Vec::new();
     for description in servers::read_list(&args.list, &args.servers)? {
         eprintln!("starting {}", description.name);
@@ -160,9 +162,9 @@ fn measure_all(args: &CompareArgs, servers: &[Server]) -> Result<Vec<Sample>> {
 
 fn measure(args: &CompareArgs, server: &Server, load: Load, round: usize) -> Result<Sample> {
     apply(args, server, load, args.warm_up_seconds)?;
-    let before = Usage::of_group(server.group())?;
+    let (before, before_beside) = (server.usage()?, server.usage_beside()?);
     let figures = apply(args, server, load, args.seconds)?;
-    let after = Usage::of_group(server.group())?;
+    let (after, after_beside) = (server.usage()?, server.usage_beside()?);
     let requests = figures.requests_per_second * args.seconds as f64;
     Ok(Sample {
         round,
@@ -170,6 +172,7 @@ fn measure(args: &CompareArgs, server: &Server, load: Load, round: usize) -> Res
         load,
         user_us: (after.user_seconds - before.user_seconds) * 1e6 / requests,
         system_us: (after.system_seconds - before.system_seconds) * 1e6 / requests,
+        beside_us: (after_beside.seconds() - before_beside.seconds()) * 1e6 / requests,
         memory_mib: after.memory_bytes as f64 / f64::from(1 << 20),
         figures,
     })
@@ -212,6 +215,7 @@ fn sample(round: usize, server: &str, requests_per_second: f64) -> Sample {
         figures: Figures { requests_per_second, p50_us: 1.0, p99_us: 2.0, errors: 0 },
         user_us: 0.5,
         system_us: 1.5,
+        beside_us: 0.0,
         memory_mib: 3.0,
     }
 }

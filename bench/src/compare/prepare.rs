@@ -21,7 +21,7 @@ pub(super) struct Inputs {
 /// Builds the gateway, and makes the store of `users` users unless an earlier run did.
 pub(super) fn inputs(users: u64) -> Result<Inputs> {
     ensure!(Path::new(LIKE).exists(), "no {LIKE} here: run this in the root of the clone");
-    run(Command::new("cargo").args(["build", "--release", "--package", "shardgate"]))?;
+    run(Command::new("cargo").args(["build", "--release", "--workspace"]))?;
     let folder = Path::new(FOLDER).join(format!("{users}-users"));
     let inputs = Inputs { users_csv: folder.join("users.csv"), store: folder.join("store") };
     if !inputs.store.exists() {

@@ -54,7 +54,7 @@ fn readme(processor: &str, cores: usize) -> Result<String> {
 fn raw_csv(samples: &[Sample]) -> String {
     let mut text = String::from(
         "round,server,connections,rate,requests_per_second,p50_us,p99_us,errors,\
-         user_us_per_request,system_us_per_request,memory_mib\n",
+         user_us_per_request,system_us_per_request,beside_us_per_request,memory_mib\n",
     );
     for sample in samples {
         let (connections, rate) = match sample.load {
@@ -65,7 +65,7 @@ fn raw_csv(samples: &[Sample]) -> String {
         // Writing to a string can't fail.
         let _ = writeln!(
             text,
-            "{},{},{connections},{rate},{:.1},{:.1},{:.1},{},{:.3},{:.3},{:.1}",
+            "{},{},{connections},{rate},{:.1},{:.1},{:.1},{},{:.3},{:.3},{:.3},{:.1}",
             sample.round + 1,
             sample.server,
             figures.requests_per_second,
@@ -74,6 +74,7 @@ fn raw_csv(samples: &[Sample]) -> String {
             figures.errors,
             sample.user_us,
             sample.system_us,
+            sample.beside_us,
             sample.memory_mib,
         );
     }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use super::prepare::Inputs;
+use super::usage::Usage;
 use crate::generate::user_id;
 
 const START_TIMEOUT: Duration = Duration::from_mins(3);
@@ -25,6 +26,9 @@ const SCORE_DIFFERENCE_MAX: f64 = 1e-5;
 pub(super) struct Description {
     pub(super) name: String,
     command: Vec<String>,
+    /// A program that it asks, which runs on the client's core.
+    #[serde(default)]
+    beside: Vec<String>,
     /// Whether its answers carry the model's score.
     #[serde(default = "yes")]
     scores: bool,
@@ -44,6 +48,7 @@ struct List {
 #[derive(Debug)]
 pub(super) struct Places {
     pub(super) core: usize,
+    pub(super) client_core: usize,
     pub(super) inputs: Inputs,
 }
 
@@ -65,37 +70,39 @@ pub(super) fn read_list(path: &Path, wanted: &[String]) -> Result<Vec<Descriptio
 pub(super) struct Server {
     description: Description,
     address: SocketAddr,
-    process: Child,
+    process: Process,
+    /// The program that it asks.
+    beside: Option<Process>,
 }
 
 impl Server {
-    /// Starts the server and waits until it answers.
+    /// Starts the server, after the program that it asks, and waits until it answers.
     pub(super) fn start(description: Description, places: &Places) -> Result<Self> {
-        let port = free_port()?;
-        let mut arguments = Vec::new();
-        for argument in &description.command {
-            arguments.push(
+        let (port, admin, beside_port) = (free_port()?, free_port()?, free_port()?);
+        let fill_in = |argument: &String| {
+            anyhow::Ok(
                 argument
                     .replace("{port}", &port.to_string())
-                    .replace("{admin}", &free_port()?.to_string())
+                    .replace("{admin}", &admin.to_string())
+                    .replace("{beside}", &beside_port.to_string())
                     .replace("{core}", &places.core.to_string())
                     .replace("{users}", &places.inputs.users_csv.display().to_string())
                     .replace("{store}", &places.inputs.store.display().to_string())
                     .replace("{bench}", &std::env::current_exe()?.display().to_string()),
-            );
-        }
-        // Killed with this process, and pinned; both hold for what the server starts in turn.
-        let process = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "taskset", "-c"])
-            .arg(places.core.to_string())
-            .args(&arguments)
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .with_context(|| format!("{arguments:?} didn't start"))?;
+            )
+        };
+        let filled_in =
+            |command: &[String]| command.iter().map(fill_in).collect::<Result<Vec<_>>>();
+        let beside = if description.beside.is_empty() {
+            None
+        } else {
+            let beside = Process::start(&filled_in(&description.beside)?, places.client_core)?;
+            wait_until_it_listens(SocketAddr::from((Ipv4Addr::LOCALHOST, beside_port)))?;
+            Some(beside)
+        };
+        let process = Process::start(&filled_in(&description.command)?, places.core)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut server = Self { description, address, process };
+        let mut server = Self { description, address, process, beside };
         server.wait_until_it_answers()?;
         Ok(server)
     }
@@ -110,11 +117,10 @@ impl Server {
                 }
                 Err(_) => {}
             }
-            if let Some(status) = self.process.try_wait()? {
+            if let Some(status) = self.process.child.try_wait()? {
                 bail!("{} ended with {status}", self.name());
             }
-            #[expect(clippy::disallowed_methods, reason = "no shard here: a wait for a process")]
-            std::thread::sleep(POLL_INTERVAL);
+            pause_a_little();
         }
     }
 
@@ -165,34 +171,80 @@ impl Server {
         self.address
     }
 
-    /// The process group, which holds whatever the server starts.
-    pub(super) fn group(&self) -> u32 {
-        self.process.id()
+    /// What its processes have used.
+    pub(super) fn usage(&self) -> Result<Usage> {
+        Usage::of_group(self.process.group())
     }
 
-    /// Takes the server off its core, which belongs to another one's measurement.
+    /// What the program that it asks has used; nothing where there is none.
+    pub(super) fn usage_beside(&self) -> Result<Usage> {
+        self.beside.as_ref().map_or(Ok(Usage::default()), |beside| Usage::of_group(beside.group()))
+    }
+
+    /// Takes the server off its core, which belongs to another one's measurement. The program that
+    /// it asks has nothing to do then.
     pub(super) fn pause(&self) -> Result<()> {
-        self.signal("STOP")
+        self.process.signal("STOP")
     }
 
     pub(super) fn resume(&self) -> Result<()> {
-        self.signal("CONT")
+        self.process.signal("CONT")
+    }
+}
+
+/// A process with whatever it starts, pinned to a core and killed with this process.
+#[derive(Debug)]
+struct Process {
+    child: Child,
+}
+
+impl Process {
+    fn start(arguments: &[String], core: usize) -> Result<Self> {
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "taskset", "-c"])
+            .arg(core.to_string())
+            .args(arguments)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .with_context(|| format!("{arguments:?} didn't start"))?;
+        Ok(Self { child })
+    }
+
+    /// The process group, which holds whatever it starts.
+    fn group(&self) -> u32 {
+        self.child.id()
     }
 
     fn signal(&self, signal: &str) -> Result<()> {
         let group = format!("-{}", self.group());
         let status = Command::new("kill").args(["-s", signal, "--", &group]).status()?;
-        ensure!(status.success(), "can't send SIG{signal} to {}", self.name());
+        ensure!(status.success(), "can't send SIG{signal} to the process group {group}");
         Ok(())
     }
 }
 
-impl Drop for Server {
+impl Drop for Process {
     fn drop(&mut self) {
-        // Nothing is left to do for a server that is gone already.
+        // Nothing is left to do for a process that is gone already.
         let _ = self.signal("KILL");
-        let _ = self.process.wait();
+        let _ = self.child.wait();
     }
+}
+
+fn wait_until_it_listens(address: SocketAddr) -> Result<()> {
+    let start = Instant::now();
+    while let Err(error) = TcpStream::connect(address) {
+        ensure!(start.elapsed() < START_TIMEOUT, "nothing listens on {address}: {error}");
+        pause_a_little();
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "no shard here: a wait for a process")]
+fn pause_a_little() {
+    std::thread::sleep(POLL_INTERVAL);
 }
 
 /// Fails unless all servers with scores give the same ones to the same users.

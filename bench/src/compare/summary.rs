@@ -15,7 +15,7 @@ pub(super) fn markdown(samples: &[Sample]) -> String {
             text,
             "### {load}\n\n\
              | | requests/s (min–max) | of the floor (min–max) | p50 µs | p99 µs (min–max) | \
-             CPU µs a request: user + system | memory MiB | errors |\n\
+             CPU µs a request: user + system, beside it | memory MiB | errors |\n\
              |---|---|---|---|---|---|---|---|\n"
         );
         let of_load: Vec<&Sample> = samples.iter().filter(|sample| sample.load == load).collect();
@@ -45,13 +45,14 @@ fn line(server: &str, load: Load, of_load: &[&Sample]) -> String {
         })
     }));
     format!(
-        "| {server} | {} | {} | {:.0} | {} | {:.2} + {:.2} | {:.0} | {} |\n",
+        "| {server} | {} | {} | {:.0} | {} | {:.2} + {:.2}, {:.2} | {:.0} | {} |\n",
         throughput.text(0),
         ratio.text(2),
         p50.median,
         p99.text(0),
         spread(|sample| sample.user_us).median,
         spread(|sample| sample.system_us).median,
+        spread(|sample| sample.beside_us).median,
         spread(|sample| sample.memory_mib).median,
         own.iter().map(|sample| sample.figures.errors).sum::<u64>(),
     )

@@ -26,6 +26,11 @@ impl AddAssign for Usage {
 }
 
 impl Usage {
+    /// CPU time in all.
+    pub(super) fn seconds(self) -> f64 {
+        self.user_seconds + self.system_seconds
+    }
+
     /// The sum over all processes of the process group `group`.
     pub(super) fn of_group(group: u32) -> Result<Self> {
         let mut sum = Self::default();

@@ -11,6 +11,7 @@ mod processor;
 mod zipf;
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,9 @@ pub(crate) struct CqlArgs {
     /// Batches of a round.
     #[arg(long, default_value_t = 100)]
     batches: usize,
+    /// Batches that are under way at a time where the processor is not to wait for the node.
+    #[arg(long, default_value_t = 8)]
+    at_once: usize,
     /// The core to run on.
     #[arg(long, default_value_t = 0)]
     core: usize,
@@ -64,13 +68,14 @@ pub(crate) fn run(args: CqlArgs) -> Result<()> {
     executor.run(async move {
         compare_fetches(&args, args.rows).await?;
         compare_fetches(&args, 1).await?;
+        saturate(&args).await?;
         compare_caches(&args).await
     })
 }
 
 /// A shard's store with what its fetches need.
 struct Ours {
-    store: CqlStore,
+    store: Rc<CqlStore>,
     plan: JoinPlan,
     requests: FetchRequests,
     joined: Joined,
@@ -87,6 +92,11 @@ impl Ours {
             ..ScyllaSettings::default()
         };
         let store = CqlStore::open(Arc::new(settings), vec![args.node]).await?;
+        Self::on(Rc::new(store))
+    }
+
+    /// What another batch needs at the same time.
+    fn on(store: Rc<CqlStore>) -> Result<Self> {
         let inputs = ModelInputs::Width(store.schema().columns().len());
         let policies = FeaturePolicies::default();
         let plan = JoinPlan::bind(inputs, store.schema(), &policies, Precision::F32)?;
@@ -188,6 +198,45 @@ async fn compare_fetches(args: &CqlArgs, rows: usize) -> Result<()> {
     for (_, times) in &measured {
         times.print(rows, group);
     }
+    Ok(())
+}
+
+/// Has so many batches under way that the core never waits: its time is then what keys cost.
+async fn saturate(args: &CqlArgs) -> Result<()> {
+    let store = Ours::open(args, 0).await?.store;
+    let (mut per_key_ns, mut wall_ns) = (Histogram::<u64>::new(3)?, Histogram::<u64>::new(3)?);
+    for round in 0..=args.rounds {
+        let (before_ns, begun) = (processor_ns(), Instant::now());
+        let mut tasks = Vec::with_capacity(args.at_once);
+        for task in 0..args.at_once {
+            let mut ours = Ours::on(Rc::clone(&store))?;
+            let mut random = Random::new((round * args.at_once + task) as u64);
+            let (users, rows, batches) = (args.users, args.rows, args.batches);
+            tasks.push(glommio::spawn_local(async move {
+                for _ in 0..batches {
+                    ours.fetch(&draw(&mut random, users, rows)).await?;
+                }
+                anyhow::Ok(())
+            }));
+        }
+        for task in tasks {
+            task.await?;
+        }
+        let keys = (args.at_once * args.batches * args.rows) as u64;
+        // The first round warms up.
+        if round > 0 {
+            per_key_ns.record((processor_ns() - before_ns) / keys)?;
+            wall_ns.record(begun.elapsed().as_nanos() as u64 / keys)?;
+        }
+    }
+    let micros = |times: &Histogram<u64>| times.value_at_quantile(0.5) as f64 / 1_000.0;
+    println!(
+        "{:>3} keys, shardgate, {} batches at once: {:.2} us of processor and {:.2} us a key",
+        args.rows,
+        args.at_once,
+        micros(&per_key_ns),
+        micros(&wall_ns),
+    );
     Ok(())
 }
 

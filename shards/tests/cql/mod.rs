@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
+pub(crate) mod frames;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -10,16 +10,15 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use crate::cql::frames::{
+    HEADER_BYTES, OPCODE_EXECUTE, OPCODE_PREPARE, OPCODE_QUERY, OPCODE_SUPPORTED, frame_length,
+    put_string, set_length,
+};
+
 /// How many shards the node says it has.
 pub(crate) const SHARDS: u16 = 3;
 /// How many of a token's highest bits do not choose the shard.
 pub(crate) const IGNORED_BITS: u32 = 12;
-
-const HEADER_BYTES: usize = 9;
-const OPCODE_SUPPORTED: u8 = 6;
-const OPCODE_QUERY: u8 = 7;
-const OPCODE_PREPARE: u8 = 9;
-const OPCODE_EXECUTE: u8 = 10;
 
 /// What the relay saw.
 #[derive(Debug, Default)]
@@ -81,8 +80,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, mut change: impl FnMut(&mut Vec<
         if from.read_exact(&mut frame).is_err() {
             break;
         }
-        let length = u32::from_be_bytes(frame[5..].try_into().unwrap());
-        frame.resize(HEADER_BYTES + usize::try_from(length).unwrap(), 0);
+        frame.resize(frame_length(&frame).unwrap(), 0);
         if from.read_exact(&mut frame[HEADER_BYTES..]).is_err() {
             break;
         }
@@ -135,14 +133,4 @@ fn add_options(frame: &mut Vec<u8>, shard: u16, port: u16) {
         put_string(frame, value);
     }
     set_length(frame);
-}
-
-fn set_length(frame: &mut [u8]) {
-    let length = u32::try_from(frame.len() - HEADER_BYTES).unwrap();
-    frame[5..HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
-}
-
-fn put_string(frame: &mut Vec<u8>, text: &str) {
-    frame.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
-    frame.extend(text.as_bytes());
 }
