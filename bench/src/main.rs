@@ -4,16 +4,17 @@
 //! many users, [`open_loop`] sends requests by the clock, [`overload`] more than can be answered,
 //! and [`compare`] runs all servers of `bench/servers.toml` against the same load, in turns.
 //! [`trees`] times the tree kernels, [`store`] the embedded store and [`cql`] a cluster's, for which
-//! [`cql_stub`] may stand in;
-//! [`simulate`] holds batching policies against each other in virtual time. `bench/peers/` holds
-//! the other servers, `bench/runs/` what was measured. Nothing here is a test: no check in CI
-//! depends on a clock.
+//! [`cql_stub`] may stand in; [`instructions`] counts those of a request, and [`simulate`] holds
+//! batching policies against each other in virtual time. `bench/peers/` holds the other servers,
+//! `bench/runs/` what was measured. No check in CI depends on a clock; what it fails for is a count
+//! of instructions.
 
 mod compare;
 mod cql;
 mod cql_stub;
 mod floor;
 mod generate;
+mod instructions;
 mod open_loop;
 mod overload;
 #[path = "../../shards/tests/random/mod.rs"]
@@ -38,6 +39,10 @@ enum Command {
     Overload(overload::OverloadArgs),
     /// Record what batches cost on this machine, for `simulate`.
     Record(simulate::record::RecordArgs),
+    /// Count the instructions of a request, and fail where they have become more.
+    Instructions(instructions::InstructionsArgs),
+    #[command(hide = true)]
+    Drive(instructions::drive::DriveArgs),
     /// Hold batching policies against each other in virtual time.
     Simulate(simulate::SimulateArgs),
     /// Measure servers side by side, in turns.
@@ -59,6 +64,8 @@ fn main() -> anyhow::Result<()> {
         Command::OpenLoop(args) => open_loop::run(&args),
         Command::Overload(args) => overload::run(&args),
         Command::Record(args) => simulate::record::run(args),
+        Command::Instructions(args) => instructions::run(&args),
+        Command::Drive(args) => instructions::drive::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Store(args) => store::run(&args),

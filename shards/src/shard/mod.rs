@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::timer::sleep;
 use serde::Deserialize;
 use thiserror::Error;
@@ -30,6 +31,7 @@ pub(crate) use self::state::ShardState;
 use crate::batch::{BatchPolicy, Terms};
 use crate::features::schema::Schema;
 use crate::features::{StoreError, StoreSource};
+use crate::http::connection::Connection;
 use crate::http::head::Head;
 use crate::http::{HttpLimits, RequestIds, listener};
 use crate::journal::JournalSettings;
@@ -145,6 +147,18 @@ impl Shard {
     /// The columns of its store.
     pub fn schema(&self) -> &Schema {
         self.state.schema()
+    }
+
+    /// Serves one connection that no listener accepted, over any stream of bytes: what a client in
+    /// memory sends is parsed, batched, joined, scored and answered as if it had come by a socket.
+    /// The future, to be awaited in the shard's executor, ends with the connection.
+    ///
+    /// The shard's clock of time limits and its histograms for readers go on only in [`Shard::run`].
+    pub fn serve<S>(&self, stream: S) -> impl Future<Output = ()> + use<S>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        Connection::new(stream, Rc::clone(&self.state)).serve()
     }
 
     /// Accepts from `listener` too, beside the one that [`Shard::run`] is given.

@@ -12,7 +12,7 @@ use crate::http::reader::RequestReader;
 use crate::http::routes::{Route, route};
 use crate::http::{oip, response};
 
-impl Connection {
+impl<S> Connection<S> {
     /// Queues what a complete request asks for.
     pub(super) fn answer(&mut self, head: &Head<'_>, body: Option<&[u8]>, now_ns: u64) {
         self.doing = Doing::Starting;

@@ -18,7 +18,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use glommio::net::TcpStream;
+use futures_lite::{AsyncRead, AsyncWrite};
 
 use super::exchange::Exchange;
 use super::links::Link;
@@ -49,8 +49,8 @@ enum Doing {
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "none of the four follows from the others")]
-pub(crate) struct Connection {
-    stream: TcpStream,
+pub(crate) struct Connection<S> {
+    stream: S,
     shard: Rc<ShardState>,
     link: Rc<Link>,
     number: u32,
@@ -73,7 +73,7 @@ pub(crate) struct Connection {
     doing: Doing,
 }
 
-impl Drop for Connection {
+impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
         self.shard.links.remove(self.number);
         self.shard.counters().connections_open.subtract(1);
@@ -81,8 +81,8 @@ impl Drop for Connection {
     }
 }
 
-impl Connection {
-    pub(crate) fn new(stream: TcpStream, shard: Rc<ShardState>) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(crate) fn new(stream: S, shard: Rc<ShardState>) -> Self {
         let (number, link) = shard.links.add();
         shard.counters().connections_open.add(1);
         shard.counters().connections_accepted.add(1);

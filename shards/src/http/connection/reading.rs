@@ -12,7 +12,7 @@ use crate::http::reader::Step;
 /// Output that waits for a slow reader; beyond it no further request is read.
 const OUTPUT_BYTES_MAX: usize = 262_144;
 
-impl Connection {
+impl<S: AsyncRead + Unpin> Connection<S> {
     /// Tells the shard how much memory the connection keeps; true where all keep too much.
     fn is_memory_scarce(&mut self) -> bool {
         let counter = &self.shard.counters().buffered_bytes;

@@ -11,7 +11,7 @@ use crate::http::exchange::Exchange;
 use crate::http::rendered::Rendered;
 use crate::http::response;
 
-impl Connection {
+impl<S: AsyncWrite + Unpin> Connection<S> {
     /// Renders every answer that is ready and in turn, and writes; true if anything moved.
     pub(super) fn poll_output(&mut self, context: &mut Context<'_>) -> std::io::Result<bool> {
         let shard = Rc::clone(&self.shard);
