@@ -2,7 +2,8 @@
 //!
 //! [`floor`] is the smallest glommio HTTP responder: the goal posts. [`generate`] makes a store of
 //! many users, [`open_loop`] sends requests by the clock, [`overload`] more than can be answered,
-//! and [`compare`] runs all servers of `bench/servers.toml` against the same load, in turns.
+//! and [`compare`] runs all servers of `bench/servers.toml` against the same load, in turns;
+//! [`scaling`] runs the gateway on one core and on more.
 //! [`trees`] times the tree kernels, [`store`] the embedded store and [`cql`] a cluster's, for which
 //! [`cql_stub`] may stand in; [`instructions`] counts those of a request, and [`simulate`] holds
 //! batching policies against each other in virtual time. `bench/peers/` holds the other servers,
@@ -19,6 +20,7 @@ mod open_loop;
 mod overload;
 #[path = "../../shards/tests/random/mod.rs"]
 mod random;
+mod scaling;
 mod simulate;
 mod store;
 mod trees;
@@ -45,6 +47,8 @@ enum Command {
     Drive(instructions::drive::DriveArgs),
     /// Hold batching policies against each other in virtual time.
     Simulate(simulate::SimulateArgs),
+    /// Measure the gateway on one core and on more, in turns.
+    Scaling(scaling::ScalingArgs),
     /// Measure servers side by side, in turns.
     Compare(compare::CompareArgs),
     /// Time the embedded store.
@@ -67,6 +71,7 @@ fn main() -> anyhow::Result<()> {
         Command::Instructions(args) => instructions::run(&args),
         Command::Drive(args) => instructions::drive::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Scaling(args) => scaling::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Store(args) => store::run(&args),
         Command::Cql(args) => cql::run(args),

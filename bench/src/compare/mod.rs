@@ -25,6 +25,9 @@ use anyhow::{Context, Result, ensure};
 use crate::open_loop::{self, OpenLoopArgs};
 use servers::{Places, Server};
 
+pub(crate) use prepare::{Inputs, inputs};
+pub(crate) use record::said_by;
+
 /// What is measured, where and how often.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompareArgs {

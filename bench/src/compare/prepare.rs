@@ -13,13 +13,13 @@ const FOLDER: &str = ".cache/bench";
 
 /// The users' features, as a CSV and as an embedded store.
 #[derive(Debug, Clone)]
-pub(super) struct Inputs {
-    pub(super) users_csv: PathBuf,
-    pub(super) store: PathBuf,
+pub(crate) struct Inputs {
+    pub(crate) users_csv: PathBuf,
+    pub(crate) store: PathBuf,
 }
 
 /// Builds the gateway, and makes the store of `users` users unless an earlier run did.
-pub(super) fn inputs(users: u64) -> Result<Inputs> {
+pub(crate) fn inputs(users: u64) -> Result<Inputs> {
     ensure!(Path::new(LIKE).exists(), "no {LIKE} here: run this in the root of the clone");
     run(Command::new("cargo").args(["build", "--release", "--workspace"]))?;
     let folder = Path::new(FOLDER).join(format!("{users}-users"));

@@ -88,7 +88,7 @@ fn processor() -> Result<String> {
 }
 
 /// The first line that a command prints.
-fn said_by(command: &str, arguments: &[&str]) -> Result<String> {
+pub(crate) fn said_by(command: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(command).args(arguments).output().context(command.to_owned())?;
     ensure!(output.status.success(), "{command} {arguments:?} ended with {}", output.status);
     let text = String::from_utf8_lossy(&output.stdout);

@@ -1,12 +1,12 @@
 //! What was counted before, in `bench/instructions.toml`, and whether it has grown.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::Counted;
+use crate::compare::said_by;
 
 const PATH: &str = "bench/instructions.toml";
 const HEADER: &str =
@@ -28,7 +28,8 @@ pub(super) struct Baseline {
 impl Baseline {
     /// What was counted now, with the tools that are here.
     pub(super) fn of(reason: String, cases: Vec<Counted>) -> Result<Self> {
-        let (rustc, valgrind) = (version("rustc")?, version("valgrind")?);
+        let rustc = said_by("rustc", &["--version"])?;
+        let valgrind = said_by("valgrind", &["--version"])?;
         Ok(Self { reason, rustc, valgrind, cases })
     }
 
@@ -73,11 +74,6 @@ impl Baseline {
         }
         Ok(grown)
     }
-}
-
-fn version(program: &str) -> Result<String> {
-    let output = Command::new(program).arg("--version").output().context(program.to_owned())?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 #[cfg(test)]

@@ -119,7 +119,9 @@ fn print(profile: &Profile, top: usize) {
     for (stage, instructions) in profile.stages() {
         println!("  {instructions:8.1}  {stage}");
     }
-    println!("  the functions that spent most themselves:");
+    if top > 0 {
+        println!("  the functions that spent most themselves:");
+    }
     for (name, instructions) in profile.top(top) {
         println!("  {instructions:8.1}  {name}");
     }
