@@ -13,6 +13,7 @@ use crate::commands::import::ImportArguments;
 use crate::commands::replay::ReplayArguments;
 use crate::logging::LogFormat;
 use crate::placement::CoreList;
+use crate::serve::steering::Steering;
 
 const ABOUT: &str = "A thread-per-core machine-learning inference gateway: \
     POST /predict {\"user_id\": \"...\"} is answered with a score, on the core that accepted it";
@@ -74,6 +75,10 @@ pub(crate) struct ServeFlags {
     /// [default: all].
     #[arg(long, env = "SHARDGATE_CORES", value_name = "LIST")]
     pub(crate) cores: Option<CoreList>,
+    /// Which shard gets a new connection: one that the kernel's hash of its addresses chooses, or
+    /// the one of the core that its packets arrive on [default: hash].
+    #[arg(long, env = "SHARDGATE_STEERING", value_enum, value_name = "HOW")]
+    pub(crate) steering: Option<Steering>,
     /// The model repository [default: models].
     #[arg(long, env = "SHARDGATE_MODELS", value_name = "DIR")]
     pub(crate) models: Option<PathBuf>,

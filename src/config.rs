@@ -18,6 +18,7 @@ use crate::cli::ServeFlags;
 use crate::journal::settings::{AccessLog, Journals, PredictionLog};
 use crate::logging::LogFormat;
 use crate::placement::CoreList;
+use crate::serve::steering::Steering;
 
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8888);
 const ADMIN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9888);
@@ -34,6 +35,7 @@ struct ConfigFile {
     listen: Option<SocketAddr>,
     admin: AdminFile,
     cores: Option<CoreList>,
+    steering: Option<Steering>,
     models: Option<PathBuf>,
     model: Option<OneOrMore>,
     store: Option<StoreAddress>,
@@ -92,6 +94,8 @@ pub(crate) struct Config {
     pub(crate) admin: AdminConfig,
     /// The cores that get a shard.
     pub(crate) cores: CoreList,
+    /// Which shard gets a new connection.
+    pub(crate) steering: Steering,
     /// The model repository.
     pub(crate) models: PathBuf,
     /// The models to serve, the default one first.
@@ -158,6 +162,7 @@ impl Config {
                 repository_on_serving_port: file.admin.repository_on_serving_port,
             },
             cores: flags.cores.or(file.cores).unwrap_or_default(),
+            steering: flags.steering.or(file.steering).unwrap_or_default(),
             models: flags.models.or(file.models).unwrap_or_else(|| "models".into()),
             model: named,
             store_is_default: store.is_none(),
@@ -222,6 +227,7 @@ impl Config {
                 "repository_on_serving_port": self.admin.repository_on_serving_port,
             },
             "cores": cores,
+            "steering": self.steering,
             "models": self.models,
             "model": self.model,
             "store": self.store.to_string(),

@@ -1,7 +1,8 @@
 //! Start, signals and stop of the serving process.
 //!
 //! [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard,
-//! or inherits them by [`takeover`], [`features`] opens the store, [`shard_thread`] is a pinned
+//! or inherits them by [`takeover`], [`steering`] says which connections
+//! are for which, [`features`] opens the store, [`shard_thread`] is a pinned
 //! thread with an executor, [`reload`] takes models into service and out of it, [`repository`]
 //! answers requests about that, [`orders`] has done what comes by signal or through a shard,
 //! [`signals`] waits for what an operator asks, and [`report`] prints histograms.
@@ -17,6 +18,7 @@ pub(crate) mod repository;
 mod shard_thread;
 mod signals;
 mod sockets;
+pub(crate) mod steering;
 mod takeover;
 
 use std::io::Write;
@@ -147,7 +149,9 @@ fn start_listening(
     let taken = Arc::new(AtomicBool::new(false));
     let shared = sockets.share(&admin.listener)?;
     sockets.ensure_still_free()?;
+    config.steering.warn_where_unknown();
     for (shard, own) in shards.iter().zip(sockets.by_shard.drain(..)) {
+        config.steering.apply(&own, shard.core)?;
         let listeners = sockets::listen(own)?;
         // A shard that died since it was ready says so itself, when it is watched.
         let _ = shard.start.send(listeners);

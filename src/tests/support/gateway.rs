@@ -79,7 +79,8 @@ impl Launch {
             .args(["serve", "--admin", "127.0.0.1:0"])
             .env("SHARDGATE_LISTEN", "127.0.0.1:0")
             .env("SHARDGATE_MODELS", models())
-            .args(["--model", model, "--cores", &first.to_string()])
+            .env("SHARDGATE_CORES", first.to_string())
+            .args(["--model", model])
             .args(["--store", &store(&folder.path().join("store"))]);
         Self { command, folder }
     }
