@@ -25,7 +25,10 @@ const STAGES: [(&str, &[&str]); 9] = [
     ("model", &["shards::model", "tract"]),
     ("telemetry", &["shards::telemetry", "hdrhistogram", "clock_gettime", "timespec"]),
     ("batch", &["shards::batch"]),
-    ("HTTP and JSON", &["shards::http", "httparse", "serde_json", "serde_core", "ryu", "zmij"]),
+    (
+        "HTTP and JSON",
+        &["shards::http", "httparse", "memchr", "serde_json", "serde_core", "ryu", "zmij"],
+    ),
     ("the executor", &["glommio", "io_uring", "futures_lite"]),
     ("memory: allocating, copying", &["malloc", "free", "realloc", "calloc", "mem", "alloc::"]),
     ("everything else", &[""]),
