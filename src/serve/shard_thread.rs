@@ -20,6 +20,11 @@ use crate::admin::ShardView;
 /// How long an executor may run tasks before it looks at its ring again. With glommio's default
 /// of 100 ms a busy shard would see new connections and timers that late.
 const PREEMPT: Duration = Duration::from_millis(1);
+/// Entries of a submission ring. glommio cancels a timer in each turn of its loop, for which Linux
+/// searches one of the hash buckets that hold all awaited sockets, and has at most 256 of them,
+/// which it does from this depth on. With glommio's default of 128 there are eight: thousands of
+/// connections, idle or not, then cost each turn tens of microseconds.
+const RING_DEPTH: usize = 4_096;
 
 /// What a shard tells the main thread.
 #[derive(Debug)]
@@ -148,6 +153,7 @@ fn make_executor(index: usize) -> Result<LocalExecutor, String> {
     LocalExecutorBuilder::new(Placement::Unbound)
         .name(&format!("shard-{index:02}"))
         .preempt_timer(PREEMPT)
+        .ring_depth(RING_DEPTH)
         .make()
         .map_err(|error| explain(&error.to_string()))
 }
