@@ -10,7 +10,6 @@ from mosec import ClientError, Runtime, Server, Worker
 
 import common
 
-BATCH_MAX = 64
 WAIT_MS = 1
 
 
@@ -38,6 +37,8 @@ class Predict(Worker):
 
 if __name__ == "__main__":
     server = Server()
-    worker = Runtime(Predict, num=1, max_batch_size=BATCH_MAX, max_wait_time=WAIT_MS, timeout=60)
+    worker = Runtime(
+        Predict, num=1, max_batch_size=common.BATCH_MAX, max_wait_time=WAIT_MS, timeout=60
+    )
     server.register_runtime({"/predict": [worker]})
     server.run()

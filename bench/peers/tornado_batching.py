@@ -4,6 +4,8 @@ A handler puts its user and a future into an asyncio queue. One task waits for a
 whoever else waits already, up to 64, and scores them in a thread pool.
 
 python tornado_batching.py --port 8888 --users users.csv --engine onnxruntime
+
+The users may be a cluster's too: --users scylla://127.0.0.1:9042/model_features
 """
 
 import argparse
@@ -15,12 +17,11 @@ import tornado.web
 
 import common
 
-BATCH_MAX = 64
 WAIT_SECONDS = 0.010
 
 
 class Batcher:
-    def __init__(self, users: common.Users, score):
+    def __init__(self, users: common.Users | common.CqlUsers, score):
         self._users = users
         self._score = score
         self._queue: asyncio.Queue = asyncio.Queue()
@@ -38,7 +39,7 @@ class Batcher:
                 batch = [await asyncio.wait_for(self._queue.get(), WAIT_SECONDS)]
             except asyncio.TimeoutError:
                 continue
-            while len(batch) < BATCH_MAX:
+            while len(batch) < common.BATCH_MAX:
                 try:
                     batch.append(self._queue.get_nowait())
                 except asyncio.QueueEmpty:
@@ -57,7 +58,7 @@ class Batcher:
 
 
 class Predict(tornado.web.RequestHandler):
-    def initialize(self, batcher: Batcher, users: common.Users):
+    def initialize(self, batcher: Batcher, users: common.Users | common.CqlUsers):
         self.batcher = batcher
         self.users = users
 
@@ -81,7 +82,8 @@ async def main() -> None:
     parser.add_argument("--users", required=True)
     parser.add_argument("--engine", choices=common.ENGINES, required=True)
     options = parser.parse_args()
-    users = common.Users(options.users)
+    stored = common.CqlUsers if options.users.startswith("scylla://") else common.Users
+    users = stored(options.users)
     batcher = Batcher(users, common.ENGINES[options.engine]())
     handler = (r"/predict", Predict, {"batcher": batcher, "users": users})
     tornado.web.Application([handler], log_function=lambda _: None).listen(

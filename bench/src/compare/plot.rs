@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
+use super::sample::{Load, Sample};
 use super::summary::{Spread, in_order};
-use super::{Load, Sample};
 
 const NAMES: f64 = 120.0;
 const PANEL: f64 = 260.0;
@@ -85,7 +85,7 @@ fn draw_bar(
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
+    use super::super::sample::sample;
     use super::*;
 
     #[test]

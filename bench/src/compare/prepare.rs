@@ -14,6 +14,7 @@ const FOLDER: &str = ".cache/bench";
 /// The users' features, as a CSV and as an embedded store.
 #[derive(Debug, Clone)]
 pub(crate) struct Inputs {
+    pub(crate) users: u64,
     pub(crate) users_csv: PathBuf,
     pub(crate) store: PathBuf,
 }
@@ -21,9 +22,10 @@ pub(crate) struct Inputs {
 /// Builds the gateway, and makes the store of `users` users unless an earlier run did.
 pub(crate) fn inputs(users: u64) -> Result<Inputs> {
     ensure!(Path::new(LIKE).exists(), "no {LIKE} here: run this in the root of the clone");
-    run(Command::new("cargo").args(["build", "--release", "--workspace"]))?;
+    run(Command::new("cargo").args(["build", "--release", "--locked", "--workspace"]))?;
     let folder = Path::new(FOLDER).join(format!("{users}-users"));
-    let inputs = Inputs { users_csv: folder.join("users.csv"), store: folder.join("store") };
+    let (users_csv, store) = (folder.join("users.csv"), folder.join("store"));
+    let inputs = Inputs { users, users_csv, store };
     if !inputs.store.exists() {
         eprintln!("making a store of {users} users in {}", folder.display());
         fs::create_dir_all(&folder)?;
@@ -42,7 +44,8 @@ pub(crate) fn inputs(users: u64) -> Result<Inputs> {
     Ok(inputs)
 }
 
-fn run(command: &mut Command) -> Result<()> {
+/// Runs a command to its end, which has to be a good one.
+pub(super) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("{command:?} didn't start"))?;
     ensure!(status.success(), "{command:?} ended with {status}");
     Ok(())

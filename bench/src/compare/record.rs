@@ -1,4 +1,7 @@
-//! Keeps a run: the exact command and versions, every sample, and the summary.
+//! Keeps a run: the exact command and versions, every sample, and what they come to.
+//!
+//! A folder may be added to: measurements that take long can be made in parts, each with the floor
+//! in it, and rounds are counted on.
 
 use std::fmt::Write;
 use std::fs;
@@ -7,16 +10,63 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Load, Sample};
+use super::sample::{HEADER, Sample, read_csv};
+use super::{curves, plot, summary};
 
 const FOLDER: &str = "bench/runs";
 
-/// Writes `bench/runs/DATE-MACHINE/{README.md,raw.csv,summary.md,summary.svg}`; a second run of a
-/// day gets a number. Returns the folder.
-pub(super) fn write(samples: &[Sample], summary: &str, plot: &str) -> Result<PathBuf> {
-    let processor = processor()?;
-    let cores = std::thread::available_parallelism()?;
-    let machine = slug(&format!("{processor} {cores} cores"));
+/// What a folder under `bench/runs/` has so far; nothing, for one that is yet to be made.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    folder: Option<PathBuf>,
+    samples: Vec<Sample>,
+    readme: String,
+}
+
+impl Run {
+    /// Reads what `folder` has.
+    pub(super) fn open(folder: &Path) -> Result<Self> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))
+        };
+        let samples = read_csv(&read("raw.csv")?).context("raw.csv")?;
+        Ok(Self { folder: Some(folder.to_owned()), samples, readme: read("README.md")? })
+    }
+
+    /// The number of the last round.
+    pub(super) fn rounds(&self) -> usize {
+        self.samples.iter().map(|sample| sample.round).max().unwrap_or(0)
+    }
+
+    /// Writes `README.md`, `raw.csv`, `summary.md`, `summary.svg` and, where requests left by the
+    /// clock, `open-loop.svg`, with these samples too. Returns the folder: where none was opened a
+    /// new one, `bench/runs/DATE-MACHINE`, and with a number from the second of a day on.
+    pub(super) fn add(&mut self, samples: Vec<Sample>) -> Result<PathBuf> {
+        let processor = processor()?;
+        let cores = std::thread::available_parallelism()?.get();
+        let folder = match self.folder.take() {
+            Some(folder) => folder,
+            None => new_folder(&slug(&format!("{processor} {cores} cores")))?,
+        };
+        if self.readme.is_empty() {
+            self.readme = introduction(&processor, cores)?;
+        }
+        let rounds = self.rounds();
+        self.samples.extend(samples);
+        self.readme.push_str(&section(rounds + 1, self.rounds())?);
+        fs::write(folder.join("README.md"), &self.readme)?;
+        fs::write(folder.join("raw.csv"), raw_csv(&self.samples))?;
+        fs::write(folder.join("summary.md"), summary::markdown(&self.samples))?;
+        fs::write(folder.join("summary.svg"), plot::svg(&self.samples))?;
+        if let Some(picture) = curves::svg(&self.samples) {
+            fs::write(folder.join("open-loop.svg"), picture)?;
+        }
+        Ok(folder)
+    }
+}
+
+fn new_folder(machine: &str) -> Result<PathBuf> {
     let name = format!("{}-{machine}", said_by("date", &["-u", "+%F"])?);
     let mut folder = Path::new(FOLDER).join(&name);
     let mut number = 1;
@@ -25,58 +75,43 @@ pub(super) fn write(samples: &[Sample], summary: &str, plot: &str) -> Result<Pat
         folder.set_file_name(format!("{name}-{number}"));
     }
     fs::create_dir_all(&folder)?;
-    fs::write(folder.join("README.md"), readme(&processor, cores.get())?)?;
-    fs::write(folder.join("raw.csv"), raw_csv(samples))?;
-    fs::write(folder.join("summary.md"), summary)?;
-    fs::write(folder.join("summary.svg"), plot)?;
     Ok(folder)
 }
 
-fn readme(processor: &str, cores: usize) -> Result<String> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+fn introduction(processor: &str, cores: usize) -> Result<String> {
     Ok(format!(
         "# A run of `bench compare`\n\n\
-         ```\ncargo run --release -p bench -- {}\n```\n\n\
          | | |\n|---|---|\n\
-         | when | {} |\n| commit | {} |\n| processor | {processor}, {cores} cores |\n\
-         | kernel | {} |\n| compiler | {} |\n| wrk | {} |\n\n\
+         | processor | {processor}, {cores} cores |\n\
+         | kernel | {} |\n| compiler | {} |\n| wrk | {} |\n| Python | {} |\n\n\
          `raw.csv` has every measurement, `summary.md` the medians over the rounds with their \
-         range, as `summary.svg` draws them; `bench/servers.toml` and `bench/peers/` at that commit say what ran.\n",
-        arguments.join(" "),
-        said_by("date", &["-u", "+%F %T UTC"])?,
-        said_by("git", &["describe", "--always", "--dirty"])?,
+         range, as `summary.svg` draws them, `open-loop.svg` the latencies at fixed rates. A ratio \
+         to the floor compares two figures of one round. `bench/servers.toml` and `bench/peers/` \
+         at the commit say what ran.\n",
         said_by("uname", &["-sr"])?,
         said_by("rustc", &["--version"])?,
         said_by("sh", &["-c", "wrk -v 2>&1 | head -1"])?,
+        said_by("python3", &["--version"])?,
+    ))
+}
+
+/// What a README says of the rounds from `first` to `last`.
+fn section(first: usize, last: usize) -> Result<String> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    Ok(format!(
+        "\n## Rounds {first} to {last}\n\n{}, commit {}:\n\n\
+         ```sh\ncargo run --release --locked -p bench -- {}\n```\n",
+        said_by("date", &["-u", "+%F %T UTC"])?,
+        said_by("git", &["describe", "--always", "--dirty"])?,
+        arguments.join(" "),
     ))
 }
 
 fn raw_csv(samples: &[Sample]) -> String {
-    let mut text = String::from(
-        "round,server,connections,rate,requests_per_second,p50_us,p99_us,errors,\
-         user_us_per_request,system_us_per_request,beside_us_per_request,memory_mib\n",
-    );
+    let mut text = format!("{HEADER}\n");
     for sample in samples {
-        let (connections, rate) = match sample.load {
-            Load::Closed { connections } => (connections.to_string(), String::new()),
-            Load::Open { rate } => (String::new(), rate.to_string()),
-        };
-        let figures = &sample.figures;
         // Writing to a string can't fail.
-        let _ = writeln!(
-            text,
-            "{},{},{connections},{rate},{:.1},{:.1},{:.1},{},{:.3},{:.3},{:.3},{:.1}",
-            sample.round + 1,
-            sample.server,
-            figures.requests_per_second,
-            figures.p50_us,
-            figures.p99_us,
-            figures.errors,
-            sample.user_us,
-            sample.system_us,
-            sample.beside_us,
-            sample.memory_mib,
-        );
+        let _ = writeln!(text, "{}", sample.to_csv());
     }
     text
 }

@@ -1,16 +1,16 @@
-//! The servers: started in a process group each, pinned, paused and resumed, and ended on drop.
+//! The servers: started, each after the program that it asks, paused and resumed.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
+use super::node::{self, Node};
 use super::prepare::Inputs;
+use super::process::Process;
 use super::usage::Usage;
 use crate::generate::user_id;
 
@@ -32,6 +32,16 @@ pub(super) struct Description {
     /// Whether its answers carry the model's score.
     #[serde(default = "yes")]
     scores: bool,
+    /// Whether it fetches the features from the node.
+    #[serde(default)]
+    pub(super) cassandra: bool,
+    /// Seconds of load before the first round, until what a server keeps is there.
+    #[serde(default = "fill_seconds_default")]
+    pub(super) fill_seconds: u64,
+}
+
+fn fill_seconds_default() -> u64 {
+    3
 }
 
 fn yes() -> bool {
@@ -50,6 +60,8 @@ pub(super) struct Places {
     pub(super) core: usize,
     pub(super) client_core: usize,
     pub(super) inputs: Inputs,
+    /// How many users the node has.
+    pub(super) cassandra_users: u64,
 }
 
 /// The servers of the list at `path` that `wanted` names, or all if it names none.
@@ -70,6 +82,8 @@ pub(super) fn read_list(path: &Path, wanted: &[String]) -> Result<Vec<Descriptio
 pub(super) struct Server {
     description: Description,
     address: SocketAddr,
+    /// Requests ask for one of so many.
+    users: u64,
     process: Process,
     /// The program that it asks.
     beside: Option<Process>,
@@ -88,6 +102,7 @@ impl Server {
                     .replace("{core}", &places.core.to_string())
                     .replace("{users}", &places.inputs.users_csv.display().to_string())
                     .replace("{store}", &places.inputs.store.display().to_string())
+                    .replace("{cassandra}", node::STORE)
                     .replace("{bench}", &std::env::current_exe()?.display().to_string()),
             )
         };
@@ -102,7 +117,9 @@ impl Server {
         };
         let process = Process::start(&filled_in(&description.command)?, places.core)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut server = Self { description, address, process, beside };
+        let users =
+            if description.cassandra { places.cassandra_users } else { places.inputs.users };
+        let mut server = Self { description, address, users, process, beside };
         server.wait_until_it_answers()?;
         Ok(server)
     }
@@ -117,7 +134,7 @@ impl Server {
                 }
                 Err(_) => {}
             }
-            if let Some(status) = self.process.child.try_wait()? {
+            if let Some(status) = self.process.ended()? {
                 bail!("{} ended with {status}", self.name());
             }
             pause_a_little();
@@ -157,8 +174,16 @@ impl Server {
             user_id: String,
             score: f64,
         }
+        /// Some frameworks answer batches only, of one here.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Answers {
+            One(Answer),
+            List([Answer; 1]),
+        }
         let body = self.ask(user).with_context(|| format!("asking {} for {user}", self.name()))?;
-        let answer: Answer = serde_json::from_str(&body).with_context(|| body.clone())?;
+        let answers: Answers = serde_json::from_str(&body).with_context(|| body.clone())?;
+        let (Answers::One(answer) | Answers::List([answer])) = answers;
         ensure!(answer.user_id == user, "{} answered for {}", self.name(), answer.user_id);
         Ok(answer.score)
     }
@@ -171,65 +196,44 @@ impl Server {
         self.address
     }
 
+    pub(super) fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// How many users there are to be asked for.
+    pub(super) fn users(&self) -> u64 {
+        self.users
+    }
+
     /// What its processes have used.
     pub(super) fn usage(&self) -> Result<Usage> {
-        Usage::of_group(self.process.group())
+        self.process.usage()
     }
 
-    /// What the program that it asks has used; nothing where there is none.
-    pub(super) fn usage_beside(&self) -> Result<Usage> {
-        self.beside.as_ref().map_or(Ok(Usage::default()), |beside| Usage::of_group(beside.group()))
+    /// What has been used by the program that it asks, or by the node if it asks that; `None` where
+    /// it asks nobody.
+    pub(super) fn usage_beside(&self, node: Option<&Node>) -> Result<Option<Usage>> {
+        match self.own(node) {
+            Some(node) => node.usage().map(Some),
+            None => self.beside.as_ref().map(Process::usage).transpose(),
+        }
     }
 
-    /// Takes the server off its core, which belongs to another one's measurement. The program that
-    /// it asks has nothing to do then.
-    pub(super) fn pause(&self) -> Result<()> {
-        self.process.signal("STOP")
+    /// Takes the server, and the node if it asks that, off the core that belongs to another one's
+    /// measurement. A program of its own that it asks has nothing to do then.
+    pub(super) fn pause(&self, node: Option<&Node>) -> Result<()> {
+        self.process.signal("STOP")?;
+        self.own(node).map_or(Ok(()), Node::pause)
     }
 
-    pub(super) fn resume(&self) -> Result<()> {
+    pub(super) fn resume(&self, node: Option<&Node>) -> Result<()> {
+        self.own(node).map_or(Ok(()), Node::resume)?;
         self.process.signal("CONT")
     }
-}
 
-/// A process with whatever it starts, pinned to a core and killed with this process.
-#[derive(Debug)]
-struct Process {
-    child: Child,
-}
-
-impl Process {
-    fn start(arguments: &[String], core: usize) -> Result<Self> {
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "taskset", "-c"])
-            .arg(core.to_string())
-            .args(arguments)
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .with_context(|| format!("{arguments:?} didn't start"))?;
-        Ok(Self { child })
-    }
-
-    /// The process group, which holds whatever it starts.
-    fn group(&self) -> u32 {
-        self.child.id()
-    }
-
-    fn signal(&self, signal: &str) -> Result<()> {
-        let group = format!("-{}", self.group());
-        let status = Command::new("kill").args(["-s", signal, "--", &group]).status()?;
-        ensure!(status.success(), "can't send SIG{signal} to the process group {group}");
-        Ok(())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Nothing is left to do for a process that is gone already.
-        let _ = self.signal("KILL");
-        let _ = self.child.wait();
+    /// The node, if this server asks it.
+    fn own<'node>(&self, node: Option<&'node Node>) -> Option<&'node Node> {
+        node.filter(|_| self.description.cassandra)
     }
 }
 

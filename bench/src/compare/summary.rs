@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Load, Sample};
+use super::sample::{Load, Sample};
 
 const FLOOR: &str = "floor";
 
@@ -14,9 +14,11 @@ pub(super) fn markdown(samples: &[Sample]) -> String {
         let _ = write!(
             text,
             "### {load}\n\n\
-             | | requests/s (min–max) | of the floor (min–max) | p50 µs | p99 µs (min–max) | \
-             CPU µs a request: user + system, beside it | memory MiB | errors |\n\
-             |---|---|---|---|---|---|---|---|\n"
+             | | requests/s (min–max) | {} of the floor (min–max) | p50 µs | p99 µs (min–max) | \
+             p99.9 µs | CPU µs a request: user + system | of what it asks | memory MiB | \
+             errors |\n\
+             |---|---|---|---|---|---|---|---|---|---|\n",
+            compared(load)
         );
         let of_load: Vec<&Sample> = samples.iter().filter(|sample| sample.load == load).collect();
         for server in in_order(of_load.iter().map(|sample| sample.server.as_str())) {
@@ -27,6 +29,15 @@ pub(super) fn markdown(samples: &[Sample]) -> String {
     text
 }
 
+/// What is set in relation to the floor: in a closed loop the goal is throughput, at a fixed rate
+/// it is the tail.
+fn compared(load: Load) -> &'static str {
+    match load {
+        Load::Closed { .. } => "those",
+        Load::Open { .. } => "p99",
+    }
+}
+
 fn line(server: &str, load: Load, of_load: &[&Sample]) -> String {
     let own: Vec<&Sample> =
         of_load.iter().copied().filter(|sample| sample.server == server).collect();
@@ -34,7 +45,7 @@ fn line(server: &str, load: Load, of_load: &[&Sample]) -> String {
     let throughput = spread(|sample| sample.figures.requests_per_second);
     let p50 = spread(|sample| sample.figures.p50_us);
     let p99 = spread(|sample| sample.figures.p99_us);
-    // In a closed loop the goal is throughput; at a fixed rate it is the tail.
+    let beside = Spread::of(own.iter().filter_map(|sample| sample.beside_us)).median;
     let ratio = Spread::of(own.iter().filter_map(|sample| {
         let floor = of_load.iter().find(|f| f.server == FLOOR && f.round == sample.round)?;
         Some(match load {
@@ -45,14 +56,15 @@ fn line(server: &str, load: Load, of_load: &[&Sample]) -> String {
         })
     }));
     format!(
-        "| {server} | {} | {} | {:.0} | {} | {:.2} + {:.2}, {:.2} | {:.0} | {} |\n",
+        "| {server} | {} | {} | {:.0} | {} | {:.0} | {:.2} + {:.2} | {} | {:.0} | {} |\n",
         throughput.text(0),
         ratio.text(2),
         p50.median,
         p99.text(0),
+        spread(|sample| sample.figures.p999_us).median,
         spread(|sample| sample.user_us).median,
         spread(|sample| sample.system_us).median,
-        spread(|sample| sample.beside_us).median,
+        if beside.is_nan() { "–".to_owned() } else { format!("{beside:.2}") },
         spread(|sample| sample.memory_mib).median,
         own.iter().map(|sample| sample.figures.errors).sum::<u64>(),
     )
@@ -101,7 +113,7 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
+    use super::super::sample::sample;
     use super::*;
 
     #[test]

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::Figures;
+use super::sample::Figures;
 
 const SCRIPT: &str = "scripts/wrk/random_users.lua";
 
@@ -38,6 +38,7 @@ fn parse(text: &str) -> Option<Figures> {
         requests_per_second: after("Requests/sec:")?.parse().ok()?,
         p50_us: microseconds(after("50%")?)?,
         p99_us: microseconds(after("99%")?)?,
+        p999_us: microseconds(after("99.9%")?)?,
         errors: refused + broken,
     })
 }
@@ -73,12 +74,18 @@ mod tests {
   Non-2xx or 3xx responses: 10
 Requests/sec:  85399.68
 Transfer/sec:     10.91MB
+   99.9%  7012.00us
 ";
 
     #[test]
     fn every_figure_is_found() {
-        let expected =
-            Figures { requests_per_second: 85_399.68, p50_us: 447.0, p99_us: 6150.0, errors: 15 };
+        let expected = Figures {
+            requests_per_second: 85_399.68,
+            p50_us: 447.0,
+            p99_us: 6150.0,
+            p999_us: 7012.0,
+            errors: 15,
+        };
         assert_eq!(parse(PRINTED), Some(expected));
     }
 
