@@ -6,8 +6,8 @@
 //! measures on the way, and [`shard`] wires the five rooms into `run(listener, shutdown)`.
 //! [`tensors`] are how the Open Inference Protocol sends rows and scores, to us and by us, and
 //! [`journal`] is what a shard writes down of its answers;
-//! `breaker` leaves servers alone that do not answer. [`nudge`] is how the process wakes a shard
-//! that sleeps when it shouldn't, by `interrupt` where nothing else can.
+//! `breaker` leaves servers alone that do not answer. [`executor`] is what a shard runs in, and how
+//! the process wakes one that sleeps when it shouldn't.
 //!
 //! What is *not* here: signals, the process, the command line, the admin port and the choice of
 //! cores. Those belong to the binary (`src/`), so that a shard can be embedded and tested alone.
@@ -15,12 +15,11 @@
 
 pub mod batch;
 mod breaker;
+pub mod executor;
 pub mod features;
 pub mod http;
-mod interrupt;
 pub mod journal;
 pub mod model;
-pub mod nudge;
 pub mod shard;
 pub mod telemetry;
 pub mod tensors;

@@ -2,7 +2,7 @@
 
 mod cql;
 
-use cql::{PROFILES, cassandra, keyspace, node, on_shard, open, settings};
+use cql::{PROFILES, cassandra, certified, keyspace, node, on_shard, open, settings};
 use shards::features::scylla::{ScyllaError, ScyllaSettings};
 
 fn error_of(settings: ScyllaSettings) -> (ScyllaError, String) {
@@ -67,6 +67,7 @@ fn wrong_credentials() {
     let with = |user: Option<&str>| ScyllaSettings {
         user: user.map(str::to_owned),
         password: user.map(|_| "wrong".to_owned()),
+        tls: Some(certified()),
         ..base.clone()
     };
     for (user, said) in [(Some("cassandra"), "`cassandra`"), (None, "(none given)")] {

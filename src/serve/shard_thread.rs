@@ -10,21 +10,12 @@ use std::time::Duration;
 
 use core_affinity::CoreId;
 use glommio::timer::sleep;
-use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
+use shards::executor;
 use shards::features::schema::Schema;
 use shards::shard::{Shard, ShardSetup, ShardShared, Shutdown};
 use socket2::SockRef;
 
 use crate::admin::ShardView;
-
-/// How long an executor may run tasks before it looks at its ring again. With glommio's default
-/// of 100 ms a busy shard would see new connections and timers that late.
-const PREEMPT: Duration = Duration::from_millis(1);
-/// Entries of a submission ring. glommio cancels a timer in each turn of its loop, for which Linux
-/// searches one of the hash buckets that hold all awaited sockets, and has at most 256 of them,
-/// which it does from this depth on. With glommio's default of 128 there are eight: thousands of
-/// connections, idle or not, then cost each turn tens of microseconds.
-const RING_DEPTH: usize = 4_096;
 
 /// What a shard tells the main thread.
 #[derive(Debug)]
@@ -90,16 +81,17 @@ fn serve(
 ) -> Result<(), String> {
     // The executor starts a thread for blocking calls, which inherits the mask of this moment:
     // made before the pinning, it stays off the shard's core.
-    let executor = make_executor(index)?;
+    let executor = executor::make(&format!("shard-{index:02}"));
+    let executor = executor.map_err(|error| explain(&error.to_string()))?;
     if !core_affinity::set_for_current(core) {
         return Err(format!("it could not be pinned to core {}", core.id));
     }
     setup.shared.telemetry.counters.thread_id.set(thread_id().unwrap_or(0));
     // Kept outside of the executor, which does not drop its tasks when one of them panics.
     let guard = OnceCell::new();
-    setup.shared.nudge.expect_here();
+    let shared = Arc::clone(&setup.shared);
     // One `run` for the whole life: what opening started, like a driver of the store, goes on.
-    executor.run(async {
+    executor::run(&executor, &shared.nudge, async {
         let mut shard = Shard::open(setup).await.map_err(|error| error.to_string())?;
         let _ = news.send((index, News::Ready(shard.schema().clone())));
         // Without a listener another shard failed to start, and the process ends.
@@ -147,15 +139,6 @@ async fn receive(listeners: &Receiver<Vec<TcpListener>>) -> Option<Vec<TcpListen
             Err(TryRecvError::Empty) => sleep(Duration::from_millis(1)).await,
         }
     }
-}
-
-fn make_executor(index: usize) -> Result<LocalExecutor, String> {
-    LocalExecutorBuilder::new(Placement::Unbound)
-        .name(&format!("shard-{index:02}"))
-        .preempt_timer(PREEMPT)
-        .ring_depth(RING_DEPTH)
-        .make()
-        .map_err(|error| explain(&error.to_string()))
 }
 
 /// Says what an operator can do about an executor that could not be made.

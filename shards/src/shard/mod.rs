@@ -131,7 +131,6 @@ impl Shard {
     /// Opens the store, loads this core's own copy of every model and binds each to the store. To
     /// be awaited in the glommio executor that is to serve.
     pub async fn open(setup: ShardSetup) -> Result<Self, ShardError> {
-        setup.shared.nudge.register().await;
         let store = setup.store.open().await?;
         let mut models = Vec::with_capacity(setup.models.len());
         for directory in &setup.models {

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{PreparedModel, ProcessReply, RepositoryRequest};
+use crate::executor::Nudge;
 use crate::journal::JournalSlot;
-use crate::nudge::Nudge;
 use crate::telemetry::ShardTelemetry;
 
 /// What the process sees of a shard, and how it tells it something.

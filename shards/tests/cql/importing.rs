@@ -1,5 +1,7 @@
 //! Filling a table of a real cluster through the importer.
 
+#![allow(dead_code, reason = "each test uses some of it")]
+
 use shards::features::import::{
     CqlImportError, CqlImportOptions, OnBadRow, Replication, import_cql,
 };

@@ -16,9 +16,10 @@ use std::time::Duration;
 
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
+use shards::executor::{self, Nudge};
 use shards::features::inputs::{ColumnType, FeaturePolicies, InputColumn, NanMeaning, Source};
 use shards::features::join::{JoinPlan, ModelInputs};
-use shards::features::scylla::{CqlStore, ScyllaError, ScyllaSettings};
+use shards::features::scylla::{CqlStore, ScyllaError, ScyllaSettings, TlsSettings};
 use shards::features::{FetchRequests, Joined, Precision};
 
 /// The table of the default schema, in the keyspace of the test.
@@ -41,21 +42,52 @@ pub(crate) fn node() -> SocketAddr {
     "127.0.0.1:19042".parse().unwrap()
 }
 
+/// One of the files that `scripts/cassandra` makes for nodes that encrypt.
+fn certificate(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.cache/cassandra/tls").join(name)
+}
+
+/// Trusts the authority in the file `ca`, and shows no certificate.
+pub(crate) fn trusting(ca: &str) -> TlsSettings {
+    TlsSettings { ca: certificate(ca), ..TlsSettings::default() }
+}
+
+/// Trusts the nodes' authority, and shows the certificate that they ask clients for.
+pub(crate) fn certified() -> TlsSettings {
+    let (chain, key) = (certificate("client.pem"), certificate("client.key"));
+    TlsSettings { certificate: Some(chain), key: Some(key), ..trusting("ca.pem") }
+}
+
 /// Runs `future` on a tokio runtime of its own: for what is no part of the gateway.
 pub(crate) fn on_tokio<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// Runs `future` as a shard would, on a thread of its own.
+/// Runs `future` as a shard would, on a thread of its own, and keeps it awake meanwhile.
 pub(crate) fn on_shard<T: Send + 'static, F: Future<Output = T> + 'static>(
     future: impl FnOnce() -> F + Send + 'static,
 ) -> T {
-    glommio::LocalExecutorBuilder::new(glommio::Placement::Unbound)
-        .preempt_timer(Duration::from_millis(1))
-        .spawn(move || async move { future().await })
-        .unwrap()
-        .join()
-        .unwrap()
+    let nudge = Arc::new(Nudge::default());
+    let nudged = Arc::clone(&nudge);
+    let thread = std::thread::spawn(move || {
+        let executor = executor::make("shard").unwrap();
+        executor::run(&executor, &nudged, async move { future().await })
+    });
+    // As often as the process looks at its shards: what a test times is not to hang on it.
+    let mut looks: u32 = 0;
+    while !thread.is_finished() {
+        pause(Duration::from_millis(5));
+        looks += 1;
+        if looks.is_multiple_of(20) {
+            nudge.nudge();
+        }
+    }
+    thread.join().unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's own thread, no shard's")]
+fn pause(duration: Duration) {
+    std::thread::sleep(duration);
 }
 
 pub(crate) async fn plain_session(address: SocketAddr) -> Session {

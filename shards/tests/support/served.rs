@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use glommio::{LocalExecutorBuilder, Placement};
+use shards::executor;
 use shards::features::StoreSource;
 use shards::features::embedded::EmbeddedStore;
 use shards::features::import::{OnBadRow, import_embedded};
@@ -151,12 +151,9 @@ impl Setup {
 }
 
 fn run(setup: ShardSetup, listener: TcpListener, shutdown: Shutdown) -> std::io::Result<()> {
-    let executor = LocalExecutorBuilder::new(Placement::Unbound)
-        .preempt_timer(Duration::from_millis(1))
-        .make()
-        .expect("an executor");
-    setup.shared.nudge.expect_here();
-    executor.run(async {
+    let executor = executor::make("shard").expect("an executor");
+    let shared = Arc::clone(&setup.shared);
+    executor::run(&executor, &shared.nudge, async {
         let shard = Shard::open(setup).await.expect("the shard opens");
         shard.run(listener, shutdown).await
     })

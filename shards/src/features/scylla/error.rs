@@ -1,5 +1,7 @@
 //! Why a cluster can't serve a model's features.
 
+use super::settings::ScyllaSettings;
+
 /// Why a cluster can't serve a model's features, found at start; later faults only change the
 /// status of rows.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,14 @@ pub enum ScyllaError {
         /// The user name, or that there is none.
         user: String,
         /// What the node said.
+        reason: String,
+    },
+    /// There is no encrypted connection: a certificate is not trusted, or not there.
+    #[error("no encrypted connection to {contact_points}: {reason}")]
+    Tls {
+        /// The nodes that were asked.
+        contact_points: String,
+        /// What the last of them said, or what is wrong with its certificate.
         reason: String,
     },
     /// The keyspace does not exist.
@@ -87,4 +97,31 @@ pub enum ScyllaError {
         /// What the cluster said.
         reason: String,
     },
+}
+
+/// The driver wraps what went wrong in what it was doing, level by level.
+const WRAPPINGS: [&str; 3] = ["reason: ", "Last connection failed with: ", "the frame header: "];
+/// Words of a node that refuses a user.
+const CREDENTIALS: [&str; 2] = ["uthenticat", "credentials"];
+/// Words of a node, and of what checks its certificate, when nothing can be encrypted.
+const ENCRYPTION: [&str; 3] = ["certificate", "fatal alert", "corrupt message"];
+
+impl ScyllaError {
+    /// What the driver said, in `text`, of a session that could not be made.
+    pub(super) fn of_connecting(settings: &ScyllaSettings, text: &str) -> Self {
+        let unwrapped = WRAPPINGS
+            .iter()
+            .fold(text, |text, wrapping| text.rsplit(wrapping).next().unwrap_or(text));
+        let (contact_points, reason) = (settings.contact_points.join(", "), unwrapped.to_owned());
+        let says = |words: &[&str]| words.iter().any(|word| unwrapped.contains(word));
+        if says(&CREDENTIALS) {
+            let user = settings.user.as_ref();
+            let user = user.map_or_else(|| "(none given)".to_owned(), |user| format!("`{user}`"));
+            Self::Credentials { contact_points, user, reason }
+        } else if settings.tls.is_some() && says(&ENCRYPTION) {
+            Self::Tls { contact_points, reason }
+        } else {
+            Self::Connect { contact_points, reason }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! needs them on the shard's own thread.
 //!
 //! [`settings`] is the table `[features.scylla]`. [`runtime`] turns a tokio runtime, which the
-//! driver needs, from a task of the shard's executor; [`rescue`] sees to it that this goes on.
+//! driver needs, from a task of the shard's executor.
 //! [`session`] connects, by [`tls`] where it is to be, prepares the statements and checks the
 //! columns; [`routing`] groups keys by the replica that owns them, past nodes whose breaker is
 //! open. A [`flight`] is such a group on its way, and [`attempts`] asks for it, key by key where
@@ -17,7 +17,6 @@ mod budget;
 mod decode;
 mod error;
 mod flight;
-mod rescue;
 mod routing;
 mod runtime;
 mod session;

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::rescue::Rescue;
+use crate::executor::Alarms;
 
 /// How often the runtime is turned while nothing is in flight: keep-alives, reconnects, metadata.
 const IDLE_TURN: Duration = Duration::from_millis(5);
@@ -114,9 +114,9 @@ impl Driver {
     }
 
     async fn keep_turning(self: Rc<Self>) {
-        let mut rescue = Rescue::new();
+        let mut alarms = Alarms::new();
         while !self.stopped.get() {
-            rescue.put_off().await;
+            alarms.put_off().await;
             self.turn();
             if self.in_flight.get() == 0 {
                 let idle = async {

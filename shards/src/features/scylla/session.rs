@@ -110,25 +110,11 @@ pub(super) async fn connect(
         Duration::from_millis(2 * settings.connect_timeout_ms),
         builder.build(),
     );
-    let contact_points = || settings.contact_points.join(", ");
     match connected.await {
         Ok(Ok(session)) => Ok(session),
-        Ok(Err(error)) => {
-            let text = error.to_string();
-            // The driver wraps what the node said in what it was doing, level by level.
-            let reason = text.rsplit("reason: ").next().unwrap_or(&text).to_owned();
-            let credentials = ["uthenticat", "credentials"];
-            if credentials.iter().any(|word| reason.contains(word)) {
-                let user = settings.user.as_ref();
-                let user =
-                    user.map_or_else(|| "(none given)".to_owned(), |user| format!("`{user}`"));
-                Err(ScyllaError::Credentials { contact_points: contact_points(), user, reason })
-            } else {
-                Err(ScyllaError::Connect { contact_points: contact_points(), reason })
-            }
-        }
+        Ok(Err(error)) => Err(ScyllaError::of_connecting(settings, &error.to_string())),
         Err(_) => Err(ScyllaError::Connect {
-            contact_points: contact_points(),
+            contact_points: settings.contact_points.join(", "),
             reason: format!("none did within {} ms", 2 * settings.connect_timeout_ms),
         }),
     }

@@ -6,15 +6,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::task::{Poll, Waker};
 
-use crate::interrupt::{interrupt, this_thread};
+use super::interrupt::{interrupt, this_thread};
 
-/// Makes a shard's executor look at its tasks again, from another thread.
-///
-/// glommio 0.9 can go to sleep with tasks ready to run: when the preempt timer has fired before
-/// the first task of a round, because the system took the CPU away at that moment, the round ends
-/// at once and counts as idle. Timers that were due have been taken off the list by then, so the
-/// shard sleeps until a socket wakes it, which may be never. Waking any task from outside starts
-/// another round, as often as it takes. The process does so when a heartbeat is late.
+/// Makes an executor look at its tasks again, from another thread: waking any of them starts
+/// another round. The process does so when a shard's heartbeat is late.
 #[derive(Debug, Default)]
 pub struct Nudge {
     /// Never dropped: the last waker of a task, dropped away from its executor, asks the executor
@@ -26,16 +21,16 @@ pub struct Nudge {
 
 impl Nudge {
     /// Says that the calling thread is about to run the executor. Its first round may be one of
-    /// those that it sleeps through, when there is no task yet that could be woken: until a shard
-    /// is being opened, a nudge interrupts the thread's sleep instead.
-    pub fn expect_here(&self) {
+    /// those that it sleeps through, when there is no task yet that could be woken: until then, a
+    /// nudge interrupts the thread's sleep instead.
+    pub(super) fn expect_here(&self) {
         self.thread.store(this_thread(), Ordering::Release);
     }
 
-    /// Makes the calling task the one that is woken; it may end before that. The task that opens a
-    /// shard does this before all else: one that it only spawned may be among those that an
+    /// Makes the calling task the one that is woken; it may end before that. The executor's first
+    /// task does this before all else: one that it only spawned may be among those that the
     /// executor sleeps on.
-    pub(crate) fn register(&self) -> impl Future<Output = ()> {
+    pub(super) fn register(&self) -> impl Future<Output = ()> {
         std::future::poll_fn(|context| {
             self.waker.get_or_init(|| ManuallyDrop::new(context.waker().clone()));
             Poll::Ready(())

@@ -6,13 +6,13 @@ use std::sync::Once;
 const SIGNAL: libc::c_int = libc::SIGURG;
 
 /// The kernel's number of the calling thread.
-pub(crate) fn this_thread() -> libc::pid_t {
+pub(super) fn this_thread() -> libc::pid_t {
     // SAFETY: a plain system call.
     unsafe { libc::gettid() }
 }
 
 /// Interrupts `thread` of this process, if there still is one of that number.
-pub(crate) fn interrupt(thread: libc::pid_t) {
+pub(super) fn interrupt(thread: libc::pid_t) {
     static HANDLER: Once = Once::new();
     HANDLER.call_once(install_handler);
     // SAFETY: a plain system call, by which a thread runs a handler that does nothing.
