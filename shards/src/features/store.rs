@@ -84,6 +84,7 @@ impl FeatureStore {
         counters.cache_bytes.set(store.cache_bytes() as u64);
         counters.statements.set(now.statements);
         counters.statements_failed.set(now.statements_failed);
+        counters.sessions_renewed.set(now.sessions_renewed);
         let keys = [
             now.keys_asked,
             now.keys_coalesced,

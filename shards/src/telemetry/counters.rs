@@ -97,6 +97,8 @@ pub struct StoreCounters {
     pub statements: Counter,
     /// Statements that brought nothing.
     pub statements_failed: Counter,
+    /// Sessions that were made anew, as no node was connected any more.
+    pub sessions_renewed: Counter,
     /// Keys that were asked for, waited for with another batch, asked for again, refused as no
     /// node could be asked, and not answered: in the order of [`StoreCounters::KEYS`].
     pub keys: [Counter; Self::KEYS.len()],

@@ -199,6 +199,12 @@ fn write_stores(text: &mut Exposition, shards: &[Scraped<'_>]) {
                 "Statements to the cluster that brought nothing.",
                 |shard| &shard.store.statements_failed,
             ),
+            (
+                "shardgate_cluster_sessions_renewed_total",
+                Kind::Counter,
+                "Sessions made anew, as no node of the cluster was connected any more.",
+                |shard| &shard.store.sessions_renewed,
+            ),
         ],
     );
     let help = "Keys that were to be fetched from the cluster, by what became of them.";

@@ -16,6 +16,7 @@ use scylla::statement::bound::BoundStatement;
 use super::flight::{Flight, KeyState};
 use super::routing::Target;
 use super::runtime::{Ended, Running};
+use super::session::CqlSession;
 use super::store::Inner;
 use crate::features::import::now_us;
 
@@ -87,13 +88,14 @@ fn ask_group(
     until: Instant,
 ) -> Option<Running<Answer>> {
     let keys: Vec<&str> = (0..flight.len()).map(|index| text(flight, index)).collect();
+    let session = inner.session();
     let mut statement = if let [key] = keys[..] {
-        inner.session.single.clone().bind(&(key,)).ok()?
+        session.single.clone().bind(&(key,)).ok()?
     } else {
-        inner.session.group.clone().bind(&(keys,)).ok()?
+        session.group.clone().bind(&(keys,)).ok()?
     };
     statement.set_load_balancing_policy(Some(target.policy()));
-    Some(send(inner, statement, until))
+    Some(send(inner, &session, statement, until))
 }
 
 /// Waits for a group's answer, takes its rows, and tells the node's breaker.
@@ -108,7 +110,7 @@ async fn settle(
     inner.router.report(target, !matches!(answer, Err(Failure::Node)), Instant::now());
     let asked: Vec<_> = (0..flight.len()).collect();
     let taken = answer.and_then(|answer| {
-        flight.take(answer, &asked, &inner.session.shape, now_us()).map_err(|_| Failure::Answer)
+        flight.take(answer, &asked, &inner.shape, now_us()).map_err(|_| Failure::Answer)
     });
     inner.count(|counters| counters.statements_failed += u64::from(taken.is_err()));
     taken
@@ -126,10 +128,11 @@ async fn ask_singly(inner: &Inner, flight: &Flight, failed: &Target, until: Inst
     let allowed = inner.budget.borrow_mut().spend(keys.len());
     keys.truncate(allowed);
     inner.singles.set(inner.singles.get() + keys.len());
-    let cluster = inner.session.session.get_cluster_state();
+    let session = inner.session();
+    let cluster = session.session.get_cluster_state();
     let mut sent = Vec::with_capacity(keys.len());
     for &index in &keys {
-        let Ok(mut statement) = inner.session.single.clone().bind(&(text(flight, index),)) else {
+        let Ok(mut statement) = session.single.clone().bind(&(text(flight, index),)) else {
             continue;
         };
         let other = inner.router.other(&cluster, flight.key(index), failed, Instant::now());
@@ -139,14 +142,14 @@ async fn ask_singly(inner: &Inner, flight: &Flight, failed: &Target, until: Inst
         {
             statement.set_load_balancing_policy(Some(other.policy()));
         }
-        sent.push((index, other, send(inner, statement, until)));
+        sent.push((index, other, send(inner, &session, statement, until)));
     }
     for (index, other, running) in sent {
         let answer = running.await.unwrap_or_else(|Ended| Err(Failure::Node));
         let target = other.as_ref().unwrap_or(failed);
         inner.router.report(target, !matches!(answer, Err(Failure::Node)), Instant::now());
-        let taken = answer
-            .map(|answer| flight.take(answer, &[index], &inner.session.shape, now_us()).is_ok());
+        let taken =
+            answer.map(|answer| flight.take(answer, &[index], &inner.shape, now_us()).is_ok());
         inner.count(|counters| {
             counters.keys_retried += 1;
             counters.statements_failed += u64::from(taken != Ok(true));
@@ -156,13 +159,18 @@ async fn ask_singly(inner: &Inner, flight: &Flight, failed: &Target, until: Inst
 }
 
 fn another_node(inner: &Inner, flight: &Flight, failed: &Target) -> Option<Target> {
-    let cluster = inner.session.session.get_cluster_state();
+    let cluster = inner.session().session.get_cluster_state();
     inner.router.other(&cluster, flight.key(0), failed, Instant::now())
 }
 
-fn send(inner: &Inner, statement: BoundStatement, until: Instant) -> Running<Answer> {
+fn send(
+    inner: &Inner,
+    session: &CqlSession,
+    statement: BoundStatement,
+    until: Instant,
+) -> Running<Answer> {
     inner.count(|counters| counters.statements += 1);
-    inner.driver.run(execute(Arc::clone(&inner.session.session), statement, until))
+    inner.driver.run(execute(Arc::clone(&session.session), statement, until))
 }
 
 async fn execute(session: Arc<Session>, statement: BoundStatement, until: Instant) -> Answer {

@@ -7,7 +7,8 @@
 //! columns; [`routing`] groups keys by the replica that owns them, past nodes whose breaker is
 //! open. A [`flight`] is such a group on its way, and [`attempts`] asks for it, key by key where
 //! the group failed and the [`budget`] allows; [`decode`] packs CQL rows as records. [`store`]
-//! joins it all: the cache first, then keys that other batches already ask for, then new flights.
+//! joins it all: the cache first, then keys that other batches already ask for, then new flights;
+//! [`recovery`] gives it a new session where the whole cluster was away.
 //! [`table`] is for tools that make and fill what shards read.
 //!
 //! What is *not* here: what a record means to a model (`join`), and the cache itself (`cache`).
@@ -17,6 +18,7 @@ mod budget;
 mod decode;
 mod error;
 mod flight;
+mod recovery;
 mod routing;
 mod runtime;
 mod session;

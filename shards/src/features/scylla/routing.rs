@@ -108,6 +108,11 @@ impl Router {
         Some(Target { node: Arc::clone(node), shard })
     }
 
+    /// Forgets which nodes did not answer: there is a new session.
+    pub(super) fn forget(&self) {
+        self.breakers.borrow_mut().clear();
+    }
+
     /// What came of asking a node, as of `now`.
     pub(super) fn report(&self, target: &Target, answered: bool, now: Instant) {
         self.with_breaker(target.node.host_id.as_u128(), |breaker| {

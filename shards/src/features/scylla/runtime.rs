@@ -49,8 +49,8 @@ impl Drop for InFlight {
 #[derive(Debug)]
 pub(super) struct Running<T> {
     receiver: oneshot::Receiver<T>,
-    /// Keeps the runtime turning.
-    _in_flight: InFlight,
+    /// Keeps the runtime turning, where that is called for.
+    _in_flight: Option<InFlight>,
 }
 
 impl<T> Future for Running<T> {
@@ -86,14 +86,24 @@ impl Driver {
         F: Future + Send + 'static,
         F::Output: Send,
     {
+        let running = self.run_aside(future);
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.wake();
+        Running { _in_flight: Some(InFlight(Rc::clone(self))), ..running }
+    }
+
+    /// The same for a future that no request waits for: the core may idle meanwhile.
+    pub(super) fn run_aside<F>(&self, future: F) -> Running<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send,
+    {
         let (sender, receiver) = oneshot::channel();
         self.runtime.spawn(async move {
             // Nobody waits for it any more where this fails.
             let _ = sender.send(future.await);
         });
-        self.in_flight.set(self.in_flight.get() + 1);
-        self.wake();
-        Running { receiver, _in_flight: InFlight(Rc::clone(self)) }
+        Running { receiver, _in_flight: None }
     }
 
     /// One turn, now: what was spawned since the last goes on the wire.

@@ -24,7 +24,7 @@ use crate::features::inputs::ColumnType;
 use crate::features::record::RecordLayout;
 use crate::features::schema::{Schema, StoreColumn};
 
-/// A shard's session, and what it reads with it.
+/// A shard's session, and what it asks with it.
 #[derive(Debug)]
 pub(super) struct CqlSession {
     pub(super) session: Arc<Session>,
@@ -32,7 +32,14 @@ pub(super) struct CqlSession {
     pub(super) group: PreparedStatement,
     /// Asks for one key.
     pub(super) single: PreparedStatement,
+}
+
+/// A session that was opened, and what it found.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) session: CqlSession,
     pub(super) schema: Schema,
+    /// How the rows of its answers look.
     pub(super) shape: RowShape,
 }
 
@@ -41,7 +48,7 @@ impl CqlSession {
     pub(super) async fn open(
         settings: Arc<ScyllaSettings>,
         addresses: Vec<SocketAddr>,
-    ) -> Result<Self, ScyllaError> {
+    ) -> Result<Opened, ScyllaError> {
         let session = connect(&settings, addresses).await?;
         let columns = TableColumns::describe(&session, &settings).await?;
         let schema = columns.features(&settings)?;
@@ -66,7 +73,8 @@ impl CqlSession {
         }
         let layout = RecordLayout::new(&schema);
         let shape = RowShape { layout, has_last_updated };
-        Ok(Self { session: Arc::new(session), group, single, schema, shape })
+        let session = Self { session: Arc::new(session), group, single };
+        Ok(Opened { session, schema, shape })
     }
 }
 

@@ -11,11 +11,13 @@ use hashbrown::HashTable;
 
 use super::attempts::{self, Deadlines};
 use super::budget::RetryBudget;
+use super::decode::RowShape;
 use super::error::ScyllaError;
 use super::flight::{Flight, KeyState};
+use super::recovery;
 use super::routing::Router;
 use super::runtime::{Driver, Ended};
-use super::session::CqlSession;
+use super::session::{CqlSession, Opened};
 use super::settings::ScyllaSettings;
 use crate::features::cache::{CacheCounters, Cached, RecordCache};
 use crate::features::join::JoinPlan;
@@ -41,6 +43,8 @@ pub struct CqlCounters {
     pub statements: u64,
     /// Statements that brought nothing.
     pub statements_failed: u64,
+    /// Sessions that it made anew, as no node of the cluster was connected any more.
+    pub sessions_renewed: u64,
     /// The cache's hits, misses and evictions.
     pub cache: CacheCounters,
 }
@@ -55,7 +59,9 @@ pub struct CqlStore {
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) driver: Rc<Driver>,
-    pub(super) session: CqlSession,
+    session: RefCell<Rc<CqlSession>>,
+    pub(super) schema: Schema,
+    pub(super) shape: RowShape,
     pub(super) settings: Arc<ScyllaSettings>,
     pub(super) router: Router,
     pub(super) budget: RefCell<RetryBudget>,
@@ -95,9 +101,9 @@ impl CqlStore {
         addresses: Vec<SocketAddr>,
     ) -> Result<Self, ScyllaError> {
         let driver = Driver::start()?;
-        let opening = driver.run(CqlSession::open(Arc::clone(&settings), addresses));
-        let session = match opening.await {
-            Ok(Ok(session)) => session,
+        let opening = driver.run(CqlSession::open(Arc::clone(&settings), addresses.clone()));
+        let Opened { session, schema, shape } = match opening.await {
+            Ok(Ok(opened)) => opened,
             Ok(Err(error)) => {
                 driver.stop();
                 return Err(error);
@@ -109,7 +115,9 @@ impl CqlStore {
         };
         let inner = Inner {
             driver,
-            session,
+            session: RefCell::new(Rc::new(session)),
+            schema,
+            shape,
             router: Router::new(&settings),
             budget: RefCell::new(RetryBudget::new(settings.retry_budget_percent)),
             singles: Cell::new(0),
@@ -118,12 +126,15 @@ impl CqlStore {
             counters: Cell::default(),
             settings,
         };
-        Ok(Self { inner: Rc::new(inner) })
+        let inner = Rc::new(inner);
+        let kept = recovery::keep_connected(Rc::downgrade(&inner), addresses);
+        glommio::spawn_local(kept).detach();
+        Ok(Self { inner })
     }
 
     /// The columns that plans are to be bound to.
     pub fn schema(&self) -> &Schema {
-        &self.inner.session.schema
+        &self.inner.schema
     }
 
     /// How many bytes its cache holds.
@@ -171,6 +182,24 @@ impl Drop for CqlStore {
 }
 
 impl Inner {
+    /// The session to ask with.
+    pub(super) fn session(&self) -> Rc<CqlSession> {
+        Rc::clone(&self.session.borrow())
+    }
+
+    /// Whether any node of the cluster is connected.
+    pub(super) fn is_connected(&self) -> bool {
+        let cluster = self.session().session.get_cluster_state();
+        cluster.get_nodes_info().iter().any(|node| node.is_connected())
+    }
+
+    /// Asks with `session` from now on.
+    pub(super) fn renew(&self, session: CqlSession) {
+        self.session.replace(Rc::new(session));
+        self.router.forget();
+        self.count(|counters| counters.sessions_renewed += 1);
+    }
+
     pub(super) fn count(&self, add: impl FnOnce(&mut CqlCounters)) {
         let mut counters = self.counters.get();
         add(&mut counters);
@@ -221,7 +250,7 @@ impl Inner {
         waiting: &mut Vec<Waiting>,
         unknown: &[u32],
     ) {
-        let cluster = self.session.session.get_cluster_state();
+        let cluster = self.session().session.get_cluster_state();
         let keys = unknown.iter().map(|&first| (first, requests.key(first as usize)));
         let mut nowhere = Vec::new();
         let groups = self.router.group(&cluster, keys, now, &mut nowhere);
@@ -233,7 +262,7 @@ impl Inner {
         let deadlines = Deadlines { group: now + deadline / 2, all: now + deadline };
         for group in groups {
             let keys = group.keys.iter().map(|&first| requests.key(first as usize));
-            let flight = Rc::new(Flight::new(keys, self.session.shape.layout.length()));
+            let flight = Rc::new(Flight::new(keys, self.shape.layout.length()));
             self.pending.borrow_mut().insert(&flight);
             for (index, &first) in group.keys.iter().enumerate() {
                 waiting.push(Waiting { first, flight: Rc::clone(&flight), index });
