@@ -4,7 +4,7 @@
 //! many users, [`open_loop`] sends requests by the clock, [`overload`] more than can be answered,
 //! and [`compare`] runs all servers of `bench/servers.toml` against the same load, in turns;
 //! [`scaling`] runs the gateway on one core and on more.
-//! [`trees`] times the tree kernels, [`store`] the embedded store and [`cql`] a cluster's, for which
+//! [`trees`] times the tree kernels and [`models`] whole models, [`store`] the embedded store and [`cql`] a cluster's, for which
 //! [`cql_stub`] may stand in; [`instructions`] counts those of a request, and [`simulate`] holds
 //! batching policies against each other in virtual time. `bench/peers/` holds the other servers,
 //! `bench/runs/` what was measured. No check in CI depends on a clock; what it fails for is a count
@@ -16,6 +16,7 @@ mod cql_stub;
 mod floor;
 mod generate;
 mod instructions;
+mod models;
 mod open_loop;
 mod overload;
 #[path = "../../shards/tests/random/mod.rs"]
@@ -57,6 +58,8 @@ enum Command {
     Cql(cql::CqlArgs),
     /// Stand in for a node: answer with rows that were encoded at the start.
     CqlStub(cql_stub::CqlStubArgs),
+    /// Time whole models on recorded rows, for `bench/trees/compare.py`.
+    Models(models::ModelsArgs),
     /// Time the tree kernels.
     Trees(trees::TreesArgs),
 }
@@ -76,6 +79,7 @@ fn main() -> anyhow::Result<()> {
         Command::Store(args) => store::run(&args),
         Command::Cql(args) => cql::run(args),
         Command::CqlStub(args) => cql_stub::run(&args),
+        Command::Models(args) => models::run(&args),
         Command::Trees(args) => trees::run(&args),
     }
 }
