@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Times tree models beside the libraries that they come from, in turns, on one core.
 
+    python3 -m venv .cache/venv-trees
+    .cache/venv-trees/bin/pip install -r bench/trees/requirements.txt
     .cache/venv-trees/bin/python models/zoo.py --bench .cache/bench-models
     taskset -c 1 .cache/venv-trees/bin/python bench/trees/compare.py [--rounds N] [--output FILE.csv]
 
@@ -78,6 +80,8 @@ def treelite(folder):
     import tl2cgen
     import treelite as trees
 
+    if folder.name.startswith("random-forest"):
+        raise ValueError("gcc needs more than ten minutes for its C")
     if (folder / "model.txt").exists():
         model = trees.frontend.load_lightgbm_model(folder / "model.txt")
     elif (folder / "model.ubj").exists():
