@@ -109,7 +109,7 @@ def check_proxies(folder):
 
 def check_units(folder):
     for unit in ("shardgate.service", "shardgate.socket"):
-        text = (HERE / unit).read_text().replace("/usr/local/bin/shardgate", str(BINARY))
+        text = (HERE / unit).read_text().replace("/usr/bin/shardgate", str(BINARY))
         (folder / unit).write_text(text)
     subprocess.run(["systemd-analyze", "verify", "./shardgate.service", "./shardgate.socket"],
                    cwd=folder, check=True)
