@@ -7,6 +7,7 @@ use shards::features::FeatureStatus::{Cached, Missing, Stored};
 use shards::features::Precision;
 use shards::features::inputs::{ColumnType, FeaturePolicies};
 use shards::features::join::{JoinPlan, ModelInputs};
+use shards::features::scylla::{Compression, Consistency, ScyllaSettings};
 
 #[test]
 fn the_documented_statements_give_the_documented_features() {
@@ -104,4 +105,32 @@ fn a_thousand_users_come_in_bounded_statements() {
         }
         assert_eq!(store.counters().statements, 1000_u64.div_ceil(64));
     });
+}
+
+#[test]
+fn however_the_node_is_asked() {
+    let node = node();
+    let insert = "INSERT INTO user_profiles (user_id, feature_1) VALUES ('user-1', 1.5)";
+    keyspace(node, "cql_ways", &[PROFILES, insert]);
+    let base = settings(node, "cql_ways");
+    for settings in [
+        ScyllaSettings { compression: Compression::Lz4, ..base.clone() },
+        ScyllaSettings { compression: Compression::Snappy, ..base.clone() },
+        ScyllaSettings { consistency: Consistency::Quorum, ..base.clone() },
+        ScyllaSettings { local_datacenter: Some("datacenter1".to_owned()), ..base.clone() },
+        ScyllaSettings { pool_size: 2, speculative_execution_ms: Some(5), ..base.clone() },
+        ScyllaSettings { group_keys_max: 1, last_updated_column: String::new(), ..base.clone() },
+    ] {
+        let said = format!("{settings:?}");
+        on_shard(move || async move {
+            // Without a column of times, that one is no feature either.
+            let columns = ["feature_1", "feature_2", "feature_3"].map(str::to_owned).to_vec();
+            let store = open(ScyllaSettings { columns, ..settings }).await.unwrap();
+            let plan = profile_plan(&store, &FeaturePolicies::default());
+            let joined = fetch(&store, &plan, &["user-1", "nobody"]).await;
+            assert_eq!(joined.outcomes[0].status, Stored, "{said}");
+            assert_eq!(joined.outcomes[1].status, Missing, "{said}");
+            assert_eq!(row(&joined, 0), [1.5, 0.0, 0.0], "{said}");
+        });
+    }
 }
