@@ -6,9 +6,10 @@ mod cql;
 mod importing;
 mod stores;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use cql::{keyspace, node, on_shard, open};
+use cql::{keyspace, node, on_shard, on_tokio, open, plain_session};
 use importing::{creating, drop_keyspace, import};
 use shards::features::embedded::{EmbeddedReader, EmbeddedStore};
 use shards::features::import::{CqlImportOptions, OnBadRow, import_embedded};
@@ -61,6 +62,24 @@ fn a_thousand_applicants_come_back_bit_for_bit_from_either_store() {
             }
         }
     });
+}
+
+#[test]
+fn a_keyspace_is_copied_as_it_was_asked() {
+    drop_keyspace("cql_copied");
+    let settings = cql::settings(node(), "cql_copied");
+    let create = Some("datacenter1=1".parse().unwrap());
+    let cql = CqlImportOptions { create, concurrency: 1, resume: None };
+    assert_eq!(import(&settings, "user_id,a\nu,1\n", &cql).unwrap(), 1);
+    let found: (BTreeMap<String, String>,) = on_tokio(async {
+        let session = plain_session(node()).await;
+        let statement = "SELECT replication FROM system_schema.keyspaces \
+                         WHERE keyspace_name = 'cql_copied'";
+        let found = session.query_unpaged(statement, ()).await.unwrap();
+        found.into_rows_result().unwrap().single_row().unwrap()
+    });
+    assert!(found.0["class"].ends_with("NetworkTopologyStrategy"), "{found:?}");
+    assert_eq!(found.0["datacenter1"], "1");
 }
 
 #[test]
