@@ -61,6 +61,8 @@ pub(crate) struct Outcome {
     pub(crate) latency_us: Histogram<u64>,
     /// The same of answers with status 200 alone.
     pub(crate) good_latency_us: Histogram<u64>,
+    /// The same of answers with status 429 alone.
+    pub(crate) shed_latency_us: Histogram<u64>,
     /// Answers with a status other than 200.
     pub(crate) refused: u64,
     /// Connections that ended before their time.
@@ -98,9 +100,11 @@ pub(crate) fn send(args: &OpenLoopArgs) -> Result<Outcome> {
 }
 
 async fn send_all(args: OpenLoopArgs) -> Result<Outcome> {
+    let histogram = Histogram::new_with_bounds(1, LATENCY_US_MAX, 3)?;
     let outcome = Rc::new(RefCell::new(Outcome {
-        latency_us: Histogram::new_with_bounds(1, LATENCY_US_MAX, 3)?,
-        good_latency_us: Histogram::new_with_bounds(1, LATENCY_US_MAX, 3)?,
+        good_latency_us: histogram.clone(),
+        shed_latency_us: histogram.clone(),
+        latency_us: histogram,
         refused: 0,
         broken: 0,
     }));
@@ -181,10 +185,11 @@ impl Connection {
             let latency_us = due.elapsed().as_micros() as u64;
             let mut outcome = outcome.borrow_mut();
             outcome.latency_us.saturating_record(latency_us);
-            if status == 200 {
-                outcome.good_latency_us.saturating_record(latency_us);
-            } else {
-                outcome.refused += 1;
+            outcome.refused += u64::from(status != 200);
+            match status {
+                200 => outcome.good_latency_us.saturating_record(latency_us),
+                429 => outcome.shed_latency_us.saturating_record(latency_us),
+                _ => {}
             }
             drop(outcome);
             due += interval;

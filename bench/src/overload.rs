@@ -3,11 +3,13 @@
 //!
 //! The load is open: requests leave by the clock on many connections, so that those which wait for
 //! an answer do not keep the next from leaving. Goodput is what was answered with 200; everything
-//! else is to be refused at once.
+//! else is to be refused at once, so that the latency of a 429 is told beside that of an answer.
+//! Both count from the time at which the request was due.
 
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
+use hdrhistogram::Histogram;
 
 use crate::open_loop::{self, OpenLoopArgs};
 
@@ -43,9 +45,10 @@ pub(crate) struct OverloadArgs {
 /// Sends at each rate, and prints a table.
 pub(crate) fn run(args: &OverloadArgs) -> Result<()> {
     println!(
-        "| offered/s | 200/s | refused/s | p50 of 200 | p99 of 200 | p99 of all | broken | memory |"
+        "| offered/s | 200/s | 429/s | others/s | p50 of 200 | p99 of 200 | p50 of 429 \
+         | p99 of 429 | p99 of all | broken | memory |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
     let seconds = args.seconds as f64;
     for rate in &args.rates {
         let outcome = open_loop::send(&OpenLoopArgs {
@@ -59,18 +62,30 @@ pub(crate) fn run(args: &OverloadArgs) -> Result<()> {
             deadline_ms: args.deadline_ms,
             cut_off: true,
         })?;
-        let good = &outcome.good_latency_us;
-        let [p50, p99] = [0.5, 0.99].map(|at| good.value_at_quantile(at) as f64 / 1e3);
+        let (good, shed) = (&outcome.good_latency_us, &outcome.shed_latency_us);
         println!(
-            "| {rate} | {:.0} | {:.0} | {p50:.1} ms | {p99:.1} ms | {:.1} ms | {} | {:.1} MiB |",
+            "| {rate} | {:.0} | {:.0} | {:.0} | {} | {} | {} | {} | {} | {} | {:.1} MiB |",
             good.len() as f64 / seconds,
-            outcome.refused as f64 / seconds,
-            outcome.latency_us.value_at_quantile(0.99) as f64 / 1e3,
+            shed.len() as f64 / seconds,
+            (outcome.refused - shed.len()) as f64 / seconds,
+            quantile(good, 0.5),
+            quantile(good, 0.99),
+            quantile(shed, 0.5),
+            quantile(shed, 0.99),
+            quantile(&outcome.latency_us, 0.99),
             outcome.broken,
             memory_mib(args.pid)?,
         );
     }
     Ok(())
+}
+
+/// A quantile in ms; a dash where there was no such answer.
+fn quantile(latency_us: &Histogram<u64>, at: f64) -> String {
+    match latency_us.len() {
+        0 => "–".to_owned(),
+        _ => format!("{:.1} ms", latency_us.value_at_quantile(at) as f64 / 1e3),
+    }
 }
 
 /// Resident memory of a process.
