@@ -4,11 +4,12 @@
 //! many users, [`open_loop`] sends requests by the clock, [`overload`] more than can be answered,
 //! and [`compare`] runs all servers of `bench/servers.toml` against the same load, in turns;
 //! [`scaling`] runs the gateway on one core and on more.
-//! [`trees`] times the tree kernels and [`models`] whole models, [`store`] the embedded store and [`cql`] a cluster's, for which
-//! [`cql_stub`] may stand in; [`instructions`] counts those of a request, and [`simulate`] holds
-//! batching policies against each other in virtual time. `bench/peers/` holds the other servers,
-//! `bench/runs/` what was measured. No check in CI depends on a clock; what it fails for is a count
-//! of instructions.
+//! [`trees`] times the tree kernels and [`models`] whole models, [`store`] the embedded store and
+//! [`cql`] a cluster's, for which [`cql_stub`] may stand in; [`instructions`] counts those of a
+//! request, and [`simulate`] holds batching policies against each other in virtual time.
+//! [`ring_flags`] is the gateway's: what runs here has rings like its own. `bench/peers/` holds the
+//! other servers, `bench/runs/` what was measured. No check in CI depends on a clock; what it fails
+//! for is a count of instructions.
 
 mod compare;
 mod cql;
@@ -21,6 +22,8 @@ mod open_loop;
 mod overload;
 #[path = "../../shards/tests/random/mod.rs"]
 mod random;
+#[path = "../../src/serve/ring_flags.rs"]
+mod ring_flags;
 mod scaling;
 mod simulate;
 mod store;
