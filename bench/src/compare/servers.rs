@@ -100,6 +100,7 @@ impl Server {
                     .replace("{admin}", &admin.to_string())
                     .replace("{beside}", &beside_port.to_string())
                     .replace("{core}", &places.core.to_string())
+                    .replace("{client}", &places.client_core.to_string())
                     .replace("{users}", &places.inputs.users_csv.display().to_string())
                     .replace("{store}", &places.inputs.store.display().to_string())
                     .replace("{cassandra}", node::STORE)
