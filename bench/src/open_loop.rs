@@ -3,7 +3,7 @@
 //! A closed loop (wrk) waits for an answer before it asks again, so a server that stalls is asked
 //! less while it stalls, and the stall is counted once instead of for each client it would have hit
 //! ("coordinated omission"). Here each request has a time at which it is due, and its latency
-//! counts from then, even if its connection was still waiting for an earlier answer.
+//! counts from then, even if all connections were still waiting for earlier answers.
 
 use std::cell::RefCell;
 use std::io;
@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use glommio::net::TcpStream;
 use glommio::{LocalExecutorBuilder, Placement};
@@ -28,18 +28,29 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// What is sent where, how often and for how long.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct OpenLoopArgs {
-    /// Address of the server.
-    #[arg(long, default_value = "127.0.0.1:8888")]
-    pub(crate) server: SocketAddr,
     /// Requests per second, over all connections.
     #[arg(long)]
     pub(crate) rate: u32,
-    /// Connections, each with at most one request on its way.
-    #[arg(long, default_value_t = 64)]
-    pub(crate) connections: u32,
     /// Length of the run in seconds.
     #[arg(long, default_value_t = 10)]
     pub(crate) seconds: u64,
+    /// Leave out what is still due at the end of the run.
+    #[arg(long)]
+    pub(crate) cut_off: bool,
+    /// Who sends.
+    #[command(flatten)]
+    pub(crate) sender: SenderArgs,
+}
+
+/// Who sends, whenever a request is due.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct SenderArgs {
+    /// Address of the server.
+    #[arg(long, default_value = "127.0.0.1:8888")]
+    pub(crate) server: SocketAddr,
+    /// Connections, each with at most one request on its way.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) connections: u32,
     /// Users are drawn from user-0000001 to this one.
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) users: u64,
@@ -49,9 +60,6 @@ pub(crate) struct OpenLoopArgs {
     /// How long each answer is worth having, in milliseconds, as the request says.
     #[arg(long)]
     pub(crate) deadline_ms: Option<u32>,
-    /// Leave out what is still due at the end of the run.
-    #[arg(long)]
-    pub(crate) cut_off: bool,
 }
 
 /// What came back.
@@ -67,6 +75,8 @@ pub(crate) struct Outcome {
     pub(crate) refused: u64,
     /// Connections that ended before their time.
     pub(crate) broken: u64,
+    /// From the start to the last answer.
+    pub(crate) elapsed: Duration,
 }
 
 /// Sends, and prints what came back.
@@ -87,19 +97,35 @@ pub(crate) fn run(args: &OpenLoopArgs) -> Result<()> {
     Ok(())
 }
 
-/// Sends on a pinned executor of its own and waits for the end of the run.
+/// Sends at a fixed rate.
 pub(crate) fn send(args: &OpenLoopArgs) -> Result<Outcome> {
-    ensure!(args.rate >= args.connections, "a rate below one request a second per connection");
+    let rate = u64::from(args.rate);
+    let due_ns = (0..rate * args.seconds).map(move |number| number * 1_000_000_000 / rate);
+    let cut_off = args.cut_off.then(|| Duration::from_secs(args.seconds));
+    send_at(&args.sender, due_ns, cut_off)
+}
+
+/// Sends when requests are due, in ns from the start and ascending, on a pinned executor of its
+/// own; waits for the last answer. What is still due after `cut_off` is left out.
+pub(crate) fn send_at(
+    args: &SenderArgs,
+    due_ns: impl Iterator<Item = u64> + Send + 'static,
+    cut_off: Option<Duration>,
+) -> Result<Outcome> {
     let args = args.clone();
     LocalExecutorBuilder::new(Placement::Fixed(args.core))
         .name("open-loop")
         .preempt_timer(Duration::from_millis(1))
-        .spawn(move || send_all(args))
+        .spawn(move || send_all(args, due_ns, cut_off))
         .and_then(glommio::ExecutorJoinHandle::join)
         .map_err(|error| anyhow!("the sender didn't run: {error}"))?
 }
 
-async fn send_all(args: OpenLoopArgs) -> Result<Outcome> {
+async fn send_all(
+    args: SenderArgs,
+    due_ns: impl Iterator<Item = u64> + 'static,
+    cut_off: Option<Duration>,
+) -> Result<Outcome> {
     let histogram = Histogram::new_with_bounds(1, LATENCY_US_MAX, 3)?;
     let outcome = Rc::new(RefCell::new(Outcome {
         good_latency_us: histogram.clone(),
@@ -107,28 +133,26 @@ async fn send_all(args: OpenLoopArgs) -> Result<Outcome> {
         latency_us: histogram,
         refused: 0,
         broken: 0,
+        elapsed: Duration::ZERO,
     }));
     let streams = connect(&args).await?;
-    let interval = Duration::from_secs(1) / args.rate * args.connections;
     let deadline = args.deadline_ms.map(|limit_ms| format!("x-deadline-ms: {limit_ms}\r\n"));
     let start = Instant::now();
+    let end = cut_off.map(|length| start + length);
+    let schedule = Rc::new(Schedule { start, end, due_ns: RefCell::new(due_ns) });
     let senders: Vec<_> = (0..args.connections)
         .zip(streams)
         .map(|(index, stream)| {
-            let outcome = Rc::clone(&outcome);
+            let (outcome, schedule) = (Rc::clone(&outcome), Rc::clone(&schedule));
             let mut connection = Connection {
                 stream,
                 random: Random::new(u64::from(index)),
                 users: args.users,
                 fields: deadline.clone().unwrap_or_default(),
                 answer: vec![0; ANSWER_BYTES_MAX],
-                cut_off: args.cut_off,
             };
-            // Spread over the interval, so that connections don't send in step.
-            let first = start + Duration::from_secs(1) / args.rate * index;
-            let end = start + Duration::from_secs(args.seconds);
             glommio::spawn_local(async move {
-                if connection.send_by_the_clock(first, interval, end, &outcome).await.is_err() {
+                if connection.send_by_the_clock(&schedule, &outcome).await.is_err() {
                     outcome.borrow_mut().broken += 1;
                 }
             })
@@ -137,11 +161,31 @@ async fn send_all(args: OpenLoopArgs) -> Result<Outcome> {
     for sender in senders {
         sender.await;
     }
+    outcome.borrow_mut().elapsed = start.elapsed();
     Rc::into_inner(outcome).map(RefCell::into_inner).context("a sender outlived the run")
 }
 
+/// When requests are due. Whichever connection is free takes the next one.
+struct Schedule<I> {
+    start: Instant,
+    /// Nothing is sent any more.
+    end: Option<Instant>,
+    /// From the start.
+    due_ns: RefCell<I>,
+}
+
+impl<I: Iterator<Item = u64>> Schedule<I> {
+    fn next_due(&self) -> Option<Instant> {
+        if self.end.is_some_and(|end| Instant::now() >= end) {
+            return None;
+        }
+        let due_ns = self.due_ns.borrow_mut().next()?;
+        Some(self.start + Duration::from_nanos(due_ns))
+    }
+}
+
 /// Connects, many at a time: a server may close those that are idle while the rest are made.
-async fn connect(args: &OpenLoopArgs) -> Result<Vec<TcpStream>> {
+async fn connect(args: &SenderArgs) -> Result<Vec<TcpStream>> {
     let mut streams = Vec::new();
     while streams.len() < args.connections as usize {
         let count = CONNECTING_MAX.min(args.connections as usize - streams.len());
@@ -163,20 +207,16 @@ struct Connection {
     /// Further header lines.
     fields: String,
     answer: Vec<u8>,
-    cut_off: bool,
 }
 
 impl Connection {
-    async fn send_by_the_clock(
+    async fn send_by_the_clock<I: Iterator<Item = u64>>(
         &mut self,
-        first: Instant,
-        interval: Duration,
-        end: Instant,
+        schedule: &Schedule<I>,
         outcome: &RefCell<Outcome>,
     ) -> io::Result<()> {
         self.stream.set_nodelay(true).map_err(io::Error::from)?;
-        let mut due = first;
-        while due < end && !(self.cut_off && Instant::now() >= end) {
+        while let Some(due) = schedule.next_due() {
             let early = due.saturating_duration_since(Instant::now());
             if !early.is_zero() {
                 glommio::timer::sleep(early).await;
@@ -191,8 +231,6 @@ impl Connection {
                 429 => outcome.shed_latency_us.saturating_record(latency_us),
                 _ => {}
             }
-            drop(outcome);
-            due += interval;
         }
         Ok(())
     }

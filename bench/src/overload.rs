@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 
-use crate::open_loop::{self, OpenLoopArgs};
+use crate::open_loop::{self, OpenLoopArgs, SenderArgs};
 
 /// What is sent where.
 #[derive(Debug, clap::Args)]
@@ -49,25 +49,24 @@ pub(crate) fn run(args: &OverloadArgs) -> Result<()> {
          | p99 of 429 | p99 of all | broken | memory |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
-    let seconds = args.seconds as f64;
     for rate in &args.rates {
-        let outcome = open_loop::send(&OpenLoopArgs {
+        let sender = SenderArgs {
             server: args.server,
-            rate: *rate,
             // One that sends less than once a second says little of the rate.
             connections: args.connections.min(*rate),
-            seconds: args.seconds,
             users: args.users,
             core: args.core,
             deadline_ms: args.deadline_ms,
-            cut_off: true,
-        })?;
+        };
+        let (rate, seconds) = (*rate, args.seconds);
+        let outcome = open_loop::send(&OpenLoopArgs { rate, seconds, cut_off: true, sender })?;
+        let per_second = |count: u64| count as f64 / seconds as f64;
         let (good, shed) = (&outcome.good_latency_us, &outcome.shed_latency_us);
         println!(
             "| {rate} | {:.0} | {:.0} | {:.0} | {} | {} | {} | {} | {} | {} | {:.1} MiB |",
-            good.len() as f64 / seconds,
-            shed.len() as f64 / seconds,
-            (outcome.refused - shed.len()) as f64 / seconds,
+            per_second(good.len()),
+            per_second(shed.len()),
+            per_second(outcome.refused - shed.len()),
             quantile(good, 0.5),
             quantile(good, 0.99),
             quantile(shed, 0.5),

@@ -7,7 +7,7 @@ use super::node::Node;
 use super::sample::{Figures, Load, Sample};
 use super::servers::Server;
 use super::wrk;
-use crate::open_loop::{self, OpenLoopArgs};
+use crate::open_loop::{self, OpenLoopArgs, SenderArgs};
 
 /// Connections of an open loop, and of the load that says what a server can answer.
 const CONNECTIONS: u32 = 64;
@@ -110,16 +110,15 @@ fn apply(args: &CompareArgs, server: &Server, load: Load, seconds: u64) -> Resul
             wrk::run(server.address(), connections, seconds, server.users(), args.client_core)
         }
         Load::Open { rate } => {
-            let outcome = open_loop::send(&OpenLoopArgs {
+            let sender = SenderArgs {
                 server: server.address(),
-                rate,
                 connections: CONNECTIONS,
-                seconds,
                 users: server.users(),
                 core: args.client_core,
                 deadline_ms: None,
-                cut_off: true,
-            })?;
+            };
+            let outcome =
+                open_loop::send(&OpenLoopArgs { rate, seconds, cut_off: true, sender })?;
             let latency_us = |quantile| outcome.latency_us.value_at_quantile(quantile) as f64;
             Ok(Figures {
                 requests_per_second: outcome.latency_us.len() as f64 / seconds as f64,
