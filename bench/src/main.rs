@@ -3,10 +3,10 @@
 //! [`floor`] is the smallest glommio HTTP responder: the goal posts. [`generate`] makes a store of
 //! many users, [`open_loop`] sends requests by the clock, [`overload`] more than can be answered,
 //! and [`compare`] runs all servers of `bench/servers.toml` against the same load, in turns;
-//! [`scaling`] runs the gateway on one core and on more.
-//! [`trees`] times the tree kernels and [`models`] whole models, [`store`] the embedded store and
-//! [`cql`] a cluster's, for which [`cql_stub`] may stand in; [`instructions`] counts those of a
-//! request, and [`simulate`] holds batching policies against each other in virtual time.
+//! [`scaling`] runs the gateway on one core and on more. [`trees`] times the tree kernels and
+//! [`models`] whole models, [`store`] the embedded store and [`cql`] a cluster's, for which
+//! [`cql_stub`] may stand in; [`instructions`] counts those of a request. [`simulate`] holds
+//! batching policies against each other in virtual time, and [`traces`] on the real server.
 //! [`ring_flags`] is the gateway's: what runs here has rings like its own. `bench/peers/` holds the
 //! other servers, `bench/runs/` what was measured. No check in CI depends on a clock; what it fails
 //! for is a count of instructions.
@@ -27,6 +27,7 @@ mod ring_flags;
 mod scaling;
 mod simulate;
 mod store;
+mod traces;
 mod trees;
 
 use clap::Parser;
@@ -51,6 +52,10 @@ enum Command {
     Drive(instructions::drive::DriveArgs),
     /// Hold batching policies against each other in virtual time.
     Simulate(simulate::SimulateArgs),
+    /// Hold batching policies against each other on the real server.
+    Traces(traces::TracesArgs),
+    #[command(hide = true)]
+    Relay(traces::relay::RelayArgs),
     /// Measure the gateway on one core and on more, in turns.
     Scaling(scaling::ScalingArgs),
     /// Measure servers side by side, in turns.
@@ -77,6 +82,8 @@ fn main() -> anyhow::Result<()> {
         Command::Instructions(args) => instructions::run(&args),
         Command::Drive(args) => instructions::drive::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Traces(args) => traces::run(&args),
+        Command::Relay(args) => traces::relay::run(&args),
         Command::Scaling(args) => scaling::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Store(args) => store::run(&args),

@@ -117,8 +117,7 @@ fn apply(args: &CompareArgs, server: &Server, load: Load, seconds: u64) -> Resul
                 core: args.client_core,
                 deadline_ms: None,
             };
-            let outcome =
-                open_loop::send(&OpenLoopArgs { rate, seconds, cut_off: true, sender })?;
+            let outcome = open_loop::send(&OpenLoopArgs { rate, seconds, cut_off: true, sender })?;
             let latency_us = |quantile| outcome.latency_us.value_at_quantile(quantile) as f64;
             Ok(Figures {
                 requests_per_second: outcome.latency_us.len() as f64 / seconds as f64,

@@ -28,10 +28,12 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 
 use node::Node;
-use servers::{Places, Server};
 
 pub(crate) use prepare::{Inputs, inputs};
+pub(crate) use process::Process;
 pub(crate) use record::said_by;
+pub(crate) use servers::{Description, Places, Server, free_port, wait_until_it_listens};
+pub(crate) use summary::{Spread, in_order};
 
 /// What is measured, where and how often.
 #[derive(Debug, clap::Args)]

@@ -20,7 +20,7 @@ pub(super) const STORE: &str = "scylla://127.0.0.1:19442/bench";
 
 /// A running node.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     process: u32,
 }
 

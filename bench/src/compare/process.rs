@@ -8,14 +8,14 @@ use super::usage::{Usage, ids_of_tree};
 
 /// A process and its descendants, pinned to a core; they are ended on drop.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
 }
 
 impl Process {
     /// Starts `arguments` on `core`. What they start is pinned as well, and the first process is
     /// killed with this one.
-    pub(super) fn start(arguments: &[String], core: usize) -> Result<Self> {
+    pub(crate) fn start(arguments: &[String], core: usize) -> Result<Self> {
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "taskset", "-c"])
             .arg(core.to_string())

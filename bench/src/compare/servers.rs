@@ -23,7 +23,7 @@ const SCORE_DIFFERENCE_MAX: f64 = 1e-5;
 /// A server as `bench/servers.toml` describes it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Description {
+pub(crate) struct Description {
     pub(super) name: String,
     command: Vec<String>,
     /// A program that it asks, which runs on the client's core.
@@ -38,6 +38,20 @@ pub(super) struct Description {
     /// Seconds of load before the first round, until what a server keeps is there.
     #[serde(default = "fill_seconds_default")]
     pub(super) fill_seconds: u64,
+}
+
+impl Description {
+    /// One that asks nobody who has to be started or paused with it.
+    pub(crate) fn new(name: String, command: Vec<String>) -> Self {
+        Self {
+            name,
+            command,
+            beside: Vec::new(),
+            scores: true,
+            cassandra: false,
+            fill_seconds: fill_seconds_default(),
+        }
+    }
 }
 
 fn fill_seconds_default() -> u64 {
@@ -56,12 +70,12 @@ struct List {
 
 /// Where servers run and what they read.
 #[derive(Debug)]
-pub(super) struct Places {
-    pub(super) core: usize,
-    pub(super) client_core: usize,
-    pub(super) inputs: Inputs,
+pub(crate) struct Places {
+    pub(crate) core: usize,
+    pub(crate) client_core: usize,
+    pub(crate) inputs: Inputs,
     /// How many users the node has.
-    pub(super) cassandra_users: u64,
+    pub(crate) cassandra_users: u64,
 }
 
 /// The servers of the list at `path` that `wanted` names, or all if it names none.
@@ -79,7 +93,7 @@ pub(super) fn read_list(path: &Path, wanted: &[String]) -> Result<Vec<Descriptio
 
 /// A running server.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     description: Description,
     address: SocketAddr,
     /// Requests ask for one of so many.
@@ -91,7 +105,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts the server, after the program that it asks, and waits until it answers.
-    pub(super) fn start(description: Description, places: &Places) -> Result<Self> {
+    pub(crate) fn start(description: Description, places: &Places) -> Result<Self> {
         let (port, admin, beside_port) = (free_port()?, free_port()?, free_port()?);
         let fill_in = |argument: &String| {
             anyhow::Ok(
@@ -189,11 +203,11 @@ impl Server {
         Ok(answer.score)
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.description.name
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
@@ -202,12 +216,12 @@ impl Server {
     }
 
     /// How many users there are to be asked for.
-    pub(super) fn users(&self) -> u64 {
+    pub(crate) fn users(&self) -> u64 {
         self.users
     }
 
     /// What its processes have used.
-    pub(super) fn usage(&self) -> Result<Usage> {
+    pub(crate) fn usage(&self) -> Result<Usage> {
         self.process.usage()
     }
 
@@ -222,12 +236,12 @@ impl Server {
 
     /// Takes the server, and the node if it asks that, off the core that belongs to another one's
     /// measurement. A program of its own that it asks has nothing to do then.
-    pub(super) fn pause(&self, node: Option<&Node>) -> Result<()> {
+    pub(crate) fn pause(&self, node: Option<&Node>) -> Result<()> {
         self.process.signal("STOP")?;
         self.own(node).map_or(Ok(()), Node::pause)
     }
 
-    pub(super) fn resume(&self, node: Option<&Node>) -> Result<()> {
+    pub(crate) fn resume(&self, node: Option<&Node>) -> Result<()> {
         self.own(node).map_or(Ok(()), Node::resume)?;
         self.process.signal("CONT")
     }
@@ -238,7 +252,8 @@ impl Server {
     }
 }
 
-fn wait_until_it_listens(address: SocketAddr) -> Result<()> {
+/// Waits until connections to `address` are accepted.
+pub(crate) fn wait_until_it_listens(address: SocketAddr) -> Result<()> {
     let start = Instant::now();
     while let Err(error) = TcpStream::connect(address) {
         ensure!(start.elapsed() < START_TIMEOUT, "nothing listens on {address}: {error}");
@@ -271,6 +286,7 @@ pub(super) fn check_same_scores(servers: &[Server], users: u64) -> Result<()> {
     Ok(())
 }
 
-fn free_port() -> Result<u16> {
+/// A port that nothing listens on now.
+pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

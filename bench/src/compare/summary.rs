@@ -71,7 +71,7 @@ fn line(server: &str, load: Load, of_load: &[&Sample]) -> String {
 }
 
 /// The values without repetitions, in the order in which they first appear.
-pub(super) fn in_order<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
+pub(crate) fn in_order<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = Vec::new();
     for value in values {
         if !seen.contains(&value) {
@@ -83,14 +83,14 @@ pub(super) fn in_order<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> 
 
 /// Median and range of some values; NaN for none.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Spread {
-    pub(super) min: f64,
-    pub(super) median: f64,
-    pub(super) max: f64,
+pub(crate) struct Spread {
+    pub(crate) min: f64,
+    pub(crate) median: f64,
+    pub(crate) max: f64,
 }
 
 impl Spread {
-    pub(super) fn of(values: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
         let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
@@ -102,7 +102,8 @@ impl Spread {
         }
     }
 
-    fn text(self, decimals: usize) -> String {
+    /// The median, and in parentheses the least and the most; a dash for none.
+    pub(crate) fn text(self, decimals: usize) -> String {
         if self.median.is_nan() {
             return "–".to_owned();
         }

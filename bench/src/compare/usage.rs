@@ -12,11 +12,11 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// CPU time since the start, and memory now, of a tree of processes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Usage {
-    pub(super) user_seconds: f64,
-    pub(super) system_seconds: f64,
+pub(crate) struct Usage {
+    pub(crate) user_seconds: f64,
+    pub(crate) system_seconds: f64,
     /// Resident memory; pages that several processes share are split among them.
-    pub(super) memory_bytes: u64,
+    pub(crate) memory_bytes: u64,
 }
 
 impl Usage {

@@ -14,8 +14,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
+pub(crate) use self::simulation::trace::Trace;
+
 use self::plot::{Panel, Series};
-use self::simulation::trace::Trace;
 use self::simulation::{Comparison, LOADS, WINDOWS_US, compare, set_ups};
 
 /// What to simulate.
