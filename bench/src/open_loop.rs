@@ -67,7 +67,10 @@ pub(crate) struct SenderArgs {
 pub(crate) struct Outcome {
     /// From the time a request was due to the end of its answer, in microseconds.
     pub(crate) latency_us: Histogram<u64>,
-    /// The same of answers with status 200 alone.
+    /// From the time a request was due to its leaving: the sender's own part of the above, or the
+    /// wait for a connection.
+    pub(crate) late_us: Histogram<u64>,
+    /// The latency of answers with status 200 alone.
     pub(crate) good_latency_us: Histogram<u64>,
     /// The same of answers with status 429 alone.
     pub(crate) shed_latency_us: Histogram<u64>,
@@ -128,6 +131,7 @@ async fn send_all(
 ) -> Result<Outcome> {
     let histogram = Histogram::new_with_bounds(1, LATENCY_US_MAX, 3)?;
     let outcome = Rc::new(RefCell::new(Outcome {
+        late_us: histogram.clone(),
         good_latency_us: histogram.clone(),
         shed_latency_us: histogram.clone(),
         latency_us: histogram,
@@ -221,10 +225,12 @@ impl Connection {
             if !early.is_zero() {
                 glommio::timer::sleep(early).await;
             }
+            let late_us = due.elapsed().as_micros() as u64;
             let status = self.ask().await?;
             let latency_us = due.elapsed().as_micros() as u64;
             let mut outcome = outcome.borrow_mut();
             outcome.latency_us.saturating_record(latency_us);
+            outcome.late_us.saturating_record(late_us);
             outcome.refused += u64::from(status != 200);
             match status {
                 200 => outcome.good_latency_us.saturating_record(latency_us),

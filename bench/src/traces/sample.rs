@@ -47,6 +47,9 @@ pub(super) struct Sample {
     pub(super) answers_per_second: f64,
     pub(super) p50_us: u64,
     pub(super) p99_us: u64,
+    /// How long after they were due half of the requests left, and all but one of a hundred.
+    pub(super) late_p50_us: u64,
+    pub(super) late_p99_us: u64,
     /// Answers other than 200, and broken connections.
     pub(super) errors: u64,
     /// CPU time of the gateway in user code and in the kernel, per request.
@@ -72,6 +75,8 @@ impl Sample {
             answers_per_second: (answers / outcome.elapsed.as_secs_f64()).round(),
             p50_us: latency_us(0.5),
             p99_us: latency_us(0.99),
+            late_p50_us: outcome.late_us.value_at_quantile(0.5),
+            late_p99_us: outcome.late_us.value_at_quantile(0.99),
             errors: outcome.refused + outcome.broken,
             user_us: rounded(user_seconds * 1e6 / answers),
             system_us: rounded(system_seconds * 1e6 / answers),
@@ -122,6 +127,8 @@ pub(super) fn sample(round: usize, window_us: Option<u64>, p99_us: u64) -> Sampl
         answers_per_second: 1_000.0,
         p50_us: 10,
         p99_us,
+        late_p50_us: 1,
+        late_p99_us: 3,
         errors: 0,
         user_us: 1.5,
         system_us: 2.5,

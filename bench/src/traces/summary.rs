@@ -63,6 +63,7 @@ struct Line {
     /// To those of the adaptive window in the same round.
     answers_ratio: Spread,
     p99_ratio: Spread,
+    late_p99_us: Spread,
     cpu_us: Spread,
     errors: u64,
 }
@@ -86,6 +87,7 @@ impl Line {
             p99_us: spread(|sample| sample.p99_us as f64),
             answers_ratio: ratio(|sample| sample.answers_per_second),
             p99_ratio: ratio(|sample| sample.p99_us as f64),
+            late_p99_us: spread(|sample| sample.late_p99_us as f64),
             cpu_us: spread(|sample| sample.user_us + sample.system_us),
             errors: own().map(|sample| sample.errors).sum(),
         }
@@ -102,19 +104,20 @@ fn table(case: &Case, of_case: &[&Sample], lines: &[Line]) -> String {
     let mut text = format!(
         "\n### {case}, {rate:.0} requests/s\n\n\
          | window | answers/s (min–max) | p50 µs (min–max) | p99 µs (min–max) | answers/s of the \
-         adaptive one's | p99 of the adaptive one's | CPU µs a request | errors |\n\
-         |---|---|---|---|---|---|---|---|\n"
+         adaptive one's | p99 of the adaptive one's | left late, p99 µs | CPU µs a request | \
+         errors |\n|---|---|---|---|---|---|---|---|---|\n"
     );
     for line in lines {
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {:.1} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {:.0} | {:.1} | {} |",
             line.name,
             line.answers_per_second.text(0),
             line.p50_us.text(0),
             line.p99_us.text(0),
             line.answers_ratio.text(3),
             line.p99_ratio.text(2),
+            line.late_p99_us.median,
             line.cpu_us.median,
             line.errors,
         );
@@ -161,7 +164,7 @@ mod tests {
         ];
         let text = markdown(&samples);
         let line = "| fixed, 0 µs | 1000 (1000–1000) | 10 (10–10) | 190 (80–300) \
-                    | 1.000 (1.000–1.000) | 1.15 (0.80–1.50) | 4.0 | 0 |";
+                    | 1.000 (1.000–1.000) | 1.15 (0.80–1.50) | 3 | 4.0 | 0 |";
         assert!(text.contains(line), "{text}");
         assert!(text.contains("There is none."), "{text}");
     }
