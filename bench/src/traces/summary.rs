@@ -39,10 +39,11 @@ pub(super) fn markdown(samples: &[Sample]) -> String {
             // Writing to a string can't fail, here and below.
             let _ = writeln!(
                 text,
-                "- {case}, {}: answers/s {}, p99 {}",
+                "- {case}, {}: answers/s {}, p99 {}{}",
                 line.name,
                 line.answers_ratio.text(3),
-                line.p99_ratio.text(2)
+                line.p99_ratio.text(2),
+                if line.is_always_better() { "" } else { "; not better in every round" }
             );
         }
     }
@@ -96,6 +97,12 @@ impl Line {
     fn is_better(&self) -> bool {
         let (answers, p99) = (self.answers_ratio.median - 1.0, 1.0 - self.p99_ratio.median);
         answers.max(p99) > BETTER && answers.min(p99) >= -NOT_WORSE
+    }
+
+    /// Whether the figure for which it is better is so in every round.
+    fn is_always_better(&self) -> bool {
+        let (answers, p99) = (self.answers_ratio.median - 1.0, 1.0 - self.p99_ratio.median);
+        if answers > p99 { self.answers_ratio.min > 1.0 } else { self.p99_ratio.max < 1.0 }
     }
 }
 
@@ -172,8 +179,15 @@ mod tests {
     #[test]
     fn a_window_is_better_only_where_it_is_not_worse_in_the_other() {
         let fewer = Sample { answers_per_second: 990.0, ..sample(1, Some(200), 50) };
-        let text = markdown(&[sample(1, None, 100), sample(1, Some(100), 94), fewer]);
-        assert!(text.contains("- CQL (500 µs away), bursts at 0.5 of the capacity, fixed, 100 µs"));
+        let samples = [sample(1, None, 100), sample(1, Some(100), 94), fewer];
+        let text = markdown(&samples);
+        let listed = "- CQL (500 µs away), bursts at 0.5 of the capacity, fixed, 100 µs: \
+                      answers/s 1.000 (1.000–1.000), p99 0.94 (0.94–0.94)";
+        assert!(text.contains(&format!("{listed}\n")), "{text}");
+        let second = [sample(2, None, 100), sample(2, Some(100), 94)];
+        let third = [sample(3, None, 100), sample(3, Some(100), 101)];
+        let text = markdown(&[&samples[..], &second, &third].concat());
+        assert!(text.contains("0.94 (0.94–1.01); not better in every round"), "{text}");
         assert!(!text.contains("fixed, 200 µs: "), "{text}");
     }
 }
