@@ -29,10 +29,10 @@ pub(super) fn markdown(samples: &[Sample]) -> String {
     for case in &cases {
         let of_case: Vec<&Sample> =
             samples.iter().filter(|sample| sample.case() == *case).collect();
-        let lines: Vec<Line> = in_order(of_case.iter().map(|sample| sample.window_us))
-            .into_iter()
-            .map(|window_us| Line::of(window_us, &of_case))
-            .collect();
+        let mut windows_us = in_order(of_case.iter().map(|sample| sample.window_us));
+        windows_us.sort_unstable();
+        let lines: Vec<Line> =
+            windows_us.into_iter().map(|window_us| Line::of(window_us, &of_case)).collect();
         tables.push_str(&table(case, &of_case, &lines));
         for line in lines.iter().filter(|line| line.is_better()) {
             better += 1;
