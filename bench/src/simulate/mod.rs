@@ -25,6 +25,9 @@ pub(crate) struct SimulateArgs {
     /// Runs of each case; the means are shown.
     #[arg(long, default_value_t = 8)]
     seeds: u64,
+    /// The first of their seeds: the policy was chosen by those from 0 to 5.
+    #[arg(long, default_value_t = 0)]
+    first_seed: u64,
     /// Requests of each run.
     #[arg(long, default_value_t = 50_000)]
     requests: usize,
@@ -39,6 +42,7 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
         "{:16} {:11} {:>5} {:>10} {:>8} {:>8} {:>6}   best fixed window that is not worse",
         "costs", "trace", "load", "answers/s", "p50 µs", "p99 µs", "rows"
     );
+    let seeds = args.first_seed..args.first_seed + args.seeds;
     let mut rows = Vec::new();
     for costs in set_ups() {
         let mut panels = [Vec::new(), Vec::new()];
@@ -46,7 +50,7 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
             let cases: Vec<(f64, Comparison)> = LOADS
                 .iter()
                 .map(|load| {
-                    let compared = compare(&costs, trace, *load, args.seeds, args.requests);
+                    let compared = compare(&costs, trace, *load, seeds.clone(), args.requests);
                     print_case(costs.name, trace, *load, &compared);
                     (*load, compared)
                 })

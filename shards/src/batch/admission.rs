@@ -75,7 +75,7 @@ impl Lane {
             return Some(RowFailure::DeadlineExceeded);
         }
         // Somebody is always tried: else one slow spell would refuse everybody for ever.
-        if waiting == 0 && self.batches_in_flight.get() == 0 {
+        if waiting == 0 && self.batches_in_flight() == 0 {
             return None;
         }
         let known = self.estimates.borrow();
@@ -85,7 +85,7 @@ impl Lane {
         }
         if terms.deadline_ns < u64::MAX {
             let rows = (waiting + 1).min(settings.policy.batch_rows_max);
-            let batch_ns = known.batch_ns(rows, self.batches_in_flight.get());
+            let batch_ns = known.batch_ns(rows, self.batches_in_flight());
             let predicted_ns = queue_ns.saturating_add(batch_ns);
             if terms.now_ns.saturating_add(predicted_ns) > terms.deadline_ns {
                 return Some(RowFailure::DeadlineUnreachable {

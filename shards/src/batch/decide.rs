@@ -4,15 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Estimates;
 
-/// What a batch costs the shard itself, in ns, beside what it is seen to wait for.
-const BATCH_NS: f64 = 10_000.0;
-/// The longest window, as a share of the best spacing between batches. This and the next two are
-/// what did best in the simulation, over all its traces.
-const SPACING_SHARE: f64 = 1.4;
-/// The fewest rows for which a window is opened.
-const EXPECTED_ROWS_MIN: f64 = 2.0;
-/// A batch is closed when it has so many times the rows that were expected in its window.
-const GATHERED_SHARE: f64 = 2.0;
+/// What a batch costs the shard itself, in ns, beside what it is seen to wait for: some µs to take
+/// it, to send its statements and to begin its computation.
+const BATCH_NS: f64 = 5_000.0;
 /// The mean errors of the expectation that a 99th percentile lies above it.
 const LATE_ERRORS: f64 = 4.0;
 
@@ -78,6 +72,21 @@ pub struct QueueView {
 pub struct Load {
     /// Batches whose fetch or computation is not done.
     pub batches_in_flight: usize,
+    /// When the oldest of them was started, in ns of the shard's clock.
+    pub oldest_ns: u64,
+    /// Rows that have come since then.
+    pub rows_since: usize,
+}
+
+impl Load {
+    /// The time from one row to the next since the oldest batch was started, in ns: it tells of a
+    /// load that has only just begun. One row less, as the latest says nothing of the next.
+    fn gap_ns(&self, now_ns: u64) -> f64 {
+        match self.rows_since {
+            0 | 1 => f64::INFINITY,
+            rows => now_ns.saturating_sub(self.oldest_ns) as f64 / (rows - 1) as f64,
+        }
+    }
 }
 
 /// What the batcher does next.
@@ -136,14 +145,15 @@ pub fn decide(
 
 /// How long the oldest row is worth holding back, in ns.
 ///
-/// A batch of its own makes everything else that is under way a little later (`delay`), so another
-/// row is worth waiting for while the time that those who wait lose (`rows · gap`) is less than
-/// what those under way would (`delay` for each of `fetch / gap` rows).
+/// A batch of its own makes everything else that is under way a little later (`delay`), and takes
+/// one of the places that there are for batches: as with every such thing, what one more costs the
+/// others grows as one over the share that is still free.
 ///
-/// Above that there is the spacing `s` at which evenly spaced batches are answered soonest: there
-/// are `fetch / s` under way, each takes `fixed + s / gap · per_row + (fetch / s - 1) · delay`,
-/// and `s` plus that is least at `delay + √(delay (share · delay + fixed - delay) / (1 + share))`,
-/// `share` being `per_row / gap`.
+/// So there is a spacing `s` at which evenly spaced batches are answered soonest: there are
+/// `fetch / s` under way, each takes `fixed + s / gap · per_row + (fetch / s - 1) · delay`, and `s`
+/// plus that is least at `delay + √(delay (share · delay + fixed - delay) / (1 + share))`, `share`
+/// being `per_row / gap`. The first row of a batch comes a `gap` after the last batch was closed:
+/// it waits for the rest of the spacing, and not at all where rows come more slowly than that.
 fn adaptive_ns(
     now_ns: u64,
     queue: QueueView,
@@ -152,23 +162,18 @@ fn adaptive_ns(
     policy: &BatchPolicy,
 ) -> u64 {
     let others = load.batches_in_flight;
-    let fetch_ns = known.fetch.predict_ns(queue.rows, others) as f64;
-    // Those under way tell of a load that has only just begun.
-    let gap_ns = known.arrivals.gap_ns(now_ns).min(fetch_ns / others as f64);
-    let delay_ns = known.fetch.per_other_ns() + BATCH_NS;
-    let share = known.fetch.per_row_ns() / gap_ns.max(1.0);
+    let gap_ns = known.arrivals.gap_ns(now_ns).min(load.gap_ns(now_ns)).max(1.0);
+    let places = policy.batches_in_flight_max as f64;
+    let delay_ns = (known.fetch.per_other_ns() + BATCH_NS) * places / (places - others as f64);
+    let share = known.fetch.per_row_ns() / gap_ns;
     let rest_ns = (known.fetch.predict_ns(1, 0) as f64 - delay_ns).max(0.0);
     let spacing_ns =
         delay_ns + (delay_ns * share.mul_add(delay_ns, rest_ns) / (1.0 + share)).sqrt();
-    let window_ns = (delay_ns * fetch_ns / gap_ns.max(1.0)).min(SPACING_SHARE * spacing_ns);
-    // Not worth it where few would come, and not any more where as many as that are there.
-    let expected = window_ns / gap_ns.max(1.0);
-    if expected < EXPECTED_ROWS_MIN || queue.rows as f64 > GATHERED_SHARE * expected {
-        return 0;
-    }
+    let window_ns = (spacing_ns - gap_ns).max(0.0);
     let target_ns = policy.target_p99_us.map_or(f64::MAX, |target| {
         let compute_ns = known.compute.predict_ns(queue.rows, 0) as f64;
         let late_ns = LATE_ERRORS * known.fetch.error_ns() as f64;
+        let fetch_ns = known.fetch.predict_ns(queue.rows, others) as f64;
         (target as f64).mul_add(1_000.0, -fetch_ns - compute_ns - late_ns)
     });
     window_ns.min(target_ns) as u64
@@ -177,7 +182,7 @@ fn adaptive_ns(
 #[cfg(test)]
 mod tests {
     use super::{BatchPolicy, Decision, Load, QueueView, Window, decide};
-    use crate::batch::Estimates;
+    use crate::batch::{Arrivals, Estimates};
 
     /// Every combination around each bound, held against the rules stated one by one.
     #[test]
@@ -209,7 +214,7 @@ mod tests {
         let now_ns = oldest_ns + age_ns;
         let queue = QueueView { rows, oldest_ns };
         let decision =
-            decide(now_ns, queue, Load { batches_in_flight }, &Estimates::default(), policy);
+            decide(now_ns, queue, under_way(batches_in_flight), &Estimates::default(), policy);
         let window_ns = policy.delay_us_max * 1_000;
         let due = age_ns >= window_ns || rows >= policy.batch_rows_max;
         let expected = match (rows, batches_in_flight) {
@@ -250,40 +255,105 @@ mod tests {
         known
     }
 
+    /// So many batches, of which nothing is known but that they are under way.
+    fn under_way(batches_in_flight: usize) -> Load {
+        Load { batches_in_flight, ..Load::default() }
+    }
+
+    /// How long a row that has just come is held back at most, in ns.
+    fn window_ns(now_ns: u64, load: Load, known: &Estimates, policy: &BatchPolicy) -> u64 {
+        match decide(now_ns, QueueView { rows: 1, oldest_ns: now_ns }, load, known, policy) {
+            Decision::WaitUntil { time_ns } => time_ns - now_ns,
+            _ => 0,
+        }
+    }
+
     #[test]
     fn the_adaptive_window_keeps_to_the_same_bounds_and_only_shortens_the_wait() {
         let now_ns = 10_000_000;
+        let adaptive = BatchPolicy::default();
+        let fixed = BatchPolicy { window: Window::Fixed, ..adaptive };
         for known in [Estimates::default(), busy()] {
-            for (rows, in_flight, age_ns) in
-                (0..70).flat_map(|rows| (0..10).map(move |load| (rows, load))).flat_map(
-                    |(rows, load)| [0, 50_000, 400_000, 2_000_000].map(|age| (rows, load, age)),
-                )
+            for (rows, batches_in_flight) in
+                (0..70).flat_map(|rows| (0..10).map(move |count| (rows, count)))
             {
-                let queue = QueueView { rows, oldest_ns: now_ns - age_ns };
-                let load = Load { batches_in_flight: in_flight };
-                let adaptive = BatchPolicy::default();
-                let fixed = BatchPolicy { window: Window::Fixed, ..adaptive };
-                let [adaptive, fixed] =
-                    [adaptive, fixed].map(|policy| decide(now_ns, queue, load, &known, &policy));
-                match (adaptive, fixed) {
-                    (
-                        Decision::WaitUntil { time_ns: sooner },
-                        Decision::WaitUntil { time_ns: later },
-                    ) => assert!(now_ns < sooner && sooner <= later),
-                    (Decision::Run { rows: taken }, Decision::WaitUntil { .. }) => {
-                        assert_eq!(taken, rows);
+                for age_ns in [0, 50_000, 400_000, 2_000_000] {
+                    for (oldest_ns, rows_since) in
+                        [(0, 0), (now_ns, 0), (now_ns, 1), (now_ns, 2), (now_ns - 1_000_000, 90)]
+                    {
+                        let queue = QueueView { rows, oldest_ns: now_ns - age_ns };
+                        let load = Load { batches_in_flight, oldest_ns, rows_since };
+                        let [adaptive, fixed] =
+                            [adaptive, fixed].map(|it| decide(now_ns, queue, load, &known, &it));
+                        check_shortened(now_ns, rows, adaptive, fixed);
                     }
-                    (adaptive, fixed) => assert_eq!(adaptive, fixed),
                 }
             }
         }
+    }
+
+    fn check_shortened(now_ns: u64, rows: usize, adaptive: Decision, fixed: Decision) {
+        match (adaptive, fixed) {
+            (Decision::WaitUntil { time_ns: sooner }, Decision::WaitUntil { time_ns: later }) => {
+                assert!(now_ns < sooner && sooner <= later);
+            }
+            (Decision::Run { rows: taken }, Decision::WaitUntil { .. }) => assert_eq!(taken, rows),
+            (adaptive, fixed) => assert_eq!(adaptive, fixed),
+        }
+    }
+
+    #[test]
+    fn a_window_grows_as_the_places_for_batches_are_taken() {
+        let (known, policy) = (busy(), BatchPolicy::default());
+        let windows: Vec<u64> = (1..policy.batches_in_flight_max)
+            .map(|count| window_ns(9_990_000, under_way(count), &known, &policy))
+            .collect();
+        assert!(windows.is_sorted_by(|fewer, more| fewer < more), "{windows:?}");
+        let roomy = BatchPolicy { batches_in_flight_max: 16, ..policy };
+        let roomy_ns = window_ns(9_990_000, under_way(7), &known, &roomy);
+        assert!(roomy_ns < windows[6], "{roomy_ns} {windows:?}");
+    }
+
+    #[test]
+    fn rows_that_come_more_slowly_than_batches_are_best_spaced_are_not_held_back() {
+        let policy = BatchPolicy { delay_us_max: 10_000, ..BatchPolicy::default() };
+        let window = |gap_ns: u64| {
+            let mut known = busy();
+            known.arrivals = Arrivals::default();
+            for row in 0..10_000 {
+                known.arrivals.observe(1, row * gap_ns);
+            }
+            window_ns(9_999 * gap_ns, under_way(2), &known, &policy)
+        };
+        let gaps_ns = [20_000, 80_000, 160_000];
+        let windows = gaps_ns.map(window);
+        assert!(windows[0] > 100_000, "{windows:?}");
+        assert!(windows.is_sorted_by(|fast, slow| fast > slow), "{windows:?}");
+        assert_eq!(window(400_000), 0);
+    }
+
+    #[test]
+    fn a_load_that_has_only_just_begun_is_told_by_what_came_since_the_oldest_batch() {
+        let (mut known, policy) = (busy(), BatchPolicy::default());
+        known.arrivals = Arrivals::default();
+        let oldest_ns = 1_000_000_000;
+        known.arrivals.observe(1, oldest_ns);
+        let window_ns = |rows_since, age_ns| {
+            let load = Load { batches_in_flight: 2, oldest_ns, rows_since };
+            window_ns(oldest_ns + age_ns, load, &known, &policy)
+        };
+        // The first after it says nothing of the next.
+        assert_eq!(window_ns(1, 10_000), 0);
+        assert!(window_ns(5, 50_000) > 100_000);
+        assert!(window_ns(5, 50_000) > window_ns(5, 200_000));
+        assert_eq!(window_ns(5, 10_000_000), 0);
     }
 
     #[test]
     fn a_batch_waits_where_the_next_row_is_near_and_its_own_batch_would_be_dear() {
         let (known, policy) = (busy(), BatchPolicy::default());
         let now_ns = 9_990_000;
-        let load = Load { batches_in_flight: 3 };
+        let load = under_way(3);
         let fresh = QueueView { rows: 1, oldest_ns: now_ns };
         let Decision::WaitUntil { time_ns } = decide(now_ns, fresh, load, &known, &policy) else {
             panic!("the next row is 10 µs away");
@@ -293,7 +363,7 @@ mod tests {
         // A second of silence: nobody is to be waited for.
         let now_ns = now_ns + 1_000_000_000;
         let fresh = QueueView { rows: 1, oldest_ns: now_ns };
-        let one = Load { batches_in_flight: 1 };
+        let one = under_way(1);
         assert_eq!(decide(now_ns, fresh, one, &known, &policy), Decision::Run { rows: 1 });
     }
 
@@ -301,14 +371,10 @@ mod tests {
     fn a_target_leaves_only_the_time_that_the_work_does_not_need() {
         let known = busy();
         let now_ns = 9_990_000;
-        let load = Load { batches_in_flight: 1 };
-        let fresh = QueueView { rows: 1, oldest_ns: now_ns };
+        let load = under_way(1);
         let window_ns = |target_p99_us| {
             let policy = BatchPolicy { target_p99_us, ..BatchPolicy::default() };
-            match decide(now_ns, fresh, load, &known, &policy) {
-                Decision::WaitUntil { time_ns } => time_ns - now_ns,
-                _ => 0,
-            }
+            window_ns(now_ns, load, &known, &policy)
         };
         assert_eq!(window_ns(Some(500)), 0, "the fetch alone takes longer");
         let tight_ns = window_ns(Some(600));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{
-    BatchPolicy, Decision, Estimates, Gate, Load, QueueView, RowFailure, RowId, RowState, Rows,
+    BatchPolicy, Decision, Estimates, Gate, QueueView, RowFailure, RowId, RowState, Rows, UnderWay,
     decide,
 };
 use crate::model::Signature;
@@ -69,7 +69,7 @@ pub struct Lane {
     /// How many in the queue do wait.
     waiting_rows: Cell<usize>,
     /// Batches whose fetch or computation is not done.
-    pub batches_in_flight: Cell<usize>,
+    pub under_way: RefCell<UnderWay>,
     /// What it has learnt of its costs and its load.
     pub(crate) estimates: RefCell<Estimates>,
     /// Rows admitted that the estimates have not yet seen.
@@ -94,7 +94,7 @@ impl Lane {
             gate: Gate::default(),
             queue: RefCell::default(),
             waiting_rows: Cell::new(0),
-            batches_in_flight: Cell::new(0),
+            under_way: RefCell::default(),
             estimates: RefCell::default(),
             fresh_rows: Cell::new(0),
             earliest_deadline_ns: Cell::new(u64::MAX),
@@ -131,6 +131,11 @@ impl Lane {
         self.fresh_rows.set(self.fresh_rows.get() + 1);
         self.counters().queue_rows.add(1);
         self.gate.open();
+    }
+
+    /// How many batches are not done.
+    pub(crate) fn batches_in_flight(&self) -> usize {
+        self.under_way.borrow().count()
     }
 
     /// How many rows wait.
@@ -198,10 +203,12 @@ impl Lane {
 
     /// What to do next, by [`decide()`].
     pub(crate) fn decide(&self, now_ns: u64) -> Decision {
-        let load = Load { batches_in_flight: self.batches_in_flight.get() };
+        let fresh_rows = self.fresh_rows.replace(0);
+        let mut under_way = self.under_way.borrow_mut();
+        under_way.arrive(fresh_rows);
         let mut known = self.estimates.borrow_mut();
-        known.arrivals.observe(self.fresh_rows.replace(0), now_ns);
-        decide(now_ns, self.view(), load, &known, &self.settings.policy)
+        known.arrivals.observe(fresh_rows, now_ns);
+        decide(now_ns, self.view(), under_way.load(), &known, &self.settings.policy)
     }
 
     /// What the policy sees of the queue.
@@ -278,7 +285,7 @@ impl Lane {
 
     /// Whether the lane was retired and has nothing left to do.
     pub fn is_finished(&self) -> bool {
-        self.retired.get() && self.waiting_rows() == 0 && self.batches_in_flight.get() == 0
+        self.retired.get() && self.waiting_rows() == 0 && self.batches_in_flight() == 0
     }
 }
 

@@ -19,6 +19,7 @@ mod notes;
 pub mod pipeline;
 mod rows;
 pub(crate) mod shadow;
+mod under_way;
 
 pub use admission::{Priority, Terms};
 pub use decide::{BatchPolicy, Decision, Load, QueueView, Window, decide};
@@ -27,3 +28,4 @@ pub use failure::RowFailure;
 pub use gate::Gate;
 pub use lane::{Lane, LaneSettings};
 pub use rows::{Row, RowId, RowState, Rows, Scored};
+pub use under_way::UnderWay;

@@ -139,8 +139,7 @@ fn take_batch(lane: &Lane, shard: &ShardState, work: &mut Work, rows: usize, now
     work.rows.clear();
     lane.expire(now_ns, |connection| shard.links.wake(connection));
     lane.take(rows, &mut work.rows);
-    work.others = lane.batches_in_flight.get();
-    lane.batches_in_flight.set(work.others + 1);
+    work.others = lane.under_way.borrow_mut().start(now_ns);
 }
 
 /// Scores a batch and ends each of its rows. A panic ends them as failed; the buffers and the
@@ -164,7 +163,7 @@ async fn run_batch(
         }
     }
     engine.spare.borrow_mut().push(work);
-    lane.batches_in_flight.set(lane.batches_in_flight.get() - 1);
+    lane.under_way.borrow_mut().end(start_ns);
     lane.gate.open();
 }
 

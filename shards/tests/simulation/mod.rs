@@ -15,6 +15,8 @@ pub(crate) mod costs;
 pub(crate) mod shard;
 pub(crate) mod trace;
 
+use std::ops::Range;
+
 use shards::batch::{BatchPolicy, Window, decide};
 
 use self::costs::{Costs, Recorded};
@@ -63,17 +65,17 @@ pub(crate) struct Comparison {
     pub(crate) fixed: Vec<(u64, Outcome)>,
 }
 
-/// Runs every policy on `seeds` runs of `requests` each, and takes the means.
+/// Runs every policy once for each seed, with so many requests, and takes the means.
 pub(crate) fn compare(
     costs: &Costs,
     trace: Trace,
     load: f64,
-    seeds: u64,
+    seeds: Range<u64>,
     requests: usize,
 ) -> Comparison {
     let rate = load * costs.capacity(BatchPolicy::default().batch_rows_max);
     let mean = |policy: BatchPolicy| {
-        let outcomes = (0..seeds).map(|seed| {
+        let outcomes = seeds.clone().map(|seed| {
             let arrivals = trace.arrivals(rate, requests, seed);
             let source = match trace {
                 Trace::Closed => Source::Closed { clients: (load * CLIENTS) as usize, requests },

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use shards::batch::{Decision, Estimates, Load, QueueView};
+use shards::batch::{Decision, Estimates, Load, QueueView, UnderWay};
 
 use super::costs::Costs;
 use crate::random::Random;
@@ -72,7 +72,7 @@ struct Shard<'a> {
     events: BinaryHeap<Reverse<(u64, Event)>>,
     queue: VecDeque<u64>,
     batches: Vec<Option<Batch>>,
-    in_flight: usize,
+    under_way: UnderWay,
     known: Estimates,
     latencies_ns: Vec<u64>,
     /// Requests that closed-loop clients have yet to send.
@@ -95,7 +95,7 @@ pub(crate) fn run(
         events: BinaryHeap::new(),
         queue: VecDeque::new(),
         batches: Vec::new(),
-        in_flight: 0,
+        under_way: UnderWay::default(),
         known: Estimates::default(),
         latencies_ns: Vec::new(),
         to_send: 0,
@@ -124,8 +124,7 @@ impl Shard<'_> {
                 wake_ns = None;
                 let oldest_ns = self.queue.front().copied().unwrap_or(0);
                 let view = QueueView { rows: self.queue.len(), oldest_ns };
-                let load = Load { batches_in_flight: self.in_flight };
-                match decide(self.now_ns, view, load, &self.known) {
+                match decide(self.now_ns, view, self.under_way.load(), &self.known) {
                     Decision::Run { rows } => {
                         self.start(rows);
                         continue;
@@ -170,6 +169,7 @@ impl Shard<'_> {
         self.now_ns += self.costs.read_ns;
         if self.queue.len() < QUEUE_ROWS_MAX {
             self.known.arrivals.observe(1, self.now_ns);
+            self.under_way.arrive(1);
             self.queue.push_back(time_ns);
         } else {
             self.send_next();
@@ -182,13 +182,12 @@ impl Shard<'_> {
         let (each_batch, each_row) = self.costs.submit_ns;
         self.now_ns += each_batch + each_row * arrived_ns.len() as u64;
         let number = self.batches.len();
-        let others = self.in_flight;
-        self.in_flight += 1;
+        let others = self.under_way.start(started_ns);
         let count = arrived_ns.len();
         self.batches.push(Some(Batch { started_ns, others, arrived_ns }));
         match &self.costs.fetch {
             Some(fetch) => {
-                let time_ns = fetch.draw_ns(self.in_flight, count, &mut self.random);
+                let time_ns = fetch.draw_ns(others + 1, count, &mut self.random);
                 let end_ns = self.costs.fetched_ns(self.now_ns, time_ns);
                 self.events.push(Reverse((end_ns, Event::Fetched { number })));
             }
@@ -204,7 +203,7 @@ impl Shard<'_> {
         let estimates = &mut self.known;
         estimates.fetch.observe(count, batch.others, fetched_ns - batch.started_ns);
         estimates.compute.observe(count, 0, self.now_ns - fetched_ns);
-        self.in_flight -= 1;
+        self.under_way.end(batch.started_ns);
         for arrived_ns in batch.arrived_ns {
             self.now_ns += self.costs.write_ns;
             self.latencies_ns.push(self.now_ns - arrived_ns);
