@@ -35,6 +35,10 @@ pub(crate) struct TracesArgs {
     /// What the gateway asks for features or scores, one after the other.
     #[arg(long, value_delimiter = ',', default_value = "embedded,cql,remote")]
     backings: Vec<Backing>,
+    /// How requests arrive.
+    #[arg(long, value_delimiter = ',', value_parser = trace_by_name,
+          default_value = "poisson,bursts,on/off,diurnal")]
+    traces: Vec<Trace>,
     /// How much longer than over the loopback an answer of that takes, in µs.
     #[arg(long, default_value_t = 500)]
     delay_us: u64,
@@ -68,6 +72,11 @@ pub(crate) struct TracesArgs {
     /// Keep the run as traces.csv and traces.md in this folder, beside what they have already.
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,
+}
+
+fn trace_by_name(name: &str) -> Result<Trace, String> {
+    let found = TRACES.into_iter().find(|trace| trace.name() == name);
+    found.ok_or_else(|| format!("expected one of {}", TRACES.map(Trace::name).join(", ")))
 }
 
 /// Measures, prints the summary, and keeps the run if asked to.
@@ -114,7 +123,7 @@ fn measure(
     eprintln!("{}: {capacity:.0} requests/s where one is always due", backing.name());
     let mut samples = Vec::new();
     for round in after..after + args.rounds {
-        for trace in TRACES {
+        for &trace in &args.traces {
             let case = Case {
                 backing: backing.name().to_owned(),
                 delay_us: ground.delay_us(),
