@@ -111,7 +111,17 @@ pub(crate) fn keyspace_with(address: SocketAddr, name: &str, copies: u8, stateme
         ] {
             session.query_unpaged(statement, ()).await.unwrap();
         }
-        session.use_keyspace(name, false).await.unwrap();
+        // Of several nodes, one that the session wasn't connected to at the creation may not have
+        // heard of it yet: agreement is asked of the connected ones only.
+        let mut used = session.use_keyspace(name, false).await;
+        for _ in 0..100 {
+            if used.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            used = session.use_keyspace(name, false).await;
+        }
+        used.unwrap();
         for statement in statements {
             session.query_unpaged(*statement, ()).await.unwrap();
         }
