@@ -1,8 +1,10 @@
-//! Has the linker lead liburing's set-up of a ring to `serve/ring_flags.rs`. `bench` is built by
-//! this too, so that the floor and the loads have rings like the gateway's.
+//! Has the linker lead two of glommio's calls of liburing to `shards/src/executor/rings.rs`, in all
+//! that is linked of each package.
 
 fn main() {
     // Whatever changes this file is compiled anew in any case.
     println!("cargo:rerun-if-changed=Cargo.toml");
-    println!("cargo:rustc-link-arg-bins=-Wl,--wrap=io_uring_queue_init_params");
+    for call in ["__sys_io_uring_setup", "io_uring_wait_cqes"] {
+        println!("cargo:rustc-link-arg=-Wl,--wrap={call}");
+    }
 }

@@ -7,8 +7,8 @@
 //! [`models`] whole models, [`store`] the embedded store and [`cql`] a cluster's, for which
 //! [`cql_stub`] may stand in; [`instructions`] counts those of a request. [`simulate`] holds
 //! batching policies against each other in virtual time, and [`traces`] on the real server.
-//! [`ring_flags`] is the gateway's: what runs here has rings like its own. `bench/peers/` holds the
-//! other servers, `bench/runs/` what was measured. No check in CI depends on a clock; what it fails
+//! What runs here has rings like the gateway's (`src/build.rs`). `bench/peers/` holds the other
+//! servers, `bench/runs/` what was measured. No check in CI depends on a clock; what it fails
 //! for is a count of instructions.
 
 mod compare;
@@ -22,8 +22,6 @@ mod open_loop;
 mod overload;
 #[path = "../../shards/tests/random/mod.rs"]
 mod random;
-#[path = "../../src/serve/ring_flags.rs"]
-mod ring_flags;
 mod scaling;
 mod simulate;
 mod store;

@@ -1,7 +1,6 @@
 //! Start, signals and stop of the serving process.
 //!
-//! [`io_uring`] says whether shards can run at all and [`ring_flags`] sets their rings up,
-//! [`sockets`] makes a listening socket a shard, or inherits them by [`takeover`], [`steering`]
+//! [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard, or inherits them by [`takeover`], [`steering`]
 //! says which connections are for which, [`features`] opens the store, [`shard_thread`] is a
 //! pinned thread with an executor, [`reload`] takes models into service and out of it,
 //! [`repository`] answers requests about that, [`orders`] has done what comes by signal or through
@@ -15,7 +14,6 @@ mod orders;
 pub(crate) mod reload;
 mod report;
 pub(crate) mod repository;
-mod ring_flags;
 mod shard_thread;
 mod signals;
 mod sockets;
@@ -126,11 +124,7 @@ fn wait_until_ready(
             }
             Ok((index, News::Ended(Err(reason)))) => anyhow::bail!("shard {index}: {reason}"),
             Ok((index, News::Ended(Ok(())))) => anyhow::bail!("shard {index} ended at its start"),
-            Err(RecvTimeoutError::Timeout) => {
-                for shard in shards {
-                    shard.shared.nudge.nudge();
-                }
-            }
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
                 anyhow::bail!("the shards ended at their start")
             }

@@ -89,9 +89,8 @@ fn serve(
     setup.shared.telemetry.counters.thread_id.set(thread_id().unwrap_or(0));
     // Kept outside of the executor, which does not drop its tasks when one of them panics.
     let guard = OnceCell::new();
-    let shared = Arc::clone(&setup.shared);
     // One `run` for the whole life: what opening started, like a driver of the store, goes on.
-    executor::run(&executor, &shared.nudge, async {
+    executor.run(async {
         let mut shard = Shard::open(setup).await.map_err(|error| error.to_string())?;
         let _ = news.send((index, News::Ready(shard.schema().clone())));
         // Without a listener another shard failed to start, and the process ends.

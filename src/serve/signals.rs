@@ -61,12 +61,8 @@ impl Waiter {
         asked
     }
 
-    /// Keeps the shards awake and prints histograms if asked; a second signal to stop ends the
-    /// process at once.
+    /// Prints histograms if asked; a second signal to stop ends the process at once.
     pub(crate) fn while_draining(&self, shards: &[ShardHandle]) -> Option<ExitCode> {
-        for shard in shards {
-            shard.shared.nudge.nudge();
-        }
         let asked = self.look();
         if asked.report {
             self.reporter.borrow_mut().print(shards);
@@ -138,8 +134,7 @@ impl Watchdog {
         Self { seen: shards.iter().map(pulse).collect() }
     }
 
-    /// Nudges each shard whose heart did not beat since the last look, and names it once when that
-    /// has lasted.
+    /// Names each shard whose heart has not beaten for long, once.
     fn look(&mut self, shards: &[ShardHandle]) {
         for (pulse, shard) in self.seen.iter_mut().zip(shards) {
             let heartbeat = shard.shared.telemetry.counters.heartbeat.get();
@@ -151,7 +146,6 @@ impl Watchdog {
                 *pulse = Pulse { heartbeat, since: Instant::now(), named: false };
                 continue;
             }
-            shard.shared.nudge.nudge();
             if !pulse.named && pulse.since.elapsed() > HEARTBEAT_MAX {
                 pulse.named = true;
                 tracing::error!(shard = shard.index, core = shard.core, "no heartbeat for 1 s");

@@ -1,26 +1,12 @@
-//! The executor that a shard runs in, and what wakes it when it sleeps with tasks ready to run.
+//! The executor that a shard runs in, and [`rings`], where its rings differ from glommio's own.
 //!
-//! glommio 0.9 does that when its preempt timer has fired before the first task of a round, because
-//! the system took the CPU away at that moment: the round ends at once, counts as idle, and the
-//! executor waits for the next timer or I/O. A timer that was due has been taken off the list by
-//! then, and I/O may never come. There are two ways out of it, for two kinds of patience:
-//! [`Alarms`] are timers that a task keeps ahead of itself, so that it goes on after milliseconds,
-//! as a fetch has to; a [`Nudge`] wakes the executor from another thread, as often as it takes, be
-//! it by an `interrupt`. Whoever runs an executor, the process or a test, does so by [`run`].
-//!
-//! What is *not* here: threads, their cores, and when to nudge.
+//! What is *not* here: threads and their cores.
 
-mod alarms;
-mod interrupt;
-mod nudge;
+mod rings;
 
-use std::future::Future;
 use std::time::Duration;
 
 use glommio::{GlommioError, LocalExecutor, LocalExecutorBuilder, Placement};
-
-pub(crate) use self::alarms::Alarms;
-pub use self::nudge::Nudge;
 
 /// How long an executor may run tasks before it looks at its ring again. With glommio's default
 /// of 100 ms a busy shard would see new connections and timers that late.
@@ -41,12 +27,5 @@ pub fn make(name: &str) -> Result<LocalExecutor, GlommioError<()>> {
         .make()
 }
 
-/// Runs `future` to its end in `executor`, on the calling thread; it can be nudged from its first
-/// round on. What it spawned ends with it.
-pub fn run<T>(executor: &LocalExecutor, nudge: &Nudge, future: impl Future<Output = T>) -> T {
-    nudge.expect_here();
-    executor.run(async {
-        nudge.register().await;
-        future.await
-    })
-}
+#[cfg(test)]
+mod tests;

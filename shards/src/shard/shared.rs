@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{PreparedModel, ProcessReply, RepositoryRequest};
-use crate::executor::Nudge;
 use crate::journal::JournalSlot;
 use crate::telemetry::ShardTelemetry;
 
@@ -13,8 +12,6 @@ use crate::telemetry::ShardTelemetry;
 pub struct ShardShared {
     /// What it counts and measures.
     pub telemetry: ShardTelemetry,
-    /// What wakes it when its heart stands still.
-    pub nudge: Nudge,
     /// Where it leaves what it wrote down.
     pub journal: JournalSlot,
     mailbox: Mailbox,

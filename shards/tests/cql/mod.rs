@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
-use shards::executor::{self, Nudge};
+use shards::executor;
 use shards::features::inputs::{ColumnType, FeaturePolicies, InputColumn, NanMeaning, Source};
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::scylla::{CqlStore, ScyllaError, ScyllaSettings, TlsSettings};
@@ -63,31 +63,14 @@ pub(crate) fn on_tokio<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// Runs `future` as a shard would, on a thread of its own, and keeps it awake meanwhile.
+/// Runs `future` as a shard would, on a thread of its own.
 pub(crate) fn on_shard<T: Send + 'static, F: Future<Output = T> + 'static>(
     future: impl FnOnce() -> F + Send + 'static,
 ) -> T {
-    let nudge = Arc::new(Nudge::default());
-    let nudged = Arc::clone(&nudge);
     let thread = std::thread::spawn(move || {
-        let executor = executor::make("shard").unwrap();
-        executor::run(&executor, &nudged, async move { future().await })
+        executor::make("shard").unwrap().run(async move { future().await })
     });
-    // As often as the process looks at its shards: what a test times is not to hang on it.
-    let mut looks: u32 = 0;
-    while !thread.is_finished() {
-        pause(Duration::from_millis(5));
-        looks += 1;
-        if looks.is_multiple_of(20) {
-            nudge.nudge();
-        }
-    }
     thread.join().unwrap()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test's own thread, no shard's")]
-fn pause(duration: Duration) {
-    std::thread::sleep(duration);
 }
 
 pub(crate) async fn plain_session(address: SocketAddr) -> Session {

@@ -130,15 +130,6 @@ impl Setup {
         let shutdown = Shutdown::default();
         let heard = shutdown.clone();
         let thread = std::thread::spawn(move || run(setup, listener, heard));
-        let watched = Arc::downgrade(&shared);
-        std::thread::spawn(move || {
-            // What the process does for a shard that glommio put to sleep; see `Nudge`.
-            while let Some(shared) = watched.upgrade() {
-                shared.nudge.nudge();
-                drop(shared);
-                pause(Duration::from_millis(100));
-            }
-        });
         Served {
             address,
             shared,
@@ -152,8 +143,7 @@ impl Setup {
 
 fn run(setup: ShardSetup, listener: TcpListener, shutdown: Shutdown) -> std::io::Result<()> {
     let executor = executor::make("shard").expect("an executor");
-    let shared = Arc::clone(&setup.shared);
-    executor::run(&executor, &shared.nudge, async {
+    executor.run(async {
         let shard = Shard::open(setup).await.expect("the shard opens");
         shard.run(listener, shutdown).await
     })

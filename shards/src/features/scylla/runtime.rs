@@ -17,8 +17,6 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::executor::Alarms;
-
 /// How often the runtime is turned while nothing is in flight: keep-alives, reconnects, metadata.
 const IDLE_TURN: Duration = Duration::from_millis(5);
 
@@ -124,9 +122,7 @@ impl Driver {
     }
 
     async fn keep_turning(self: Rc<Self>) {
-        let mut alarms = Alarms::new();
         while !self.stopped.get() {
-            alarms.put_off().await;
             self.turn();
             if self.in_flight.get() == 0 {
                 let idle = async {
