@@ -66,6 +66,11 @@ impl DistinctRows {
         &self.firsts
     }
 
+    /// The hash of each distinct key, in order.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = u64> + Clone {
+        self.keys.iter().map(|key| key.hash)
+    }
+
     /// The rows with the key of `first`, in order.
     pub(crate) fn rows_like(&self, first: u32) -> impl Iterator<Item = usize> {
         let mut row = first;
@@ -115,29 +120,29 @@ mod tests {
     use super::DistinctRows;
 
     proptest! {
-           #[test]
-           fn every_row_is_chained_to_the_first_with_its_key(
-               batches in prop::collection::vec(prop::collection::vec("[ab]{0,5}", 0..300), 1..4),
-           ) {
-               let mut distinct = DistinctRows::default();
-               for keys in batches {
-                   distinct.clear();
-                   for key in &keys {
-                       distinct.push(key.as_bytes(), |other| keys[other] == *key);
-                   }
-                   let mut seen = vec![false; keys.len()];
-                   for &first in distinct.firsts() {
-                       let expected: Vec<_> = (0..keys.len())
-                           .filter(|&row| keys[row] == keys[first as usize])
-                           .collect();
-                       prop_assert_eq!(expected[0], first as usize);
-                       prop_assert_eq!(&distinct.rows_like(first).collect::<Vec<_>>(), &expected);
-                       for row in expected {
-    seen[row] = true;
+        #[test]
+        fn every_row_is_chained_to_the_first_with_its_key(
+            batches in prop::collection::vec(prop::collection::vec("[ab]{0,5}", 0..300), 1..4),
+        ) {
+            let mut distinct = DistinctRows::default();
+            for keys in batches {
+                distinct.clear();
+                for key in &keys {
+                    distinct.push(key.as_bytes(), |other| keys[other] == *key);
+                }
+                let mut seen = vec![false; keys.len()];
+                for &first in distinct.firsts() {
+                    let expected: Vec<_> = (0..keys.len())
+                        .filter(|&row| keys[row] == keys[first as usize])
+                        .collect();
+                    prop_assert_eq!(expected[0], first as usize);
+                    prop_assert_eq!(&distinct.rows_like(first).collect::<Vec<_>>(), &expected);
+                    for row in expected {
+                        seen[row] = true;
+                    }
+                }
+                prop_assert!(seen.into_iter().all(|row| row));
+            }
+        }
     }
-                   }
-                   prop_assert!(seen.into_iter().all(|row| row));
-               }
-           }
-       }
 }

@@ -42,7 +42,9 @@ impl StoreSource {
     /// A shard's own handle. To be awaited in the executor that is to use it.
     pub async fn open(&self) -> Result<FeatureStore, StoreError> {
         match self {
-            Self::Embedded(store) => Ok(FeatureStore::Embedded(EmbeddedReader::new(store)?)),
+            Self::Embedded(store) => {
+                Ok(FeatureStore::Embedded(Box::new(EmbeddedReader::new(store)?)))
+            }
             Self::Cql { settings, addresses } => {
                 let opened = CqlStore::open(Arc::clone(settings), addresses.clone());
                 Ok(FeatureStore::Cql(opened.await?))
@@ -55,7 +57,7 @@ impl StoreSource {
 #[derive(Debug)]
 pub enum FeatureStore {
     /// A file of this machine, read without waiting.
-    Embedded(EmbeddedReader),
+    Embedded(Box<EmbeddedReader>),
     /// A cluster that speaks CQL, asked over the shard's own connections.
     Cql(CqlStore),
 }

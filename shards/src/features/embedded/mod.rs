@@ -1,8 +1,8 @@
 //! The embedded store: one LMDB environment, read by every shard and by nobody over a network.
 //!
 //! [`store`] opens the environment, once per process; [`reader`] is a shard's own handle, which
-//! looks up a batch in one read transaction; [`writer`] writes an import as one transaction;
-//! [`preload`] brings the file into memory before the first request.
+//! looks up a batch in one read transaction, by [`shortcuts`] where it can; [`writer`] writes an
+//! import as one transaction; [`preload`] brings the file into memory before the first request.
 //!
 //! Readers take no lock: LMDB keeps a reader slot per thread (claimed under a mutex by the
 //! thread's first transaction, a cache line of its own from then on) and beginning a transaction
@@ -13,6 +13,7 @@
 
 mod preload;
 mod reader;
+mod shortcuts;
 mod store;
 mod writer;
 
