@@ -44,8 +44,6 @@ use crate::{admin, logging};
 
 /// How long beyond its own limit a drain may take before the shards that hang are named.
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
-/// How long to wait for news of a starting shard before it is woken.
-const NUDGE: Duration = Duration::from_millis(100);
 
 /// Serves until a signal says to stop.
 pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
@@ -117,17 +115,14 @@ fn wait_until_ready(
     let mut schema = None;
     let mut ready = 0;
     while ready < shards.len() {
-        match news.recv_timeout(NUDGE) {
+        match news.recv() {
             Ok((_, News::Ready(columns))) => {
                 schema = Some(columns);
                 ready += 1;
             }
             Ok((index, News::Ended(Err(reason)))) => anyhow::bail!("shard {index}: {reason}"),
             Ok((index, News::Ended(Ok(())))) => anyhow::bail!("shard {index} ended at its start"),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                anyhow::bail!("the shards ended at their start")
-            }
+            Err(_) => anyhow::bail!("the shards ended at their start"),
         }
     }
     schema.context("no core to serve on")
