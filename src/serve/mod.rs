@@ -1,10 +1,11 @@
 //! Start, signals and stop of the serving process.
 //!
-//! [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard, or inherits them by [`takeover`], [`steering`]
-//! says which connections are for which, [`features`] opens the store, [`shard_thread`] is a
-//! pinned thread with an executor, [`reload`] takes models into service and out of it,
-//! [`repository`] answers requests about that, [`orders`] has done what comes by signal or through
-//! a shard, [`signals`] waits for what an operator asks, and [`report`] prints histograms.
+//! [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard,
+//! or inherits them by [`takeover`], [`steering`] says which connections are for which,
+//! [`features`] opens the store, [`shard_thread`] is a pinned thread with an executor, [`reload`]
+//! takes models into service and out of it, [`repository`] answers requests about that, [`orders`]
+//! has done what comes by signal or through a shard, [`signals`] waits for what an operator asks,
+//! and [`report`] prints histograms.
 //!
 //! What is *not* here: what a shard does with a request.
 

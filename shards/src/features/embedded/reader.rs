@@ -21,8 +21,8 @@ pub struct EmbeddedReader {
     generation: u64,
     /// Borrowed for the length of a fetch, which awaits nothing.
     shortcuts: RefCell<Shortcuts>,
-    /// The last transaction whose generation was looked at, and whether it was the same.
-    checked: Cell<(Option<usize>, bool)>,
+    /// Whether what was read last is of the same generation.
+    same_generation: Cell<bool>,
 }
 
 impl EmbeddedReader {
@@ -36,7 +36,7 @@ impl EmbeddedReader {
             schema: meta.schema,
             generation: meta.generation,
             shortcuts: RefCell::new(Shortcuts::new(store)?),
-            checked: Cell::new((None, false)),
+            same_generation: Cell::new(false),
         })
     }
 
@@ -62,12 +62,10 @@ impl EmbeddedReader {
         let Ok(mut reading) = shortcuts.begin() else {
             return join_errors(plan, requests, joined);
         };
-        let transaction = reading.transaction().id();
-        if self.checked.get().0 != Some(transaction) {
-            let same = self.is_same_generation(reading.transaction());
-            self.checked.set((Some(transaction), same));
+        if reading.is_first() {
+            self.same_generation.set(self.is_same_generation(reading.transaction()));
         }
-        if !self.checked.get().1 {
+        if !self.same_generation.get() {
             return join_errors(plan, requests, joined);
         }
         reading.prefetch(requests.distinct_hashes());

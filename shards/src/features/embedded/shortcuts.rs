@@ -37,8 +37,8 @@ pub(super) struct Shortcuts {
     store: EmbeddedStore,
     /// A power of two of them.
     places: Box<[Place]>,
-    /// The snapshot that places of the current epoch are in.
-    snapshot: usize,
+    /// The number of the transactions that see what places of the current epoch are in.
+    snapshot: Option<usize>,
     epoch: u16,
 }
 
@@ -51,7 +51,7 @@ impl Shortcuts {
         Ok(Self {
             store: store.clone(),
             places: vec![Place::default(); count].into_boxed_slice(),
-            snapshot: 0,
+            snapshot: None,
             epoch: 0,
         })
     }
@@ -59,21 +59,24 @@ impl Shortcuts {
     /// Begins to read what the store holds now.
     pub(super) fn begin(&mut self) -> Result<Reading<'_>, heed::Error> {
         let transaction = self.store.env.read_txn()?;
-        if transaction.id() != self.snapshot {
-            self.snapshot = transaction.id();
+        let is_first = self.snapshot != Some(transaction.id());
+        if is_first {
+            self.snapshot = Some(transaction.id());
             self.epoch = self.epoch.wrapping_add(1);
             if self.epoch == 0 {
                 self.places.fill(Place::default());
                 self.epoch = 1;
             }
         }
-        Ok(Reading { transaction, store: &self.store, places: &mut self.places, epoch: self.epoch })
+        let (store, places, epoch) = (&self.store, &mut *self.places, self.epoch);
+        Ok(Reading { transaction, is_first, store, places, epoch })
     }
 }
 
 /// One read transaction, and the places that are good in it.
 pub(super) struct Reading<'store> {
     transaction: RoTxn<'store, WithTls>,
+    is_first: bool,
     store: &'store EmbeddedStore,
     places: &'store mut [Place],
     epoch: u16,
@@ -83,6 +86,11 @@ impl<'store> Reading<'store> {
     /// The transaction that all is read in.
     pub(super) fn transaction(&self) -> &RoTxn<'store, WithTls> {
         &self.transaction
+    }
+
+    /// Whether what the store holds has changed since the last.
+    pub(super) fn is_first(&self) -> bool {
+        self.is_first
     }
 
     /// Has the memory of what is asked for next brought near, for keys with these hashes.
