@@ -6,6 +6,7 @@
 //! counts from then, even if all connections were still waiting for earlier answers.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use glommio::net::TcpStream;
+use glommio::sync::Semaphore;
 use glommio::{LocalExecutorBuilder, Placement};
 use hdrhistogram::Histogram;
 
@@ -60,6 +62,10 @@ pub(crate) struct SenderArgs {
     /// How long each answer is worth having, in milliseconds, as the request says.
     #[arg(long)]
     pub(crate) deadline_ms: Option<u32>,
+    /// Take the connection that was unused for longest, as many clients with one each would; else
+    /// the one that was used last, as proxies do.
+    #[arg(long)]
+    pub(crate) spread: bool,
 }
 
 /// What came back.
@@ -76,10 +82,61 @@ pub(crate) struct Outcome {
     pub(crate) shed_latency_us: Histogram<u64>,
     /// Answers with a status other than 200.
     pub(crate) refused: u64,
+    /// What arrived in each second from the start on.
+    pub(crate) seconds: Vec<Answers>,
     /// Connections that ended before their time.
     pub(crate) broken: u64,
     /// From the start to the last answer.
     pub(crate) elapsed: Duration,
+}
+
+/// How many answers arrived, by status.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Answers {
+    /// 200.
+    pub(crate) good: u64,
+    /// 429.
+    pub(crate) shed: u64,
+    /// Any other.
+    pub(crate) other: u64,
+}
+
+impl Outcome {
+    fn new() -> Result<Self> {
+        let histogram = Histogram::new_with_bounds(1, LATENCY_US_MAX, 3)?;
+        Ok(Self {
+            late_us: histogram.clone(),
+            good_latency_us: histogram.clone(),
+            shed_latency_us: histogram.clone(),
+            latency_us: histogram,
+            refused: 0,
+            seconds: Vec::new(),
+            broken: 0,
+            elapsed: Duration::ZERO,
+        })
+    }
+
+    /// Counts an answer with this status, in the second in which it arrived.
+    fn record(&mut self, status: u16, second: usize, latency_us: u64, late_us: u64) {
+        self.latency_us.saturating_record(latency_us);
+        self.late_us.saturating_record(late_us);
+        self.refused += u64::from(status != 200);
+        if self.seconds.len() <= second {
+            self.seconds.resize(second + 1, Answers::default());
+        }
+        let answers = &mut self.seconds[second];
+        match status {
+            200 => {
+                answers.good += 1;
+                self.good_latency_us.saturating_record(latency_us);
+            }
+            429 => {
+                answers.shed += 1;
+                self.shed_latency_us.saturating_record(latency_us);
+            }
+            _ => answers.other += 1,
+        }
+    }
 }
 
 /// Sends, and prints what came back.
@@ -129,79 +186,102 @@ async fn send_all(
     due_ns: impl Iterator<Item = u64> + 'static,
     cut_off: Option<Duration>,
 ) -> Result<Outcome> {
-    let histogram = Histogram::new_with_bounds(1, LATENCY_US_MAX, 3)?;
-    let outcome = Rc::new(RefCell::new(Outcome {
-        late_us: histogram.clone(),
-        good_latency_us: histogram.clone(),
-        shed_latency_us: histogram.clone(),
-        latency_us: histogram,
-        refused: 0,
-        broken: 0,
-        elapsed: Duration::ZERO,
-    }));
-    let streams = connect(&args).await?;
-    let deadline = args.deadline_ms.map(|limit_ms| format!("x-deadline-ms: {limit_ms}\r\n"));
-    let start = Instant::now();
-    let end = cut_off.map(|length| start + length);
-    let schedule = Rc::new(Schedule { start, end, due_ns: RefCell::new(due_ns) });
-    let senders: Vec<_> = (0..args.connections)
-        .zip(streams)
-        .map(|(index, stream)| {
-            let (outcome, schedule) = (Rc::clone(&outcome), Rc::clone(&schedule));
-            let mut connection = Connection {
-                stream,
-                random: Random::new(u64::from(index)),
-                users: args.users,
-                fields: deadline.clone().unwrap_or_default(),
-                answer: vec![0; ANSWER_BYTES_MAX],
-            };
-            glommio::spawn_local(async move {
-                if connection.send_by_the_clock(&schedule, &outcome).await.is_err() {
-                    outcome.borrow_mut().broken += 1;
-                }
-            })
-        })
-        .collect();
-    for sender in senders {
-        sender.await;
-    }
-    outcome.borrow_mut().elapsed = start.elapsed();
-    Rc::into_inner(outcome).map(RefCell::into_inner).context("a sender outlived the run")
-}
-
-/// When requests are due. Whichever connection is free takes the next one.
-struct Schedule<I> {
-    start: Instant,
-    /// Nothing is sent any more.
-    end: Option<Instant>,
-    /// From the start.
-    due_ns: RefCell<I>,
-}
-
-impl<I: Iterator<Item = u64>> Schedule<I> {
-    fn next_due(&self) -> Option<Instant> {
-        if self.end.is_some_and(|end| Instant::now() >= end) {
-            return None;
+    let connections = connect(&args).await?;
+    let sender = Rc::new(Sender {
+        start: Instant::now(),
+        free: RefCell::new(connections),
+        returns: Semaphore::new(u64::from(args.connections)),
+        outcome: RefCell::new(Outcome::new()?),
+    });
+    let mut left = u64::from(args.connections);
+    for due_ns in due_ns {
+        if cut_off.is_some_and(|length| sender.start.elapsed() >= length) {
+            break;
         }
-        let due_ns = self.due_ns.borrow_mut().next()?;
-        Some(self.start + Duration::from_nanos(due_ns))
+        let due = sender.start + Duration::from_nanos(due_ns);
+        let early = due.saturating_duration_since(Instant::now());
+        if !early.is_zero() {
+            glommio::timer::sleep(early).await;
+        }
+        let Some(connection) = sender.take(args.spread, &mut left).await? else { break };
+        let sender = Rc::clone(&sender);
+        glommio::spawn_local(async move { sender.send(connection, due).await }).detach();
+        glommio::yield_if_needed().await;
+    }
+    sender.returns.acquire(left).await.map_err(io::Error::from)?;
+    let sender = Rc::into_inner(sender).context("a request outlived the run")?;
+    let mut outcome = sender.outcome.into_inner();
+    outcome.elapsed = sender.start.elapsed();
+    Ok(outcome)
+}
+
+/// The connections, and what came back on them.
+struct Sender {
+    start: Instant,
+    /// Those without a request, the one that was used last at the end.
+    free: RefCell<VecDeque<Connection>>,
+    /// As many as have come back, or broken: one is taken for each that is.
+    returns: Semaphore,
+    outcome: RefCell<Outcome>,
+}
+
+impl Sender {
+    /// A connection without a request, as soon as there is one; `None` where all have broken. `left`
+    /// is how many have not.
+    async fn take(&self, spread: bool, left: &mut u64) -> io::Result<Option<Connection>> {
+        while *left > 0 {
+            self.returns.acquire(1).await.map_err(io::Error::from)?;
+            let mut free = self.free.borrow_mut();
+            let taken = if spread { free.pop_front() } else { free.pop_back() };
+            if taken.is_some() {
+                return Ok(taken);
+            }
+            *left -= 1;
+        }
+        Ok(None)
+    }
+
+    /// Sends a request that was due, and records what came of it.
+    async fn send(self: Rc<Self>, mut connection: Connection, due: Instant) {
+        let late_us = due.elapsed().as_micros() as u64;
+        let asked = connection.ask().await;
+        let latency_us = due.elapsed().as_micros() as u64;
+        let mut outcome = self.outcome.borrow_mut();
+        match asked {
+            Ok(status) => {
+                let second = self.start.elapsed().as_secs() as usize;
+                outcome.record(status, second, latency_us, late_us);
+                self.free.borrow_mut().push_back(connection);
+            }
+            Err(_) => outcome.broken += 1,
+        }
+        self.returns.signal(1);
     }
 }
 
 /// Connects, many at a time: a server may close those that are idle while the rest are made.
-async fn connect(args: &SenderArgs) -> Result<Vec<TcpStream>> {
-    let mut streams = Vec::new();
-    while streams.len() < args.connections as usize {
-        let count = CONNECTING_MAX.min(args.connections as usize - streams.len());
+async fn connect(args: &SenderArgs) -> Result<VecDeque<Connection>> {
+    let mut connections = VecDeque::new();
+    let deadline = args.deadline_ms.map(|limit_ms| format!("x-deadline-ms: {limit_ms}\r\n"));
+    while connections.len() < args.connections as usize {
+        let count = CONNECTING_MAX.min(args.connections as usize - connections.len());
         let server = args.server;
         let connecting: Vec<_> =
             (0..count).map(|_| glommio::spawn_local(TcpStream::connect(server))).collect();
         for stream in connecting {
             let stream = stream.await.map_err(io::Error::from);
-            streams.push(stream.with_context(|| format!("can't connect to {server}"))?);
+            let stream = stream.with_context(|| format!("can't connect to {server}"))?;
+            stream.set_nodelay(true).map_err(io::Error::from)?;
+            connections.push_back(Connection {
+                stream,
+                random: Random::new(connections.len() as u64),
+                users: args.users,
+                fields: deadline.clone().unwrap_or_default(),
+                answer: vec![0; ANSWER_BYTES_MAX],
+            });
         }
     }
-    Ok(streams)
+    Ok(connections)
 }
 
 struct Connection {
@@ -214,33 +294,6 @@ struct Connection {
 }
 
 impl Connection {
-    async fn send_by_the_clock<I: Iterator<Item = u64>>(
-        &mut self,
-        schedule: &Schedule<I>,
-        outcome: &RefCell<Outcome>,
-    ) -> io::Result<()> {
-        self.stream.set_nodelay(true).map_err(io::Error::from)?;
-        while let Some(due) = schedule.next_due() {
-            let early = due.saturating_duration_since(Instant::now());
-            if !early.is_zero() {
-                glommio::timer::sleep(early).await;
-            }
-            let late_us = due.elapsed().as_micros() as u64;
-            let status = self.ask().await?;
-            let latency_us = due.elapsed().as_micros() as u64;
-            let mut outcome = outcome.borrow_mut();
-            outcome.latency_us.saturating_record(latency_us);
-            outcome.late_us.saturating_record(late_us);
-            outcome.refused += u64::from(status != 200);
-            match status {
-                200 => outcome.good_latency_us.saturating_record(latency_us),
-                429 => outcome.shed_latency_us.saturating_record(latency_us),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
     /// Asks for a random user's score; returns the status of the answer.
     async fn ask(&mut self) -> io::Result<u16> {
         let body = format!("{{\"user_id\": \"{}\"}}", user_id(1 + self.random.below(self.users)));

@@ -5,13 +5,16 @@
 //! an answer do not keep the next from leaving. Goodput is what was answered with 200; everything
 //! else is to be refused at once, so that the latency of a 429 is told beside that of an answer.
 //! Both count from the time at which the request was due.
+//!
+//! Answers count in the second in which they arrive, after a warm-up and not after the last request:
+//! else a queue would count as answered that was only filled, or drained when the load had gone.
 
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 
-use crate::open_loop::{self, OpenLoopArgs, SenderArgs};
+use crate::open_loop::{self, Answers, OpenLoopArgs, SenderArgs};
 
 /// What is sent where.
 #[derive(Debug, clap::Args)]
@@ -28,9 +31,12 @@ pub(crate) struct OverloadArgs {
     /// Connections, each with at most one request on its way.
     #[arg(long, default_value_t = 8_192)]
     connections: u32,
-    /// Seconds of each rate.
-    #[arg(long, default_value_t = 10)]
+    /// Seconds of each rate in which answers count.
+    #[arg(long, default_value_t = 8)]
     seconds: u64,
+    /// Seconds of each rate before that, in which queues fill.
+    #[arg(long, default_value_t = 2)]
+    warm_up_seconds: u64,
     /// Users are drawn from user-0000001 to this one.
     #[arg(long, default_value_t = 1_000_000)]
     users: u64,
@@ -40,15 +46,19 @@ pub(crate) struct OverloadArgs {
     /// How long each answer is worth having, in milliseconds, as the requests say.
     #[arg(long)]
     deadline_ms: Option<u32>,
+    /// Take the connection that was unused for longest, as many clients with one each would; else
+    /// the one that was used last, as proxies do.
+    #[arg(long)]
+    spread: bool,
 }
 
 /// Sends at each rate, and prints a table.
 pub(crate) fn run(args: &OverloadArgs) -> Result<()> {
     println!(
         "| offered/s | 200/s | 429/s | others/s | p50 of 200 | p99 of 200 | p50 of 429 \
-         | p99 of 429 | p99 of all | broken | memory |"
+         | p99 of 429 | p99 of all | left late, p99 | broken | memory |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for rate in &args.rates {
         let sender = SenderArgs {
             server: args.server,
@@ -57,21 +67,27 @@ pub(crate) fn run(args: &OverloadArgs) -> Result<()> {
             users: args.users,
             core: args.core,
             deadline_ms: args.deadline_ms,
+            spread: args.spread,
         };
-        let (rate, seconds) = (*rate, args.seconds);
+        let (rate, seconds) = (*rate, args.warm_up_seconds + args.seconds);
         let outcome = open_loop::send(&OpenLoopArgs { rate, seconds, cut_off: true, sender })?;
-        let per_second = |count: u64| count as f64 / seconds as f64;
+        let counted = outcome.seconds.iter().skip(args.warm_up_seconds as usize);
+        let counted: Vec<_> = counted.take(args.seconds as usize).collect();
+        let per_second = |count: fn(&Answers) -> u64| {
+            counted.iter().map(|answers| count(answers)).sum::<u64>() as f64 / args.seconds as f64
+        };
         let (good, shed) = (&outcome.good_latency_us, &outcome.shed_latency_us);
         println!(
-            "| {rate} | {:.0} | {:.0} | {:.0} | {} | {} | {} | {} | {} | {} | {:.1} MiB |",
-            per_second(good.len()),
-            per_second(shed.len()),
-            per_second(outcome.refused - shed.len()),
+            "| {rate} | {:.0} | {:.0} | {:.0} | {} | {} | {} | {} | {} | {} | {} | {:.1} MiB |",
+            per_second(|answers| answers.good),
+            per_second(|answers| answers.shed),
+            per_second(|answers| answers.other),
             quantile(good, 0.5),
             quantile(good, 0.99),
             quantile(shed, 0.5),
             quantile(shed, 0.99),
             quantile(&outcome.latency_us, 0.99),
+            quantile(&outcome.late_us, 0.99),
             outcome.broken,
             memory_mib(args.pid)?,
         );

@@ -208,6 +208,7 @@ fn sender(args: &TracesArgs, server: &Server) -> SenderArgs {
         users: server.users(),
         core: args.client_core,
         deadline_ms: None,
+        spread: false,
     }
 }
 
