@@ -233,7 +233,19 @@ def store_hangs(_gateway, _load):
     return time.monotonic()
 
 
+@allowed("defaults", 503, 504)
+def store_is_slow(_gateway, _load):
+    """The only node of the cluster gets a fifth of its time, in turns, for three seconds."""
+    pid, end = cassandra_pid(), time.monotonic() + 3
+    while time.monotonic() < end:
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.12)
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.03)
+    return time.monotonic()
+
+
 EMBEDDED = [reload_every_second, takeover_at_peak, sigterm_at_peak, no_descriptors, full_disk,
             stopped_process, stalled_shard]
 REMOTE = [remote_dies, remote_hangs]
-CASSANDRA = [store_hangs, store_dies]
+CASSANDRA = [store_is_slow, store_hangs, store_dies]
