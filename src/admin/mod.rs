@@ -19,6 +19,7 @@ mod server;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -38,6 +39,9 @@ use crate::serve::reload::Reloader;
 /// How long a shard may take to hand its histograms over; one that takes longer is named, and
 /// the others are shown.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How often the admin port looks whether the gateway serves, where another process answers until
+/// then.
+const SERVING_LOOK: Duration = Duration::from_millis(5);
 
 /// A shard as the admin port sees it.
 #[derive(Debug)]
@@ -74,6 +78,7 @@ pub(crate) struct Admin {
     pub(crate) address: SocketAddr,
     /// A second handle on its socket, for the process that takes over.
     pub(crate) listener: TcpListener,
+    thread: JoinHandle<()>,
 }
 
 impl AdminState {
@@ -88,10 +93,20 @@ impl Admin {
         // It is called once; a second call would change nothing.
         let _ = self.state.serving.set(reloader);
     }
+
+    /// Answers what operators have asked, where another process took over. Else it answers as long
+    /// as this process lives.
+    pub(crate) fn finish(self) {
+        if self.state.shutdown.is_taken_over() {
+            // A panic has been printed; there is nothing left to do.
+            let _ = self.thread.join();
+        }
+    }
 }
 
 /// Listens for operators, on `inherited` or a socket of its own, on threads that end with the
-/// process. The gateway is not ready before [`Admin::set_serving`].
+/// process. The gateway is not ready before [`Admin::set_serving`]: until then the process that the
+/// socket is inherited from answers there.
 pub(crate) fn start(
     config: &Config,
     shards: Vec<ShardView>,
@@ -104,6 +119,7 @@ pub(crate) fn start(
         config.admin.listen.port() == 0
             || taken.local_addr().is_ok_and(|found| found == config.admin.listen)
     });
+    let is_inherited = inherited.is_some();
     let listener = match inherited {
         Some(listener) => listener,
         None => TcpListener::bind(config.admin.listen)
@@ -124,7 +140,7 @@ pub(crate) fn start(
     });
     let served = Arc::clone(&state);
     let thread = std::thread::Builder::new().name("admin".to_owned());
-    thread.spawn(move || {
+    let thread = thread.spawn(move || {
         let cores: Vec<_> = served.shards.iter().map(|shard| shard.core).collect();
         match quiet::keep_out_of_the_way(&cores) {
             quiet::Place::Apart(cores) => tracing::info!(%address, ?cores, "admin port"),
@@ -134,9 +150,12 @@ pub(crate) fn start(
             ),
         }
         live::start(&served);
-        server::accept_forever(&listener, &served);
+        while is_inherited && !served.is_serving() {
+            std::thread::park_timeout(SERVING_LOOK);
+        }
+        server::accept(&listener, &served);
     })?;
-    Ok(Admin { state, address, listener: shared })
+    Ok(Admin { state, address, listener: shared, thread })
 }
 
 /// Copies of the histograms of all shards, asked for at once; `None` for one that did not answer.

@@ -94,7 +94,8 @@ fn livez(state: &AdminState) -> Reply {
 
 /// Whether requests should be sent here, and what each part says about it.
 fn readyz(state: &AdminState) -> Reply {
-    let draining = state.shutdown.is_begun();
+    // The question is whether this address serves: another process may by now.
+    let draining = state.shutdown.is_begun() && !state.shutdown.is_taken_over();
     let loaded = state.is_serving();
     let store = match (loaded, live::store_answers(state)) {
         (false, _) => "opening",

@@ -25,7 +25,6 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -37,6 +36,7 @@ use shards::shard::{ShardSetup, ShardShared, Shutdown};
 use self::reload::Reloader;
 use self::shard_thread::{News, ShardHandle};
 use self::sockets::Sockets;
+use self::takeover::offer::{Bound, Handover};
 use crate::admin::Admin;
 use crate::admin::access::Access;
 use crate::config::Config;
@@ -58,6 +58,9 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let writer = Writer::open(&config.journals)?;
 
     let shutdown = Shutdown::default();
+    if sockets.held_elsewhere {
+        shutdown.leave_listeners();
+    }
     let (sender, news) = channel();
     let mut shards = Vec::with_capacity(cores.len());
     for (index, core) in cores.iter().enumerate() {
@@ -76,8 +79,11 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let journal = writer.map(|writer| start_journal(writer, &shards)).transpose()?;
     let written = journal.as_ref().map(|journal| Arc::clone(&journal.counters));
     let admin = admin::start(config, views, shutdown.clone(), log, written, sockets.admin())?;
-    let schema = wait_until_ready(&shards, &news)?;
-    let taken = start_listening(config, &shards, &mut sockets, &admin)?;
+    let Some(schema) = wait_until_ready(&shards, &news, &signals)? else {
+        tracing::info!("stopped before it served");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let handover = start_listening(config, &shards, &mut sockets, &admin)?;
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let reloader = Arc::new(Reloader::new(config, schema, all, models));
     admin.set_serving(Arc::clone(&reloader));
@@ -85,12 +91,13 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let access = is_asked.then(|| Access::of(&config.admin, sockets.address));
     let orders = orders::start(reloader, access, &shards)?;
     announce(config, &shards, sockets.address, admin.address);
-    let outcome = signals::serve(&signals, &shards, &news, &shutdown, &orders, &taken);
+    let outcome = signals::serve(&signals, &shards, &news, &shutdown, &orders, &handover);
     let drain = Duration::from_millis(config.shard.http.drain_ms_max) + DRAIN_MARGIN;
     let code = stop(&signals, shards, &news, drain, &outcome);
     if let Some(journal) = journal {
         journal.finish();
     }
+    admin.finish();
     tracing::info!("stopped");
     Ok(code)
 }
@@ -108,52 +115,57 @@ pub(crate) fn find_models(config: &Config) -> anyhow::Result<Vec<ModelDirectory>
     Ok(found.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
-/// Waits for every shard to be ready; returns the columns that their stores have.
+/// Waits for every shard to be ready; returns the columns that their stores have, `None` where a
+/// signal says to stop.
 fn wait_until_ready(
     shards: &[ShardHandle],
     news: &Receiver<(usize, News)>,
-) -> anyhow::Result<Schema> {
+    signals: &signals::Waiter,
+) -> anyhow::Result<Option<Schema>> {
     let mut schema = None;
     let mut ready = 0;
     while ready < shards.len() {
-        match news.recv() {
+        match news.recv_timeout(signals::LOOK) {
             Ok((_, News::Ready(columns))) => {
                 schema = Some(columns);
                 ready += 1;
             }
             Ok((index, News::Ended(Err(reason)))) => anyhow::bail!("shard {index}: {reason}"),
             Ok((index, News::Ended(Ok(())))) => anyhow::bail!("shard {index} ended at its start"),
-            Err(_) => anyhow::bail!("the shards ended at their start"),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the shards ended at their start"),
+        }
+        if signals.stop_asked().is_some() {
+            return Ok(None);
         }
     }
-    schema.context("no core to serve on")
+    schema.context("no core to serve on").map(Some)
 }
 
-/// Gives each shard its listeners, and lets the next process take them over; tells the process
-/// that they were taken over from, if there is one. The flag is set when a next process has them.
+/// Gives each shard its listeners, and lets the next process take them over. If there is a process
+/// that they are taken over from, it is told when nothing is left that could fail.
 fn start_listening(
     config: &Config,
     shards: &[ShardHandle],
     sockets: &mut Sockets,
     admin: &Admin,
-) -> anyhow::Result<Arc<AtomicBool>> {
-    let taken = Arc::new(AtomicBool::new(false));
+) -> anyhow::Result<Arc<Handover>> {
     let shared = sockets.share(&admin.listener)?;
     sockets.ensure_still_free()?;
     config.steering.warn_where_unknown();
-    for (shard, own) in shards.iter().zip(sockets.by_shard.drain(..)) {
-        config.steering.apply(&own, shard.core)?;
-        let listeners = sockets::listen(own)?;
-        // A shard that died since it was ready says so itself, when it is watched.
-        let _ = shard.start.send(listeners);
+    for (shard, own) in shards.iter().zip(&sockets.by_shard) {
+        config.steering.apply(own, shard.core)?;
     }
+    let beside = |path| Bound::beside(path, shared, sockets.held_elsewhere);
+    let bound = config.takeover.as_deref().map(beside).transpose()?;
     if let Some(offer) = sockets.offer.take() {
         offer.accept()?;
     }
-    if let Some(path) = &config.takeover {
-        takeover::offer(path, shared, Arc::clone(&taken))?;
+    for (shard, own) in shards.iter().zip(sockets.by_shard.drain(..)) {
+        // A shard that died since it was ready says so itself, when it is watched.
+        let _ = shard.start.send(sockets::listen(own)?);
     }
-    Ok(taken)
+    bound.map_or_else(|| Ok(Arc::default()), Bound::offer)
 }
 
 fn announce(config: &Config, shards: &[ShardHandle], address: SocketAddr, admin: SocketAddr) {

@@ -113,7 +113,7 @@ fn thread_id() -> Option<u64> {
 }
 
 /// However a shard ends, also by a panic, the kernel must not send it further connections: its
-/// listeners are shut down, whoever else still holds them, unless another process took them over.
+/// listeners are shut down, whoever else still holds them, unless they stay for somebody else.
 struct Guard {
     listeners: Vec<TcpListener>,
     shutdown: Shutdown,
@@ -121,7 +121,7 @@ struct Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if !self.shutdown.is_taken_over() {
+        if !self.shutdown.leaves_listeners() {
             for listener in &self.listeners {
                 let _ = SockRef::from(listener).shutdown(std::net::Shutdown::Both);
             }

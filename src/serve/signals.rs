@@ -1,7 +1,6 @@
 //! What an operator asks by signals, and the watch over the shards meanwhile.
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -13,9 +12,10 @@ use signal_hook::iterator::Signals;
 use super::orders::Orders;
 use super::report::Reporter;
 use super::shard_thread::{News, ShardHandle};
+use super::takeover::offer::Handover;
 
 /// How often signals and shards are looked at.
-const LOOK: Duration = Duration::from_millis(20);
+pub(super) const LOOK: Duration = Duration::from_millis(20);
 /// A shard whose heart stands still for so long is named.
 const HEARTBEAT_MAX: Duration = Duration::from_secs(1);
 
@@ -23,6 +23,8 @@ const HEARTBEAT_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Waiter {
     signals: std::cell::RefCell<Signals>,
+    /// What came and was not yet acted on.
+    asked: std::cell::Cell<Asked>,
     reporter: std::cell::RefCell<Reporter>,
 }
 
@@ -34,7 +36,7 @@ pub(crate) struct Outcome {
 }
 
 /// What the signals since the last look ask for.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Asked {
     stop: Option<i32>,
     report: bool,
@@ -46,11 +48,19 @@ impl Waiter {
     pub(crate) fn register() -> anyhow::Result<Self> {
         let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
             .context("signals cannot be handled")?;
-        Ok(Self { signals: signals.into(), reporter: Reporter::default().into() })
+        let (asked, reporter) = (Asked::default().into(), Reporter::default().into());
+        Ok(Self { signals: signals.into(), asked, reporter })
+    }
+
+    /// The signal to stop that has come, if one has. What else came is kept for later.
+    pub(super) fn stop_asked(&self) -> Option<i32> {
+        let asked = self.look();
+        self.asked.set(asked);
+        asked.stop
     }
 
     fn look(&self) -> Asked {
-        let mut asked = Asked::default();
+        let mut asked = self.asked.take();
         for signal in self.signals.borrow_mut().pending() {
             match signal {
                 SIGUSR1 => asked.report = true,
@@ -80,7 +90,7 @@ pub(crate) fn serve(
     news: &Receiver<(usize, News)>,
     shutdown: &Shutdown,
     orders: &Orders,
-    taken: &AtomicBool,
+    handover: &Handover,
 ) -> Outcome {
     let mut watchdog = Watchdog::new(shards);
     let failed = loop {
@@ -91,7 +101,7 @@ pub(crate) fn serve(
         if asked.reload {
             orders.reload();
         }
-        if taken.load(Ordering::Acquire) {
+        if handover.is_taken() {
             tracing::info!("another process has taken over: accepted requests are answered first");
             shutdown.begin_taken_over();
             break None;
@@ -111,6 +121,10 @@ pub(crate) fn serve(
         }
         watchdog.look(shards);
     };
+    if handover.end() {
+        // Whoever has the sockets is to find them as they are.
+        shutdown.leave_listeners();
+    }
     shutdown.begin();
     Outcome { failed }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::takeover::Offer;
+use super::takeover::ask::Offer;
 use crate::config::Config;
 
 /// Handshakes that may wait for a shard to accept them.
@@ -22,6 +22,8 @@ pub(crate) struct Sockets {
     pub(crate) address: SocketAddr,
     /// The process that they were taken over from, to be told when they are in use.
     pub(crate) offer: Option<Offer>,
+    /// Whether somebody else holds them too, and passes them to the next process: systemd.
+    pub(crate) held_elsewhere: bool,
     /// Whether they were made here, so that nobody else may listen there.
     made: bool,
 }
@@ -34,17 +36,17 @@ impl Sockets {
             Some(path) => Offer::ask(path)?,
             None => None,
         };
-        let inherited = match &mut offer {
+        let (inherited, held_elsewhere) = match &mut offer {
             Some(offer) => {
                 let admin = offer.sockets.len().saturating_sub(1);
-                offer.sockets.drain(..admin).collect()
+                (offer.sockets.drain(..admin).collect(), offer.held_elsewhere)
             }
-            None => from_environment()?,
+            None => (from_environment()?, true),
         };
         if inherited.is_empty() {
             let (made, address) = bind(config.listen, shards)?;
             let by_shard = made.into_iter().map(|socket| vec![socket]).collect();
-            return Ok(Self { by_shard, address, offer, made: true });
+            return Ok(Self { by_shard, address, offer, held_elsewhere: false, made: true });
         }
         let address = address_of(inherited.first())?;
         ensure!(
@@ -52,8 +54,18 @@ impl Sockets {
             "listen: found {}, expected {address}, which the process to be taken over listens on",
             config.listen
         );
-        let by_shard = deal(inherited, address, shards)?;
-        Ok(Self { by_shard, address, offer, made: false })
+        let found = inherited.len();
+        // One that is made here would be closed with this process, and what waits in its queue be
+        // reset, where the others stay.
+        if held_elsewhere && found < shards {
+            tracing::warn!(
+                found,
+                expected = shards,
+                "sockets that were passed: shards share them; have one passed for each"
+            );
+        }
+        let by_shard = deal(inherited, shards, (!held_elsewhere).then_some(address))?;
+        Ok(Self { by_shard, address, offer, held_elsewhere, made: false })
     }
 
     /// Fails where somebody began to listen on the address since the sockets were made: loading
@@ -82,6 +94,8 @@ pub(crate) fn listen(sockets: Vec<Socket>) -> io::Result<Vec<TcpListener>> {
     sockets
         .into_iter()
         .map(|socket| {
+            // A process that was ended in its stop may have left one that takes no new connection.
+            let _ = socket.detach_filter();
             socket.listen(BACKLOG)?;
             Ok(socket.into())
         })
@@ -101,11 +115,12 @@ fn from_environment() -> anyhow::Result<Vec<Socket>> {
 }
 
 /// Gives each shard at least one of `inherited`, and every one of them to some shard: what waits
-/// in the queue of a socket that nobody accepts from would never be answered.
+/// in the queue of a socket that nobody accepts from would never be answered. Where there are fewer
+/// than shards, more are made on `address`; without one they are shared.
 fn deal(
     inherited: Vec<Socket>,
-    address: SocketAddr,
     shards: usize,
+    address: Option<SocketAddr>,
 ) -> anyhow::Result<Vec<Vec<Socket>>> {
     let mut by_shard: Vec<Vec<Socket>> = (0..shards).map(|_| Vec::new()).collect();
     let count = inherited.len();
@@ -114,9 +129,9 @@ fn deal(
     }
     for index in count..shards {
         // A socket that was not made for sharing its address is shared itself.
-        let socket = match reuse_port(address) {
-            Ok(socket) => socket,
-            Err(_) => by_shard[index % count][0].try_clone().context("a socket is not shared")?,
+        let socket = match address.and_then(|address| reuse_port(address).ok()) {
+            Some(socket) => socket,
+            None => by_shard[index % count][0].try_clone().context("a socket is not shared")?,
         };
         by_shard[index].push(socket);
     }

@@ -1,12 +1,17 @@
 //! Accepts a shard's connections, and stops accepting without resetting one that waits.
+//!
+//! A connection is accepted by a plain system call once the listener is known to have one, and never
+//! by glommio's `accept`: that has the kernel accept whenever one comes, so that one which comes
+//! while the wait is given up is accepted for nobody.
 
 use std::io;
-use std::net::TcpListener as StdListener;
+use std::net::{TcpListener, TcpStream as StdStream};
 use std::os::fd::{FromRawFd, IntoRawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-use glommio::net::{TcpListener, TcpStream};
+use futures_lite::AsyncReadExt;
+use glommio::net::TcpStream;
 use glommio::timer::sleep;
 use socket2::{SockFilter, SockRef};
 
@@ -19,38 +24,46 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// How long handshakes that began before [`refuse_new`] may take to end up in the queue.
 const HANDSHAKES_END: Duration = Duration::from_millis(50);
 
-/// Accepts connections until it is dropped. An error never ends it.
-pub(crate) async fn accept(listener: Rc<TcpListener>, shard: Rc<ShardState>) {
+/// Accepts connections until it is dropped, which loses none. An error never ends it.
+pub(crate) async fn accept(listener: TcpListener, shard: Rc<ShardState>) {
     loop {
-        if let Ok(stream) = listener.accept().await {
-            start(stream, &shard);
-            // A flood of connections must not keep those that are open from being served.
-            glommio::yield_if_needed().await;
-        } else {
-            shard.counters().accept_errors.add(1);
-            sleep(ACCEPT_PAUSE).await;
+        match listener.accept() {
+            Ok((stream, _)) => {
+                start(stream, &shard);
+                // A flood of connections must not keep those that are open from being served.
+                glommio::yield_if_needed().await;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => readable(&listener).await,
+            Err(_) => {
+                shard.counters().accept_errors.add(1);
+                sleep(ACCEPT_PAUSE).await;
+            }
         }
     }
 }
 
-/// A listener for this thread's executor.
-pub(crate) fn adopt(listener: StdListener) -> TcpListener {
-    // SAFETY: the descriptor is that of a listening TCP socket, and `into_raw_fd` gives up its
-    // ownership, so the value made here is its only owner.
-    unsafe { TcpListener::from_raw_fd(listener.into_raw_fd()) }
+/// Waits until a connection can be accepted, or for a little while where there is no descriptor to
+/// wait with.
+async fn readable(listener: &TcpListener) {
+    let Ok(copy) = listener.try_clone() else { return sleep(ACCEPT_PAUSE).await };
+    // glommio waits only for streams. One that listens has no bytes, so that the read fails; but it
+    // is tried only when the kernel has said that there is something.
+    let _ = stream(copy).read(&mut [0]).await;
+}
+
+/// A socket for this thread's executor.
+fn stream(socket: impl IntoRawFd) -> TcpStream {
+    // SAFETY: the descriptor is that of a TCP socket, and `into_raw_fd` gives up its ownership, so
+    // the value made here is its only owner.
+    unsafe { TcpStream::from_raw_fd(socket.into_raw_fd()) }
 }
 
 /// Takes over the connections that are still in the listener's queue. To be called after
 /// [`refuse_new`], with `accept` dropped: then the queue can only shrink, and the listener may
 /// be closed once it is empty.
-pub(crate) fn accept_rest(listeners: &[StdListener], shard: &Rc<ShardState>) {
+pub(crate) fn accept_rest(listeners: &[TcpListener], shard: &Rc<ShardState>) {
     for listener in listeners {
-        if listener.set_nonblocking(true).is_err() {
-            continue;
-        }
         while let Ok((stream, _)) = listener.accept() {
-            // SAFETY: as in `adopt`: a connected TCP socket with no other owner.
-            let stream = unsafe { TcpStream::from_raw_fd(stream.into_raw_fd()) };
             start(stream, shard);
         }
     }
@@ -60,7 +73,7 @@ pub(crate) fn accept_rest(listeners: &[StdListener], shard: &Rc<ShardState>) {
 /// begun arrive in its queue. Closing a listener resets what waits in its queue, so this comes
 /// first: a socket filter drops every segment with SYN and without ACK, whose sender tries again
 /// a second later; the last segment of a handshake passes.
-pub(crate) async fn refuse_new(listeners: &[StdListener]) -> io::Result<()> {
+pub(crate) async fn refuse_new(listeners: &[TcpListener]) -> io::Result<()> {
     const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
     const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
     const JUMP_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
@@ -81,19 +94,14 @@ pub(crate) async fn refuse_new(listeners: &[StdListener]) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends [`refuse_new`], for listeners that another process accepts from: while this one let go
-/// of them, an `accept` under way could have taken a connection that nobody would have answered.
-pub(crate) fn let_new_in(listeners: &[StdListener]) -> io::Result<()> {
-    listeners.iter().try_for_each(|listener| SockRef::from(listener).detach_filter())
-}
-
-fn start(stream: TcpStream, shard: &Rc<ShardState>) {
+fn start(accepted: StdStream, shard: &Rc<ShardState>) {
     if shard.links.len() >= shard.limits().connections_max {
         shard.counters().connections_refused.add(1);
         return;
     }
     // Answers are small and written whole: waiting for more would only delay them. A socket that
     // refuses the option has been closed already, which its first read will tell.
-    let _ = stream.set_nodelay(true);
-    glommio::spawn_local(Connection::new(stream, Rc::clone(shard)).serve()).detach();
+    let _ = accepted.set_nodelay(true);
+    let connection = Connection::new(stream(accepted), Rc::clone(shard));
+    glommio::spawn_local(connection.serve()).detach();
 }

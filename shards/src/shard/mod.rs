@@ -173,8 +173,8 @@ impl Shard {
         listeners.push(listener);
         let mut accepting = Vec::with_capacity(listeners.len());
         for listener in &listeners {
-            let adopted = Rc::new(listener::adopt(listener.try_clone()?));
-            let accept = listener::accept(adopted, Rc::clone(&state));
+            listener.set_nonblocking(true)?;
+            let accept = listener::accept(listener.try_clone()?, Rc::clone(&state));
             accepting.push(glommio::spawn_local(accept));
         }
         let ticking = glommio::spawn_local(tick_forever(Rc::clone(&state), shutdown.clone()));
@@ -182,14 +182,13 @@ impl Shard {
 
         state.draining.set(true);
         state.links.wake_all();
-        let refused = listener::refuse_new(&listeners).await;
+        // What waits for listeners that stay is for whoever accepts from them next.
+        let closes = !shutdown.leaves_listeners();
+        let refused = if closes { listener::refuse_new(&listeners).await } else { Ok(()) };
         for accept in accepting {
             accept.cancel().await;
         }
-        if shutdown.is_taken_over() {
-            // What waits in the queues is the other process's, and so is what comes.
-            listener::let_new_in(&listeners)?;
-        } else {
+        if closes {
             listener::accept_rest(&listeners, &state);
         }
         drop(listeners);

@@ -99,10 +99,12 @@ pub struct Shutdown(Arc<Words>);
 struct Words {
     begun: AtomicBool,
     taken_over: AtomicBool,
+    leaves_listeners: AtomicBool,
 }
 
 impl Shutdown {
-    /// Tells every shard to stop: nothing will listen on its address any more.
+    /// Tells every shard to stop. Nothing will listen on its address any more, if not for
+    /// [`Shutdown::leave_listeners`].
     pub fn begin(&self) {
         self.0.begun.store(true, Ordering::Release);
     }
@@ -110,7 +112,14 @@ impl Shutdown {
     /// Tells every shard to stop because another process accepts from the same sockets by now.
     pub fn begin_taken_over(&self) {
         self.0.taken_over.store(true, Ordering::Relaxed);
+        self.leave_listeners();
         self.begin();
+    }
+
+    /// Has a stop only let go of the listeners, as somebody else holds them too: a process that
+    /// takes over, or the one that made them. To be called before the stop.
+    pub fn leave_listeners(&self) {
+        self.0.leaves_listeners.store(true, Ordering::Relaxed);
     }
 
     /// Whether the word was given.
@@ -118,8 +127,13 @@ impl Shutdown {
         self.0.begun.load(Ordering::Acquire)
     }
 
-    /// Whether another process goes on accepting from the listeners.
+    /// Whether another process serves in this one's place.
     pub fn is_taken_over(&self) -> bool {
         self.0.taken_over.load(Ordering::Relaxed)
+    }
+
+    /// Whether a stop only lets go of the listeners.
+    pub fn leaves_listeners(&self) -> bool {
+        self.0.leaves_listeners.load(Ordering::Relaxed)
     }
 }

@@ -104,6 +104,25 @@ impl Launch {
         self
     }
 
+    /// Has a shell start it, by a script in which `"$0" "$@"` is the command.
+    pub(crate) fn through_a_shell(mut self, script: &str) -> Self {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", script]).arg(self.command.get_program()).args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        self.command = shell;
+        self
+    }
+
+    /// The command that starts it, and the folder of its files.
+    pub(crate) fn into_command(self) -> (Command, TempDir) {
+        (self.command, self.folder)
+    }
+
     /// Starts it and waits until it serves.
     pub(crate) fn start(mut self) -> Gateway {
         let mut child = self

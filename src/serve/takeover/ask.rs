@@ -1,0 +1,104 @@
+//! The side of the new process: it gets the sockets, and says when it uses them.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use sendfd::RecvWithFd;
+use socket2::Socket;
+
+use super::{HELD_ELSEWHERE, READY, SOCKETS_MAX, TAKEN};
+
+/// How long the old process may take to send its sockets, and to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The sockets of a process that serves, and the word to give it once they are in use.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    /// Its admin port's is the last.
+    pub(crate) sockets: Vec<Socket>,
+    /// Whether somebody else than the old process holds them too.
+    pub(crate) held_elsewhere: bool,
+    stream: UnixStream,
+}
+
+impl Offer {
+    /// Asks the process that listens at `path` for its sockets; `None` when there is none.
+    pub(crate) fn ask(path: &Path) -> anyhow::Result<Option<Self>> {
+        let subject = || format!("takeover: {}", path.display());
+        let stream = match UnixStream::connect(path) {
+            Ok(stream) => stream,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+                ) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(error).with_context(subject),
+        };
+        stream.set_read_timeout(Some(PATIENCE)).with_context(subject)?;
+        let (sockets, held_elsewhere) = receive(&stream).with_context(subject)?;
+        Ok(Some(Self { sockets, held_elsewhere, stream }))
+    }
+
+    /// Tells the old process that the sockets are in use, so that it stops accepting and drains.
+    /// Where it is gone, or does not answer, they are used all the same: nobody else does.
+    ///
+    /// # Errors
+    /// Another process has taken them over.
+    pub(crate) fn accept(mut self) -> anyhow::Result<()> {
+        // What the old process said before it went can still be read, whatever becomes of this.
+        let _ = self.stream.write_all(&[READY]);
+        let mut answer = [0_u8; 1];
+        match uninterrupted(|| self.stream.read(&mut answer)) {
+            Ok(1) if answer[0] == TAKEN => {
+                bail!("takeover: another process has taken over meanwhile")
+            }
+            Ok(1) => {}
+            // Or it is of a version that does not answer.
+            Ok(_) => tracing::info!("takeover: the old process has gone"),
+            Err(error) => tracing::warn!(%error, "takeover: the old process does not answer"),
+        }
+        Ok(())
+    }
+}
+
+/// Reads again where a signal came: with a time limit the system does not do so itself.
+fn uninterrupted<T>(mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match read() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// The sockets, and whether they are held elsewhere.
+fn receive(stream: &UnixStream) -> io::Result<(Vec<Socket>, bool)> {
+    let mut count = [0_u8; 4];
+    let mut descriptors = [-1 as RawFd; SOCKETS_MAX];
+    let (read, received) = uninterrupted(|| stream.recv_with_fd(&mut count, &mut descriptors))?;
+    let sockets: Vec<Socket> = descriptors[..received]
+        .iter()
+        .map(|descriptor| {
+            // SAFETY: the kernel has just made this descriptor for the message, and nobody else
+            // in this process knows its number.
+            Socket::from(unsafe { OwnedFd::from_raw_fd(*descriptor) })
+        })
+        .collect();
+    if read == 0 {
+        return Err(io::Error::other(
+            "the process there is about to end, or has too many that want to take over",
+        ));
+    }
+    let said = u32::from_le_bytes(count);
+    if read != count.len() || (said & !HELD_ELSEWHERE) as usize != sockets.len() {
+        return Err(io::Error::other(format!("{} sockets arrived, not all", sockets.len())));
+    }
+    Ok((sockets, said & HELD_ELSEWHERE != 0))
+}
