@@ -39,9 +39,9 @@ fn launch(sockets: &[TcpListener]) -> Launch {
     let cores = core_affinity::get_core_ids().expect("cores");
     let cores: Vec<_> = cores.iter().take(2).map(|core| core.id.to_string()).collect();
     let numbered = (3..).zip(sockets);
-    let passed: String =
-        numbered.map(|(number, socket)| format!(" {number}<&{}", socket.as_raw_fd())).collect();
-    let count = sockets.len();
+    let passed: Vec<_> =
+        numbered.map(|(number, socket)| format!("{number}<&{}", socket.as_raw_fd())).collect();
+    let (passed, count) = (passed.join(" "), sockets.len());
     Launch::demo()
         .with(|command| _ = command.args(["--cores", &cores.join(","), "--log", "info"]))
         .through_a_shell(&format!("LISTEN_PID=$$ LISTEN_FDS={count} exec \"$0\" \"$@\" {passed}"))
@@ -62,7 +62,9 @@ fn from_one_process_to_the_next() {
             assert_eq!(gateway.stop().0.code(), Some(0));
         }
         let mut waiting: Vec<_> = (0..8).map(|_| Client::connect(address)).collect();
-        waiting.iter_mut().for_each(|client| client.send(&post(BODY)));
+        for client in &mut waiting {
+            client.send(post(BODY));
+        }
         let _gateway = launch(&sockets).start();
         for mut client in waiting {
             assert_eq!(client.receive().status, 200);
