@@ -1,9 +1,10 @@
 """A constant load that looks at every answer: its status, and its score to the last digit that counts.
 
-Each connection asks for one user after another. What becomes of a request is an HTTP status, or
-`defaults` (200, and the answer says that the features did not come), `wrong` (a score that is not the
-user's, or no answer at all by its form), `lost` (it was sent, and no whole answer came), `refused` (no
-connection could be made) or, as long as nothing has come of it, `under way`.
+Some connections are kept and ask for one user after another; others are made for each request. What
+becomes of a request is an HTTP status, or `defaults` (200, and the answer says that the features did
+not come), `wrong` (a score that is not the user's, or no answer at all by its form), `lost` (it was
+sent, and no whole answer came), `refused` (no connection could be made) or, as long as nothing has come
+of it, `under way`.
 """
 
 import csv
@@ -104,9 +105,13 @@ class Client:
 
 
 class Load:
-    """Connections that ask for users' scores until they are told to stop."""
+    """Clients that ask for users' scores until they are told to stop.
 
-    def __init__(self, port, scores, connections=16, pause_s=0.002):
+    Each of `connections` is kept, and each of `newcomers` makes one for each request: what goes
+    wrong between a handshake and the first answer is seen by those alone.
+    """
+
+    def __init__(self, port, scores, connections=16, newcomers=0, pause_s=0.002):
         self.port, self.scores, self.pause_s = port, scores, pause_s
         self.users = sorted(scores)
         self.requests = []
@@ -119,8 +124,8 @@ class Load:
         assert status == 200, (status, body)
         self.default_score = json.loads(body)["score"]
         client.close()
-        self.threads = [threading.Thread(target=self.run, args=(index,), daemon=True)
-                        for index in range(connections)]
+        self.threads = [threading.Thread(target=self.run, args=(index, index < connections), daemon=True)
+                        for index in range(connections + newcomers)]
         for thread in self.threads:
             thread.start()
 
@@ -137,10 +142,12 @@ class Load:
         for thread in self.threads:
             thread.join(timeout=max(0.0, give_up - time.monotonic()))
 
-    def run(self, index):
+    def run(self, index, is_kept):
         chance, client = random.Random(index), Client(self.port)
         while not self.stopping.is_set():
             self.ask(client, chance.choice(self.users))
+            if not is_kept:
+                client.close()
             time.sleep(self.pause_s)
         client.close()
 
