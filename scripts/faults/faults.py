@@ -1,11 +1,13 @@
 """The faults, one function each: it does the harm, and returns when that was over.
 
 Each is given what it harms and the load on it, and says by `allowed` what else than 200 may come of a
-request meanwhile. A wrong score and a lost request never may.
+request meanwhile, and where it is to be felt by nobody how long a request may take. A wrong score and a
+lost request never may be.
 """
 
 import csv
 import ctypes
+import math
 import os
 import resource
 import signal
@@ -15,19 +17,23 @@ import time
 from pathlib import Path
 
 from load import Client, predict
-from sites import BINARY, MODEL, ROOT, cassandra, cassandra_pid
+from sites import BINARY, MODEL, ROOT, cassandra, cassandra_pid, usual_cores
 
 RELOADS = 5
 CROWD = 64
 EXTRA_USERS = 20_000
 
+# A client whose first SYN was dropped sends the next one after a second.
+SYN_AGAIN_MS = 1000
+
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
 WAIT_ALL = 0x4000_0000
 
 
-def allowed(*outcomes):
+def allowed(*outcomes, slowest_ms_max=math.inf):
     def mark(fault):
         fault.allowed = {200, *outcomes}
+        fault.slowest_ms_max = slowest_ms_max
         return fault
     return mark
 
@@ -44,16 +50,40 @@ def reload_every_second(gateway, _load):
     return time.monotonic()
 
 
-@allowed()
+@allowed(slowest_ms_max=SYN_AGAIN_MS)
 def takeover_at_peak(gateway, _load):
     """A new process takes over the sockets, and the old one drains."""
-    old = gateway.process
+    take_over(gateway, gateway.cores)
+    return time.monotonic()
+
+
+@allowed(slowest_ms_max=SYN_AGAIN_MS)
+def takeover_by_fewer_shards(gateway, _load):
+    """The new process has one shard, which is sent the sockets of all."""
+    take_over(gateway, gateway.cores.split(",")[0])
+    return time.monotonic()
+
+
+@allowed(slowest_ms_max=SYN_AGAIN_MS)
+def takeover_by_more_shards(gateway, _load):
+    """The new process has a shard on each core, and is sent the sockets of one that had fewer."""
+    if gateway.cores == usual_cores():
+        # The fault before this one was not asked for.
+        take_over(gateway, gateway.cores.split(",")[0])
+    take_over(gateway, usual_cores())
+    return time.monotonic()
+
+
+def take_over(gateway, cores):
+    old, gateway.cores = gateway.process, cores
     gateway.process = gateway.launch()
     code = old.wait(timeout=30)
     if code != 0:
         sys.exit(f"the gateway that was taken over from ended with {code}")
     gateway.wait_until_ready()
-    return time.monotonic()
+    shards, expected = gateway.shard_count(), len(cores.split(","))
+    if shards != expected:
+        sys.exit(f"{shards} shards serve after the takeover, expected {expected}")
 
 
 @allowed("refused")
@@ -245,7 +275,8 @@ def store_is_slow(_gateway, _load):
     return time.monotonic()
 
 
-EMBEDDED = [reload_every_second, takeover_at_peak, sigterm_at_peak, no_descriptors, full_disk,
+EMBEDDED = [reload_every_second, takeover_at_peak, takeover_by_fewer_shards,
+            takeover_by_more_shards, sigterm_at_peak, no_descriptors, full_disk,
             stopped_process, stalled_shard]
 REMOTE = [remote_dies, remote_hangs]
 CASSANDRA = [store_is_slow, store_hangs, store_dies]

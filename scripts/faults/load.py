@@ -1,8 +1,10 @@
 """A constant load that looks at every answer: its status, and its score to the last digit that counts.
 
-Each connection asks for one user after another. What becomes of a request is an HTTP status, or
-`defaults` (200, and the answer says that the features did not come), `wrong` (a score that is not the
-user's), `lost` (it was sent, and no whole answer came) or `refused` (no connection could be made).
+Some connections are kept and ask for one user after another; others are made for each request. What
+becomes of a request is an HTTP status, or `defaults` (200, and the answer says that the features did
+not come), `wrong` (a score that is not the user's, or no answer at all by its form), `lost` (it was
+sent, and no whole answer came), `refused` (no connection could be made) or, as long as nothing has come
+of it, `under way`.
 """
 
 import csv
@@ -21,12 +23,25 @@ WRONG_SHOWN_MAX = 5
 
 
 class Request:
-    """When a request was sent and answered, by the monotonic clock, and what came of it."""
+    """When a request was sent and answered, by the monotonic clock, and what came of it.
+
+    It is there from when it is sent: whoever looked only at those that have ended would not see one
+    that hangs.
+    """
 
     __slots__ = ("sent", "ended", "outcome")
 
-    def __init__(self, sent, ended, outcome):
-        self.sent, self.ended, self.outcome = sent, ended, outcome
+    def __init__(self):
+        self.sent, self.ended, self.outcome = time.monotonic(), None, "under way"
+
+    def end(self, outcome):
+        self.outcome = outcome
+        # Last: whoever reads this reads an outcome too.
+        self.ended = time.monotonic()
+
+    def taken(self, now):
+        """How long it took; so far, where it is under way."""
+        return (self.ended or now) - self.sent
 
 
 def golden(folder):
@@ -90,12 +105,18 @@ class Client:
 
 
 class Load:
-    """Connections that ask for users' scores until they are told to stop."""
+    """Clients that ask for users' scores until they are told to stop.
 
-    def __init__(self, port, scores, connections=16, pause_s=0.002):
+    Each of `connections` is kept, and each of `newcomers` makes one for each request: what goes
+    wrong between a handshake and the first answer is seen by those alone.
+    """
+
+    def __init__(self, port, scores, connections=16, newcomers=0, pause_s=0.002):
         self.port, self.scores, self.pause_s = port, scores, pause_s
         self.users = sorted(scores)
         self.requests = []
+        # The threads that ask share the list with the one that looks at what came of it.
+        self.lock = threading.Lock()
         self.wrong = []
         self.stopping = threading.Event()
         client = Client(port)
@@ -103,8 +124,8 @@ class Load:
         assert status == 200, (status, body)
         self.default_score = json.loads(body)["score"]
         client.close()
-        self.threads = [threading.Thread(target=self.run, args=(index,), daemon=True)
-                        for index in range(connections)]
+        self.threads = [threading.Thread(target=self.run, args=(index, index < connections), daemon=True)
+                        for index in range(connections + newcomers)]
         for thread in self.threads:
             thread.start()
 
@@ -112,33 +133,48 @@ class Load:
         return self
 
     def __exit__(self, *_):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join(timeout=2 * PATIENCE_S)
+        self.stop()
 
-    def run(self, index):
+    def stop(self):
+        """Sends nothing more, and waits for what was sent."""
+        self.stopping.set()
+        give_up = time.monotonic() + 2 * PATIENCE_S
+        for thread in self.threads:
+            thread.join(timeout=max(0.0, give_up - time.monotonic()))
+
+    def run(self, index, is_kept):
         chance, client = random.Random(index), Client(self.port)
         while not self.stopping.is_set():
             self.ask(client, chance.choice(self.users))
+            if not is_kept:
+                client.close()
             time.sleep(self.pause_s)
         client.close()
 
     def ask(self, client, user):
         """Asks for a user's score and remembers what came of it."""
-        sent = time.monotonic()
+        request = Request()
+        with self.lock:
+            self.requests.append(request)
         try:
             client.connect()
         except OSError:
-            self.requests.append(Request(sent, time.monotonic(), "refused"))
+            request.end("refused")
             time.sleep(0.01)
             return
         try:
             status, fields, body = client.ask(predict(user))
             outcome = status if status != 200 else self.outcome(user, fields, body)
-        except (OSError, ValueError, KeyError):
+        except OSError:
             client.close()
             outcome = "lost"
-        self.requests.append(Request(sent, time.monotonic(), outcome))
+        except Exception as error:  # noqa: BLE001
+            # Whatever a malformed answer leads to: a thread that it ended would ask nothing more.
+            client.close()
+            self.wrong.append((user, repr(error)))
+            outcome = "wrong"
+        # One that trickles in makes no receive time out.
+        request.end(outcome if request.taken(time.monotonic()) < PATIENCE_S else "lost")
 
     def outcome(self, user, fields, body):
         """What an answer of 200 is worth."""
@@ -151,9 +187,22 @@ class Load:
         return "wrong"
 
     def since(self, start):
-        """The requests that were sent since then and have ended."""
-        # Lists are appended to by threads; a slice is one step.
-        return [request for request in self.requests[:] if request.sent >= start]
+        """The requests that were sent since then, with those that are under way."""
+        with self.lock:
+            return [request for request in self.requests if request.sent >= start]
+
+    def between(self, start, end):
+        """The requests that were sent or under way from one time to another."""
+        with self.lock:
+            return [request for request in self.requests if request.sent < end
+                    and (request.ended is None or request.ended >= start)]
+
+    def take_ended(self):
+        """The requests that have ended, which are forgotten with that."""
+        with self.lock:
+            ended = [request for request in self.requests if request.ended is not None]
+            self.requests = [request for request in self.requests if request.ended is None]
+        return ended
 
     def shown_wrong(self):
         return self.wrong[:WRONG_SHOWN_MAX]
@@ -163,15 +212,15 @@ class Summary:
     """What came of the requests of a fault that ended at a time by the monotonic clock."""
 
     def __init__(self, requests, fault_ended):
-        self.sent = len(requests)
+        self.sent, now = len(requests), time.monotonic()
         self.outcomes = Counter(request.outcome for request in requests)
-        latencies = sorted(request.ended - request.sent for request in requests) or [0.0]
+        latencies = sorted(request.taken(now) for request in requests) or [0.0]
         self.p50_ms = 1e3 * latencies[len(latencies) // 2]
         self.p99_ms = 1e3 * latencies[len(latencies) * 99 // 100]
         self.slowest_ms = 1e3 * latencies[-1]
         # Until the last answer that the fault touched: one that was not 200, or was asked for
         # before the fault's end.
-        touched = [request.ended for request in requests
+        touched = [request.ended or now for request in requests
                    if request.outcome != 200 or request.sent < fault_ended]
         self.recovery_ms = 1e3 * max(0.0, max(touched, default=fault_ended) - fault_ended)
 

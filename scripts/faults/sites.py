@@ -25,13 +25,18 @@ ttl_ms = 100
 """
 
 
+def usual_cores():
+    """Two of those that there are."""
+    return ",".join(map(str, sorted(os.sched_getaffinity(0))[:2]))
+
+
 class Gateway:
     """A process that serves credit-risk, and how to start another in its place."""
 
     def __init__(self, folder, store, models=ROOT / "models", cores=None, arguments=()):
         self.folder, self.store, self.models, self.arguments = folder, store, models, arguments
         self.port, self.admin = free_port(), free_port()
-        self.cores = cores or ",".join(map(str, sorted(os.sched_getaffinity(0))[:2]))
+        self.cores = cores or usual_cores()
         self.log = (folder / f"log-{self.port}").open("a")
         self.process = None
 
@@ -72,9 +77,16 @@ class Gateway:
 
     def shard_threads(self):
         """The ids of the threads of its shards, by the name that each gives itself."""
+        return sorted(self.shard_names())
+
+    def shard_count(self):
+        """How many shards it has; what a shard's executor starts is named as the shard is."""
+        return len(set(self.shard_names().values()))
+
+    def shard_names(self):
         tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
         names = {int(task.name): (task / "comm").read_text().strip() for task in tasks}
-        return sorted(thread for thread, name in names.items() if name.startswith("shard-"))
+        return {thread: name for thread, name in names.items() if name.startswith("shard-")}
 
 
 def import_users(store, *arguments):

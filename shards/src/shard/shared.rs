@@ -137,3 +137,14 @@ impl Shutdown {
         self.0.leaves_listeners.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Mailbox, ShardShared};
+
+    #[test]
+    fn shards_never_share_a_cache_line() {
+        assert_eq!((size_of::<Mailbox>() % 128, align_of::<Mailbox>() % 128), (0, 0));
+        assert_eq!((size_of::<ShardShared>() % 128, align_of::<ShardShared>() % 128), (0, 0));
+    }
+}

@@ -46,8 +46,16 @@ mod tests {
     use super::{Cells, Group};
 
     #[test]
+    fn two_models_never_share_a_cache_line() {
+        assert_eq!((size_of::<Group>(), align_of::<Group>()), (128, 128));
+        let (first, second) = (Cells::new(3), Cells::new(17));
+        let line = |cells: &Cells, index| std::ptr::from_ref(cells.get(index)).addr() / 128;
+        assert_ne!(line(&first, 2), line(&second, 0));
+        assert_ne!(line(&first, 2), line(&second, 16));
+    }
+
+    #[test]
     fn each_index_is_its_own_counter() {
-        assert_eq!(size_of::<Group>(), 128);
         let cells = Cells::new(35);
         for index in 0..cells.len() {
             cells.get(index).add(index as u64 + 1);

@@ -12,8 +12,10 @@ use shards::features::embedded::EmbeddedStore;
 use shards::features::import::{OnBadRow, import_embedded};
 use shards::features::scylla::ScyllaSettings;
 use shards::model::LoadOptions;
-use shards::model::repository::Repository;
-use shards::shard::{Shard, ShardSettings, ShardSetup, ShardShared, Shutdown};
+use shards::model::repository::{ModelDirectory, Repository};
+use shards::shard::{
+    Command, PreparedModel, Shard, ShardSettings, ShardSetup, ShardShared, Shutdown,
+};
 use shards::telemetry::{LaneTelemetry, ShardCounters};
 
 use super::client::Client;
@@ -115,12 +117,12 @@ impl Setup {
             None => StoreSource::Embedded(store.clone()),
         };
         let repository = Repository::new(&self.models);
-        let models =
+        let models: Vec<_> =
             self.names.iter().flat_map(|name| repository.find_served(name).unwrap()).collect();
         let shared = Arc::new(ShardShared::default());
         let setup = ShardSetup {
             settings: self.settings,
-            models,
+            models: models.clone(),
             load: LoadOptions::default(),
             store: source,
             shared: Arc::clone(&shared),
@@ -135,6 +137,7 @@ impl Setup {
             shared,
             store,
             shutdown,
+            models,
             thread: Some(thread),
             _kept: (folder, self.repository),
         }
@@ -155,6 +158,7 @@ pub(crate) struct Served {
     pub(crate) shared: Arc<ShardShared>,
     pub(crate) store: EmbeddedStore,
     pub(crate) shutdown: Shutdown,
+    models: Vec<ModelDirectory>,
     thread: Option<JoinHandle<std::io::Result<()>>>,
     _kept: (tempfile::TempDir, Option<tempfile::TempDir>),
 }
@@ -171,6 +175,16 @@ impl Served {
     /// What its only model counts.
     pub(crate) fn lane(&self) -> Arc<LaneTelemetry> {
         self.shared.telemetry.lanes().pop().expect("a model")
+    }
+
+    /// Takes its models into service as they are on disk, and waits until it serves them.
+    pub(crate) fn reload(&self) {
+        let schema = self.store.schema().unwrap().expect("a schema");
+        for directory in &self.models {
+            let model = PreparedModel::load(directory, LoadOptions::default(), &schema).unwrap();
+            let number = self.shared.send(Command::Install(Box::new(model)));
+            wait_until("a model is installed", || self.shared.done() >= number);
+        }
     }
 
     /// Imports `csv` over what the store has; its columns may differ.
