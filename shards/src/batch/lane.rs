@@ -120,7 +120,11 @@ impl Lane {
     }
 
     pub(super) fn count_failure(&self, failure: RowFailure) {
-        self.counters().rows_failed[failure.reason_index()].add(1);
+        self.count_failures(failure, 1);
+    }
+
+    pub(super) fn count_failures(&self, failure: RowFailure, rows: usize) {
+        self.counters().rows_failed[failure.reason_index()].add(rows as u64);
     }
 
     /// Queues a row that was let in.

@@ -116,6 +116,16 @@ impl Rows {
         &mut self.slots[id.0 as usize]
     }
 
+    /// How many of the rows of one request, from `first` on, wait.
+    pub(super) fn waiting_from(&self, first: RowId) -> usize {
+        self.chain(first).filter(|id| self.get(*id).state == RowState::Waiting).count()
+    }
+
+    /// The rows of one request, from `first` on.
+    pub(crate) fn chain(&self, first: RowId) -> impl Iterator<Item = RowId> {
+        std::iter::successors(Some(first), |id| self.get(*id).next)
+    }
+
     /// When a row's answer is worthless, in ns of the shard's clock.
     pub fn deadline_ns(&self, id: RowId) -> u64 {
         self.deadlines_ns[id.0 as usize]

@@ -57,7 +57,9 @@ impl Answer {
         Self::error(status, response::retry_field(failure), &failure.to_string())
     }
 
-    /// Queues the rows of a request that are not done already, and waits for all of them.
+    /// Queues the rows of a request that are not done already, and waits for all of them. Where an
+    /// answer may be given in part, those that there is no room for are refused; tensors have been
+    /// let in as a whole.
     pub(crate) fn queue(
         lane: Rc<Lane>,
         first: RowId,
@@ -65,21 +67,18 @@ impl Answer {
         terms: &Terms,
         origin: &Origin,
     ) -> Self {
-        let mut next = Some(first);
-        while let Some(id) = next {
-            let waiting = {
-                let mut rows = lane.rows.borrow_mut();
+        if !origin.is_empty() {
+            let mut rows = lane.rows.borrow_mut();
+            let mut next = Some(first);
+            while let Some(id) = next {
                 let row = rows.get_mut(id);
-                if !origin.is_empty() {
-                    row.origin = origin.clone();
-                }
+                row.origin = origin.clone();
                 next = row.next;
-                row.state == RowState::Waiting
-            };
-            if waiting {
-                // A refusal is the row's outcome.
-                let _ = lane.admit(id, terms);
             }
+        }
+        match form {
+            Form::Tensors(_) => lane.admit_whole(first, terms),
+            Form::Lone | Form::Array => lane.admit_each(first, terms),
         }
         Self::Rows { lane, first, pending: Some(first), form }
     }

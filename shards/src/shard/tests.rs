@@ -211,3 +211,43 @@ fn what_is_predicted_to_be_late_is_refused_unless_nothing_is_under_way() {
         assert_eq!(admit(u64::MAX, Priority::High), Err(RowFailure::Overloaded));
     });
 }
+
+/// Fills so many rows of one request for `lane`; gives back the first.
+fn fill(lane: &Lane, count: usize) -> RowId {
+    let mut rows = lane.rows.borrow_mut();
+    let ids: Vec<RowId> = (0..count).map(|_| rows.insert(CONNECTION)).collect();
+    for pair in ids.windows(2) {
+        rows.get_mut(pair[0]).next = Some(pair[1]);
+    }
+    ids[0]
+}
+
+#[test]
+fn rows_of_one_request_are_let_in_as_they_would_be_one_by_one() {
+    let settings = |settings: &mut ShardSettings| settings.queue_us_max = 10_000;
+    with_lane(settings, |lane| async move {
+        {
+            let mut known = lane.estimates.borrow_mut();
+            for _ in 0..100 {
+                known.fetch.observe(1, 0, 400_000);
+                known.compute.observe(1, 0, 600_000);
+            }
+            known.drain.observe(1, 1, 0);
+            known.drain.observe(1, 0, 1_000_000);
+        }
+        // The first is tried; the fourth would be done after 4 ms.
+        let terms = Terms { deadline_ns: 3_900_000, ..TERMS };
+        assert_eq!(lane.refuse(&terms, 9), None, "nothing is under way");
+        lane.admit_each(fill(&lane, 9), &terms);
+        assert_eq!((lane.waiting_rows(), lane.rows.borrow().len()), (3, 9));
+        let unreachable = RowFailure::DeadlineUnreachable { predicted_us: 5_000 };
+        assert_eq!(lane.refuse(&Terms { deadline_ns: 4_999_000, ..TERMS }, 2), Some(unreachable));
+        // Nine tenths of 10 ms are for normal ones: a tenth row would wait so long.
+        assert_eq!(lane.refuse(&TERMS, 7), None);
+        assert_eq!(lane.refuse(&TERMS, 8), Some(RowFailure::Overloaded));
+        lane.admit_each(fill(&lane, 20), &TERMS);
+        assert_eq!(lane.waiting_rows(), 10);
+        let failed = lane.counters().rows_failed.iter().map(|failed| failed.get()).sum::<u64>();
+        assert_eq!(failed, 6 + 2 + 8 + 13);
+    });
+}

@@ -71,7 +71,7 @@ impl<S> Connection<S> {
             return Answer::error(404, "", "no such model");
         };
         let terms = self.shard.settings.terms(head, now_ns);
-        if let Some(failure) = lane.refuse(&terms) {
+        if let Some(failure) = lane.refuse(&terms, 1) {
             return Answer::refusal(failure, failure.status());
         }
         let mut asked = self.parse(body, &lane);
