@@ -43,6 +43,17 @@ fn strip(manifest: &str) -> &str {
 }
 
 #[test]
+fn inputs_beyond_those_of_the_model_are_not_looked_at() {
+    let served = Setup::of("demo-logistic").serve();
+    let input =
+        |at| format!("{{\"name\":\"{at}\",\"shape\":[0],\"datatype\":\"BOOL\",\"data\":[]}}");
+    let inputs: Vec<String> = (0..10_000).map(input).collect();
+    let answer = served.client().ask(infer(&format!("{{\"inputs\": [{}]}}", inputs.join(","))));
+    let message = "the request has 10000 inputs, the model reads at most 4";
+    assert_eq!((answer.status, answer.error().as_str()), (400, message));
+}
+
+#[test]
 fn what_cannot_be_read_is_named() {
     let served =
         Setup::of("demo-logistic").settings(|settings| settings.http.array_rows_max = 4).serve();
