@@ -43,6 +43,22 @@ fn strip(manifest: &str) -> &str {
 }
 
 #[test]
+fn what_is_quoted_of_it_is_short() {
+    let served = Setup::of("demo-logistic").serve();
+    let mut client = served.client();
+    let (shape, text) = (vec!["1"; 100_000].join(","), "\u{e9}".repeat(100_000));
+    for body in [
+        tensor("user_id", "BYTES", &format!("[{shape}]"), "[\"a\", \"b\"]"),
+        tensor(&text, "BYTES", "[1]", "[\"a\"]"),
+        tensor("user_id", "BYTES", &format!("\"{text}\""), "[\"a\"]"),
+    ] {
+        let answer = client.ask(infer(&body));
+        assert_eq!(answer.status, 400);
+        assert!((500..=1_024).contains(&answer.error().len()), "{}", answer.error().len());
+    }
+}
+
+#[test]
 fn inputs_beyond_those_of_the_model_are_not_looked_at() {
     let served = Setup::of("demo-logistic").serve();
     let input =

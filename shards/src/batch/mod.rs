@@ -27,5 +27,6 @@ pub use estimates::{Arrivals, Cost, Drain, Estimates};
 pub use failure::RowFailure;
 pub use gate::Gate;
 pub use lane::{Lane, LaneSettings};
+pub(crate) use rows::ROW_BYTES;
 pub use rows::{Row, RowId, RowState, Rows, Scored};
 pub use under_way::UnderWay;

@@ -19,7 +19,7 @@ pub struct HttpLimits {
     /// The most connections a shard holds; further ones are closed at once.
     pub connections_max: usize,
     /// The most bytes that a shard keeps for all its connections together: of requests that have
-    /// not wholly arrived, and of answers that have not wholly been taken. Beyond it, 503 for what
+    /// not wholly arrived or are being answered, and of answers that have not wholly been taken. Beyond it, 503 for what
     /// is still arriving, and nothing is read from clients that leave their answers lying.
     pub buffered_bytes_max: usize,
     /// From a request's first byte to the end of its head, in ms; beyond it 408.

@@ -35,12 +35,25 @@ impl Clock {
     }
 }
 
+/// What is kept of a buffer that any connection uses.
+const SCRATCH_BYTES_MAX: usize = 1_048_576;
+
 /// Buffers that any connection uses within one poll.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     pub(crate) input: Vec<u8>,
     pub(crate) output: Vec<u8>,
     pub(crate) body: Vec<u8>,
+}
+
+impl Scratch {
+    /// Empties what answers are made in, and gives back what unusually large ones took.
+    pub(crate) fn clear(&mut self) {
+        for buffer in [&mut self.output, &mut self.body] {
+            buffer.clear();
+            buffer.shrink_to(SCRATCH_BYTES_MAX);
+        }
+    }
 }
 
 /// What the parts of one shard share.
@@ -240,6 +253,7 @@ impl ShardState {
         self.shared.hand_in(&mut self.desk.outgoing.borrow_mut());
         if now_ms / 1_000 != before_ms / 1_000 {
             self.renew_date();
+            self.lanes.borrow().iter().for_each(|lane| lane.rows.borrow_mut().shrink());
         }
         if shutdown.is_begun() {
             self.stopping.open();

@@ -63,7 +63,10 @@ pub(crate) struct Connection<S> {
     rendered: Vec<Rendered>,
     rendered_ns: u64,
     exchanges: VecDeque<Exchange>,
-    /// Whether `input` may hold whole requests, left there at the limit on pipelined ones.
+    /// What the exchanges keep, about.
+    held_bytes: usize,
+    /// Whether `input` may hold whole requests, left there at one of the limits on those that are
+    /// being answered.
     stalled: bool,
     end_of_input: bool,
     closing: bool,
@@ -99,6 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             rendered: Vec::new(),
             rendered_ns: 0,
             exchanges: VecDeque::new(),
+            held_bytes: 0,
             stalled: false,
             end_of_input: false,
             closing: false,
@@ -147,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Nothing is left to write, and nothing more will be asked.
     fn is_over(&self) -> bool {
-        let silent = self.output.is_empty() && self.exchanges.is_empty();
+        let silent = self.output.is_empty() && self.exchanges.is_empty() && !self.stalled;
         if self.end_of_input {
             // With answers outstanding, the end of the stream means that the client went away.
             return silent || !self.shard.limits().answer_half_closed;

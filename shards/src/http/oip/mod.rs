@@ -139,7 +139,7 @@ impl Asker<'_> {
         }
         match self.queue(lane, is_pinned, head, terms, body) {
             Ok(answer) => answer,
-            Err(error) => Answer::error(400, "", &error.to_string()),
+            Err(error) => Answer::error(400, "", &error),
         }
     }
 
