@@ -224,6 +224,22 @@ impl ShardState {
         }
     }
 
+    /// Whether connections keep more memory together than they may. Clients that are slow to take
+    /// their answers are cut off before anybody else is refused for it.
+    pub(crate) fn is_memory_scarce(&self) -> bool {
+        let limit_bytes = self.limits().buffered_bytes_max;
+        let excess_bytes = || {
+            let kept_bytes = self.counters().buffered_bytes.get() as usize;
+            kept_bytes.saturating_sub(self.links.leaving_bytes()).saturating_sub(limit_bytes)
+        };
+        if excess_bytes() == 0 {
+            return false;
+        }
+        // Some more than is needed now, so that the next one does not stand there again.
+        self.links.cut_slow(excess_bytes() + limit_bytes / 8, self.coarse_ms.get());
+        excess_bytes() > 0
+    }
+
     /// Looks at the clock and at what the process asks.
     pub(super) fn tick(self: &Rc<Self>, shutdown: &Shutdown) {
         let now_ns = self.clock.now_ns();

@@ -42,9 +42,8 @@ enum Doing {
     ReadingHead,
     ReadingBody,
     Waiting,
-    Writing {
-        bytes: usize,
-    },
+    /// However slowly the client reads: it has one time limit for all that is in the output.
+    Writing,
     Lingering,
 }
 
@@ -122,6 +121,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn poll_serve(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.link.is_cut() {
+            return Poll::Ready(());
+        }
         for _ in 0..ROUNDS_MAX {
             let Ok(wrote) = self.poll_output(context) else { return Poll::Ready(()) };
             if self.is_over() {
@@ -167,14 +169,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 false
             }
             Doing::Starting | Doing::Waiting => false,
-            Doing::Idle | Doing::Writing { .. } | Doing::Lingering => true,
+            Doing::Idle | Doing::Writing | Doing::Lingering => true,
         }
     }
 
     fn set_time_limit(&mut self) {
         let limits = self.shard.limits();
         let (doing, limit_ms) = if !self.output.is_empty() {
-            (Doing::Writing { bytes: self.written }, limits.write_timeout_ms)
+            (Doing::Writing, limits.write_limit_ms(self.output.len()))
         } else if !self.exchanges.is_empty() {
             (Doing::Waiting, u64::MAX)
         } else if self.closing {

@@ -25,8 +25,9 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         if kept != self.buffered_bytes {
             counter.add(kept as u64);
             counter.subtract(std::mem::replace(&mut self.buffered_bytes, kept) as u64);
+            self.link.kept_bytes.set(kept);
         }
-        kept > 0 && counter.get() > self.shard.limits().buffered_bytes_max as u64
+        kept > 0 && self.shard.is_memory_scarce()
     }
 
     /// Whether no further request is taken for now: the client has to take its answers first, or
