@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::task::Waker;
 
@@ -23,6 +24,12 @@ pub(crate) struct Link {
     /// Since when its client has had something to read, in ms of the shard's coarse clock;
     /// `u64::MAX` where it has nothing.
     pub(crate) writing_since_ms: Cell<u64>,
+    /// The client's socket, where it is known.
+    pub(crate) socket: Cell<Option<RawFd>>,
+    /// Whether nothing is read from the client for now.
+    pub(crate) is_deaf: Cell<bool>,
+    /// Set by the sweep when the client of a connection that reads nothing has gone away.
+    pub(crate) is_gone: Cell<bool>,
     /// How much is given back when it ends, where it is to end for that.
     cut_bytes: Cell<usize>,
 }
@@ -35,6 +42,9 @@ impl Default for Link {
             timed_out: Cell::default(),
             kept_bytes: Cell::default(),
             writing_since_ms: Cell::new(u64::MAX),
+            socket: Cell::default(),
+            is_deaf: Cell::default(),
+            is_gone: Cell::default(),
             cut_bytes: Cell::default(),
         }
     }
@@ -134,9 +144,14 @@ impl Links {
         }
     }
 
-    /// Wakes every connection whose phase has taken too long.
-    pub(crate) fn sweep(&self, now_ms: u64) {
+    /// Wakes every connection whose phase has taken too long, and, where `end_is_gone`, those whose
+    /// clients have ended their stream behind what is not read from it yet.
+    pub(crate) fn sweep(&self, now_ms: u64, end_is_gone: bool) {
         for (_, link) in &*self.open.borrow() {
+            if end_is_gone && link.is_deaf.get() && link.socket.get().is_some_and(has_ended) {
+                link.is_gone.set(true);
+                link.wake();
+            }
             if link.deadline_ms.get() <= now_ms && !link.timed_out.replace(true) {
                 link.wake();
             }
@@ -149,4 +164,13 @@ impl Links {
             link.wake();
         }
     }
+}
+
+/// Whether the other side of a socket has ended its stream, or the connection is broken.
+fn has_ended(socket: RawFd) -> bool {
+    let mut polled = libc::pollfd { fd: socket, events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: there is one structure, which lives through the call, and the call does not wait. A
+    // socket is closed after its connection has left the links, so it is still that client's.
+    let ready = unsafe { libc::poll(&raw mut polled, 1, 0) };
+    ready > 0
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::TcpListener as StdListener;
-use std::os::fd::{FromRawFd, IntoRawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -95,5 +95,8 @@ fn start(stream: TcpStream, shard: &Rc<ShardState>) {
     // Answers are small and written whole: waiting for more would only delay them. A socket that
     // refuses the option has been closed already, which its first read will tell.
     let _ = stream.set_nodelay(true);
-    glommio::spawn_local(Connection::new(stream, Rc::clone(shard)).serve()).detach();
+    let socket = stream.as_raw_fd();
+    let connection = Connection::new(stream, Rc::clone(shard));
+    connection.watch(socket);
+    glommio::spawn_local(connection.serve()).detach();
 }

@@ -247,7 +247,7 @@ impl ShardState {
         let before_ms = self.coarse_ms.replace(now_ms);
         self.counters().heartbeat.add(1);
         if now_ms / SWEEP_MS != before_ms / SWEEP_MS {
-            self.links.sweep(now_ms);
+            self.links.sweep(now_ms, !self.limits().answer_half_closed);
         }
         for lane in &*self.lanes.borrow() {
             lane.expire(now_ns, |connection| self.links.wake(connection));

@@ -1,5 +1,7 @@
 //! What a shard does between batches, seen from inside: no socket, no load, no chance.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
 
 use glommio::LocalExecutorBuilder;
@@ -152,6 +154,53 @@ fn a_row_that_waits_is_ended_when_its_deadline_passes() {
             assert_eq!((lane.waiting_rows(), lane.counters().queue_rows.get()), (1, 1));
         },
     );
+}
+
+/// Waits until `condition` holds.
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..5_000 {
+        if condition() {
+            return;
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+    panic!("it never came to this: {what}");
+}
+
+#[test]
+fn a_client_is_seen_to_go_away_behind_more_requests_than_are_taken() {
+    let settings = |settings: &mut ShardSettings| {
+        settings.batch.window = Window::Fixed;
+        settings.batch.delay_us_max = 60_000_000;
+        settings.http.pipelined_requests_max = 4;
+    };
+    with_shard(settings, |shard| async move {
+        let lane = shard.lane(None).expect("a model");
+        // A batch that never ends: the rows wait for it.
+        lane.under_way.borrow_mut().start(0);
+        let request = "POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: 16\r\n\r\n\
+            {\"user_id\": \"1\"}";
+        let hundred = request.repeat(100);
+        // What is read beyond the requests that are taken shows the end; where there is far more,
+        // the sweep looks for it.
+        for (hundreds, sweeps) in [(1, false), (20, true)] {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let address = listener.local_addr().expect("an address");
+            let mut client = TcpStream::connect(address).expect("a connection");
+            listener::accept_rest(&[listener], &shard);
+            for _ in 0..hundreds {
+                client.write_all(hundred.as_bytes()).expect("sent");
+                sleep(Duration::from_millis(1)).await;
+            }
+            until("they wait", || lane.waiting_rows() == 4).await;
+            client.shutdown(std::net::Shutdown::Write).expect("ended");
+            until("it is seen", || {
+                shard.links.sweep(0, sweeps);
+                lane.waiting_rows() == 0 && shard.links.len() == 0
+            })
+            .await;
+        }
+    });
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod writing;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -111,6 +112,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// Says by which socket the client comes, so that it is seen to go away even while nothing is
+    /// read from it.
+    pub(crate) fn watch(&self, socket: RawFd) {
+        self.link.socket.set(Some(socket));
+    }
+
     /// Serves the connection until it ends.
     pub(crate) async fn serve(mut self) {
         poll_fn(|context| {
@@ -121,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn poll_serve(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.link.is_cut() {
+        if self.link.is_cut() || self.link.is_gone.get() {
             return Poll::Ready(());
         }
         for _ in 0..ROUNDS_MAX {

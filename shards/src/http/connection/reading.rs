@@ -50,7 +50,9 @@ impl<S: AsyncRead + Unpin> Connection<S> {
             return Poll::Ready(Ok(()));
         }
         let ahead_bytes_max = if is_scarce { 0 } else { AHEAD_BYTES_MAX };
-        if self.end_of_input || (is_full && self.input.len() >= ahead_bytes_max) {
+        let is_deaf = is_full && self.input.len() >= ahead_bytes_max;
+        self.link.is_deaf.set(is_deaf);
+        if self.end_of_input || is_deaf {
             return Poll::Pending;
         }
         let mut scratch = shard.scratch.borrow_mut();
