@@ -12,6 +12,7 @@ mod admission;
 mod compute;
 mod decide;
 mod estimates;
+pub(crate) mod expiry;
 mod failure;
 mod gate;
 mod lane;

@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 use super::desk::Desk;
 use super::{PreparedModel, ShardSettings, ShardShared, Shutdown};
 use crate::batch::pipeline::{self, Engine};
-use crate::batch::{Gate, Lane, LaneSettings};
+use crate::batch::{Gate, Lane, LaneSettings, expiry};
 use crate::features::FeatureStore;
 use crate::features::schema::Schema;
 use crate::http::HttpLimits;
@@ -210,7 +210,14 @@ impl ShardState {
                 None => lanes.push(Rc::clone(&lane)),
             }
         }
-        glommio::spawn_local(pipeline::run(lane, engine, Rc::clone(self))).detach();
+        let shard = Rc::clone(self);
+        glommio::spawn_local(async move {
+            // It is cancelled when the lane has nothing left to do.
+            let watch = expiry::watch(Rc::clone(&lane), Rc::clone(&shard));
+            let _watching = glommio::spawn_local(watch);
+            pipeline::run(lane, engine, shard).await;
+        })
+        .detach();
     }
 
     fn remove(&self, model: &str) {
@@ -248,9 +255,6 @@ impl ShardState {
         self.counters().heartbeat.add(1);
         if now_ms / SWEEP_MS != before_ms / SWEEP_MS {
             self.links.sweep(now_ms, !self.limits().answer_half_closed);
-        }
-        for lane in &*self.lanes.borrow() {
-            lane.expire(now_ns, |connection| self.links.wake(connection));
         }
         self.hand_over();
         self.store.count_into(&self.shared.telemetry.store);

@@ -7,7 +7,7 @@ use std::path::Path;
 use glommio::LocalExecutorBuilder;
 
 use super::*;
-use crate::batch::{Lane, Priority, RowFailure, RowId, RowState};
+use crate::batch::{Lane, Priority, RowFailure, RowId, RowState, Window};
 use crate::features::embedded::{EmbeddedStore, EmbeddedWriter};
 use crate::features::inputs::ColumnType;
 use crate::features::schema::StoreColumn;
@@ -85,13 +85,21 @@ fn with_lane<F: Future<Output = ()>>(
     change: impl FnOnce(&mut ShardSettings),
     test: impl FnOnce(Rc<Lane>) -> F,
 ) {
+    with_shard(change, |shard| test(shard.lane(None).expect("a model")));
+}
+
+/// Opens a shard with these settings and gives it to `test`.
+fn with_shard<F: Future<Output = ()>>(
+    change: impl FnOnce(&mut ShardSettings),
+    test: impl FnOnce(Rc<ShardState>) -> F,
+) {
     let folder = tempfile::tempdir().unwrap();
     let mut setup = setup(folder.path());
     change(&mut setup.settings);
     let executor = LocalExecutorBuilder::default().make().expect("io_uring");
     executor.run(async {
         let shard = Shard::open(setup).await.expect("it opens");
-        test(shard.state.lane(None).expect("a model")).await;
+        test(shard.state).await;
     });
 }
 
@@ -200,6 +208,32 @@ fn a_client_is_seen_to_go_away_behind_more_requests_than_are_taken() {
             })
             .await;
         }
+    });
+}
+
+#[test]
+fn a_deadline_that_passes_while_a_row_waits_is_not_noticed_late() {
+    let settings = |settings: &mut ShardSettings| {
+        settings.batch.window = Window::Fixed;
+        settings.batch.delay_us_max = 10_000_000;
+    };
+    with_shard(settings, |shard| async move {
+        let lane = shard.lane(None).expect("a model");
+        // A batch that never ends: the others wait for it.
+        lane.under_way.borrow_mut().start(0);
+        let mut late_ns = u64::MAX;
+        for _ in 0..20 {
+            let now_ns = shard.clock.now_ns();
+            let deadline_ns = now_ns + 5_000_000;
+            let id = queue(&lane, &Terms { now_ns, deadline_ns, ..TERMS }).expect("room");
+            while state(&lane, id) == RowState::Waiting {
+                sleep(Duration::from_micros(50)).await;
+            }
+            assert_eq!(state(&lane, id), RowState::Done(Err(RowFailure::DeadlineExceeded)));
+            late_ns = late_ns.min(shard.clock.now_ns() - deadline_ns);
+            lane.release(id);
+        }
+        assert!(late_ns < 500_000, "at best {late_ns} ns late");
     });
 }
 
