@@ -3,11 +3,12 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shards::http::HttpLimits;
-use support::{Served, Setup, pause, post, wait_until};
+use support::{Client, Served, Setup, pause, post, wait_until};
 
 fn shard(change: impl FnOnce(&mut HttpLimits)) -> Served {
     Setup::of("demo-logistic").settings(|settings| change(&mut settings.http)).serve()
@@ -93,6 +94,56 @@ fn one_that_does_not_read_is_cut_off() {
     // Until the kernel's buffers are full on both sides, or the shard has hung up.
     while client.stream().write_all(&request).is_ok() {}
     wait_until("it is cut off", || served.counters().connections_open.get() == 0);
+}
+
+/// A client that has far more to read than the kernel holds for it, and reads nothing.
+fn stuck(served: &Served) -> Client {
+    let client = served.client();
+    client.stream().set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let rows = vec!["{\"user_id\": 1}"; 1_000].join(",");
+    let request = post(&format!("[{rows}]"));
+    while client.stream().write_all(&request).is_ok() {}
+    client
+}
+
+#[test]
+fn one_that_reads_a_little_now_and_then_is_cut_off_too() {
+    let served = shard(|limits| {
+        limits.write_timeout_ms = 1_500;
+        limits.write_bytes_per_s_min = 10_000_000;
+    });
+    let client = stuck(&served);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut some = [0; 4_096];
+            while !done.load(Ordering::Relaxed) && client.stream().read(&mut some).is_ok() {
+                pause(Duration::from_millis(20));
+            }
+        });
+        wait_until("it is cut off", || served.counters().connections_open.get() == 0);
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn those_that_leave_most_lying_make_room_for_others() {
+    let limit = 1_000_000;
+    let served = shard(|limits| limits.buffered_bytes_max = limit);
+    let kept = &served.counters().buffered_bytes;
+    let clients: Vec<Client> = (0..8).map(|_| stuck(&served)).collect();
+    // They were cut off as they became too many.
+    assert!(kept.get() <= limit as u64, "{} bytes are kept", kept.get());
+    for _ in 0..20 {
+        let mut client = served.client();
+        let request = post("{\"user_id\": \"user-001\"}");
+        client.send(&request[..50]);
+        pause(Duration::from_millis(20));
+        client.send(&request[50..]);
+        assert_eq!(client.receive().status, 200, "{} bytes are kept", kept.get());
+    }
+    drop(clients);
+    wait_until("what was kept is given back", || kept.get() == 0);
 }
 
 #[test]

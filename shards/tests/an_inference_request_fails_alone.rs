@@ -43,6 +43,33 @@ fn strip(manifest: &str) -> &str {
 }
 
 #[test]
+fn what_is_quoted_of_it_is_short() {
+    let served = Setup::of("demo-logistic").serve();
+    let mut client = served.client();
+    let (shape, text) = (vec!["1"; 100_000].join(","), "\u{e9}".repeat(100_000));
+    for body in [
+        tensor("user_id", "BYTES", &format!("[{shape}]"), "[\"a\", \"b\"]"),
+        tensor(&text, "BYTES", "[1]", "[\"a\"]"),
+        tensor("user_id", "BYTES", &format!("\"{text}\""), "[\"a\"]"),
+    ] {
+        let answer = client.ask(infer(&body));
+        assert_eq!(answer.status, 400);
+        assert!((500..=1_024).contains(&answer.error().len()), "{}", answer.error().len());
+    }
+}
+
+#[test]
+fn inputs_beyond_those_of_the_model_are_not_looked_at() {
+    let served = Setup::of("demo-logistic").serve();
+    let input =
+        |at| format!("{{\"name\":\"{at}\",\"shape\":[0],\"datatype\":\"BOOL\",\"data\":[]}}");
+    let inputs: Vec<String> = (0..10_000).map(input).collect();
+    let answer = served.client().ask(infer(&format!("{{\"inputs\": [{}]}}", inputs.join(","))));
+    let message = "the request has 10000 inputs, the model reads at most 4";
+    assert_eq!((answer.status, answer.error().as_str()), (400, message));
+}
+
+#[test]
 fn what_cannot_be_read_is_named() {
     let served =
         Setup::of("demo-logistic").settings(|settings| settings.http.array_rows_max = 4).serve();

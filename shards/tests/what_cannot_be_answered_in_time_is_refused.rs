@@ -2,6 +2,7 @@
 
 mod support;
 
+use shards::telemetry::Counter;
 use support::{Setup, post, post_to};
 
 const BODY: &str = "{\"user_id\": \"user-001\"}";
@@ -62,6 +63,36 @@ fn low_priority_is_shed_first_and_high_last() {
     assert_eq!(statuses[6..11], [200, 200, 200, 200, 429]);
     assert_eq!(statuses[11..], [200, 429]);
     assert_eq!(client.ask(with("x-priority: urgent\r\n")).status, 400);
+}
+
+/// An inference request for so many rows.
+fn tensors(rows: usize) -> Vec<u8> {
+    let body = serde_json::json!({"inputs": [
+        {"name": "user_id", "datatype": "BYTES", "shape": [rows], "data": vec!["user-001"; rows]}
+    ]});
+    post_to("/v2/models/demo-logistic/infer", "", &body.to_string())
+}
+
+#[test]
+fn tensors_are_let_in_whole_or_not_at_all() {
+    let setup = Setup::of("demo-logistic").settings(|settings| settings.queue_rows_max = 10);
+    let served = setup.serve();
+    let mut client = served.client();
+    // In one segment, so that all are queued before a batch is made of them.
+    client.send([tensors(6), tensors(6), tensors(3), tensors(1)].concat());
+    // What Triton calls unavailable is here what there is no room for.
+    assert_eq!([(); 4].map(|()| client.receive().status), [200, 503, 200, 503]);
+    let lane = served.lane();
+    let sum = |counters: &[Counter]| counters.iter().map(Counter::get).sum::<u64>();
+    assert_eq!(sum(&lane.counters.rows), 9, "none was computed of the one that was refused");
+    assert_eq!(sum(&lane.counters.rows_failed), 7);
+    // More rows than can ever wait are still tried where nothing does.
+    assert_eq!(client.ask(tensors(20)).status, 200);
+    // An array is answered in part.
+    let members = vec![BODY; 12].join(",");
+    let answer = client.predict(&format!("[{members}]"));
+    assert_eq!(answer.body.matches("\"score\"").count(), 9, "{}", answer.body);
+    assert_eq!(answer.body.matches("\"status\": 429").count(), 3, "{}", answer.body);
 }
 
 #[test]

@@ -40,33 +40,102 @@ pub struct Terms {
 impl Lane {
     /// Queues a row that has been filled, or ends it when it is refused.
     pub fn admit(&self, id: RowId, terms: &Terms) -> Result<(), RowFailure> {
-        let refusal = self.refusal(terms);
+        let refusal = self.refusal(terms, 0);
+        self.settle(id, terms, refusal);
+        refusal.map_or(Ok(()), Err)
+    }
+
+    /// Queues the rows from `first` on that are not done already, as many as there is room for,
+    /// and ends the others. The room is looked for once, not for every row.
+    pub(crate) fn admit_each(&self, first: RowId, terms: &Terms) {
+        let waiting = self.rows.borrow().waiting_from(first);
+        let Some(last) = waiting.checked_sub(1) else { return };
+        let (mut admitted, mut refusal) = (waiting, self.refusal(terms, last));
+        if refusal.is_some() {
+            admitted = self.room(terms, last);
+            refusal = self.refusal(terms, admitted);
+        }
+        self.settle_all(first, terms, admitted, refusal);
+    }
+
+    /// Queues the rows from `first` on: [`Lane::refuse`] let them in.
+    pub(crate) fn admit_whole(&self, first: RowId, terms: &Terms) {
+        self.settle_all(first, terms, usize::MAX, None);
+    }
+
+    /// Refuses a request before it is queued that only succeeds as a whole and has so many rows,
+    /// or at least so many; its rows are counted. One with more rows than there is room for at any
+    /// time is let in when nothing waits.
+    pub(crate) fn refuse(&self, terms: &Terms, rows: usize) -> Option<RowFailure> {
+        let behind = rows.saturating_sub(1);
+        let refusal = match self.refusal(terms, 0) {
+            None if self.waiting_rows() > 0 => self.refusal(terms, behind),
+            None if self.batches_in_flight() > 0 => self.unreachable(terms, behind),
+            first => first,
+        };
+        if let Some(failure) = refusal {
+            self.count_failures(failure, rows);
+        }
+        refusal
+    }
+
+    /// How many of the first `most` rows would be let in: the further behind, the fewer.
+    fn room(&self, terms: &Terms, most: usize) -> usize {
+        let (mut fits, mut too_many) = (0, most);
+        while fits < too_many {
+            let middle = usize::midpoint(fits, too_many);
+            if self.refusal(terms, middle).is_none() {
+                fits = middle + 1;
+            } else {
+                too_many = middle;
+            }
+        }
+        fits
+    }
+
+    /// Queues the first `admitted` rows from `first` on that are not done already, and ends the
+    /// others with `refusal`.
+    fn settle_all(
+        &self,
+        first: RowId,
+        terms: &Terms,
+        admitted: usize,
+        refusal: Option<RowFailure>,
+    ) {
+        let mut settled = 0;
+        let mut next = Some(first);
+        while let Some(id) = next {
+            let waits = {
+                let rows = self.rows.borrow();
+                let row = rows.get(id);
+                next = row.next;
+                row.state == RowState::Waiting
+            };
+            if waits {
+                self.settle(id, terms, refusal.filter(|_| settled >= admitted));
+                settled += 1;
+            }
+        }
+    }
+
+    /// Queues a row, or ends it where it is refused.
+    fn settle(&self, id: RowId, terms: &Terms, refusal: Option<RowFailure>) {
         let mut rows = self.rows.borrow_mut();
         let row = rows.get_mut(id);
         if let Some(failure) = refusal {
             row.state = RowState::Done(Err(failure));
-            self.count_failure(failure);
-            return Err(failure);
+            self.count_failures(failure, 1);
+            return;
         }
         row.queued_ns = terms.now_ns;
         row.is_held = true;
         rows.set_deadline_ns(id, terms.deadline_ns);
         self.push(id, terms.deadline_ns);
-        Ok(())
     }
 
-    /// Refuses a request before it is read, where its first row would be; counted as one row.
-    pub(crate) fn refuse(&self, terms: &Terms) -> Option<RowFailure> {
-        let refusal = self.refusal(terms);
-        if let Some(failure) = refusal {
-            self.count_failure(failure);
-        }
-        refusal
-    }
-
-    /// Why one more row would be refused now, if it would be.
-    fn refusal(&self, terms: &Terms) -> Option<RowFailure> {
-        let waiting = self.waiting_rows();
+    /// Why one more row would be refused now, with so many of its own request queued before it.
+    fn refusal(&self, terms: &Terms, behind: usize) -> Option<RowFailure> {
+        let waiting = self.waiting_rows() + behind;
         let settings = &self.settings;
         if waiting as u64 >= terms.priority.share_of(settings.queue_rows_max as u64) {
             return Some(RowFailure::Overloaded);
@@ -78,22 +147,25 @@ impl Lane {
         if waiting == 0 && self.batches_in_flight() == 0 {
             return None;
         }
-        let known = self.estimates.borrow();
-        let queue_ns = known.queue_ns(waiting);
+        let queue_ns = self.estimates.borrow().queue_ns(waiting);
         if queue_ns / 1_000 > terms.priority.share_of(settings.queue_us_max) {
             return Some(RowFailure::Overloaded);
         }
-        if terms.deadline_ns < u64::MAX {
-            let rows = (waiting + 1).min(settings.policy.batch_rows_max);
-            let batch_ns = known.batch_ns(rows, self.batches_in_flight());
-            let predicted_ns = queue_ns.saturating_add(batch_ns);
-            if terms.now_ns.saturating_add(predicted_ns) > terms.deadline_ns {
-                return Some(RowFailure::DeadlineUnreachable {
-                    predicted_us: predicted_ns / 1_000,
-                });
-            }
+        self.unreachable(terms, behind)
+    }
+
+    /// Whether one more row would be too late, with so many of its own request queued before it.
+    fn unreachable(&self, terms: &Terms, behind: usize) -> Option<RowFailure> {
+        if terms.deadline_ns == u64::MAX {
+            return None;
         }
-        None
+        let waiting = self.waiting_rows() + behind;
+        let known = self.estimates.borrow();
+        let rows = (waiting + 1).min(self.settings.policy.batch_rows_max);
+        let batch_ns = known.batch_ns(rows, self.batches_in_flight());
+        let predicted_ns = known.queue_ns(waiting).saturating_add(batch_ns);
+        let is_late = terms.now_ns.saturating_add(predicted_ns) > terms.deadline_ns;
+        is_late.then_some(RowFailure::DeadlineUnreachable { predicted_us: predicted_ns / 1_000 })
     }
 }
 

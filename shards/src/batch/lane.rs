@@ -63,6 +63,8 @@ pub struct Lane {
     pub rows: RefCell<Rows>,
     /// Opened when a row arrives or a batch ends.
     pub gate: Gate,
+    /// Opened when a row arrives whose deadline is before all others.
+    pub(super) deadlines: Gate,
     /// The rows that wait, oldest first, and among them some that wait no more: those are passed
     /// over when their turn comes, as taking them out one by one would cost the whole queue each.
     queue: RefCell<VecDeque<RowId>>,
@@ -92,6 +94,7 @@ impl Lane {
             settings,
             rows: RefCell::default(),
             gate: Gate::default(),
+            deadlines: Gate::default(),
             queue: RefCell::default(),
             waiting_rows: Cell::new(0),
             under_way: RefCell::default(),
@@ -120,14 +123,21 @@ impl Lane {
     }
 
     pub(super) fn count_failure(&self, failure: RowFailure) {
-        self.counters().rows_failed[failure.reason_index()].add(1);
+        self.count_failures(failure, 1);
+    }
+
+    pub(super) fn count_failures(&self, failure: RowFailure, rows: usize) {
+        self.counters().rows_failed[failure.reason_index()].add(rows as u64);
     }
 
     /// Queues a row that was let in.
     pub(super) fn push(&self, id: RowId, deadline_ns: u64) {
         self.queue.borrow_mut().push_back(id);
         self.waiting_rows.set(self.waiting_rows.get() + 1);
-        self.earliest_deadline_ns.set(self.earliest_deadline_ns.get().min(deadline_ns));
+        if deadline_ns < self.earliest_deadline_ns.get() {
+            self.earliest_deadline_ns.set(deadline_ns);
+            self.deadlines.open();
+        }
         self.fresh_rows.set(self.fresh_rows.get() + 1);
         self.counters().queue_rows.add(1);
         self.gate.open();
@@ -158,6 +168,11 @@ impl Lane {
         });
         self.earliest_deadline_ns.set(earliest_ns);
         self.leave(left);
+    }
+
+    /// No row that waits or runs has an earlier deadline; `u64::MAX` where none has one.
+    pub(super) fn earliest_deadline_ns(&self) -> u64 {
+        self.earliest_deadline_ns.get()
     }
 
     /// So many of the queue's rows wait no more.

@@ -59,7 +59,12 @@ pub struct Row {
     pub is_held: bool,
     /// The next row of the same request.
     pub next: Option<RowId>,
+    /// Whether the slot is free.
+    is_free: bool,
 }
+
+/// How much a row takes, about, in bytes: with a key as most are.
+pub(crate) const ROW_BYTES: usize = size_of::<Row>() + 128;
 
 /// The rows of one lane. A freed slot keeps its buffers for the next row.
 #[derive(Debug, Default)]
@@ -85,6 +90,7 @@ impl Rows {
             row.state = RowState::Waiting;
             row.is_held = false;
             row.next = None;
+            row.is_free = false;
             return id;
         }
         let id = RowId(self.slots.len() as u32);
@@ -101,6 +107,7 @@ impl Rows {
             state: RowState::Waiting,
             is_held: false,
             next: None,
+            is_free: false,
         });
         self.deadlines_ns.push(u64::MAX);
         id
@@ -114,6 +121,16 @@ impl Rows {
     /// [`Rows::get`], to change it.
     pub fn get_mut(&mut self, id: RowId) -> &mut Row {
         &mut self.slots[id.0 as usize]
+    }
+
+    /// How many of the rows of one request, from `first` on, wait.
+    pub(super) fn waiting_from(&self, first: RowId) -> usize {
+        self.chain(first).filter(|id| self.get(*id).state == RowState::Waiting).count()
+    }
+
+    /// The rows of one request, from `first` on.
+    pub(crate) fn chain(&self, first: RowId) -> impl Iterator<Item = RowId> {
+        std::iter::successors(Some(first), |id| self.get(*id).next)
     }
 
     /// When a row's answer is worthless, in ns of the shard's clock.
@@ -159,6 +176,7 @@ impl Rows {
         let row = self.get_mut(id);
         row.origin = Origin::default();
         row.batch = BatchFigures::default();
+        row.is_free = true;
         if row.key.capacity() > KEPT_BYTES_MAX {
             row.key = String::new();
         }
@@ -166,6 +184,27 @@ impl Rows {
             row.request_cells = Vec::new();
         }
         self.free.push(id);
+    }
+
+    /// Gives back what a peak has left: up to half of the slots, where most are free. To be called
+    /// now and then, so that a load that comes and goes keeps its slots.
+    pub fn shrink(&mut self) {
+        const KEPT_SLOTS: usize = 1_024;
+        let kept = (2 * self.len()).max(self.slots.len() / 2).max(KEPT_SLOTS);
+        if self.slots.len() <= kept {
+            return;
+        }
+        while self.slots.len() > kept && self.slots.last().is_some_and(|row| row.is_free) {
+            self.slots.pop();
+        }
+        let slots = self.slots.len();
+        self.deadlines_ns.truncate(slots);
+        self.free.retain(|id| (id.0 as usize) < slots);
+        // The slots at the end are used last from now on, so that they come free.
+        self.free.sort_unstable_by_key(|id| std::cmp::Reverse(id.0));
+        self.slots.shrink_to(2 * slots);
+        self.deadlines_ns.shrink_to(2 * slots);
+        self.free.shrink_to(2 * slots);
     }
 
     /// How many rows are held.
@@ -176,5 +215,32 @@ impl Rows {
     /// Whether none is held.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RowId, Rows};
+
+    #[test]
+    fn what_a_peak_took_is_given_back() {
+        let mut rows = Rows::default();
+        let peak: Vec<RowId> = (0..20_000).map(|_| rows.insert(0)).collect();
+        rows.shrink();
+        assert_eq!(rows.slots.len(), 20_000, "all are held");
+        // One from the end stays, and each that comes takes a slot before one goes.
+        let mut stays = peak[19_999];
+        peak[..19_999].iter().for_each(|id| rows.remove(*id));
+        for _ in 0..10 {
+            rows.shrink();
+            let next = rows.insert(1);
+            rows.get_mut(next).key.push_str("user");
+            rows.remove(std::mem::replace(&mut stays, next));
+        }
+        assert!(rows.slots.capacity() <= 4_096, "{} slots", rows.slots.capacity());
+        assert_eq!((rows.len(), rows.get(stays).key.as_str()), (1, "user"));
+        let ids: Vec<RowId> = (0..2_000).map(|_| rows.insert(2)).collect();
+        assert!(!ids.contains(&stays));
+        assert_eq!(rows.len(), 2_001);
     }
 }

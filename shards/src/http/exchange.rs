@@ -1,13 +1,28 @@
 //! A request that is not answered yet: what it waits for, and how its answer is written.
 
+use std::fmt::{self, Display, Write};
 use std::rc::Rc;
 
 use super::Origin;
 use super::oip::InferForm;
 use super::rendered::Sampled;
 use super::response::{self, HeadOptions};
-use crate::batch::{Lane, RowFailure, RowId, RowState, Terms};
+use crate::batch::{Lane, ROW_BYTES, RowFailure, RowId, RowState, Terms};
 use crate::shard::AwaitedReply;
+
+/// The longest message of an error: some quote what the client sent, which may be long.
+const MESSAGE_BYTES_MAX: usize = 1_024;
+
+/// Takes a message up to the limit, and stops whoever writes it there.
+struct Clipped(String);
+
+impl fmt::Write for Clipped {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = MESSAGE_BYTES_MAX.saturating_sub(self.0.len());
+        self.0.push_str(&text[..text.floor_char_boundary(room)]);
+        if text.len() > room { Err(fmt::Error) } else { Ok(()) }
+    }
+}
 
 /// A request between its arrival and the rendering of its answer.
 pub(crate) struct Exchange {
@@ -31,7 +46,7 @@ pub(crate) enum Answer {
     /// Made by the process, when it has done what was asked.
     Awaited(AwaitedReply),
     /// To be made of rows, when all are done; `pending` is the first that may not be.
-    Rows { lane: Rc<Lane>, first: RowId, pending: Option<RowId>, form: Form },
+    Rows { lane: Rc<Lane>, first: RowId, count: usize, pending: Option<RowId>, form: Form },
 }
 
 /// How the outcomes of rows are written.
@@ -46,18 +61,27 @@ pub(crate) enum Form {
 
 impl Answer {
     /// An error: `{"error": message}`.
-    pub(crate) fn error(status: u16, fields: &'static str, message: &str) -> Self {
+    pub(crate) fn error(
+        status: u16,
+        fields: &'static str,
+        message: &(impl Display + ?Sized),
+    ) -> Self {
+        let mut clipped = Clipped(String::new());
+        // An error says only that the message is clipped.
+        let _ = write!(clipped, "{message}");
         let mut body = Vec::new();
-        response::write_error_body(&mut body, message);
+        response::write_error_body(&mut body, &clipped.0);
         Self::Ready { status, fields, body }
     }
 
     /// The refusal of a request that was not read any further: it costs less than an answer.
     pub(crate) fn refusal(failure: RowFailure, status: u16) -> Self {
-        Self::error(status, response::retry_field(failure), &failure.to_string())
+        Self::error(status, response::retry_field(failure), &failure)
     }
 
-    /// Queues the rows of a request that are not done already, and waits for all of them.
+    /// Queues the rows of a request that are not done already, and waits for all of them. Where an
+    /// answer may be given in part, those that there is no room for are refused; tensors have been
+    /// let in as a whole.
     pub(crate) fn queue(
         lane: Rc<Lane>,
         first: RowId,
@@ -65,23 +89,21 @@ impl Answer {
         terms: &Terms,
         origin: &Origin,
     ) -> Self {
-        let mut next = Some(first);
-        while let Some(id) = next {
-            let waiting = {
-                let mut rows = lane.rows.borrow_mut();
+        if !origin.is_empty() {
+            let mut rows = lane.rows.borrow_mut();
+            let mut next = Some(first);
+            while let Some(id) = next {
                 let row = rows.get_mut(id);
-                if !origin.is_empty() {
-                    row.origin = origin.clone();
-                }
+                row.origin = origin.clone();
                 next = row.next;
-                row.state == RowState::Waiting
-            };
-            if waiting {
-                // A refusal is the row's outcome.
-                let _ = lane.admit(id, terms);
             }
         }
-        Self::Rows { lane, first, pending: Some(first), form }
+        match form {
+            Form::Tensors(_) => lane.admit_whole(first, terms),
+            Form::Lone | Form::Array => lane.admit_each(first, terms),
+        }
+        let count = lane.rows.borrow().chain(first).count();
+        Self::Rows { lane, first, count, pending: Some(first), form }
     }
 }
 
@@ -98,6 +120,18 @@ impl Exchange {
         }
     }
 
+    /// How much it keeps until it has been answered, about, in bytes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        match &self.answer {
+            Answer::Ready { body, .. } => body.capacity(),
+            Answer::Awaited(_) => 0,
+            Answer::Rows { count, form: Form::Tensors(form), .. } => {
+                count * ROW_BYTES + form.held_bytes()
+            }
+            Answer::Rows { count, .. } => count * ROW_BYTES,
+        }
+    }
+
     /// The lane whose rows answer it, if any do.
     pub(crate) fn lane(&self) -> Option<Rc<Lane>> {
         match &self.answer {
@@ -110,18 +144,14 @@ impl Exchange {
     /// user is named.
     pub(crate) fn sample(&self, with_user: bool) -> Sampled {
         let mut sampled = Sampled { origin: self.origin.clone(), ..Sampled::default() };
-        let Answer::Rows { lane, first, .. } = &self.answer else { return sampled };
+        let Answer::Rows { lane, first, count, .. } = &self.answer else { return sampled };
         let rows = lane.rows.borrow();
         let row = rows.get(*first);
         sampled.batch = row.batch;
         if with_user {
             sampled.user_id.push_str(&row.key);
         }
-        let mut next = Some(*first);
-        while let Some(id) = next {
-            sampled.rows += 1;
-            next = rows.get(id).next;
-        }
+        sampled.rows = *count as u32;
         sampled
     }
 

@@ -19,8 +19,9 @@ pub struct HttpLimits {
     /// The most connections a shard holds; further ones are closed at once.
     pub connections_max: usize,
     /// The most bytes that a shard keeps for all its connections together: of requests that have
-    /// not wholly arrived, and of answers that have not wholly been taken. Beyond it, 503 for what
-    /// is still arriving, and nothing is read from clients that leave their answers lying.
+    /// not wholly arrived or are being answered, and of answers that have not wholly been taken. Beyond it,
+    /// clients that are slow to take their answers are cut off, first those for whom most is kept
+    /// for longest; where that is not enough, 503 for what is still arriving.
     pub buffered_bytes_max: usize,
     /// From a request's first byte to the end of its head, in ms; beyond it 408.
     pub head_timeout_ms: u64,
@@ -28,8 +29,11 @@ pub struct HttpLimits {
     pub body_timeout_ms: u64,
     /// How long a connection may be silent between requests, in ms.
     pub idle_timeout_ms: u64,
-    /// How long a client may take no byte of its answer, in ms.
+    /// How long a client may take for the answers that it has to read, in ms, beside what they
+    /// take at `write_bytes_per_s_min`.
     pub write_timeout_ms: u64,
+    /// How fast a client has to take its answers, in bytes a second.
+    pub write_bytes_per_s_min: u64,
     /// While draining, how long a silent connection is kept for a request already on its way, in
     /// ms.
     pub drain_idle_ms: u64,
@@ -38,6 +42,14 @@ pub struct HttpLimits {
     /// Whether a client that closed its sending side is still answered. When not, the end of its
     /// stream means that it went away, and its waiting requests leave the queue.
     pub answer_half_closed: bool,
+}
+
+impl HttpLimits {
+    /// How long a client may take to read so many bytes, in ms.
+    pub(crate) fn write_limit_ms(&self, bytes: usize) -> u64 {
+        let least_ms = (bytes as u64).saturating_mul(1_000) / self.write_bytes_per_s_min.max(1);
+        self.write_timeout_ms.saturating_add(least_ms)
+    }
 }
 
 impl Default for HttpLimits {
@@ -54,6 +66,7 @@ impl Default for HttpLimits {
             body_timeout_ms: 10_000,
             idle_timeout_ms: 75_000,
             write_timeout_ms: 10_000,
+            write_bytes_per_s_min: 65_536,
             drain_idle_ms: 1_000,
             drain_ms_max: 10_000,
             answer_half_closed: false,

@@ -1,19 +1,53 @@
 //! How a shard reaches its connections: to wake them, to time them out, to drain them.
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::task::Waker;
 
 use slab::Slab;
 
+/// How long a client may be slow before memory that others need is taken from it, in ms.
+const SLOW_MS_MIN: u64 = 250;
+
 /// What a connection shares with its shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Link {
     waker: RefCell<Option<Waker>>,
     /// When the connection's present phase has taken too long, in ms of the shard's coarse clock.
     pub(crate) deadline_ms: Cell<u64>,
     /// Set by the sweep when the deadline has passed.
     pub(crate) timed_out: Cell<bool>,
+    /// How much memory the connection keeps, in bytes.
+    pub(crate) kept_bytes: Cell<usize>,
+    /// Since when its client has had something to read, in ms of the shard's coarse clock;
+    /// `u64::MAX` where it has nothing.
+    pub(crate) writing_since_ms: Cell<u64>,
+    /// The client's socket, where it is known.
+    pub(crate) socket: Cell<Option<RawFd>>,
+    /// Whether nothing is read from the client for now.
+    pub(crate) is_deaf: Cell<bool>,
+    /// Set by the sweep when the client of a connection that reads nothing has gone away.
+    pub(crate) is_gone: Cell<bool>,
+    /// How much is given back when it ends, where it is to end for that.
+    cut_bytes: Cell<usize>,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self {
+            waker: RefCell::default(),
+            deadline_ms: Cell::new(u64::MAX),
+            timed_out: Cell::default(),
+            kept_bytes: Cell::default(),
+            writing_since_ms: Cell::new(u64::MAX),
+            socket: Cell::default(),
+            is_deaf: Cell::default(),
+            is_gone: Cell::default(),
+            cut_bytes: Cell::default(),
+        }
+    }
 }
 
 impl Link {
@@ -24,6 +58,18 @@ impl Link {
             Some(known) => known.clone_from(waker),
             None => *slot = Some(waker.clone()),
         }
+    }
+
+    /// Whether the connection is to end, for the memory that it keeps.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut_bytes.get() > 0
+    }
+
+    /// How much memory is kept for its client, times for how long the client has been slow.
+    fn burden(&self, now_ms: u64) -> Option<u64> {
+        let slow_ms = now_ms.checked_sub(self.writing_since_ms.get())?;
+        let is_burden = slow_ms >= SLOW_MS_MIN && !self.is_cut();
+        is_burden.then(|| slow_ms.saturating_mul(self.kept_bytes.get() as u64))
     }
 
     fn wake(&self) {
@@ -37,19 +83,53 @@ impl Link {
 #[derive(Debug, Default)]
 pub(crate) struct Links {
     open: RefCell<Slab<Rc<Link>>>,
+    /// What is given back when those have ended that are to end for it.
+    leaving_bytes: Cell<usize>,
+    /// When slow clients were last looked for, in ms of the shard's coarse clock.
+    cut_ms: Cell<u64>,
 }
 
 impl Links {
     /// Adds a connection.
     pub(crate) fn add(&self) -> (u32, Rc<Link>) {
-        let link = Rc::new(Link { deadline_ms: Cell::new(u64::MAX), ..Link::default() });
+        let link = Rc::new(Link::default());
         let number = self.open.borrow_mut().insert(Rc::clone(&link));
         (number as u32, link)
     }
 
     /// Removes a connection.
     pub(crate) fn remove(&self, number: u32) {
-        self.open.borrow_mut().try_remove(number as usize);
+        if let Some(link) = self.open.borrow_mut().try_remove(number as usize) {
+            self.leaving_bytes.set(self.leaving_bytes.get() - link.cut_bytes.get());
+        }
+    }
+
+    /// How much memory is about to be given back by connections that are cut off.
+    pub(crate) fn leaving_bytes(&self) -> usize {
+        self.leaving_bytes.get()
+    }
+
+    /// Cuts clients off that are slow to take their answers, until so many bytes are given back:
+    /// those first for whom most is kept for longest. Looks for them once a tick at most.
+    pub(crate) fn cut_slow(&self, excess_bytes: usize, now_ms: u64) {
+        if self.cut_ms.replace(now_ms) == now_ms {
+            return;
+        }
+        let open = self.open.borrow();
+        let burdens = open.iter().filter_map(|(_, link)| Some((link.burden(now_ms)?, link)));
+        let mut slow: Vec<(u64, &Rc<Link>)> = burdens.collect();
+        slow.sort_unstable_by_key(|(burden, _)| Reverse(*burden));
+        let mut left_bytes = excess_bytes;
+        for (_, link) in slow {
+            if left_bytes == 0 {
+                return;
+            }
+            let kept_bytes = link.kept_bytes.get();
+            link.cut_bytes.set(kept_bytes);
+            self.leaving_bytes.set(self.leaving_bytes.get() + kept_bytes);
+            left_bytes = left_bytes.saturating_sub(kept_bytes);
+            link.wake();
+        }
     }
 
     /// How many are open.
@@ -64,9 +144,14 @@ impl Links {
         }
     }
 
-    /// Wakes every connection whose phase has taken too long.
-    pub(crate) fn sweep(&self, now_ms: u64) {
+    /// Wakes every connection whose phase has taken too long, and, where `end_is_gone`, those whose
+    /// clients have ended their stream behind what is not read from it yet.
+    pub(crate) fn sweep(&self, now_ms: u64, end_is_gone: bool) {
         for (_, link) in &*self.open.borrow() {
+            if end_is_gone && link.is_deaf.get() && link.socket.get().is_some_and(has_ended) {
+                link.is_gone.set(true);
+                link.wake();
+            }
             if link.deadline_ms.get() <= now_ms && !link.timed_out.replace(true) {
                 link.wake();
             }
@@ -79,4 +164,13 @@ impl Links {
             link.wake();
         }
     }
+}
+
+/// Whether the other side of a socket has ended its stream, or the connection is broken.
+fn has_ended(socket: RawFd) -> bool {
+    let mut polled = libc::pollfd { fd: socket, events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: there is one structure, which lives through the call, and the call does not wait. A
+    // socket is closed after its connection has left the links, so it is still that client's.
+    let ready = unsafe { libc::poll(&raw mut polled, 1, 0) };
+    ready > 0
 }

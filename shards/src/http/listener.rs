@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::{TcpListener, TcpStream as StdStream};
-use std::os::fd::{FromRawFd, IntoRawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -102,6 +102,8 @@ fn start(accepted: StdStream, shard: &Rc<ShardState>) {
     // Answers are small and written whole: waiting for more would only delay them. A socket that
     // refuses the option has been closed already, which its first read will tell.
     let _ = accepted.set_nodelay(true);
+    let socket = accepted.as_raw_fd();
     let connection = Connection::new(stream(accepted), Rc::clone(shard));
+    connection.watch(socket);
     glommio::spawn_local(connection.serve()).detach();
 }

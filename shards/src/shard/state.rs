@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 use super::desk::Desk;
 use super::{PreparedModel, ShardSettings, ShardShared, Shutdown};
 use crate::batch::pipeline::{self, Engine};
-use crate::batch::{Gate, Lane, LaneSettings};
+use crate::batch::{Gate, Lane, LaneSettings, expiry};
 use crate::features::FeatureStore;
 use crate::features::schema::Schema;
 use crate::http::HttpLimits;
@@ -35,12 +35,25 @@ impl Clock {
     }
 }
 
+/// What is kept of a buffer that any connection uses.
+const SCRATCH_BYTES_MAX: usize = 1_048_576;
+
 /// Buffers that any connection uses within one poll.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     pub(crate) input: Vec<u8>,
     pub(crate) output: Vec<u8>,
     pub(crate) body: Vec<u8>,
+}
+
+impl Scratch {
+    /// Empties what answers are made in, and gives back what unusually large ones took.
+    pub(crate) fn clear(&mut self) {
+        for buffer in [&mut self.output, &mut self.body] {
+            buffer.clear();
+            buffer.shrink_to(SCRATCH_BYTES_MAX);
+        }
+    }
 }
 
 /// What the parts of one shard share.
@@ -197,7 +210,14 @@ impl ShardState {
                 None => lanes.push(Rc::clone(&lane)),
             }
         }
-        glommio::spawn_local(pipeline::run(lane, engine, Rc::clone(self))).detach();
+        let shard = Rc::clone(self);
+        glommio::spawn_local(async move {
+            // It is cancelled when the lane has nothing left to do.
+            let watch = expiry::watch(Rc::clone(&lane), Rc::clone(&shard));
+            let _watching = glommio::spawn_local(watch);
+            pipeline::run(lane, engine, shard).await;
+        })
+        .detach();
     }
 
     fn remove(&self, model: &str) {
@@ -211,6 +231,22 @@ impl ShardState {
         }
     }
 
+    /// Whether connections keep more memory together than they may. Clients that are slow to take
+    /// their answers are cut off before anybody else is refused for it.
+    pub(crate) fn is_memory_scarce(&self) -> bool {
+        let limit_bytes = self.limits().buffered_bytes_max;
+        let excess_bytes = || {
+            let kept_bytes = self.counters().buffered_bytes.get() as usize;
+            kept_bytes.saturating_sub(self.links.leaving_bytes()).saturating_sub(limit_bytes)
+        };
+        if excess_bytes() == 0 {
+            return false;
+        }
+        // Some more than is needed now, so that the next one does not stand there again.
+        self.links.cut_slow(excess_bytes() + limit_bytes / 8, self.coarse_ms.get());
+        excess_bytes() > 0
+    }
+
     /// Looks at the clock and at what the process asks.
     pub(super) fn tick(self: &Rc<Self>, shutdown: &Shutdown) {
         let now_ns = self.clock.now_ns();
@@ -218,10 +254,7 @@ impl ShardState {
         let before_ms = self.coarse_ms.replace(now_ms);
         self.counters().heartbeat.add(1);
         if now_ms / SWEEP_MS != before_ms / SWEEP_MS {
-            self.links.sweep(now_ms);
-        }
-        for lane in &*self.lanes.borrow() {
-            lane.expire(now_ns, |connection| self.links.wake(connection));
+            self.links.sweep(now_ms, !self.limits().answer_half_closed);
         }
         self.hand_over();
         self.store.count_into(&self.shared.telemetry.store);
@@ -240,6 +273,7 @@ impl ShardState {
         self.shared.hand_in(&mut self.desk.outgoing.borrow_mut());
         if now_ms / 1_000 != before_ms / 1_000 {
             self.renew_date();
+            self.lanes.borrow().iter().for_each(|lane| lane.rows.borrow_mut().shrink());
         }
         if shutdown.is_begun() {
             self.stopping.open();

@@ -1,11 +1,13 @@
 //! What a shard does between batches, seen from inside: no socket, no load, no chance.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
 
 use glommio::LocalExecutorBuilder;
 
 use super::*;
-use crate::batch::{Lane, Priority, RowFailure, RowId, RowState};
+use crate::batch::{Lane, Priority, RowFailure, RowId, RowState, Window};
 use crate::features::embedded::{EmbeddedStore, EmbeddedWriter};
 use crate::features::inputs::ColumnType;
 use crate::features::schema::StoreColumn;
@@ -83,13 +85,21 @@ fn with_lane<F: Future<Output = ()>>(
     change: impl FnOnce(&mut ShardSettings),
     test: impl FnOnce(Rc<Lane>) -> F,
 ) {
+    with_shard(change, |shard| test(shard.lane(None).expect("a model")));
+}
+
+/// Opens a shard with these settings and gives it to `test`.
+fn with_shard<F: Future<Output = ()>>(
+    change: impl FnOnce(&mut ShardSettings),
+    test: impl FnOnce(Rc<ShardState>) -> F,
+) {
     let folder = tempfile::tempdir().unwrap();
     let mut setup = setup(folder.path());
     change(&mut setup.settings);
     let executor = LocalExecutorBuilder::default().make().expect("io_uring");
     executor.run(async {
         let shard = Shard::open(setup).await.expect("it opens");
-        test(shard.state.lane(None).expect("a model")).await;
+        test(shard.state).await;
     });
 }
 
@@ -154,6 +164,79 @@ fn a_row_that_waits_is_ended_when_its_deadline_passes() {
     );
 }
 
+/// Waits until `condition` holds.
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..5_000 {
+        if condition() {
+            return;
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+    panic!("it never came to this: {what}");
+}
+
+#[test]
+fn a_client_is_seen_to_go_away_behind_more_requests_than_are_taken() {
+    let settings = |settings: &mut ShardSettings| {
+        settings.batch.window = Window::Fixed;
+        settings.batch.delay_us_max = 60_000_000;
+        settings.http.pipelined_requests_max = 4;
+    };
+    with_shard(settings, |shard| async move {
+        let lane = shard.lane(None).expect("a model");
+        // A batch that never ends: the rows wait for it.
+        lane.under_way.borrow_mut().start(0);
+        let request = "POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: 16\r\n\r\n\
+            {\"user_id\": \"1\"}";
+        let hundred = request.repeat(100);
+        // What is read beyond the requests that are taken shows the end; where there is far more,
+        // the sweep looks for it.
+        for (hundreds, sweeps) in [(1, false), (20, true)] {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let address = listener.local_addr().expect("an address");
+            let mut client = TcpStream::connect(address).expect("a connection");
+            listener::accept_rest(&[listener], &shard);
+            for _ in 0..hundreds {
+                client.write_all(hundred.as_bytes()).expect("sent");
+                sleep(Duration::from_millis(1)).await;
+            }
+            until("they wait", || lane.waiting_rows() == 4).await;
+            client.shutdown(std::net::Shutdown::Write).expect("ended");
+            until("it is seen", || {
+                shard.links.sweep(0, sweeps);
+                lane.waiting_rows() == 0 && shard.links.len() == 0
+            })
+            .await;
+        }
+    });
+}
+
+#[test]
+fn a_deadline_that_passes_while_a_row_waits_is_not_noticed_late() {
+    let settings = |settings: &mut ShardSettings| {
+        settings.batch.window = Window::Fixed;
+        settings.batch.delay_us_max = 10_000_000;
+    };
+    with_shard(settings, |shard| async move {
+        let lane = shard.lane(None).expect("a model");
+        // A batch that never ends: the others wait for it.
+        lane.under_way.borrow_mut().start(0);
+        let mut late_ns = u64::MAX;
+        for _ in 0..20 {
+            let now_ns = shard.clock.now_ns();
+            let deadline_ns = now_ns + 5_000_000;
+            let id = queue(&lane, &Terms { now_ns, deadline_ns, ..TERMS }).expect("room");
+            while state(&lane, id) == RowState::Waiting {
+                sleep(Duration::from_micros(50)).await;
+            }
+            assert_eq!(state(&lane, id), RowState::Done(Err(RowFailure::DeadlineExceeded)));
+            late_ns = late_ns.min(shard.clock.now_ns() - deadline_ns);
+            lane.release(id);
+        }
+        assert!(late_ns < 500_000, "at best {late_ns} ns late");
+    });
+}
+
 #[test]
 fn rows_whose_clients_went_away_cost_little_and_are_never_many() {
     with_lane(
@@ -209,5 +292,45 @@ fn what_is_predicted_to_be_late_is_refused_unless_nothing_is_under_way() {
         assert_eq!(admit(u64::MAX, Priority::Normal), Err(RowFailure::Overloaded));
         assert_eq!(admit(u64::MAX, Priority::High), Ok(()));
         assert_eq!(admit(u64::MAX, Priority::High), Err(RowFailure::Overloaded));
+    });
+}
+
+/// Fills so many rows of one request for `lane`; gives back the first.
+fn fill(lane: &Lane, count: usize) -> RowId {
+    let mut rows = lane.rows.borrow_mut();
+    let ids: Vec<RowId> = (0..count).map(|_| rows.insert(CONNECTION)).collect();
+    for pair in ids.windows(2) {
+        rows.get_mut(pair[0]).next = Some(pair[1]);
+    }
+    ids[0]
+}
+
+#[test]
+fn rows_of_one_request_are_let_in_as_they_would_be_one_by_one() {
+    let settings = |settings: &mut ShardSettings| settings.queue_us_max = 10_000;
+    with_lane(settings, |lane| async move {
+        {
+            let mut known = lane.estimates.borrow_mut();
+            for _ in 0..100 {
+                known.fetch.observe(1, 0, 400_000);
+                known.compute.observe(1, 0, 600_000);
+            }
+            known.drain.observe(1, 1, 0);
+            known.drain.observe(1, 0, 1_000_000);
+        }
+        // The first is tried; the fourth would be done after 4 ms.
+        let terms = Terms { deadline_ns: 3_900_000, ..TERMS };
+        assert_eq!(lane.refuse(&terms, 9), None, "nothing is under way");
+        lane.admit_each(fill(&lane, 9), &terms);
+        assert_eq!((lane.waiting_rows(), lane.rows.borrow().len()), (3, 9));
+        let unreachable = RowFailure::DeadlineUnreachable { predicted_us: 5_000 };
+        assert_eq!(lane.refuse(&Terms { deadline_ns: 4_999_000, ..TERMS }, 2), Some(unreachable));
+        // Nine tenths of 10 ms are for normal ones: a tenth row would wait so long.
+        assert_eq!(lane.refuse(&TERMS, 7), None);
+        assert_eq!(lane.refuse(&TERMS, 8), Some(RowFailure::Overloaded));
+        lane.admit_each(fill(&lane, 20), &TERMS);
+        assert_eq!(lane.waiting_rows(), 10);
+        let failed = lane.counters().rows_failed.iter().map(|failed| failed.get()).sum::<u64>();
+        assert_eq!(failed, 6 + 2 + 8 + 13);
     });
 }

@@ -64,8 +64,8 @@ pub struct ShardCounters {
     pub connections_open: Counter,
     /// Connections refused because the shard holds as many as it may.
     pub connections_refused: Counter,
-    /// Bytes that connections keep now: of requests that have not wholly arrived, and of answers
-    /// that have not wholly been taken.
+    /// Bytes that connections keep now: of requests that have not wholly arrived or are being
+    /// answered, and of answers that have not wholly been taken.
     pub buffered_bytes: Counter,
     /// `accept` calls that failed.
     pub accept_errors: Counter,

@@ -38,6 +38,11 @@ impl<S> Connection<S> {
         exchange.is_http_1_0 = head.is_http_1_0;
         exchange.head_only = head.method == "HEAD";
         exchange.origin = origin;
+        self.push(exchange);
+    }
+
+    fn push(&mut self, exchange: Exchange) {
+        self.held_bytes += exchange.held_bytes();
         self.exchanges.push_back(exchange);
     }
 
@@ -71,7 +76,7 @@ impl<S> Connection<S> {
             return Answer::error(404, "", "no such model");
         };
         let terms = self.shard.settings.terms(head, now_ns);
-        if let Some(failure) = lane.refuse(&terms) {
+        if let Some(failure) = lane.refuse(&terms, 1) {
             return Answer::refusal(failure, failure.status());
         }
         let mut asked = self.parse(body, &lane);
@@ -83,7 +88,7 @@ impl<S> Connection<S> {
             lane = canary;
         }
         match asked {
-            Err(error) => Answer::error(error.status(), "", &error.to_string()),
+            Err(error) => Answer::error(error.status(), "", &error),
             Ok(asked) => {
                 let form = if asked.is_array { Form::Array } else { Form::Lone };
                 Answer::queue(lane, asked.first, form, &terms, origin)
@@ -113,8 +118,9 @@ impl<S> Connection<S> {
         let answer = Answer::error(status, fields, message);
         let mut exchange = Exchange::new(answer, self.shard.clock.now_ns());
         exchange.close = true;
-        self.exchanges.push_back(exchange);
+        self.push(exchange);
         self.input = Vec::new();
+        self.stalled = false;
         self.reader = RequestReader::default();
         self.invites = false;
         self.closing = true;

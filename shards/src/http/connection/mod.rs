@@ -15,6 +15,7 @@ mod writing;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -42,9 +43,8 @@ enum Doing {
     ReadingHead,
     ReadingBody,
     Waiting,
-    Writing {
-        bytes: usize,
-    },
+    /// However slowly the client reads: it has one time limit for all that is in the output.
+    Writing,
     Lingering,
 }
 
@@ -63,7 +63,10 @@ pub(crate) struct Connection<S> {
     rendered: Vec<Rendered>,
     rendered_ns: u64,
     exchanges: VecDeque<Exchange>,
-    /// Whether `input` may hold whole requests, left there at the limit on pipelined ones.
+    /// What the exchanges keep, about.
+    held_bytes: usize,
+    /// Whether `input` may hold whole requests, left there at one of the limits on those that are
+    /// being answered.
     stalled: bool,
     end_of_input: bool,
     closing: bool,
@@ -99,6 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             rendered: Vec::new(),
             rendered_ns: 0,
             exchanges: VecDeque::new(),
+            held_bytes: 0,
             stalled: false,
             end_of_input: false,
             closing: false,
@@ -106,6 +110,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             lingered: 0,
             doing: Doing::Starting,
         }
+    }
+
+    /// Says by which socket the client comes, so that it is seen to go away even while nothing is
+    /// read from it.
+    pub(crate) fn watch(&self, socket: RawFd) {
+        self.link.socket.set(Some(socket));
     }
 
     /// Serves the connection until it ends.
@@ -118,6 +128,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn poll_serve(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.link.is_cut() || self.link.is_gone.get() {
+            return Poll::Ready(());
+        }
         for _ in 0..ROUNDS_MAX {
             let Ok(wrote) = self.poll_output(context) else { return Poll::Ready(()) };
             if self.is_over() {
@@ -147,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Nothing is left to write, and nothing more will be asked.
     fn is_over(&self) -> bool {
-        let silent = self.output.is_empty() && self.exchanges.is_empty();
+        let silent = self.output.is_empty() && self.exchanges.is_empty() && !self.stalled;
         if self.end_of_input {
             // With answers outstanding, the end of the stream means that the client went away.
             return silent || !self.shard.limits().answer_half_closed;
@@ -163,14 +176,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 false
             }
             Doing::Starting | Doing::Waiting => false,
-            Doing::Idle | Doing::Writing { .. } | Doing::Lingering => true,
+            Doing::Idle | Doing::Writing | Doing::Lingering => true,
         }
     }
 
     fn set_time_limit(&mut self) {
         let limits = self.shard.limits();
         let (doing, limit_ms) = if !self.output.is_empty() {
-            (Doing::Writing { bytes: self.written }, limits.write_timeout_ms)
+            (Doing::Writing, limits.write_limit_ms(self.output.len()))
         } else if !self.exchanges.is_empty() {
             (Doing::Waiting, u64::MAX)
         } else if self.closing {

@@ -9,38 +9,51 @@ use futures_lite::AsyncRead;
 use super::Connection;
 use crate::http::reader::Step;
 
-/// Output that waits for a slow reader; beyond it no further request is read.
-const OUTPUT_BYTES_MAX: usize = 262_144;
+/// How much the requests of one connection that are not answered yet may keep, about; beyond it no
+/// further one is taken. Some 1,400 rows.
+const HELD_BYTES_MAX: usize = 524_288;
+/// How much is read beyond the requests that are taken: a client that sent a few more and went away
+/// is seen to have gone.
+const AHEAD_BYTES_MAX: usize = 65_536;
 
 impl<S: AsyncRead + Unpin> Connection<S> {
     /// Tells the shard how much memory the connection keeps; true where all keep too much.
     fn is_memory_scarce(&mut self) -> bool {
         let counter = &self.shard.counters().buffered_bytes;
-        let kept = self.input.capacity() + self.reader.buffered_bytes() + self.output.capacity();
+        let buffers = self.input.capacity() + self.reader.buffered_bytes() + self.output.capacity();
+        let kept = buffers + self.held_bytes;
         if kept != self.buffered_bytes {
             counter.add(kept as u64);
             counter.subtract(std::mem::replace(&mut self.buffered_bytes, kept) as u64);
+            self.link.kept_bytes.set(kept);
         }
-        kept > 0 && counter.get() > self.shard.limits().buffered_bytes_max as u64
+        kept > 0 && self.shard.is_memory_scarce()
     }
 
-    fn wants_input(&mut self) -> bool {
-        let output_bytes_max = if self.is_memory_scarce() { 1 } else { OUTPUT_BYTES_MAX };
-        !self.end_of_input
-            && self.output.len() < output_bytes_max
-            && self.exchanges.len() < self.shard.limits().pipelined_requests_max
+    /// Whether no further request is taken for now: the client has to take its answers first, or
+    /// enough of its requests are being answered.
+    fn is_full(&self) -> bool {
+        !self.output.is_empty()
+            || self.exchanges.len() >= self.shard.limits().pipelined_requests_max
+            || self.held_bytes >= HELD_BYTES_MAX
     }
 
     pub(super) fn poll_input(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        if !self.wants_input() {
-            return Poll::Pending;
-        }
+        let is_scarce = self.is_memory_scarce();
+        let is_full = self.is_full() && !self.closing;
         let shard = Rc::clone(&self.shard);
-        // What stopped at the limit on pipelined requests comes before what the socket has.
-        if std::mem::take(&mut self.stalled) {
+        // What was read beyond the limits comes before what the socket has.
+        if self.stalled && !is_full {
+            self.stalled = false;
             let input = std::mem::take(&mut self.input);
             self.take_from(input, shard.clock.now_ns());
             return Poll::Ready(Ok(()));
+        }
+        let ahead_bytes_max = if is_scarce { 0 } else { AHEAD_BYTES_MAX };
+        let is_deaf = is_full && self.input.len() >= ahead_bytes_max;
+        self.link.is_deaf.set(is_deaf);
+        if self.end_of_input || is_deaf {
+            return Poll::Pending;
         }
         let mut scratch = shard.scratch.borrow_mut();
         let stream = Pin::new(&mut self.stream);
@@ -51,6 +64,11 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         }
         if self.closing {
             self.lingered += length;
+            return Poll::Ready(Ok(()));
+        }
+        if is_full {
+            self.input.extend_from_slice(&scratch.input[..length]);
+            self.stalled = true;
             return Poll::Ready(Ok(()));
         }
         let now_ns = shard.clock.now_ns();
@@ -84,7 +102,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
     fn take_requests(&mut self, bytes: &[u8], now_ns: u64) -> usize {
         let mut at = 0;
         while at < bytes.len() && !self.closing {
-            if self.exchanges.len() >= self.shard.limits().pipelined_requests_max {
+            if self.is_full() {
                 self.stalled = true;
                 break;
             }

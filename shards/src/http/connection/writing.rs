@@ -11,6 +11,9 @@ use crate::http::exchange::Exchange;
 use crate::http::rendered::Rendered;
 use crate::http::response;
 
+/// How much is rendered at a time, to within one answer: what a slow reader leaves lying is kept.
+const OUTPUT_BYTES_MAX: usize = 262_144;
+
 impl<S: AsyncWrite + Unpin> Connection<S> {
     /// Renders every answer that is ready and in turn, and writes; true if anything moved.
     pub(super) fn poll_output(&mut self, context: &mut Context<'_>) -> std::io::Result<bool> {
@@ -22,7 +25,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
         if self.output.is_empty() {
             let mut scratch = shard.scratch.borrow_mut();
             let scratch = &mut *scratch;
-            scratch.output.clear();
+            scratch.clear();
             if !self.render(&mut scratch.output, &mut scratch.body) {
                 return Ok(false);
             }
@@ -35,6 +38,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
             } else {
                 self.output.extend_from_slice(&scratch.output[sent..]);
                 self.written = 0;
+                self.link.writing_since_ms.set(shard.coarse_ms.get());
             }
             return Ok(true);
         }
@@ -45,6 +49,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
                 if self.written == self.output.len() {
                     self.output = Vec::new();
                     self.written = 0;
+                    self.link.writing_since_ms.set(u64::MAX);
                     self.finish_write(context);
                 }
                 Ok(true)
@@ -72,13 +77,15 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
         let shard = Rc::clone(&self.shard);
         let date = shard.date.borrow();
         let mut any = false;
-        while self.exchanges.front_mut().is_some_and(Exchange::is_ready)
+        while out.len() < OUTPUT_BYTES_MAX
+            && self.exchanges.front_mut().is_some_and(Exchange::is_ready)
             && let Some(exchange) = self.exchanges.pop_front()
         {
             if !any {
                 self.rendered_ns = shard.clock.now_ns();
             }
             any = true;
+            self.held_bytes -= exchange.held_bytes();
             let status = exchange.render(out, body, &date);
             self.rendered.push(Rendered::new(&exchange, status, &shard));
         }

@@ -78,6 +78,11 @@ impl InferForm {
         Ok(Self { id, rows, is_by_user, outputs })
     }
 
+    /// How much it keeps, in bytes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.id.as_ref().map_or(0, String::capacity)
+    }
+
     /// Appends the answer to `out`; returns its status. A row without a score fails the request:
     /// a tensor has no place for an error.
     pub(crate) fn render(

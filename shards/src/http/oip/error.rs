@@ -44,6 +44,14 @@ pub enum InferError {
     /// A tensor is there twice.
     #[error("input `{0}` is there twice")]
     InputTwice(String),
+    /// More tensors than the model reads.
+    #[error("the request has {found} inputs, the model reads at most {limit}")]
+    TooManyInputs {
+        /// How many it has.
+        found: usize,
+        /// How many there are.
+        limit: usize,
+    },
     /// A tensor is not there.
     #[error("input `{input}` is missing: {expected}")]
     InputMissing {

@@ -128,12 +128,18 @@ impl Asker<'_> {
         body: Option<&[u8]>,
     ) -> Answer {
         let terms = self.shard.settings.terms(head, self.now_ns);
-        if let Some(failure) = lane.refuse(&terms) {
+        let body = body.unwrap_or_default();
+        // A refusal is to cost less than reading what is refused.
+        let rows = request::rows_at_a_glance(body).map_or(1, |rows| {
+            // More are a fault of the request, and answered as one.
+            if rows > self.shard.limits().array_rows_max { 1 } else { rows }
+        });
+        if let Some(failure) = lane.refuse(&terms, rows) {
             return Answer::refusal(failure, answer::status_of(failure));
         }
-        match self.queue(lane, is_pinned, head, terms, body.unwrap_or_default()) {
+        match self.queue(lane, is_pinned, head, terms, body) {
             Ok(answer) => answer,
-            Err(error) => Answer::error(400, "", &error.to_string()),
+            Err(error) => Answer::error(400, "", &error),
         }
     }
 
@@ -159,11 +165,16 @@ impl Asker<'_> {
             lane = canary;
         }
         let form = InferForm::of(&request, asked.rows(), asked.is_by_user())?;
-        let first = asked.fill(self.connection, &mut lane.rows.borrow_mut());
         if let Some(timeout_us) = request.timeout_us.filter(|timeout_us| *timeout_us > 0) {
             let timeout_ns = timeout_us.saturating_mul(1_000);
             terms.deadline_ns = terms.deadline_ns.min(self.now_ns.saturating_add(timeout_ns));
         }
+        // A tensor has no place for an error: rows that were let in beside others that were not
+        // would be computed for nobody.
+        if let Some(failure) = lane.refuse(&terms, asked.rows()) {
+            return Ok(Answer::refusal(failure, answer::status_of(failure)));
+        }
+        let first = asked.fill(self.connection, &mut lane.rows.borrow_mut());
         let form = Form::Tensors(Box::new(form));
         Ok(Answer::queue(lane, first, form, &terms, self.origin))
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
 use serde::Deserialize;
 
 use super::error::InferError;
@@ -54,6 +55,22 @@ pub fn parse(body: &[u8], json_bytes: Option<usize>) -> Result<InferRequest<'_>,
         is_binary: wire.parameters.binary_data_output.unwrap_or(false),
         timeout_us: wire.parameters.timeout,
     })
+}
+
+/// How many rows a body says that it has, by the first `shape` near its start, without reading
+/// the rest; `None` where there is none.
+pub fn rows_at_a_glance(body: &[u8]) -> Option<usize> {
+    const GLANCE_BYTES: usize = 1_024;
+    const NAME: &[u8] = b"\"shape\"";
+    let start = &body[..body.len().min(GLANCE_BYTES)];
+    // Within a string its quotes would be escaped: these are a name's, or a string's of their own.
+    let at = memmem::find(start, NAME)? + NAME.len();
+    let value = start[at..].trim_ascii_start().strip_prefix(b":")?;
+    let list = value.trim_ascii_start().strip_prefix(b"[")?.trim_ascii_start();
+    let digits = list.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let end = list[digits..].trim_ascii_start().first()?;
+    let rows = std::str::from_utf8(&list[..digits]).ok()?.parse().ok()?;
+    matches!(end, b',' | b']').then_some(rows)
 }
 
 fn finish_output(wire: WireOutput<'_>) -> Result<InferOutput<'_>, InferError> {

@@ -43,6 +43,12 @@ impl<'r> Asked<'r> {
         rows_max: usize,
     ) -> Result<Self, InferError> {
         let inputs = &request.inputs;
+        // Each is compared with all before it: were they as many as a body holds, that alone would
+        // keep the shard from everybody else for a second.
+        let inputs_max = 1 + request_fields.len() + signature.columns.len();
+        if inputs.len() > inputs_max {
+            return Err(InferError::TooManyInputs { found: inputs.len(), limit: inputs_max });
+        }
         for (at, input) in inputs.iter().enumerate() {
             if inputs[..at].iter().any(|other| other.name == input.name) {
                 return Err(InferError::InputTwice(input.name.clone().into_owned()));

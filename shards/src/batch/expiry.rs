@@ -1,0 +1,31 @@
+//! Ends rows when their deadline passes, whatever else goes on: while they wait for company, for
+//! the store, or for the model's server.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_lite::future::or;
+use glommio::timer::sleep;
+
+use super::Lane;
+use crate::shard::ShardState;
+
+/// How long the rows are left alone after a look at their deadlines, in ns: where many pass one
+/// after the other, looking must not cost more than answering.
+const PAUSE_NS: u64 = 200_000;
+
+/// Watches the deadlines of a lane's rows, for as long as it is awaited. A lane whose rows have
+/// none never wakes it.
+pub(crate) async fn watch(lane: Rc<Lane>, shard: Rc<ShardState>) {
+    loop {
+        let now_ns = shard.clock.now_ns();
+        lane.expire(now_ns, |connection| shard.links.wake(connection));
+        let earliest_ns = lane.earliest_deadline_ns();
+        if earliest_ns == u64::MAX {
+            lane.deadlines.pass().await;
+        } else {
+            let wait_ns = earliest_ns.saturating_sub(now_ns).max(PAUSE_NS);
+            or(lane.deadlines.pass(), sleep(Duration::from_nanos(wait_ns))).await;
+        }
+    }
+}
