@@ -71,6 +71,29 @@ fn ambiguous_lines() {
 }
 
 #[test]
+fn ambiguous_targets() {
+    let served = Setup::of("demo-logistic").serve();
+    for target in [
+        "http:///predict",
+        "http://:80/predict",
+        "http://user:password@h/predict",
+        "http://[::zz]:x/predict",
+        "http://h#/predict",
+        "/predict#x",
+    ] {
+        let mut client = served.client();
+        client.send_what_goes(format!("POST {target} HTTP/1.1\r\nhost: a\r\n\r\n{HIDDEN}"));
+        let answer = client.receive();
+        assert_eq!(answer.status, 400, "{target:?}: {answer:?}");
+        assert_eq!(answer.field("connection"), Some("close"), "{target:?}");
+        client.expect_end();
+    }
+    // A query may hold anything, also what looks like a path.
+    let answer = served.client().ask("POST http://h?x=/predict HTTP/1.1\r\nhost: h\r\n\r\n");
+    assert_eq!(answer.status, 404, "{answer:?}");
+}
+
+#[test]
 fn ambiguous_chunks() {
     let served = Setup::of("demo-logistic").serve();
     for chunks in [

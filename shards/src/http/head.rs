@@ -10,7 +10,7 @@ use memchr::memchr;
 use thiserror::Error;
 
 use super::fields::FieldReader;
-use super::{HttpLimits, TraceParent};
+use super::{HttpLimits, TraceParent, target};
 use crate::batch::Priority;
 
 const HEADERS_MAX: usize = 64;
@@ -107,7 +107,8 @@ pub struct Head<'a> {
 /// served is looked at by the process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Credentials<'a> {
-    /// `Host`.
+    /// The authority of an absolute-form target, or else `Host`, whatever that says beside one (RFC
+    /// 9112 section 3.2.2).
     pub host: Option<&'a [u8]>,
     /// `Origin`, which browsers send; empty where it is there twice.
     pub origin: Option<&'a [u8]>,
@@ -189,9 +190,10 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadE
     if reading.hosts > 1 || (reading.hosts == 0 && !is_http_1_0) {
         return Err(HeadError::Malformed("the Host field is missing, or there is more than one"));
     }
+    let target = target::read(target)?;
     Ok(Head {
         method,
-        path: path_of(target)?,
+        path: target.path,
         keep_alive: !reading.close && (!is_http_1_0 || reading.keep_alive),
         is_http_1_0,
         request_id: reading.request_id,
@@ -201,24 +203,11 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadE
         limit_ns: reading.limit_ns,
         priority: reading.priority,
         inference_header_length: reading.inference_header_length,
-        credentials: reading.credentials,
+        credentials: Credentials {
+            host: target.authority.map(str::as_bytes).or(reading.credentials.host),
+            ..reading.credentials
+        },
     })
-}
-
-/// The path of an origin-form or absolute-form target, without its query (RFC 9112 section 3.2).
-fn path_of(target: &str) -> Result<&str, HeadError> {
-    let lower = |prefix: &str| {
-        target.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-    };
-    let origin = if target.starts_with('/') || target == "*" {
-        target
-    } else if lower("http://") || lower("https://") {
-        let authority = target.find("://").map_or(0, |at| at + 3);
-        target[authority..].find('/').map_or("/", |slash| &target[authority + slash..])
-    } else {
-        return Err(HeadError::Malformed("the target is neither a path nor an http address"));
-    };
-    Ok(origin.split(['?', '#']).next().unwrap_or(origin))
 }
 
 /// A version that looks like one is 505, anything else in its place is 400.
@@ -232,5 +221,29 @@ fn version_error(bytes: &[u8]) -> HeadError {
             HeadError::Version
         }
         _ => HeadError::Malformed("not an HTTP request"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HttpLimits, parse};
+
+    fn host(request_line: &str, fields: &str) -> Option<String> {
+        let head = format!("{request_line}\r\n{fields}\r\n");
+        let head = parse(head.as_bytes(), &HttpLimits::default()).expect("valid");
+        head.credentials.host.map(|host| String::from_utf8_lossy(host).into_owned())
+    }
+
+    #[test]
+    fn the_host_is_the_targets_before_it_is_the_fields() {
+        for (request_line, fields, expected) in [
+            ("GET / HTTP/1.1", "host: a:80\r\n", Some("a:80")),
+            ("GET / HTTP/1.1", "host:\r\n", Some("")),
+            ("GET / HTTP/1.0", "", None),
+            ("GET http://b/ HTTP/1.1", "host: a\r\n", Some("b")),
+            ("GET http://b:1?x HTTP/1.0", "", Some("b:1")),
+        ] {
+            assert_eq!(host(request_line, fields).as_deref(), expected, "{request_line} {fields}");
+        }
     }
 }
