@@ -15,6 +15,11 @@ fn ambiguous_heads() {
     for fields in [
         "host: a\r\nhost: a\r\ncontent-length: 0\r\n",
         "content-length: 0\r\n",
+        "host: a b\r\ncontent-length: 0\r\n",
+        "host: a, b\r\ncontent-length: 0\r\n",
+        "host: a/../b@c?d\r\ncontent-length: 0\r\n",
+        "host: a:99999x\r\ncontent-length: 0\r\n",
+        "host: caf\u{e9}\r\ncontent-length: 0\r\n",
         "host: a\r\ncontent-length: 0\r\ncontent-length: 0\r\n",
         "host: a\r\ncontent-length: 0\r\nContent-Length: 5\r\n",
         "host: a\r\ncontent-length: 0, 0\r\n",

@@ -1,7 +1,7 @@
 //! The fields of a request's head that the gateway reads; any other may say what it likes.
 
 use super::head::{Credentials, Framing, HeadError};
-use super::{HttpLimits, TraceParent};
+use super::{HttpLimits, TraceParent, target};
 use crate::batch::Priority;
 
 /// The longest `x-request-id` that is sent back.
@@ -31,6 +31,10 @@ impl<'a> FieldReader<'a> {
         // By length first: most fields of most requests are none of these.
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => {
+                // Empty where the target has no authority.
+                if !value.is_empty() && !target::is_authority(value) {
+                    return Err(HeadError::Malformed("the Host field is not a host and a port"));
+                }
                 self.hosts += 1;
                 self.credentials.host = Some(value);
             }
