@@ -32,6 +32,22 @@ fn ambiguous_heads() {
         "host: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n",
         "host: a\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n",
         "host: a\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+        "host: a\r\ntransfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n",
+        "host: a\r\ntransfer-encoding: gzip\r\n",
+        "host: a\r\ntransfer-encoding: identity\r\n",
+        "host: a\r\ntransfer-encoding: identity\r\ncontent-length: 0\r\n",
+        "host: a\r\ncontent-length: 0\r\ntransfer-encoding: gzip, chunked\r\n",
+        "host: a\r\ntransfer-encoding: xchunked\r\n",
+        "host: a\r\ntransfer-encoding: chunked;x\r\n",
+        "host: a\r\ntransfer-encoding: \"chunked\"\r\n",
+        "host: a\r\ntransfer-encoding: x=\", chunked\"\r\n",
+        "host: a\r\ntransfer-encoding: \u{b}chunked\r\n",
+        "host: a\r\ntransfer-encoding : chunked\r\n",
+        "host: a\r\ntransfer-encoding\u{e9}: chunked\r\n",
+        "host: a\r\ntransfer-encoding: chunked, gzip\r\n",
+        "host: a\r\ntransfer-encoding: chunked, chunked\r\n",
+        "host: a\r\ntransfer-encoding:\r\n",
+        "host: a\r\ntransfer-encoding: ,\r\n",
         "host: a\r\ncontent-length : 0\r\n",
         "host: a\r\n content-length: 0\r\n",
         "host: a\r\nx: folded\r\n over two lines\r\ncontent-length: 0\r\n",
@@ -145,5 +161,16 @@ fn what_is_odd_and_clear_is_read() {
         assert_eq!(answer.status, 200, "{head:?}: {answer:?}");
         assert!(answer.body.contains("user-002"));
         assert_eq!(client.ask(post(body)).status, 200, "{head:?}");
+    }
+    for (codings, chunks) in [
+        ("Chunked", format!("17\r\n{body}\r\n0\r\n\r\n")),
+        (" , chunked,", format!("17\r\n{body}\r\n0\r\n\r\n")),
+    ] {
+        let mut client = served.client();
+        let head = format!("POST /predict HTTP/1.1\r\nhost: a\r\ntransfer-encoding: {codings}");
+        let answer = client.ask(format!("{head}\r\n\r\n{chunks}"));
+        assert_eq!(answer.status, 200, "{codings} {chunks:?}: {answer:?}");
+        assert!(answer.body.contains("user-002"));
+        assert_eq!(client.ask(post(body)).status, 200, "{codings} {chunks:?}");
     }
 }
