@@ -91,6 +91,11 @@ fn what_is_too_much() {
         (format!("{HEAD}content-length: 999999999999999\r\n\r\n"), 413, "longer than 10000"),
         (format!("{HEAD}transfer-encoding: chunked\r\n\r\n2711\r\n"), 413, "longer than 10000"),
         (
+            format!("{HEAD}transfer-encoding: chunked\r\n\r\n100000000000000005\r\n"),
+            413,
+            "longer than 10000",
+        ),
+        (
             format!("{HEAD}transfer-encoding: chunked\r\n\r\n1388\r\n{long}\r\n1389\r\n"),
             413,
             "longer than 10000",

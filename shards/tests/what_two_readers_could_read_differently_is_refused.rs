@@ -129,9 +129,13 @@ fn ambiguous_chunks() {
         "\r\n0\r\n\r\n",
         ";x\r\n0\r\n\r\n",
         "5g\r\nhello\r\n0\r\n\r\n",
-        "100000000000000005\r\nhello\r\n0\r\n\r\n",
+        "5 5 junk\r\nhello\r\n0\r\n\r\n",
+        "5;\0\r\nhello\r\n0\r\n\r\n",
         "5;x=\ry\r\nhello\r\n0\r\n\r\n",
         "0\r\ntrailer: x\n\r\n",
+        "0\r\nGET / HTTP/1.1\r\n\r\n",
+        "0\r\ntrailer: x\r\n folded: y\r\n\r\n",
+        "0\r\ntrailer: \0\r\n\r\n",
     ] {
         let mut client = served.client();
         client.send_what_goes(format!(
@@ -164,6 +168,7 @@ fn what_is_odd_and_clear_is_read() {
     }
     for (codings, chunks) in [
         ("Chunked", format!("17\r\n{body}\r\n0\r\n\r\n")),
+        ("chunked", format!("000000017 ;x=\"y;z\"\r\n{body}\r\n0;z\r\nx-t: 1\r\n\r\n")),
         (" , chunked,", format!("17\r\n{body}\r\n0\r\n\r\n")),
     ] {
         let mut client = served.client();
