@@ -207,14 +207,14 @@ fn grpc_timeout_ns(value: &[u8]) -> Option<u64> {
     Some((count as u64).saturating_mul(unit_ns))
 }
 
-/// A number of digits alone: no sign, no list, no space.
+/// A number of digits alone: no sign, no list, no space. One too large to count with is the largest
+/// that there is: it is beyond every limit either way.
 fn decimal(value: &[u8]) -> Option<usize> {
-    if value.is_empty() || value.len() > 15 {
-        return None;
-    }
-    value.iter().try_fold(0_usize, |number, byte| {
-        byte.is_ascii_digit().then(|| number * 10 + usize::from(byte - b'0'))
-    })
+    let add = |number: usize, byte: &u8| {
+        let digit = usize::from(byte.wrapping_sub(b'0'));
+        (digit <= 9).then(|| number.saturating_mul(10).saturating_add(digit))
+    };
+    (!value.is_empty()).then(|| value.iter().try_fold(0, add)).flatten()
 }
 
 #[cfg(test)]
