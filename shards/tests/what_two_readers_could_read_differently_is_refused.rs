@@ -161,6 +161,7 @@ fn what_is_odd_and_clear_is_read() {
         "\r\n\r\nPOST /predict HTTP/1.1\r\nhost:\r\ncontent-length: 0023\r\n",
         "POST http://example.org/predict HTTP/1.1\r\nhost: a\r\ncontent-length: 23\r\n",
         "POST HTTPS://example.org:443/predict/demo-logistic?q=1 HTTP/1.1\r\nhost: a\r\ncontent-length: 23\r\n",
+        "POST /predict HTTP/1.2\r\nhost: a\r\ncontent-length: 23\r\n",
         "POST /predict?a=b&c HTTP/1.1\r\nhost: a\r\ncontent-length: 23\r\n",
         "POST /predict HTTP/1.1\r\nhost: a\r\nx: caf\u{e9}\r\ncontent-length: 23\r\n",
     ] {
