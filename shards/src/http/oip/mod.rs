@@ -127,11 +127,15 @@ impl Asker<'_> {
         head: &Head<'_>,
         body: Option<&[u8]>,
     ) -> Answer {
-        let terms = self.shard.settings.terms(head, self.now_ns);
+        let mut terms = self.shard.settings.terms(head, self.now_ns);
+        if head.limit_ns.is_none() {
+            // The default counts where the body's parameters set no limit, which is not known yet.
+            terms.deadline_ns = u64::MAX;
+        }
         if let Some(failure) = lane.refuse(&terms) {
             return Answer::refusal(failure, answer::status_of(failure));
         }
-        match self.queue(lane, is_pinned, head, terms, body.unwrap_or_default()) {
+        match self.queue(lane, is_pinned, head, body.unwrap_or_default()) {
             Ok(answer) => answer,
             Err(error) => Answer::error(400, "", &error.to_string()),
         }
@@ -145,7 +149,6 @@ impl Asker<'_> {
         mut lane: Rc<Lane>,
         is_pinned: bool,
         head: &Head<'_>,
-        mut terms: Terms,
         body: &[u8],
     ) -> Result<Answer, InferError> {
         let request = request::parse(body, head.inference_header_length)?;
@@ -159,13 +162,22 @@ impl Asker<'_> {
             lane = canary;
         }
         let form = InferForm::of(&request, asked.rows(), asked.is_by_user())?;
-        let first = asked.fill(self.connection, &mut lane.rows.borrow_mut());
-        if let Some(timeout_us) = request.timeout_us.filter(|timeout_us| *timeout_us > 0) {
-            let timeout_ns = timeout_us.saturating_mul(1_000);
-            terms.deadline_ns = terms.deadline_ns.min(self.now_ns.saturating_add(timeout_ns));
+        let terms = self.terms(head, &request);
+        if let Some(failure) = lane.refuse(&terms) {
+            return Ok(Answer::refusal(failure, answer::status_of(failure)));
         }
+        let first = asked.fill(self.connection, &mut lane.rows.borrow_mut());
         let form = Form::Tensors(Box::new(form));
         Ok(Answer::queue(lane, first, form, &terms, self.origin))
+    }
+
+    /// What a request is admitted by: of a limit in its head and one in its parameters the earlier
+    /// counts, and the default only where there is neither. A timeout of 0 is none.
+    fn terms(&self, head: &Head<'_>, request: &InferRequest<'_>) -> Terms {
+        let timeout_us = request.timeout_us.filter(|timeout_us| *timeout_us > 0);
+        let timeout_ns = timeout_us.map(|timeout_us| timeout_us.saturating_mul(1_000));
+        let limit_ns = head.limit_ns.into_iter().chain(timeout_ns).min();
+        self.shard.settings.terms(&Head { limit_ns, ..*head }, self.now_ns)
     }
 
     fn read<'r>(
