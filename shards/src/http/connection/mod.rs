@@ -119,6 +119,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn poll_serve(&mut self, context: &mut Context<'_>) -> Poll<()> {
         for _ in 0..ROUNDS_MAX {
+            if self.shard.draining.get() && self.poll_last(context).is_err() {
+                return Poll::Ready(());
+            }
             let Ok(wrote) = self.poll_output(context) else { return Poll::Ready(()) };
             if self.is_over() {
                 return Poll::Ready(());
