@@ -3,11 +3,13 @@
 
 mod support;
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use support::{Client, Setup, post, wait_until};
+use shards::shard::{Command, ProcessReply, RepositoryRequest};
+use support::{Client, Setup, post, post_to, wait_until};
 
 #[test]
 fn requests_that_arrived_before_the_stop() {
@@ -58,6 +60,41 @@ fn requests_that_arrive_after_the_stop() {
     half.send(&request[30..]);
     let answer = half.receive();
     assert_eq!((answer.status, answer.field("connection")), (200, Some("close")));
+    served.stop();
+}
+
+#[test]
+fn requests_whose_answers_come_after_the_stop() {
+    let setup =
+        Setup::of("demo-logistic").settings(|settings| settings.takes_repository_requests = true);
+    let served = setup.serve();
+    let mut lone = served.client();
+    let mut followed = served.client();
+    // What the process answers can wait for as long as a test needs.
+    let waiting = post_to("/v2/repository/index", "", "{}");
+    let next = post("{\"user_id\": \"user-001\"}");
+    lone.send(&waiting);
+    followed.send([&waiting[..], &next[..30]].concat());
+    let asked = RefCell::new(Vec::new());
+    wait_until("both wait", || {
+        asked.borrow_mut().extend(served.shared.take_requests());
+        asked.borrow().len() == 2
+    });
+    let mut other = served.client();
+    served.shutdown.begin();
+    while other.predict("{\"user_id\": \"user-001\"}").field("connection").is_none() {}
+    for RepositoryRequest { number, .. } in asked.into_inner() {
+        let reply = ProcessReply { status: 200, body: b"[]".to_vec() };
+        served.shared.send(Command::Answer { number, reply });
+    }
+    assert_eq!(lone.receive().field("connection"), Some("close"));
+    lone.expect_end();
+    // What has begun to arrive is waited for, so the answer before it is not the last.
+    assert_eq!(followed.receive().field("connection"), None);
+    followed.send(&next[30..]);
+    let last = followed.receive();
+    assert_eq!((last.status, last.field("connection")), (200, Some("close")));
+    followed.expect_end();
     served.stop();
 }
 

@@ -96,6 +96,13 @@ fn what_cannot_be_read_is_named() {
     ] {
         check(&mut client, &body, words);
     }
+    // The last bytes of a body are those of a string that nothing reads.
+    let mut request = infer(&tensor("user_id", "BYTES", "[1]", "[\"user-001\"], \"x\": \"??\""));
+    let at = request.windows(2).rposition(|bytes| bytes == b"??").expect("the string");
+    request[at..at + 2].copy_from_slice(b"\xff\xfe");
+    let answer = client.ask(request);
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert!(answer.error().contains("not valid UTF-8"), "{answer:?}");
     assert_eq!(client.ask(users(&["user-001"])).status, 200);
 }
 

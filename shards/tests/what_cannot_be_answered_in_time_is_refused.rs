@@ -33,19 +33,44 @@ fn a_timeout_may_be_written_as_grpc_does() {
     assert_eq!(served.client().ask(both).status, 504, "the shorter counts");
 }
 
+/// An inference request with this `timeout`, in µs, and further `fields`.
+fn infer(timeout_us: u64, fields: &str) -> Vec<u8> {
+    let body = format!(
+        "{{\"parameters\": {{\"timeout\": {timeout_us}}}, \"inputs\": [{{\"name\": \"user_id\", \
+         \"datatype\": \"BYTES\", \"shape\": [1], \"data\": [\"user-001\"]}}]}}"
+    );
+    post_to("/v2/models/demo-logistic/infer", fields, &body)
+}
+
 #[test]
 fn a_timeout_may_be_a_parameter_of_an_inference_request() {
     let served = Setup::of("demo-logistic").serve();
     // In µs; Triton calls what is too late unavailable, and 0 is no limit.
     for (timeout_us, status) in [(0, 200), (60_000_000, 200), (1, 503)] {
-        let body = format!(
-            "{{\"parameters\": {{\"timeout\": {timeout_us}}}, \"inputs\": [{{\"name\": \
-             \"user_id\", \"datatype\": \"BYTES\", \"shape\": [1], \"data\": [\"user-001\"]}}]}}"
-        );
-        let request = post_to("/v2/models/demo-logistic/infer", "", &body);
-        let answer = served.client().ask(request);
+        let answer = served.client().ask(infer(timeout_us, ""));
         assert_eq!(answer.status, status, "{timeout_us}: {answer:?}");
     }
+}
+
+#[test]
+fn the_default_counts_where_a_request_sets_no_limit() {
+    // What no request can keep.
+    let setup = Setup::of("demo-logistic").settings(|settings| settings.deadline_ms = Some(0));
+    let served = setup.serve();
+    let mut client = served.client();
+    for (timeout_us, fields, status) in [
+        (0, "", 503),
+        (60_000_000, "", 200),
+        (0, "x-deadline-ms: 60000\r\n", 200),
+        (60_000_000, "x-deadline-ms: 60000\r\n", 200),
+        (60_000_000, "x-deadline-ms: 0\r\n", 503),
+        (1, "x-deadline-ms: 60000\r\n", 503),
+    ] {
+        let answer = client.ask(infer(timeout_us, fields));
+        assert_eq!(answer.status, status, "{timeout_us} {fields}: {answer:?}");
+    }
+    assert_eq!(client.ask(post(BODY)).status, 504);
+    assert_eq!(client.ask(with("x-deadline-ms: 60000\r\n")).status, 200);
 }
 
 #[test]

@@ -45,6 +45,15 @@ impl Lane {
         refusal.map_or(Ok(()), Err)
     }
 
+    /// [`Lane::admit`] for a request of one row, which may be done already.
+    pub(crate) fn admit_lone(&self, id: RowId, terms: &Terms) {
+        let waits = self.rows.borrow().get(id).state == RowState::Waiting;
+        if waits {
+            // A refusal is the row's outcome.
+            let _ = self.admit(id, terms);
+        }
+    }
+
     /// Queues the rows from `first` on that are not done already, as many as there is room for,
     /// and ends the others. The room is looked for once, not for every row.
     pub(crate) fn admit_each(&self, first: RowId, terms: &Terms) {

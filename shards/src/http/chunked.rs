@@ -1,10 +1,14 @@
 //! The chunked transfer coding (RFC 9112 section 7.1), decoded as it arrives.
 
+use memchr::memchr;
+
 use super::head::HeadError;
 
 /// A line of a chunk's size with its extensions, and all trailers together, end within this.
 const LINE_BYTES_MAX: usize = 1_024;
 const TRAILER_BYTES_MAX: usize = 8_192;
+/// Leading zeros are fine; without end they only serve to be read differently.
+const SIZE_DIGITS_MAX: usize = 32;
 /// What size lines may take in all: this much, and so many bytes for each byte of the body. Small
 /// chunks are fine; extensions without end are not, as the connection holds them until the end.
 const FRAMING_BYTES_MAX: usize = 16_384;
@@ -99,6 +103,9 @@ impl ChunkedBody {
                     if line.is_empty() {
                         return Ok(Fed { consumed: at, complete: true });
                     }
+                    if !is_field(line) {
+                        return Err(HeadError::Malformed("a trailer is not a field"));
+                    }
                     self.trailer_bytes += line.len();
                     if self.trailer_bytes > TRAILER_BYTES_MAX {
                         return Err(HeadError::HeadTooLarge { limit: TRAILER_BYTES_MAX });
@@ -134,16 +141,49 @@ fn line_of(bytes: &[u8], bytes_max: usize) -> Result<Option<&[u8]>, HeadError> {
     }
 }
 
-/// A chunk's size: hexadecimal digits, then nothing or an extension, which is ignored.
+/// A chunk's size: hexadecimal digits, then nothing or extensions, which are ignored. What is
+/// between them may be white space alone; some senders pad the line with it, too.
 fn chunk_size(line: &[u8]) -> Result<usize, HeadError> {
-    const MALFORMED: HeadError = HeadError::Malformed("a chunk's size is not a number");
-    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-    let is_end = matches!(line.get(digits), None | Some(b';' | b' ' | b'\t'));
-    if digits == 0 || digits > 8 || !is_end {
-        return Err(MALFORMED);
+    let count = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let (digits, rest) = line.split_at(count);
+    let extensions = trim_start(rest);
+    if !(1..=SIZE_DIGITS_MAX).contains(&count)
+        || !matches!(extensions.first(), None | Some(b';'))
+        || !extensions.iter().all(|byte| is_of_value(*byte))
+    {
+        return Err(HeadError::Malformed("a chunk's size is not a number"));
     }
-    let text = std::str::from_utf8(&line[..digits]).map_err(|_| MALFORMED)?;
-    usize::from_str_radix(text, 16).map_err(|_| MALFORMED)
+    // What does not fit is larger than any limit on bodies.
+    Ok(digits.iter().fold(0_usize, |size, digit| {
+        let digit = char::from(*digit).to_digit(16).unwrap_or(0) as usize;
+        size.checked_mul(16).map_or(usize::MAX, |size| size | digit)
+    }))
+}
+
+/// Whether a line behind the last chunk is a field; a folded one is not.
+fn is_field(line: &[u8]) -> bool {
+    let Some(colon) = memchr(b':', line) else { return false };
+    let (name, value) = line.split_at(colon);
+    !name.is_empty()
+        && name.iter().all(|byte| is_of_token(*byte))
+        && value.iter().all(|byte| is_of_value(*byte))
+}
+
+/// `tchar` of RFC 9110 section 5.6.2.
+const fn is_of_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+')
+        || matches!(byte, b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+}
+
+/// What a field's value may be made of, in a head as in what surrounds chunks.
+const fn is_of_value(byte: u8) -> bool {
+    !byte.is_ascii_control() || byte == b'\t'
+}
+
+fn trim_start(bytes: &[u8]) -> &[u8] {
+    let blank = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    &bytes[blank..]
 }
 
 #[cfg(test)]
@@ -176,6 +216,24 @@ mod tests {
     }
 
     #[test]
+    fn a_size_may_have_zeros_before_it_and_extensions_behind_it() {
+        let zeros = "0".repeat(31);
+        for (first, last) in [
+            ("4", "0"),
+            (&*format!("{zeros}4"), &*zeros),
+            ("4;", "0;"),
+            ("4 ;a=b", "0 ;z"),
+            ("4\t; a = \"b;c\"", "0;z"),
+            ("4 \t", "0  "),
+        ] {
+            let wire = format!("{first}\r\nWiki\r\n{last}\r\nX-T: 1\r\nempty:\r\n\r\n");
+            let mut body = ChunkedBody::default();
+            assert!(body.feed(wire.as_bytes(), 100).expect("valid").complete, "{wire:?}");
+            assert_eq!(body.body(), b"Wiki", "{wire:?}");
+        }
+    }
+
+    #[test]
     fn what_two_readers_could_read_differently_is_refused() {
         for wire in [
             &b"4\nWiki\r\n0\r\n\r\n"[..],
@@ -185,14 +243,22 @@ mod tests {
             b"\r\n",
             b"\n",
             b"4;a=\rb\r\nWiki\r\n",
-            b"fffffffff\r\n",
+            b"4 5\r\nWiki\r\n",
+            b"4 ,x\r\nWiki\r\n",
+            b"4;\0\r\nWiki\r\n",
+            b"000000000000000000000000000000004\r\nWiki\r\n",
+            b"0\r\nno colon\r\n",
+            b"0\r\n: no name\r\n",
+            b"0\r\nname : x\r\n",
+            b"0\r\nname: a\r\n folded: b\r\n",
+            b"0\r\nname: \0\r\n",
         ] {
             let text = String::from_utf8_lossy(wire);
             assert!(ChunkedBody::default().feed(wire, 100).is_err(), "{text}");
         }
-        assert_eq!(
-            ChunkedBody::default().feed(b"65\r\n", 100).expect_err("too large").status(),
-            413
-        );
+        for size in ["65", "fffffffff", "ffffffffffffffff", "10000000000000005"] {
+            let error = ChunkedBody::default().feed(format!("{size}\r\n").as_bytes(), 100);
+            assert_eq!(error.expect_err("too large").status(), 413, "{size}");
+        }
     }
 }

@@ -98,11 +98,15 @@ impl Answer {
                 next = row.next;
             }
         }
+        let count = match form {
+            Form::Lone => 1,
+            Form::Array | Form::Tensors(_) => lane.rows.borrow().chain(first).count(),
+        };
         match form {
+            Form::Lone => lane.admit_lone(first, terms),
+            Form::Array => lane.admit_each(first, terms),
             Form::Tensors(_) => lane.admit_whole(first, terms),
-            Form::Lone | Form::Array => lane.admit_each(first, terms),
         }
-        let count = lane.rows.borrow().chain(first).count();
         Self::Rows { lane, first, count, pending: Some(first), form }
     }
 }

@@ -1,7 +1,7 @@
 //! The fields of a request's head that the gateway reads; any other may say what it likes.
 
 use super::head::{Credentials, Framing, HeadError};
-use super::{HttpLimits, TraceParent};
+use super::{HttpLimits, TraceParent, target};
 use crate::batch::Priority;
 
 /// The longest `x-request-id` that is sent back.
@@ -17,8 +17,7 @@ pub(super) struct FieldReader<'a> {
     pub(super) close: bool,
     pub(super) keep_alive: bool,
     content_length: Option<usize>,
-    /// How many Transfer-Encoding fields there are, each of them `chunked`.
-    chunked: usize,
+    codings: Option<Codings>,
     pub(super) expects_continue: bool,
     pub(super) limit_ns: Option<u64>,
     pub(super) priority: Priority,
@@ -31,6 +30,10 @@ impl<'a> FieldReader<'a> {
         // By length first: most fields of most requests are none of these.
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => {
+                // Empty where the target has no authority.
+                if !value.is_empty() && !target::is_authority(value) {
+                    return Err(HeadError::Malformed("the Host field is not a host and a port"));
+                }
                 self.hosts += 1;
                 self.credentials.host = Some(value);
             }
@@ -79,10 +82,7 @@ impl<'a> FieldReader<'a> {
                 }
             }
             17 if name.eq_ignore_ascii_case("transfer-encoding") => {
-                self.chunked += 1;
-                if !value.eq_ignore_ascii_case(b"chunked") {
-                    return Err(HeadError::TransferCoding);
-                }
+                self.take_codings(value)?;
             }
             31 if name.eq_ignore_ascii_case("inference-header-content-length") => {
                 let length = decimal(value).ok_or(HeadError::Malformed(
@@ -100,6 +100,14 @@ impl<'a> FieldReader<'a> {
         self.trace.filter(|_| self.traces == 1).and_then(TraceParent::parse)
     }
 
+    fn take_codings(&mut self, value: &[u8]) -> Result<(), HeadError> {
+        // Two fields are one list by RFC 9110; by other readers the first of them, or the last.
+        match self.codings.replace(Codings::read(value)) {
+            None => Ok(()),
+            Some(_) => Err(HeadError::Malformed("more than one Transfer-Encoding field")),
+        }
+    }
+
     fn limit(&mut self, limit_ns: u64) {
         self.limit_ns = Some(self.limit_ns.map_or(limit_ns, |known| known.min(limit_ns)));
     }
@@ -109,22 +117,54 @@ impl<'a> FieldReader<'a> {
         is_http_1_0: bool,
         limits: &HttpLimits,
     ) -> Result<Framing, HeadError> {
-        if self.chunked > 1 {
-            return Err(HeadError::Malformed("more than one Transfer-Encoding field"));
-        }
-        match (self.content_length, self.chunked == 1) {
-            (Some(_), true) => {
+        match (self.content_length, self.codings) {
+            (Some(_), Some(_)) => {
                 Err(HeadError::Malformed("both Content-Length and Transfer-Encoding"))
             }
-            (None, true) if is_http_1_0 => {
+            (None, Some(_)) if is_http_1_0 => {
                 Err(HeadError::Malformed("Transfer-Encoding in HTTP/1.0"))
             }
-            (None, true) => Ok(Framing::Chunked),
-            (Some(length), false) if length > limits.body_bytes_max => {
+            (None, Some(Codings::Chunked)) => Ok(Framing::Chunked),
+            (None, Some(Codings::OthersThenChunked)) => Err(HeadError::TransferCoding),
+            (None, Some(Codings::NoEnd)) => Err(HeadError::Malformed(
+                "chunked is not the last transfer coding, or is there twice",
+            )),
+            (Some(length), None) if length > limits.body_bytes_max => {
                 Err(HeadError::BodyTooLarge { limit: limits.body_bytes_max })
             }
-            (Some(length), false) => Ok(Framing::Length(length)),
-            (None, false) => Ok(Framing::None),
+            (Some(length), None) => Ok(Framing::Length(length)),
+            (None, None) => Ok(Framing::None),
+        }
+    }
+}
+
+/// What a Transfer-Encoding field says of where the body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Codings {
+    /// At its last chunk, which holds all that is to be decoded.
+    Chunked,
+    /// At its last chunk, and what comes of the chunks is coded again.
+    OthersThenChunked,
+    /// Nowhere, in a request (RFC 9112 section 6.3).
+    NoEnd,
+}
+
+impl Codings {
+    /// Reads the list; elements that are empty do not count (RFC 9110 section 5.6.1).
+    fn read(value: &[u8]) -> Self {
+        let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+        let mut codings =
+            value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|it| !it.is_empty());
+        let last = codings.next_back();
+        let (mut any, mut any_chunked) = (false, false);
+        for coding in codings {
+            any = true;
+            any_chunked |= is_chunked(coding);
+        }
+        match (last.is_some_and(is_chunked), any_chunked, any) {
+            (true, false, false) => Self::Chunked,
+            (true, false, true) => Self::OthersThenChunked,
+            (true, true, _) | (false, ..) => Self::NoEnd,
         }
     }
 }
@@ -167,14 +207,14 @@ fn grpc_timeout_ns(value: &[u8]) -> Option<u64> {
     Some((count as u64).saturating_mul(unit_ns))
 }
 
-/// A number of digits alone: no sign, no list, no space.
+/// A number of digits alone: no sign, no list, no space. One too large to count with is the largest
+/// that there is: it is beyond every limit either way.
 fn decimal(value: &[u8]) -> Option<usize> {
-    if value.is_empty() || value.len() > 15 {
-        return None;
-    }
-    value.iter().try_fold(0_usize, |number, byte| {
-        byte.is_ascii_digit().then(|| number * 10 + usize::from(byte - b'0'))
-    })
+    let add = |number: usize, byte: &u8| {
+        let digit = usize::from(byte.wrapping_sub(b'0'));
+        (digit <= 9).then(|| number.saturating_mul(10).saturating_add(digit))
+    };
+    (!value.is_empty()).then(|| value.iter().try_fold(0, add)).flatten()
 }
 
 #[cfg(test)]

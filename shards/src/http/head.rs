@@ -10,10 +10,11 @@ use memchr::memchr;
 use thiserror::Error;
 
 use super::fields::FieldReader;
-use super::{HttpLimits, TraceParent};
+use super::{HttpLimits, TraceParent, target};
 use crate::batch::Priority;
 
 const HEADERS_MAX: usize = 64;
+const NOT_HTTP: HeadError = HeadError::Malformed("not an HTTP request");
 
 /// Why a request is refused before its target is looked at. The connection is closed after it:
 /// where the next request begins can no longer be trusted.
@@ -43,7 +44,7 @@ pub enum HeadError {
     /// A transfer coding other than `chunked`.
     #[error("this transfer coding is not supported, only chunked is")]
     TransferCoding,
-    /// An HTTP version other than 1.0 and 1.1.
+    /// An HTTP version of another major number than 1.
     #[error("this HTTP version is not supported, only 1.0 and 1.1 are")]
     Version,
 }
@@ -107,7 +108,8 @@ pub struct Head<'a> {
 /// served is looked at by the process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Credentials<'a> {
-    /// `Host`.
+    /// The authority of an absolute-form target, or else `Host`, whatever that says beside one (RFC
+    /// 9112 section 3.2.2).
     pub host: Option<&'a [u8]>,
     /// `Origin`, which browsers send; empty where it is there twice.
     pub origin: Option<&'a [u8]>,
@@ -156,6 +158,14 @@ fn too_large(bytes: &[u8], limits: &HttpLimits) -> HeadError {
     }
 }
 
+/// A request line's parts.
+#[derive(Debug, Clone, Copy)]
+struct RequestLine<'a> {
+    method: &'a str,
+    target: &'a str,
+    is_http_1_0: bool,
+}
+
 /// Reads a whole head, as delimited by [`find_end`].
 ///
 /// # Errors
@@ -167,31 +177,86 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadE
     let mut request = httparse::Request::new(&mut []);
     match request.parse_with_uninit_headers(bytes, &mut fields) {
         Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
-        Ok(_) => return Err(HeadError::Malformed("the head does not end where it should")),
-        Err(httparse::Error::TooManyHeaders) => {
-            return Err(HeadError::HeadTooLarge { limit: limits.head_bytes_max });
-        }
-        Err(httparse::Error::Version) => return Err(version_error(bytes)),
-        Err(_) => return Err(HeadError::Malformed("not an HTTP request")),
+        Err(httparse::Error::Version) => return parse_later_version(bytes, limits),
+        other => return Err(refused(other.err(), limits)),
     }
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
     else {
-        return Err(HeadError::Malformed("not an HTTP request"));
+        return Err(NOT_HTTP);
     };
+    understand(RequestLine { method, target, is_http_1_0: minor == 0 }, request.headers, limits)
+}
+
+/// Reads a head of HTTP/1.2 and later as one of HTTP/1.1, the highest minor version known here
+/// (RFC 9110 section 2.5). httparse stops at such a version, so the line is taken apart here, with
+/// no leniency at all.
+fn parse_later_version<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadError> {
+    let end = memchr(b'\r', bytes).ok_or(NOT_HTTP)?;
+    let (line, rest) = bytes.split_at(end);
+    let mut parts = line.split(|byte| *byte == b' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(NOT_HTTP);
+    };
+    match version {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => {}
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            return Err(HeadError::Version);
+        }
+        _ => return Err(NOT_HTTP),
+    }
+    let visible = |part: &'a [u8]| {
+        let is_visible = !part.is_empty() && part.iter().all(u8::is_ascii_graphic);
+        is_visible.then(|| std::str::from_utf8(part).ok()).flatten().ok_or(NOT_HTTP)
+    };
+    // A method that is no token is no method of HTTP either, and is answered as one.
+    let line =
+        RequestLine { method: visible(method)?, target: visible(target)?, is_http_1_0: false };
+    let rest = rest.strip_prefix(b"\r\n").ok_or(NOT_HTTP)?;
+    let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    match httparse::parse_headers(rest, &mut fields) {
+        Ok(httparse::Status::Complete((length, fields))) if length == rest.len() => {
+            understand(line, fields, limits)
+        }
+        other => Err(refused(other.err(), limits)),
+    }
+}
+
+/// What httparse refuses, as it is answered; `None` where it saw another end.
+fn refused(error: Option<httparse::Error>, limits: &HttpLimits) -> HeadError {
+    match error {
+        None => HeadError::Malformed("the head does not end where it should"),
+        Some(httparse::Error::TooManyHeaders) => {
+            HeadError::HeadTooLarge { limit: limits.head_bytes_max }
+        }
+        Some(_) => NOT_HTTP,
+    }
+}
+
+/// Makes a head of a line and fields that are HTTP.
+fn understand<'a>(
+    line: RequestLine<'a>,
+    fields: &[httparse::Header<'a>],
+    limits: &HttpLimits,
+) -> Result<Head<'a>, HeadError> {
+    let RequestLine { method, target, is_http_1_0 } = line;
     if target.len() > limits.target_bytes_max {
         return Err(HeadError::TargetTooLong { limit: limits.target_bytes_max });
     }
-    let is_http_1_0 = minor == 0;
     let mut reading = FieldReader::default();
-    for field in request.headers.iter() {
+    for field in fields {
         reading.read(field.name, field.value)?;
     }
     if reading.hosts > 1 || (reading.hosts == 0 && !is_http_1_0) {
         return Err(HeadError::Malformed("the Host field is missing, or there is more than one"));
     }
+    let target = target::read(target)?;
     Ok(Head {
         method,
-        path: path_of(target)?,
+        path: target.path,
         keep_alive: !reading.close && (!is_http_1_0 || reading.keep_alive),
         is_http_1_0,
         request_id: reading.request_id,
@@ -201,36 +266,74 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadE
         limit_ns: reading.limit_ns,
         priority: reading.priority,
         inference_header_length: reading.inference_header_length,
-        credentials: reading.credentials,
+        credentials: Credentials {
+            host: target.authority.map(str::as_bytes).or(reading.credentials.host),
+            ..reading.credentials
+        },
     })
 }
 
-/// The path of an origin-form or absolute-form target, without its query (RFC 9112 section 3.2).
-fn path_of(target: &str) -> Result<&str, HeadError> {
-    let lower = |prefix: &str| {
-        target.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-    };
-    let origin = if target.starts_with('/') || target == "*" {
-        target
-    } else if lower("http://") || lower("https://") {
-        let authority = target.find("://").map_or(0, |at| at + 3);
-        target[authority..].find('/').map_or("/", |slash| &target[authority + slash..])
-    } else {
-        return Err(HeadError::Malformed("the target is neither a path nor an http address"));
-    };
-    Ok(origin.split(['?', '#']).next().unwrap_or(origin))
-}
+#[cfg(test)]
+mod tests {
+    use super::{HeadError, HttpLimits, parse};
 
-/// A version that looks like one is 505, anything else in its place is 400.
-fn version_error(bytes: &[u8]) -> HeadError {
-    let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or(bytes);
-    let version = line.rsplit(|byte| *byte == b' ').next().unwrap_or(line);
-    match version {
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-            if major.is_ascii_digit() && minor.is_ascii_digit() =>
-        {
-            HeadError::Version
+    fn host(request_line: &str, fields: &str) -> Option<String> {
+        let head = format!("{request_line}\r\n{fields}\r\n");
+        let head = parse(head.as_bytes(), &HttpLimits::default()).expect("valid");
+        head.credentials.host.map(|host| String::from_utf8_lossy(host).into_owned())
+    }
+
+    #[test]
+    fn the_host_is_the_targets_before_it_is_the_fields() {
+        for (request_line, fields, expected) in [
+            ("GET / HTTP/1.1", "host: a:80\r\n", Some("a:80")),
+            ("GET / HTTP/1.1", "host:\r\n", Some("")),
+            ("GET / HTTP/1.0", "", None),
+            ("GET http://b/ HTTP/1.1", "host: a\r\n", Some("b")),
+            ("GET http://b:1?x HTTP/1.0", "", Some("b:1")),
+        ] {
+            assert_eq!(host(request_line, fields).as_deref(), expected, "{request_line} {fields}");
         }
-        _ => HeadError::Malformed("not an HTTP request"),
+    }
+
+    #[test]
+    fn a_later_minor_version_is_read_as_the_highest_that_is_known() {
+        let limits = HttpLimits::default();
+        let read = |version: &str, fields: &str| {
+            let head = format!("POST /predict?x HTTP/{version}\r\n{fields}\r\n");
+            parse(head.as_bytes(), &limits)
+                .map(|head| format!("{head:?}"))
+                .map_err(HeadError::status)
+        };
+        for fields in [
+            "Host: a\r\nContent-Length: 5\r\nX: y\r\n".to_owned(),
+            "Host: a\r\nTransfer-Encoding: chunked\r\n".to_owned(),
+            "Host: a\r\nConnection: close\r\nExpect: 100-continue\r\n".to_owned(),
+            "X: no host\r\n".to_owned(),
+            "Host: a\r\nX : y\r\n".to_owned(),
+            "Host: a\r\nX: y\r\n folded\r\n".to_owned(),
+            "Host: a\r\nX: \0\r\n".to_owned(),
+            "Host: a\r\n".to_owned() + &"x: y\r\n".repeat(64),
+        ] {
+            for version in ["1.2", "1.9"] {
+                assert_eq!(read(version, &fields), read("1.1", &fields), "{version} {fields:?}");
+            }
+        }
+        for (line, status) in [
+            ("POST /predict HTTP/2.0", 505),
+            ("POST /predict HTTP/0.9", 505),
+            ("POST /predict HTTP/1.10", 400),
+            ("POST /predict HTTP/1.x", 400),
+            ("POST  /predict HTTP/1.2", 400),
+            ("POST  HTTP/1.2", 400),
+            (" /predict HTTP/1.2", 400),
+            ("POST /predict  HTTP/1.2", 400),
+            ("POST /pre\0dict HTTP/1.2", 400),
+            ("POST\t/predict HTTP/1.2", 400),
+        ] {
+            let head = format!("{line}\r\nHost: a\r\n\r\n");
+            let read = parse(head.as_bytes(), &limits).map_err(HeadError::status);
+            assert_eq!(read.err(), Some(status), "{line}");
+        }
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! A [`listener`] accepts connections for its shard; a [`connection`] reads requests, hands them
 //! on and writes the answers in order, each an [`exchange`]; a [`reader`] finds whole requests
-//! in what has arrived, by [`head`], its [`fields`] and [`chunked`], which read what RFC 9112
-//! frames; [`predict`] reads the JSON body of a prediction into rows and [`oip`] serves the Open
-//! Inference Protocol; [`routes`] says what a target means; [`origin`] is the id and the trace of
-//! a request; [`response`] writes bytes; [`rendered`] is measured when an answer has been written;
-//! [`limits`] bounds all of it; and [`links`] is how a connection is woken, timed and drained by
-//! its shard.
+//! in what has arrived, by [`head`], its [`target`] and its [`fields`], and by [`chunked`], which
+//! read what RFC 9112 frames; [`predict`] reads the JSON body of a prediction into rows and [`oip`]
+//! serves the Open Inference Protocol; [`routes`] says what a target means; [`origin`] is the id
+//! and the trace of a request; [`response`] writes bytes; [`rendered`] is measured when an answer
+//! has been written; [`limits`] bounds all of it; and [`links`] is how a connection is woken, timed
+//! and drained by its shard.
 //!
 //! What is *not* here: TLS, authentication and rate limits (the API gateway in front does them),
 //! and the admin port, which is the process's.
@@ -27,6 +27,7 @@ pub mod reader;
 pub(crate) mod rendered;
 pub(crate) mod response;
 pub mod routes;
+mod target;
 
 pub use limits::HttpLimits;
 pub use origin::{Origin, RequestId, RequestIds, TraceId, TraceParent};

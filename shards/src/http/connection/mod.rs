@@ -132,6 +132,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Poll::Ready(());
         }
         for _ in 0..ROUNDS_MAX {
+            if self.shard.draining.get() && self.poll_last(context).is_err() {
+                return Poll::Ready(());
+            }
             let Ok(wrote) = self.poll_output(context) else { return Poll::Ready(()) };
             if self.is_over() {
                 return Poll::Ready(());

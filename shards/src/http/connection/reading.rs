@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use futures_lite::AsyncRead;
 
 use super::Connection;
+use crate::http::exchange::Exchange;
 use crate::http::reader::Step;
 
 /// How much the requests of one connection that are not answered yet may keep, about; beyond it no
@@ -135,6 +136,22 @@ impl<S: AsyncRead + Unpin> Connection<S> {
             self.close_after_last();
         }
         if self.closing { bytes.len() } else { at }
+    }
+
+    /// While draining: before the last answer is rendered, what has arrived is read; if that is
+    /// nothing, this answer says that no other will follow. A client that was not told so could send
+    /// its next request while the connection is being closed, and never know what became of it.
+    pub(super) fn poll_last(&mut self, context: &mut Context<'_>) -> std::io::Result<()> {
+        let is_last = !self.closing && self.output.is_empty() && self.wants_input();
+        if !is_last || !self.exchanges.iter_mut().all(Exchange::is_ready) {
+            return Ok(());
+        }
+        match self.poll_input(context) {
+            Poll::Ready(read) => read?,
+            Poll::Pending if self.input.is_empty() => self.close_after_last(),
+            Poll::Pending => {}
+        }
+        Ok(())
     }
 
     /// While draining: all that was received is answered, and the last answer says that it is.

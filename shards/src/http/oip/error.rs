@@ -7,6 +7,9 @@ use crate::tensors::TensorError;
 /// Why an inference request is refused; each is answered with 400.
 #[derive(Debug, Error)]
 pub enum InferError {
+    /// The JSON part is not UTF-8, which JSON must be.
+    #[error("the request's JSON cannot be read: it is not valid UTF-8")]
+    NotUtf8,
     /// The JSON part is not JSON, or not that of an inference request.
     #[error("the request's JSON cannot be read: {0}")]
     Json(#[from] serde_json::Error),

@@ -127,7 +127,11 @@ impl Asker<'_> {
         head: &Head<'_>,
         body: Option<&[u8]>,
     ) -> Answer {
-        let terms = self.shard.settings.terms(head, self.now_ns);
+        let mut terms = self.shard.settings.terms(head, self.now_ns);
+        if head.limit_ns.is_none() {
+            // The default counts where the body's parameters set no limit, which is not known yet.
+            terms.deadline_ns = u64::MAX;
+        }
         let body = body.unwrap_or_default();
         // A refusal is to cost less than reading what is refused.
         let rows = request::rows_at_a_glance(body).map_or(1, |rows| {
@@ -137,7 +141,7 @@ impl Asker<'_> {
         if let Some(failure) = lane.refuse(&terms, rows) {
             return Answer::refusal(failure, answer::status_of(failure));
         }
-        match self.queue(lane, is_pinned, head, terms, body) {
+        match self.queue(lane, is_pinned, head, body) {
             Ok(answer) => answer,
             Err(error) => Answer::error(400, "", &error),
         }
@@ -151,7 +155,6 @@ impl Asker<'_> {
         mut lane: Rc<Lane>,
         is_pinned: bool,
         head: &Head<'_>,
-        mut terms: Terms,
         body: &[u8],
     ) -> Result<Answer, InferError> {
         let request = request::parse(body, head.inference_header_length)?;
@@ -165,10 +168,7 @@ impl Asker<'_> {
             lane = canary;
         }
         let form = InferForm::of(&request, asked.rows(), asked.is_by_user())?;
-        if let Some(timeout_us) = request.timeout_us.filter(|timeout_us| *timeout_us > 0) {
-            let timeout_ns = timeout_us.saturating_mul(1_000);
-            terms.deadline_ns = terms.deadline_ns.min(self.now_ns.saturating_add(timeout_ns));
-        }
+        let terms = self.terms(head, &request);
         // A tensor has no place for an error: rows that were let in beside others that were not
         // would be computed for nobody.
         if let Some(failure) = lane.refuse(&terms, asked.rows()) {
@@ -177,6 +177,15 @@ impl Asker<'_> {
         let first = asked.fill(self.connection, &mut lane.rows.borrow_mut());
         let form = Form::Tensors(Box::new(form));
         Ok(Answer::queue(lane, first, form, &terms, self.origin))
+    }
+
+    /// What a request is admitted by: of a limit in its head and one in its parameters the earlier
+    /// counts, and the default only where there is neither. A timeout of 0 is none.
+    fn terms(&self, head: &Head<'_>, request: &InferRequest<'_>) -> Terms {
+        let timeout_us = request.timeout_us.filter(|timeout_us| *timeout_us > 0);
+        let timeout_ns = timeout_us.map(|timeout_us| timeout_us.saturating_mul(1_000));
+        let limit_ns = head.limit_ns.into_iter().chain(timeout_ns).min();
+        self.shard.settings.terms(&Head { limit_ns, ..*head }, self.now_ns)
     }
 
     fn read<'r>(

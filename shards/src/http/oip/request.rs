@@ -39,7 +39,9 @@ pub struct InferOutput<'a> {
 /// Whatever is wrong with it by itself; that it fits a model is another question.
 pub fn parse(body: &[u8], json_bytes: Option<usize>) -> Result<InferRequest<'_>, InferError> {
     let (json, mut binary) = tensors::split(body, json_bytes)?;
-    let wire: WireRequest<'_> = serde_json::from_slice(json)?;
+    // From bytes, serde_json would not look at the strings that it skips (RFC 8259 section 8.1).
+    let json = std::str::from_utf8(json).map_err(|_| InferError::NotUtf8)?;
+    let wire: WireRequest<'_> = serde_json::from_str(json)?;
     let mut inputs = Vec::with_capacity(wire.inputs.len());
     for input in wire.inputs {
         inputs.push(input.finish(&mut binary)?);
