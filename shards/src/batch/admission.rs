@@ -79,14 +79,17 @@ impl Lane {
             return None;
         }
         let known = self.estimates.borrow();
-        let queue_ns = known.queue_ns(waiting);
+        let policy = &settings.policy;
+        let queue_ns = known.queue_ns(waiting, policy.batch_rows_max);
         if queue_ns / 1_000 > terms.priority.share_of(settings.queue_us_max) {
             return Some(RowFailure::Overloaded);
         }
         if terms.deadline_ns < u64::MAX {
-            let rows = (waiting + 1).min(settings.policy.batch_rows_max);
-            let batch_ns = known.batch_ns(rows, self.batches_in_flight());
-            let predicted_ns = queue_ns.saturating_add(batch_ns);
+            let others = self.batches_in_flight();
+            let is_full = others >= policy.batches_in_flight_max;
+            let place_ns = if is_full { known.place_ns() } else { 0 };
+            let rows = waiting % policy.batch_rows_max.max(1) + 1;
+            let predicted_ns = queue_ns.saturating_add(place_ns + known.batch_ns(rows, others));
             if terms.now_ns.saturating_add(predicted_ns) > terms.deadline_ns {
                 return Some(RowFailure::DeadlineUnreachable {
                     predicted_us: predicted_ns / 1_000,

@@ -178,7 +178,10 @@ fn rows_whose_clients_went_away_cost_little_and_are_never_many() {
 
 #[test]
 fn what_is_predicted_to_be_late_is_refused_unless_nothing_is_under_way() {
-    let settings = |settings: &mut ShardSettings| settings.queue_us_max = 10_000;
+    let settings = |settings: &mut ShardSettings| {
+        settings.queue_us_max = 10_000;
+        settings.batch.batch_rows_max = 1;
+    };
     with_lane(settings, |lane| async move {
         {
             let mut known = lane.estimates.borrow_mut();
@@ -209,5 +212,25 @@ fn what_is_predicted_to_be_late_is_refused_unless_nothing_is_under_way() {
         assert_eq!(admit(u64::MAX, Priority::Normal), Err(RowFailure::Overloaded));
         assert_eq!(admit(u64::MAX, Priority::High), Ok(()));
         assert_eq!(admit(u64::MAX, Priority::High), Err(RowFailure::Overloaded));
+    });
+}
+
+#[test]
+fn a_bound_on_the_wait_never_keeps_rows_out_of_a_batch_that_has_room() {
+    let settings = |settings: &mut ShardSettings| settings.queue_us_max = 10_000;
+    with_lane(settings, |lane| async move {
+        {
+            // A server takes 100 ms, whatever the size; eight batches of two rows are with it.
+            let mut known = lane.estimates.borrow_mut();
+            for batch in 0..100 {
+                known.fetch.observe(2, 7, 100_000_000);
+                known.drain.observe(2, 1, batch * 12_500_000);
+            }
+            for start_ns in 0..8 {
+                lane.under_way.borrow_mut().start(start_ns);
+            }
+        }
+        let admitted = (0..200).take_while(|_| queue(&lane, &TERMS).is_ok()).count();
+        assert_eq!(admitted, 64, "the next batch is full, and the one after it would wait 12.5 ms");
     });
 }
