@@ -80,7 +80,10 @@ impl Lane {
         }
         let known = self.estimates.borrow();
         let policy = &settings.policy;
-        let queue_ns = known.queue_ns(waiting, policy.batch_rows_max);
+        // What is being computed here comes before whatever waits.
+        let queue_ns = known
+            .queue_ns(waiting, policy.batch_rows_max)
+            .saturating_add(known.rest_ns(self.computing_rows.get()));
         if queue_ns / 1_000 > terms.priority.share_of(settings.queue_us_max) {
             return Some(RowFailure::Overloaded);
         }

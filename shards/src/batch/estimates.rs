@@ -248,6 +248,11 @@ impl Estimates {
         (0.5 * self.drain.gap_ns()) as u64
     }
 
+    /// How long it takes to compute so many rows of a batch that is being computed, in ns.
+    pub fn rest_ns(&self, rows: usize) -> u64 {
+        (rows as f64 * self.compute.per_row_ns()) as u64
+    }
+
     fn taken_ns(&self, rows: f64) -> f64 {
         self.fetch.at(rows, 0.0) + self.compute.at(rows, 0.0)
     }

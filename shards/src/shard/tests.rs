@@ -5,7 +5,7 @@ use std::path::Path;
 use glommio::LocalExecutorBuilder;
 
 use super::*;
-use crate::batch::{Lane, Priority, RowFailure, RowId, RowState};
+use crate::batch::{Cost, Lane, Priority, RowFailure, RowId, RowState};
 use crate::features::embedded::{EmbeddedStore, EmbeddedWriter};
 use crate::features::inputs::ColumnType;
 use crate::features::schema::StoreColumn;
@@ -213,6 +213,34 @@ fn what_is_predicted_to_be_late_is_refused_unless_nothing_is_under_way() {
         assert_eq!(admit(u64::MAX, Priority::High), Ok(()));
         assert_eq!(admit(u64::MAX, Priority::High), Err(RowFailure::Overloaded));
     });
+}
+
+#[test]
+fn what_cannot_be_done_after_the_slices_that_are_left_is_refused_at_once() {
+    with_lane(
+        |_| (),
+        |lane| async move {
+            for batch in 0..500 {
+                let rows = batch % 8 + 1;
+                lane.estimates.borrow_mut().compute.observe(rows, 0, rows as u64 * 1_000_000);
+            }
+            let rows: Vec<RowId> = (0..8).map(|_| queue_row(&lane)).collect();
+            while state(&lane, rows[7]) == RowState::Waiting {
+                futures_lite::future::yield_now().await;
+            }
+            assert_eq!(lane.waiting_rows(), 0, "all are in a batch that computes row by row");
+            let admit = |deadline_ns| queue(&lane, &Terms { deadline_ns, ..TERMS });
+            let Err(RowFailure::DeadlineUnreachable { predicted_us }) = admit(5_000_000) else {
+                panic!("some ms of its rows are left");
+            };
+            assert!((5_001..9_000).contains(&predicted_us), "{predicted_us}");
+            assert!(admit(9_000_000).is_ok());
+            outcome(&lane, rows[7]).await;
+            // What is computed is waited for no more; how long a row takes was an invention.
+            lane.estimates.borrow_mut().compute = Cost::default();
+            assert!(admit(5_000_000).is_ok());
+        },
+    );
 }
 
 #[test]
