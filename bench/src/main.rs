@@ -76,7 +76,7 @@ fn main() -> anyhow::Result<()> {
         Command::Generate(args) => generate::run(&args),
         Command::OpenLoop(args) => open_loop::run(&args),
         Command::Overload(args) => overload::run(&args),
-        Command::Record(args) => simulate::record::run(args),
+        Command::Record(args) => simulate::record::run(&args),
         Command::Instructions(args) => instructions::run(&args),
         Command::Drive(args) => instructions::drive::run(&args),
         Command::Simulate(args) => simulate::run(&args),

@@ -1,12 +1,19 @@
 //! Records what batches cost on this machine: the times that the simulation draws from.
+//!
+//! A cluster is asked as a shard asks it, by so many tasks at once, each of which sends its next
+//! batch when it has the last one's features. So a time holds what the cluster makes batches wait
+//! for each other, and what this thread's own work for the others delays it by.
+//!
+//! What is *not* here: the cluster. Let it run on another core, and ask it for half a minute
+//! before what is kept, if it compiles as it runs.
 
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
-use glommio::LocalExecutorBuilder;
+use anyhow::{Context, Result, ensure};
 use shards::features::cache::CacheSettings;
 use shards::features::inputs::FeaturePolicies;
 use shards::features::join::{JoinPlan, ModelInputs};
@@ -20,9 +27,12 @@ use crate::generate::user_id;
 use crate::random::Random;
 
 const ROWS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
-const IN_FLIGHT: [usize; 4] = [1, 2, 4, 8];
+const IN_FLIGHT: [usize; 6] = [1, 2, 3, 4, 6, 8];
 /// Calls before the first that is recorded.
 const WARM_UP: usize = 20;
+/// How often each size is returned to, so that a slow spell of the machine is not taken for what
+/// one of them costs.
+const ROUNDS: usize = 4;
 
 /// What to record, and how often.
 #[derive(Debug, clap::Args)]
@@ -30,9 +40,9 @@ pub(crate) struct RecordArgs {
     /// Models to compute, each `KIND=FILE.onnx`.
     #[arg(long = "model", value_parser = kind_and_file)]
     models: Vec<(String, PathBuf)>,
-    /// `HOST:PORT` of a cluster whose default table has users as `generate` names them.
-    #[arg(long)]
-    cluster: Option<String>,
+    /// A cluster whose default table has users as `generate` names them, `KIND=HOST:PORT`.
+    #[arg(long, value_parser = kind_and_address)]
+    cluster: Option<(String, String)>,
     /// The keyspace.
     #[arg(long, default_value = "shardgate")]
     keyspace: String,
@@ -40,7 +50,7 @@ pub(crate) struct RecordArgs {
     #[arg(long, default_value_t = 100_000)]
     users: u64,
     /// Times to record of each kind and size.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 160)]
     times: usize,
 }
 
@@ -49,15 +59,20 @@ fn kind_and_file(text: &str) -> Result<(String, PathBuf), String> {
     Ok((kind.to_owned(), file.into()))
 }
 
+fn kind_and_address(text: &str) -> Result<(String, String), String> {
+    let (kind, address) = text.split_once('=').ok_or("expected KIND=HOST:PORT")?;
+    Ok((kind.to_owned(), address.to_owned()))
+}
+
 /// Writes `KIND,BATCHES_IN_FLIGHT,ROWS,TIME_NS,TIME_NS,…` to standard output.
-pub(crate) fn run(args: RecordArgs) -> Result<()> {
+pub(crate) fn run(args: &RecordArgs) -> Result<()> {
     for (kind, file) in &args.models {
         record_model(kind, file, args.times).with_context(|| file.display().to_string())?;
     }
-    if args.cluster.is_some() {
-        let shard = LocalExecutorBuilder::default().spawn(move || record_store(args));
-        let shard = shard.map_err(|error| anyhow::anyhow!("no executor: {error}"))?;
-        shard.join().map_err(|error| anyhow::anyhow!("the executor ended: {error}"))??;
+    if let Some((kind, address)) = &args.cluster {
+        let executor = shards::executor::make("record")
+            .map_err(|error| anyhow::anyhow!("no executor: {error}"))?;
+        executor.run(record_cluster(kind, address, args))?;
     }
     Ok(())
 }
@@ -99,10 +114,10 @@ fn record_model(kind: &str, file: &Path, times: usize) -> Result<()> {
     Ok(())
 }
 
-async fn record_store(args: RecordArgs) -> Result<()> {
+async fn record_cluster(kind: &str, address: &str, args: &RecordArgs) -> Result<()> {
     let settings = ScyllaSettings {
-        contact_points: args.cluster.into_iter().collect(),
-        keyspace: args.keyspace,
+        contact_points: vec![address.to_owned()],
+        keyspace: args.keyspace.clone(),
         // Nothing is to be cut off or kept: every time is one of the cluster.
         fetch_deadline_ms: 10_000,
         cache: CacheSettings { bytes_max: 0, ..CacheSettings::default() },
@@ -110,56 +125,77 @@ async fn record_store(args: RecordArgs) -> Result<()> {
     };
     let addresses = settings.resolve()?;
     let store = CqlStore::open(Arc::new(settings), addresses).await?;
-    let width = ModelInputs::Width(3);
+    let inputs = ModelInputs::Width(store.schema().columns().len());
     let policies = FeaturePolicies::default();
-    let plan = Rc::new(JoinPlan::bind(width, store.schema(), &policies, Precision::F32)?);
+    let plan = Rc::new(JoinPlan::bind(inputs, store.schema(), &policies, Precision::F32)?);
     let store = Rc::new(store);
-    for in_flight in IN_FLIGHT {
-        for rows in ROWS {
-            let lanes: Vec<_> = (0..in_flight)
-                .map(|lane| {
+    let sizes = || IN_FLIGHT.iter().flat_map(|in_flight| ROWS.map(|rows| (*in_flight, rows)));
+    let mut recorded = vec![Vec::with_capacity(args.times); sizes().count()];
+    for round in 0..ROUNDS {
+        for ((in_flight, rows), recorded) in sizes().zip(&mut recorded) {
+            let turn = Rc::new(Turn {
+                rows,
+                users: args.users,
+                warming: Cell::new(in_flight),
+                left: Cell::new(args.times / ROUNDS),
+                times_ns: RefCell::default(),
+            });
+            let tasks: Vec<_> = (0..in_flight)
+                .map(|task| {
                     let (store, plan) = (Rc::clone(&store), Rc::clone(&plan));
-                    let random = Random::new((in_flight * 1_000 + rows * 10 + lane) as u64);
-                    let times = args.times / in_flight;
-                    let users = args.users;
-                    glommio::spawn_local(async move {
-                        record_fetches(&store, &plan, rows, times, users, random).await
-                    })
-                    .detach()
+                    let seed = ((round * 8 + in_flight) * 100 + rows) * 10 + task;
+                    let (turn, random) = (Rc::clone(&turn), Random::new(seed as u64));
+                    glommio::spawn_local(async move { turn.fetch(&store, &plan, random).await })
                 })
                 .collect();
-            let mut recorded = Vec::new();
-            for lane in lanes {
-                recorded.extend(lane.await.context("a fetch was cancelled")?);
+            for task in tasks {
+                task.await?;
             }
-            print("cql", in_flight, rows, &recorded);
+            recorded.append(&mut turn.times_ns.borrow_mut());
         }
+    }
+    for ((in_flight, rows), recorded) in sizes().zip(&recorded) {
+        print(kind, in_flight, rows, recorded);
     }
     Ok(())
 }
 
-async fn record_fetches(
-    store: &CqlStore,
-    plan: &JoinPlan,
+/// Some tasks that each have a batch of one size under way, all of them as long as one records.
+struct Turn {
     rows: usize,
-    times: usize,
     users: u64,
-    mut random: Random,
-) -> Vec<u64> {
-    let mut recorded = Vec::with_capacity(times);
-    let mut joined = Joined::new(plan);
-    let mut requests = FetchRequests::new(plan.request_fields().len());
-    for call in 0..WARM_UP + times {
-        requests.clear();
-        for _ in 0..rows {
-            requests.push(user_id(1 + random.below(users)).as_bytes(), &[]);
+    /// Tasks that have not warmed up yet.
+    warming: Cell<usize>,
+    /// Times to record.
+    left: Cell<usize>,
+    times_ns: RefCell<Vec<u64>>,
+}
+
+impl Turn {
+    async fn fetch(&self, store: &CqlStore, plan: &JoinPlan, mut random: Random) -> Result<()> {
+        let mut joined = Joined::new(plan);
+        let mut requests = FetchRequests::new(plan.request_fields().len());
+        let mut call = 0;
+        while self.left.get() > 0 {
+            requests.clear();
+            for _ in 0..self.rows {
+                requests.push(user_id(1 + random.below(self.users)).as_bytes(), &[]);
+            }
+            let is_warm = self.warming.get() == 0;
+            let start = Instant::now();
+            store.fetch(plan, &requests, shards::features::import::now_us(), &mut joined).await;
+            let time_ns = start.elapsed().as_nanos() as u64;
+            let is_found = joined.outcomes.iter().all(|row| row.status == FeatureStatus::Stored);
+            ensure!(is_found, "the cluster has not answered with every user's features");
+            if is_warm && self.left.get() > 0 {
+                self.left.set(self.left.get() - 1);
+                self.times_ns.borrow_mut().push(time_ns);
+            }
+            call += 1;
+            if call == WARM_UP {
+                self.warming.set(self.warming.get() - 1);
+            }
         }
-        let start = Instant::now();
-        store.fetch(plan, &requests, shards::features::import::now_us(), &mut joined).await;
-        let answered = joined.outcomes.iter().all(|row| row.status == FeatureStatus::Stored);
-        if call >= WARM_UP && answered {
-            recorded.push(start.elapsed().as_nanos() as u64);
-        }
+        Ok(())
     }
-    recorded
 }

@@ -156,11 +156,18 @@ impl Lane {
         if waiting == 0 && self.batches_in_flight() == 0 {
             return None;
         }
-        let queue_ns = self.estimates.borrow().queue_ns(waiting);
-        if queue_ns / 1_000 > terms.priority.share_of(settings.queue_us_max) {
+        if self.queue_ns(waiting) / 1_000 > terms.priority.share_of(settings.queue_us_max) {
             return Some(RowFailure::Overloaded);
         }
         self.unreachable(terms, behind)
+    }
+
+    /// How long a row with so many before it is expected to wait. What is being computed here comes
+    /// before whatever waits.
+    fn queue_ns(&self, waiting: usize) -> u64 {
+        let known = self.estimates.borrow();
+        let rest_ns = known.rest_ns(self.computing_rows.get());
+        known.queue_ns(waiting, self.settings.policy.batch_rows_max).saturating_add(rest_ns)
     }
 
     /// Whether one more row would be too late, with so many of its own request queued before it.
@@ -168,11 +175,14 @@ impl Lane {
         if terms.deadline_ns == u64::MAX {
             return None;
         }
+        let (policy, others) = (&self.settings.policy, self.batches_in_flight());
         let waiting = self.waiting_rows() + behind;
+        let rows = waiting % policy.batch_rows_max.max(1) + 1;
+        let queue_ns = self.queue_ns(waiting);
         let known = self.estimates.borrow();
-        let rows = (waiting + 1).min(self.settings.policy.batch_rows_max);
-        let batch_ns = known.batch_ns(rows, self.batches_in_flight());
-        let predicted_ns = known.queue_ns(waiting).saturating_add(batch_ns);
+        let is_full = others >= policy.batches_in_flight_max;
+        let place_ns = if is_full { known.place_ns() } else { 0 };
+        let predicted_ns = queue_ns.saturating_add(place_ns + known.batch_ns(rows, others));
         let is_late = terms.now_ns.saturating_add(predicted_ns) > terms.deadline_ns;
         is_late.then_some(RowFailure::DeadlineUnreachable { predicted_us: predicted_ns / 1_000 })
     }

@@ -77,12 +77,14 @@ async fn compute_sliced(
     let count = work.joined.matrix.rows();
     work.scores.clear();
     work.scores.resize(count, f64::NAN);
+    let mut rest = Rest::of(lane, count);
     let mut next = 0;
     while next < count {
         if next > 0 {
             yield_once().await;
         }
         next = fill_slice(lane, shard, work, next, slice_rows_max(lane));
+        rest.set(count - next);
         if !work.slice_rows.is_empty() {
             let Work { slice, slice_scores, compute_ns, .. } = work;
             score(lane, engine, shard, slice, slice_scores, compute_ns)?;
@@ -92,6 +94,31 @@ async fn compute_sliced(
         }
     }
     Ok(())
+}
+
+/// The rows of a batch that are still to be computed, counted by the lane as long as there are any:
+/// until the end of this, however the computation ends.
+struct Rest<'a> {
+    lane: &'a Lane,
+    rows: usize,
+}
+
+impl<'a> Rest<'a> {
+    fn of(lane: &'a Lane, rows: usize) -> Self {
+        lane.computing_rows.update(|all| all + rows);
+        Self { lane, rows }
+    }
+
+    fn set(&mut self, rows: usize) {
+        self.lane.computing_rows.update(|all| all - self.rows + rows);
+        self.rows = rows;
+    }
+}
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.set(0);
+    }
 }
 
 /// Puts up to `rows_max` rows from `first` on into the slice, without those that nobody waits for

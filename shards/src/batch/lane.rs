@@ -72,6 +72,8 @@ pub struct Lane {
     waiting_rows: Cell<usize>,
     /// Batches whose fetch or computation is not done.
     pub under_way: RefCell<UnderWay>,
+    /// Rows of the batches that are being computed in slices whose turn has not come yet.
+    pub(super) computing_rows: Cell<usize>,
     /// What it has learnt of its costs and its load.
     pub(crate) estimates: RefCell<Estimates>,
     /// Rows admitted that the estimates have not yet seen.
@@ -98,6 +100,7 @@ impl Lane {
             queue: RefCell::default(),
             waiting_rows: Cell::new(0),
             under_way: RefCell::default(),
+            computing_rows: Cell::new(0),
             estimates: RefCell::default(),
             fresh_rows: Cell::new(0),
             earliest_deadline_ns: Cell::new(u64::MAX),

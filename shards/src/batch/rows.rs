@@ -33,6 +33,7 @@ pub enum RowState {
 
 /// One user to score: what was asked, for whom, and what came of it.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "none of the four follows from the others")]
 pub struct Row {
     /// The key that the store is asked for; empty for a row with features of its own.
     pub key: String,

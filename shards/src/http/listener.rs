@@ -63,6 +63,9 @@ fn stream(socket: impl IntoRawFd) -> TcpStream {
 /// be closed once it is empty.
 pub(crate) fn accept_rest(listeners: &[TcpListener], shard: &Rc<ShardState>) {
     for listener in listeners {
+        if listener.set_nonblocking(true).is_err() {
+            continue;
+        }
         while let Ok((stream, _)) = listener.accept() {
             start(stream, shard);
         }

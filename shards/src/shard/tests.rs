@@ -7,7 +7,7 @@ use std::path::Path;
 use glommio::LocalExecutorBuilder;
 
 use super::*;
-use crate::batch::{Lane, Priority, RowFailure, RowId, RowState, Window};
+use crate::batch::{Cost, Lane, Priority, RowFailure, RowId, RowState, Window};
 use crate::features::embedded::{EmbeddedStore, EmbeddedWriter};
 use crate::features::inputs::ColumnType;
 use crate::features::schema::StoreColumn;
@@ -261,7 +261,10 @@ fn rows_whose_clients_went_away_cost_little_and_are_never_many() {
 
 #[test]
 fn what_is_predicted_to_be_late_is_refused_unless_nothing_is_under_way() {
-    let settings = |settings: &mut ShardSettings| settings.queue_us_max = 10_000;
+    let settings = |settings: &mut ShardSettings| {
+        settings.queue_us_max = 10_000;
+        settings.batch.batch_rows_max = 1;
+    };
     with_lane(settings, |lane| async move {
         {
             let mut known = lane.estimates.borrow_mut();
@@ -307,7 +310,10 @@ fn fill(lane: &Lane, count: usize) -> RowId {
 
 #[test]
 fn rows_of_one_request_are_let_in_as_they_would_be_one_by_one() {
-    let settings = |settings: &mut ShardSettings| settings.queue_us_max = 10_000;
+    let settings = |settings: &mut ShardSettings| {
+        settings.queue_us_max = 10_000;
+        settings.batch.batch_rows_max = 1;
+    };
     with_lane(settings, |lane| async move {
         {
             let mut known = lane.estimates.borrow_mut();
@@ -332,5 +338,53 @@ fn rows_of_one_request_are_let_in_as_they_would_be_one_by_one() {
         assert_eq!(lane.waiting_rows(), 10);
         let failed = lane.counters().rows_failed.iter().map(|failed| failed.get()).sum::<u64>();
         assert_eq!(failed, 6 + 2 + 8 + 13);
+    });
+}
+
+#[test]
+fn what_cannot_be_done_after_the_slices_that_are_left_is_refused_at_once() {
+    with_lane(
+        |_| (),
+        |lane| async move {
+            for batch in 0..500 {
+                let rows = batch % 8 + 1;
+                lane.estimates.borrow_mut().compute.observe(rows, 0, rows as u64 * 1_000_000);
+            }
+            let rows: Vec<RowId> = (0..8).map(|_| queue_row(&lane)).collect();
+            while state(&lane, rows[7]) == RowState::Waiting {
+                futures_lite::future::yield_now().await;
+            }
+            assert_eq!(lane.waiting_rows(), 0, "all are in a batch that computes row by row");
+            let admit = |deadline_ns| queue(&lane, &Terms { deadline_ns, ..TERMS });
+            let Err(RowFailure::DeadlineUnreachable { predicted_us }) = admit(5_000_000) else {
+                panic!("some ms of its rows are left");
+            };
+            assert!((5_001..9_000).contains(&predicted_us), "{predicted_us}");
+            assert!(admit(9_000_000).is_ok());
+            outcome(&lane, rows[7]).await;
+            // What is computed is waited for no more; how long a row takes was an invention.
+            lane.estimates.borrow_mut().compute = Cost::default();
+            assert!(admit(5_000_000).is_ok());
+        },
+    );
+}
+
+#[test]
+fn a_bound_on_the_wait_never_keeps_rows_out_of_a_batch_that_has_room() {
+    let settings = |settings: &mut ShardSettings| settings.queue_us_max = 10_000;
+    with_lane(settings, |lane| async move {
+        {
+            // A server takes 100 ms, whatever the size; eight batches of two rows are with it.
+            let mut known = lane.estimates.borrow_mut();
+            for batch in 0..100 {
+                known.fetch.observe(2, 7, 100_000_000);
+                known.drain.observe(2, 1, batch * 12_500_000);
+            }
+            for start_ns in 0..8 {
+                lane.under_way.borrow_mut().start(start_ns);
+            }
+        }
+        let admitted = (0..200).take_while(|_| queue(&lane, &TERMS).is_ok()).count();
+        assert_eq!(admitted, 64, "the next batch is full, and the one after it would wait 12.5 ms");
     });
 }

@@ -142,7 +142,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
     /// nothing, this answer says that no other will follow. A client that was not told so could send
     /// its next request while the connection is being closed, and never know what became of it.
     pub(super) fn poll_last(&mut self, context: &mut Context<'_>) -> std::io::Result<()> {
-        let is_last = !self.closing && self.output.is_empty() && self.wants_input();
+        let is_last = !self.closing && !self.end_of_input && !self.is_full();
         if !is_last || !self.exchanges.iter_mut().all(Exchange::is_ready) {
             return Ok(());
         }
