@@ -236,11 +236,14 @@ impl Estimates {
     /// refused, batches would stay as small as they happened to be, and seem as slow by the row.
     pub fn queue_ns(&self, ahead: usize, rows_max: usize) -> u64 {
         let rows_max = rows_max.max(1);
+        let full = ahead / rows_max;
+        if full == 0 {
+            return 0;
+        }
         // Full batches end less often than those that were seen, as they take longer.
         let seen_ns = self.taken_ns(self.drain.rows_a_batch());
         let longer = if seen_ns > 0.0 { self.taken_ns(rows_max as f64) / seen_ns } else { 1.0 };
-        let full = (ahead / rows_max) as f64;
-        (full * longer.max(1.0) * self.drain.gap_ns()) as u64
+        (full as f64 * longer.max(1.0) * self.drain.gap_ns()) as u64
     }
 
     /// How long a row waits until the next batch ends, in ns: in the mean, from any time between.

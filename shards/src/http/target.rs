@@ -86,26 +86,51 @@ fn is_ip_literal(bytes: &[u8]) -> bool {
 /// A name, or an IPv4 address, which looks like one.
 fn is_registered_name(bytes: &[u8]) -> bool {
     let mut rest = bytes;
-    while let Some((byte, behind)) = rest.split_first() {
-        rest = match (byte, behind) {
-            (b'%', [high, low, behind @ ..])
+    loop {
+        let Some(at) = rest.iter().position(|byte| !is_unreserved_or_delimiter(*byte)) else {
+            return true;
+        };
+        rest = match &rest[at..] {
+            [b'%', high, low, behind @ ..]
                 if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
             {
                 behind
             }
-            (byte, behind) if is_unreserved_or_delimiter(*byte) => behind,
             _ => return false,
         };
     }
-    true
 }
 
-/// `unreserved` and `sub-delims` of RFC 3986.
-const fn is_unreserved_or_delimiter(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'_' | b'~')
-        || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*')
-        || matches!(byte, b'+' | b',' | b';' | b'=')
+/// `unreserved` and `sub-delims` of RFC 3986, by byte: each request's Host is held to them.
+static UNRESERVED_OR_DELIMITER: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let is_delimiter = matches!(
+            byte as u8,
+            b'-' | b'.'
+                | b'_'
+                | b'~'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b';'
+                | b'='
+        );
+        table[byte] = is_delimiter || (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    table
+};
+
+fn is_unreserved_or_delimiter(byte: u8) -> bool {
+    UNRESERVED_OR_DELIMITER[usize::from(byte)]
 }
 
 #[cfg(test)]
