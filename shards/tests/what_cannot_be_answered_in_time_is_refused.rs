@@ -114,7 +114,7 @@ fn tensors_are_let_in_whole_or_not_at_all() {
     // More rows than can ever wait are still tried where nothing does.
     assert_eq!(client.ask(tensors(20)).status, 200);
     // An array is answered in part.
-    let members = vec![BODY; 12].join(",");
+    let members = [BODY; 12].join(",");
     let answer = client.predict(&format!("[{members}]"));
     assert_eq!(answer.body.matches("\"score\"").count(), 9, "{}", answer.body);
     assert_eq!(answer.body.matches("\"status\": 429").count(), 3, "{}", answer.body);

@@ -12,6 +12,7 @@ use crate::features::embedded::{EmbeddedStore, EmbeddedWriter};
 use crate::features::inputs::ColumnType;
 use crate::features::schema::StoreColumn;
 use crate::model::repository::Repository;
+use crate::telemetry::Counter;
 
 fn setup(folder: &Path) -> ShardSetup {
     let names = ["feature_1", "feature_2", "feature_3"]
@@ -336,7 +337,7 @@ fn rows_of_one_request_are_let_in_as_they_would_be_one_by_one() {
         assert_eq!(lane.refuse(&TERMS, 8), Some(RowFailure::Overloaded));
         lane.admit_each(fill(&lane, 20), &TERMS);
         assert_eq!(lane.waiting_rows(), 10);
-        let failed = lane.counters().rows_failed.iter().map(|failed| failed.get()).sum::<u64>();
+        let failed: u64 = lane.counters().rows_failed.iter().map(Counter::get).sum();
         assert_eq!(failed, 6 + 2 + 8 + 13);
     });
 }

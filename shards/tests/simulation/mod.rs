@@ -7,7 +7,9 @@
 //! The models' times in `costs.csv` were recorded by `cargo run --release -p bench -- record`. The
 //! cluster's were not, for want of a quiet machine: they are spread by 15 % around the medians
 //! measured for one batch at a time, with 2 % stragglers, and 12 % more for each other batch under
-//! way is assumed. `record --cluster` writes lines to put in their place.
+//! way is assumed. `record --cluster` writes lines to put in their place; those in
+//! `bench/runs/2026-11-27-intel-xeon-processor-2-cores` are of a node on which the policy does not
+//! meet its bar yet.
 //!
 //! What is *not* here: the policy, its estimates, or any clock. A run depends on its seed alone.
 
