@@ -84,8 +84,11 @@ class Gateway:
         return len(set(self.shard_names().values()))
 
     def shard_names(self):
-        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
-        names = {int(task.name): (task / "comm").read_text().strip() for task in tasks}
+        names = {}
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            # A thread may end while they are looked at.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                names[int(task.name)] = (task / "comm").read_text().strip()
         return {thread: name for thread, name in names.items() if name.startswith("shard-")}
 
 

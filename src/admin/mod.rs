@@ -18,6 +18,7 @@ mod routes;
 mod server;
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -39,6 +40,9 @@ use crate::serve::reload::Reloader;
 /// How long a shard may take to hand its histograms over; one that takes longer is named, and
 /// the others are shown.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long to wait for a last connection, where another process took over, and how often to look.
+const LAST_WAIT: Duration = Duration::from_millis(100);
+const LAST_LOOK: Duration = Duration::from_millis(1);
 /// How often the admin port looks whether the gateway serves, where another process answers until
 /// then.
 const SERVING_LOOK: Duration = Duration::from_millis(5);
@@ -79,6 +83,8 @@ pub(crate) struct Admin {
     /// A second handle on its socket, for the process that takes over.
     pub(crate) listener: TcpListener,
     thread: JoinHandle<()>,
+    /// How many connections are being answered.
+    asked: Arc<AtomicUsize>,
 }
 
 impl AdminState {
@@ -94,12 +100,20 @@ impl Admin {
         let _ = self.state.serving.set(reloader);
     }
 
-    /// Answers what operators have asked, where another process took over. Else it answers as long
-    /// as this process lives.
+    /// Answers what operators have asked, where another process took over: a connection that comes
+    /// before that one's first may still be accepted here. Else it answers as long as this process
+    /// lives.
     pub(crate) fn finish(self) {
-        if self.state.shutdown.is_taken_over() {
-            // A panic has been printed; there is nothing left to do.
-            let _ = self.thread.join();
+        if !self.state.shutdown.is_taken_over() {
+            return;
+        }
+        let taken = Instant::now();
+        let is_silent = || self.asked.load(Ordering::Acquire) == 0;
+        while !(self.thread.is_finished() || taken.elapsed() > LAST_WAIT) || !is_silent() {
+            if taken.elapsed() > PATIENCE {
+                return;
+            }
+            std::thread::park_timeout(LAST_LOOK);
         }
     }
 }
@@ -139,6 +153,8 @@ pub(crate) fn start(
         shards,
     });
     let served = Arc::clone(&state);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
     let thread = std::thread::Builder::new().name("admin".to_owned());
     let thread = thread.spawn(move || {
         let cores: Vec<_> = served.shards.iter().map(|shard| shard.core).collect();
@@ -153,9 +169,9 @@ pub(crate) fn start(
         while is_inherited && !served.is_serving() {
             std::thread::park_timeout(SERVING_LOOK);
         }
-        server::accept(&listener, &served);
+        server::accept(&listener, &served, &counted);
     })?;
-    Ok(Admin { state, address, listener: shared, thread })
+    Ok(Admin { state, address, listener: shared, thread, asked })
 }
 
 /// Copies of the histograms of all shards, asked for at once; `None` for one that did not answer.

@@ -1,12 +1,9 @@
 //! Accepts operators' connections: a thread each, up to a limit, and one request a connection.
 
-use std::io::ErrorKind;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
-
-use socket2::SockRef;
+use std::time::Duration;
 
 use super::AdminState;
 use super::reply::Reply;
@@ -19,11 +16,6 @@ const CONNECTIONS_MAX: usize = 32;
 const STREAMS_MAX: usize = 8;
 /// How long a client may take no byte of its answer.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
-/// How often to look whether another process serves.
-const TAKEN_OVER_LOOK: Duration = Duration::from_millis(50);
-/// How long to wait for the last answers then, and how often to look.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
-const ANSWERED_LOOK: Duration = Duration::from_millis(1);
 /// How long to pause after an `accept` that failed, which may be for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -35,24 +27,19 @@ pub(super) enum Outcome {
     Events,
 }
 
-/// Serves `listener` until the process ends, or another one serves in its place and what was asked
-/// here has been answered.
-pub(super) fn accept(listener: &TcpListener, state: &Arc<AdminState>) {
-    let connections = Arc::new(AtomicUsize::new(0));
+/// Serves `listener` until the process ends, or another one serves in its place: then one more
+/// connection may come here. `asked` is how many are being answered.
+///
+/// It waits in `accept` and nowhere else, which keeps a descriptor for the next connection: the
+/// process can be asked how it is when it has no other left.
+pub(super) fn accept(listener: &TcpListener, state: &Arc<AdminState>, asked: &Arc<AtomicUsize>) {
     let streams = Arc::new(AtomicUsize::new(0));
-    // So long does an `accept` wait, too. Without it the other process shares the port's questions
-    // until this one ends.
-    let _ = SockRef::from(listener).set_read_timeout(Some(TAKEN_OVER_LOOK));
     while !state.shutdown.is_taken_over() {
-        let stream = match listener.accept() {
-            Ok((stream, _)) => stream,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
-            Err(_) => {
-                std::thread::park_timeout(ACCEPT_PAUSE);
-                continue;
-            }
+        let Ok((stream, _)) = listener.accept() else {
+            std::thread::park_timeout(ACCEPT_PAUSE);
+            continue;
         };
-        let Some(place) = Place::take(&connections, CONNECTIONS_MAX) else { continue };
+        let Some(place) = Place::take(asked, CONNECTIONS_MAX) else { continue };
         let (state, streams) = (Arc::clone(state), Arc::clone(&streams));
         let thread = std::thread::Builder::new().name("admin-request".to_owned());
         // Without a thread to be had the connection is closed, and the next may fare better.
@@ -60,11 +47,6 @@ pub(super) fn accept(listener: &TcpListener, state: &Arc<AdminState>) {
             serve(stream, &state, &streams);
             drop(place);
         });
-    }
-    let give_up = Instant::now() + ANSWER_PATIENCE;
-    let asked = || connections.load(Ordering::Acquire) > streams.load(Ordering::Acquire);
-    while asked() && Instant::now() < give_up {
-        std::thread::park_timeout(ANSWERED_LOOK);
     }
 }
 
