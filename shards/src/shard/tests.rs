@@ -260,23 +260,27 @@ fn rows_whose_clients_went_away_cost_little_and_are_never_many() {
     );
 }
 
+/// Batches of one row, which may wait for 10 ms.
+fn row_by_row(settings: &mut ShardSettings) {
+    settings.queue_us_max = 10_000;
+    settings.batch.batch_rows_max = 1;
+}
+
+/// Has the lane know that a row takes 1 ms, also while rows wait.
+fn learn_a_millisecond_a_row(lane: &Lane) {
+    let mut known = lane.estimates.borrow_mut();
+    for _ in 0..100 {
+        known.fetch.observe(1, 0, 400_000);
+        known.compute.observe(1, 0, 600_000);
+    }
+    known.drain.observe(1, 1, 0);
+    known.drain.observe(1, 0, 1_000_000);
+}
+
 #[test]
 fn what_is_predicted_to_be_late_is_refused_unless_nothing_is_under_way() {
-    let settings = |settings: &mut ShardSettings| {
-        settings.queue_us_max = 10_000;
-        settings.batch.batch_rows_max = 1;
-    };
-    with_lane(settings, |lane| async move {
-        {
-            let mut known = lane.estimates.borrow_mut();
-            for _ in 0..100 {
-                known.fetch.observe(1, 0, 400_000);
-                known.compute.observe(1, 0, 600_000);
-            }
-            // 1 ms a row while rows wait.
-            known.drain.observe(1, 1, 0);
-            known.drain.observe(1, 0, 1_000_000);
-        }
+    with_lane(row_by_row, |lane| async move {
+        learn_a_millisecond_a_row(&lane);
         let admit = |deadline_ns, priority| {
             queue(&lane, &Terms { now_ns: 0, deadline_ns, priority }).map(|_| ())
         };
@@ -311,20 +315,8 @@ fn fill(lane: &Lane, count: usize) -> RowId {
 
 #[test]
 fn rows_of_one_request_are_let_in_as_they_would_be_one_by_one() {
-    let settings = |settings: &mut ShardSettings| {
-        settings.queue_us_max = 10_000;
-        settings.batch.batch_rows_max = 1;
-    };
-    with_lane(settings, |lane| async move {
-        {
-            let mut known = lane.estimates.borrow_mut();
-            for _ in 0..100 {
-                known.fetch.observe(1, 0, 400_000);
-                known.compute.observe(1, 0, 600_000);
-            }
-            known.drain.observe(1, 1, 0);
-            known.drain.observe(1, 0, 1_000_000);
-        }
+    with_lane(row_by_row, |lane| async move {
+        learn_a_millisecond_a_row(&lane);
         // The first is tried; the fourth would be done after 4 ms.
         let terms = Terms { deadline_ns: 3_900_000, ..TERMS };
         assert_eq!(lane.refuse(&terms, 9), None, "nothing is under way");
