@@ -6,7 +6,9 @@ use super::Estimates;
 
 /// What a batch costs the shard itself, in ns, beside what it is seen to wait for: some µs to take
 /// it, to send its statements and to begin its computation.
-const BATCH_NS: f64 = 5_000.0;
+const BATCH_NS: f64 = 8_000.0;
+/// After so many times the usual time from one row to the next nobody else is waited for.
+const SILENT_GAPS: f64 = 6.0;
 /// The mean errors of the expectation that a 99th percentile lies above it.
 const LATE_ERRORS: f64 = 4.0;
 
@@ -171,6 +173,12 @@ fn rows_taken(queue: QueueView, load: Load, policy: &BatchPolicy) -> usize {
 /// plus that is least at `delay + √(delay (share · delay + fixed - delay) / (1 + share))`, `share`
 /// being `per_row / gap`. The first row of a batch comes a `gap` after the last batch was closed:
 /// it waits for the rest of the spacing, and not at all where rows come more slowly than that.
+///
+/// That is so where what is asked has time to spare. The less it has, the more one more batch delays
+/// the others: in a queue with a load of `ρ`, where one waits by `1 / (1 - ρ)`, by the square of that
+/// (its derivative), and the spacing grows as much.
+///
+/// And after a silence that is long for this load nobody is waited for: it was a burst, and it is over.
 fn adaptive_ns(
     now_ns: u64,
     queue: QueueView,
@@ -178,23 +186,29 @@ fn adaptive_ns(
     known: &Estimates,
     policy: &BatchPolicy,
 ) -> u64 {
-    let others = load.batches_in_flight;
     let gap_ns = known.arrivals.gap_ns(now_ns).min(load.gap_ns(now_ns)).max(1.0);
-    let places = policy.batches_in_flight_max as f64;
-    let own_ns = BATCH_NS + known.compute.fixed_ns();
-    let delay_ns = (known.fetch.per_other_ns() + own_ns) * places / (places - others as f64);
-    let share = known.fetch.per_row_ns() / gap_ns;
-    let rest_ns = (known.fetch.predict_ns(1, 0) as f64 - delay_ns).max(0.0);
-    let spacing_ns =
-        delay_ns + (delay_ns * share.mul_add(delay_ns, rest_ns) / (1.0 + share)).sqrt();
-    let window_ns = (spacing_ns - gap_ns).max(0.0);
+    let others = load.batches_in_flight;
+    let window_ns = (spacing_ns(gap_ns, others, known, policy) - gap_ns).max(0.0);
+    let silent_from_ns = known.arrivals.last_ns() as f64 + SILENT_GAPS * gap_ns;
+    let silent_ns = (silent_from_ns - queue.oldest_ns as f64).max(0.0);
     let target_ns = policy.target_p99_us.map_or(f64::MAX, |target| {
         let compute_ns = known.compute.predict_ns(queue.rows, 0) as f64;
         let late_ns = LATE_ERRORS * known.fetch.error_ns() as f64;
         let fetch_ns = known.fetch.predict_ns(queue.rows, others) as f64;
         (target as f64).mul_add(1_000.0, -fetch_ns - compute_ns - late_ns)
     });
-    window_ns.min(target_ns) as u64
+    window_ns.min(silent_ns).min(target_ns) as u64
+}
+
+/// From one batch to the next, in ns, where a row comes every `gap_ns`.
+fn spacing_ns(gap_ns: f64, others: usize, known: &Estimates, policy: &BatchPolicy) -> f64 {
+    let places = policy.batches_in_flight_max as f64;
+    let own_ns = BATCH_NS + known.compute.fixed_ns();
+    let delay_ns = (known.fetch.per_other_ns() + own_ns) * places / (places - others as f64);
+    let share = known.fetch.per_row_ns() / gap_ns;
+    let rest_ns = (known.fetch.predict_ns(1, 0) as f64 - delay_ns).max(0.0);
+    let over_ns = (delay_ns * share.mul_add(delay_ns, rest_ns) / (1.0 + share)).sqrt();
+    (delay_ns + over_ns) / known.fetch.free_share().powi(2)
 }
 
 #[cfg(test)]
@@ -301,12 +315,20 @@ mod tests {
         Load { batches_in_flight, ..Load::default() }
     }
 
-    /// How long a row that has just come is held back at most, in ns.
-    fn window_ns(now_ns: u64, load: Load, known: &Estimates, policy: &BatchPolicy) -> u64 {
-        match decide(now_ns, QueueView { rows: 1, oldest_ns: now_ns }, load, known, policy) {
-            Decision::WaitUntil { time_ns } => time_ns - now_ns,
-            _ => 0,
+    /// How long a row that has just come is held back, in ns, while others come as they did.
+    fn window_ns(start_ns: u64, mut load: Load, known: &Estimates, policy: &BatchPolicy) -> u64 {
+        let (mut known, mut now_ns) = (*known, start_ns);
+        let queue = QueueView { rows: 1, oldest_ns: start_ns };
+        let gap_ns = known.arrivals.gap_ns(now_ns).min(load.gap_ns(now_ns)) as u64;
+        while let Decision::WaitUntil { time_ns } = decide(now_ns, queue, load, &known, policy) {
+            if time_ns <= now_ns.saturating_add(gap_ns) {
+                return time_ns - start_ns;
+            }
+            now_ns += gap_ns;
+            known.arrivals.observe(1, now_ns);
+            load.rows_since += usize::from(load.rows_since > 0);
         }
+        now_ns - start_ns
     }
 
     #[test]
@@ -378,9 +400,10 @@ mod tests {
         let (mut known, policy) = (busy(), BatchPolicy::default());
         known.arrivals = Arrivals::default();
         let oldest_ns = 1_000_000_000;
-        known.arrivals.observe(1, oldest_ns);
         let window_ns = |rows_since, age_ns| {
             let load = Load { batches_in_flight: 2, oldest_ns, rows_since };
+            let mut known = known;
+            known.arrivals.observe(rows_since, oldest_ns + age_ns);
             window_ns(oldest_ns + age_ns, load, &known, &policy)
         };
         // The first after it says nothing of the next.
@@ -396,16 +419,25 @@ mod tests {
         let now_ns = 9_990_000;
         let load = under_way(3);
         let fresh = QueueView { rows: 1, oldest_ns: now_ns };
-        let Decision::WaitUntil { time_ns } = decide(now_ns, fresh, load, &known, &policy) else {
-            panic!("the next row is 10 µs away");
-        };
-        let late = QueueView { rows: 8, oldest_ns: 2 * now_ns - time_ns };
+        let waits = decide(now_ns, fresh, load, &known, &policy);
+        assert!(matches!(waits, Decision::WaitUntil { .. }), "the next row is 10 µs away");
+        let late = QueueView { rows: 8, oldest_ns: now_ns - 1_000_000 };
         assert_eq!(decide(now_ns, late, load, &known, &policy), Decision::Run { rows: 8 });
         // A second of silence: nobody is to be waited for.
         let now_ns = now_ns + 1_000_000_000;
         let fresh = QueueView { rows: 1, oldest_ns: now_ns };
         let one = under_way(1);
         assert_eq!(decide(now_ns, fresh, one, &known, &policy), Decision::Run { rows: 1 });
+    }
+
+    #[test]
+    fn a_burst_that_is_over_is_not_waited_for() {
+        let (known, policy) = (busy(), BatchPolicy::default());
+        let last_ns = known.arrivals.last_ns();
+        let queue = QueueView { rows: 30, oldest_ns: last_ns - 5_000 };
+        let decide = |now_ns| decide(now_ns, queue, under_way(1), &known, &policy);
+        assert!(matches!(decide(last_ns + 20_000), Decision::WaitUntil { .. }), "more may come");
+        assert_eq!(decide(last_ns + 80_000), Decision::Run { rows: 30 });
     }
 
     #[test]

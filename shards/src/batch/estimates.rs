@@ -1,7 +1,9 @@
 //! What a lane has learnt of its costs and its load: streaming estimates that never allocate.
 
-/// How much of what is known one more batch replaces.
+/// How much of what is known of a batch's time one more replaces …
 const BATCH_SHARE: f64 = 1.0 / 128.0;
+/// … and of what it depends on, which takes more batches to tell from chance.
+const SLOPE_SHARE: f64 = 1.0 / 512.0;
 /// Batches after which a time far above what was expected counts for less: it may be a stall.
 const CLIP_AFTER: u32 = 8;
 const CLIP_FACTOR: f64 = 4.0;
@@ -10,6 +12,8 @@ const VARIED: f64 = 0.1;
 /// How many times what a batch costs by itself the rows of a slice are to cost at least: that many
 /// slices cost at most a quarter more than the whole.
 const SLICE_FIXED_MIN: f64 = 4.0;
+/// Below this a share of the time is noise.
+const FREE_SHARE_MIN: f64 = 0.1;
 /// How much of what is known of a queue's drain one more batch replaces.
 const DRAIN_SHARE: f64 = 1.0 / 16.0;
 /// How far back arrivals count, in ns.
@@ -20,6 +24,8 @@ const ARRIVALS_NS: f64 = 1.5e6;
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Cost {
     seen: u32,
+    /// The latest batches' means: of rows, others and time.
+    latest: [f64; 3],
     /// Weighted means, and below them means of squares and products.
     rows: f64,
     others: f64,
@@ -52,7 +58,11 @@ impl Cost {
         }
         // The first ones are averaged plainly, so that the start does not weigh for ever.
         self.seen = self.seen.saturating_add(1);
-        let share = (1.0 / f64::from(self.seen)).max(BATCH_SHARE);
+        let plain = 1.0 / f64::from(self.seen);
+        for (known, found) in self.latest.iter_mut().zip([rows, others, time]) {
+            *known += plain.max(BATCH_SHARE) * (found - *known);
+        }
+        let share = plain.max(SLOPE_SHARE);
         let learn = |known: &mut f64, found: f64| *known += share * (found - *known);
         learn(&mut self.rows, rows);
         learn(&mut self.others, others);
@@ -82,14 +92,15 @@ impl Cost {
         if determinant > 0.05 * rows_variance * others_variance {
             let slope = rows_variance.mul_add(others_time, -rows_time * rows_others) / determinant;
             // Only what stands out from the noise counts.
-            let spread = self.error_squared * rows_variance / determinant * BATCH_SHARE;
+            let spread = self.error_squared * rows_variance / determinant * SLOPE_SHARE;
             per_other = (slope - 1.5 * spread.sqrt()).max(0.0);
             per_row = per_other.mul_add(-rows_others, rows_time) / rows_variance;
         }
-        self.per_row_ns = per_row.clamp(0.0, self.time / self.rows.max(1.0));
+        let [rows, others, time] = self.latest;
+        self.per_row_ns = per_row.clamp(0.0, time / rows.max(1.0));
         self.per_other_ns = per_other;
-        let rest = self.per_row_ns.mul_add(self.rows, self.per_other_ns * self.others);
-        self.fixed_ns = (self.time - rest).max(0.0);
+        let rest = self.per_row_ns.mul_add(rows, self.per_other_ns * others);
+        self.fixed_ns = (time - rest).max(0.0);
     }
 
     /// The time of a batch whatever its size, alone, in ns.
@@ -105,6 +116,13 @@ impl Cost {
     /// How much longer a batch takes for each other one that is under way, in ns.
     pub fn per_other_ns(&self) -> f64 {
         self.per_other_ns
+    }
+
+    /// The share of batches' time that is not spent waiting for others, above 0 to 1: as much of
+    /// what they ask is free to do more.
+    pub fn free_share(&self) -> f64 {
+        let [_, others, time] = self.latest;
+        (1.0 - self.per_other_ns * others / time.max(1.0)).clamp(FREE_SHARE_MIN, 1.0)
     }
 
     /// The time that a batch of `rows` is expected to take, with so many others under way, in ns;
@@ -160,6 +178,11 @@ impl Arrivals {
     pub fn observe(&mut self, rows: usize, now_ns: u64) {
         self.count = self.faded(now_ns) + rows as f64;
         self.last_ns = now_ns;
+    }
+
+    /// When the latest rows came, in ns of the shard's clock.
+    pub fn last_ns(&self) -> u64 {
+        self.last_ns
     }
 
     /// The expected time from one row to the next, in ns.

@@ -1,51 +1,81 @@
 //! What a shard's work costs: times from a file, drawn again.
 
-use crate::random::Random;
+use std::collections::BTreeMap;
 
 /// Times of one kind of work, by batches under way and by rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorded {
-    /// `(batches under way, rows, times in ns ascending)`, ordered by the first two.
-    cells: Vec<(usize, usize, Vec<u64>)>,
+    /// `(batches under way, [(rows, times in ns ascending)])`, both ascending.
+    levels: Vec<(usize, Vec<Size>)>,
 }
+
+type Size = (usize, Vec<u64>);
 
 impl Recorded {
     /// From the lines `KIND,IN_FLIGHT,ROWS,TIME_NS` of this kind.
     pub(crate) fn of(kind: &str, csv: &str) -> Self {
-        let mut cells: Vec<(usize, usize, Vec<u64>)> = Vec::new();
+        let mut levels: BTreeMap<usize, BTreeMap<usize, Vec<u64>>> = BTreeMap::new();
         for line in csv.lines().filter(|line| line.split(',').next() == Some(kind)) {
             let numbers: Vec<u64> =
                 line.split(',').skip(1).map(|field| field.parse().expect("a number")).collect();
             let [in_flight, rows, ref times @ ..] = numbers[..] else { panic!("{line}") };
             let mut times = times.to_vec();
             times.sort_unstable();
-            cells.push((in_flight as usize, rows as usize, times));
+            levels.entry(in_flight as usize).or_default().insert(rows as usize, times);
         }
-        assert!(!cells.is_empty(), "{kind} has no times");
-        cells.sort_by_key(|(in_flight, rows, _)| (*in_flight, *rows));
-        Self { cells }
+        assert!(!levels.is_empty(), "{kind} has no times");
+        let levels = levels.into_iter().map(|(level, sizes)| (level, sizes.into_iter().collect()));
+        Self { levels: levels.collect() }
     }
 
-    /// A time for a batch of `rows` with `in_flight` batches under way, itself among them: one
-    /// quantile, taken between the two nearest sizes that there are.
-    pub(crate) fn draw_ns(&self, in_flight: usize, rows: usize, random: &mut Random) -> u64 {
-        let quantile = random.unit();
-        let below = self.cells.iter().map(|cell| cell.0).filter(|known| *known <= in_flight);
-        let level = below.max().unwrap_or(self.cells[0].0);
-        let mut left = None;
-        for (_, size, times) in self.cells.iter().filter(|cell| cell.0 == level) {
-            let time = times[(quantile * times.len() as f64) as usize] as f64;
-            let (size, rows) = (*size as f64, rows as f64);
-            match left {
-                _ if size < rows => left = Some((size, time)),
-                Some((before, earlier)) => {
-                    let share = (rows - before) / (size - before);
-                    return share.mul_add(time - earlier, earlier) as u64;
-                }
-                None => return time as u64,
+    /// What a batch of `rows` takes that is so lucky that `quantile` of the times are below its,
+    /// at each number of batches under way that there are times for.
+    pub(crate) fn draw(&self, rows: usize, quantile: f64) -> Drawn {
+        let time = |(size, times): &Size| {
+            (*size as f64, times[(quantile * times.len() as f64) as usize] as f64)
+        };
+        let by_company = self
+            .levels
+            .iter()
+            .map(|(level, sizes)| (*level as f64, between(sizes.iter().map(time), rows as f64)));
+        Drawn { by_company: by_company.collect() }
+    }
+
+    /// The mean time of a batch of `rows` with `in_flight` batches under way, in ns.
+    fn mean_ns(&self, in_flight: usize, rows: usize) -> f64 {
+        let quantiles = (0..256).map(|step| (f64::from(step) + 0.5) / 256.0);
+        quantiles.map(|quantile| self.draw(rows, quantile).time_ns(in_flight)).sum::<f64>() / 256.0
+    }
+}
+
+/// What one batch takes, by the number of batches that are under way.
+#[derive(Debug, Clone)]
+pub(crate) struct Drawn {
+    /// `(batches under way, ns)`, ascending.
+    by_company: Vec<(f64, f64)>,
+}
+
+impl Drawn {
+    /// With `in_flight` batches under way, itself among them, in ns.
+    pub(crate) fn time_ns(&self, in_flight: usize) -> f64 {
+        between(self.by_company.iter().copied(), in_flight as f64)
+    }
+}
+
+/// The value at a place between those of the two nearest places, which come in ascending order;
+/// outside of them that of the nearest.
+fn between(mut points: impl Iterator<Item = (f64, f64)>, place: f64) -> f64 {
+    let mut left = None;
+    loop {
+        match (points.next(), left) {
+            (Some(point), _) if point.0 < place => left = Some(point),
+            (Some((end, later)), Some((start, earlier))) => {
+                let share = (place - start) / (end - start);
+                return f64::mul_add(share, later - earlier, earlier);
             }
+            (Some((_, value)), None) | (None, Some((_, value))) => return value,
+            (None, None) => return 0.0,
         }
-        left.map_or(0, |(_, time)| time as u64)
     }
 }
 
@@ -68,30 +98,24 @@ pub(crate) struct Costs {
 }
 
 impl Costs {
-    /// When a fetch that was sent at `now_ns` and takes `time_ns` ends: never within a pause of
-    /// the store, which comes at the same times whatever the policy does.
-    pub(crate) fn fetched_ns(&self, now_ns: u64, time_ns: u64) -> u64 {
+    /// When what would be fetched at `end_ns` is: never within a pause of the store, which comes
+    /// at the same times whatever the policy does.
+    pub(crate) fn fetched_ns(&self, end_ns: u64) -> u64 {
         let (period, pause) = self.stall_ns;
-        let end = now_ns + time_ns;
-        if period > 0 && end % period < pause { end - end % period + pause } else { end }
+        if period > 0 && end_ns % period < pause {
+            end_ns - end_ns % period + pause
+        } else {
+            end_ns
+        }
     }
 
     /// The rows per ns that the shard can do at best, in full batches.
     pub(crate) fn capacity(&self, rows_max: usize) -> f64 {
-        let mut random = Random::new(1);
         let rows = rows_max as f64;
-        let mut sum = 0.0;
-        for _ in 0..256 {
-            sum += self.compute.draw_ns(1, rows_max, &mut random) as f64 / 256.0;
-        }
-        let batch = sum + self.submit_ns.0 as f64;
+        let batch = self.compute.mean_ns(1, rows_max) + self.submit_ns.0 as f64;
         let row = (self.read_ns + self.write_ns + self.submit_ns.1) as f64;
         let cpu = rows / rows.mul_add(row, batch);
         let Some(fetch) = &self.fetch else { return cpu };
-        let mut sum = 0.0;
-        for _ in 0..256 {
-            sum += fetch.draw_ns(8, rows_max, &mut random) as f64 / 256.0;
-        }
-        cpu.min(8.0 * rows / sum)
+        cpu.min(8.0 * rows / fetch.mean_ns(8, rows_max))
     }
 }

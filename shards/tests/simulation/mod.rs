@@ -4,12 +4,10 @@
 //! when requests arrive; [`costs`] draws what work takes from `costs.csv`; and [`compare`] runs the
 //! adaptive policy and every fixed window through the same case.
 //!
-//! The models' times in `costs.csv` were recorded by `cargo run --release -p bench -- record`. The
-//! cluster's were not, for want of a quiet machine: they are spread by 15 % around the medians
-//! measured for one batch at a time, with 2 % stragglers, and 12 % more for each other batch under
-//! way is assumed. `record --cluster` writes lines to put in their place; those in
-//! `bench/runs/2026-11-27-intel-xeon-processor-2-cores` are of a node on which the policy does not
-//! meet its bar yet.
+//! All times in `costs.csv` were recorded: the models' by `cargo run --release -p bench -- record`,
+//! and those of two clusters by `… record --cluster`, as `bench/runs/2026-11-27-…` says:
+//! `near`, which has time to spare, and `cassandra`, one node on one core, which is its own
+//! bottleneck.
 //!
 //! What is *not* here: the policy, its estimates, or any clock. A run depends on its seed alone.
 
@@ -35,7 +33,7 @@ const CLIENTS: f64 = 200.0;
 const NOT_WORSE: f64 = 0.005;
 
 /// The set-ups to compare on.
-pub(crate) fn set_ups() -> [Costs; 3] {
+pub(crate) fn set_ups() -> [Costs; 5] {
     let csv = include_str!("costs.csv");
     let recorded = |kind| Recorded::of(kind, csv);
     // Reading and writing as `bench floor` does: 70,000 requests a second and core.
@@ -48,15 +46,19 @@ pub(crate) fn set_ups() -> [Costs; 3] {
         fetch: None,
         stall_ns: (0, 0),
     };
-    let cql = Costs {
-        name: "trees, CQL",
+    let stored = |name, kind, model| Costs {
+        name,
         submit_ns: (6_000, 1_000),
-        fetch: Some(recorded("cql")),
+        compute: recorded(model),
+        fetch: Some(recorded(kind)),
         stall_ns: (200_000_000, 1_000_000),
         ..embedded.clone()
     };
-    let slow = Costs { name: "slow model, CQL", compute: recorded("slow"), ..cql.clone() };
-    [embedded, cql, slow]
+    let near = stored("trees, near", "near", "trees");
+    let near_slow = stored("slow, near", "near", "slow");
+    let one_node = stored("trees, one node", "cassandra", "trees");
+    let one_node_slow = stored("slow, one node", "cassandra", "slow");
+    [embedded, near, near_slow, one_node, one_node_slow]
 }
 
 /// One case: all policies on the same arrivals.

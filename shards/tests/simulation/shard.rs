@@ -1,11 +1,15 @@
 //! A shard in virtual time: one thread that reads, decides, submits, computes and writes.
+//!
+//! The store works on all batches that are under way at once. What a batch takes changes as others
+//! come and go: it is done when the shares of its time that have passed, each of the time that it
+//! takes in the company it had, add up to one.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use shards::batch::{Decision, Estimates, Load, QueueView, UnderWay};
 
-use super::costs::Costs;
+use super::costs::{Costs, Drawn};
 use crate::random::Random;
 
 /// The rows that a shard lets wait, as its default is.
@@ -61,17 +65,33 @@ struct Batch {
     started_ns: u64,
     others: usize,
     arrived_ns: Vec<u64>,
+    /// How its computation lies among those recorded.
+    quantile: f64,
+}
+
+/// A batch that the store works on.
+#[derive(Debug)]
+struct Fetch {
+    number: usize,
+    cost: Drawn,
+    /// The share of its time that is left.
+    left: f64,
 }
 
 struct Shard<'a> {
     costs: &'a Costs,
-    random: Random,
+    seed: u64,
     now_ns: u64,
     /// When open-loop requests come, those that have come taken off the front.
     coming_ns: &'a [u64],
     events: BinaryHeap<Reverse<(u64, Event)>>,
     queue: VecDeque<u64>,
+    /// Rows that have been taken.
+    taken: u64,
     batches: Vec<Option<Batch>>,
+    fetches: Vec<Fetch>,
+    /// Up to when the store's work is accounted for.
+    worked_ns: u64,
     under_way: UnderWay,
     known: Estimates,
     latencies_ns: Vec<u64>,
@@ -89,12 +109,15 @@ pub(crate) fn run(
 ) -> Outcome {
     let mut shard = Shard {
         costs,
-        random: Random::new(seed),
+        seed,
         now_ns: 0,
         coming_ns: &[],
         events: BinaryHeap::new(),
         queue: VecDeque::new(),
+        taken: 0,
         batches: Vec::new(),
+        fetches: Vec::new(),
+        worked_ns: 0,
         under_way: UnderWay::default(),
         known: Estimates::default(),
         latencies_ns: Vec::new(),
@@ -135,7 +158,8 @@ impl Shard<'_> {
             }
             let event = self.events.peek().map(|Reverse((time, _))| *time);
             let coming = self.coming_ns.first().copied();
-            let next = event.into_iter().chain(coming).chain(wake_ns).min();
+            let fetched = self.next_fetched().map(|(time, _)| self.costs.fetched_ns(time));
+            let next = event.into_iter().chain(coming).chain(fetched).chain(wake_ns).min();
             let Some(next) = next else { return };
             self.now_ns = self.now_ns.max(next);
         }
@@ -145,6 +169,7 @@ impl Shard<'_> {
     /// for the next one.
     fn take_events(&mut self) -> bool {
         let turn_ns = self.now_ns;
+        self.work(turn_ns);
         let mut moved = false;
         while let [time_ns, rest @ ..] = self.coming_ns
             && *time_ns <= turn_ns
@@ -184,22 +209,61 @@ impl Shard<'_> {
         let number = self.batches.len();
         let others = self.under_way.start(started_ns);
         let count = arrived_ns.len();
-        self.batches.push(Some(Batch { started_ns, others, arrived_ns }));
+        let (fetch, compute) = self.luck(count);
+        self.batches.push(Some(Batch { started_ns, others, arrived_ns, quantile: compute }));
         match &self.costs.fetch {
-            Some(fetch) => {
-                let time_ns = fetch.draw_ns(others + 1, count, &mut self.random);
-                let end_ns = self.costs.fetched_ns(self.now_ns, time_ns);
-                self.events.push(Reverse((end_ns, Event::Fetched { number })));
+            Some(costs) => {
+                let cost = costs.draw(count, fetch);
+                self.work(self.now_ns);
+                self.fetches.push(Fetch { number, cost, left: 1.0 });
             }
             None => self.finish(number),
         }
+    }
+
+    /// How a batch that is taken now lies among the times recorded. It is its first row's luck,
+    /// whatever the policy: so policies are held against each other on the same luck.
+    fn luck(&mut self, rows: usize) -> (f64, f64) {
+        let mut random = Random::new(self.seed ^ self.taken.wrapping_mul(0xD6E8_FEB8_6659_FD93));
+        self.taken += rows as u64;
+        (random.unit(), random.unit())
+    }
+
+    /// Which of the store's batches is done next, and when, if no other comes before.
+    fn next_fetched(&self) -> Option<(u64, usize)> {
+        let together = self.fetches.len();
+        let ends = self.fetches.iter().enumerate().map(|(place, fetch)| {
+            (self.worked_ns + (fetch.left * fetch.cost.time_ns(together)) as u64, place)
+        });
+        ends.min()
+    }
+
+    /// Accounts for the store's work until `until_ns`.
+    fn work(&mut self, until_ns: u64) {
+        while let Some((end_ns, place)) = self.next_fetched().filter(|(end, _)| *end <= until_ns) {
+            self.pass(end_ns);
+            let number = self.fetches.remove(place).number;
+            self.events.push(Reverse((self.costs.fetched_ns(end_ns), Event::Fetched { number })));
+        }
+        self.pass(until_ns);
+    }
+
+    /// Lets the store work until `until_ns` on the batches that it has.
+    fn pass(&mut self, until_ns: u64) {
+        let passed_ns = until_ns.saturating_sub(self.worked_ns) as f64;
+        let together = self.fetches.len();
+        for fetch in &mut self.fetches {
+            let time_ns = fetch.cost.time_ns(together).max(1.0);
+            fetch.left = (fetch.left - passed_ns / time_ns).max(0.0);
+        }
+        self.worked_ns = self.worked_ns.max(until_ns);
     }
 
     fn finish(&mut self, number: usize) {
         let Some(batch) = self.batches[number].take() else { return };
         let count = batch.arrived_ns.len();
         let fetched_ns = self.now_ns;
-        self.now_ns += self.costs.compute.draw_ns(1, count, &mut self.random);
+        self.now_ns += self.costs.compute.draw(count, batch.quantile).time_ns(1) as u64;
         let estimates = &mut self.known;
         estimates.fetch.observe(count, batch.others, fetched_ns - batch.started_ns);
         estimates.compute.observe(count, 0, self.now_ns - fetched_ns);
