@@ -189,8 +189,10 @@ fn adaptive_ns(
     let gap_ns = known.arrivals.gap_ns(now_ns).min(load.gap_ns(now_ns)).max(1.0);
     let others = load.batches_in_flight;
     let window_ns = (spacing_ns(gap_ns, others, known, policy) - gap_ns).max(0.0);
-    let silent_from_ns = known.arrivals.last_ns() as f64 + SILENT_GAPS * gap_ns;
-    let silent_ns = (silent_from_ns - queue.oldest_ns as f64).max(0.0);
+    // As the gap was then: one that grows with the silence puts its end off again and again.
+    let last_ns = known.arrivals.last_ns();
+    let last_gap_ns = known.arrivals.gap_ns(last_ns).min(load.gap_ns(last_ns));
+    let silent_ns = SILENT_GAPS * last_gap_ns + last_ns as f64 - queue.oldest_ns as f64;
     let target_ns = policy.target_p99_us.map_or(f64::MAX, |target| {
         let compute_ns = known.compute.predict_ns(queue.rows, 0) as f64;
         let late_ns = LATE_ERRORS * known.fetch.error_ns() as f64;
@@ -436,8 +438,11 @@ mod tests {
         let last_ns = known.arrivals.last_ns();
         let queue = QueueView { rows: 30, oldest_ns: last_ns - 5_000 };
         let decide = |now_ns| decide(now_ns, queue, under_way(1), &known, &policy);
-        assert!(matches!(decide(last_ns + 20_000), Decision::WaitUntil { .. }), "more may come");
-        assert_eq!(decide(last_ns + 80_000), Decision::Run { rows: 30 });
+        let Decision::WaitUntil { time_ns } = decide(last_ns + 20_000) else {
+            panic!("more may come");
+        };
+        assert!((50_000..70_000).contains(&(time_ns - last_ns)), "{} ns", time_ns - last_ns);
+        assert_eq!(decide(time_ns), Decision::Run { rows: 30 }, "it is not put off");
     }
 
     #[test]
