@@ -1,6 +1,7 @@
 //! Which requests are scored together, and when.
 //!
-//! [`decide()`] is the policy, a pure function without a clock; [`rows`] holds what each request
+//! [`decide()`] is the policy, a pure function without a clock, with `window` for how long a row is
+//! worth holding back, from what `estimates` and `cost` have learnt; [`rows`] holds what each request
 //! asks and what came of it, in memory that is reused; a [`Lane`] is one model's queue on this
 //! shard; and [`pipeline`] takes batches from it, has their features fetched and their scores
 //! computed, has `notes` write them down where that is configured, and wakes the connections that
@@ -10,6 +11,7 @@
 
 mod admission;
 mod compute;
+mod cost;
 mod decide;
 mod estimates;
 pub(crate) mod expiry;
@@ -21,10 +23,12 @@ pub mod pipeline;
 mod rows;
 pub(crate) mod shadow;
 mod under_way;
+mod window;
 
 pub use admission::{Priority, Terms};
+pub use cost::Cost;
 pub use decide::{BatchPolicy, Decision, Load, QueueView, Window, decide};
-pub use estimates::{Arrivals, Cost, Drain, Estimates};
+pub use estimates::{Arrivals, Drain, Estimates};
 pub use failure::RowFailure;
 pub use gate::Gate;
 pub use lane::{Lane, LaneSettings};
