@@ -199,8 +199,13 @@ mod tests {
         let fresh = QueueView { rows: 1, oldest_ns: now_ns };
         let waits = decide(now_ns, fresh, load, &known, &policy);
         assert!(matches!(waits, Decision::WaitUntil { .. }), "the next row is 10 µs away");
-        let late = QueueView { rows: 8, oldest_ns: now_ns - 1_000_000 };
-        assert_eq!(decide(now_ns, late, load, &known, &policy), Decision::Run { rows: 8 });
+        let held_ns = window_ns(now_ns, load, &known, &policy);
+        let decide_after = |age_ns| {
+            let queue = QueueView { rows: 8, oldest_ns: now_ns - age_ns };
+            decide(now_ns, queue, load, &known, &policy)
+        };
+        assert_eq!(decide_after(held_ns), Decision::Run { rows: 8 });
+        assert_eq!(decide_after(held_ns - 5_000), Decision::WaitUntil { time_ns: now_ns + 5_000 });
         // A second of silence: nobody is to be waited for.
         let now_ns = now_ns + 1_000_000_000;
         let fresh = QueueView { rows: 1, oldest_ns: now_ns };
