@@ -14,8 +14,8 @@ use simulation::{LOADS, compare, set_ups};
 /// How much better a fixed window may be in throughput or p99, being not worse in the other …
 const BETTER_MAX: f64 = 0.05;
 /// … and where one node on one core is asked for more than it can do in small batches. There the
-/// policy does not meet its bar, which this keeps from growing (`bench/runs/2026-11-27-…` has each
-/// case).
+/// policy does not meet its bar, and this keeps it from falling further behind (`bench simulate` has
+/// each case).
 const BETTER_THAN_ON_ONE_NODE_MAX: f64 = 0.40;
 /// Runs of each case: with fewer, chance alone makes some window better by a twentieth …
 const SEEDS: Range<u64> = 0..24;
