@@ -17,6 +17,7 @@ mod cql_stub;
 mod floor;
 mod generate;
 mod instructions;
+mod metrics;
 mod models;
 mod open_loop;
 mod overload;

@@ -86,6 +86,8 @@ pub(crate) struct Outcome {
     pub(crate) seconds: Vec<Answers>,
     /// Connections that ended before their time.
     pub(crate) broken: u64,
+    /// When all were connected and the first request was due.
+    pub(crate) start: Instant,
     /// From the start to the last answer.
     pub(crate) elapsed: Duration,
 }
@@ -112,6 +114,7 @@ impl Outcome {
             refused: 0,
             seconds: Vec::new(),
             broken: 0,
+            start: Instant::now(),
             elapsed: Duration::ZERO,
         })
     }
@@ -187,11 +190,12 @@ async fn send_all(
     cut_off: Option<Duration>,
 ) -> Result<Outcome> {
     let connections = connect(&args).await?;
+    let outcome = Outcome::new()?;
     let sender = Rc::new(Sender {
-        start: Instant::now(),
+        start: outcome.start,
         free: RefCell::new(connections),
         returns: Semaphore::new(u64::from(args.connections)),
-        outcome: RefCell::new(Outcome::new()?),
+        outcome: RefCell::new(outcome),
     });
     let mut left = u64::from(args.connections);
     for due_ns in due_ns {

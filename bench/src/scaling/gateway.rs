@@ -1,13 +1,14 @@
 //! A gateway with some shards, and what its admin port says of them.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 
 use super::Variant;
 use crate::compare::Inputs;
+use crate::metrics;
 
 /// A gateway that serves; it is killed on drop.
 #[derive(Debug)]
@@ -57,13 +58,10 @@ impl Gateway {
 
     /// What it has counted.
     pub(super) fn counts(&self) -> Result<Counts> {
-        let mut stream = TcpStream::connect(self.admin)?;
-        stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text)?;
-        let seconds = text.lines().find_map(|line| line.strip_prefix("process_cpu_seconds_total "));
+        let text = metrics::read(self.admin)?;
+        let seconds = metrics::samples(&text, "process_cpu_seconds_total").next();
         Ok(Counts {
-            cpu_s: seconds.context("no process_cpu_seconds_total")?.parse()?,
+            cpu_s: seconds.context("no process_cpu_seconds_total")?.1,
             connections: by_shard(&text, "shardgate_connections_accepted_total"),
             answers: by_shard(&text, "shardgate_responses_total"),
         })
@@ -95,17 +93,13 @@ impl Counts {
 /// The sum of a family's samples for each shard.
 fn by_shard(text: &str, family: &str) -> Vec<u64> {
     let mut sums = Vec::new();
-    for line in text.lines() {
-        let sample = line.strip_prefix(family).and_then(|rest| rest.strip_prefix("{shard=\""));
-        let Some((shard, rest)) = sample.and_then(|sample| sample.split_once('"')) else {
-            continue;
-        };
-        let value = rest.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok());
-        let (Ok(shard), Some(value)) = (shard.parse::<usize>(), value) else { continue };
+    for (labels, value) in metrics::samples(text, family) {
+        let shard = labels.strip_prefix("{shard=\"").and_then(|rest| rest.split_once('"'));
+        let Some(Ok(shard)) = shard.map(|(shard, _)| shard.parse::<usize>()) else { continue };
         if sums.len() <= shard {
             sums.resize(shard + 1, 0);
         }
-        sums[shard] += value;
+        sums[shard] += value as u64;
     }
     sums
 }
