@@ -15,6 +15,8 @@ const SLOW_MS_MIN: u64 = 250;
 #[derive(Debug)]
 pub(crate) struct Link {
     waker: RefCell<Option<Waker>>,
+    /// Whether the shard woke it, and not its socket.
+    pub(crate) is_called: Cell<bool>,
     /// When the connection's present phase has taken too long, in ms of the shard's coarse clock.
     pub(crate) deadline_ms: Cell<u64>,
     /// Set by the sweep when the deadline has passed.
@@ -38,6 +40,7 @@ impl Default for Link {
     fn default() -> Self {
         Self {
             waker: RefCell::default(),
+            is_called: Cell::default(),
             deadline_ms: Cell::new(u64::MAX),
             timed_out: Cell::default(),
             kept_bytes: Cell::default(),
@@ -73,6 +76,7 @@ impl Link {
     }
 
     fn wake(&self) {
+        self.is_called.set(true);
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }

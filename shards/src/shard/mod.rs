@@ -33,6 +33,7 @@ use crate::features::schema::Schema;
 use crate::features::{StoreError, StoreSource};
 use crate::http::connection::Connection;
 use crate::http::head::Head;
+use crate::http::intake::Arrival;
 use crate::http::{HttpLimits, RequestIds, listener};
 use crate::journal::JournalSettings;
 use crate::model::LoadOptions;
@@ -81,13 +82,14 @@ impl Default for ShardSettings {
 }
 
 impl ShardSettings {
-    /// What a request that arrived at `now_ns` is admitted by.
-    pub(crate) fn terms(&self, head: &Head<'_>, now_ns: u64) -> Terms {
+    /// What a request is admitted by; its time limit counts from when it arrived.
+    pub(crate) fn terms(&self, head: &Head<'_>, arrival: Arrival) -> Terms {
         let default_ns = || self.deadline_ms.map(|limit_ms| limit_ms.saturating_mul(1_000_000));
         let limit_ns = head.limit_ns.or_else(default_ns);
         Terms {
-            now_ns,
-            deadline_ns: limit_ns.map_or(u64::MAX, |limit_ns| now_ns.saturating_add(limit_ns)),
+            now_ns: arrival.read_ns,
+            deadline_ns: limit_ns
+                .map_or(u64::MAX, |limit| arrival.arrived_ns.saturating_add(limit)),
             priority: head.priority,
         }
     }

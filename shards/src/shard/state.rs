@@ -5,6 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::desk::Desk;
 use super::{PreparedModel, ShardSettings, ShardShared, Shutdown};
 use crate::batch::pipeline::{self, Engine};
@@ -12,6 +14,7 @@ use crate::batch::{Gate, Lane, LaneSettings, expiry};
 use crate::features::FeatureStore;
 use crate::features::schema::Schema;
 use crate::http::HttpLimits;
+use crate::http::intake::Intake;
 use crate::http::links::Links;
 use crate::http::origin::RequestIdMaker;
 use crate::journal::Journal;
@@ -66,6 +69,10 @@ pub(crate) struct ShardState {
     pub(crate) coarse_ms: Cell<u64>,
     pub(crate) draining: Cell<bool>,
     pub(crate) links: Links,
+    /// When connections are read.
+    pub(crate) intake: Intake,
+    /// The clock at the last tick, and for how long the thread had been busy, both in ns.
+    ticked_ns: Cell<[u64; 2]>,
     /// What the process is to answer.
     pub(crate) desk: Desk,
     /// Of answers that no model was asked for; each lane has its own.
@@ -97,6 +104,8 @@ impl ShardState {
             coarse_ms: Cell::new(0),
             draining: Cell::new(false),
             links: Links::default(),
+            intake: Intake::default(),
+            ticked_ns: Cell::default(),
             desk: Desk::default(),
             histograms: RefCell::default(),
             scratch: RefCell::new(Scratch {
@@ -256,6 +265,7 @@ impl ShardState {
         if now_ms / SWEEP_MS != before_ms / SWEEP_MS {
             self.links.sweep(now_ms, !self.limits().answer_half_closed);
         }
+        self.earn(now_ns);
         self.hand_over();
         self.store.count_into(&self.shared.telemetry.store);
         if let Some(journal) = &self.journal {
@@ -278,6 +288,25 @@ impl ShardState {
         if shutdown.is_begun() {
             self.stopping.open();
         }
+    }
+
+    /// Lets so many connections be read as wait for it.
+    pub(crate) fn read_next(&self, count: usize) {
+        for _ in 0..count {
+            let Some(connection) = self.intake.next() else { break };
+            self.links.wake(connection);
+        }
+        self.counters().connections_unread.set(self.intake.waiting() as u64);
+    }
+
+    /// Tells the intake how busy the shard has been since the last tick.
+    fn earn(&self, now_ns: u64) {
+        let busy = clock_gettime(ClockId::ThreadCPUTime);
+        let busy_ns = busy.tv_sec as u64 * 1_000_000_000 + busy.tv_nsec as u64;
+        let [before_ns, busy_before_ns] = self.ticked_ns.replace([now_ns, busy_ns]);
+        let busy_ns = busy_ns.saturating_sub(busy_before_ns);
+        self.intake.earn(now_ns.saturating_sub(before_ns), busy_ns);
+        self.read_next(self.intake.affordable());
     }
 
     /// Copies histograms for those who asked: one lane's at most, as a copy takes some 100 µs and

@@ -1,5 +1,7 @@
 //! What a shard does between batches, seen from inside: no socket, no load, no chance.
 
+mod reading;
+
 use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;

@@ -85,7 +85,7 @@ fn write_shards(text: &mut Exposition, shards: &[Scraped<'_>]) {
 }
 
 fn write_shard_cells(text: &mut Exposition, shards: &[Scraped<'_>]) {
-    let cells: [Cell; 6] = [
+    let cells: [Cell; 7] = [
         (
             "shardgate_shard_ticks_total",
             Kind::Counter,
@@ -103,6 +103,12 @@ fn write_shard_cells(text: &mut Exposition, shards: &[Scraped<'_>]) {
             Kind::Counter,
             "Connections closed at once, as the shard holds as many as it may.",
             |shard| &shard.counters.connections_refused,
+        ),
+        (
+            "shardgate_connections_unread",
+            Kind::Gauge,
+            "Connections that wait to be read, as refusing at once would take too much time.",
+            |shard| &shard.counters.connections_unread,
         ),
         (
             "shardgate_connections_buffered_bytes",

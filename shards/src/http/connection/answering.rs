@@ -6,6 +6,7 @@ use super::{Connection, Doing};
 use crate::batch::{Lane, RowId};
 use crate::http::exchange::{Answer, Exchange, Form};
 use crate::http::head::Head;
+use crate::http::intake::Arrival;
 use crate::http::origin::{Origin, RequestId, RequestIds};
 use crate::http::predict::{self, Asked, PredictError};
 use crate::http::reader::RequestReader;
@@ -14,16 +15,16 @@ use crate::http::{oip, response};
 
 impl<S> Connection<S> {
     /// Queues what a complete request asks for.
-    pub(super) fn answer(&mut self, head: &Head<'_>, body: Option<&[u8]>, now_ns: u64) {
+    pub(super) fn answer(&mut self, head: &Head<'_>, body: Option<&[u8]>, arrival: Arrival) {
         self.doing = Doing::Starting;
         self.invites = false;
         let close = !head.keep_alive;
         let origin = self.origin(head);
         let answer = match route(head.method, head.path) {
-            Route::Predict { model } => self.predict(head, model, body, &origin, now_ns),
+            Route::Predict { model } => self.predict(head, model, body, &origin, arrival),
             Route::Oip(route) => {
                 let (shard, connection) = (&self.shard, self.number);
-                let asker = oip::Asker { shard, connection, now_ns, origin: &origin };
+                let asker = oip::Asker { shard, connection, arrival, origin: &origin };
                 asker.answer(route, head, body)
             }
             Route::NotFound => Answer::error(404, "", "no such path"),
@@ -33,7 +34,7 @@ impl<S> Connection<S> {
             Route::MethodUnknown => Answer::error(501, "", "not a method of HTTP"),
         };
         self.closing |= close;
-        let mut exchange = Exchange::new(answer, now_ns);
+        let mut exchange = Exchange::new(answer, arrival.arrived_ns);
         exchange.close = close;
         exchange.is_http_1_0 = head.is_http_1_0;
         exchange.head_only = head.method == "HEAD";
@@ -63,7 +64,7 @@ impl<S> Connection<S> {
         model: Option<&str>,
         body: Option<&[u8]>,
         origin: &Origin,
-        now_ns: u64,
+        arrival: Arrival,
     ) -> Answer {
         let Some(body) = body else {
             return Answer::error(
@@ -75,7 +76,7 @@ impl<S> Connection<S> {
         let Some(mut lane) = self.shard.lane(model) else {
             return Answer::error(404, "", "no such model");
         };
-        let terms = self.shard.settings.terms(head, now_ns);
+        let terms = self.shard.settings.terms(head, arrival);
         if let Some(failure) = lane.refuse(&terms, 1) {
             return Answer::refusal(failure, failure.status());
         }

@@ -73,6 +73,10 @@ pub(crate) struct Connection<S> {
     /// Whether the client waits for `100 Continue`, which comes after the answers before it.
     invites: bool,
     lingered: usize,
+    /// Since when it waits to be read, in ns of the shard's clock.
+    unread_since_ns: Option<u64>,
+    /// How many requests were refused since it was polled.
+    refused: u32,
     doing: Doing,
 }
 
@@ -108,6 +112,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             closing: false,
             invites: false,
             lingered: 0,
+            unread_since_ns: None,
+            refused: 0,
             doing: Doing::Starting,
         }
     }
@@ -131,6 +137,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.link.is_cut() || self.link.is_gone.get() {
             return Poll::Ready(());
         }
+        let is_called = self.link.is_called.replace(false);
+        if !is_called && self.waits_to_be_read() {
+            return Poll::Pending;
+        }
+        let intake = &self.shard.intake;
+        let start_ns = intake.is_watched().then(|| self.shard.clock.now_ns());
+        let served = self.poll_rounds(context);
+        if self.refused > 0 {
+            let clock = &self.shard.clock;
+            let taken_ns = start_ns.map(|start_ns| clock.now_ns().saturating_sub(start_ns));
+            self.shard.intake.charge(std::mem::take(&mut self.refused), taken_ns);
+        }
+        served
+    }
+
+    /// Whether it is to be read later: its socket has the beginning of a request, and nothing else is
+    /// to be done.
+    fn waits_to_be_read(&mut self) -> bool {
+        let shard = &self.shard;
+        let is_idle = self.exchanges.is_empty() && self.output.is_empty() && !self.closing;
+        let is_between = is_idle && self.input.is_empty() && !self.reader.is_in_body();
+        if !is_between || shard.draining.get() || shard.intake.is_open() {
+            return false;
+        }
+        if self.unread_since_ns.is_none() {
+            // Until its turn comes it is not the client that is late.
+            self.link.deadline_ms.set(u64::MAX);
+            self.unread_since_ns = Some(shard.clock.now_ns());
+            shard.intake.wait(self.number);
+        }
+        true
+    }
+
+    /// Writes and reads as long as there is something to write and to read, for some rounds.
+    fn poll_rounds(&mut self, context: &mut Context<'_>) -> Poll<()> {
         for _ in 0..ROUNDS_MAX {
             if self.shard.draining.get() && self.poll_last(context).is_err() {
                 return Poll::Ready(());

@@ -2,12 +2,13 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_lite::AsyncRead;
 
 use super::Connection;
 use crate::http::exchange::Exchange;
+use crate::http::intake::Arrival;
 use crate::http::reader::Step;
 
 /// How much the requests of one connection that are not answered yet may keep, about; beyond it no
@@ -47,7 +48,8 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         if self.stalled && !is_full {
             self.stalled = false;
             let input = std::mem::take(&mut self.input);
-            self.take_from(input, shard.clock.now_ns());
+            let arrival = self.arrival();
+            self.take_from(input, arrival);
             return Poll::Ready(Ok(()));
         }
         let ahead_bytes_max = if is_scarce { 0 } else { AHEAD_BYTES_MAX };
@@ -58,7 +60,12 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         }
         let mut scratch = shard.scratch.borrow_mut();
         let stream = Pin::new(&mut self.stream);
-        let length = ready!(stream.poll_read(context, &mut scratch.input))?;
+        let Poll::Ready(read) = stream.poll_read(context, &mut scratch.input) else {
+            // Nothing was waiting to be read.
+            self.unread_since_ns = None;
+            return Poll::Pending;
+        };
+        let length = read?;
         if length == 0 {
             self.end_of_input = true;
             return Poll::Ready(Ok(()));
@@ -72,14 +79,14 @@ impl<S: AsyncRead + Unpin> Connection<S> {
             self.stalled = true;
             return Poll::Ready(Ok(()));
         }
-        let now_ns = shard.clock.now_ns();
+        let arrival = self.arrival();
         if self.input.is_empty() {
-            let taken = self.take_requests(&scratch.input[..length], now_ns);
+            let taken = self.take_requests(&scratch.input[..length], arrival);
             self.input.extend_from_slice(&scratch.input[taken..length]);
         } else {
             let mut input = std::mem::take(&mut self.input);
             input.extend_from_slice(&scratch.input[..length]);
-            self.take_from(input, now_ns);
+            self.take_from(input, arrival);
         }
         if !self.input.is_empty() && !self.stalled && self.is_memory_scarce() {
             self.refuse(503, "too much memory is held by requests that have not wholly arrived");
@@ -87,9 +94,15 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         Poll::Ready(Ok(()))
     }
 
+    /// Of what has just been read.
+    fn arrival(&mut self) -> Arrival {
+        let read_ns = self.shard.clock.now_ns();
+        Arrival { arrived_ns: self.unread_since_ns.take().unwrap_or(read_ns), read_ns }
+    }
+
     /// Takes the requests that `input` holds and keeps the rest.
-    fn take_from(&mut self, mut input: Vec<u8>, now_ns: u64) {
-        let taken = self.take_requests(&input, now_ns);
+    fn take_from(&mut self, mut input: Vec<u8>, arrival: Arrival) {
+        let taken = self.take_requests(&input, arrival);
         if taken == input.len() {
             // The buffer goes back to the allocator: an idle connection holds none.
             self.input = Vec::new();
@@ -100,7 +113,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
     }
 
     /// Takes every complete request at the start of `bytes`; returns how many bytes they were.
-    fn take_requests(&mut self, bytes: &[u8], now_ns: u64) -> usize {
+    fn take_requests(&mut self, bytes: &[u8], arrival: Arrival) -> usize {
         let mut at = 0;
         while at < bytes.len() && !self.closing {
             if self.is_full() {
@@ -113,7 +126,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
             match step {
                 Ok(Step::Request { head, body, taken }) => {
                     at += taken;
-                    self.answer(&head, body, now_ns);
+                    self.answer(&head, body, arrival);
                     reader.forget_body();
                     self.reader = reader;
                 }

@@ -87,6 +87,8 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
             any = true;
             self.held_bytes -= exchange.held_bytes();
             let status = exchange.render(out, body, &date);
+            // The Open Inference Protocol says 503 of what is too late.
+            self.refused += u32::from(matches!(status, 429 | 503 | 504));
             self.rendered.push(Rendered::new(&exchange, status, &shard));
         }
         any

@@ -26,6 +26,7 @@ pub use self::routes::{ModelAction, OipRoute, RepositoryRoute};
 use self::rows::Asked;
 use super::exchange::{Answer, Form};
 use super::head::Head;
+use super::intake::Arrival;
 use super::origin::Origin;
 use crate::batch::{Lane, LaneSettings, Terms};
 use crate::shard::ShardState;
@@ -35,8 +36,8 @@ pub(crate) struct Asker<'a> {
     pub(crate) shard: &'a ShardState,
     /// The connection that asks.
     pub(crate) connection: u32,
-    /// When the request had arrived, in ns of the shard's clock.
-    pub(crate) now_ns: u64,
+    /// When the request came.
+    pub(crate) arrival: Arrival,
     /// Where it comes from.
     pub(crate) origin: &'a Origin,
 }
@@ -127,7 +128,7 @@ impl Asker<'_> {
         head: &Head<'_>,
         body: Option<&[u8]>,
     ) -> Answer {
-        let mut terms = self.shard.settings.terms(head, self.now_ns);
+        let mut terms = self.shard.settings.terms(head, self.arrival);
         if head.limit_ns.is_none() {
             // The default counts where the body's parameters set no limit, which is not known yet.
             terms.deadline_ns = u64::MAX;
@@ -185,7 +186,7 @@ impl Asker<'_> {
         let timeout_us = request.timeout_us.filter(|timeout_us| *timeout_us > 0);
         let timeout_ns = timeout_us.map(|timeout_us| timeout_us.saturating_mul(1_000));
         let limit_ns = head.limit_ns.into_iter().chain(timeout_ns).min();
-        self.shard.settings.terms(&Head { limit_ns, ..*head }, self.now_ns)
+        self.shard.settings.terms(&Head { limit_ns, ..*head }, self.arrival)
     }
 
     fn read<'r>(

@@ -1,0 +1,175 @@
+//! How much of its time a shard may spend on refusing.
+//!
+//! A refusal is cheap, yet it takes some 8 µs, most of them the kernel's. At several times the load
+//! that a shard can bear, refusing everybody at once would take the time in which those who were let
+//! in are answered ("receive livelock": Mogul and Ramakrishnan, "Eliminating receive livelock in an
+//! interrupt-driven kernel", ACM Transactions on Computer Systems 15(3), 1997). So refusals have an
+//! allowance: a share of the time, and all the time that is idle. Where it is spent, connections
+//! wait to be read, first come, first served: as many rows as leave the queue, so many connections
+//! are read, and at each tick as many as there is allowance for again.
+//!
+//! What is *not* here: who is refused (`batch::admission`).
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+/// The share of the time that refusals may take where no time is idle. A tenth, of which a sixth goes
+/// unseen: to the kernel and the executor, between two polls of a connection.
+const TIME_SHARE: f64 = 1.0 / 12.0;
+/// The most that is saved up, in ns: so long may a burst be refused without a pause.
+const ALLOWANCE_NS_MAX: f64 = 50e6;
+/// What a refusal takes until it is known, in ns.
+const REFUSAL_NS: f64 = 10e3;
+/// How much of what is known of that one more refusal replaces.
+const REFUSAL_SHARE: f64 = 1.0 / 64.0;
+
+/// When a request came, in ns of the shard's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// When it, or its beginning, could have been read.
+    pub(crate) arrived_ns: u64,
+    /// When it was read wholly.
+    pub(crate) read_ns: u64,
+}
+
+/// Decides when a connection with something to read is read.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    /// How long refusals may still take, in ns; below 0 by how much they took too long.
+    allowance_ns: Cell<f64>,
+    /// How long one takes, in ns.
+    refusal_ns: Cell<f64>,
+    /// The connections that wait, by number; some of them may have ended since.
+    waiting: RefCell<VecDeque<u32>>,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self {
+            allowance_ns: Cell::new(ALLOWANCE_NS_MAX),
+            refusal_ns: Cell::new(REFUSAL_NS),
+            waiting: RefCell::default(),
+        }
+    }
+}
+
+impl Intake {
+    /// Whether a connection may be read as soon as it has something to read.
+    pub(crate) fn is_open(&self) -> bool {
+        self.allowance_ns.get() > 0.0 && self.waiting.borrow().is_empty()
+    }
+
+    /// Whether anything was refused of late, so that what refusals take is worth measuring.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.allowance_ns.get() < ALLOWANCE_NS_MAX
+    }
+
+    /// Has a connection wait for its turn.
+    pub(crate) fn wait(&self, connection: u32) {
+        self.waiting.borrow_mut().push_back(connection);
+    }
+
+    /// The next connection whose turn it is, if one waits.
+    pub(crate) fn next(&self) -> Option<u32> {
+        self.waiting.borrow_mut().pop_front()
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.borrow().len()
+    }
+
+    /// So many requests were refused, in so many ns where that was measured.
+    pub(crate) fn charge(&self, refusals: u32, taken_ns: Option<u64>) {
+        let (count, known_ns) = (f64::from(refusals.max(1)), self.refusal_ns.get());
+        let taken_ns = taken_ns.map_or(count * known_ns, |taken_ns| taken_ns as f64);
+        self.refusal_ns.set(known_ns + REFUSAL_SHARE * (taken_ns / count - known_ns));
+        self.allowance_ns.set(self.allowance_ns.get() - taken_ns);
+    }
+
+    /// So much time has passed, and the shard was busy for so much of it.
+    pub(crate) fn earn(&self, passed_ns: u64, busy_ns: u64) {
+        let idle_ns = passed_ns.saturating_sub(busy_ns) as f64;
+        let earned_ns = TIME_SHARE.mul_add(passed_ns as f64, idle_ns);
+        self.allowance_ns.set((self.allowance_ns.get() + earned_ns).min(ALLOWANCE_NS_MAX));
+    }
+
+    /// How many refusals the allowance is enough for.
+    pub(crate) fn affordable(&self) -> usize {
+        (self.allowance_ns.get() / self.refusal_ns.get().max(1.0)).ceil() as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ALLOWANCE_NS_MAX, Intake};
+
+    const TICK_NS: u64 = 10_000_000;
+
+    fn spent() -> Intake {
+        let intake = Intake::default();
+        intake.charge(5_000, Some(ALLOWANCE_NS_MAX as u64));
+        intake
+    }
+
+    #[test]
+    fn a_burst_is_refused_at_once() {
+        let intake = Intake::default();
+        assert!(intake.is_open() && !intake.is_watched());
+        intake.charge(1_000, None);
+        assert!(intake.is_open() && intake.is_watched());
+        assert!(!spent().is_open());
+        assert_eq!(spent().affordable(), 0);
+    }
+
+    #[test]
+    fn a_busy_shard_refuses_for_a_share_of_its_time_and_an_idle_one_for_all_of_it() {
+        let intake = spent();
+        for _ in 0..100 {
+            intake.earn(TICK_NS, TICK_NS);
+            let affordable = intake.affordable();
+            assert!((70..100).contains(&affordable), "{affordable} of 10 µs each in 10 ms");
+            intake.charge(affordable as u32, None);
+        }
+        let idle = spent();
+        idle.earn(TICK_NS, 0);
+        assert!((1_000..1_200).contains(&idle.affordable()), "{}", idle.affordable());
+    }
+
+    #[test]
+    fn what_was_taken_too_much_is_waited_for() {
+        let intake = spent();
+        intake.charge(1, Some(3_000_000));
+        for _ in 0..3 {
+            assert_eq!(intake.affordable(), 0);
+            intake.earn(TICK_NS, TICK_NS);
+        }
+        intake.earn(TICK_NS, TICK_NS);
+        assert!(intake.is_open());
+    }
+
+    #[test]
+    fn nobody_overtakes_those_who_wait() {
+        let intake = spent();
+        intake.wait(7);
+        intake.wait(3);
+        intake.earn(1_000 * TICK_NS, 0);
+        assert!(!intake.is_open(), "two came before");
+        assert_eq!([intake.next(), intake.next(), intake.next()], [Some(7), Some(3), None]);
+        assert!(intake.is_open());
+    }
+
+    #[test]
+    fn what_refusals_take_is_learnt() {
+        let intake = Intake::default();
+        for _ in 0..1_000 {
+            intake.charge(2, Some(6_000));
+            intake.earn(TICK_NS, TICK_NS);
+        }
+        let affordable = intake.affordable() as f64;
+        assert!(
+            (affordable - ALLOWANCE_NS_MAX / 3_000.0).abs() < 0.02 * affordable,
+            "{affordable}"
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! When connections are read whose requests can only be refused.
+
+use std::io::Read;
+
+use super::*;
+
+/// A client of `shard`.
+fn connect(shard: &Rc<ShardState>) -> TcpStream {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let client = TcpStream::connect(listener.local_addr().expect("an address"));
+    listener::accept_rest(&[listener], shard);
+    client.expect("a connection")
+}
+
+fn request(fields: &str) -> String {
+    format!(
+        "POST /predict HTTP/1.1\r\nhost: a\r\n{fields}content-length: 16\r\n\r\n\
+         {{\"user_id\": \"1\"}}"
+    )
+}
+
+/// A client whose request waits to be read.
+async fn waiting_client(shard: &Rc<ShardState>, fields: &str) -> TcpStream {
+    let before = shard.intake.waiting();
+    let mut client = connect(shard);
+    client.write_all(request(fields).as_bytes()).expect("sent");
+    until("it waits", || shard.intake.waiting() == before + 1).await;
+    client
+}
+
+/// The status line of the answer that is there, or comes soon.
+async fn status_line(client: &mut TcpStream) -> String {
+    client.set_nonblocking(true).expect("a socket");
+    let mut answer = [0; 4_096];
+    for _ in 0..5_000 {
+        if let Ok(length) = client.read(&mut answer) {
+            let text = String::from_utf8_lossy(&answer[..length]);
+            return text.lines().next().unwrap_or_default().to_owned();
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+    panic!("no answer");
+}
+
+fn is_unanswered(client: &TcpStream) -> bool {
+    client.set_nonblocking(true).expect("a socket");
+    client.peek(&mut [0]).is_err()
+}
+
+/// A shard that has spent too long on refusing: a second.
+fn with_spent_shard<F: Future<Output = ()>>(test: impl FnOnce(Rc<ShardState>) -> F) {
+    with_shard(
+        |_| (),
+        |shard| {
+            shard.intake.charge(1, Some(1_000_000_000));
+            test(shard)
+        },
+    );
+}
+
+#[test]
+fn they_are_read_in_the_order_in_which_they_could_have_been() {
+    with_spent_shard(|shard| async move {
+        let mut clients = [
+            waiting_client(&shard, "").await,
+            waiting_client(&shard, "").await,
+            waiting_client(&shard, "").await,
+        ];
+        sleep(Duration::from_millis(20)).await;
+        assert!(clients.iter().all(is_unanswered));
+        shard.read_next(2);
+        assert_eq!(shard.counters().connections_unread.get(), 1);
+        for client in &mut clients[..2] {
+            assert_eq!(status_line(client).await, "HTTP/1.1 200 OK");
+        }
+        // The batches that answered them made room for the third.
+        assert_eq!(status_line(&mut clients[2]).await, "HTTP/1.1 200 OK");
+        assert_eq!(shard.intake.waiting(), 0);
+    });
+}
+
+#[test]
+fn a_tick_reads_as_many_as_there_is_time_to_refuse() {
+    with_spent_shard(|shard| async move {
+        let mut clients = [waiting_client(&shard, "").await, waiting_client(&shard, "").await];
+        shard.tick(&Shutdown::default());
+        assert_eq!(shard.intake.waiting(), 2, "a second is not earned yet");
+        shard.intake.earn(1_100_000_000, 0);
+        shard.tick(&Shutdown::default());
+        for client in &mut clients {
+            assert_eq!(status_line(client).await, "HTTP/1.1 200 OK");
+        }
+        assert!(shard.intake.is_open());
+    });
+}
+
+#[test]
+fn their_time_limits_count_from_when_they_could_have_been_read() {
+    with_spent_shard(|shard| async move {
+        let mut late = waiting_client(&shard, "x-deadline-ms: 30\r\n").await;
+        let mut patient = waiting_client(&shard, "x-deadline-ms: 600000\r\n").await;
+        sleep(Duration::from_millis(40)).await;
+        shard.read_next(2);
+        assert_eq!(status_line(&mut late).await, "HTTP/1.1 504 Gateway Timeout");
+        assert_eq!(status_line(&mut patient).await, "HTTP/1.1 200 OK");
+    });
+}
+
+#[test]
+fn the_client_is_not_the_slow_one_meanwhile() {
+    with_spent_shard(|shard| async move {
+        let mut client = waiting_client(&shard, "").await;
+        shard.links.sweep(u64::MAX - 1, true);
+        sleep(Duration::from_millis(20)).await;
+        assert_eq!(shard.links.len(), 1, "it was closed as idle");
+        shard.read_next(1);
+        assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
+    });
+}
+
+#[test]
+fn what_is_refused_is_charged() {
+    let settings = |settings: &mut ShardSettings| {
+        settings.batch.window = Window::Fixed;
+        settings.batch.delay_us_max = 60_000_000;
+        settings.queue_rows_max = 1;
+    };
+    with_shard(settings, |shard| async move {
+        let lane = shard.lane(None).expect("a model");
+        // A batch that never ends, and a row that waits for it.
+        lane.under_way.borrow_mut().start(0);
+        queue_row(&lane);
+        assert!(!shard.intake.is_watched());
+        let mut client = connect(&shard);
+        client.write_all(request("").repeat(3).as_bytes()).expect("sent");
+        let refused = "HTTP/1.1 429 Too Many Requests";
+        assert_eq!(status_line(&mut client).await, refused);
+        assert!(shard.intake.is_watched());
+    });
+}
+
+#[test]
+fn a_stop_reads_all_of_them() {
+    with_spent_shard(|shard| async move {
+        let mut client = waiting_client(&shard, "").await;
+        shard.draining.set(true);
+        shard.links.wake_all();
+        assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
+    });
+}
