@@ -46,7 +46,8 @@ pub(crate) struct Intake {
 impl Default for Intake {
     fn default() -> Self {
         Self {
-            allowance_ns: Cell::new(ALLOWANCE_NS_MAX),
+            // Where no tick ever earns anything, nobody is to wait for one.
+            allowance_ns: Cell::new(f64::INFINITY),
             refusal_ns: Cell::new(REFUSAL_NS),
             waiting: RefCell::default(),
         }
@@ -106,15 +107,21 @@ mod tests {
 
     const TICK_NS: u64 = 10_000_000;
 
-    fn spent() -> Intake {
+    fn ticking() -> Intake {
         let intake = Intake::default();
+        intake.earn(0, 0);
+        intake
+    }
+
+    fn spent() -> Intake {
+        let intake = ticking();
         intake.charge(5_000, Some(ALLOWANCE_NS_MAX as u64));
         intake
     }
 
     #[test]
     fn a_burst_is_refused_at_once() {
-        let intake = Intake::default();
+        let intake = ticking();
         assert!(intake.is_open() && !intake.is_watched());
         intake.charge(1_000, None);
         assert!(intake.is_open() && intake.is_watched());
@@ -149,6 +156,13 @@ mod tests {
     }
 
     #[test]
+    fn nobody_waits_for_a_tick_that_never_comes() {
+        let intake = Intake::default();
+        intake.charge(1, Some(u64::MAX));
+        assert!(intake.is_open());
+    }
+
+    #[test]
     fn nobody_overtakes_those_who_wait() {
         let intake = spent();
         intake.wait(7);
@@ -161,7 +175,7 @@ mod tests {
 
     #[test]
     fn what_refusals_take_is_learnt() {
-        let intake = Intake::default();
+        let intake = ticking();
         for _ in 0..1_000 {
             intake.charge(2, Some(6_000));
             intake.earn(TICK_NS, TICK_NS);

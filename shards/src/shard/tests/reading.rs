@@ -52,6 +52,7 @@ fn with_spent_shard<F: Future<Output = ()>>(test: impl FnOnce(Rc<ShardState>) ->
     with_shard(
         |_| (),
         |shard| {
+            shard.intake.earn(0, 0);
             shard.intake.charge(1, Some(1_000_000_000));
             test(shard)
         },
@@ -130,6 +131,7 @@ fn what_is_refused_is_charged() {
         // A batch that never ends, and a row that waits for it.
         lane.under_way.borrow_mut().start(0);
         queue_row(&lane);
+        shard.intake.earn(0, 0);
         assert!(!shard.intake.is_watched());
         let mut client = connect(&shard);
         client.write_all(request("").repeat(3).as_bytes()).expect("sent");
