@@ -163,6 +163,7 @@ fn send(args: &OverloadArgs, rate: u32) -> Result<Achieved> {
 }
 
 /// How many seconds the model has been computed, at some times until all was sent.
+#[expect(clippy::disallowed_methods, reason = "no shard here: a thread beside the sender")]
 fn model_readings(admin: SocketAddr, sent: &AtomicBool) -> Result<Vec<(Instant, f64)>> {
     let mut readings = Vec::new();
     while !sent.load(Ordering::Relaxed) {
