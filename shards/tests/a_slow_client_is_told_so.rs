@@ -93,6 +93,7 @@ fn one_that_does_not_read_is_cut_off() {
     // Until the kernel's buffers are full on both sides, or the shard has hung up.
     while client.stream().write_all(&request).is_ok() {}
     wait_until("it is cut off", || served.counters().connections_open.get() == 0);
+    assert_eq!(served.counters().connections_cut.get(), 1);
 }
 
 /// A client that has far more to read than the kernel holds for it, and reads nothing.
@@ -118,6 +119,7 @@ fn one_that_reads_a_little_now_and_then_is_cut_off_too() {
         let _ = client.stream().read(&mut [0; 256]);
         served.counters().connections_open.get() == 0
     });
+    assert_eq!(served.counters().connections_cut.get(), 1);
 }
 
 #[test]
@@ -126,8 +128,9 @@ fn those_that_leave_most_lying_make_room_for_others() {
     let served = shard(|limits| limits.buffered_bytes_max = limit);
     let kept = &served.counters().buffered_bytes;
     let clients: Vec<Client> = (0..8).map(|_| stuck(&served)).collect();
-    // They were cut off as they became too many.
+    // Some were cut off as they became too many.
     assert!(kept.get() <= limit as u64, "{} bytes are kept", kept.get());
+    assert!(served.counters().connections_cut.get() > 0);
     for _ in 0..20 {
         let mut client = served.client();
         let request = post("{\"user_id\": \"user-001\"}");

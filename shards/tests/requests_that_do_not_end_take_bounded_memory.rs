@@ -3,8 +3,10 @@
 
 mod support;
 
+use std::time::Duration;
+
 use shards::telemetry::counters::STATUSES;
-use support::{Served, Setup, post, wait_until};
+use support::{Client, Served, Setup, pause, post, wait_until};
 
 const LIMIT_BYTES: usize = 1_000_000;
 const SENT_BYTES: usize = 150_000;
@@ -18,6 +20,20 @@ fn large() -> Vec<u8> {
 fn refused(served: &Served) -> u64 {
     let index = STATUSES.iter().position(|status| *status == 503).unwrap();
     served.counters().responses[index].get()
+}
+
+fn has_answer(client: &Client) -> bool {
+    client.stream().set_nonblocking(true).unwrap();
+    let peeked = client.stream().peek(&mut [0]);
+    client.stream().set_nonblocking(false).unwrap();
+    peeked.is_ok()
+}
+
+/// Holds the answer to what it is to be.
+fn expect_refusal(client: &mut Client) {
+    let answer = client.receive();
+    assert_eq!((answer.status, answer.field("retry-after")), (503, Some("1")), "{answer:?}");
+    client.expect_end();
 }
 
 #[test]
@@ -37,14 +53,38 @@ fn however_many_there_are() {
         });
     }
     assert!(clients.len() > 2, "refused although there was room");
-    let mut last = clients.pop().unwrap();
-    let answer = last.receive();
-    assert_eq!((answer.status, answer.field("retry-after")), (503, Some("1")), "{answer:?}");
-    last.expect_end();
+    // The last one, or one of those before where it took long.
+    clients.iter_mut().filter(|client| has_answer(client)).for_each(expect_refusal);
     assert!(kept.get() <= LIMIT_BYTES as u64, "{}", kept.get());
     // One that sends a whole request needs no memory beyond the moment.
     assert_eq!(served.client().predict("{\"user_id\": \"user-001\"}").status, 200);
     drop(clients);
     wait_until("what was kept is given back", || kept.get() == 0);
     assert_eq!(served.client().ask(&large).status, 200);
+}
+
+#[test]
+fn those_that_come_slowly_make_room_for_others() {
+    // What is made at a time, an eighth, is more than one more request takes.
+    let limit_bytes = 4 * LIMIT_BYTES;
+    let setup = Setup::of("demo-logistic");
+    let served = setup.settings(|settings| settings.http.buffered_bytes_max = limit_bytes).serve();
+    let (large, kept) = (large(), &served.counters().buffered_bytes);
+    let mut slow: Vec<Client> = (1..=15)
+        .map(|number| {
+            let mut client = served.client();
+            client.send_what_goes(&large[..SENT_BYTES]);
+            wait_until("it was read", || kept.get() >= number * SENT_BYTES as u64);
+            client
+        })
+        .collect();
+    assert_eq!(refused(&served), 0);
+    // From then on they are slow.
+    pause(Duration::from_millis(400));
+    let mut prompt = served.client();
+    assert_eq!(prompt.ask(&large).status, 200, "{} bytes are kept", kept.get());
+    assert!(refused(&served) > 0, "nobody made room");
+    assert!(kept.get() <= limit_bytes as u64, "{}", kept.get());
+    wait_until("those that did were told", || slow.iter().any(has_answer));
+    slow.iter_mut().filter(|client| has_answer(client)).for_each(expect_refusal);
 }

@@ -20,8 +20,9 @@ pub struct HttpLimits {
     pub connections_max: usize,
     /// The most bytes that a shard keeps for all its connections together: of requests that have
     /// not wholly arrived or are being answered, and of answers that have not wholly been taken.
-    /// Beyond it, clients that are slow to take their answers are cut off, first those for whom
-    /// most is kept for longest; where that is not enough, 503 for what is still arriving.
+    /// Beyond it, slow clients make room, first those for whom most is kept for longest: who is slow
+    /// to take answers is cut off, who is slow to send a request gets 503. Where that is not enough,
+    /// 503 for what is still arriving.
     pub buffered_bytes_max: usize,
     /// From a request's first byte to the end of its head, in ms; beyond it 408.
     pub head_timeout_ms: u64,

@@ -23,16 +23,16 @@ pub(crate) struct Link {
     pub(crate) timed_out: Cell<bool>,
     /// How much memory the connection keeps, in bytes.
     pub(crate) kept_bytes: Cell<usize>,
-    /// Since when its client has had something to read, in ms of the shard's coarse clock;
-    /// `u64::MAX` where it has nothing.
-    pub(crate) writing_since_ms: Cell<u64>,
+    /// Since when it has waited for its client, to take an answer or to send the rest of a request,
+    /// in ms of the shard's coarse clock; `u64::MAX` where it does not.
+    pub(crate) slow_since_ms: Cell<u64>,
     /// The client's socket, where it is known.
     pub(crate) socket: Cell<Option<RawFd>>,
     /// Whether nothing is read from the client for now.
     pub(crate) is_deaf: Cell<bool>,
     /// Set by the sweep when the client of a connection that reads nothing has gone away.
     pub(crate) is_gone: Cell<bool>,
-    /// How much is given back when it ends, where it is to end for that.
+    /// How much it is to give back, if it is.
     cut_bytes: Cell<usize>,
 }
 
@@ -44,7 +44,7 @@ impl Default for Link {
             deadline_ms: Cell::new(u64::MAX),
             timed_out: Cell::default(),
             kept_bytes: Cell::default(),
-            writing_since_ms: Cell::new(u64::MAX),
+            slow_since_ms: Cell::new(u64::MAX),
             socket: Cell::default(),
             is_deaf: Cell::default(),
             is_gone: Cell::default(),
@@ -63,14 +63,14 @@ impl Link {
         }
     }
 
-    /// Whether the connection is to end, for the memory that it keeps.
+    /// Whether the connection is to give back the memory that it keeps.
     pub(crate) fn is_cut(&self) -> bool {
         self.cut_bytes.get() > 0
     }
 
     /// How much memory is kept for its client, times for how long the client has been slow.
     fn burden(&self, now_ms: u64) -> Option<u64> {
-        let slow_ms = now_ms.checked_sub(self.writing_since_ms.get())?;
+        let slow_ms = now_ms.checked_sub(self.slow_since_ms.get())?;
         let is_burden = slow_ms >= SLOW_MS_MIN && !self.is_cut();
         is_burden.then(|| slow_ms.saturating_mul(self.kept_bytes.get() as u64))
     }
@@ -87,7 +87,7 @@ impl Link {
 #[derive(Debug, Default)]
 pub(crate) struct Links {
     open: RefCell<Slab<Rc<Link>>>,
-    /// What is given back when those have ended that are to end for it.
+    /// What is given back when those have done so that are to.
     leaving_bytes: Cell<usize>,
     /// When slow clients were last looked for, in ms of the shard's coarse clock.
     cut_ms: Cell<u64>,
@@ -104,17 +104,23 @@ impl Links {
     /// Removes a connection.
     pub(crate) fn remove(&self, number: u32) {
         if let Some(link) = self.open.borrow_mut().try_remove(number as usize) {
-            self.leaving_bytes.set(self.leaving_bytes.get() - link.cut_bytes.get());
+            self.given_back(&link);
         }
     }
 
-    /// How much memory is about to be given back by connections that are cut off.
+    /// A connection has given back the memory that it was to.
+    pub(crate) fn given_back(&self, link: &Link) {
+        self.leaving_bytes.set(self.leaving_bytes.get() - link.cut_bytes.replace(0));
+    }
+
+    /// How much memory is about to be given back.
     pub(crate) fn leaving_bytes(&self) -> usize {
         self.leaving_bytes.get()
     }
 
-    /// Cuts clients off that are slow to take their answers, until so many bytes are given back:
-    /// those first for whom most is kept for longest. Looks for them once a tick at most.
+    /// Cuts clients off that are slow to take their answers or to send their requests, until so many
+    /// bytes are given back: those first for whom most is kept for longest. Looks for them once a tick
+    /// at most.
     pub(crate) fn cut_slow(&self, excess_bytes: usize, now_ms: u64) {
         if self.cut_ms.replace(now_ms) == now_ms {
             return;

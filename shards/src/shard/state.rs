@@ -240,8 +240,8 @@ impl ShardState {
         }
     }
 
-    /// Whether connections keep more memory together than they may. Clients that are slow to take
-    /// their answers are cut off before anybody else is refused for it.
+    /// Whether connections keep more memory together than they may. Clients that are slow are cut
+    /// off before anybody else is refused for it.
     pub(crate) fn is_memory_scarce(&self) -> bool {
         let limit_bytes = self.limits().buffered_bytes_max;
         let excess_bytes = || {

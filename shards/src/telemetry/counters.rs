@@ -64,6 +64,8 @@ pub struct ShardCounters {
     pub connections_open: Counter,
     /// Connections refused because the shard holds as many as it may.
     pub connections_refused: Counter,
+    /// Connections ended as their clients were slow to take their answers.
+    pub connections_cut: Counter,
     /// Connections that wait to be read, as refusing what they ask would take too much time.
     pub connections_unread: Counter,
     /// Bytes that connections keep now: of requests that have not wholly arrived or are being

@@ -85,7 +85,7 @@ fn write_shards(text: &mut Exposition, shards: &[Scraped<'_>]) {
 }
 
 fn write_shard_cells(text: &mut Exposition, shards: &[Scraped<'_>]) {
-    let cells: [Cell; 7] = [
+    let cells: [Cell; 8] = [
         (
             "shardgate_shard_ticks_total",
             Kind::Counter,
@@ -103,6 +103,12 @@ fn write_shard_cells(text: &mut Exposition, shards: &[Scraped<'_>]) {
             Kind::Counter,
             "Connections closed at once, as the shard holds as many as it may.",
             |shard| &shard.counters.connections_refused,
+        ),
+        (
+            "shardgate_connections_cut_total",
+            Kind::Counter,
+            "Connections ended as their clients were slow to take their answers.",
+            |shard| &shard.counters.connections_cut,
         ),
         (
             "shardgate_connections_unread",

@@ -134,7 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn poll_serve(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.link.is_cut() || self.link.is_gone.get() {
+        if self.link.is_gone.get() || self.gives_back() {
             return Poll::Ready(());
         }
         let is_called = self.link.is_called.replace(false);
@@ -150,6 +150,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.shard.intake.charge(std::mem::take(&mut self.refused), taken_ns);
         }
         served
+    }
+
+    /// Gives back the memory that is kept for a slow client, where others need it; true when the
+    /// connection ends with that: as part of an answer has been sent, there is no place for another.
+    fn gives_back(&mut self) -> bool {
+        if !self.link.is_cut() {
+            return false;
+        }
+        if !self.output.is_empty() {
+            self.shard.counters().connections_cut.add(1);
+            return true;
+        }
+        self.shard.links.given_back(&self.link);
+        self.refuse(503, reading::MEMORY_SCARCE);
+        false
     }
 
     /// Whether it is to be read later: its socket has the beginning of a request, and nothing else is
@@ -220,7 +235,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 false
             }
             Doing::Starting | Doing::Waiting => false,
-            Doing::Idle | Doing::Writing | Doing::Lingering => true,
+            Doing::Writing => {
+                self.shard.counters().connections_cut.add(1);
+                true
+            }
+            Doing::Idle | Doing::Lingering => true,
         }
     }
 
@@ -245,6 +264,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.doing != doing {
             self.doing = doing;
             self.link.deadline_ms.set(due_ms);
+            let waits_for_client =
+                matches!(doing, Doing::ReadingHead | Doing::ReadingBody | Doing::Writing);
+            let now_ms = self.shard.coarse_ms.get();
+            self.link.slow_since_ms.set(if waits_for_client { now_ms } else { u64::MAX });
         } else if doing == Doing::Idle && due_ms < self.link.deadline_ms.get() {
             self.link.deadline_ms.set(due_ms);
         }

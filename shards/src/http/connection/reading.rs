@@ -17,6 +17,9 @@ const HELD_BYTES_MAX: usize = 524_288;
 /// How much is read beyond the requests that are taken: a client that sent a few more and went away
 /// is seen to have gone.
 const AHEAD_BYTES_MAX: usize = 65_536;
+/// What those are told whose requests there is no memory for.
+pub(super) const MEMORY_SCARCE: &str =
+    "too much memory is held by requests that have not wholly arrived";
 
 impl<S: AsyncRead + Unpin> Connection<S> {
     /// Tells the shard how much memory the connection keeps; true where all keep too much.
@@ -89,7 +92,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
             self.take_from(input, arrival);
         }
         if !self.input.is_empty() && !self.stalled && self.is_memory_scarce() {
-            self.refuse(503, "too much memory is held by requests that have not wholly arrived");
+            self.refuse(503, MEMORY_SCARCE);
         }
         Poll::Ready(Ok(()))
     }

@@ -38,7 +38,6 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
             } else {
                 self.output.extend_from_slice(&scratch.output[sent..]);
                 self.written = 0;
-                self.link.writing_since_ms.set(shard.coarse_ms.get());
             }
             return Ok(true);
         }
@@ -49,7 +48,6 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
                 if self.written == self.output.len() {
                     self.output = Vec::new();
                     self.written = 0;
-                    self.link.writing_since_ms.set(u64::MAX);
                     self.finish_write(context);
                 }
                 Ok(true)
