@@ -139,7 +139,9 @@ fn take_batch(lane: &Lane, shard: &ShardState, work: &mut Work, rows: usize, now
     work.rows.clear();
     lane.expire(now_ns, |connection| shard.links.wake(connection));
     lane.take(rows, &mut work.rows);
-    shard.read_next(work.rows.len());
+    if lane.settings.role != Role::Shadow {
+        shard.read_next(work.rows.len());
+    }
     work.others = lane.under_way.borrow_mut().start(now_ns);
 }
 

@@ -16,12 +16,15 @@ use std::collections::VecDeque;
 /// The share of the time that refusals may take where no time is idle. A tenth, of which a sixth goes
 /// unseen: to the kernel and the executor, between two polls of a connection.
 const TIME_SHARE: f64 = 1.0 / 12.0;
-/// The most that is saved up, in ns: so long may a burst be refused without a pause.
+/// The most that is saved up, in ns: so long may a burst be refused without a pause. And the most
+/// that is owed: an overload that is over is not to be paid for.
 const ALLOWANCE_NS_MAX: f64 = 50e6;
 /// What a refusal takes until it is known, in ns.
 const REFUSAL_NS: f64 = 10e3;
-/// How much of what is known of that one more refusal replaces.
+/// How much of what is known of that one more refusal replaces, and so many times as much as it is
+/// taken for at most: the thread may not have run meanwhile.
 const REFUSAL_SHARE: f64 = 1.0 / 64.0;
+const REFUSAL_FACTOR_MAX: f64 = 16.0;
 
 /// When a request came, in ns of the shard's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +87,10 @@ impl Intake {
     pub(crate) fn charge(&self, refusals: u32, taken_ns: Option<u64>) {
         let (count, known_ns) = (f64::from(refusals.max(1)), self.refusal_ns.get());
         let taken_ns = taken_ns.map_or(count * known_ns, |taken_ns| taken_ns as f64);
-        self.refusal_ns.set(known_ns + REFUSAL_SHARE * (taken_ns / count - known_ns));
-        self.allowance_ns.set(self.allowance_ns.get() - taken_ns);
+        let found_ns = (taken_ns / count).min(REFUSAL_FACTOR_MAX * known_ns);
+        self.refusal_ns.set(known_ns + REFUSAL_SHARE * (found_ns - known_ns));
+        let left_ns = self.allowance_ns.get() - taken_ns;
+        self.allowance_ns.set(left_ns.max(-ALLOWANCE_NS_MAX));
     }
 
     /// So much time has passed, and the shard was busy for so much of it.
@@ -152,6 +157,16 @@ mod tests {
             intake.earn(TICK_NS, TICK_NS);
         }
         intake.earn(TICK_NS, TICK_NS);
+        assert!(intake.is_open());
+    }
+
+    #[test]
+    fn an_overload_that_is_over_is_soon_forgotten() {
+        let intake = spent();
+        intake.charge(1_000_000, Some(25_000_000_000));
+        for _ in 0..6 {
+            intake.earn(TICK_NS, 0);
+        }
         assert!(intake.is_open());
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Link {
     /// Since when it has waited for its client, to take an answer or to send the rest of a request,
     /// in ms of the shard's coarse clock; `u64::MAX` where it does not.
     pub(crate) slow_since_ms: Cell<u64>,
+    /// Since when it waits to be read, in ns of the shard's clock, if it does.
+    pub(crate) unread_since_ns: Cell<Option<u64>>,
     /// The client's socket, where it is known.
     pub(crate) socket: Cell<Option<RawFd>>,
     /// Whether nothing is read from the client for now.
@@ -45,6 +47,7 @@ impl Default for Link {
             timed_out: Cell::default(),
             kept_bytes: Cell::default(),
             slow_since_ms: Cell::new(u64::MAX),
+            unread_since_ns: Cell::default(),
             socket: Cell::default(),
             is_deaf: Cell::default(),
             is_gone: Cell::default(),
@@ -71,8 +74,20 @@ impl Link {
     /// How much memory is kept for its client, times for how long the client has been slow.
     fn burden(&self, now_ms: u64) -> Option<u64> {
         let slow_ms = now_ms.checked_sub(self.slow_since_ms.get())?;
-        let is_burden = slow_ms >= SLOW_MS_MIN && !self.is_cut();
+        let is_burden = slow_ms >= SLOW_MS_MIN && self.kept_bytes.get() > 0 && !self.is_cut();
         is_burden.then(|| slow_ms.saturating_mul(self.kept_bytes.get() as u64))
+    }
+
+    /// Whether there is something to read from its client, and not only the end; true where its
+    /// socket is not known.
+    pub(crate) fn has_sent(&self) -> bool {
+        let events = libc::POLLIN | libc::POLLRDHUP;
+        self.socket.get().is_none_or(|socket| ready_for(socket, events) == libc::POLLIN)
+    }
+
+    /// Whether its client has ended its stream, or the connection is broken.
+    fn has_ended(&self) -> bool {
+        self.socket.get().is_some_and(|socket| ready_for(socket, libc::POLLRDHUP) != 0)
     }
 
     fn wake(&self) {
@@ -154,11 +169,24 @@ impl Links {
         }
     }
 
+    /// Has a connection read what it waits to read; false where it does not wait any more, or, with
+    /// `end_is_gone`, its client has ended its stream meanwhile.
+    pub(crate) fn call(&self, number: u32, end_is_gone: bool) -> bool {
+        let open = self.open.borrow();
+        let Some(link) = open.get(number as usize) else { return false };
+        if link.unread_since_ns.get().is_none() {
+            return false;
+        }
+        link.is_gone.set(end_is_gone && link.has_ended());
+        link.wake();
+        !link.is_gone.get()
+    }
+
     /// Wakes every connection whose phase has taken too long, and, where `end_is_gone`, those whose
     /// clients have ended their stream behind what is not read from it yet.
     pub(crate) fn sweep(&self, now_ms: u64, end_is_gone: bool) {
         for (_, link) in &*self.open.borrow() {
-            if end_is_gone && link.is_deaf.get() && link.socket.get().is_some_and(has_ended) {
+            if end_is_gone && link.is_deaf.get() && link.has_ended() {
                 link.is_gone.set(true);
                 link.wake();
             }
@@ -176,11 +204,11 @@ impl Links {
     }
 }
 
-/// Whether the other side of a socket has ended its stream, or the connection is broken.
-fn has_ended(socket: RawFd) -> bool {
-    let mut polled = libc::pollfd { fd: socket, events: libc::POLLRDHUP, revents: 0 };
+/// Which of these events, and of errors, a socket has now.
+fn ready_for(socket: RawFd, events: i16) -> i16 {
+    let mut polled = libc::pollfd { fd: socket, events, revents: 0 };
     // SAFETY: there is one structure, which lives through the call, and the call does not wait. A
     // socket is closed after its connection has left the links, so it is still that client's.
     let ready = unsafe { libc::poll(&raw mut polled, 1, 0) };
-    ready > 0
+    if ready > 0 { polled.revents } else { 0 }
 }

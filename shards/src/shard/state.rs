@@ -292,9 +292,12 @@ impl ShardState {
 
     /// Lets so many connections be read as wait for it.
     pub(crate) fn read_next(&self, count: usize) {
-        for _ in 0..count {
-            let Some(connection) = self.intake.next() else { break };
-            self.links.wake(connection);
+        let end_is_gone = !self.limits().answer_half_closed;
+        let mut called = 0;
+        while called < count
+            && let Some(connection) = self.intake.next()
+        {
+            called += usize::from(self.links.call(connection, end_is_gone));
         }
         self.counters().connections_unread.set(self.intake.waiting() as u64);
     }

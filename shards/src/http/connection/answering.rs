@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Connection, Doing};
+use super::Connection;
 use crate::batch::{Lane, RowId};
 use crate::http::exchange::{Answer, Exchange, Form};
 use crate::http::head::Head;
@@ -16,7 +16,7 @@ use crate::http::{oip, response};
 impl<S> Connection<S> {
     /// Queues what a complete request asks for.
     pub(super) fn answer(&mut self, head: &Head<'_>, body: Option<&[u8]>, arrival: Arrival) {
-        self.doing = Doing::Starting;
+        self.start_over();
         self.invites = false;
         let close = !head.keep_alive;
         let origin = self.origin(head);

@@ -73,9 +73,8 @@ pub(crate) struct Connection<S> {
     /// Whether the client waits for `100 Continue`, which comes after the answers before it.
     invites: bool,
     lingered: usize,
-    /// Since when it waits to be read, in ns of the shard's clock.
-    unread_since_ns: Option<u64>,
-    /// How many requests were refused since it was polled.
+    /// How many answers were rendered since it was polled, and how many of them refuse.
+    answered: u32,
     refused: u32,
     doing: Doing,
 }
@@ -85,6 +84,14 @@ impl<S> Drop for Connection<S> {
         self.shard.links.remove(self.number);
         self.shard.counters().connections_open.subtract(1);
         self.shard.counters().buffered_bytes.subtract(self.buffered_bytes as u64);
+    }
+}
+
+impl<S> Connection<S> {
+    /// Something came to its end: whatever comes next has its full time.
+    fn start_over(&mut self) {
+        self.doing = Doing::Starting;
+        self.link.slow_since_ms.set(u64::MAX);
     }
 }
 
@@ -112,7 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             closing: false,
             invites: false,
             lingered: 0,
-            unread_since_ns: None,
+            answered: 0,
             refused: 0,
             doing: Doing::Starting,
         }
@@ -143,11 +150,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let intake = &self.shard.intake;
         let start_ns = intake.is_watched().then(|| self.shard.clock.now_ns());
+        (self.answered, self.refused) = (0, 0);
         let served = self.poll_rounds(context);
         if self.refused > 0 {
+            let (refused, answered) = (u64::from(self.refused), u64::from(self.answered));
             let clock = &self.shard.clock;
             let taken_ns = start_ns.map(|start_ns| clock.now_ns().saturating_sub(start_ns));
-            self.shard.intake.charge(std::mem::take(&mut self.refused), taken_ns);
+            let share_ns = taken_ns.map(|taken_ns| taken_ns.saturating_mul(refused) / answered);
+            self.shard.intake.charge(self.refused, share_ns);
         }
         served
     }
@@ -163,7 +173,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return true;
         }
         self.shard.links.given_back(&self.link);
-        self.refuse(503, reading::MEMORY_SCARCE);
+        // Its request may have come to its end since.
+        let is_unfinished = !self.input.is_empty() || self.reader.is_in_body();
+        if is_unfinished && self.exchanges.is_empty() && !self.closing {
+            self.refuse(503, reading::MEMORY_SCARCE);
+        }
         false
     }
 
@@ -176,12 +190,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !is_between || shard.draining.get() || shard.intake.is_open() {
             return false;
         }
-        if self.unread_since_ns.is_none() {
-            // Until its turn comes it is not the client that is late.
-            self.link.deadline_ms.set(u64::MAX);
-            self.unread_since_ns = Some(shard.clock.now_ns());
-            shard.intake.wait(self.number);
+        if self.link.unread_since_ns.get().is_some() {
+            return true;
         }
+        if !self.link.has_sent() {
+            return false;
+        }
+        self.link.unread_since_ns.set(Some(shard.clock.now_ns()));
+        shard.intake.wait(self.number);
+        // Until its turn comes it is not the client that is late.
+        self.start_over();
+        self.link.deadline_ms.set(u64::MAX);
         true
     }
 

@@ -65,7 +65,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         let stream = Pin::new(&mut self.stream);
         let Poll::Ready(read) = stream.poll_read(context, &mut scratch.input) else {
             // Nothing was waiting to be read.
-            self.unread_since_ns = None;
+            self.link.unread_since_ns.set(None);
             return Poll::Pending;
         };
         let length = read?;
@@ -98,9 +98,9 @@ impl<S: AsyncRead + Unpin> Connection<S> {
     }
 
     /// Of what has just been read.
-    fn arrival(&mut self) -> Arrival {
+    fn arrival(&self) -> Arrival {
         let read_ns = self.shard.clock.now_ns();
-        Arrival { arrived_ns: self.unread_since_ns.take().unwrap_or(read_ns), read_ns }
+        Arrival { arrived_ns: self.link.unread_since_ns.take().unwrap_or(read_ns), read_ns }
     }
 
     /// Takes the requests that `input` holds and keeps the rest.

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use futures_lite::AsyncWrite;
 
-use super::{Connection, Doing};
+use super::Connection;
 use crate::http::exchange::Exchange;
 use crate::http::rendered::Rendered;
 use crate::http::response;
@@ -58,7 +58,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
     /// Records what the written answers took, and half-closes after the last.
     fn finish_write(&mut self, context: &mut Context<'_>) {
         let now_ns = self.shard.clock.now_ns();
-        self.doing = Doing::Starting;
+        self.start_over();
         let write_ns = now_ns.saturating_sub(self.rendered_ns);
         for rendered in self.rendered.drain(..) {
             rendered.record(&self.shard, now_ns, write_ns);
@@ -86,6 +86,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
             self.held_bytes -= exchange.held_bytes();
             let status = exchange.render(out, body, &date);
             // The Open Inference Protocol says 503 of what is too late.
+            self.answered += 1;
             self.refused += u32::from(matches!(status, 429 | 503 | 504));
             self.rendered.push(Rendered::new(&exchange, status, &shard));
         }

@@ -47,7 +47,7 @@ fn is_unanswered(client: &TcpStream) -> bool {
     client.peek(&mut [0]).is_err()
 }
 
-/// A shard that has spent too long on refusing: a second.
+/// A shard that has spent too long on refusing.
 fn with_spent_shard<F: Future<Output = ()>>(test: impl FnOnce(Rc<ShardState>) -> F) {
     with_shard(
         |_| (),
@@ -84,8 +84,6 @@ fn they_are_read_in_the_order_in_which_they_could_have_been() {
 fn a_tick_reads_as_many_as_there_is_time_to_refuse() {
     with_spent_shard(|shard| async move {
         let mut clients = [waiting_client(&shard, "").await, waiting_client(&shard, "").await];
-        shard.tick(&Shutdown::default());
-        assert_eq!(shard.intake.waiting(), 2, "a second is not earned yet");
         shard.intake.earn(1_100_000_000, 0);
         shard.tick(&Shutdown::default());
         for client in &mut clients {
@@ -142,6 +140,34 @@ fn what_is_refused_is_charged() {
 }
 
 #[test]
+fn one_that_has_sent_nothing_does_not_wait() {
+    with_spent_shard(|shard| async move {
+        let mut client = connect(&shard);
+        sleep(Duration::from_millis(400)).await;
+        assert_eq!(shard.intake.waiting(), 0);
+        client.write_all(request("x-deadline-ms: 350\r\n").as_bytes()).expect("sent");
+        until("it waits", || shard.intake.waiting() == 1).await;
+        shard.read_next(1);
+        assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
+    });
+}
+
+#[test]
+fn one_that_went_away_takes_nobodys_turn() {
+    with_spent_shard(|shard| async move {
+        let gone = waiting_client(&shard, "").await;
+        let mut client = waiting_client(&shard, "").await;
+        drop(gone);
+        sleep(Duration::from_millis(20)).await;
+        shard.read_next(1);
+        assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
+        until("it is let go", || shard.links.len() == 1).await;
+        let lane = shard.lane(None).expect("a model");
+        assert_eq!(lane.counters().rows_abandoned.get(), 0, "it was read");
+    });
+}
+
+#[test]
 fn a_stop_reads_all_of_them() {
     with_spent_shard(|shard| async move {
         let mut client = waiting_client(&shard, "").await;
@@ -149,4 +175,31 @@ fn a_stop_reads_all_of_them() {
         shard.links.wake_all();
         assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
     });
+}
+
+#[test]
+fn one_that_was_to_give_memory_back_and_is_whole_after_all_is_answered_once() {
+    with_shard(
+        |_| (),
+        |shard| async move {
+            let mut client = connect(&shard);
+            let request = request("");
+            let (first, rest) = request.split_at(60);
+            client.write_all(first.as_bytes()).expect("sent");
+            let kept = &shard.counters().buffered_bytes;
+            until("it is kept", || kept.get() > 0).await;
+            // It is slow by then, and others have all the memory there is.
+            shard.coarse_ms.set(1_000);
+            let limit_bytes = shard.limits().buffered_bytes_max as u64;
+            kept.add(limit_bytes);
+            client.write_all(rest.as_bytes()).expect("sent");
+            assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
+            kept.subtract(limit_bytes);
+            sleep(Duration::from_millis(20)).await;
+            assert!(is_unanswered(&client), "it is answered again");
+            client.write_all(request.as_bytes()).expect("sent");
+            assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
+            assert_eq!(shard.links.leaving_bytes(), 0);
+        },
+    );
 }
