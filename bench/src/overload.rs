@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use hdrhistogram::Histogram;
 
+use crate::compare::Spread;
 use crate::metrics;
 use crate::open_loop::{self, Answers, OpenLoopArgs, SenderArgs};
 
@@ -106,10 +107,7 @@ pub(crate) fn run(args: &OverloadArgs) -> Result<()> {
 fn shares(rounds: &[Vec<Achieved>], place: usize, of: fn(&Achieved) -> f64) -> String {
     let share =
         |round: &Vec<Achieved>| of(&round[place]) / round.iter().map(of).fold(0.0, f64::max);
-    let mut shares: Vec<f64> = rounds.iter().map(share).collect();
-    shares.sort_by(f64::total_cmp);
-    let (least, most) = (shares[0], shares[shares.len() - 1]);
-    format!("{:.2} ({least:.2}–{most:.2})", shares[shares.len() / 2])
+    Spread::of(rounds.iter().map(share)).text(2)
 }
 
 /// Sends at one rate, and prints its line.

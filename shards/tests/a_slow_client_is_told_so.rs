@@ -86,12 +86,7 @@ fn one_whose_requests_fail_at_once_is_not_silent() {
 #[test]
 fn one_that_does_not_read_is_cut_off() {
     let served = shard(|limits| limits.write_timeout_ms = 50);
-    let client = served.client();
-    client.stream().set_write_timeout(Some(Duration::from_millis(500))).unwrap();
-    let rows = vec!["{\"user_id\": 1}"; 1_000].join(",");
-    let request = post(&format!("[{rows}]"));
-    // Until the kernel's buffers are full on both sides, or the shard has hung up.
-    while client.stream().write_all(&request).is_ok() {}
+    let _client = stuck(&served);
     wait_until("it is cut off", || served.counters().connections_open.get() == 0);
     assert_eq!(served.counters().connections_cut.get(), 1);
 }
@@ -102,6 +97,7 @@ fn stuck(served: &Served) -> Client {
     client.stream().set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     let rows = vec!["{\"user_id\": 1}"; 1_000].join(",");
     let request = post(&format!("[{rows}]"));
+    // Until the kernel's buffers are full on both sides, or the shard has hung up.
     while client.stream().write_all(&request).is_ok() {}
     client
 }

@@ -11,6 +11,11 @@ use support::{Client, Served, Setup, pause, post, wait_until};
 const LIMIT_BYTES: usize = 1_000_000;
 const SENT_BYTES: usize = 150_000;
 
+fn shard(limit_bytes: usize) -> Served {
+    let setup = Setup::of("demo-logistic");
+    setup.settings(|settings| settings.http.buffered_bytes_max = limit_bytes).serve()
+}
+
 /// A request of twice `SENT_BYTES`.
 fn large() -> Vec<u8> {
     let filler = "a".repeat(2 * SENT_BYTES);
@@ -38,8 +43,7 @@ fn expect_refusal(client: &mut Client) {
 
 #[test]
 fn however_many_there_are() {
-    let setup = Setup::of("demo-logistic");
-    let served = setup.settings(|settings| settings.http.buffered_bytes_max = LIMIT_BYTES).serve();
+    let served = shard(LIMIT_BYTES);
     let (large, kept) = (large(), &served.counters().buffered_bytes);
     let mut clients = Vec::new();
     while refused(&served) == 0 {
@@ -67,8 +71,7 @@ fn however_many_there_are() {
 fn those_that_come_slowly_make_room_for_others() {
     // What is made at a time, an eighth, is more than one more request takes.
     let limit_bytes = 4 * LIMIT_BYTES;
-    let setup = Setup::of("demo-logistic");
-    let served = setup.settings(|settings| settings.http.buffered_bytes_max = limit_bytes).serve();
+    let served = shard(limit_bytes);
     let (large, kept) = (large(), &served.counters().buffered_bytes);
     let mut slow: Vec<Client> = (1..=15)
         .map(|number| {

@@ -6,8 +6,9 @@
 //! read what RFC 9112 frames; [`predict`] reads the JSON body of a prediction into rows and [`oip`]
 //! serves the Open Inference Protocol; [`routes`] says what a target means; [`origin`] is the id
 //! and the trace of a request; [`response`] writes bytes; [`rendered`] is measured when an answer
-//! has been written; [`limits`] bounds all of it; [`links`] is how a connection is woken, timed and drained by
-//! its shard; and [`intake`] has connections wait to be read where refusing takes too much time.
+//! has been written; [`limits`] bounds all of it; [`links`] is how a connection is woken, timed and
+//! drained by its shard; and [`intake`] has connections wait to be read where refusing takes too
+//! much time.
 //!
 //! What is *not* here: TLS, authentication and rate limits (the API gateway in front does them),
 //! and the admin port, which is the process's.

@@ -178,6 +178,22 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
     panic!("it never came to this: {what}");
 }
 
+/// A client of `shard`.
+fn connect(shard: &Rc<ShardState>) -> TcpStream {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let client = TcpStream::connect(listener.local_addr().expect("an address"));
+    listener::accept_rest(&[listener], shard);
+    client.expect("a connection")
+}
+
+/// A request with further header `fields`, each with its line end.
+fn request(fields: &str) -> String {
+    format!(
+        "POST /predict HTTP/1.1\r\nhost: a\r\n{fields}content-length: 16\r\n\r\n\
+         {{\"user_id\": \"1\"}}"
+    )
+}
+
 #[test]
 fn a_client_is_seen_to_go_away_behind_more_requests_than_are_taken() {
     let settings = |settings: &mut ShardSettings| {
@@ -189,16 +205,11 @@ fn a_client_is_seen_to_go_away_behind_more_requests_than_are_taken() {
         let lane = shard.lane(None).expect("a model");
         // A batch that never ends: the rows wait for it.
         lane.under_way.borrow_mut().start(0);
-        let request = "POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: 16\r\n\r\n\
-            {\"user_id\": \"1\"}";
-        let hundred = request.repeat(100);
+        let hundred = request("").repeat(100);
         // What is read beyond the requests that are taken shows the end; where there is far more,
         // the sweep looks for it.
         for (hundreds, sweeps) in [(1, false), (20, true)] {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-            let address = listener.local_addr().expect("an address");
-            let mut client = TcpStream::connect(address).expect("a connection");
-            listener::accept_rest(&[listener], &shard);
+            let mut client = connect(&shard);
             for _ in 0..hundreds {
                 client.write_all(hundred.as_bytes()).expect("sent");
                 sleep(Duration::from_millis(1)).await;

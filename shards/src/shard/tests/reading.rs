@@ -4,21 +4,6 @@ use std::io::Read;
 
 use super::*;
 
-/// A client of `shard`.
-fn connect(shard: &Rc<ShardState>) -> TcpStream {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let client = TcpStream::connect(listener.local_addr().expect("an address"));
-    listener::accept_rest(&[listener], shard);
-    client.expect("a connection")
-}
-
-fn request(fields: &str) -> String {
-    format!(
-        "POST /predict HTTP/1.1\r\nhost: a\r\n{fields}content-length: 16\r\n\r\n\
-         {{\"user_id\": \"1\"}}"
-    )
-}
-
 /// A client whose request waits to be read.
 async fn waiting_client(shard: &Rc<ShardState>, fields: &str) -> TcpStream {
     let before = shard.intake.waiting();
