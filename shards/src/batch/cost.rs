@@ -5,7 +5,7 @@ const BATCH_SHARE: f64 = 1.0 / 128.0;
 /// … and of what it depends on, which takes more batches to tell from chance.
 const SLOPE_SHARE: f64 = 1.0 / 512.0;
 /// Batches after which a time far above what was expected counts for less: it may be a stall.
-const CLIP_AFTER: u32 = 8;
+const CLIP_AFTER: u64 = 8;
 pub(super) const CLIP_FACTOR: f64 = 4.0;
 /// The variance of batches' sizes, in squares of their mean, from which on sizes have varied.
 const VARIED: f64 = 0.1;
@@ -14,11 +14,17 @@ const VARIED: f64 = 0.1;
 const SLICE_FIXED_MIN: f64 = 4.0;
 /// Below this a share of the time is noise.
 const FREE_SHARE_MIN: f64 = 0.1;
+
+/// Replaces a share of what is known by what was found.
+pub(super) fn learn(known: &mut f64, found: f64, share: f64) {
+    *known += share * (found - *known);
+}
+
 /// What a batch costs: `time = fixed + per_row · rows + per_other · (batches under way − 1)`, by
 /// exponentially weighted least squares. No part is below 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Cost {
-    seen: u32,
+    seen: u64,
     /// The latest batches' means: of rows, others and time.
     latest: [f64; 3],
     /// Weighted means, and below them means of squares and products.
@@ -52,17 +58,13 @@ impl Cost {
             time = time.min(expected.mul_add(CLIP_FACTOR, 1_000.0));
         }
         // The first ones are averaged plainly, so that the start does not weigh for ever.
-        self.seen = self.seen.saturating_add(1);
-        let plain = 1.0 / f64::from(self.seen);
-        let learning = |share: f64| {
-            let share = plain.max(share);
-            move |known: &mut f64, found: f64| *known += share * (found - *known)
-        };
-        let learn = learning(BATCH_SHARE);
+        self.seen += 1;
+        let plain = 1.0 / self.seen as f64;
         for (known, found) in self.latest.iter_mut().zip([rows, others, time]) {
-            learn(known, found);
+            learn(known, found, plain.max(BATCH_SHARE));
         }
-        let learn = learning(SLOPE_SHARE);
+        let share = plain.max(SLOPE_SHARE);
+        let learn = |known: &mut f64, found: f64| learn(known, found, share);
         learn(&mut self.rows, rows);
         learn(&mut self.others, others);
         learn(&mut self.time, time);
@@ -153,6 +155,11 @@ impl Cost {
 
     fn rows_variance(&self) -> f64 {
         self.rows.mul_add(-self.rows, self.rows_rows)
+    }
+
+    /// The time of a batch of the usual size, alone, in ns.
+    pub(super) fn usual_ns(&self) -> f64 {
+        self.at(self.latest[0], 0.0)
     }
 
     /// How far off the expectation times are in the mean, in ns.

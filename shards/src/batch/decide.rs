@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::Estimates;
 use super::window::adaptive_ns;
 
+/// So many times what a batch takes alone after the last has ended, those that are left are stuck.
+const STUCK_AFTER: u64 = 4;
+
 /// How the window between two batches is chosen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -71,6 +74,8 @@ pub struct Load {
     pub oldest_ns: u64,
     /// Rows that have come since then.
     pub rows_since: usize,
+    /// When the last one was done, in ns of the shard's clock.
+    pub ended_ns: u64,
 }
 
 impl Load {
@@ -108,7 +113,8 @@ pub enum Decision {
 /// Work-conserving: with nothing under way a batch of whatever waits is run at once, so a lone
 /// request is never delayed. While a batch is under way the next one gathers, until it is full
 /// or its window has passed, which counts from when its oldest row was queued (Triton's
-/// `GetDynamicBatch` counts alike), not from when that was looked at.
+/// `GetDynamicBatch` counts alike), not from when that was looked at. With as many under way as
+/// are worth it, it gathers until one of them ends.
 pub fn decide(
     now_ns: u64,
     queue: QueueView,
@@ -119,23 +125,41 @@ pub fn decide(
     if queue.rows == 0 {
         return Decision::Sleep;
     }
-    let run = Decision::Run { rows: rows_taken(queue, load, policy) };
+    let places = places(known, policy);
+    let run = Decision::Run { rows: rows_taken(queue, load, places, policy) };
     if load.batches_in_flight == 0 {
         return run;
     }
     if load.batches_in_flight >= policy.batches_in_flight_max {
         return Decision::WaitForCompletion;
     }
-    if queue.rows >= policy.batch_rows_max {
+    let closes_ns = if load.batches_in_flight >= places {
+        stuck_from_ns(load, known)
+    } else if queue.rows >= policy.batch_rows_max {
         return run;
-    }
-    let window_ns = policy.delay_us_max.saturating_mul(1_000);
-    let window_ns = match policy.window {
-        Window::Fixed => window_ns,
-        Window::Adaptive => window_ns.min(adaptive_ns(now_ns, queue, load, known, policy)),
+    } else {
+        let window_ns = policy.delay_us_max.saturating_mul(1_000);
+        queue.oldest_ns.saturating_add(match policy.window {
+            Window::Fixed => window_ns,
+            Window::Adaptive => window_ns.min(adaptive_ns(now_ns, queue, load, known, policy)),
+        })
     };
-    let closes_ns = queue.oldest_ns.saturating_add(window_ns);
     if now_ns >= closes_ns { run } else { Decision::WaitUntil { time_ns: closes_ns } }
+}
+
+/// How many batches may be under way, unless they are stuck.
+pub(super) fn places(known: &Estimates, policy: &BatchPolicy) -> usize {
+    match policy.window {
+        Window::Fixed => policy.batches_in_flight_max,
+        Window::Adaptive => known.contention.places(policy.batches_in_flight_max),
+    }
+}
+
+/// From when on nobody waits for a place any more, in ns of the shard's clock: none has become free
+/// for so long that those who have them wait for something else than each other.
+fn stuck_from_ns(load: Load, known: &Estimates) -> u64 {
+    let since_ns = load.ended_ns.max(load.oldest_ns);
+    since_ns.saturating_add(STUCK_AFTER.saturating_mul(known.contention.alone_ns()))
 }
 
 /// How many of the rows that wait make the next batch: as few batches as they fit in, all of one
@@ -144,11 +168,11 @@ pub fn decide(
 ///
 /// Not where these batches have no places at once, as what is left behind then waits for long; nor
 /// with nothing under way, as where that is the rule batches are computed one after the other.
-fn rows_taken(queue: QueueView, load: Load, policy: &BatchPolicy) -> usize {
+fn rows_taken(queue: QueueView, load: Load, places: usize, policy: &BatchPolicy) -> usize {
     let rows_max = policy.batch_rows_max.max(1);
     let batches = queue.rows.div_ceil(rows_max);
     let others = load.batches_in_flight;
-    if others == 0 || others.saturating_add(batches) > policy.batches_in_flight_max {
+    if others == 0 || others.saturating_add(batches) > places {
         return queue.rows.min(rows_max);
     }
     queue.rows.div_ceil(batches)
@@ -214,7 +238,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_in_one_batch_is_taken_in_equal_ones() {
-        let policy = BatchPolicy::default();
+        let policy = BatchPolicy { window: Window::Fixed, ..BatchPolicy::default() };
         let taken = |rows, batches_in_flight| {
             let queue = QueueView { rows, oldest_ns: 0 };
             let load = Load { batches_in_flight, ..Load::default() };
@@ -226,6 +250,35 @@ mod tests {
         assert_eq!([64, 65, 80, 128, 129].map(|rows| taken(rows, 1)), [64, 33, 40, 64, 43]);
         assert_eq!(taken(80, 7), 64, "there is one place left");
         assert_eq!(taken(80, 0), 64, "nothing is under way");
+    }
+
+    /// With three batches under way that take turns with what answers them.
+    #[test]
+    fn where_all_places_are_taken_rows_gather_until_one_is_free_or_all_are_stuck() {
+        let mut known = Estimates::default();
+        for batch in 0..1_000 {
+            let company = batch % 3;
+            known.contention.observe(8, company, company as f64, 100_000 * (1 + company as u64));
+        }
+        let (policy, ended_ns) = (BatchPolicy::default(), 50_000_000);
+        let decide_at = |now_ns, rows, batches_in_flight| {
+            let queue = QueueView { rows, oldest_ns: ended_ns + 1_000 };
+            let load = Load { batches_in_flight, ended_ns, ..Load::default() };
+            decide(now_ns, queue, load, &known, &policy)
+        };
+        let soon_ns = ended_ns + 300_000;
+        assert!(matches!(decide_at(soon_ns, 64, 2), Decision::Run { rows: 64 }));
+        let Decision::WaitUntil { time_ns } = decide_at(soon_ns, 64, 3) else {
+            panic!("however many wait");
+        };
+        let stuck_ns = time_ns - ended_ns;
+        assert!((380_000..420_000).contains(&stuck_ns), "four times 100 µs: {stuck_ns}");
+        assert_eq!(decide_at(time_ns, 8, 3), Decision::Run { rows: 8 });
+        assert_eq!(decide_at(time_ns, 8, 8), Decision::WaitForCompletion);
+        let fixed = BatchPolicy { window: Window::Fixed, ..policy };
+        let load = Load { batches_in_flight: 3, ended_ns, ..Load::default() };
+        let full = QueueView { rows: 64, oldest_ns: soon_ns };
+        assert_eq!(decide(soon_ns, full, load, &known, &fixed), Decision::Run { rows: 64 });
     }
 
     #[test]

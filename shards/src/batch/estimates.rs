@@ -1,8 +1,8 @@
 //! What a lane has learnt: of its load, and with [`Cost`] of its costs. Streaming estimates that never
 //! allocate.
 
-use super::Cost;
 use super::cost::CLIP_FACTOR;
+use super::{Contention, Cost};
 
 /// How much of what is known of a queue's drain one more batch replaces.
 const DRAIN_SHARE: f64 = 1.0 / 16.0;
@@ -85,6 +85,8 @@ impl Drain {
 pub struct Estimates {
     /// From a batch's start until its features are there.
     pub fetch: Cost,
+    /// How those that are under way hold each other up there.
+    pub contention: Contention,
     /// From there until its scores are.
     pub compute: Cost,
     /// When rows arrive.

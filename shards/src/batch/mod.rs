@@ -1,7 +1,8 @@
 //! Which requests are scored together, and when.
 //!
 //! [`decide()`] is the policy, a pure function without a clock, with `window` for how long a row is
-//! worth holding back, from what `estimates` and `cost` have learnt; [`rows`] holds what each request
+//! worth holding back, from what `estimates` and `cost` have learnt, and how many batches are worth
+//! having under way, from what `contention` has; [`rows`] holds what each request
 //! asks and what came of it, in memory that is reused; a [`Lane`] is one model's queue on this
 //! shard; and [`pipeline`] takes batches from it, has their features fetched and their scores
 //! computed, has `notes` write them down where that is configured, and wakes the connections that
@@ -11,6 +12,7 @@
 
 mod admission;
 mod compute;
+mod contention;
 mod cost;
 mod decide;
 mod estimates;
@@ -26,6 +28,7 @@ mod under_way;
 mod window;
 
 pub use admission::{Priority, Terms};
+pub use contention::Contention;
 pub use cost::Cost;
 pub use decide::{BatchPolicy, Decision, Load, QueueView, Window, decide};
 pub use estimates::{Arrivals, Drain, Estimates};

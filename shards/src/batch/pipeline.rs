@@ -11,6 +11,7 @@ use futures_lite::future::or;
 use glommio::timer::sleep;
 
 use super::compute::{ask, compute};
+use super::decide::places;
 use super::gate::yield_once;
 use super::{Decision, Lane, RowFailure, RowId, Scored, notes, shadow};
 use crate::features::join::JoinPlan;
@@ -61,8 +62,10 @@ pub(super) struct Work {
     /// The trace of the first row that belongs to one.
     pub(super) trace: Option<TraceParent>,
     pub(super) scores: Vec<f64>,
-    /// How many other batches were under way at its start.
+    /// How many other batches were under way at its start, and in the mean until it had what it
+    /// waited for.
     pub(super) others: usize,
+    pub(super) company: f64,
     /// The rows that are computed without a pause, and their scores.
     pub(super) slice: FeatureMatrix,
     pub(super) slice_rows: Vec<usize>,
@@ -85,6 +88,7 @@ impl Work {
             trace: None,
             scores: Vec::new(),
             others: 0,
+            company: 0.0,
             slice: FeatureMatrix::new(plan.columns(), plan.precision()),
             slice_rows: Vec::new(),
             slice_scores: Vec::new(),
@@ -166,7 +170,7 @@ async fn run_batch(
         }
     }
     engine.spare.borrow_mut().push(work);
-    lane.under_way.borrow_mut().end(start_ns);
+    lane.under_way.borrow_mut().end(start_ns, shard.clock.now_ns());
     lane.gate.open();
 }
 
@@ -214,8 +218,14 @@ async fn score_batch(
     }
     let fetched_ns = shard.clock.now_ns();
     work.compute_ns = 0;
+    work.company = lane.under_way.borrow_mut().company(start_ns, fetched_ns);
     let scored = match &engine.remote {
-        Some(remote) => ask(lane, remote, shard, work, fetched_ns).await,
+        Some(remote) => {
+            let asked = ask(lane, remote, shard, work, fetched_ns).await;
+            let now_ns = fetched_ns + work.compute_ns;
+            work.company = lane.under_way.borrow_mut().company(start_ns, now_ns);
+            asked
+        }
         None => compute(lane, engine, shard, work).await,
     };
     (work.start_ns, work.fetch_ns) = (start_ns, fetched_ns.saturating_sub(start_ns));
@@ -236,7 +246,12 @@ fn measure(lane: &Lane, engine: &Engine, shard: &ShardState, work: &Work) {
         let mut known = lane.estimates.borrow_mut();
         // A server's computation is waited for like a fetch.
         let asked_ns = if engine.remote.is_some() { work.compute_ns } else { 0 };
-        known.fetch.observe(count, work.others, fetch_ns + asked_ns);
+        let waited_ns = fetch_ns + asked_ns;
+        known.fetch.observe(count, work.others, waited_ns);
+        if !engine.is_immediate() {
+            known.contention.observe(count, work.others, work.company, waited_ns);
+            lane.counters().batch_places.set(places(&known, &lane.settings.policy) as u64);
+        }
         known.drain.observe(count, lane.waiting_rows(), shard.clock.now_ns());
     }
     let counters = lane.counters();

@@ -5,11 +5,25 @@ use super::Load;
 /// What is under way, and how many rows have come since it was started.
 #[derive(Debug, Default)]
 pub struct UnderWay {
-    /// When each batch was started, in ns of the shard's clock, and how many rows had come by
-    /// then; the oldest first. There are few: it is searched from the front.
-    starts: Vec<(u64, u64)>,
+    /// The oldest first. There are few: it is searched from the front.
+    starts: Vec<Start>,
     /// How many rows have come at all.
     rows: u64,
+    /// How long batches have been under way until `until_ns`, each of them counted, in ns.
+    taken_ns: u64,
+    until_ns: u64,
+    /// When the last one was done.
+    ended_ns: u64,
+}
+
+/// A batch under way.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    now_ns: u64,
+    /// How many rows had come by then.
+    rows: u64,
+    /// How long all batches had been under way by then.
+    taken_ns: u64,
 }
 
 impl UnderWay {
@@ -20,15 +34,36 @@ impl UnderWay {
 
     /// A batch is started, no earlier than those before it. Returns how many others there are.
     pub fn start(&mut self, now_ns: u64) -> usize {
-        self.starts.push((now_ns, self.rows));
+        self.pass(now_ns);
+        self.starts.push(Start { now_ns, rows: self.rows, taken_ns: self.taken_ns });
         self.starts.len() - 1
     }
 
+    /// How many others there were in the mean since a batch was started at `start_ns`.
+    pub fn company(&mut self, start_ns: u64, now_ns: u64) -> f64 {
+        self.pass(now_ns);
+        let Some(start) = self.starts.iter().find(|start| start.now_ns == start_ns) else {
+            return 0.0;
+        };
+        let own_ns = now_ns.saturating_sub(start_ns);
+        let others_ns = (self.taken_ns - start.taken_ns).saturating_sub(own_ns);
+        others_ns as f64 / own_ns.max(1) as f64
+    }
+
     /// A batch that was started at `start_ns` is done.
-    pub fn end(&mut self, start_ns: u64) {
-        if let Some(place) = self.starts.iter().position(|start| start.0 == start_ns) {
+    pub fn end(&mut self, start_ns: u64, now_ns: u64) {
+        self.pass(now_ns);
+        self.ended_ns = now_ns;
+        if let Some(place) = self.starts.iter().position(|start| start.now_ns == start_ns) {
             self.starts.remove(place);
         }
+    }
+
+    /// Counts the time of those that are under way.
+    fn pass(&mut self, now_ns: u64) {
+        let passed_ns = now_ns.saturating_sub(self.until_ns);
+        self.taken_ns += passed_ns * self.starts.len() as u64;
+        self.until_ns += passed_ns;
     }
 
     /// How many batches there are.
@@ -39,9 +74,13 @@ impl UnderWay {
     /// What the policy sees of them.
     pub fn load(&self) -> Load {
         let oldest = self.starts.first().copied();
-        let (oldest_ns, rows_before) = oldest.unwrap_or((0, self.rows));
-        let rows_since = (self.rows - rows_before) as usize;
-        Load { batches_in_flight: self.count(), oldest_ns, rows_since }
+        let (oldest_ns, rows) = oldest.map_or((0, self.rows), |start| (start.now_ns, start.rows));
+        Load {
+            batches_in_flight: self.count(),
+            oldest_ns,
+            rows_since: (self.rows - rows) as usize,
+            ended_ns: self.ended_ns,
+        }
     }
 }
 
@@ -58,18 +97,37 @@ mod tests {
             assert_eq!(under_way.start(now_ns), others);
             under_way.arrive(2);
         }
-        let load = |batches_in_flight, oldest_ns, rows_since| Load {
+        let load = |batches_in_flight, oldest_ns, rows_since, ended_ns| Load {
             batches_in_flight,
             oldest_ns,
             rows_since,
+            ended_ns,
         };
-        assert_eq!(under_way.load(), load(3, 10, 6));
-        under_way.end(20);
-        assert_eq!(under_way.load(), load(2, 10, 6));
-        under_way.end(10);
-        assert_eq!(under_way.load(), load(1, 30, 2));
-        under_way.end(30);
-        assert_eq!(under_way.load(), Load::default());
+        assert_eq!(under_way.load(), load(3, 10, 6, 0));
+        under_way.end(20, 40);
+        assert_eq!(under_way.load(), load(2, 10, 6, 40));
+        under_way.end(10, 50);
+        assert_eq!(under_way.load(), load(1, 30, 2, 50));
+        under_way.end(30, 60);
+        assert_eq!(under_way.load(), load(0, 0, 0, 60));
+    }
+
+    #[test]
+    fn company_is_counted_for_as_long_as_it_was_there() {
+        let mut under_way = UnderWay::default();
+        let halves = |company: f64| (2.0 * company).round() as u32;
+        under_way.start(100);
+        under_way.start(150);
+        assert_eq!(halves(under_way.company(100, 200)), 1);
+        under_way.end(100, 200);
+        assert_eq!(halves(under_way.company(150, 200)), 2);
+        assert_eq!(halves(under_way.company(150, 250)), 1);
+        under_way.end(150, 250);
+        // Nobody was there in the meantime.
+        under_way.start(1_000);
+        assert_eq!(halves(under_way.company(1_000, 1_000)), 0);
+        assert_eq!(halves(under_way.company(1_000, 1_100)), 0);
+        assert_eq!(halves(under_way.company(7, 1_100)), 0, "there is no such batch");
     }
 
     #[test]
@@ -77,7 +135,7 @@ mod tests {
         let mut under_way = UnderWay::default();
         under_way.start(10);
         under_way.start(10);
-        under_way.end(10);
+        under_way.end(10, 20);
         assert_eq!((under_way.count(), under_way.load().oldest_ns), (1, 10));
     }
 }

@@ -78,12 +78,21 @@ mod tests {
 
     /// A lane that fetches for 500 µs, where each other batch adds 50 µs, with a row every 10 µs.
     fn busy() -> Estimates {
-        let mut known = Estimates::default();
+        let mut known = roomy();
         for batch in 0..1_000_usize {
             let (rows, others) = (1 + batch % 7, batch / 7 % 5);
             known.fetch.observe(rows, others, (500_000 + 2_000 * rows + 50_000 * others) as u64);
             known.compute.observe(rows, 0, 1_000);
             known.arrivals.observe(1, batch as u64 * 10_000);
+        }
+        known
+    }
+
+    /// A lane that has learnt nothing but that all that may be under way are worth it.
+    fn roomy() -> Estimates {
+        let mut known = Estimates::default();
+        for _ in 0..1_000 {
+            known.contention.observe(1, 63, 0.0, 500_000);
         }
         known
     }
@@ -114,7 +123,7 @@ mod tests {
         let now_ns = 10_000_000;
         let adaptive = BatchPolicy::default();
         let fixed = BatchPolicy { window: Window::Fixed, ..adaptive };
-        for known in [Estimates::default(), busy()] {
+        for known in [roomy(), busy()] {
             for (rows, batches_in_flight) in
                 (0..70).flat_map(|rows| (0..10).map(move |count| (rows, count)))
             {
@@ -123,7 +132,8 @@ mod tests {
                         [(0, 0), (now_ns, 0), (now_ns, 1), (now_ns, 2), (now_ns - 1_000_000, 90)]
                     {
                         let queue = QueueView { rows, oldest_ns: now_ns - age_ns };
-                        let load = Load { batches_in_flight, oldest_ns, rows_since };
+                        let load =
+                            Load { batches_in_flight, oldest_ns, rows_since, ..Load::default() };
                         let [adaptive, fixed] =
                             [adaptive, fixed].map(|it| decide(now_ns, queue, load, &known, &it));
                         check_shortened(now_ns, rows, adaptive, fixed);
@@ -179,7 +189,7 @@ mod tests {
         known.arrivals = Arrivals::default();
         let oldest_ns = 1_000_000_000;
         let window_ns = |rows_since, age_ns| {
-            let load = Load { batches_in_flight: 2, oldest_ns, rows_since };
+            let load = Load { oldest_ns, rows_since, ..under_way(2) };
             let mut known = known;
             known.arrivals.observe(rows_since, oldest_ns + age_ns);
             window_ns(oldest_ns + age_ns, load, &known, &policy)

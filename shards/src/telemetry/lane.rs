@@ -64,6 +64,8 @@ pub struct LaneCounters {
     pub rows_abandoned: Counter,
     /// Rows waiting in the queue now.
     pub queue_rows: Counter,
+    /// How many batches may be under way at once, as is known now; 0 before the first has been.
+    pub batch_places: Counter,
     /// Distinct keys that the store was asked for.
     pub keys_fetched: Counter,
     /// Batches that panicked.
@@ -119,6 +121,7 @@ impl LaneTelemetry {
             rows_failed: Default::default(),
             rows_abandoned: Counter::default(),
             queue_rows: Counter::default(),
+            batch_places: Counter::default(),
             keys_fetched: Counter::default(),
             batches_panicked: Counter::default(),
             queue_ns: Counter::default(),

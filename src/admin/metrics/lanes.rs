@@ -146,10 +146,16 @@ fn write_histograms(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
 
 fn write_counters(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
     type Cell = fn(&LaneCounters) -> &Counter;
-    let families: [(&str, Kind, &str, Cell); 5] = [
+    let families: [(&str, Kind, &str, Cell); 6] = [
         ("shardgate_queue_rows", Kind::Gauge, "Rows waiting in the queue.", |lane| {
             &lane.queue_rows
         }),
+        (
+            "shardgate_batch_places",
+            Kind::Gauge,
+            "How many batches may wait for features or scores at once; 0 where none has to.",
+            |lane| &lane.batch_places,
+        ),
         ("shardgate_batches_total", Kind::Counter, "Batches computed.", |lane| &lane.batches),
         (
             "shardgate_batches_panicked_total",
