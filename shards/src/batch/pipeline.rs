@@ -218,15 +218,16 @@ async fn score_batch(
     }
     let fetched_ns = shard.clock.now_ns();
     work.compute_ns = 0;
-    work.company = lane.under_way.borrow_mut().company(start_ns, fetched_ns);
-    let scored = match &engine.remote {
-        Some(remote) => {
-            let asked = ask(lane, remote, shard, work, fetched_ns).await;
-            let now_ns = fetched_ns + work.compute_ns;
-            work.company = lane.under_way.borrow_mut().company(start_ns, now_ns);
-            asked
+    let company_until = |now_ns| lane.under_way.borrow_mut().company(start_ns, now_ns);
+    let scored = if let Some(remote) = &engine.remote {
+        let asked = ask(lane, remote, shard, work, fetched_ns).await;
+        work.company = company_until(fetched_ns + work.compute_ns);
+        asked
+    } else {
+        if !engine.is_immediate() {
+            work.company = company_until(fetched_ns);
         }
-        None => compute(lane, engine, shard, work).await,
+        compute(lane, engine, shard, work).await
     };
     (work.start_ns, work.fetch_ns) = (start_ns, fetched_ns.saturating_sub(start_ns));
     measure(lane, engine, shard, work);
