@@ -11,44 +11,53 @@ use simulation::costs::Costs;
 use simulation::trace::Trace;
 use simulation::{LOADS, compare, set_ups};
 
-/// How much better a fixed window may be in throughput or p99, being not worse in the other: the bar
-/// of a twentieth, and what chance leaves with so many runs …
-const BETTER_MAX: f64 = 0.06;
+/// How much better a fixed window may be in throughput or p99, being not worse in the other …
+const BETTER_MAX: f64 = 0.05;
+/// … and on a node that is its own bottleneck, whose times differ more: with so many runs, chance
+/// alone leaves as much …
+const BETTER_THAN_ON_ONE_NODE_MAX: f64 = 0.06;
 /// … and with more clients than what is asked can answer, each of whom asks again at once. There the
 /// policy does not meet its bar, and this keeps it from falling further behind (`bench simulate` has
 /// each case).
-const BETTER_THAN_WITH_TOO_MANY_MAX: f64 = 0.10;
-/// Runs of each case: with fewer, chance alone makes some window better.
-const SEEDS: Range<u64> = 0..16;
+const BETTER_THAN_WITH_TOO_MANY_MAX: f64 = 0.08;
+/// Runs of each case: with fewer, chance alone makes some window better by a twentieth.
+const SEEDS: Range<u64> = 0..24;
 const REQUESTS: usize = 50_000;
 
 #[test]
-fn no_fixed_window_is_better_by_much_more_than_a_twentieth() {
+fn no_fixed_window_is_better_by_more_than_a_twentieth_where_what_is_asked_has_time_to_spare() {
+    let [embedded, near, near_slow, _, _] = set_ups();
+    hold([embedded, near, near_slow], BETTER_MAX);
+}
+
+#[test]
+fn on_a_node_that_is_its_own_bottleneck_none_is_by_much_more() {
+    let [_, _, _, one_node, one_node_slow] = set_ups();
+    hold([one_node, one_node_slow], BETTER_THAN_ON_ONE_NODE_MAX);
+}
+
+fn hold<const COUNT: usize>(set_ups: [Costs; COUNT], better_max: f64) {
     thread::scope(|scope| {
-        for costs in set_ups() {
+        for costs in set_ups {
             scope.spawn(move || {
                 for (trace, load) in
                     Trace::ALL.iter().flat_map(|trace| LOADS.map(|load| (*trace, load)))
                 {
-                    hold(&costs, trace, load);
+                    let too_many = trace == Trace::Closed && load > 1.0;
+                    let better_max =
+                        if too_many { BETTER_THAN_WITH_TOO_MANY_MAX } else { better_max };
+                    let compared = compare(&costs, trace, load, SEEDS, REQUESTS);
+                    let (better, window_us) = compared.beaten_by();
+                    let case = format!("{}, {} at {load}", costs.name, trace.name());
+                    assert!(
+                        better <= better_max,
+                        "{case}: {window_us} µs is {better:.3} better than {:?}",
+                        compared.adaptive
+                    );
                 }
             });
         }
     });
-}
-
-fn hold(costs: &Costs, trace: Trace, load: f64) {
-    let compared = compare(costs, trace, load, SEEDS, REQUESTS);
-    let (better, window_us) = compared.beaten_by();
-    let too_many = trace == Trace::Closed && load > 1.0;
-    let better_max = if too_many { BETTER_THAN_WITH_TOO_MANY_MAX } else { BETTER_MAX };
-    assert!(
-        better <= better_max,
-        "{}, {} at {load}: {window_us} µs is {better:.3} better than {:?}",
-        costs.name,
-        trace.name(),
-        compared.adaptive
-    );
 }
 
 #[test]
