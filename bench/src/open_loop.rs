@@ -7,10 +7,11 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use anyhow::{Context, Result, anyhow};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
@@ -19,6 +20,7 @@ use glommio::sync::Semaphore;
 use glommio::{LocalExecutorBuilder, Placement};
 use hdrhistogram::Histogram;
 
+use crate::compare::run_to_end;
 use crate::generate::user_id;
 use crate::random::Random;
 
@@ -66,6 +68,10 @@ pub(crate) struct SenderArgs {
     /// the one that was used last, as proxies do.
     #[arg(long)]
     pub(crate) spread: bool,
+    /// Come before all else on that core, by `chrt`, which takes root: where what the server asks
+    /// runs there too, requests would leave late.
+    #[arg(long)]
+    pub(crate) real_time: bool,
 }
 
 /// What came back.
@@ -189,6 +195,9 @@ async fn send_all(
     due_ns: impl Iterator<Item = u64> + 'static,
     cut_off: Option<Duration>,
 ) -> Result<Outcome> {
+    if args.real_time {
+        come_first()?;
+    }
     let connections = connect(&args).await?;
     let outcome = Outcome::new()?;
     let sender = Rc::new(Sender {
@@ -217,6 +226,13 @@ async fn send_all(
     let mut outcome = sender.outcome.into_inner();
     outcome.elapsed = sender.start.elapsed();
     Ok(outcome)
+}
+
+/// Gives this thread a real-time priority.
+fn come_first() -> Result<()> {
+    let thread = fs::read_link("/proc/thread-self").context("/proc/thread-self")?;
+    let thread = thread.file_name().context("/proc/thread-self names no thread")?;
+    run_to_end(Command::new("chrt").args(["--fifo", "--pid", "1"]).arg(thread))
 }
 
 /// The connections, and what came back on them.

@@ -5,18 +5,22 @@
 //! of a store and a client lets through.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::prepare::run;
+use super::prepare::run_to_end;
 use super::usage::Usage;
 
 const SCRIPT: &str = "scripts/cassandra";
 const PID_FILE: &str = ".cache/cassandra/bench/1/pid";
-/// Where `scripts/cassandra start bench` listens, and the keyspace.
-pub(super) const STORE: &str = "scylla://127.0.0.1:19442/bench";
+
+/// The node's address and the keyspace, as `--store` takes them.
+pub(super) fn store() -> String {
+    format!("scylla://{}/bench", Node::ADDRESS)
+}
 
 /// A running node.
 #[derive(Debug)]
@@ -25,18 +29,25 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// Where `scripts/cassandra start bench` listens.
+    pub(crate) const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 19_442);
+
     /// Starts the node on `core` and imports the users of a CSV.
-    pub(super) fn start(core: usize, users_csv: &Path) -> Result<Self> {
-        run(Command::new(SCRIPT).args(["start", "bench"]))?;
+    pub(crate) fn start(core: usize, users_csv: &Path) -> Result<Self> {
+        run_to_end(Command::new(SCRIPT).args(["start", "bench"]))?;
         let text = fs::read_to_string(PID_FILE).context(PID_FILE)?;
         let node = Self { process: text.trim().parse().context(PID_FILE)? };
-        run(Command::new("taskset")
-            .args(["-apc", &core.to_string(), &node.process.to_string()])
-            .stdout(std::process::Stdio::null()))?;
-        run(Command::new("target/release/shardgate")
-            .arg("import")
-            .arg(users_csv)
-            .args(["--store", STORE, "--create", "--dev"]))?;
+        run_to_end(
+            Command::new("taskset")
+                .args(["-apc", &core.to_string(), &node.process.to_string()])
+                .stdout(std::process::Stdio::null()),
+        )?;
+        run_to_end(Command::new("target/release/shardgate").arg("import").arg(users_csv).args([
+            "--store",
+            &store(),
+            "--create",
+            "--dev",
+        ]))?;
         Ok(node)
     }
 
@@ -50,7 +61,7 @@ impl Node {
     }
 
     fn signal(&self, signal: &str) -> Result<()> {
-        run(Command::new("kill").args(["-s", signal, &self.process.to_string()]))
+        run_to_end(Command::new("kill").args(["-s", signal, &self.process.to_string()]))
     }
 
     pub(super) fn usage(&self) -> Result<Usage> {
@@ -61,6 +72,6 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         // Nothing is left to do for a node that is gone already.
-        let _ = run(Command::new(SCRIPT).args(["stop", "bench"]));
+        let _ = run_to_end(Command::new(SCRIPT).args(["stop", "bench"]));
     }
 }

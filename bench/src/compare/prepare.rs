@@ -22,7 +22,7 @@ pub(crate) struct Inputs {
 /// Builds the gateway, and makes the store of `users` users unless an earlier run did.
 pub(crate) fn inputs(users: u64) -> Result<Inputs> {
     ensure!(Path::new(LIKE).exists(), "no {LIKE} here: run this in the root of the clone");
-    run(Command::new("cargo").args(["build", "--release", "--locked", "--workspace"]))?;
+    run_to_end(Command::new("cargo").args(["build", "--release", "--locked", "--workspace"]))?;
     let folder = Path::new(FOLDER).join(format!("{users}-users"));
     let (users_csv, store) = (folder.join("users.csv"), folder.join("store"));
     let inputs = Inputs { users, users_csv, store };
@@ -34,18 +34,20 @@ pub(crate) fn inputs(users: u64) -> Result<Inputs> {
         if unfinished.exists() {
             fs::remove_dir_all(&unfinished)?;
         }
-        run(Command::new("target/release/shardgate")
-            .arg("import")
-            .arg(&inputs.users_csv)
-            .arg("--store")
-            .arg(format!("embedded:{}", unfinished.display())))?;
+        run_to_end(
+            Command::new("target/release/shardgate")
+                .arg("import")
+                .arg(&inputs.users_csv)
+                .arg("--store")
+                .arg(format!("embedded:{}", unfinished.display())),
+        )?;
         fs::rename(&unfinished, &inputs.store)?;
     }
     Ok(inputs)
 }
 
 /// Runs a command to its end, which has to be a good one.
-pub(super) fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run_to_end(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("{command:?} didn't start"))?;
     ensure!(status.success(), "{command:?} ended with {status}");
     Ok(())

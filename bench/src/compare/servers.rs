@@ -117,7 +117,7 @@ impl Server {
                     .replace("{client}", &places.client_core.to_string())
                     .replace("{users}", &places.inputs.users_csv.display().to_string())
                     .replace("{store}", &places.inputs.store.display().to_string())
-                    .replace("{cassandra}", node::STORE)
+                    .replace("{cassandra}", &node::store())
                     .replace("{bench}", &std::env::current_exe()?.display().to_string()),
             )
         };

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::TracesArgs;
 use crate::compare::{
-    Description, Inputs, Places, Process, Server, free_port, wait_until_it_listens,
+    Description, Inputs, Node, Places, Process, Server, free_port, wait_until_it_listens,
 };
 
 const FOLDER: &str = ".cache/bench/traces";
@@ -24,6 +24,8 @@ pub(super) enum Backing {
     Embedded,
     /// `bench cql-stub` for features.
     Cql,
+    /// A real node for features, started for this.
+    Cassandra,
     /// Another gateway for scores, by the Open Inference Protocol; features are at hand.
     Remote,
 }
@@ -33,12 +35,73 @@ impl Backing {
         match self {
             Self::Embedded => "embedded",
             Self::Cql => "CQL",
+            Self::Cassandra => "Cassandra",
             Self::Remote => "remote model",
+        }
+    }
+
+    /// How long it has to be busy until it does as well as it will.
+    pub(super) const fn warm_up_seconds(self) -> u64 {
+        match self {
+            // Its virtual machine compiles what is run often: after a minute it does four times as
+            // much as in the first seconds.
+            Self::Cassandra => 60,
+            _ => 1,
         }
     }
 }
 
-/// What all gateways of a backing share; what was started for them is ended on drop.
+/// What a gateway asks, and the relay before it; ended on drop.
+#[derive(Debug)]
+struct Asked {
+    address: SocketAddr,
+    _processes: Vec<Process>,
+    _node: Option<Node>,
+}
+
+impl Asked {
+    /// Starts it where it belongs; `None` where nobody is asked.
+    fn start(
+        backing: Backing,
+        args: &TracesArgs,
+        inputs: &Inputs,
+        embedded: &str,
+    ) -> Result<Option<Self>> {
+        let core = args.beside_core();
+        let bench = std::env::current_exe()?.display().to_string();
+        let mut address =
+            if backing == Backing::Cassandra { Node::ADDRESS } else { free_address()? };
+        let listen = address.to_string();
+        let (mut processes, mut node) = (Vec::new(), None);
+        match backing {
+            Backing::Embedded => return Ok(None),
+            Backing::Cassandra => node = Some(Node::start(core, &inputs.users_csv)?),
+            Backing::Cql => {
+                let users = inputs.users_csv.display().to_string();
+                let stub = words(&[&bench, "cql-stub", "--listen", &listen, "--users", &users]);
+                processes.push(start(&stub, core, address)?);
+            }
+            Backing::Remote => {
+                let (cores, admin) = (core.to_string(), free_address()?.to_string());
+                let mut command = words(&[GATEWAY, "serve", "--listen", &listen]);
+                command.extend(words(&["--admin", &admin, "--cores", &cores]));
+                command.extend(words(&["--models", "models", "--model", MODEL]));
+                command.extend(words(&["--store", embedded, "--log", "error"]));
+                processes.push(start(&command, core, address)?);
+            }
+        }
+        if args.delay_us > 0 {
+            address = free_address()?;
+            let [near, delay_us] = [address.to_string(), args.delay_us.to_string()];
+            let relay = [&bench, "relay", "--listen", &near, "--to", &listen];
+            let relay = [words(&relay), words(&["--delay-us", &delay_us])].concat();
+            processes.push(start(&relay, core, address)?);
+        }
+        Ok(Some(Self { address, _processes: processes, _node: node }))
+    }
+}
+
+/// What all gateways of a backing share.
 #[derive(Debug)]
 pub(super) struct Ground {
     places: Places,
@@ -46,61 +109,30 @@ pub(super) struct Ground {
     models: String,
     store: String,
     delay_us: u64,
-    /// What they ask, and the relay before it.
-    _beside: Vec<Process>,
+    _asked: Option<Asked>,
 }
 
 impl Ground {
-    /// Starts what gateways of this backing ask, on the client's core.
+    /// Starts what gateways of this backing ask, on the core for that.
     pub(super) fn start(backing: Backing, args: &TracesArgs, inputs: &Inputs) -> Result<Self> {
         fs::create_dir_all(FOLDER).with_context(|| format!("can't make {FOLDER}"))?;
         let embedded = format!("embedded:{}", inputs.store.display());
-        let bench = std::env::current_exe()?.display().to_string();
-        let server = free_address()?;
-        let listen = server.to_string();
-        let command = match backing {
-            Backing::Embedded => Vec::new(),
-            Backing::Cql => {
-                let users = inputs.users_csv.display().to_string();
-                words(&[&bench, "cql-stub", "--listen", &listen, "--users", &users])
-            }
-            Backing::Remote => {
-                let (core, admin) = (args.client_core.to_string(), free_address()?.to_string());
-                let mut command = words(&[GATEWAY, "serve", "--listen", &listen]);
-                command.extend(words(&["--admin", &admin, "--cores", &core, "--models", "models"]));
-                command.extend(words(&["--model", MODEL, "--store", &embedded, "--log", "error"]));
-                command
-            }
-        };
-        let mut beside = Vec::new();
-        let mut asked = server;
-        if !command.is_empty() {
-            beside.push(start(&command, args.client_core, server)?);
-            if args.delay_us > 0 {
-                asked = free_address()?;
-                let [near, far] = [asked.to_string(), listen];
-                let delay_us = args.delay_us.to_string();
-                let relay = [&bench, "relay", "--listen", &near, "--to", &far, "--delay-us"];
-                let command = [words(&relay), vec![delay_us]].concat();
-                beside.push(start(&command, args.client_core, asked)?);
+        let asked = Asked::start(backing, args, inputs, &embedded)?;
+        let (mut models, mut store) = ("models".to_owned(), embedded);
+        if let Some(Asked { address, .. }) = asked {
+            match backing {
+                Backing::Remote => models = remote_models(address)?.display().to_string(),
+                _ => store = format!("scylla://{address}/bench"),
             }
         }
-        let models = match backing {
-            Backing::Remote => remote_models(asked)?.display().to_string(),
-            Backing::Embedded | Backing::Cql => "models".to_owned(),
-        };
-        let store = match backing {
-            Backing::Cql => format!("scylla://{asked}/bench"),
-            Backing::Embedded | Backing::Remote => embedded,
-        };
         let places = Places {
             core: args.server_core,
             client_core: args.client_core,
             inputs: inputs.clone(),
             cassandra_users: 0,
         };
-        let delay_us = if beside.is_empty() { 0 } else { args.delay_us };
-        Ok(Self { places, models, store, delay_us, _beside: beside })
+        let delay_us = if asked.is_some() { args.delay_us } else { 0 };
+        Ok(Self { places, models, store, delay_us, _asked: asked })
     }
 
     /// How much longer an answer of what is asked takes; 0 where nobody is asked.

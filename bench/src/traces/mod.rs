@@ -1,8 +1,8 @@
 //! `bench traces`: the simulation's arrivals on the real server, by adaptive and by fixed windows.
 //!
-//! [`ground`] starts what a gateway asks (nothing, a stub for a cluster, or another gateway that
-//! computes its model), behind a [`relay`] that makes it as far away as asked for, and one gateway
-//! for each window. Those are loaded in turns, each round starting with another one, by requests
+//! [`ground`] starts what a gateway asks (nothing, a stub for a cluster, a real node, or another
+//! gateway that computes its model), behind a [`relay`] that makes it as far away as asked for, and
+//! one gateway for each window. Those are loaded in turns, each round starting with another one, by requests
 //! that leave when the trace says, and latencies count from then. [`sample`] is what comes of it,
 //! and [`summary`] compares within a round.
 //!
@@ -66,9 +66,15 @@ pub(crate) struct TracesArgs {
     /// Core for the gateway.
     #[arg(long, default_value_t = 0)]
     server_core: usize,
-    /// Core for the sender, and for what the gateway asks.
+    /// Core for the sender.
     #[arg(long, default_value_t = 1)]
     client_core: usize,
+    /// Core for what the gateway asks; by default the sender's.
+    #[arg(long)]
+    beside_core: Option<usize>,
+    /// Have the sender come before all else on its core, by `chrt`, which takes root.
+    #[arg(long)]
+    real_time: bool,
     /// Keep the run as traces.csv and traces.md in this folder, beside what they have already.
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,
@@ -79,9 +85,15 @@ fn trace_by_name(name: &str) -> Result<Trace, String> {
     found.ok_or_else(|| format!("expected one of {}", TRACES.map(Trace::name).join(", ")))
 }
 
+impl TracesArgs {
+    fn beside_core(&self) -> usize {
+        self.beside_core.unwrap_or(self.client_core)
+    }
+}
+
 /// Measures, prints the summary, and keeps the run if asked to.
 pub(crate) fn run(args: &TracesArgs) -> Result<()> {
-    ensure!(args.server_core != args.client_core, "server and client need a core each");
+    ensure!(args.server_core != args.beside_core(), "a gateway and what it asks need a core each");
     let mut samples = match &args.record {
         Some(folder) => sample::read(&folder.join("traces.csv"))?,
         None => Vec::new(),
@@ -120,7 +132,7 @@ fn measure(
         contenders.push(Contender { window_us, server });
     }
     // One of its own: a process that was flooded is a tenth slower from then on.
-    let capacity = capacity(args, &ground.gateway(None)?)?;
+    let capacity = capacity(args, backing, &ground.gateway(None)?)?;
     eprintln!("{}: {capacity:.0} requests/s where one is always due", backing.name());
     let mut samples = Vec::new();
     for round in after..after + args.rounds {
@@ -167,7 +179,7 @@ fn in_turn(
     server.resume(None)?;
     let play = |trace: Trace, length: Duration| {
         let due_ns = arrivals(trace, rate, length, round as u64);
-        open_loop::send_at(&sender(args, server), due_ns.into_iter(), None)
+        open_loop::send_at(&sender(args, server, args.real_time), due_ns.into_iter(), None)
     };
     play(Trace::Poisson, Duration::from_millis(args.warm_up_ms))?;
     let before = server.usage()?;
@@ -191,18 +203,21 @@ fn arrivals(trace: Trace, rate: f64, length: Duration, seed: u64) -> Vec<u64> {
     due_ns
 }
 
-/// The requests a second that the gateway answers to a sender for which one is always due.
-fn capacity(args: &TracesArgs, server: &Server) -> Result<f64> {
+/// The requests a second that the gateway answers to a sender for which one is always due, once what
+/// it asks has warmed up. That sender lets others have their turn: it would take the whole core.
+fn capacity(args: &TracesArgs, backing: Backing, server: &Server) -> Result<f64> {
     server.resume(None)?;
-    let length = Duration::from_secs(args.seconds);
-    let busy = || open_loop::send_at(&sender(args, server), iter::repeat(0), Some(length));
-    busy()?;
-    let outcome = busy()?;
+    let busy = |seconds| {
+        let length = Duration::from_secs(seconds);
+        open_loop::send_at(&sender(args, server, false), iter::repeat(0), Some(length))
+    };
+    busy(args.seconds.max(backing.warm_up_seconds()))?;
+    let outcome = busy(args.seconds)?;
     server.pause(None)?;
     Ok(outcome.good_latency_us.len() as f64 / outcome.elapsed.as_secs_f64())
 }
 
-fn sender(args: &TracesArgs, server: &Server) -> SenderArgs {
+fn sender(args: &TracesArgs, server: &Server, real_time: bool) -> SenderArgs {
     SenderArgs {
         server: server.address(),
         connections: args.connections,
@@ -210,6 +225,7 @@ fn sender(args: &TracesArgs, server: &Server) -> SenderArgs {
         core: args.client_core,
         deadline_ms: None,
         spread: false,
+        real_time,
     }
 }
 
