@@ -11,6 +11,7 @@
 //! servers, `bench/runs/` what was measured. No check in CI depends on a clock; what it fails
 //! for is a count of instructions.
 
+mod command;
 mod compare;
 mod cql;
 mod cql_stub;

@@ -20,7 +20,7 @@ use glommio::sync::Semaphore;
 use glommio::{LocalExecutorBuilder, Placement};
 use hdrhistogram::Histogram;
 
-use crate::compare::run_to_end;
+use crate::command::run_to_end;
 use crate::generate::user_id;
 use crate::random::Random;
 

@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 
 pub(crate) use node::Node;
-pub(crate) use prepare::{Inputs, inputs, run_to_end};
+pub(crate) use prepare::{Inputs, inputs};
 pub(crate) use process::Process;
 pub(crate) use record::said_by;
 pub(crate) use servers::{Description, Places, Server, free_port, wait_until_it_listens};

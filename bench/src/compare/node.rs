@@ -11,8 +11,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::prepare::run_to_end;
 use super::usage::Usage;
+use crate::command::run_to_end;
 
 const SCRIPT: &str = "scripts/cassandra";
 const PID_FILE: &str = ".cache/cassandra/bench/1/pid";

@@ -4,8 +4,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
+use crate::command::run_to_end;
 use crate::generate::write_users;
 
 const LIKE: &str = "models/credit-risk/features.csv";
@@ -44,11 +45,4 @@ pub(crate) fn inputs(users: u64) -> Result<Inputs> {
         fs::rename(&unfinished, &inputs.store)?;
     }
     Ok(inputs)
-}
-
-/// Runs a command to its end, which has to be a good one.
-pub(crate) fn run_to_end(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("{command:?} didn't start"))?;
-    ensure!(status.success(), "{command:?} ended with {status}");
-    Ok(())
 }

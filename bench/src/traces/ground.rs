@@ -46,7 +46,7 @@ impl Backing {
             // Its virtual machine compiles what is run often: after a minute it does four times as
             // much as in the first seconds.
             Self::Cassandra => 60,
-            _ => 1,
+            _ => 0,
         }
     }
 }
@@ -60,14 +60,14 @@ struct Asked {
 }
 
 impl Asked {
-    /// Starts it where it belongs; `None` where nobody is asked.
+    /// Starts it on the client's core; `None` where nobody is asked.
     fn start(
         backing: Backing,
         args: &TracesArgs,
         inputs: &Inputs,
         embedded: &str,
     ) -> Result<Option<Self>> {
-        let core = args.beside_core();
+        let core = args.client_core;
         let bench = std::env::current_exe()?.display().to_string();
         let mut address =
             if backing == Backing::Cassandra { Node::ADDRESS } else { free_address()? };
@@ -113,7 +113,7 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    /// Starts what gateways of this backing ask, on the core for that.
+    /// Starts what gateways of this backing ask, on the client's core.
     pub(super) fn start(backing: Backing, args: &TracesArgs, inputs: &Inputs) -> Result<Self> {
         fs::create_dir_all(FOLDER).with_context(|| format!("can't make {FOLDER}"))?;
         let embedded = format!("embedded:{}", inputs.store.display());

@@ -2,9 +2,9 @@
 //!
 //! [`ground`] starts what a gateway asks (nothing, a stub for a cluster, a real node, or another
 //! gateway that computes its model), behind a [`relay`] that makes it as far away as asked for, and
-//! one gateway for each window. Those are loaded in turns, each round starting with another one, by requests
-//! that leave when the trace says, and latencies count from then. [`sample`] is what comes of it,
-//! and [`summary`] compares within a round.
+//! one gateway for each window. Those are loaded in turns, each round starting with another one, by
+//! requests that leave when the trace says, and latencies count from then. [`sample`] is what comes
+//! of it, and [`summary`] compares within a round.
 //!
 //! What is *not* here: the traces (`shards/tests/simulation`), virtual time (`simulate`), clients
 //! that wait for answers (`compare`).
@@ -66,12 +66,9 @@ pub(crate) struct TracesArgs {
     /// Core for the gateway.
     #[arg(long, default_value_t = 0)]
     server_core: usize,
-    /// Core for the sender.
+    /// Core for the sender, and for what the gateway asks.
     #[arg(long, default_value_t = 1)]
     client_core: usize,
-    /// Core for what the gateway asks; by default the sender's.
-    #[arg(long)]
-    beside_core: Option<usize>,
     /// Have the sender come before all else on its core, by `chrt`, which takes root.
     #[arg(long)]
     real_time: bool,
@@ -85,15 +82,9 @@ fn trace_by_name(name: &str) -> Result<Trace, String> {
     found.ok_or_else(|| format!("expected one of {}", TRACES.map(Trace::name).join(", ")))
 }
 
-impl TracesArgs {
-    fn beside_core(&self) -> usize {
-        self.beside_core.unwrap_or(self.client_core)
-    }
-}
-
 /// Measures, prints the summary, and keeps the run if asked to.
 pub(crate) fn run(args: &TracesArgs) -> Result<()> {
-    ensure!(args.server_core != args.beside_core(), "a gateway and what it asks need a core each");
+    ensure!(args.server_core != args.client_core, "server and client need a core each");
     let mut samples = match &args.record {
         Some(folder) => sample::read(&folder.join("traces.csv"))?,
         None => Vec::new(),
