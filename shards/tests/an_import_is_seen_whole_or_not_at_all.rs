@@ -1,6 +1,6 @@
 //! Readers see the store as it was before an import or as it is after it, and wait for neither.
 
-mod stores;
+mod support;
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,8 @@ use shards::features::import::{OnBadRow, import_embedded};
 use shards::features::inputs::FeaturePolicies;
 use shards::features::record::CellValue;
 use shards::features::{FeatureStatus, FetchRequests, Joined};
-use stores::{Heard, column, fetch, import, options, plan_of, store_of};
+use support::Over;
+use support::stores::{Heard, column, fetch, import, options, plan_of, row, store_of};
 
 const USERS: usize = 500;
 
@@ -27,6 +28,7 @@ fn every_fetch_reads_one_version() {
     let (_folder, store) = store_of(&csv_of(0));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _over = Over(&done);
         for _ in 0..2 {
             scope.spawn(|| {
                 let reader = EmbeddedReader::new(&store).unwrap();
@@ -52,7 +54,6 @@ fn every_fetch_reads_one_version() {
         for version in 1..50 {
             import(&store, &csv_of(version)).unwrap();
         }
-        done.store(true, Ordering::Relaxed);
     });
 }
 
@@ -84,5 +85,5 @@ fn a_failed_import_changes_nothing() {
     let plan = plan_of(&reader, &[column("a")], &FeaturePolicies::default());
     let joined = fetch(&reader, &plan, &["u", "v"]);
     assert_eq!(joined.outcomes[1].status, FeatureStatus::Missing);
-    assert_eq!(stores::row(&joined, 0), [1.0]);
+    assert_eq!(row(&joined, 0), [1.0]);
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use cql::{PROFILES, cassandra, keyspace_with};
 use shards::features::cache::CacheSettings;
 use shards::features::scylla::ScyllaSettings;
-use support::{Served, Setup, pause, wait_until};
+use support::{Over, Served, Setup, pause, wait_until};
 
 /// Users `user-0` to `user-63` are in the table; their first feature is their number over 64.
 const USERS: usize = 64;
@@ -108,13 +108,13 @@ fn press(
 fn under_load(served: &Served, events: impl FnOnce(&Told)) {
     let (told, expected) = (Told::default(), expected_scores());
     std::thread::scope(|scope| {
+        let _over = Over(&told.enough);
         for client in 0..CLIENTS {
             let (told, expected) = (&told, &expected);
             scope.spawn(move || press(served, client * USERS / CLIENTS, told, expected));
         }
         wait_until_stored(&told, "the cluster answers");
         events(&told);
-        told.enough.store(true, Ordering::Release);
     });
     println!("{} answers", told.answers.into_inner());
 }

@@ -56,13 +56,14 @@ fn statuses(joined: &Joined) -> Vec<FeatureStatus> {
 /// Fetches until all rows are stored: for what recovers by itself, when it does.
 async fn until_stored(store: &CqlStore) {
     let plan = profile_plan(store, &FeaturePolicies::default());
-    loop {
+    for _ in 0..6_000 {
         let joined = fetch(store, &plan, &keys()).await;
         if statuses(&joined).iter().all(|status| matches!(status, Stored | Cached)) {
             return;
         }
         glommio::timer::Timer::new(Duration::from_millis(20)).await;
     }
+    panic!("it never recovered");
 }
 
 #[test]

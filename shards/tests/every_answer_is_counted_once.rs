@@ -14,7 +14,7 @@ use shards::batch::RowFailure;
 use shards::shard::ShardShared;
 use shards::telemetry::counters::STATUSES;
 use shards::telemetry::{Counter, LaneTelemetry};
-use support::{Client, Response, Served, Setup, pause, post, post_to, wait_until};
+use support::{Client, Over, Response, Served, Setup, pause, post, post_to, wait_until};
 
 const CLIENTS_PER_SHARD: usize = 3;
 const ROUNDS: usize = 200;
@@ -106,15 +106,6 @@ fn ask_for_everything(address: SocketAddr) -> Tally {
         fresh.expect_end();
     }
     tally
-}
-
-/// Ends the readers, also where a client has failed: otherwise the test would go on for ever.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Reads all counters as fast as it can; none ever goes back.

@@ -6,7 +6,7 @@ mod support;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use support::{Setup, post};
+use support::{Over, Setup, post};
 
 #[test]
 fn answers_known_at_once_wait_for_those_that_are_not() {
@@ -87,6 +87,7 @@ fn a_connection_that_never_pauses_starves_no_other() {
     let greedy = served.client();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _over = Over(&done);
         scope.spawn(|| {
             let requests = b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n".repeat(2_000);
             while !done.load(Ordering::Relaxed) {
@@ -103,6 +104,5 @@ fn a_connection_that_never_pauses_starves_no_other() {
         for _ in 0..100 {
             assert_eq!(client.predict("{\"user_id\": \"user-001\"}").status, 200);
         }
-        done.store(true, Ordering::Relaxed);
     });
 }

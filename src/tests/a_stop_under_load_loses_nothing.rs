@@ -6,7 +6,7 @@ mod support;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use support::{Client, Launch, post};
+use support::{Client, Launch, post, wait_until};
 
 const BODY: &str = "{\"user_id\": \"applicant-0001\"}";
 
@@ -54,9 +54,7 @@ fn of_connections_that_come_and_stay() {
                 let answered = &answered;
                 scope.spawn(move || ask_again_and_again(&mut client, answered));
             }
-            while answered.load(Ordering::Relaxed) < 2_000 {
-                std::thread::yield_now();
-            }
+            wait_until("there is load", || answered.load(Ordering::Relaxed) >= 2_000);
             told.store(true, Ordering::Release);
             let (status, said) = gateway.stop();
             assert_eq!(status.code(), Some(0), "round {round}: {said:?}");

@@ -13,7 +13,7 @@ use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use sendfd::{RecvWithFd, SendWithFd};
-use support::{Client, Launch};
+use support::{Client, Launch, Over, wait_until};
 
 const BODY: &str = "{\"user_id\": \"user-001\"}";
 /// What a new process says when it is ready, and what one hears whom another was quicker than.
@@ -85,9 +85,7 @@ fn ask_again_and_again(address: SocketAddr, done: &AtomicBool, answered: &Atomic
 
 fn wait_for_more(answered: &AtomicU64) {
     let enough = answered.load(Ordering::Relaxed) + 200;
-    while answered.load(Ordering::Relaxed) < enough {
-        std::thread::yield_now();
-    }
+    wait_until("there is load", || answered.load(Ordering::Relaxed) >= enough);
 }
 
 #[test]
@@ -98,6 +96,7 @@ fn under_load_and_with_another_number_of_shards() {
     let address = gateway.address;
     let (done, answered) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
+        let _over = Over(&done);
         for _ in 0..4 {
             scope.spawn(|| connect_again_and_again(address, &done, &answered));
             scope.spawn(|| ask_again_and_again(address, &done, &answered));
@@ -109,7 +108,6 @@ fn under_load_and_with_another_number_of_shards() {
             assert_eq!(status.code(), Some(0), "{said:#?}");
             wait_for_more(&answered);
         }
-        done.store(true, Ordering::Relaxed);
     });
 }
 
@@ -121,6 +119,7 @@ fn and_operators_hear_from_one_that_serves() {
     let admin = first.admin;
     let done = AtomicBool::new(false);
     let second = std::thread::scope(|scope| {
+        let _over = Over(&done);
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 let request = "GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -130,7 +129,6 @@ fn and_operators_hear_from_one_that_serves() {
         });
         let second = launch(&path, 1).start();
         assert_eq!(first.wait().0.code(), Some(0));
-        done.store(true, Ordering::Relaxed);
         second
     });
     assert_eq!(second.admin, admin);

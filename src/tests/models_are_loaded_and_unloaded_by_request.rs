@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 use support::client::Response;
-use support::{Client, Gateway, Launch, models, post_to};
+use support::{Client, Gateway, Launch, models, post_to, wait_until};
 use tempfile::TempDir;
 
 const BODY: &str = "{\"user_id\": \"user-001\"}";
@@ -151,9 +151,7 @@ fn an_unload_under_load_loses_nothing() {
             for _ in 0..8 {
                 scope.spawn(|| ask_until_it_is_gone(address, &answered));
             }
-            while answered.load(Ordering::Relaxed) < 1_000 {
-                std::thread::yield_now();
-            }
+            wait_until("there is load", || answered.load(Ordering::Relaxed) >= 1_000);
             assert_eq!(order(&gateway, "models/second/unload").status, 200);
         });
         let (state, reason) = state_of(&gateway, "second", "1");

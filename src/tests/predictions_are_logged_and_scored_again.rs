@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use support::{Client, Ended, Gateway, Launch, models, post_to, run, shardgate};
+use support::{Client, Ended, Gateway, Launch, models, post_to, run, shardgate, wait_until};
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -48,16 +48,11 @@ fn lines(folder: &Path) -> Vec<Value> {
 }
 
 /// Waits until so many lines are in files; the gateway goes on.
-#[expect(clippy::disallowed_methods, reason = "a test's own thread, no shard's")]
 fn wait_for_lines(folder: &Path, count: usize) {
-    for _ in 0..3_000 {
+    wait_until("so many lines were written", || {
         let texts = files(folder).into_iter().map(|path| std::fs::read_to_string(path).unwrap());
-        if texts.map(|text| text.lines().count()).sum::<usize>() >= count {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    panic!("{count} lines never came");
+        texts.map(|text| text.lines().count()).sum::<usize>() >= count
+    });
 }
 
 fn parse(text: &str) -> Vec<Value> {

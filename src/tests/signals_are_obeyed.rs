@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use support::{Client, Gateway, Launch};
+use support::{Client, Gateway, Launch, Over};
 
 const BODY: &str = "{\"user_id\": \"user-001\"}";
 
@@ -109,6 +109,7 @@ fn ten_reports_in_a_row_under_load() {
     let address = gateway.address;
     let (done, answered) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
+        let _over = Over(&done);
         for _ in 0..4 {
             scope.spawn(|| load(address, &done, &answered));
         }
@@ -123,7 +124,6 @@ fn ten_reports_in_a_row_under_load() {
             assert!(count(&next, title, "request µs") >= count(&last, title, "request µs"));
             last = next;
         }
-        done.store(true, Ordering::Relaxed);
     });
     let all = answered.load(Ordering::Relaxed);
     let last = report(&gateway);

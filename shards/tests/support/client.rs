@@ -2,10 +2,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
-/// After so long without a byte a test fails rather than hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::patience::PATIENCE;
 
 /// A `POST /predict` with this body.
 pub(crate) fn post(body: &str) -> Vec<u8> {

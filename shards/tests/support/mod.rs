@@ -1,12 +1,14 @@
 //! What the tests of a running shard share: [`served`] runs one in a thread on port 0, [`client`]
-//! talks HTTP/1.1 to it over a plain socket.
+//! talks HTTP/1.1 to it over a plain socket, and [`patience`] waits for what comes of it.
 
 #![allow(dead_code, unused_imports, reason = "each test uses some of it")]
 
 pub(crate) mod client;
+pub(crate) mod patience;
 pub(crate) mod served;
 #[path = "../stores/mod.rs"]
 pub(crate) mod stores;
 
 pub(crate) use client::{Client, Response, post, post_to};
-pub(crate) use served::{Served, Setup, pause, wait_until};
+pub(crate) use patience::{Over, pause, wait_until};
+pub(crate) use served::{Served, Setup};

@@ -4,7 +4,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use shards::executor;
 use shards::features::StoreSource;
@@ -19,6 +18,7 @@ use shards::shard::{
 use shards::telemetry::{LaneTelemetry, ShardCounters};
 
 use super::client::Client;
+use super::patience::wait_until;
 use super::stores::{self, Heard};
 
 /// The models that are bundled with the gateway.
@@ -208,24 +208,11 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if std::thread::panicking() {
+            // Whoever keeps asking is to hear that it is over.
+            self.shutdown.begin();
+        } else {
             self.join();
         }
     }
-}
-
-/// Waits until `condition` holds; fails, naming `what`, if it never does.
-pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..3_000 {
-        if condition() {
-            return;
-        }
-        pause(Duration::from_millis(10));
-    }
-    panic!("it never came to this: {what}");
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test's own thread, no shard's")]
-pub(crate) fn pause(duration: Duration) {
-    std::thread::sleep(duration);
 }

@@ -5,12 +5,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// After so long without a line a test fails rather than hangs.
-const PATIENCE: Duration = Duration::from_mins(1);
+use super::patience::PATIENCE;
 
 /// The models that are bundled with the gateway.
 pub(crate) fn models() -> PathBuf {
