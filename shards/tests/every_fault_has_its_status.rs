@@ -137,6 +137,7 @@ fn what_this_server_does_not_speak() {
         ("\u{16}\u{3}\u{1}\u{2}\u{0}\r\n\r\n".to_owned(), 400, "not an HTTP request"),
         ("POST  /predict HTTP/1.1\r\nhost: test\r\n\r\n".to_owned(), 400, "not an HTTP request"),
         ("POST predict HTTP/1.1\r\nhost: test\r\n\r\n".to_owned(), 400, "target"),
+        ("GET * HTTP/1.1\r\nhost: test\r\n\r\n".to_owned(), 400, "only OPTIONS"),
     ] {
         check(&served, request.as_bytes(), status, said, false);
     }

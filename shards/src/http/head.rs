@@ -253,7 +253,7 @@ fn understand<'a>(
     if reading.hosts > 1 || (reading.hosts == 0 && !is_http_1_0) {
         return Err(HeadError::Malformed("the Host field is missing, or there is more than one"));
     }
-    let target = target::read(target)?;
+    let target = target::read(method, target)?;
     Ok(Head {
         method,
         path: target.path,

@@ -19,10 +19,13 @@ pub(super) struct Target<'a> {
     pub(super) authority: Option<&'a str>,
 }
 
-/// Reads a target in origin-form, absolute-form or asterisk-form.
-pub(super) fn read(target: &str) -> Result<Target<'_>, HeadError> {
+/// Reads the target of a request with this method, in origin-form, absolute-form or asterisk-form.
+pub(super) fn read<'a>(method: &str, target: &'a str) -> Result<Target<'a>, HeadError> {
     if memchr(b'#', target.as_bytes()).is_some() {
         return Err(HeadError::Malformed("the target has a fragment"));
+    }
+    if target == "*" && method != "OPTIONS" {
+        return Err(HeadError::Malformed("only OPTIONS asks the server as a whole"));
     }
     if target.starts_with('/') || target == "*" {
         return Ok(Target { path: without_query(target), authority: None });
@@ -150,7 +153,7 @@ mod tests {
             ("http://h/a?x=http://i/predict", "/a", Some("h")),
             ("http://[::1]:8080/predict", "/predict", Some("[::1]:8080")),
         ] {
-            assert_eq!(read(target), Ok(Target { path, authority }), "{target}");
+            assert_eq!(read("OPTIONS", target), Ok(Target { path, authority }), "{target}");
         }
     }
 
@@ -160,6 +163,7 @@ mod tests {
             "",
             "predict",
             "h:443",
+            "*",
             "*?x",
             "ftp://h/predict",
             "http:/predict",
@@ -175,7 +179,7 @@ mod tests {
             "/predict#x",
             "/predict?x#y",
         ] {
-            assert_eq!(read(target).map_err(HeadError::status), Err(400), "{target}");
+            assert_eq!(read("GET", target).map_err(HeadError::status), Err(400), "{target}");
         }
     }
 
