@@ -14,12 +14,9 @@ use simulation::{LOADS, compare, set_ups};
 /// How much better a fixed window may be in throughput or p99, being not worse in the other …
 const BETTER_MAX: f64 = 0.05;
 /// … and on a node that is its own bottleneck, whose times differ more: with so many runs, chance
-/// alone leaves as much …
+/// alone leaves as much (with four times as many a twentieth holds there too, as `bench simulate
+/// --seeds 96` shows).
 const BETTER_THAN_ON_ONE_NODE_MAX: f64 = 0.06;
-/// … and with more clients than what is asked can answer, each of whom asks again at once. There the
-/// policy does not meet its bar, and this keeps it from falling further behind (`bench simulate` has
-/// each case).
-const BETTER_THAN_WITH_TOO_MANY_MAX: f64 = 0.08;
 /// Runs of each case: with fewer, chance alone makes some window better by a twentieth.
 const SEEDS: Range<u64> = 0..24;
 const REQUESTS: usize = 50_000;
@@ -43,9 +40,6 @@ fn hold<const COUNT: usize>(set_ups: [Costs; COUNT], better_max: f64) {
                 for (trace, load) in
                     Trace::ALL.iter().flat_map(|trace| LOADS.map(|load| (*trace, load)))
                 {
-                    let too_many = trace == Trace::Closed && load > 1.0;
-                    let better_max =
-                        if too_many { BETTER_THAN_WITH_TOO_MANY_MAX } else { better_max };
                     let compared = compare(&costs, trace, load, SEEDS, REQUESTS);
                     let (better, window_us) = compared.beaten_by();
                     let case = format!("{}, {} at {load}", costs.name, trace.name());

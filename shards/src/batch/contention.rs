@@ -13,7 +13,7 @@ const FARTHER: f64 = 4.0;
 /// What is as good as none, as a share of a batch's time.
 const NEAR: f64 = 0.02;
 /// Batches before which nothing is held to be known.
-const KNOWN_AFTER: u64 = 16;
+const KNOWN_AFTER: u64 = 32;
 /// The variance of batches' company from which on its price can be told.
 const VARIED: f64 = 0.05;
 /// How many places there are beside those that the others' work fills: one that is on its way, and
@@ -21,7 +21,7 @@ const VARIED: f64 = 0.05;
 const SPARE_PLACES: f64 = 2.0;
 /// The fewest places, and those that there are at first.
 const PLACES_MIN: usize = 3;
-/// So often all places have to be taken before one more is tried.
+/// So often batches have to want all places before one more is tried.
 const FULL_BEFORE_MORE: u32 = 2;
 /// Places are tried in turns of so many batches, every fourth of them with fewer …
 const TURN: u64 = 16;
@@ -52,7 +52,7 @@ pub struct Contention {
     distance: f64,
     /// By what share of its time alone each other one makes a batch longer.
     price: f64,
-    /// How many places have been tried, and how often all of them were taken since.
+    /// How many places have been tried, and how often all of them were wanted since.
     places: usize,
     full: u32,
 }
@@ -75,9 +75,10 @@ impl Default for Contention {
 }
 
 impl Contention {
-    /// Learns that a batch of `rows` took `time_ns`, with so many others under way at its start and
-    /// `company` others in the mean until its end.
-    pub fn observe(&mut self, rows: usize, others: usize, company: f64, time_ns: u64) {
+    /// Learns that a batch of `rows` took `time_ns` with `company` others in the mean, and how many
+    /// were `wanted` at its start: those under way, itself among them, and those that its queue would
+    /// have made.
+    pub fn observe(&mut self, rows: usize, wanted: usize, company: f64, time_ns: u64) {
         if rows == 0 {
             return;
         }
@@ -86,9 +87,23 @@ impl Contention {
             let alone_ns = (self.alone.predict_ns(rows, 0) as f64).max(1.0);
             self.learn_price(company, time_ns as f64 / alone_ns);
         }
-        let alone_ns = time_ns as f64 / self.price.mul_add(company, 1.0);
-        self.alone.observe(rows, 0, alone_ns as u64);
-        self.try_more(others + 1);
+        self.learn_alone(rows, time_ns as f64 / self.price.mul_add(company, 1.0));
+        self.try_more(wanted);
+    }
+
+    /// What is remembered is a share of what a batch takes alone, as that was known then: it is put
+    /// in terms of what is known now. Otherwise a time that changes while company does, as both do
+    /// at the start, looks like what company costs.
+    fn learn_alone(&mut self, rows: usize, time_ns: f64) {
+        let usual_rows = self.alone.usual_rows();
+        let before_ns = self.alone.at(usual_rows, 0.0).max(1.0);
+        self.alone.observe(rows, 0, time_ns as u64);
+        if self.seen > 1 {
+            let scale = before_ns / self.alone.at(usual_rows, 0.0).max(1.0);
+            self.ratio *= scale;
+            self.company_ratio *= scale;
+            self.distance *= scale;
+        }
     }
 
     /// Least squares on the share of a batch's time alone, and not on its time: what a batch is
@@ -118,11 +133,11 @@ impl Contention {
         }
     }
 
-    /// One place more is given when all were taken, and what is known speaks for it. Where clients
+    /// One place more is given when all were wanted, and what is known speaks for it. Where clients
     /// wait for their answers, batches that have shrunk to what many places leave tell nothing any
     /// more of what few of them would do: so it is come to from below.
-    fn try_more(&mut self, under_way: usize) {
-        if under_way < self.places {
+    fn try_more(&mut self, wanted: usize) {
+        if wanted < self.places {
             return;
         }
         self.full += 1;
@@ -149,7 +164,7 @@ impl Contention {
 
     /// The time of a batch of the usual size that has no company, in ns.
     pub fn alone_ns(&self) -> u64 {
-        self.alone.usual_ns() as u64
+        self.alone.at(self.alone.usual_rows(), 0.0) as u64
     }
 }
 
@@ -163,7 +178,7 @@ mod tests {
         let mut known = Contention::default();
         for batch in 0..6_000 {
             let (rows, others) = (1 + batch * 7 % 64, batch * 31 % known.places(places_max));
-            known.observe(rows, others, others as f64, time_ns(rows, others));
+            known.observe(rows, others + 1, others as f64, time_ns(rows, others));
         }
         known
     }
@@ -215,9 +230,35 @@ mod tests {
         let mut known = learnt(8, |_, _| 700_000);
         for batch in 0..4_000 {
             let others = batch % known.places(8);
-            known.observe(8, others, others as f64, (1 + others as u64) * 700_000);
+            known.observe(8, others + 1, others as f64, (1 + others as u64) * 700_000);
         }
         assert_eq!(places(known, 8), PLACES_MIN, "{known:?}");
+    }
+
+    #[test]
+    fn a_price_that_was_wrong_at_first_is_not_held_against_what_came_before_it() {
+        for first_price in [0.25, 0.5, 1.0, 2.0] {
+            let mut known = Contention::default();
+            for batch in 0..1_500 {
+                // Company grows and stays, as with clients that wait.
+                let (least, price) = if batch < 30 { (0.2, first_price) } else { (1.7, 1.0) };
+                let company = 0.2f64.mul_add(f64::from(batch % 4), least);
+                known.observe(64, 5, company, (2e6 * company.mul_add(price, 1.0)) as u64);
+            }
+            assert!((0.75..1.35).contains(&known.price), "{first_price}: {known:?}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_tried_where_a_batch_waits_for_it() {
+        let places_where = |wanted| {
+            let mut known = Contention::default();
+            for batch in 0..1_000 {
+                known.observe(64, wanted, f64::from(batch % 2), 700_000);
+            }
+            places(known, 8)
+        };
+        assert_eq!([2, 3, 5].map(places_where), [3, 4, 6], "one place more than were wanted");
     }
 
     #[test]
@@ -227,7 +268,7 @@ mod tests {
             let others = batch % 8;
             let is_pause = batch % 200 > 193;
             let (others, time_ns) = if is_pause { (7, 1_700_000) } else { (others, 700_000) };
-            known.observe(8, others, others as f64, time_ns);
+            known.observe(8, others + 1, others as f64, time_ns);
             assert_eq!(known.places(8), 8, "after {batch}: {known:?}");
         }
     }
@@ -239,7 +280,7 @@ mod tests {
         for batch in 0..30_000 {
             let (rows, others) = (batch * 13 % 66, batch * 7 % 9);
             let company = [0.0, 0.5, 7.0, 1e9][batch / 11 % 4];
-            known.observe(rows, others, company, times_ns[batch / 3 % times_ns.len()]);
+            known.observe(rows, others + 1, company, times_ns[batch / 3 % times_ns.len()]);
             assert!(known.price.is_finite() && known.price >= 0.0, "{known:?}");
             for places_max in [1, 2, 3, 8, 64] {
                 let places = known.places(places_max);

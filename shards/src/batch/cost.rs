@@ -157,9 +157,9 @@ impl Cost {
         self.rows.mul_add(-self.rows, self.rows_rows)
     }
 
-    /// The time of a batch of the usual size, alone, in ns.
-    pub(super) fn usual_ns(&self) -> f64 {
-        self.at(self.latest[0], 0.0)
+    /// The rows of a batch of the usual size.
+    pub(super) fn usual_rows(&self) -> f64 {
+        self.latest[0]
     }
 
     /// How far off the expectation times are in the mean, in ns.

@@ -169,18 +169,26 @@ fn stuck_from_ns(load: Load, known: &Estimates) -> u64 {
 /// Not where these batches have no places at once, as what is left behind then waits for long; nor
 /// with nothing under way, as where that is the rule batches are computed one after the other.
 fn rows_taken(queue: QueueView, load: Load, places: usize, policy: &BatchPolicy) -> usize {
-    let rows_max = policy.batch_rows_max.max(1);
-    let batches = queue.rows.div_ceil(rows_max);
     let others = load.batches_in_flight;
-    if others == 0 || others.saturating_add(batches) > places {
-        return queue.rows.min(rows_max);
+    if others == 0 || wanted(others, queue.rows, policy) > places {
+        return queue.rows.min(policy.batch_rows_max.max(1));
     }
-    queue.rows.div_ceil(batches)
+    queue.rows.div_ceil(batches(queue.rows, policy))
+}
+
+/// How many batches so many rows make.
+fn batches(rows: usize, policy: &BatchPolicy) -> usize {
+    rows.div_ceil(policy.batch_rows_max.max(1))
+}
+
+/// How many batches would be under way beside so many others, were all that waits taken at once.
+pub fn wanted(others: usize, rows: usize, policy: &BatchPolicy) -> usize {
+    others.saturating_add(batches(rows, policy))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BatchPolicy, Decision, Load, QueueView, Window, decide};
+    use super::{BatchPolicy, Decision, Load, QueueView, Window, decide, wanted};
     use crate::batch::Estimates;
 
     /// Every combination around each bound, held against the rules stated one by one.
@@ -258,7 +266,12 @@ mod tests {
         let mut known = Estimates::default();
         for batch in 0..1_000 {
             let company = batch % 3;
-            known.contention.observe(8, company, company as f64, 100_000 * (1 + company as u64));
+            known.contention.observe(
+                8,
+                company + 1,
+                company as f64,
+                100_000 * (1 + company as u64),
+            );
         }
         let (policy, ended_ns) = (BatchPolicy::default(), 50_000_000);
         let decide_at = |now_ns, rows, batches_in_flight| {
@@ -279,6 +292,14 @@ mod tests {
         let load = Load { batches_in_flight: 3, ended_ns, ..Load::default() };
         let full = QueueView { rows: 64, oldest_ns: soon_ns };
         assert_eq!(decide(soon_ns, full, load, &known, &fixed), Decision::Run { rows: 64 });
+    }
+
+    #[test]
+    fn batches_are_wanted_for_all_that_waits() {
+        let policy = BatchPolicy::default();
+        let of = |others, rows| wanted(others, rows, &policy);
+        assert_eq!([of(0, 0), of(0, 1), of(2, 64), of(2, 65)], [0, 1, 3, 4]);
+        assert_eq!(wanted(usize::MAX, 3, &BatchPolicy { batch_rows_max: 0, ..policy }), usize::MAX);
     }
 
     #[test]

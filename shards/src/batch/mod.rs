@@ -30,7 +30,7 @@ mod window;
 pub use admission::{Priority, Terms};
 pub use contention::Contention;
 pub use cost::Cost;
-pub use decide::{BatchPolicy, Decision, Load, QueueView, Window, decide};
+pub use decide::{BatchPolicy, Decision, Load, QueueView, Window, decide, wanted};
 pub use estimates::{Arrivals, Drain, Estimates};
 pub use failure::RowFailure;
 pub use gate::Gate;

@@ -11,7 +11,7 @@ use futures_lite::future::or;
 use glommio::timer::sleep;
 
 use super::compute::{ask, compute};
-use super::decide::places;
+use super::decide::{places, wanted};
 use super::gate::yield_once;
 use super::{Decision, Lane, RowFailure, RowId, Scored, notes, shadow};
 use crate::features::join::JoinPlan;
@@ -62,8 +62,9 @@ pub(super) struct Work {
     /// The trace of the first row that belongs to one.
     pub(super) trace: Option<TraceParent>,
     pub(super) scores: Vec<f64>,
-    /// How many other batches were under way at its start, and in the mean until it had what it
-    /// waited for.
+    /// How many batches were under way at its start or would have been, if its queue had been taken
+    /// too; how many others there were then, and in the mean until it had what it waited for.
+    pub(super) wanted: usize,
     pub(super) others: usize,
     pub(super) company: f64,
     /// The rows that are computed without a pause, and their scores.
@@ -87,6 +88,7 @@ impl Work {
             deadline_ns: 0,
             trace: None,
             scores: Vec::new(),
+            wanted: 0,
             others: 0,
             company: 0.0,
             slice: FeatureMatrix::new(plan.columns(), plan.precision()),
@@ -142,6 +144,7 @@ pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, shard: Rc<ShardState>) {
 fn take_batch(lane: &Lane, shard: &ShardState, work: &mut Work, rows: usize, now_ns: u64) {
     work.rows.clear();
     lane.expire(now_ns, |connection| shard.links.wake(connection));
+    work.wanted = wanted(lane.batches_in_flight(), lane.waiting_rows(), &lane.settings.policy);
     lane.take(rows, &mut work.rows);
     if lane.settings.role != Role::Shadow {
         shard.read_next(work.rows.len());
@@ -250,7 +253,7 @@ fn measure(lane: &Lane, engine: &Engine, shard: &ShardState, work: &Work) {
         let waited_ns = fetch_ns + asked_ns;
         known.fetch.observe(count, work.others, waited_ns);
         if !engine.is_immediate() {
-            known.contention.observe(count, work.others, work.company, waited_ns);
+            known.contention.observe(count, work.wanted, work.company, waited_ns);
             lane.counters().batch_places.set(places(&known, &lane.settings.policy) as u64);
         }
         known.drain.observe(count, lane.waiting_rows(), shard.clock.now_ns());

@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use shards::batch::{Decision, Estimates, Load, QueueView, UnderWay};
+use shards::batch::{BatchPolicy, Decision, Estimates, Load, QueueView, UnderWay, wanted};
 
 use super::costs::{Costs, Drawn};
 use crate::random::Random;
@@ -77,6 +77,8 @@ enum Event {
 struct Batch {
     started_ns: u64,
     others: usize,
+    /// Batches under way at its start, itself among them, and those that its queue would have made.
+    wanted: usize,
     arrived_ns: Vec<u64>,
     /// How its computation lies among those recorded.
     quantile: f64,
@@ -221,15 +223,23 @@ impl Shard<'_> {
     }
 
     fn start(&mut self, rows: usize) {
+        let waiting = self.queue.len();
         let arrived_ns: Vec<u64> = self.queue.drain(..rows.min(self.queue.len())).collect();
         let started_ns = self.now_ns;
         let (each_batch, each_row) = self.costs.submit_ns;
         self.now_ns += each_batch + each_row * arrived_ns.len() as u64;
         let number = self.batches.len();
         let others = self.under_way.start(started_ns);
+        let wanted = wanted(others, waiting, &BatchPolicy::default());
         let count = arrived_ns.len();
         let (fetch, compute) = self.luck(count);
-        self.batches.push(Some(Batch { started_ns, others, arrived_ns, quantile: compute }));
+        self.batches.push(Some(Batch {
+            started_ns,
+            others,
+            wanted,
+            arrived_ns,
+            quantile: compute,
+        }));
         match &self.costs.fetch {
             Some(costs) => {
                 let cost = costs.draw(count, fetch);
@@ -287,7 +297,7 @@ impl Shard<'_> {
         let fetch_ns = fetched_ns - batch.started_ns;
         let company = self.under_way.company(batch.started_ns, fetched_ns);
         estimates.fetch.observe(count, batch.others, fetch_ns);
-        estimates.contention.observe(count, batch.others, company, fetch_ns);
+        estimates.contention.observe(count, batch.wanted, company, fetch_ns);
         estimates.compute.observe(count, 0, self.now_ns - fetched_ns);
         self.under_way.end(batch.started_ns, self.now_ns);
         for arrived_ns in batch.arrived_ns {
