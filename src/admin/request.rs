@@ -72,10 +72,13 @@ impl Request {
             return Err(Some(411));
         }
         let Some(length) = self.field("content-length") else { return Ok(0) };
+        // Rust's numbers may have a sign; this one is digits (RFC 9110 section 8.6).
+        if length.is_empty() || !length.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Some(400));
+        }
         match length.parse() {
             Ok(length) if length <= BODY_BYTES_MAX => Ok(length),
-            Ok(_) => Err(Some(413)),
-            Err(_) => Err(Some(400)),
+            _ => Err(Some(413)),
         }
     }
 }
