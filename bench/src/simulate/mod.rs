@@ -25,7 +25,7 @@ pub(crate) struct SimulateArgs {
     /// Runs of each case; the means are shown.
     #[arg(long, default_value_t = 24)]
     seeds: u64,
-    /// The first of their seeds: the policy was chosen by those from 0 to 47.
+    /// The first of their seeds: the policy was chosen by those from 0 to 95.
     #[arg(long, default_value_t = 0)]
     first_seed: u64,
     /// Requests of each run.
