@@ -11,6 +11,8 @@ const BODY_BYTES_MAX: usize = 65_536;
 const FIELDS_MAX: usize = 64;
 /// How long a request may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long what is left of a refused one is read.
+const LEFT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A request.
 #[derive(Debug)]
@@ -64,6 +66,16 @@ impl Request {
                 return Err(Some(431));
             }
             read_more(stream, &mut bytes, give_up)?;
+        }
+    }
+
+    /// Reads and forgets what is left of a request that was refused: a socket that is closed with bytes
+    /// that nobody has read resets its connection, and the client may see that instead of its answer
+    /// (RFC 9112 section 9.6).
+    pub(super) fn read_what_is_left(stream: &mut TcpStream) {
+        let (give_up, mut bytes) = (Instant::now() + LEFT_PATIENCE, Vec::new());
+        while read_more(stream, &mut bytes, give_up).is_ok() {
+            bytes.clear();
         }
     }
 

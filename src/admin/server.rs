@@ -1,10 +1,9 @@
 //! Accepts operators' connections: a thread each, up to a limit, and one request a connection.
 
-use std::io::Read;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::AdminState;
 use super::reply::Reply;
@@ -17,8 +16,6 @@ const CONNECTIONS_MAX: usize = 32;
 const STREAMS_MAX: usize = 8;
 /// How long a client may take no byte of its answer.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
-/// How long what is left of a refused request is read.
-const LEFT_PATIENCE: Duration = Duration::from_secs(1);
 /// How long to pause after an `accept` that failed, which may be for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -58,16 +55,10 @@ fn serve(mut stream: TcpStream, state: &AdminState, streams: &Arc<AtomicUsize>) 
     if stream.set_write_timeout(Some(WRITE_PATIENCE)).is_err() {
         return;
     }
-    let (outcome, head_only) = match Request::read(&mut stream) {
-        Ok(request) => (routes::answer(&request, state), request.method == "HEAD"),
-        Err(Some(status)) => {
-            let refusal = Reply::error(status, "not a usable request");
-            if refusal.write(&mut stream, false).is_ok() && stream.shutdown(Shutdown::Write).is_ok()
-            {
-                read_what_is_left(&mut stream);
-            }
-            return;
-        }
+    let request = Request::read(&mut stream);
+    let (outcome, head_only) = match &request {
+        Ok(request) => (routes::answer(request, state), request.method == "HEAD"),
+        Err(Some(status)) => (Outcome::Reply(Reply::error(*status, "not a usable request")), false),
         Err(None) => return,
     };
     // A client that went away has no use for the rest of its answer.
@@ -79,21 +70,8 @@ fn serve(mut stream: TcpStream, state: &AdminState, streams: &Arc<AtomicUsize>) 
         },
     };
     let _ = stream.shutdown(Shutdown::Write);
-}
-
-/// A socket that is closed with bytes that nobody has read resets its connection, and the client may
-/// see that instead of its answer (RFC 9112 section 9.6).
-fn read_what_is_left(stream: &mut TcpStream) {
-    let give_up = Instant::now() + LEFT_PATIENCE;
-    let mut buffer = [0; 16_384];
-    loop {
-        let left = give_up.saturating_duration_since(Instant::now());
-        if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
-            return;
-        }
-        if !stream.read(&mut buffer).is_ok_and(|count| count > 0) {
-            return;
-        }
+    if request.is_err() {
+        Request::read_what_is_left(&mut stream);
     }
 }
 

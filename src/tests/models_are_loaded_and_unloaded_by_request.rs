@@ -6,11 +6,11 @@ mod support;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 use support::client::Response;
-use support::{Client, Gateway, Launch, models, post_to, wait_until};
+use support::{Client, Gateway, Launch, Over, models, post_to, wait_until};
 use tempfile::TempDir;
 
 const BODY: &str = "{\"user_id\": \"user-001\"}";
@@ -184,13 +184,14 @@ fn ask_until_it_is_gone(address: SocketAddr, answered: &AtomicU64) {
 fn loads_under_load_change_versions_and_nothing_else() {
     let repository = repository();
     let gateway = launch(&repository).start();
-    let (address, done) = (gateway.address, AtomicU64::new(0));
+    let (address, done) = (gateway.address, AtomicBool::new(false));
     std::thread::scope(|scope| {
+        let _over = Over(&done);
         for _ in 0..4 {
             scope.spawn(|| {
                 let mut client = Client::connect(address);
                 let mut newest = 1;
-                while done.load(Ordering::Relaxed) == 0 {
+                while !done.load(Ordering::Relaxed) {
                     let answer = client.predict(BODY);
                     assert!(answer.score() > 0.92, "{answer:?}");
                     let version = answer.field("x-model-version").unwrap().parse().unwrap();
@@ -205,7 +206,6 @@ fn loads_under_load_change_versions_and_nothing_else() {
             let answer = gateway.client().predict(BODY);
             assert_eq!(answer.field("x-model-version"), Some(&*version.to_string()));
         }
-        done.store(1, Ordering::Relaxed);
     });
 }
 
