@@ -16,6 +16,11 @@ const NEAR: f64 = 0.02;
 const KNOWN_AFTER: u64 = 32;
 /// The variance of batches' company from which on its price can be told.
 const VARIED: f64 = 0.05;
+/// How many standard errors a price may lie above the one that was found, where it is about giving
+/// one more place: where that is too many, batches of clients that wait shrink until it can't be told.
+const ERRORS: f64 = 1.5;
+/// The standard deviation of what is distributed normally, as a share of its mean distance.
+const DEVIATION: f64 = 1.25;
 /// How many places there are beside those that the others' work fills: one that is on its way, and
 /// one that is handed over.
 const SPARE_PLACES: f64 = 2.0;
@@ -110,8 +115,7 @@ impl Contention {
     /// delayed by grows with what is asked, as that of the others does.
     fn learn_price(&mut self, company: f64, ratio: f64) {
         let share = SHARE.max(1.0 / self.seen as f64);
-        let slope = self.price * self.ratio / self.price.mul_add(self.company, 1.0);
-        let expected = slope.mul_add(company - self.company, self.ratio);
+        let expected = self.slope().mul_add(company - self.company, self.ratio);
         let mut off = ratio - expected;
         let far = FAR.mul_add(self.distance, NEAR);
         let farther = FARTHER.mul_add(self.distance, 5.0 * NEAR);
@@ -124,13 +128,35 @@ impl Contention {
         learn(&mut self.ratio, ratio, share);
         learn(&mut self.company_company, company * company, share);
         learn(&mut self.company_ratio, company * ratio, share);
-        let variance = self.company.mul_add(-self.company, self.company_company);
+        let variance = self.variance();
         if 2 * self.seen > KNOWN_AFTER && variance > VARIED {
             let slope = self.company.mul_add(-self.ratio, self.company_ratio) / variance;
-            let slope = slope.max(0.0);
-            let alone = slope.mul_add(-self.company, self.ratio).max(0.1 * self.ratio);
-            self.price = slope / alone.max(NEAR);
+            self.price = self.price_at(slope.max(0.0));
         }
+    }
+
+    /// The variance of batches' company.
+    fn variance(&self) -> f64 {
+        self.company.mul_add(-self.company, self.company_company)
+    }
+
+    /// How much more of what it would take alone a batch takes for each other one.
+    fn slope(&self) -> f64 {
+        self.price * self.ratio / self.price.mul_add(self.company, 1.0)
+    }
+
+    /// The price that goes with such a slope.
+    fn price_at(&self, slope: f64) -> f64 {
+        let alone = slope.mul_add(-self.company, self.ratio).max(0.1 * self.ratio);
+        slope / alone.max(NEAR)
+    }
+
+    /// What the price may be at most: the slope that it is told from is off by as much as times
+    /// differ, the more so the fewer batches were seen and the less their company differed.
+    fn price_max(&self) -> f64 {
+        let batches = (self.seen as f64).min(2.0 / SHARE);
+        let error = DEVIATION * self.distance / (batches * self.variance().max(VARIED)).sqrt();
+        self.price_at(ERRORS.mul_add(error, self.slope()))
     }
 
     /// One place more is given when all were wanted, and what is known speaks for it. Where clients
@@ -143,14 +169,13 @@ impl Contention {
         self.full += 1;
         if self.seen >= KNOWN_AFTER && self.full >= FULL_BEFORE_MORE {
             self.full = 0;
-            self.places += usize::from(self.worthwhile() > self.places);
+            self.places += usize::from(fitting(self.price_max()) > self.places);
         }
     }
 
     /// How many batches are worth having under way, as far as is known.
     fn worthwhile(&self) -> usize {
-        let fits = if self.seen < KNOWN_AFTER { f64::INFINITY } else { 1.0 / self.price };
-        ((SPARE_PLACES + fits) as usize).max(PLACES_MIN)
+        fitting(if self.seen < KNOWN_AFTER { 0.0 } else { self.price })
     }
 
     /// How many batches may be under way, at most `places_max`. Every now and then it is fewer where
@@ -166,6 +191,11 @@ impl Contention {
     pub fn alone_ns(&self) -> u64 {
         self.alone.at(self.alone.usual_rows(), 0.0) as u64
     }
+}
+
+/// How many batches are worth having under way at such a price.
+fn fitting(price: f64) -> usize {
+    ((SPARE_PLACES + 1.0 / price) as usize).max(PLACES_MIN)
 }
 
 #[cfg(test)]
@@ -246,6 +276,21 @@ mod tests {
                 known.observe(64, 5, company, (2e6 * company.mul_add(price, 1.0)) as u64);
             }
             assert!((0.75..1.35).contains(&known.price), "{first_price}: {known:?}");
+        }
+    }
+
+    /// As a real node's do: half of what they are in the mean is chance.
+    #[test]
+    fn no_place_is_given_by_chance() {
+        for seed in 0..200_u64 {
+            let (mut known, mut random) = (Contention::default(), seed);
+            for batch in 0..2_000 {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(12_345);
+                let luck = 0.25 + 1.5 * (random >> 33) as f64 / f64::from(1_u32 << 31);
+                let company = (batch % 3) as f64;
+                known.observe(64, 4, company, (luck * 2e6 * company.mul_add(0.7, 1.0)) as u64);
+                assert_eq!(known.places, PLACES_MIN, "{seed}, after {batch}: {known:?}");
+            }
         }
     }
 
