@@ -284,10 +284,11 @@ mod tests {
     fn no_place_is_given_by_chance() {
         for seed in 0..200_u64 {
             let (mut known, mut random) = (Contention::default(), seed);
-            for batch in 0..2_000 {
+            for batch in 0..2_000_u32 {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(12_345);
-                let luck = 0.25 + 1.5 * (random >> 33) as f64 / f64::from(1_u32 << 31);
-                let company = (batch % 3) as f64;
+                let luck = (random >> 33) as f64 / f64::from(1_u32 << 31);
+                let luck = 1.5_f64.mul_add(luck, 0.25);
+                let company = f64::from(batch % 3);
                 known.observe(64, 4, company, (luck * 2e6 * company.mul_add(0.7, 1.0)) as u64);
                 assert_eq!(known.places, PLACES_MIN, "{seed}, after {batch}: {known:?}");
             }
