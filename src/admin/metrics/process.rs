@@ -26,9 +26,9 @@ pub(super) fn write(text: &mut Exposition) {
             text.value(&[], boot_s + stat.start_s);
         }
     }
-    if let Ok(open) = fs::read_dir("/proc/self/fd") {
+    if let Some(open) = open_files() {
         text.family("process_open_fds", Kind::Gauge, "Open file descriptors.");
-        text.count(&[], open.count() as u64);
+        text.count(&[], open);
     }
     if let Some(limit) = open_files_max() {
         text.family("process_max_fds", Kind::Gauge, "File descriptors that may be open.");
@@ -80,6 +80,19 @@ fn boot_time_s() -> Option<f64> {
     stat.lines().find_map(|line| line.strip_prefix("btime "))?.parse().ok()
 }
 
+/// How many files are open. The folder's size says so since Linux 6.2; to list 15,000 takes some 6 ms
+/// of a core that may be a shard's.
+fn open_files() -> Option<u64> {
+    match fs::metadata("/proc/self/fd").ok()?.len() {
+        0 => listed_files(),
+        open => Some(open),
+    }
+}
+
+fn listed_files() -> Option<u64> {
+    Some(fs::read_dir("/proc/self/fd").ok()?.count() as u64)
+}
+
 fn open_files_max() -> Option<u64> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
@@ -88,7 +101,20 @@ fn open_files_max() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_stat, read_stat};
+    use std::fs::File;
+
+    use super::{listed_files, open_files, parse_stat, read_stat};
+
+    #[test]
+    fn files_are_counted_as_a_list_of_them_would_be() {
+        let open = |_| File::open("/proc/self/stat").expect("Linux");
+        let files: Vec<File> = (0..500).map(open).collect();
+        for count in [open_files, listed_files] {
+            let counted = count().expect("Linux");
+            assert!((500..1_000).contains(&counted), "{counted}");
+        }
+        drop(files);
+    }
 
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
