@@ -13,10 +13,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-/// The share of the time that refusals may take where no time is idle: a twentieth, of which a sixth
-/// goes unseen, to the kernel and the executor, between two polls of a connection. As much again goes
-/// to looking at those who wait, and a tenth in all is what an overload may take from the answers.
-const TIME_SHARE: f64 = 1.0 / 24.0;
+/// The share of the time that refusals, and looking at those who wait, may take where no time is idle.
+/// Some more goes unseen, to the kernel and the executor between two polls of a connection; a tenth in
+/// all is what an overload may take from the answers.
+const TIME_SHARE: f64 = 1.0 / 12.0;
 /// The most that is saved up, in ns: so long may a burst be refused without a pause. And the most
 /// that is owed: an overload that is over is not to be paid for.
 const ALLOWANCE_NS_MAX: f64 = 50e6;
@@ -90,13 +90,23 @@ impl Intake {
         let taken_ns = taken_ns.map_or(count * known_ns, |taken_ns| taken_ns as f64);
         let found_ns = (taken_ns / count).min(REFUSAL_FACTOR_MAX * known_ns);
         self.refusal_ns.set(known_ns + REFUSAL_SHARE * (found_ns - known_ns));
+        self.take(taken_ns);
+    }
+
+    /// So many ns went to looking at those who wait.
+    pub(crate) fn spend(&self, taken_ns: u64) {
+        self.take(taken_ns as f64);
+    }
+
+    fn take(&self, taken_ns: f64) {
         let left_ns = self.allowance_ns.get() - taken_ns;
         self.allowance_ns.set(left_ns.max(-ALLOWANCE_NS_MAX));
     }
 
-    /// So much time has passed, and the shard was busy for so much of it.
+    /// So much time has passed, and the shard was busy for so much, some of which may have passed
+    /// before.
     pub(crate) fn earn(&self, passed_ns: u64, busy_ns: u64) {
-        let idle_ns = passed_ns.saturating_sub(busy_ns) as f64;
+        let idle_ns = passed_ns as f64 - busy_ns as f64;
         let earned_ns = TIME_SHARE.mul_add(passed_ns as f64, idle_ns);
         self.allowance_ns.set((self.allowance_ns.get() + earned_ns).min(ALLOWANCE_NS_MAX));
     }
@@ -141,7 +151,7 @@ mod tests {
         for _ in 0..100 {
             intake.earn(TICK_NS, TICK_NS);
             let affordable = intake.affordable();
-            assert!((35..50).contains(&affordable), "{affordable} of 10 µs each in 10 ms");
+            assert!((80..90).contains(&affordable), "{affordable} of 10 µs each in 10 ms");
             intake.charge(affordable as u32, None);
         }
         let idle = spent();
@@ -150,10 +160,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_busy_and_is_told_late_is_not_idle_in_the_end() {
+        let [prompt, late] = [spent(), spent()];
+        for _ in 0..10 {
+            prompt.earn(TICK_NS, TICK_NS);
+            prompt.earn(TICK_NS, TICK_NS);
+            late.earn(TICK_NS, TICK_NS - 1_000_000);
+            late.earn(TICK_NS, TICK_NS + 1_000_000);
+        }
+        assert_eq!(late.affordable(), prompt.affordable());
+    }
+
+    #[test]
+    fn to_look_at_those_who_wait_is_paid_for() {
+        let intake = spent();
+        intake.earn(TICK_NS, TICK_NS);
+        assert!(intake.is_open());
+        intake.spend(TICK_NS / 10);
+        assert!(!intake.is_open());
+    }
+
+    #[test]
     fn what_was_taken_too_much_is_waited_for() {
         let intake = spent();
         intake.charge(1, Some(3_000_000));
-        for _ in 0..7 {
+        for _ in 0..3 {
             assert_eq!(intake.affordable(), 0);
             intake.earn(TICK_NS, TICK_NS);
         }

@@ -5,8 +5,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use rustix::time::{ClockId, clock_gettime};
-
 use super::desk::Desk;
 use super::{PreparedModel, ShardSettings, ShardShared, Shutdown};
 use crate::batch::pipeline::{self, Engine};
@@ -71,8 +69,8 @@ pub(crate) struct ShardState {
     pub(crate) links: Links,
     /// When connections are read.
     pub(crate) intake: Intake,
-    /// The clock at the last tick, and for how long the thread had been busy, both in ns.
-    ticked_ns: Cell<[u64; 2]>,
+    /// The clock at the last tick, in ns.
+    ticked_ns: Cell<u64>,
     /// What the process is to answer.
     pub(crate) desk: Desk,
     /// Of answers that no model was asked for; each lane has its own.
@@ -292,22 +290,26 @@ impl ShardState {
 
     /// Lets so many connections be read as wait for it.
     pub(crate) fn read_next(&self, count: usize) {
+        if self.intake.waiting() == 0 {
+            return;
+        }
         let end_is_gone = !self.limits().answer_half_closed;
-        let mut called = 0;
+        let (mut called, start_ns) = (0, self.clock.now_ns());
         while called < count
             && let Some(connection) = self.intake.next()
         {
             called += usize::from(self.links.call(connection, end_is_gone));
         }
+        self.intake.spend(self.clock.now_ns().saturating_sub(start_ns));
         self.counters().connections_unread.set(self.intake.waiting() as u64);
     }
 
     /// Tells the intake how busy the shard has been since the last tick.
     fn earn(&self, now_ns: u64) {
-        let busy = clock_gettime(ClockId::ThreadCPUTime);
-        let busy_ns = busy.tv_sec as u64 * 1_000_000_000 + busy.tv_nsec as u64;
-        let [before_ns, busy_before_ns] = self.ticked_ns.replace([now_ns, busy_ns]);
-        let busy_ns = busy_ns.saturating_sub(busy_before_ns);
+        // By the wall: while another process has the core, the shard isn't idle. It is counted from 0
+        // again each time.
+        let busy_ns = glommio::executor().executor_stats().total_runtime().as_nanos() as u64;
+        let before_ns = self.ticked_ns.replace(now_ns);
         self.intake.earn(now_ns.saturating_sub(before_ns), busy_ns);
         self.read_next(self.intake.affordable());
     }

@@ -145,11 +145,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Poll::Ready(());
         }
         let is_called = self.link.is_called.replace(false);
+        let start_ns = self.shard.intake.is_watched().then(|| self.shard.clock.now_ns());
         if !is_called && self.waits_to_be_read() {
+            if let Some(start_ns) = start_ns {
+                self.shard.intake.spend(self.shard.clock.now_ns().saturating_sub(start_ns));
+            }
             return Poll::Pending;
         }
-        let intake = &self.shard.intake;
-        let start_ns = intake.is_watched().then(|| self.shard.clock.now_ns());
         (self.answered, self.refused) = (0, 0);
         let served = self.poll_rounds(context);
         if self.refused > 0 {
@@ -193,7 +195,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.link.unread_since_ns.get().is_some() {
             return true;
         }
-        if !self.link.has_sent() {
+        // An idle one is woken by its socket, so that there is no need to look; what it has may be
+        // the end of the stream, which is seen when its turn comes.
+        let is_woken = self.doing == Doing::Idle && !self.link.timed_out.get();
+        if !is_woken && !self.link.has_sent() {
             return false;
         }
         self.link.unread_since_ns.set(Some(shard.clock.now_ns()));

@@ -37,7 +37,7 @@ fn with_spent_shard<F: Future<Output = ()>>(test: impl FnOnce(Rc<ShardState>) ->
     with_shard(
         |_| (),
         |shard| {
-            shard.intake.earn(0, 0);
+            shard.tick(&Shutdown::default());
             shard.intake.charge(1, Some(1_000_000_000));
             test(shard)
         },
@@ -75,6 +75,24 @@ fn a_tick_reads_as_many_as_there_is_time_to_refuse() {
             assert_eq!(status_line(client).await, "HTTP/1.1 200 OK");
         }
         assert!(shard.intake.is_open());
+    });
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "as another process would, it keeps the thread from running"
+)]
+fn a_shard_whose_core_another_process_had_was_not_idle() {
+    with_spent_shard(|shard| async move {
+        let client = waiting_client(&shard, "").await;
+        shard.tick(&Shutdown::default());
+        shard.intake.charge(1, Some(1_000_000_000));
+        std::thread::sleep(Duration::from_millis(100));
+        sleep(Duration::from_millis(1)).await;
+        shard.tick(&Shutdown::default());
+        assert!(!shard.intake.is_open());
+        assert!(is_unanswered(&client));
     });
 }
 
@@ -150,6 +168,26 @@ fn one_that_went_away_takes_nobodys_turn() {
         let lane = shard.lane(None).expect("a model");
         assert_eq!(lane.counters().rows_abandoned.get(), 0, "it was read");
     });
+}
+
+#[test]
+fn one_that_was_answered_and_went_away_takes_nobodys_turn() {
+    with_shard(
+        |_| (),
+        |shard| async move {
+            let mut gone = connect(&shard);
+            gone.write_all(request("").as_bytes()).expect("sent");
+            assert_eq!(status_line(&mut gone).await, "HTTP/1.1 200 OK");
+            shard.tick(&Shutdown::default());
+            shard.intake.charge(1, Some(1_000_000_000));
+            drop(gone);
+            until("it waits", || shard.intake.waiting() == 1).await;
+            let mut client = waiting_client(&shard, "").await;
+            shard.read_next(1);
+            assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
+            until("it is let go", || shard.links.len() == 1).await;
+        },
+    );
 }
 
 #[test]
