@@ -17,9 +17,11 @@ use std::collections::VecDeque;
 /// Some more goes unseen, to the kernel and the executor between two polls of a connection; a tenth in
 /// all is what an overload may take from the answers.
 const TIME_SHARE: f64 = 1.0 / 12.0;
-/// The most that is saved up, in ns: so long may a burst be refused without a pause. And the most
-/// that is owed: an overload that is over is not to be paid for.
-const ALLOWANCE_NS_MAX: f64 = 50e6;
+/// The most that is saved up, in ns: so long may a burst be refused without a pause, as that of all who
+/// are there when an overload begins.
+const ALLOWANCE_NS_MAX: f64 = 100e6;
+/// The most that is owed, in ns: an overload that is over is not to be paid for.
+const DEBT_NS_MAX: f64 = 50e6;
 /// What a refusal takes until it is known, in ns.
 const REFUSAL_NS: f64 = 10e3;
 /// How much of what is known of that one more refusal replaces, and so many times as much as it is
@@ -100,7 +102,7 @@ impl Intake {
 
     fn take(&self, taken_ns: f64) {
         let left_ns = self.allowance_ns.get() - taken_ns;
-        self.allowance_ns.set(left_ns.max(-ALLOWANCE_NS_MAX));
+        self.allowance_ns.set(left_ns.max(-DEBT_NS_MAX));
     }
 
     /// So much time has passed, and the shard was busy for so much, some of which may have passed
