@@ -23,3 +23,7 @@ pub mod model;
 pub mod shard;
 pub mod telemetry;
 pub mod tensors;
+
+#[cfg(test)]
+#[path = "../tests/random/mod.rs"]
+mod random;

