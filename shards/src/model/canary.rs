@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::fnv::fnv1a;
+
 /// The table `[canary]` of `model.toml`.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,10 +34,7 @@ pub(super) fn place(model: &str, purpose: u8, user: &str) -> f64 {
 /// FNV-1a of both names, then the finish of `SplitMix64`, which spreads what differs in the last
 /// bytes alone over all bits. No name of a model has a byte that can be a purpose.
 fn hash(model: &str, purpose: u8, user: &str) -> u64 {
-    let bytes = model.bytes().chain([purpose]).chain(user.bytes());
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = fnv1a(model.bytes().chain([purpose]).chain(user.bytes()));
     let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)

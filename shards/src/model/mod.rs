@@ -10,6 +10,7 @@
 //! together (`batch`), and HTTP.
 
 pub mod canary;
+mod fnv;
 pub mod golden;
 pub mod manifest;
 mod onnx;

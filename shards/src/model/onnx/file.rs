@@ -10,6 +10,7 @@ use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 use tract_onnx::prelude::Framework;
 
 use super::error::OnnxError;
+use crate::model::fnv::fnv1a;
 
 /// What a model's file may ask for; a file is input, and may be hostile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,14 +56,8 @@ impl OnnxFile {
             .as_ref()
             .ok_or_else(|| OnnxError::Decode { reason: "there is no graph".to_owned() })?;
         check_graph(graph, limits)?;
-        Ok(Self { proto, hash: fnv1a(bytes) })
+        Ok(Self { proto, hash: fnv1a(bytes.iter().copied()) })
     }
-}
-
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 fn check_graph(graph: &GraphProto, limits: FileLimits) -> Result<(), OnnxError> {
