@@ -16,6 +16,8 @@ mod forest;
 
 use forest::{Growth, Random, Shape};
 
+use crate::compare::Spread;
+
 const COLUMNS: usize = 30;
 const BATCHES: [usize; 4] = [1, 8, 64, 256];
 /// Rows to choose batches from: the same few rows would be predicted and cached.
@@ -97,8 +99,10 @@ fn bench(args: &TreesArgs, name: &str, shape: &Shape) -> anyhow::Result<()> {
         }
     }
     for (kernel, cases) in kernels.iter().zip(cases.chunks_mut(BATCHES.len())) {
-        let medians: Vec<String> =
-            cases.iter_mut().map(|case| format!("{:>9.2}", median(&mut case.rounds_us))).collect();
+        let medians: Vec<String> = cases
+            .iter()
+            .map(|case| format!("{:>9.2}", Spread::of(case.rounds_us.iter().copied()).median))
+            .collect();
         println!("{name:>18} {kernel:>9} {}", medians.join(" "));
     }
     Ok(())
@@ -126,10 +130,5 @@ fn time_us(rows: usize, kernel: &mut TreeKernel, cells: Cells<'_>) -> anyhow::Re
         }
         times_us.push(before.elapsed().as_secs_f64() * 1e6 / f64::from(together));
     }
-    Ok(median(&mut times_us))
-}
-
-fn median(times_us: &mut [f64]) -> f64 {
-    times_us.sort_by(f64::total_cmp);
-    times_us[times_us.len() / 2]
+    Ok(Spread::of(times_us.into_iter()).median)
 }

@@ -15,7 +15,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::compare::{self, said_by};
+use crate::compare::{self, Spread, said_by};
 use gateway::{Counts, Gateway};
 
 const SCRIPT: &str = "scripts/wrk/random_users.lua";
@@ -189,29 +189,15 @@ fn table(samples: &[Sample], variants: &[Variant], connections: &[u32]) -> Strin
                 "| {connections} | {} | {} | {} | {:.0} | {} | {} | {} |",
                 variant.shards,
                 if variant.shards == 1 { "" } else { &variant.steering },
-                range(rates.collect(), 0),
-                median(&mut per_core.collect::<Vec<_>>()),
-                range(costs.collect(), 0),
-                range(ratios.collect(), 3),
+                Spread::of(rates).text(0),
+                Spread::of(per_core).median,
+                Spread::of(costs).text(0),
+                Spread::of(ratios).text(3),
                 skews.collect::<Vec<_>>().join(", "),
             );
         }
     }
     text
-}
-
-/// The median, and in parentheses the least and the most.
-fn range(mut values: Vec<f64>, digits: usize) -> String {
-    let middle = median(&mut values);
-    let (least, most) = (values.first().copied(), values.last().copied());
-    let (least, most) = (least.unwrap_or(f64::NAN), most.unwrap_or(f64::NAN));
-    format!("{middle:.digits$} ({least:.digits$}–{most:.digits$})")
-}
-
-/// Sorts the values, and returns the one in their middle.
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn raw_csv(samples: &[Sample]) -> String {
@@ -276,6 +262,6 @@ mod tests {
         ];
         let variants = [samples[0].variant.clone(), samples[1].variant.clone()];
         let table = table(&samples, &variants, &[64]);
-        assert!(table.contains("| 1.000 (0.900–1.000) | 32–32, 32–32 |"), "{table}");
+        assert!(table.contains("| 0.950 (0.900–1.000) | 32–32, 32–32 |"), "{table}");
     }
 }
