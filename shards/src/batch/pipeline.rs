@@ -143,11 +143,12 @@ pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, shard: Rc<ShardState>) {
 /// Moves rows from the lane's queue into a batch; those whose deadline has passed are answered.
 fn take_batch(lane: &Lane, shard: &ShardState, work: &mut Work, rows: usize, now_ns: u64) {
     work.rows.clear();
+    let waiting = lane.waiting_rows();
     lane.expire(now_ns, |connection| shard.links.wake(connection));
     work.wanted = wanted(lane.batches_in_flight(), lane.waiting_rows(), &lane.settings.policy);
     lane.take(rows, &mut work.rows);
     if lane.settings.role != Role::Shadow {
-        shard.read_next(work.rows.len());
+        shard.read_newest(waiting.saturating_sub(lane.waiting_rows()));
     }
     work.others = lane.under_way.borrow_mut().start(now_ns);
 }

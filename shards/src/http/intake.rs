@@ -5,8 +5,11 @@
 //! in are answered ("receive livelock": Mogul and Ramakrishnan, "Eliminating receive livelock in an
 //! interrupt-driven kernel", ACM Transactions on Computer Systems 15(3), 1997). So refusals have an
 //! allowance: a share of the time, and all the time that is idle. Where it is spent, connections
-//! wait to be read, first come, first served: as many rows as leave the queue, so many connections
-//! are read, and at each tick as many as there is allowance for again.
+//! wait to be read. As many rows as leave the queue, so many are read, those first that came last: of
+//! their requests most time is left, where the others' clients may have given up (Maurer, "Fail at
+//! Scale", ACM Queue 13(8), 2015, calls it adaptive LIFO). First come, first served would answer
+//! nobody in time once all wait for longer than they have. At each tick as many are read as there is
+//! allowance for again, by turns those that came last and those that came first.
 //!
 //! What is *not* here: who is refused (`batch::admission`).
 
@@ -76,8 +79,13 @@ impl Intake {
         self.waiting.borrow_mut().push_back(connection);
     }
 
-    /// The next connection whose turn it is, if one waits.
-    pub(crate) fn next(&self) -> Option<u32> {
+    /// Of the connections that wait, the one that came last.
+    pub(crate) fn newest(&self) -> Option<u32> {
+        self.waiting.borrow_mut().pop_back()
+    }
+
+    /// The one that came first.
+    pub(crate) fn oldest(&self) -> Option<u32> {
         self.waiting.borrow_mut().pop_front()
     }
 
@@ -212,13 +220,13 @@ mod tests {
     }
 
     #[test]
-    fn nobody_overtakes_those_who_wait() {
+    fn nobody_is_read_past_those_who_wait() {
         let intake = spent();
-        intake.wait(7);
-        intake.wait(3);
+        [7, 3, 5].map(|connection| intake.wait(connection));
         intake.earn(1_000 * TICK_NS, 0);
-        assert!(!intake.is_open(), "two came before");
-        assert_eq!([intake.next(), intake.next(), intake.next()], [Some(7), Some(3), None]);
+        assert!(!intake.is_open(), "three came before");
+        assert_eq!([intake.newest(), intake.oldest()], [Some(5), Some(7)]);
+        assert_eq!([intake.newest(), intake.oldest()], [Some(3), None]);
         assert!(intake.is_open());
     }
 

@@ -184,7 +184,7 @@ impl Shard {
 
         state.draining.set(true);
         state.links.wake_all();
-        state.read_next(usize::MAX);
+        state.read_newest(usize::MAX);
         // What waits for listeners that stay is for whoever accepts from them next.
         let closes = !shutdown.leaves_listeners();
         let refused = if closes { listener::refuse_new(&listeners).await } else { Ok(()) };

@@ -288,15 +288,20 @@ impl ShardState {
         }
     }
 
-    /// Lets so many connections be read as wait for it.
-    pub(crate) fn read_next(&self, count: usize) {
+    /// Lets so many of the connections be read that wait for it and came last.
+    pub(crate) fn read_newest(&self, count: usize) {
+        self.read_waiting(count, |_| self.intake.newest());
+    }
+
+    /// Lets so many connections be read; `next` says which, by how many were before it.
+    fn read_waiting(&self, count: usize, next: impl Fn(usize) -> Option<u32>) {
         if self.intake.waiting() == 0 {
             return;
         }
         let end_is_gone = !self.limits().answer_half_closed;
         let (mut called, start_ns) = (0, self.clock.now_ns());
         while called < count
-            && let Some(connection) = self.intake.next()
+            && let Some(connection) = next(called)
         {
             called += usize::from(self.links.call(connection, end_is_gone));
         }
@@ -311,7 +316,11 @@ impl ShardState {
         let busy_ns = glommio::executor().executor_stats().total_runtime().as_nanos() as u64;
         let before_ns = self.ticked_ns.replace(now_ns);
         self.intake.earn(now_ns.saturating_sub(before_ns), busy_ns);
-        self.read_next(self.intake.affordable());
+        let intake = &self.intake;
+        self.read_waiting(intake.affordable(), |before| match before % 2 {
+            0 => intake.newest(),
+            _ => intake.oldest(),
+        });
     }
 
     /// Copies histograms for those who asked: one lane's at most, as a copy takes some 100 µs and

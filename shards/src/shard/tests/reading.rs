@@ -45,7 +45,7 @@ fn with_spent_shard<F: Future<Output = ()>>(test: impl FnOnce(Rc<ShardState>) ->
 }
 
 #[test]
-fn they_are_read_in_the_order_in_which_they_could_have_been() {
+fn those_are_read_first_that_came_last() {
     with_spent_shard(|shard| async move {
         let mut clients = [
             waiting_client(&shard, "").await,
@@ -54,13 +54,13 @@ fn they_are_read_in_the_order_in_which_they_could_have_been() {
         ];
         sleep(Duration::from_millis(20)).await;
         assert!(clients.iter().all(is_unanswered));
-        shard.read_next(2);
+        shard.read_newest(2);
         assert_eq!(shard.counters().connections_unread.get(), 1);
-        for client in &mut clients[..2] {
+        for client in &mut clients[1..] {
             assert_eq!(status_line(client).await, "HTTP/1.1 200 OK");
         }
-        // The batches that answered them made room for the third.
-        assert_eq!(status_line(&mut clients[2]).await, "HTTP/1.1 200 OK");
+        // The batches that answered them made room for the first.
+        assert_eq!(status_line(&mut clients[0]).await, "HTTP/1.1 200 OK");
         assert_eq!(shard.intake.waiting(), 0);
     });
 }
@@ -102,7 +102,7 @@ fn their_time_limits_count_from_when_they_could_have_been_read() {
         let mut late = waiting_client(&shard, "x-deadline-ms: 30\r\n").await;
         let mut patient = waiting_client(&shard, "x-deadline-ms: 600000\r\n").await;
         sleep(Duration::from_millis(40)).await;
-        shard.read_next(2);
+        shard.read_newest(2);
         assert_eq!(status_line(&mut late).await, "HTTP/1.1 504 Gateway Timeout");
         assert_eq!(status_line(&mut patient).await, "HTTP/1.1 200 OK");
     });
@@ -115,7 +115,7 @@ fn the_client_is_not_the_slow_one_meanwhile() {
         shard.links.sweep(u64::MAX - 1, true);
         sleep(Duration::from_millis(20)).await;
         assert_eq!(shard.links.len(), 1, "it was closed as idle");
-        shard.read_next(1);
+        shard.read_newest(1);
         assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
     });
 }
@@ -150,7 +150,7 @@ fn one_that_has_sent_nothing_does_not_wait() {
         assert_eq!(shard.intake.waiting(), 0);
         client.write_all(request("x-deadline-ms: 350\r\n").as_bytes()).expect("sent");
         until("it waits", || shard.intake.waiting() == 1).await;
-        shard.read_next(1);
+        shard.read_newest(1);
         assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
     });
 }
@@ -158,11 +158,11 @@ fn one_that_has_sent_nothing_does_not_wait() {
 #[test]
 fn one_that_went_away_takes_nobodys_turn() {
     with_spent_shard(|shard| async move {
-        let gone = waiting_client(&shard, "").await;
         let mut client = waiting_client(&shard, "").await;
+        let gone = waiting_client(&shard, "").await;
         drop(gone);
         sleep(Duration::from_millis(20)).await;
-        shard.read_next(1);
+        shard.read_newest(1);
         assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
         until("it is let go", || shard.links.len() == 1).await;
         let lane = shard.lane(None).expect("a model");
@@ -180,10 +180,10 @@ fn one_that_was_answered_and_went_away_takes_nobodys_turn() {
             assert_eq!(status_line(&mut gone).await, "HTTP/1.1 200 OK");
             shard.tick(&Shutdown::default());
             shard.intake.charge(1, Some(1_000_000_000));
-            drop(gone);
-            until("it waits", || shard.intake.waiting() == 1).await;
             let mut client = waiting_client(&shard, "").await;
-            shard.read_next(1);
+            drop(gone);
+            until("it waits", || shard.intake.waiting() == 2).await;
+            shard.read_newest(1);
             assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
             until("it is let go", || shard.links.len() == 1).await;
         },
