@@ -173,6 +173,47 @@ impl Lane {
         self.leave(left);
     }
 
+    /// Ends those of the oldest rows that a batch of `count`, taken now, would answer too late at
+    /// `ends_ns`, and calls `wake` with the connection of each; as long as more wait than it takes, so
+    /// that it has the place for one that is in time, and that an estimate which is too high is tried
+    /// and corrected.
+    pub(crate) fn give_up(
+        &self,
+        count: usize,
+        now_ns: u64,
+        ends_ns: u64,
+        mut wake: impl FnMut(u32),
+    ) {
+        if ends_ns <= self.earliest_deadline_ns.get() {
+            return;
+        }
+        let predicted_us = ends_ns.saturating_sub(now_ns) / 1_000;
+        let failure = RowFailure::DeadlineUnreachable { predicted_us };
+        let spare = self.waiting_rows().saturating_sub(count);
+        let (mut kept, mut left) = (0, 0);
+        for id in &*self.queue.borrow() {
+            if kept == count || left == spare {
+                break;
+            }
+            let mut rows = self.rows.borrow_mut();
+            let is_late = rows.deadline_ns(*id) < ends_ns;
+            let row = rows.get_mut(*id);
+            if row.state != RowState::Waiting {
+                continue;
+            }
+            if !is_late {
+                kept += 1;
+                continue;
+            }
+            row.state = RowState::Done(Err(failure));
+            wake(row.connection);
+            rows.set_deadline_ns(*id, u64::MAX);
+            left += 1;
+        }
+        self.count_failures(failure, left);
+        self.leave(left);
+    }
+
     /// No row that waits or runs has an earlier deadline; `u64::MAX` where none has one.
     pub(super) fn earliest_deadline_ns(&self) -> u64 {
         self.earliest_deadline_ns.get()

@@ -140,11 +140,15 @@ pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, shard: Rc<ShardState>) {
     }
 }
 
-/// Moves rows from the lane's queue into a batch; those whose deadline has passed are answered.
+/// Moves rows from the lane's queue into a batch; those whose deadline has passed, or will before
+/// the batch is done, are answered.
 fn take_batch(lane: &Lane, shard: &ShardState, work: &mut Work, rows: usize, now_ns: u64) {
     work.rows.clear();
     let waiting = lane.waiting_rows();
-    lane.expire(now_ns, |connection| shard.links.wake(connection));
+    let wake = |connection| shard.links.wake(connection);
+    lane.expire(now_ns, wake);
+    let batch_ns = lane.estimates.borrow().batch_ns(rows, lane.batches_in_flight());
+    lane.give_up(rows, now_ns, now_ns.saturating_add(batch_ns), wake);
     work.wanted = wanted(lane.batches_in_flight(), lane.waiting_rows(), &lane.settings.policy);
     lane.take(rows, &mut work.rows);
     if lane.settings.role != Role::Shadow {

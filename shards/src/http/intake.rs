@@ -222,7 +222,9 @@ mod tests {
     #[test]
     fn nobody_is_read_past_those_who_wait() {
         let intake = spent();
-        [7, 3, 5].map(|connection| intake.wait(connection));
+        for connection in [7, 3, 5] {
+            intake.wait(connection);
+        }
         intake.earn(1_000 * TICK_NS, 0);
         assert!(!intake.is_open(), "three came before");
         assert_eq!([intake.newest(), intake.oldest()], [Some(5), Some(7)]);

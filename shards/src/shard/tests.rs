@@ -1,5 +1,6 @@
 //! What a shard does between batches, seen from inside: no socket, no load, no chance.
 
+mod giving_up;
 mod reading;
 
 use std::io::Write;

@@ -1,0 +1,45 @@
+//! When rows that wait are not computed any more.
+
+use super::*;
+
+/// Rows that wait, with these deadlines.
+fn rows(lane: &Lane, deadlines_ns: [u64; 4]) -> [RowId; 4] {
+    deadlines_ns.map(|deadline_ns| {
+        queue(lane, &Terms { deadline_ns, ..TERMS }).expect("in time, as far as can be told")
+    })
+}
+
+const LATE: RowState = RowState::Done(Err(RowFailure::DeadlineUnreachable { predicted_us: 1_000 }));
+
+#[test]
+fn what_a_batch_would_answer_too_late_leaves_its_place_to_others() {
+    with_lane(row_by_row, |lane| async move {
+        learn_a_millisecond_a_row(&lane);
+        let rows = rows(&lane, [2_000_000, u64::MAX, 3_000_000, 20_000_000]);
+        let mut woken = Vec::new();
+        lane.give_up(2, 2_500_000, 3_500_000, |connection| woken.push(connection));
+        assert_eq!(rows.map(|id| state(&lane, id) == LATE), [true, false, true, false]);
+        assert_eq!((woken.as_slice(), lane.waiting_rows()), (&[CONNECTION; 2][..], 2));
+        let mut batch = Vec::new();
+        lane.take(2, &mut batch);
+        assert_eq!(batch, [rows[1], rows[3]]);
+        let index = RowFailure::DeadlineUnreachable { predicted_us: 0 }.reason_index();
+        assert_eq!(lane.counters().rows_failed[index].get(), 2);
+    });
+}
+
+#[test]
+fn none_is_given_up_without_another_to_take_its_place() {
+    with_lane(row_by_row, |lane| async move {
+        learn_a_millisecond_a_row(&lane);
+        let rows = rows(&lane, [2_000_000, 3_000_000, 4_000_000, 5_000_000]);
+        let late = |count| {
+            // All would be late, by an estimate that is too high.
+            lane.give_up(count, 99_000_000, 100_000_000, |_| ());
+            rows.map(|id| state(&lane, id) == LATE)
+        };
+        assert_eq!(late(4), [false; 4]);
+        assert_eq!(late(3), [true, false, false, false]);
+        assert_eq!(late(1), [true, true, true, false]);
+    });
+}
