@@ -70,6 +70,8 @@ pub struct Lane {
     queue: RefCell<VecDeque<RowId>>,
     /// How many in the queue do wait.
     waiting_rows: Cell<usize>,
+    /// How many have left the queue since that was asked last.
+    left_rows: Cell<usize>,
     /// Batches whose fetch or computation is not done.
     pub under_way: RefCell<UnderWay>,
     /// Rows of the batches that are being computed in slices whose turn has not come yet.
@@ -99,6 +101,7 @@ impl Lane {
             deadlines: Gate::default(),
             queue: RefCell::default(),
             waiting_rows: Cell::new(0),
+            left_rows: Cell::new(0),
             under_way: RefCell::default(),
             computing_rows: Cell::new(0),
             estimates: RefCell::default(),
@@ -219,9 +222,15 @@ impl Lane {
         self.earliest_deadline_ns.get()
     }
 
+    /// How many rows have left the queue since this was asked last, for whatever reason.
+    pub(crate) fn left_rows(&self) -> usize {
+        self.left_rows.replace(0)
+    }
+
     /// So many of the queue's rows wait no more.
     fn leave(&self, count: usize) {
         self.waiting_rows.set(self.waiting_rows.get() - count);
+        self.left_rows.set(self.left_rows.get() + count);
         self.counters().queue_rows.subtract(count as u64);
         if count > 0 {
             self.tidy();

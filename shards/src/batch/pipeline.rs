@@ -144,7 +144,6 @@ pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, shard: Rc<ShardState>) {
 /// the batch is done, are answered.
 fn take_batch(lane: &Lane, shard: &ShardState, work: &mut Work, rows: usize, now_ns: u64) {
     work.rows.clear();
-    let waiting = lane.waiting_rows();
     let wake = |connection| shard.links.wake(connection);
     lane.expire(now_ns, wake);
     let batch_ns = lane.estimates.borrow().batch_ns(rows, lane.batches_in_flight());
@@ -152,7 +151,7 @@ fn take_batch(lane: &Lane, shard: &ShardState, work: &mut Work, rows: usize, now
     work.wanted = wanted(lane.batches_in_flight(), lane.waiting_rows(), &lane.settings.policy);
     lane.take(rows, &mut work.rows);
     if lane.settings.role != Role::Shadow {
-        shard.read_newest(waiting.saturating_sub(lane.waiting_rows()));
+        shard.read_newest(lane.left_rows());
     }
     work.others = lane.under_way.borrow_mut().start(now_ns);
 }

@@ -1,4 +1,4 @@
-//! When rows that wait are not computed any more.
+//! When rows that wait leave the queue without being computed.
 
 use super::*;
 
@@ -41,5 +41,18 @@ fn none_is_given_up_without_another_to_take_its_place() {
         assert_eq!(late(4), [false; 4]);
         assert_eq!(late(3), [true, false, false, false]);
         assert_eq!(late(1), [true, true, true, false]);
+    });
+}
+
+#[test]
+fn whatever_a_row_leaves_for_makes_room_for_one() {
+    with_lane(row_by_row, |lane| async move {
+        learn_a_millisecond_a_row(&lane);
+        let rows = rows(&lane, [2_000_000, 3_000_000, u64::MAX, u64::MAX]);
+        lane.expire(2_000_000, |_| ());
+        lane.give_up(2, 2_500_000, 3_500_000, |_| ());
+        lane.release(rows[2]);
+        lane.take(1, &mut Vec::new());
+        assert_eq!([lane.left_rows(), lane.left_rows()], [4, 0]);
     });
 }
