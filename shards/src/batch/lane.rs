@@ -71,7 +71,7 @@ pub struct Lane {
     /// How many in the queue do wait.
     waiting_rows: Cell<usize>,
     /// How many have left the queue since that was asked last.
-    left_rows: Cell<usize>,
+    departed_rows: Cell<usize>,
     /// Batches whose fetch or computation is not done.
     pub under_way: RefCell<UnderWay>,
     /// Rows of the batches that are being computed in slices whose turn has not come yet.
@@ -101,7 +101,7 @@ impl Lane {
             deadlines: Gate::default(),
             queue: RefCell::default(),
             waiting_rows: Cell::new(0),
-            left_rows: Cell::new(0),
+            departed_rows: Cell::new(0),
             under_way: RefCell::default(),
             computing_rows: Cell::new(0),
             estimates: RefCell::default(),
@@ -194,11 +194,11 @@ impl Lane {
         let failure = RowFailure::DeadlineUnreachable { predicted_us };
         let spare = self.waiting_rows().saturating_sub(count);
         let (mut kept, mut left) = (0, 0);
+        let mut rows = self.rows.borrow_mut();
         for id in &*self.queue.borrow() {
             if kept == count || left == spare {
                 break;
             }
-            let mut rows = self.rows.borrow_mut();
             let is_late = rows.deadline_ns(*id) < ends_ns;
             let row = rows.get_mut(*id);
             if row.state != RowState::Waiting {
@@ -213,6 +213,7 @@ impl Lane {
             rows.set_deadline_ns(*id, u64::MAX);
             left += 1;
         }
+        drop(rows);
         self.count_failures(failure, left);
         self.leave(left);
     }
@@ -223,14 +224,14 @@ impl Lane {
     }
 
     /// How many rows have left the queue since this was asked last, for whatever reason.
-    pub(crate) fn left_rows(&self) -> usize {
-        self.left_rows.replace(0)
+    pub(crate) fn departed_rows(&self) -> usize {
+        self.departed_rows.replace(0)
     }
 
     /// So many of the queue's rows wait no more.
     fn leave(&self, count: usize) {
         self.waiting_rows.set(self.waiting_rows.get() - count);
-        self.left_rows.set(self.left_rows.get() + count);
+        self.departed_rows.set(self.departed_rows.get() + count);
         self.counters().queue_rows.subtract(count as u64);
         if count > 0 {
             self.tidy();

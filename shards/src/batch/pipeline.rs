@@ -151,7 +151,7 @@ fn take_batch(lane: &Lane, shard: &ShardState, work: &mut Work, rows: usize, now
     work.wanted = wanted(lane.batches_in_flight(), lane.waiting_rows(), &lane.settings.policy);
     lane.take(rows, &mut work.rows);
     if lane.settings.role != Role::Shadow {
-        shard.read_newest(lane.left_rows());
+        shard.read_newest(lane.departed_rows());
     }
     work.others = lane.under_way.borrow_mut().start(now_ns);
 }

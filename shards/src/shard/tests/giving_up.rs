@@ -53,6 +53,6 @@ fn whatever_a_row_leaves_for_makes_room_for_one() {
         lane.give_up(2, 2_500_000, 3_500_000, |_| ());
         lane.release(rows[2]);
         lane.take(1, &mut Vec::new());
-        assert_eq!([lane.left_rows(), lane.left_rows()], [4, 0]);
+        assert_eq!([lane.departed_rows(), lane.departed_rows()], [4, 0]);
     });
 }
