@@ -146,8 +146,10 @@ fn take_batch(lane: &Lane, shard: &ShardState, work: &mut Work, rows: usize, now
     work.rows.clear();
     let wake = |connection| shard.links.wake(connection);
     lane.expire(now_ns, wake);
-    let batch_ns = lane.estimates.borrow().batch_ns(rows, lane.batches_in_flight());
-    lane.give_up(rows, now_ns, now_ns.saturating_add(batch_ns), wake);
+    if lane.waiting_rows() > rows {
+        let batch_ns = lane.estimates.borrow().batch_ns(rows, lane.batches_in_flight());
+        lane.give_up(rows, now_ns, now_ns.saturating_add(batch_ns), wake);
+    }
     work.wanted = wanted(lane.batches_in_flight(), lane.waiting_rows(), &lane.settings.policy);
     lane.take(rows, &mut work.rows);
     if lane.settings.role != Role::Shadow {
