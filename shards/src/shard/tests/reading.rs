@@ -32,13 +32,18 @@ fn is_unanswered(client: &TcpStream) -> bool {
     client.peek(&mut [0]).is_err()
 }
 
+/// Has a shard have spent too long on refusing.
+fn spend(shard: &Rc<ShardState>) {
+    shard.tick(&Shutdown::default());
+    shard.intake.charge(1, Some(1_000_000_000));
+}
+
 /// A shard that has spent too long on refusing.
 fn with_spent_shard<F: Future<Output = ()>>(test: impl FnOnce(Rc<ShardState>) -> F) {
     with_shard(
         |_| (),
         |shard| {
-            shard.tick(&Shutdown::default());
-            shard.intake.charge(1, Some(1_000_000_000));
+            spend(&shard);
             test(shard)
         },
     );
@@ -79,6 +84,27 @@ fn a_tick_reads_as_many_as_there_is_time_to_refuse() {
 }
 
 #[test]
+fn a_tick_reads_those_who_came_last_and_first_by_turns() {
+    with_spent_shard(|shard| async move {
+        let mut clients = Vec::new();
+        for _ in 0..4 {
+            clients.push(waiting_client(&shard, "").await);
+        }
+        // A refusal is taken for 45 ms, so that there is time for two, whatever the tick adds or takes.
+        for _ in 0..40 {
+            shard.intake.charge(1, Some(1_000_000_000));
+        }
+        while shard.intake.affordable() < 2 {
+            shard.intake.earn(1_000_000, 0);
+        }
+        shard.intake.earn(20_000_000, 0);
+        shard.tick(&Shutdown::default());
+        assert_eq!([shard.intake.oldest(), shard.intake.newest()], [Some(1), Some(2)]);
+        assert_eq!(shard.intake.waiting(), 0);
+    });
+}
+
+#[test]
 #[expect(
     clippy::disallowed_methods,
     reason = "as another process would, it keeps the thread from running"
@@ -86,8 +112,7 @@ fn a_tick_reads_as_many_as_there_is_time_to_refuse() {
 fn a_shard_whose_core_another_process_had_was_not_idle() {
     with_spent_shard(|shard| async move {
         let client = waiting_client(&shard, "").await;
-        shard.tick(&Shutdown::default());
-        shard.intake.charge(1, Some(1_000_000_000));
+        spend(&shard);
         std::thread::sleep(Duration::from_millis(100));
         sleep(Duration::from_millis(1)).await;
         shard.tick(&Shutdown::default());
@@ -178,8 +203,7 @@ fn one_that_was_answered_and_went_away_takes_nobodys_turn() {
             let mut gone = connect(&shard);
             gone.write_all(request("").as_bytes()).expect("sent");
             assert_eq!(status_line(&mut gone).await, "HTTP/1.1 200 OK");
-            shard.tick(&Shutdown::default());
-            shard.intake.charge(1, Some(1_000_000_000));
+            spend(&shard);
             let mut client = waiting_client(&shard, "").await;
             drop(gone);
             until("it waits", || shard.intake.waiting() == 2).await;
