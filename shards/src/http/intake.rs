@@ -100,16 +100,12 @@ impl Intake {
         let taken_ns = taken_ns.map_or(count * known_ns, |taken_ns| taken_ns as f64);
         let found_ns = (taken_ns / count).min(REFUSAL_FACTOR_MAX * known_ns);
         self.refusal_ns.set(known_ns + REFUSAL_SHARE * (found_ns - known_ns));
-        self.take(taken_ns);
+        self.spend(taken_ns as u64);
     }
 
-    /// So many ns went to looking at those who wait.
+    /// So many ns went to refusals, or to looking at those who wait.
     pub(crate) fn spend(&self, taken_ns: u64) {
-        self.take(taken_ns as f64);
-    }
-
-    fn take(&self, taken_ns: f64) {
-        let left_ns = self.allowance_ns.get() - taken_ns;
+        let left_ns = self.allowance_ns.get() - taken_ns as f64;
         self.allowance_ns.set(left_ns.max(-DEBT_NS_MAX));
     }
 
