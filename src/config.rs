@@ -45,6 +45,7 @@ struct ConfigFile {
     log_format: Option<LogFormat>,
     queue_rows_max: Option<usize>,
     queue_us_max: Option<u64>,
+    refusal_percent_max: Option<u32>,
     deadline_ms: Option<u64>,
     request_ids: RequestIds,
     http: HttpLimits,
@@ -184,6 +185,9 @@ impl Config {
                 batch: file.batch,
                 queue_rows_max: file.queue_rows_max.unwrap_or(shard_defaults.queue_rows_max),
                 queue_us_max: file.queue_us_max.unwrap_or(shard_defaults.queue_us_max),
+                refusal_percent_max: file
+                    .refusal_percent_max
+                    .unwrap_or(shard_defaults.refusal_percent_max),
                 deadline_ms: file.deadline_ms,
                 request_ids: file.request_ids,
                 takes_repository_requests: file.admin.repository_on_serving_port,
@@ -237,6 +241,7 @@ impl Config {
             "log_format": self.log_format,
             "queue_rows_max": self.shard.queue_rows_max,
             "queue_us_max": self.shard.queue_us_max,
+            "refusal_percent_max": self.shard.refusal_percent_max,
             "deadline_ms": self.shard.deadline_ms,
             "request_ids": self.shard.request_ids,
             "prediction_log": self.journals.predictions,
@@ -300,6 +305,13 @@ fn read(path: &Path) -> anyhow::Result<ConfigFile> {
         anyhow::ensure!(
             found > 0,
             "{}: {key}: found 0, expected a whole number above 0",
+            path.display()
+        );
+    }
+    if let Some(found) = file.refusal_percent_max {
+        anyhow::ensure!(
+            (1..=100).contains(&found),
+            "{}: refusal_percent_max: found {found}, expected a whole number from 1 to 100",
             path.display()
         );
     }

@@ -137,6 +137,8 @@ fn a_configuration_that_is_broken() {
         ("[http]\nhead_bytes_max = -1", "line 2"),
         ("[batch]\nmax_batch_size = 0", "batch.max_batch_size: found 0"),
         ("[http]\npipelined_requests_max = 0", "http.pipelined_requests_max: found 0"),
+        ("refusal_percent_max = 0", "refusal_percent_max: found 0, expected a whole number from 1"),
+        ("refusal_percent_max = 101", "refusal_percent_max: found 101"),
         ("cores = \"4-2\"", "`4-2`"),
         ("cores = 2", "line 1"),
         ("store = \"redis://localhost\"", "redis"),

@@ -16,10 +16,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-/// The share of the time that refusals, and looking at those who wait, may take where no time is idle.
-/// Some more goes unseen, to the kernel and the executor between two polls of a connection; a tenth in
-/// all is what an overload may take from the answers.
-const TIME_SHARE: f64 = 1.0 / 12.0;
 /// The most that is saved up, in ns: so long may a burst be refused without a pause, as that of all who
 /// are there when an overload begins.
 const ALLOWANCE_NS_MAX: f64 = 100e6;
@@ -44,6 +40,9 @@ pub(crate) struct Arrival {
 /// Decides when a connection with something to read is read.
 #[derive(Debug)]
 pub(crate) struct Intake {
+    /// The share of the time that refusals, and looking at those who wait, may take where no time is
+    /// idle. Some more goes unseen, to the kernel and the executor between two polls of a connection.
+    time_share: f64,
     /// How long refusals may still take, in ns; below 0 by how much they took too long.
     allowance_ns: Cell<f64>,
     /// How long one takes, in ns.
@@ -52,18 +51,18 @@ pub(crate) struct Intake {
     waiting: RefCell<VecDeque<u32>>,
 }
 
-impl Default for Intake {
-    fn default() -> Self {
+impl Intake {
+    /// One whose refusals may take so much of the time, in percent.
+    pub(crate) fn new(percent_max: u32) -> Self {
         Self {
+            time_share: f64::from(percent_max) / 100.0,
             // Where no tick ever earns anything, nobody is to wait for one.
             allowance_ns: Cell::new(f64::INFINITY),
             refusal_ns: Cell::new(REFUSAL_NS),
             waiting: RefCell::default(),
         }
     }
-}
 
-impl Intake {
     /// Whether a connection may be read as soon as it has something to read.
     pub(crate) fn is_open(&self) -> bool {
         self.allowance_ns.get() > 0.0 && self.waiting.borrow().is_empty()
@@ -113,7 +112,7 @@ impl Intake {
     /// before.
     pub(crate) fn earn(&self, passed_ns: u64, busy_ns: u64) {
         let idle_ns = passed_ns as f64 - busy_ns as f64;
-        let earned_ns = TIME_SHARE.mul_add(passed_ns as f64, idle_ns);
+        let earned_ns = self.time_share.mul_add(passed_ns as f64, idle_ns);
         self.allowance_ns.set((self.allowance_ns.get() + earned_ns).min(ALLOWANCE_NS_MAX));
     }
 
@@ -129,10 +128,14 @@ mod tests {
 
     const TICK_NS: u64 = 10_000_000;
 
-    fn ticking() -> Intake {
-        let intake = Intake::default();
+    fn ticking_with(percent_max: u32) -> Intake {
+        let intake = Intake::new(percent_max);
         intake.earn(0, 0);
         intake
+    }
+
+    fn ticking() -> Intake {
+        ticking_with(10)
     }
 
     fn spent() -> Intake {
@@ -157,7 +160,7 @@ mod tests {
         for _ in 0..100 {
             intake.earn(TICK_NS, TICK_NS);
             let affordable = intake.affordable();
-            assert!((80..90).contains(&affordable), "{affordable} of 10 µs each in 10 ms");
+            assert!((95..105).contains(&affordable), "{affordable} of 10 µs each in 10 ms");
             intake.charge(affordable as u32, None);
         }
         let idle = spent();
@@ -210,9 +213,19 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_tick_that_never_comes() {
-        let intake = Intake::default();
+        let intake = Intake::new(10);
         intake.charge(1, Some(u64::MAX));
         assert!(intake.is_open());
+    }
+
+    #[test]
+    fn nobody_waits_where_refusals_may_take_all_the_time() {
+        let intake = ticking_with(100);
+        for _ in 0..1_000 {
+            intake.charge(1_000, Some(TICK_NS));
+            assert!(intake.is_open());
+            intake.earn(TICK_NS, TICK_NS);
+        }
     }
 
     #[test]

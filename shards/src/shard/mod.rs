@@ -54,6 +54,9 @@ pub struct ShardSettings {
     pub queue_rows_max: usize,
     /// The longest time that a row may be expected to wait for its batch, in µs; beyond it 429.
     pub queue_us_max: u64,
+    /// The most of its time, in percent, that a shard spends on refusing; whoever cannot be refused in
+    /// it waits to be read. With 100 everybody is refused at once.
+    pub refusal_percent_max: u32,
     /// How long an answer is worth having when the request does not say, in ms.
     pub deadline_ms: Option<u64>,
     /// What becomes of a request without an id.
@@ -73,6 +76,7 @@ impl Default for ShardSettings {
             batch: BatchPolicy::default(),
             queue_rows_max: 4_096,
             queue_us_max: 1_000_000,
+            refusal_percent_max: 5,
             deadline_ms: None,
             request_ids: RequestIds::default(),
             takes_repository_requests: false,

@@ -96,13 +96,13 @@ impl ShardState {
     ) -> Rc<Self> {
         let state = Self {
             journal: Journal::new(&settings.journal),
+            intake: Intake::new(settings.refusal_percent_max),
             settings,
             clock: Clock { start: Instant::now() },
             request_ids: RequestIdMaker::default(),
             coarse_ms: Cell::new(0),
             draining: Cell::new(false),
             links: Links::default(),
-            intake: Intake::default(),
             ticked_ns: Cell::default(),
             desk: Desk::default(),
             histograms: RefCell::default(),
