@@ -10,6 +10,10 @@ use slab::Slab;
 
 /// How long a client may be slow before memory that others need is taken from it, in ms.
 const SLOW_MS_MIN: u64 = 250;
+/// How long a connection has waited to be read, in ns, when its client may have gone away meanwhile.
+/// Where it has waited for less, it isn't worth a look: that its stream has ended is seen when it is
+/// read.
+const PATIENCE_NS_MIN: u64 = 100_000_000;
 
 /// What a connection shares with its shard.
 #[derive(Debug)]
@@ -170,14 +174,13 @@ impl Links {
     }
 
     /// Has a connection read what it waits to read; false where it does not wait any more, or, with
-    /// `end_is_gone`, its client has ended its stream meanwhile.
-    pub(crate) fn call(&self, number: u32, end_is_gone: bool) -> bool {
+    /// `end_is_gone`, its client has ended its stream in the long time that it has waited.
+    pub(crate) fn call(&self, number: u32, now_ns: u64, end_is_gone: bool) -> bool {
         let open = self.open.borrow();
         let Some(link) = open.get(number as usize) else { return false };
-        if link.unread_since_ns.get().is_none() {
-            return false;
-        }
-        link.is_gone.set(end_is_gone && link.has_ended());
+        let Some(unread_since_ns) = link.unread_since_ns.get() else { return false };
+        let may_be_gone = now_ns.saturating_sub(unread_since_ns) >= PATIENCE_NS_MIN;
+        link.is_gone.set(end_is_gone && may_be_gone && link.has_ended());
         link.wake();
         !link.is_gone.get()
     }

@@ -303,7 +303,7 @@ impl ShardState {
         while called < count
             && let Some(connection) = next(called)
         {
-            called += usize::from(self.links.call(connection, end_is_gone));
+            called += usize::from(self.links.call(connection, start_ns, end_is_gone));
         }
         self.intake.spend(self.clock.now_ns().saturating_sub(start_ns));
         self.counters().connections_unread.set(self.intake.waiting() as u64);

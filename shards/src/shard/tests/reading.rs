@@ -186,7 +186,7 @@ fn one_that_went_away_takes_nobodys_turn() {
         let mut client = waiting_client(&shard, "").await;
         let gone = waiting_client(&shard, "").await;
         drop(gone);
-        sleep(Duration::from_millis(20)).await;
+        sleep(Duration::from_millis(120)).await;
         shard.read_newest(1);
         assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
         until("it is let go", || shard.links.len() == 1).await;
@@ -207,6 +207,7 @@ fn one_that_was_answered_and_went_away_takes_nobodys_turn() {
             let mut client = waiting_client(&shard, "").await;
             drop(gone);
             until("it waits", || shard.intake.waiting() == 2).await;
+            sleep(Duration::from_millis(120)).await;
             shard.read_newest(1);
             assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
             until("it is let go", || shard.links.len() == 1).await;
