@@ -196,6 +196,25 @@ fn one_that_went_away_takes_nobodys_turn() {
 }
 
 #[test]
+fn one_that_has_only_just_gone_is_read_and_not_computed() {
+    let settings = |settings: &mut ShardSettings| {
+        settings.batch.window = Window::Fixed;
+        settings.batch.delay_us_max = 60_000_000;
+    };
+    with_shard(settings, |shard| async move {
+        let lane = shard.lane(None).expect("a model");
+        // A batch that never ends: whatever is read waits for it.
+        lane.under_way.borrow_mut().start(0);
+        spend(&shard);
+        drop(waiting_client(&shard, "").await);
+        let number = shard.intake.newest().expect("it waits");
+        assert!(shard.links.call(number, 0, true), "it has waited for too short a time");
+        until("it is let go", || shard.links.len() == 0).await;
+        assert_eq!(lane.counters().rows_abandoned.get(), 1);
+    });
+}
+
+#[test]
 fn one_that_was_answered_and_went_away_takes_nobodys_turn() {
     with_shard(
         |_| (),
