@@ -13,7 +13,7 @@ const SLOW_MS_MIN: u64 = 250;
 /// How long a connection has waited to be read, in ns, when its client may have gone away meanwhile.
 /// Where it has waited for less, it isn't worth a look: that its stream has ended is seen when it is
 /// read.
-const PATIENCE_NS_MIN: u64 = 100_000_000;
+pub(crate) const PATIENCE_NS_MIN: u64 = 100_000_000;
 
 /// What a connection shares with its shard.
 #[derive(Debug)]

@@ -107,6 +107,23 @@ fn with_shard<F: Future<Output = ()>>(
     });
 }
 
+/// The same, with a batch under way that never ends: whatever is queued waits for it.
+fn with_endless_batch<F: Future<Output = ()>>(
+    change: impl FnOnce(&mut ShardSettings),
+    test: impl FnOnce(Rc<ShardState>, Rc<Lane>) -> F,
+) {
+    let settings = |settings: &mut ShardSettings| {
+        settings.batch.window = Window::Fixed;
+        settings.batch.delay_us_max = 60_000_000;
+        change(settings);
+    };
+    with_shard(settings, |shard| {
+        let lane = shard.lane(None).expect("a model");
+        lane.under_way.borrow_mut().start(0);
+        test(shard, lane)
+    });
+}
+
 fn state(lane: &Lane, id: RowId) -> RowState {
     lane.rows.borrow().get(id).state
 }
@@ -197,15 +214,8 @@ fn request(fields: &str) -> String {
 
 #[test]
 fn a_client_is_seen_to_go_away_behind_more_requests_than_are_taken() {
-    let settings = |settings: &mut ShardSettings| {
-        settings.batch.window = Window::Fixed;
-        settings.batch.delay_us_max = 60_000_000;
-        settings.http.pipelined_requests_max = 4;
-    };
-    with_shard(settings, |shard| async move {
-        let lane = shard.lane(None).expect("a model");
-        // A batch that never ends: the rows wait for it.
-        lane.under_way.borrow_mut().start(0);
+    let settings = |settings: &mut ShardSettings| settings.http.pipelined_requests_max = 4;
+    with_endless_batch(settings, |shard, lane| async move {
         let hundred = request("").repeat(100);
         // What is read beyond the requests that are taken shows the end; where there is far more,
         // the sweep looks for it.
@@ -223,32 +233,6 @@ fn a_client_is_seen_to_go_away_behind_more_requests_than_are_taken() {
             })
             .await;
         }
-    });
-}
-
-#[test]
-fn a_deadline_that_passes_while_a_row_waits_is_not_noticed_late() {
-    let settings = |settings: &mut ShardSettings| {
-        settings.batch.window = Window::Fixed;
-        settings.batch.delay_us_max = 10_000_000;
-    };
-    with_shard(settings, |shard| async move {
-        let lane = shard.lane(None).expect("a model");
-        // A batch that never ends: the others wait for it.
-        lane.under_way.borrow_mut().start(0);
-        let mut late_ns = u64::MAX;
-        for _ in 0..20 {
-            let now_ns = shard.clock.now_ns();
-            let deadline_ns = now_ns + 5_000_000;
-            let id = queue(&lane, &Terms { now_ns, deadline_ns, ..TERMS }).expect("room");
-            while state(&lane, id) == RowState::Waiting {
-                sleep(Duration::from_micros(50)).await;
-            }
-            assert_eq!(state(&lane, id), RowState::Done(Err(RowFailure::DeadlineExceeded)));
-            late_ns = late_ns.min(shard.clock.now_ns() - deadline_ns);
-            lane.release(id);
-        }
-        assert!(late_ns < 500_000, "at best {late_ns} ns late");
     });
 }
 

@@ -56,3 +56,25 @@ fn whatever_a_row_leaves_for_makes_room_for_one() {
         assert_eq!([lane.departed_rows(), lane.departed_rows()], [4, 0]);
     });
 }
+
+#[test]
+fn a_deadline_that_passes_while_a_row_waits_is_not_noticed_late() {
+    with_endless_batch(
+        |_| (),
+        |shard, lane| async move {
+            let mut late_ns = u64::MAX;
+            for _ in 0..20 {
+                let now_ns = shard.clock.now_ns();
+                let deadline_ns = now_ns + 5_000_000;
+                let id = queue(&lane, &Terms { now_ns, deadline_ns, ..TERMS }).expect("room");
+                while state(&lane, id) == RowState::Waiting {
+                    sleep(Duration::from_micros(50)).await;
+                }
+                assert_eq!(state(&lane, id), RowState::Done(Err(RowFailure::DeadlineExceeded)));
+                late_ns = late_ns.min(shard.clock.now_ns() - deadline_ns);
+                lane.release(id);
+            }
+            assert!(late_ns < 500_000, "at best {late_ns} ns late");
+        },
+    );
+}

@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use super::*;
+use crate::http::links::PATIENCE_NS_MIN;
 
 /// A client whose request waits to be read.
 async fn waiting_client(shard: &Rc<ShardState>, fields: &str) -> TcpStream {
@@ -147,15 +148,8 @@ fn the_client_is_not_the_slow_one_meanwhile() {
 
 #[test]
 fn what_is_refused_is_charged() {
-    let settings = |settings: &mut ShardSettings| {
-        settings.batch.window = Window::Fixed;
-        settings.batch.delay_us_max = 60_000_000;
-        settings.queue_rows_max = 1;
-    };
-    with_shard(settings, |shard| async move {
-        let lane = shard.lane(None).expect("a model");
-        // A batch that never ends, and a row that waits for it.
-        lane.under_way.borrow_mut().start(0);
+    let settings = |settings: &mut ShardSettings| settings.queue_rows_max = 1;
+    with_endless_batch(settings, |shard, lane| async move {
         queue_row(&lane);
         shard.intake.earn(0, 0);
         assert!(!shard.intake.is_watched());
@@ -186,7 +180,7 @@ fn one_that_went_away_takes_nobodys_turn() {
         let mut client = waiting_client(&shard, "").await;
         let gone = waiting_client(&shard, "").await;
         drop(gone);
-        sleep(Duration::from_millis(120)).await;
+        sleep(Duration::from_nanos(PATIENCE_NS_MIN)).await;
         shard.read_newest(1);
         assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
         until("it is let go", || shard.links.len() == 1).await;
@@ -197,21 +191,17 @@ fn one_that_went_away_takes_nobodys_turn() {
 
 #[test]
 fn one_that_has_only_just_gone_is_read_and_not_computed() {
-    let settings = |settings: &mut ShardSettings| {
-        settings.batch.window = Window::Fixed;
-        settings.batch.delay_us_max = 60_000_000;
-    };
-    with_shard(settings, |shard| async move {
-        let lane = shard.lane(None).expect("a model");
-        // A batch that never ends: whatever is read waits for it.
-        lane.under_way.borrow_mut().start(0);
-        spend(&shard);
-        drop(waiting_client(&shard, "").await);
-        let number = shard.intake.newest().expect("it waits");
-        assert!(shard.links.call(number, 0, true), "it has waited for too short a time");
-        until("it is let go", || shard.links.len() == 0).await;
-        assert_eq!(lane.counters().rows_abandoned.get(), 1);
-    });
+    with_endless_batch(
+        |_| (),
+        |shard, lane| async move {
+            spend(&shard);
+            drop(waiting_client(&shard, "").await);
+            let number = shard.intake.newest().expect("it waits");
+            assert!(shard.links.call(number, 0, true), "it has waited for too short a time");
+            until("it is let go", || shard.links.len() == 0).await;
+            assert_eq!(lane.counters().rows_abandoned.get(), 1);
+        },
+    );
 }
 
 #[test]
@@ -226,7 +216,7 @@ fn one_that_was_answered_and_went_away_takes_nobodys_turn() {
             let mut client = waiting_client(&shard, "").await;
             drop(gone);
             until("it waits", || shard.intake.waiting() == 2).await;
-            sleep(Duration::from_millis(120)).await;
+            sleep(Duration::from_nanos(PATIENCE_NS_MIN)).await;
             shard.read_newest(1);
             assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
             until("it is let go", || shard.links.len() == 1).await;
