@@ -1,12 +1,10 @@
 //! A candidate that a reload brings scores copies of the traffic, `/metrics` and the index say how
 //! it does, and another reload takes it away.
 
-mod support;
-
 use std::fs;
 
+use crate::support::{Client, Gateway, Launch, models};
 use serde_json::{Value, json};
-use support::{Client, Gateway, Launch, models};
 
 const SHADOW: &str = "\n[shadow]\nversion = 2\npercent = 100.0\n";
 

@@ -1,11 +1,9 @@
 //! Out of file descriptors, the gateway goes on serving the connections that it has, and takes the
 //! waiting ones as soon as it can.
 
-mod support;
-
 use std::os::unix::process::CommandExt;
 
-use support::Launch;
+use crate::support::Launch;
 
 const BODY: &str = "{\"user_id\": \"user-001\"}";
 
@@ -26,11 +24,11 @@ fn connections_wait_for_one_to_be_free() {
     let mut clients: Vec<_> = (0..100).map(|_| gateway.client()).collect();
     assert_eq!(clients[0].predict(BODY).status, 200);
     for client in &mut clients {
-        client.send(support::post(BODY));
+        client.send(crate::support::post(BODY));
     }
     for _ in 0..20 {
         assert_eq!(clients[0].receive().status, 200);
-        clients[0].send(support::post(BODY));
+        clients[0].send(crate::support::post(BODY));
     }
     // Each that goes makes room for one that waits.
     for mut client in clients {

@@ -1,12 +1,10 @@
 //! SIGTERM at the height of the load: every connection whose handshake was completed and whose
 //! request was sent is answered, then the process ends with status 0.
 
-mod support;
-
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use support::{Client, Launch, post, wait_until};
+use crate::support::{Client, Launch, post, wait_until};
 
 const BODY: &str = "{\"user_id\": \"applicant-0001\"}";
 

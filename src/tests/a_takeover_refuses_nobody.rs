@@ -2,8 +2,6 @@
 //! the sockets are somebody's who answers. The tests play one of the two themselves where they have
 //! to choose the moment.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -12,8 +10,8 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::support::{Client, Launch, Over, wait_until};
 use sendfd::{RecvWithFd, SendWithFd};
-use support::{Client, Launch, Over, wait_until};
 
 const BODY: &str = "{\"user_id\": \"user-001\"}";
 /// What a new process says when it is ready, and what one hears whom another was quicker than.

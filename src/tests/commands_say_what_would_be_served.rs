@@ -1,10 +1,8 @@
 //! `check`, `models`, `--help`, `man` and `--version` say what they are asked, and a first run fills its
 //! own store.
 
-mod support;
-
-use support::gateway::store;
-use support::{Client, Ended, import, models, run, shardgate};
+use crate::support::gateway::store;
+use crate::support::{Client, Ended, import, models, run, shardgate};
 
 fn check(arguments: &[&str]) -> Ended {
     run(shardgate().arg("check").arg("--models").arg(models()).args(arguments))

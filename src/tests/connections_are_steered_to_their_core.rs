@@ -1,12 +1,10 @@
 //! With `--steering cpu` a connection is accepted on the core that its first packet arrived on:
 //! over loopback, the core of the client that connects. A process that takes over goes on so.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::process::Command;
 
-use support::{Client, Gateway, Launch};
+use crate::support::{Client, Gateway, Launch};
 
 const BODY: &str = "{\"user_id\": \"user-001\"}";
 /// Enough that a hash would not send all of them to one of two shards.

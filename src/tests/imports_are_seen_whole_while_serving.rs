@@ -1,14 +1,12 @@
 //! `shardgate import` beside a gateway that serves: answers are of before or of after it, and an
 //! import that dies leaves what was there.
 
-mod support;
-
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Child, Stdio};
 
-use support::gateway::store;
-use support::{Gateway, Launch, run, shardgate};
+use crate::support::gateway::store;
+use crate::support::{Gateway, Launch, run, shardgate};
 
 /// Every bundled user and some more, all with these features.
 fn csv(feature: f64) -> String {

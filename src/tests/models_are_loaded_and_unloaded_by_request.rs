@@ -1,16 +1,14 @@
 //! The model-repository extension: a load or an unload is done on every shard or on none, says
 //! why not, loses no request, and is for operators alone.
 
-mod support;
-
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::support::client::Response;
+use crate::support::{Client, Gateway, Launch, Over, models, post_to, wait_until};
 use serde_json::{Value, json};
-use support::client::Response;
-use support::{Client, Gateway, Launch, Over, models, post_to, wait_until};
 use tempfile::TempDir;
 
 const BODY: &str = "{\"user_id\": \"user-001\"}";
@@ -233,7 +231,7 @@ fn the_serving_port_takes_it_only_where_the_configuration_says_so() {
     let mut client = gateway.client();
     let load = "POST /v2/repository/models/second/load HTTP/1.1\r\nhost: localhost\r\n\
         content-length: 0\r\n\r\n";
-    client.send([load.as_bytes(), &support::post(BODY)].concat());
+    client.send([load.as_bytes(), &crate::support::post(BODY)].concat());
     assert_eq!(client.receive().body, "{\"models\":[\"second/1\"]}");
     assert!(client.receive().score() > 0.92);
     // A client that does not wait for the answer is no harm.

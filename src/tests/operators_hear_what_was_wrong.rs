@@ -1,11 +1,9 @@
 //! A request to the admin port that is no usable one is refused with its status, and the answer is not
 //! lost with what is left of the request.
 
-mod support;
-
 use std::io::{Read, Write};
 
-use support::{Client, Launch};
+use crate::support::{Client, Launch};
 
 #[test]
 fn and_the_answer_arrives_however_much_they_send() {

@@ -1,13 +1,11 @@
 //! `[prediction_log]`: every row that is scored is in a file for its owner alone, `replay` gives
 //! the same scores, and says so where a model has changed; what has no room is dropped and counted.
 
-mod support;
-
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::support::{Client, Ended, Gateway, Launch, models, post_to, run, shardgate, wait_until};
 use serde_json::Value;
-use support::{Client, Ended, Gateway, Launch, models, post_to, run, shardgate, wait_until};
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

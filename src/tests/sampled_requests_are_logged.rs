@@ -1,10 +1,8 @@
 //! `[access_log]`: the share of the requests that was asked for is logged, evenly, with where its
 //! time went, and users only where that was asked for too; without it none is.
 
-mod support;
-
+use crate::support::{Gateway, Launch, post_to};
 use serde_json::Value;
-use support::{Gateway, Launch, post_to};
 
 const REQUESTS: usize = 60;
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

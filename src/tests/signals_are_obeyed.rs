@@ -1,14 +1,12 @@
 //! SIGUSR1 prints histograms, SIGTERM drains, a second one does not wait, and a shard that hangs
 //! is named: under load, and as often as an operator likes.
 
-mod support;
-
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use support::{Client, Gateway, Launch, Over};
+use crate::support::{Client, Gateway, Launch, Over};
 
 const BODY: &str = "{\"user_id\": \"user-001\"}";
 

@@ -1,13 +1,11 @@
 //! Sockets that were passed by `LISTEN_FDS` are held by whoever passed them, too: a stop lets go of
 //! them and closes them to nobody, and the next process answers whoever came in between.
 
-mod support;
-
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use crate::support::{Client, Launch, post};
 use socket2::{Domain, Socket, Type};
-use support::{Client, Launch, post};
 
 const BODY: &str = "{\"user_id\": \"user-001\"}";
 

@@ -1,15 +1,13 @@
 //! What stops a start is said in one line on the standard error, with exit status 1; and what does
 //! not stop it doesn't.
 
-mod support;
-
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use support::gateway::store;
-use support::{Ended, Launch, import, models, run, shardgate};
+use crate::support::gateway::store;
+use crate::support::{Ended, Launch, import, models, run, shardgate};
 
 /// `serve` with one flag changed from what would work; logs are off, so that only the error shows.
 fn serve(change: impl FnOnce(&mut Command)) -> Ended {
@@ -235,7 +233,7 @@ fn nobody_reads_its_output_and_it_serves_all_the_same() {
         .unwrap();
     let answer = loop {
         if let Ok(stream) = std::net::TcpStream::connect(address) {
-            break support::Client::from(stream).predict("{\"user_id\": 1}");
+            break crate::support::Client::from(stream).predict("{\"user_id\": 1}");
         }
         assert!(child.try_wait().unwrap().is_none(), "it ended");
         std::thread::park_timeout(std::time::Duration::from_millis(10));
@@ -245,7 +243,7 @@ fn nobody_reads_its_output_and_it_serves_all_the_same() {
         // SAFETY: a plain system call; the child has not been waited for, so the id is its own.
         unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGUSR1) };
         assert_eq!(
-            support::Client::connect(address).predict("{\"user_id\": 1}").status,
+            crate::support::Client::connect(address).predict("{\"user_id\": 1}").status,
             200,
             "a report that nobody reads must not end it"
         );

@@ -1,0 +1,26 @@
+//! The tests that need a CQL server, one claim a file, in one binary.
+//!
+//! What is *not* here: nodes that are killed (`../cql_a_dead_node_is_done_without.rs`).
+
+#[path = "../cql/mod.rs"]
+mod cql;
+#[path = "../cql/importing.rs"]
+mod importing;
+#[path = "../cql/proxied.rs"]
+mod proxied;
+#[path = "../cql/sharded.rs"]
+mod sharded;
+#[path = "../support/mod.rs"]
+mod support;
+
+use support::stores;
+
+mod a_saturated_shard_completes_its_fetches;
+mod connections_are_encrypted;
+mod faults_at_start_are_said_in_one_line;
+mod faults_stay_small;
+mod imports_are_read_back;
+mod keys_are_asked_for_once;
+mod keys_go_to_the_shard_that_owns_them;
+mod rows_reach_the_matrix;
+mod scores_are_those_of_the_embedded_store;

@@ -1,0 +1,63 @@
+//! The tests of the library, one claim a file, in one binary: it links tract and the store's driver
+//! once. The helpers are folders beside this one.
+//!
+//! What is *not* here: tests that need a binary of their own, as they count allocations
+//! (`../*.rs`), and those that need a CQL server (`../cql_it/`).
+
+#[path = "../forest/mod.rs"]
+mod forest;
+#[path = "../random/mod.rs"]
+mod random;
+#[path = "../simulation/mod.rs"]
+mod simulation;
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../zoo_models/mod.rs"]
+mod zoo_models;
+
+use support::stores;
+
+mod a_bad_row_is_named_by_line_and_column;
+mod a_canary_scores_its_share_of_the_users;
+mod a_canary_takes_the_same_users_each_time;
+mod a_client_that_goes_away_leaves_nothing_behind;
+mod a_failed_batch_leaves_the_model_as_it_was;
+mod a_hostile_ensemble_is_refused;
+mod a_manifest_names_what_is_wrong_with_it;
+mod a_remote_server_that_fails_is_survived;
+mod a_request_keeps_its_id_and_its_trace;
+mod a_request_may_arrive_in_any_pieces;
+mod a_row_scores_the_same_in_any_batch;
+mod a_score_that_is_not_finite_is_its_rows_own;
+mod a_shadow_scores_copies_and_answers_nobody;
+mod a_slow_client_is_told_so;
+mod a_stop_loses_nothing_that_was_accepted;
+mod a_store_that_does_not_match_names_the_column;
+mod an_array_is_answered_member_by_member;
+mod an_import_is_seen_whole_or_not_at_all;
+mod an_inference_request_fails_alone;
+mod broken_model_files_are_refused_and_never_panic;
+mod every_answer_is_counted_once;
+mod every_answer_reaches_the_one_who_asked;
+mod every_fault_has_its_status;
+mod every_kernel_gives_the_same_bits;
+mod every_zoo_model_agrees_with_its_library;
+mod features_that_are_not_known_follow_the_policies;
+mod fuzz_seeds_pass;
+mod golden_scores_match_scikit_learn;
+mod no_cache_line_has_two_shards;
+mod operators_agree_with_the_onnx_reference;
+mod pipelined_requests_are_answered_in_order;
+mod records_are_joined_as_they_were_packed;
+mod replaced_columns_never_mix_with_the_old;
+mod request_fields_join_stored_features;
+mod requests_that_do_not_end_take_bounded_memory;
+mod rows_score_the_same_however_they_are_given;
+mod scores_through_http_match_the_library;
+mod the_adaptive_window_keeps_close_to_the_best_fixed_one;
+mod the_repository_serves_the_version_that_is_asked_for;
+mod the_zoo_has_the_same_bits_by_every_kernel;
+mod trees_agree_with_onnx_runtime;
+mod what_cannot_be_answered_in_time_is_refused;
+mod what_cannot_be_served_is_named_at_load;
+mod what_two_readers_could_read_differently_is_refused;

@@ -1,0 +1,129 @@
+//! A model that cannot be served is refused when it is loaded, by a message that names the file,
+//! the node or the key, and what to do.
+
+use crate::zoo_models::{bytes, folder, load_bytes, load_file};
+use shards::model::manifest::{ClassChoice, ScoreOutput};
+use shards::model::{FileLimits, LoadOptions, Model, repository::Repository};
+
+/// The model's file with one word replaced by another of the same length.
+fn with_word(name: &str, word: &str, other: &str) -> Vec<u8> {
+    assert_eq!(word.len(), other.len());
+    let mut bytes = bytes(name);
+    let found = bytes.windows(word.len()).position(|window| window == word.as_bytes());
+    let found = found.expect("the file has the word");
+    bytes[found..found + word.len()].copy_from_slice(other.as_bytes());
+    bytes
+}
+
+fn refusal(bytes: &[u8]) -> String {
+    load_bytes(bytes).expect_err("it cannot be served").to_string()
+}
+
+fn refused_output(name: &str, tensor: Option<&str>, class: Option<ClassChoice>) -> String {
+    let output = ScoreOutput { tensor: tensor.map(str::to_owned), class };
+    let file = folder(name).join("model.onnx");
+    load_file(&file, output).expect_err("there is no such output").to_string()
+}
+
+#[test]
+fn an_unknown_operator_is_named_with_its_node() {
+    let text = refusal(&with_word("mlp-binary-relu", "Sigmoid", "Sigmoit"));
+    assert!(text.contains("(operator Sigmoit): this operator is not supported"), "{text}");
+}
+
+#[test]
+fn an_unknown_branch_mode_is_named_with_its_node() {
+    let text = refusal(&with_word("gbdt-binary", "BRANCH_LEQ", "BRANCH_XEQ"));
+    assert!(text.contains("operator ai.onnx.ml.TreeEnsembleClassifier"), "{text}");
+    assert!(text.contains("found \"BRANCH_XEQ\", expected one of BRANCH_LEQ"), "{text}");
+}
+
+#[test]
+fn a_test_of_membership_is_refused_with_its_node() {
+    let file = folder("../operators/tree-ensemble-v5-member").join("model.onnx");
+    let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(0)) };
+    let text = load_file(&file, output).expect_err("it is not supported").to_string();
+    assert!(text.contains("node `trees` (operator ai.onnx.ml.TreeEnsemble)"), "{text}");
+    assert!(text.contains("BRANCH_MEMBER"), "{text}");
+    assert!(text.contains("instead"), "it says what to do: {text}");
+}
+
+#[test]
+fn many_classes_need_a_choice() {
+    let text = refused_output("gbdt-multi", None, None);
+    assert!(text.contains("has 3 columns: name the one that is the score"), "{text}");
+    assert!(text.contains("(labels: 0, 1, 2)"), "{text}");
+}
+
+#[test]
+fn a_class_can_be_named_by_its_label() {
+    let file = folder("gbdt-multi-zipmap-strings").join("model.onnx");
+    let class = Some(ClassChoice::Label("low".to_owned()));
+    load_file(&file, ScoreOutput { tensor: None, class }).expect("it has the label `low`");
+    let class = Some(ClassChoice::Label("lowest".to_owned()));
+    let text = refused_output("gbdt-multi-zipmap-strings", None, class);
+    assert!(text.contains("the model's labels are: high, low, middle"), "{text}");
+}
+
+#[test]
+fn a_class_beyond_the_last_is_refused() {
+    let text = refused_output("gbdt-binary", None, Some(ClassChoice::Index(2)));
+    assert!(text.contains("[output] class = 2"), "{text}");
+    assert!(text.contains("has 2 columns, counted from 0"), "{text}");
+}
+
+#[test]
+fn an_unknown_output_is_refused_with_those_there_are() {
+    let text = refused_output("gbdt-binary", Some("probability"), None);
+    assert!(text.contains("no such output; it has: label, probabilities"), "{text}");
+}
+
+#[test]
+fn the_label_is_no_score() {
+    let text = refused_output("gbdt-binary", Some("label"), None);
+    assert!(text.contains("depends on its label"), "{text}");
+}
+
+#[test]
+fn a_file_beyond_the_limits_is_refused() {
+    let root = folder("").join("../../../models");
+    let directory = Repository::new(root).find("credit-risk", None).expect("it is bundled");
+    let limits = FileLimits { file_bytes_max: 1000, ..FileLimits::default() };
+    let options = LoadOptions { limits, ..LoadOptions::default() };
+    let text = Model::load(&directory, &options).expect_err("too large").to_string();
+    assert!(
+        text.contains("credit-risk/1/model.onnx: larger than the limit of 1000 bytes"),
+        "{text}"
+    );
+    let limits = FileLimits { nodes_max: 0, ..FileLimits::default() };
+    let options = LoadOptions { limits, ..LoadOptions::default() };
+    let text = Model::load(&directory, &options).expect_err("too many").to_string();
+    assert!(text.contains("nodes, the limit is 0"), "{text}");
+}
+
+#[test]
+fn a_few_bytes_cannot_ask_for_all_memory() {
+    for (name, problem) in [
+        ("hostile-concat", "node `wide_14`: rows of 98304 columns, the limit is 65536"),
+        ("hostile-shape", "node `zeros` (operator ConstantOfShape): the size of what it makes is"),
+    ] {
+        let file = folder("../operators").join(name).join("model.onnx");
+        let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(0)) };
+        let text = load_file(&file, output).expect_err("it is hostile").to_string();
+        assert!(text.contains(problem), "{text}");
+    }
+}
+
+#[test]
+fn a_manifest_of_another_width_is_refused() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let version = root.path().join("narrow/1");
+    std::fs::create_dir_all(&version).expect("a folder");
+    std::fs::write(version.join("model.onnx"), bytes("gbdt-binary")).expect("a file");
+    std::fs::write(root.path().join("narrow/model.toml"), "[[columns]]\nname = \"a\"\n")
+        .expect("a file");
+    let directory = Repository::new(root.path()).find("narrow", None).expect("it is there");
+    let error = Model::load(&directory, &LoadOptions::default()).expect_err("too narrow");
+    let text = error.to_string();
+    assert!(text.contains("it reads 6 columns, model.toml names 1"), "{text}");
+}
