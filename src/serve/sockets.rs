@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use anyhow::{Context, ensure};
 use listenfd::ListenFd;
+use shards::http::hop_limit;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::takeover::ask::Offer;
@@ -95,7 +96,7 @@ pub(crate) fn listen(sockets: Vec<Socket>) -> io::Result<Vec<TcpListener>> {
         .into_iter()
         .map(|socket| {
             // A process that was ended in its stop may have left one that takes no new connection.
-            let _ = socket.detach_filter();
+            let _ = hop_limit::require(&socket, hop_limit::ANY);
             socket.listen(BACKLOG)?;
             Ok(socket.into())
         })

@@ -6,7 +6,7 @@
 //! read what RFC 9112 frames; [`predict`] reads the JSON body of a prediction into rows and [`oip`]
 //! serves the Open Inference Protocol; [`routes`] says what a target means; [`origin`] is the id
 //! and the trace of a request; [`response`] writes bytes; [`rendered`] is measured when an answer
-//! has been written; [`limits`] bounds all of it; [`links`] is how a connection is woken, timed and
+//! has been written; [`limits`] bounds all of it; [`hop_limit`] closes a listener to newcomers; [`links`] is how a connection is woken, timed and
 //! drained by its shard; and [`intake`] has connections wait to be read where refusing takes too
 //! much time.
 //!
@@ -18,6 +18,7 @@ pub(crate) mod connection;
 pub(crate) mod exchange;
 mod fields;
 pub mod head;
+pub mod hop_limit;
 pub(crate) mod intake;
 pub mod limits;
 pub(crate) mod links;
