@@ -205,7 +205,7 @@ impl Table {
 
     /// The places of the model's columns: by name, else all that is neither user nor score.
     fn features(&self, model: &Model) -> Result<Vec<usize>, GoldenError> {
-        if let Some(columns) = &model.manifest().columns {
+        if let Some(columns) = model.input_columns() {
             return columns.iter().map(|column| self.place(&column.name)).collect();
         }
         let is_feature = |name: &str| name != USER_COLUMN && !name.starts_with("score");

@@ -1,10 +1,12 @@
-//! Finds models on disk: `ROOT/NAME/model.toml` and `ROOT/NAME/VERSION/model.onnx`.
+//! Finds models on disk: `ROOT/NAME/model.toml` and `ROOT/NAME/VERSION/model.onnx`, or in its place
+//! the file that the model's own library wrote (`model::files`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::files::files_in;
 use super::manifest::{Backend, MANIFEST_FILE, Manifest, ManifestError};
 
 /// The name of the model's file in a version's directory.
@@ -119,6 +121,14 @@ pub enum RepositoryError {
         /// The versions that there are, oldest first.
         available: Vec<u32>,
     },
+    /// A version has more than one file that could be the model.
+    #[error("{}: holds {}: a version is one file, remove the others", path.display(), files.join(" and "))]
+    SeveralFiles {
+        /// The version's directory.
+        path: PathBuf,
+        /// The names of the files.
+        files: Vec<String>,
+    },
     /// `model.toml` cannot be used.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -191,7 +201,7 @@ impl Repository {
             return Err(RepositoryError::NoVersion { path, version: wanted, asked_by, available });
         }
         let file = match manifest.backend {
-            Backend::Onnx => path.join(wanted.to_string()).join(MODEL_FILE),
+            Backend::Onnx => only_file(&path.join(wanted.to_string()))?,
             Backend::Remote => path.join(MANIFEST_FILE),
         };
         Ok(ModelDirectory { name: name.to_owned(), path, manifest, version: wanted, file })
@@ -240,13 +250,25 @@ fn versions_of(path: &Path, manifest: &Manifest) -> Result<Vec<u32>, RepositoryE
     }
 }
 
+/// The model's file in a version's directory: there is exactly one.
+fn only_file(directory: &Path) -> Result<PathBuf, RepositoryError> {
+    let mut files = files_in(directory);
+    if files.len() > 1 {
+        let name = |file: &PathBuf| Some(file.file_name()?.to_string_lossy().into_owned());
+        let files = files.iter().filter_map(name).collect();
+        return Err(RepositoryError::SeveralFiles { path: directory.to_owned(), files });
+    }
+    // None if it went since the versions were listed; then loading says so.
+    Ok(files.pop().unwrap_or_else(|| directory.join(MODEL_FILE)))
+}
+
 fn versions_below(path: &Path) -> Result<Vec<u32>, RepositoryError> {
     let mut versions = Vec::new();
     for name in directory_names(path)? {
         // "01" and "+1" are no versions: each version has one spelling.
         let version = name.parse::<u32>().ok().filter(|v| *v > 0 && v.to_string() == name);
         if let Some(version) = version
-            && path.join(&name).join(MODEL_FILE).is_file()
+            && !files_in(&path.join(&name)).is_empty()
         {
             versions.push(version);
         }

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::files;
+use super::forest::{ModelColumn, NativeError, NativeModel, Objective};
 use super::manifest::Manifest;
 use super::onnx::{FileLimits, OnnxError, OnnxModel};
 use super::remote::RemoteModel;
 use super::repository::ModelDirectory;
 use super::signature::Signature;
 use super::trees::KernelChoice;
+use crate::features::inputs::{ColumnType, InputColumn, NanMeaning, Source as CellSource};
 use crate::features::{FeatureMatrix, Precision};
 
 /// How a model is loaded.
@@ -33,6 +36,14 @@ pub enum ModelError {
         path: PathBuf,
         /// Why.
         source: OnnxError,
+    },
+    /// Its file of `LightGBM`, `XGBoost` or `CatBoost` is refused.
+    #[error("{}: {source}", path.display())]
+    Native {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<NativeError>,
     },
     /// It loads, and cannot score a row.
     #[error("{}: cannot score: {source}", path.display())]
@@ -98,6 +109,7 @@ pub struct Model {
 #[derive(Debug)]
 enum Source {
     Onnx(OnnxModel),
+    Native(Box<NativeModel>),
     Remote(RemoteModel),
 }
 
@@ -109,9 +121,16 @@ impl Model {
         let columns = manifest.columns.as_ref().map(Vec::len);
         let source = match manifest.remote_model() {
             Some(remote) => Source::Remote(remote),
-            None => OnnxModel::load(&path, &manifest.output, columns, options)
-                .map(Source::Onnx)
-                .map_err(|source| ModelError::Onnx { path: path.clone(), source })?,
+            None => match files::load(&path, &manifest, options) {
+                Ok(Some(native)) => Source::Native(Box::new(native)),
+                Ok(None) => OnnxModel::load(&path, &manifest.output, columns, options)
+                    .map(Source::Onnx)
+                    .map_err(|source| ModelError::Onnx { path: path.clone(), source })?,
+                Err(source) => {
+                    let source = Box::new(source);
+                    return Err(ModelError::Native { path, source });
+                }
+            },
         };
         let mut model =
             Self { name: directory.name.clone(), version: directory.version, manifest, source };
@@ -144,6 +163,7 @@ impl Model {
     pub fn columns(&self) -> usize {
         match &self.source {
             Source::Onnx(onnx) => onnx.columns,
+            Source::Native(native) => native.columns.len(),
             Source::Remote(remote) => remote.columns,
         }
     }
@@ -152,6 +172,7 @@ impl Model {
     pub fn precision(&self) -> Precision {
         match &self.source {
             Source::Onnx(onnx) => onnx.precision,
+            Source::Native(native) => native.precision,
             Source::Remote(remote) => remote.precision(),
         }
     }
@@ -160,6 +181,7 @@ impl Model {
     pub fn score_precision(&self) -> Precision {
         match &self.source {
             Source::Onnx(onnx) => onnx.score_precision,
+            Source::Native(native) => native.score_precision,
             // Known only when it answers; a double holds either.
             Source::Remote(_) => Precision::F64,
         }
@@ -168,7 +190,7 @@ impl Model {
     /// Where the model is computed, if not here: then [`Model::score`] always fails.
     pub fn remote(&self) -> Option<&RemoteModel> {
         match &self.source {
-            Source::Onnx(_) => None,
+            Source::Onnx(_) | Source::Native(_) => None,
             Source::Remote(remote) => Some(remote),
         }
     }
@@ -197,6 +219,7 @@ impl Model {
         }
         let scored = match &mut self.source {
             Source::Onnx(onnx) => onnx.score(features, scores),
+            Source::Native(native) => native.score(features, scores),
             Source::Remote(remote) => Err(format!("it is computed at {}", remote.url)),
         };
         scored.map_err(|reason| {
@@ -205,13 +228,57 @@ impl Model {
         })
     }
 
+    /// The columns that the model's own file describes, in order; none of an ONNX file.
+    pub fn model_columns(&self) -> &[ModelColumn] {
+        match &self.source {
+            Source::Native(native) => &native.columns,
+            Source::Onnx(_) | Source::Remote(_) => &[],
+        }
+    }
+
+    /// The labels of the model's classes, as its own file has them; empty where there are none.
+    pub fn labels(&self) -> &[String] {
+        match &self.source {
+            Source::Native(native) => &native.labels,
+            Source::Onnx(_) | Source::Remote(_) => &[],
+        }
+    }
+
+    /// What the model was trained for, where its own file says so.
+    pub fn objective(&self) -> Option<&Objective> {
+        match &self.source {
+            Source::Native(native) => Some(&native.objective),
+            Source::Onnx(_) | Source::Remote(_) => None,
+        }
+    }
+
+    /// The columns that the model reads: those of `model.toml`, else those of its own file, if
+    /// that names them as the training data did. What is not known is then missing.
+    pub fn input_columns(&self) -> Option<Vec<InputColumn>> {
+        if let Some(columns) = &self.manifest.columns {
+            return Some(columns.clone());
+        }
+        let Source::Native(native) = &self.source else { return None };
+        let column = |column: &ModelColumn| InputColumn {
+            name: column.name.clone(),
+            // Whatever the store holds is then read; the matrix has the model's own precision.
+            column_type: ColumnType::Double,
+            source: CellSource::Store,
+            default: f64::NAN,
+            range: None,
+            nan: NanMeaning::Missing,
+            quantiles: Vec::new(),
+        };
+        native.columns_are_named.then(|| native.columns.iter().map(column).collect())
+    }
+
     /// What the model reads and gives; `columns` are its columns' names, in order.
     pub fn signature(&self, columns: &[String]) -> Signature {
         Signature {
             description: self.manifest.description.clone(),
             matrix: match &self.source {
                 Source::Onnx(onnx) if onnx.input_names.len() == 1 => onnx.input_names[0].clone(),
-                Source::Onnx(_) => Signature::MATRIX.to_owned(),
+                Source::Onnx(_) | Source::Native(_) => Signature::MATRIX.to_owned(),
                 Source::Remote(remote) => remote.settings.input.clone(),
             },
             columns: columns.to_vec(),
@@ -232,6 +299,13 @@ impl Model {
                     file_hash: onnx.file_hash,
                 }
             }
+            Source::Native(native) => ModelDescription {
+                kernel: native.kernel().to_owned(),
+                nodes: 1,
+                inputs: vec![Signature::MATRIX.to_owned()],
+                output: native.output_name.to_owned(),
+                file_hash: native.file_hash,
+            },
             Source::Remote(remote) => ModelDescription {
                 kernel: remote.url.to_string(),
                 nodes: 0,

@@ -52,7 +52,8 @@ impl PreparedModel {
         let model = Model::load(directory, &load)?;
         let load_ns = start.elapsed().as_nanos() as u64;
         let manifest = model.manifest();
-        let inputs = match &manifest.columns {
+        let columns = model.input_columns();
+        let inputs = match &columns {
             Some(columns) => ModelInputs::Columns(columns),
             None => ModelInputs::Width(model.columns()),
         };

@@ -6,6 +6,8 @@
 
 #[path = "../forest/mod.rs"]
 mod forest;
+#[path = "../native_models/mod.rs"]
+mod native_models;
 #[path = "../random/mod.rs"]
 mod random;
 #[path = "../simulation/mod.rs"]
@@ -46,6 +48,7 @@ mod features_that_are_not_known_follow_the_policies;
 mod fuzz_seeds_pass;
 mod golden_scores_match_scikit_learn;
 mod no_cache_line_has_two_shards;
+mod native_files_score_as_their_library;
 mod operators_agree_with_the_onnx_reference;
 mod pipelined_requests_are_answered_in_order;
 mod records_are_joined_as_they_were_packed;
