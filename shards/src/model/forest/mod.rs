@@ -115,7 +115,7 @@ pub struct Forest {
     pub sets: CategorySets,
     /// Where each sum starts: as many as there are sums.
     pub starts: Vec<f64>,
-    /// What each sum is divided by at the end.
+    /// What each sum is divided by at the end, to make a prediction of it; the margin is not.
     pub divisor: f64,
     /// What is added to each sum at the end: as many as there are sums.
     pub biases: Vec<f64>,
@@ -139,7 +139,7 @@ impl Forest {
 
     /// How many sums a row has.
     pub fn sums(&self) -> usize {
-        self.starts.len()
+        self.biases.len()
     }
 
     /// Adds a leaf's only weight and returns the leaf.

@@ -18,8 +18,7 @@ use crate::features::Precision;
 const TREES_MAX: usize = 1 << 16;
 const COLUMNS_MAX: usize = 1 << 16;
 
-/// The least and the largest number that missing type Zero reads as missing, as the library spells
-/// it: `1e-35` of 32 bits.
+/// The largest number that the library reads as zero, as it spells it: `1e-35` of 32 bits.
 const ZERO: f64 = 1e-35_f32 as f64;
 
 /// What the bytes of a `model.txt` say.

@@ -1,6 +1,6 @@
 //! One tree: arrays of its branches and leaves, made nodes.
 
-use super::Section;
+use super::{Section, ZERO};
 use super::zero::ZeroColumns;
 use crate::model::forest::{Forest, LinearLeaf, NativeError, Node, Test, Tree};
 
@@ -127,7 +127,7 @@ impl Arrays {
                 return Err(section.wrong("decision_type", &decision.to_string(), expected));
             }
         };
-        let test = Test::AtMost(threshold);
+        let test = Test::AtMost(without_tiny(threshold));
         Ok(Node::Split { column, test, missing_is_yes, yes, no, cover })
     }
 
@@ -145,6 +145,18 @@ impl Arrays {
             let expected = format!("branches to {} or leaves from -{}", branches - 1, branches + 1);
             Err(section.wrong(key, &child.to_string(), &expected))
         }
+    }
+}
+
+/// The threshold that gives each cell the branch that the library gives it: it reads cells from
+/// `-ZERO` to `ZERO` as 0.
+fn without_tiny(threshold: f64) -> f64 {
+    if threshold >= -ZERO && threshold < 0.0 {
+        (-ZERO).next_down()
+    } else if (0.0..ZERO).contains(&threshold) {
+        ZERO
+    } else {
+        threshold
     }
 }
 

@@ -8,6 +8,8 @@ use crate::model::forest::{Curve, Objective};
 #[derive(Debug, Clone)]
 pub struct OutputColumns {
     pub(super) finish: Finish,
+    /// The sums as they are: not even divided where predictions are means.
+    pub(super) are_margins: bool,
 }
 
 impl OutputColumns {
@@ -33,12 +35,13 @@ impl OutputColumns {
     /// The sums themselves.
     pub fn margins(sums: usize) -> Self {
         let columns = (0..sums as u32).map(|sum| column(sum, Curve::Identity)).collect();
-        Self::new(columns, PostTransform::None)
+        Self { are_margins: true, ..Self::new(columns, PostTransform::None) }
     }
 
     fn new(columns: Vec<Column>, transform: PostTransform) -> Self {
         let aggregate = Aggregate::Sum;
-        Self { finish: Finish { columns, transform, aggregate, trees: 1.0, wanted: None } }
+        let finish = Finish { columns, transform, aggregate, trees: 1.0, wanted: None };
+        Self { finish, are_margins: false }
     }
 
     /// How many outputs there are.
@@ -54,7 +57,7 @@ impl OutputColumns {
     /// Output `output` alone.
     #[must_use]
     pub fn only(&self, output: usize) -> Self {
-        Self { finish: self.finish.only(output) }
+        Self { finish: self.finish.only(output), are_margins: self.are_margins }
     }
 
     /// The score of one row from its sums; there is one output.

@@ -8,8 +8,10 @@ use crate::model::json::{At, Value};
 
 /// What the learner says about sums.
 pub(super) struct Sums {
-    /// Where each starts.
-    pub(super) starts: Vec<f32>,
+    /// The base margin of each.
+    pub(super) bases: Vec<f32>,
+    /// It is added after all trees, not before.
+    pub(super) base_is_last: bool,
     /// How many rounds of boosting count; all of them if none.
     pub(super) rounds_max: Option<usize>,
 }
@@ -45,11 +47,11 @@ pub(super) fn read(
 }
 
 fn linear(model: &At<'_>, width: usize, sums: &Sums) -> Result<Booster, NativeError> {
-    let groups = sums.starts.len();
+    let groups = sums.bases.len();
     let weights = model.get("weights")?.numbers_of((width + 1) * groups)?;
     let (weights, biases) = weights.split_at(width * groups);
     // The library adds the cells to the bias plus the base score: the first one's for all sums.
-    let start = sums.starts.first().copied().unwrap_or(0.0);
+    let start = sums.bases.first().copied().unwrap_or(0.0);
     let starts = biases.iter().map(|bias| *bias as f32 + start);
     let linear = Linear {
         starts: starts.collect(),
@@ -64,10 +66,15 @@ fn trees(
     sums: &Sums,
     weights: Option<Vec<f64>>,
 ) -> Result<Booster, NativeError> {
-    let mut forest = Forest::new(Precision::F32, width, sums.starts.len());
-    forest.starts = sums.starts.iter().map(|start| f64::from(*start)).collect();
+    let mut forest = Forest::new(Precision::F32, width, sums.bases.len());
+    let bases = sums.bases.iter().map(|base| f64::from(*base)).collect();
+    if sums.base_is_last {
+        forest.biases = bases;
+    } else {
+        forest.starts = bases;
+    }
     let groups = model.get("tree_info")?;
-    let groups_of = groups.integers(0, sums.starts.len() as i64 - 1)?;
+    let groups_of = groups.integers(0, sums.bases.len() as i64 - 1)?;
     let trees = model.get("trees")?;
     let count = trees.list()?.count();
     if count > TREES_MAX {
@@ -121,5 +128,5 @@ fn trees_used(model: &At<'_>, sums: &Sums, count: usize) -> Result<usize, Native
         Some(parallel) => parallel.count(TREES_MAX)?.max(1),
         None => 1,
     };
-    Ok(rounds.saturating_mul(parallel).saturating_mul(sums.starts.len()).min(count))
+    Ok(rounds.saturating_mul(parallel).saturating_mul(sums.bases.len()).min(count))
 }

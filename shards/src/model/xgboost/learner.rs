@@ -28,7 +28,9 @@ pub(super) fn read(value: &Value) -> Result<Trained, NativeError> {
     let objective = objective::read(objective.get("name")?.text()?, classes, &version);
     let sums = classes.max(targets).max(1);
     let base = param.get("base_score")?;
-    let starts = base_margins(&base, sums, &objective)?;
+    let bases = base_margins(&base, sums, &objective)?;
+    // Since 1.3 the library adds leaves to the base score; the last bit differs.
+    let base_is_last = matches!(version.as_slice(), [major, minor, ..] if *major < 1.0 || (*major == 1.0 && *minor < 3.0));
     let booster = learner.get("gradient_booster")?;
     let is_sklearn = sklearn(&learner).is_some();
     let limit = match best_iteration(&learner)? {
@@ -36,7 +38,7 @@ pub(super) fn read(value: &Value) -> Result<Trained, NativeError> {
         Some(best) if is_sklearn => Some(best + 1),
         _ => None,
     };
-    let booster = booster::read(&booster, width, Sums { starts, rounds_max: limit })?;
+    let booster = booster::read(&booster, width, Sums { bases, base_is_last, rounds_max: limit })?;
     let described = columns::describe(&learner, booster.categories.as_ref(), width)?;
     Ok(Trained {
         library: format!("XGBoost {}", dotted(&version)),
