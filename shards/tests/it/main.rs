@@ -43,6 +43,7 @@ mod every_answer_is_counted_once;
 mod every_answer_reaches_the_one_who_asked;
 mod every_fault_has_its_status;
 mod every_kernel_gives_the_same_bits;
+mod every_kernel_gives_the_same_bits_for_sets;
 mod every_zoo_model_agrees_with_its_library;
 mod features_that_are_not_known_follow_the_policies;
 mod fuzz_seeds_pass;

@@ -23,6 +23,12 @@ pub(in crate::model) enum Value {
 }
 
 impl Value {
+    /// A member of an object.
+    pub(in crate::model) fn member(&self, key: &str) -> Option<&Self> {
+        let Self::Object(members) = self else { return None };
+        members.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+    }
+
     /// What it is, for errors.
     fn describe(&self) -> String {
         match self {
@@ -85,8 +91,7 @@ impl<'v> At<'v> {
 
     /// A member of an object, if it is there and not null.
     pub(in crate::model) fn find(&'v self, key: &'v str) -> Option<At<'v>> {
-        let Value::Object(members) = self.value else { return None };
-        let (_, value) = members.iter().find(|(known, _)| known == key)?;
+        let value = self.value.member(key)?;
         let found = At { value, parent: Some(self), step: Step::Key(key) };
         (*value != Value::Null).then_some(found)
     }
