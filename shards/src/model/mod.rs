@@ -28,6 +28,7 @@ mod signature;
 pub mod trees;
 mod xgboost;
 
+pub use catboost::category_hash;
 pub use files::{FileFormat, MODEL_FILES};
 pub use onnx::{FileLimits, OnnxError};
 pub use scorer::{LoadOptions, Model, ModelDescription, ModelError, ScoreError};

@@ -7,8 +7,7 @@ use proptest::prelude::*;
 use shards::features::{Cells, Precision};
 use shards::model::forest::{Curve, Forest, LinearLeaf, Node, Objective, Test, Tree};
 use shards::model::trees::{
-    Ensemble, EnsembleLimits, KernelChoice, KernelError, OutputColumns, Outputs, Scores,
-    TreeKernel,
+    Ensemble, EnsembleLimits, KernelChoice, KernelError, OutputColumns, Outputs, Scores, TreeKernel,
 };
 
 const KERNELS: [KernelChoice; 5] = [
@@ -35,8 +34,7 @@ struct Shape {
 }
 
 fn category(random: &mut Random) -> f64 {
-    const ODD: [f64; 10] =
-        [-1.0, -0.5, -0.0, 2.5, 31.999, 1e9, 3e9, -3e9, 1e300, f64::INFINITY];
+    const ODD: [f64; 10] = [-1.0, -0.5, -0.0, 2.5, 31.999, 1e9, 3e9, -3e9, 1e300, f64::INFINITY];
     match random.below(5) {
         0 => ODD[random.below(ODD.len())],
         1 => f64::from(random.below(1_000) as u32),
@@ -194,9 +192,8 @@ fn check(seed: u64, shape: &Shape, rows: usize) {
     let mut random = Random::new(seed);
     let forest = forest(&mut random, shape);
     let columns = shape.columns;
-    let cells: Vec<f64> = (0..rows * columns)
-        .map(|at| cell_of(&mut random, at % columns, shape.precision))
-        .collect();
+    let cells: Vec<f64> =
+        (0..rows * columns).map(|at| cell_of(&mut random, at % columns, shape.precision)).collect();
     let expected: Vec<f64> =
         cells.chunks_exact(columns).flat_map(|cells| sums(&forest, cells)).collect();
     let margins = OutputColumns::margins(shape.sums);

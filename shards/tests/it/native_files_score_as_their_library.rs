@@ -16,12 +16,7 @@ fn difference(found: f64, expected: f64, least: f64) -> f64 {
     if same { 0.0 } else { (found - expected).abs() / expected.abs().max(least) }
 }
 
-fn check(
-    fixture: &str,
-    golden: &Golden,
-    kind: Kind,
-    kernel: KernelChoice,
-) -> Result<f64, String> {
+fn check(fixture: &str, golden: &Golden, kind: Kind, kernel: KernelChoice) -> Result<f64, String> {
     let expected = golden.of(kind);
     let mut worst = 0.0_f64;
     for (class, expected) in expected.iter().enumerate() {

@@ -94,7 +94,11 @@ pub(crate) fn each_fixture(mut act: impl FnMut(&str, &Golden)) {
 }
 
 /// Loads a model's file.
-pub(crate) fn load_file(path: &Path, output: ScoreOutput, kernel: KernelChoice) -> Result<Model, String> {
+pub(crate) fn load_file(
+    path: &Path,
+    output: ScoreOutput,
+    kernel: KernelChoice,
+) -> Result<Model, String> {
     let directory = ModelDirectory {
         name: "native".to_owned(),
         path: path.parent().expect("a folder").to_owned(),

@@ -5,9 +5,7 @@ use std::collections::HashMap;
 
 use super::ctr::{Combination, CtrBase, CtrFeature, CtrType, Table};
 use super::flatbuffer::{self, Buffer};
-use super::parts::{
-    CatFeature, FloatFeature, Missing, Parts, Shape, Split, Step, TreeParts,
-};
+use super::parts::{CatFeature, FloatFeature, Missing, Parts, Shape, Split, Step, TreeParts};
 use super::{DEPTH_MAX, SUMS_MAX, TREES_MAX, json};
 use crate::model::forest::NativeError;
 
@@ -34,7 +32,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Parts, NativeError> {
     }
     let trees = core.table(1)?;
     let mut parts = features(&trees)?;
-    let splits = splits(&trees, &parts)?;
+    let splits = splits(&trees, &mut parts)?;
     parts.trees = if trees.short_pairs(10)?.is_empty() {
         symmetric(&trees, &parts, &splits)?
     } else {
@@ -106,7 +104,8 @@ fn features(trees: &flatbuffer::Table<'_>) -> Result<Parts, NativeError> {
         return Err(NativeError::value("ApproxDimension", sums.to_string(), expected));
     }
     let limit = super::COLUMNS_MAX;
-    if !trees.tables(12)?.is_empty() || !trees.tables(13)?.is_empty()
+    if !trees.tables(12)?.is_empty()
+        || !trees.tables(13)?.is_empty()
         || !trees.tables(18)?.is_empty()
     {
         return Err(NativeError::unsupported(
@@ -134,7 +133,6 @@ fn features(trees: &flatbuffer::Table<'_>) -> Result<Parts, NativeError> {
             index: index("CatFeatures.Index", feature.int(0, -1)?, limit)?,
             flat: index("CatFeatures.FlatIndex", feature.int(1, -1)?, limit)?,
             name: feature.text(2)?.to_owned(),
-            values: Vec::new(),
             texts: Vec::new(),
         });
     }
@@ -181,9 +179,8 @@ fn base(table: &flatbuffer::Table<'_>) -> Result<CtrBase, NativeError> {
         Ok((index("FloatSplits.Index", pair[0] as i32, limit)?, f32::from_bits(pair[1])))
     };
     let floats: Result<_, NativeError> = combination.word_pairs(1)?.iter().map(float).collect();
-    let one_hot = |pair: &[u32; 2]| {
-        Ok((index("OneHotSplits.Index", pair[0] as i32, limit)?, pair[1] as i32))
-    };
+    let one_hot =
+        |pair: &[u32; 2]| Ok((index("OneHotSplits.Index", pair[0] as i32, limit)?, pair[1] as i32));
     let one_hot: Result<_, NativeError> = combination.word_pairs(2)?.iter().map(one_hot).collect();
     let combination = Combination { cats: cats?, floats: floats?, one_hot: one_hot? };
     Ok(CtrBase { combination, kind: table.byte(1, 0)?, classifier: table.int(2, 0)? })
@@ -211,10 +208,7 @@ fn ctr(feature: &flatbuffer::Table<'_>) -> Result<CtrFeature, NativeError> {
 }
 
 /// The tests that trees name by number: of floats, then of categories, then of CTR values.
-fn splits(
-    trees: &flatbuffer::Table<'_>,
-    parts: &Parts,
-) -> Result<Vec<Split>, NativeError> {
+fn splits(trees: &flatbuffer::Table<'_>, parts: &mut Parts) -> Result<Vec<Split>, NativeError> {
     let mut splits = Vec::new();
     for (place, feature) in parts.floats.iter().enumerate() {
         splits.extend(feature.borders.iter().map(|&border| Split::Float { place, border }));
@@ -225,6 +219,7 @@ fn splits(
             let expected = "a categorical feature";
             return Err(NativeError::value("OneHotFeatures.Index", cat.to_string(), expected));
         };
+        parts.cats[place].texts = feature.texts(2)?.into_iter().map(str::to_owned).collect();
         splits.extend(feature.ints(1)?.into_iter().map(|value| Split::OneHot { place, value }));
     }
     for (place, feature) in parts.ctrs.iter().enumerate() {

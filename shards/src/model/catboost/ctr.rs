@@ -112,10 +112,7 @@ fn total(counts: &[u32]) -> i32 {
 }
 
 /// The hash of a combination, from its categories' hashes and what its tests say.
-pub(super) fn hash_of(
-    cats: impl Iterator<Item = i32>,
-    tests: impl Iterator<Item = bool>,
-) -> u64 {
+pub(super) fn hash_of(cats: impl Iterator<Item = i32>, tests: impl Iterator<Item = bool>) -> u64 {
     let hash = cats.fold(0, |hash, cat| hash::combine(hash, i64::from(cat) as u64));
     tests.fold(hash, |hash, test| hash::combine(hash, u64::from(test)))
 }

@@ -1,9 +1,7 @@
 //! Reads `model.cbm.json`, and the JSON that the binary format keeps in its texts. CTR tables are
 //! read from the binary format alone.
 
-use super::parts::{
-    CatFeature, FloatFeature, Missing, Parts, Shape, Split, Step, TreeParts,
-};
+use super::parts::{CatFeature, FloatFeature, Missing, Parts, Shape, Split, Step, TreeParts};
 use super::{COLUMNS_MAX, DEPTH_MAX, NODES_MAX, SUMS_MAX, TREES_MAX};
 use crate::model::forest::NativeError;
 use crate::model::json::{self, At, Value};
@@ -144,8 +142,14 @@ fn cats(info: &At<'_>) -> Result<Vec<CatFeature>, NativeError> {
             index: feature.get("feature_index")?.count(COLUMNS_MAX)?,
             flat: feature.get("flat_feature_index")?.count(COLUMNS_MAX)?,
             name: name(&feature)?,
-            values: Vec::new(),
-            texts: Vec::new(),
+            texts: match feature.find("string_values") {
+                Some(texts) => {
+                    let texts: Result<_, _> =
+                        texts.list()?.map(|text| text.text().map(str::to_owned)).collect();
+                    texts?
+                }
+                None => Vec::new(),
+            },
         });
     }
     Ok(cats)

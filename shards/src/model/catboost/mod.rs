@@ -33,9 +33,9 @@ const SUMS_MAX: usize = 4_096;
 const DEPTH_MAX: usize = 16;
 const NODES_MAX: usize = 1 << 24;
 
-/// The hash of a category's text, as a categorical column's cell will hold it once columns have
-/// texts.
-pub(super) fn category_hash(text: &str) -> u32 {
+/// The hash by which a `CatBoost` model knows the category that `text` names: what its categorical
+/// columns ([`ColumnKind::Hashed`]) are made of before trees see them.
+pub fn category_hash(text: &str) -> u32 {
     hash::category(text.as_bytes())
 }
 
@@ -86,8 +86,7 @@ fn columns(parts: &Parts) -> Result<Vec<ModelColumn>, NativeError> {
     if width > COLUMNS_MAX {
         return Err(NativeError::too_many("columns", width, COLUMNS_MAX));
     }
-    let mut columns: Vec<_> =
-        (0..width).map(|at| ModelColumn::numeric(at.to_string())).collect();
+    let mut columns: Vec<_> = (0..width).map(|at| ModelColumn::numeric(at.to_string())).collect();
     let mut seen = vec![false; width];
     for flat in flats {
         if std::mem::replace(&mut seen[flat], true) {

@@ -29,9 +29,7 @@ pub(super) struct CatFeature {
     pub(super) index: usize,
     pub(super) flat: usize,
     pub(super) name: String,
-    /// The hashes that trees test for.
-    pub(super) values: Vec<i32>,
-    /// Their texts, where the file has them.
+    /// The texts of categories that trees test for, where the file has them.
     pub(super) texts: Vec<String>,
 }
 

@@ -7,11 +7,8 @@ use crate::model::forest::{Forest, LeafWeight, NativeError, Node, Test, Tree};
 
 /// The forest of a model of `width` columns; its tests read prepared columns if `prepared`.
 pub(super) fn plant(parts: &Parts, width: usize, prepared: bool) -> Result<Forest, NativeError> {
-    let columns = if prepared {
-        parts.floats.len() + parts.cats.len() + parts.ctrs.len()
-    } else {
-        width
-    };
+    let columns =
+        if prepared { parts.floats.len() + parts.cats.len() + parts.ctrs.len() } else { width };
     let planter = Planter { parts, prepared };
     let mut forest = Forest::new(Precision::F64, columns, parts.sums);
     forest.biases.clone_from(&parts.biases);

@@ -10,11 +10,6 @@ pub(in crate::model) struct Linear {
 }
 
 impl Linear {
-    /// How many columns it reads.
-    pub(in crate::model) fn columns(&self) -> usize {
-        self.weights.len() / self.starts.len().max(1)
-    }
-
     /// The sums of one row, added column by column.
     pub(in crate::model) fn add(&self, cells: impl Iterator<Item = f32>, sums: &mut [f32]) {
         sums.copy_from_slice(&self.starts);

@@ -230,9 +230,9 @@ fn choose_class(
              with [output] class = INDEX or \"LABEL\" (labels: {known})"
         ),
         Some(ClassChoice::Index(index)) if *index < width => return Ok(*index),
-        Some(ClassChoice::Index(index)) => format!(
-            "[output] class = {index}: output `{name}` has {width} columns, counted from 0"
-        ),
+        Some(ClassChoice::Index(index)) => {
+            format!("[output] class = {index}: output `{name}` has {width} columns, counted from 0")
+        }
         Some(ClassChoice::Label(label)) => {
             match labels.iter().position(|candidate| candidate == label) {
                 Some(place) => return Ok(place),

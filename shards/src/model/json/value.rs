@@ -112,19 +112,8 @@ impl<'v> At<'v> {
             Value::Numbers(numbers) if numbers.is_empty() => &[],
             _ => return Err(self.wrong("a list of values")),
         };
-        let member =
-            |(place, value)| At { value, parent: Some(self), step: Step::Place(place) };
+        let member = |(place, value)| At { value, parent: Some(self), step: Step::Place(place) };
         Ok(values.iter().enumerate().map(member))
-    }
-
-    /// The members of an object.
-    pub(in crate::model) fn members(
-        &'v self,
-    ) -> Result<impl Iterator<Item = (&'v str, At<'v>)>, NativeError> {
-        let Value::Object(members) = self.value else { return Err(self.wrong("an object")) };
-        Ok(members.iter().map(|(key, value)| {
-            (key.as_str(), At { value, parent: Some(self), step: Step::Key(key) })
-        }))
     }
 
     pub(in crate::model) fn text(&self) -> Result<&'v str, NativeError> {
@@ -181,14 +170,9 @@ impl<'v> At<'v> {
     }
 
     /// A list of whole numbers from `low` to `high`.
-    pub(in crate::model) fn integers(
-        &self,
-        low: i64,
-        high: i64,
-    ) -> Result<Vec<i64>, NativeError> {
-        let whole = |number: &f64| {
-            number.fract() == 0.0 && *number >= low as f64 && *number <= high as f64
-        };
+    pub(in crate::model) fn integers(&self, low: i64, high: i64) -> Result<Vec<i64>, NativeError> {
+        let whole =
+            |number: &f64| number.fract() == 0.0 && *number >= low as f64 && *number <= high as f64;
         let numbers = self.numbers()?;
         match numbers.iter().find(|number| !whole(number)) {
             None => Ok(numbers.into_iter().map(|number| number as i64).collect()),

@@ -14,7 +14,11 @@ pub(super) fn describe(
     let names: Vec<&str> = header.text("feature_names")?.split_ascii_whitespace().collect();
     if names.len() != width {
         let found = format!("{} names", names.len());
-        return Err(header.wrong("feature_names", &found, &format!("{width}, max_feature_idx + 1")));
+        return Err(header.wrong(
+            "feature_names",
+            &found,
+            &format!("{width}, max_feature_idx + 1"),
+        ));
     }
     let mut columns: Vec<_> = names.into_iter().map(ModelColumn::numeric).collect();
     let categorical = categorical(header, model, width);

@@ -14,7 +14,10 @@ pub(super) fn parse(header: &Section<'_>, sums: usize) -> Result<Objective, Nati
     let name = words.next().unwrap_or_default();
     let words: Vec<_> = words.collect();
     let parameter = |key: &str| {
-        words.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix(':')).map(str::parse::<f64>)
+        words
+            .iter()
+            .find_map(|word| word.strip_prefix(key)?.strip_prefix(':'))
+            .map(str::parse::<f64>)
     };
     let scale = match parameter("sigmoid") {
         None => 1.0,
@@ -22,8 +25,7 @@ pub(super) fn parse(header: &Section<'_>, sums: usize) -> Result<Objective, Nati
         Some(_) => return Err(header.wrong("objective", text, "a sigmoid parameter above 0")),
     };
     let sigmoid = Curve::Sigmoid { scale };
-    let of_target =
-        if words.contains(&"sqrt") { Curve::SignedSquare } else { Curve::Identity };
+    let of_target = if words.contains(&"sqrt") { Curve::SignedSquare } else { Curve::Identity };
     let one_sum = |objective: Objective| {
         if sums == 1 {
             Ok(objective)
@@ -37,14 +39,25 @@ pub(super) fn parse(header: &Section<'_>, sums: usize) -> Result<Objective, Nati
         "multiclassova" | "multiclass_ova" | "ova" | "ovr" => {
             Ok(Objective::one_against_others(name, sigmoid))
         }
-        "regression" | "regression_l2" | "l2" | "mean_squared_error" | "mse" | "l2_root"
-        | "root_mean_squared_error" | "rmse" | "regression_l1" | "l1" | "mean_absolute_error"
-        | "mae" | "huber" | "fair" | "quantile" | "mape"
+        "regression"
+        | "regression_l2"
+        | "l2"
+        | "mean_squared_error"
+        | "mse"
+        | "l2_root"
+        | "root_mean_squared_error"
+        | "rmse"
+        | "regression_l1"
+        | "l1"
+        | "mean_absolute_error"
+        | "mae"
+        | "huber"
+        | "fair"
+        | "quantile"
+        | "mape"
         | "mean_absolute_percentage_error" => Ok(Objective::each(name, of_target)),
         "poisson" | "gamma" | "tweedie" => Ok(Objective::each(name, Curve::Exponential)),
-        "cross_entropy" | "xentropy" => {
-            Ok(Objective::each(name, Curve::Sigmoid { scale: 1.0 }))
-        }
+        "cross_entropy" | "xentropy" => Ok(Objective::each(name, Curve::Sigmoid { scale: 1.0 })),
         "cross_entropy_lambda" | "xentlambda" => Ok(Objective::each(name, Curve::SoftPlus)),
         "lambdarank" | "rank_xendcg" | "xendcg" | "xe_ndcg" | "xe_ndcg_mart" | "xendcg_mart"
         | "custom" | "none" | "null" | "na" | "" => Ok(Objective::each(name, Curve::Identity)),

@@ -49,7 +49,11 @@ impl<'t> ModelText<'t> {
             if ended || line.starts_with("Tree=") {
                 let next = Section { line: at, lines: Vec::new() };
                 let whole = std::mem::replace(&mut section, next);
-                if is_tree { model.trees.push(whole) } else { model.header = whole }
+                if is_tree {
+                    model.trees.push(whole)
+                } else {
+                    model.header = whole
+                }
                 is_tree = true;
             }
             if ended {

@@ -1,7 +1,7 @@
 //! One tree: arrays of its branches and leaves, made nodes.
 
-use super::{Section, ZERO};
 use super::zero::ZeroColumns;
+use super::{Section, ZERO};
 use crate::model::forest::{Forest, LinearLeaf, NativeError, Node, Test, Tree};
 
 /// The most leaves of a tree.

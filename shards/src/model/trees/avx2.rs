@@ -4,7 +4,18 @@
 //! its conversion to a float, its value by permutations or a gather. 64-bit cells are compared
 //! four rows a register, and two results packed into one.
 
-use std::arch::x86_64::{_CMP_GE_OQ, _CMP_UNORD_Q, __m256, __m256d, __m256i, _mm256_add_epi32, _mm256_add_pd, _mm256_add_ps, _mm256_and_si256, _mm256_andnot_si256, _mm256_blendv_epi8, _mm256_blendv_ps, _mm256_castpd_ps, _mm256_castps_pd, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_cmp_pd, _mm256_cmp_ps, _mm256_cmpeq_epi32, _mm256_cvtepi32_ps, _mm256_cvttpd_epi32, _mm256_cvttps_epi32, _mm256_extracti128_si256, _mm256_i32gather_pd, _mm256_i32gather_ps, _mm256_load_pd, _mm256_load_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_mask_i32gather_epi32, _mm256_max_epu32, _mm256_or_si256, _mm256_permute4x64_pd, _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_set1_pd, _mm256_set1_ps, _mm256_set_m128i, _mm256_setzero_si256, _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srli_epi32, _mm256_store_pd, _mm256_store_ps, _mm256_sub_epi32};
+use std::arch::x86_64::{
+    __m256, __m256d, __m256i, _CMP_GE_OQ, _CMP_UNORD_Q, _mm256_add_epi32, _mm256_add_pd,
+    _mm256_add_ps, _mm256_and_si256, _mm256_andnot_si256, _mm256_blendv_epi8, _mm256_blendv_ps,
+    _mm256_castpd_ps, _mm256_castps_pd, _mm256_castps_si256, _mm256_castsi256_ps,
+    _mm256_castsi256_si128, _mm256_cmp_pd, _mm256_cmp_ps, _mm256_cmpeq_epi32, _mm256_cvtepi32_ps,
+    _mm256_cvttpd_epi32, _mm256_cvttps_epi32, _mm256_extracti128_si256, _mm256_i32gather_pd,
+    _mm256_i32gather_ps, _mm256_load_pd, _mm256_load_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+    _mm256_mask_i32gather_epi32, _mm256_max_epu32, _mm256_or_si256, _mm256_permute4x64_pd,
+    _mm256_permutevar8x32_ps, _mm256_set_m128i, _mm256_set1_epi32, _mm256_set1_pd, _mm256_set1_ps,
+    _mm256_setzero_si256, _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_sllv_epi32,
+    _mm256_srli_epi32, _mm256_store_pd, _mm256_store_ps, _mm256_sub_epi32,
+};
 
 use super::block::{self, Instructions, Span};
 use super::cells::Rows;

@@ -3,7 +3,19 @@
 //! A count of leading zeros finds the leaf and a permutation fetches its value. 64-bit cells are
 //! compared eight rows a register, and their values gathered.
 
-use std::arch::x86_64::{_CMP_GE_OQ, _CMP_UNORD_Q, __m256i, __m512, __m512i, _mm256_and_si256, _mm256_cmplt_epu32_mask, _mm256_loadu_si256, _mm256_lzcnt_epi32, _mm256_mask_add_epi32, _mm256_mask_and_epi32, _mm256_mmask_i32gather_epi32, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_sllv_epi32, _mm256_srli_epi32, _mm256_test_epi32_mask, _mm512_add_pd, _mm512_add_ps, _mm512_and_epi32, _mm512_cmp_pd_mask, _mm512_cmp_ps_mask, _mm512_cmplt_epu32_mask, _mm512_cvttpd_epi32, _mm512_cvttps_epi32, _mm512_i32gather_pd, _mm512_i32gather_ps, _mm512_load_pd, _mm512_load_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_lzcnt_epi32, _mm512_mask_add_epi32, _mm512_mask_and_epi32, _mm512_mask_blend_ps, _mm512_mask_i32gather_epi32, _mm512_permutex2var_ps, _mm512_permutexvar_ps, _mm512_set1_epi32, _mm512_set1_pd, _mm512_set1_ps, _mm512_setzero_si512, _mm512_sllv_epi32, _mm512_srli_epi32, _mm512_store_pd, _mm512_store_ps, _mm512_test_epi32_mask};
+use std::arch::x86_64::{
+    __m256i, __m512, __m512i, _CMP_GE_OQ, _CMP_UNORD_Q, _mm256_and_si256, _mm256_cmplt_epu32_mask,
+    _mm256_loadu_si256, _mm256_lzcnt_epi32, _mm256_mask_add_epi32, _mm256_mask_and_epi32,
+    _mm256_mmask_i32gather_epi32, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_sllv_epi32,
+    _mm256_srli_epi32, _mm256_test_epi32_mask, _mm512_add_pd, _mm512_add_ps, _mm512_and_epi32,
+    _mm512_cmp_pd_mask, _mm512_cmp_ps_mask, _mm512_cmplt_epu32_mask, _mm512_cvttpd_epi32,
+    _mm512_cvttps_epi32, _mm512_i32gather_pd, _mm512_i32gather_ps, _mm512_load_pd, _mm512_load_ps,
+    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_lzcnt_epi32, _mm512_mask_add_epi32,
+    _mm512_mask_and_epi32, _mm512_mask_blend_ps, _mm512_mask_i32gather_epi32,
+    _mm512_permutex2var_ps, _mm512_permutexvar_ps, _mm512_set1_epi32, _mm512_set1_pd,
+    _mm512_set1_ps, _mm512_setzero_si512, _mm512_sllv_epi32, _mm512_srli_epi32, _mm512_store_pd,
+    _mm512_store_ps, _mm512_test_epi32_mask,
+};
 
 use super::block::{self, Instructions, Span};
 use super::cells::Rows;
@@ -150,8 +162,7 @@ impl Vector for Single {
             // What does not fit becomes the largest place, which is in no set.
             let place = _mm512_cvttps_epi32(cells);
             let known = _mm512_cmplt_epu32_mask(place, _mm512_set1_epi32(set.bits as i32));
-            let known =
-                known & _mm512_cmp_ps_mask::<_CMP_GE_OQ>(cells, _mm512_set1_ps(set.least));
+            let known = known & _mm512_cmp_ps_mask::<_CMP_GE_OQ>(cells, _mm512_set1_ps(set.least));
             let word = _mm512_srli_epi32::<5>(place);
             let words = _mm512_mask_i32gather_epi32::<4>(
                 _mm512_setzero_si512(),
@@ -261,8 +272,7 @@ impl Vector for Double {
             // What does not fit becomes the largest place, which is in no set.
             let place = _mm512_cvttpd_epi32(cells);
             let known = _mm256_cmplt_epu32_mask(place, _mm256_set1_epi32(set.bits as i32));
-            let known =
-                known & _mm512_cmp_pd_mask::<_CMP_GE_OQ>(cells, _mm512_set1_pd(set.least));
+            let known = known & _mm512_cmp_pd_mask::<_CMP_GE_OQ>(cells, _mm512_set1_pd(set.least));
             let word = _mm256_srli_epi32::<5>(place);
             let words = _mm256_mmask_i32gather_epi32::<4>(
                 _mm256_setzero_si256(),

@@ -161,7 +161,12 @@ fn each_its_base(
         });
     }
     let base_of = |output: usize| bases.get(output).copied().unwrap_or(0.0);
-    let column = |(output, &sum)| Column { sum, base: base_of(output), mirror: None, curve: Curve::Identity };
+    let column = |(output, &sum)| Column {
+        sum,
+        base: base_of(output),
+        mirror: None,
+        curve: Curve::Identity,
+    };
     Ok(sum_of.iter().enumerate().map(column).collect())
 }
 

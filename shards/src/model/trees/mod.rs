@@ -52,5 +52,5 @@ pub use cells::{Scaler, ScalerError};
 pub use ensemble::{Ensemble, EnsembleLimits};
 pub use error::EnsembleError;
 pub(in crate::model) use exponential::{exponential, logistic};
-pub use outputs::OutputColumns;
 pub use kernel::{KernelChoice, KernelError, Outputs, Scores, TreeKernel, UnknownKernel};
+pub use outputs::OutputColumns;

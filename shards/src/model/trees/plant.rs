@@ -121,8 +121,11 @@ fn add_tree(
         }
         let placed = match *node {
             Node::Leaf { first, count, linear, .. } => {
-                add_leaf(ensemble, forest, first, count, linear)
-                    .ok_or(EnsembleError::NotALeaf { index: first as usize, tree: number, node: child })?
+                add_leaf(ensemble, forest, first, count, linear).ok_or(EnsembleError::NotALeaf {
+                    index: first as usize,
+                    tree: number,
+                    node: child,
+                })?
             }
             Node::Split { yes, no, .. } => {
                 let place = ensemble.branches.len();

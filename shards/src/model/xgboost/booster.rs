@@ -24,11 +24,7 @@ pub(super) struct Booster {
 }
 
 /// The booster of a model of `width` columns.
-pub(super) fn read(
-    booster: &At<'_>,
-    width: usize,
-    sums: Sums,
-) -> Result<Booster, NativeError> {
+pub(super) fn read(booster: &At<'_>, width: usize, sums: Sums) -> Result<Booster, NativeError> {
     let name = booster.get("name")?;
     match name.text()? {
         "gbtree" => {
@@ -87,7 +83,11 @@ fn trees(
         && weights.len() != count
     {
         let found = format!("{} weights", weights.len());
-        return Err(NativeError::value("weight_drop", found, format!("{count}, one for each tree")));
+        return Err(NativeError::value(
+            "weight_drop",
+            found,
+            format!("{count}, one for each tree"),
+        ));
     }
     let used = trees_used(model, sums, count)?;
     for ((place, tree), group) in trees.list()?.enumerate().zip(groups_of).take(used) {

@@ -33,11 +33,7 @@ pub(super) fn describe(
 }
 
 /// A text for each column, if the file has any.
-fn texts(
-    learner: &At<'_>,
-    key: &str,
-    width: usize,
-) -> Result<Option<Vec<String>>, NativeError> {
+fn texts(learner: &At<'_>, key: &str, width: usize) -> Result<Option<Vec<String>>, NativeError> {
     let Some(list) = learner.find(key) else { return Ok(None) };
     let texts: Result<Vec<_>, _> =
         list.list()?.map(|text| text.text().map(str::to_owned)).collect();
@@ -51,10 +47,7 @@ fn texts(
 
 /// The categories of each column: texts lie one after the other as bytes, with where each ends;
 /// numbers as they are.
-fn categories(
-    cats: Option<&Value>,
-    width: usize,
-) -> Result<Vec<Vec<Category>>, NativeError> {
+fn categories(cats: Option<&Value>, width: usize) -> Result<Vec<Vec<Category>>, NativeError> {
     let Some(cats) = cats else { return Ok(Vec::new()) };
     let root = At::root(cats);
     let Some(encodings) = root.find("enc") else { return Ok(Vec::new()) };

@@ -109,9 +109,9 @@ fn labels(learner: &At<'_>) -> Vec<String> {
     if let Ok(numbers) = classes.numbers() {
         return numbers.iter().map(f64::to_string).collect();
     }
-    let texts = classes.list().map(|classes| {
-        classes.filter_map(|class| class.text().ok().map(str::to_owned)).collect()
-    });
+    let texts = classes
+        .list()
+        .map(|classes| classes.filter_map(|class| class.text().ok().map(str::to_owned)).collect());
     texts.unwrap_or_default()
 }
 

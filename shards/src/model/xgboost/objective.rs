@@ -9,8 +9,6 @@ pub(super) struct Known {
     base: Base,
 }
 
-
-
 /// The minor version of 1 from which the base score of `binary:logitraw` is a margin.
 const LOGITRAW: f64 = 3.0;
 
@@ -65,8 +63,7 @@ pub(super) fn read(name: &str, classes: usize, version: &[f64]) -> Known {
             known(Objective::each(name, Curve::Identity), base)
         }
         "reg:expectileerror" => {
-            let objective =
-                Objective { rising: true, ..Objective::each(name, Curve::Identity) };
+            let objective = Objective { rising: true, ..Objective::each(name, Curve::Identity) };
             known(objective, Base::Margin)
         }
         "binary:hinge" => known(Objective::each(name, Curve::Step), Base::Margin),
@@ -76,9 +73,15 @@ pub(super) fn read(name: &str, classes: usize, version: &[f64]) -> Known {
         "count:poisson" | "reg:gamma" | "reg:tweedie" | "survival:cox" | "survival:aft" => {
             known(Objective::each(name, Curve::Exponential), Base::Positive)
         }
-        "reg:squarederror" | "reg:linear" | "reg:squaredlogerror" | "reg:pseudohubererror"
-        | "reg:absoluteerror" | "reg:quantileerror" | "rank:pairwise"
-        | "rank:ndcg" | "rank:map" => known(Objective::each(name, Curve::Identity), Base::Margin),
+        "reg:squarederror"
+        | "reg:linear"
+        | "reg:squaredlogerror"
+        | "reg:pseudohubererror"
+        | "reg:absoluteerror"
+        | "reg:quantileerror"
+        | "rank:pairwise"
+        | "rank:ndcg"
+        | "rank:map" => known(Objective::each(name, Curve::Identity), Base::Margin),
         unknown => known(Objective::unknown(unknown), Base::Margin),
     }
 }
