@@ -1,4 +1,4 @@
-//! A file of LightGBM, XGBoost or CatBoost: loaded as a shard loads it, and run if it loads.
+//! A file of `LightGBM`, `XGBoost` or `CatBoost`: loaded as a shard loads it, and run if it loads.
 
 use std::fs;
 use std::path::PathBuf;

@@ -77,8 +77,8 @@ pub(super) fn load(
     let trained = parse(format, &bytes)?;
     drop(bytes);
     if let Some(columns) = &manifest.columns {
-        let named = columns.iter().map(|column| column.name.as_str());
-        forest::check_columns(&trained.columns, trained.columns_are_named, named)?;
+        let named: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
+        forest::check_columns(&trained.columns, trained.columns_are_named, &named)?;
     }
     build(trained, &manifest.output, options, hash).map(Some)
 }

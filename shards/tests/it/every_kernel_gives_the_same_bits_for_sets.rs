@@ -18,6 +18,9 @@ const KERNELS: [KernelChoice; 5] = [
     KernelChoice::Avx512,
 ];
 
+/// What a curve makes of a sum.
+type Bent = fn(f64) -> f64;
+
 /// What a random forest looks like.
 #[derive(Debug, Clone)]
 struct Shape {
@@ -155,7 +158,10 @@ fn sums(forest: &Forest, cells: &[f64]) -> Vec<f64> {
                         _ if cell.is_nan() => missing_is_yes,
                         Test::AtMost(threshold) => cell <= threshold,
                         Test::Less(threshold) => cell < threshold,
-                        Test::Equal(threshold) => cell == threshold,
+                        Test::Equal(threshold) => {
+                            cell.total_cmp(&threshold).is_eq()
+                                || (cell.abs() + threshold.abs()).to_bits() == 0
+                        }
                         Test::Member(set) => forest.sets.contains(set, cell),
                     };
                     at = if passes { yes } else { no } as usize;
@@ -256,7 +262,7 @@ fn predictions_are_the_curves_of_the_sums() {
     let forest = forest(&mut random, &shape);
     let cells: Vec<f64> = (0..4).map(|at| cell_of(&mut random, at, shape.precision)).collect();
     let margins = sums(&forest, &cells);
-    let cases: [(Curve, fn(f64) -> f64); 7] = [
+    let cases: [(Curve, Bent); 7] = [
         (Curve::Identity, |x| x),
         (Curve::Sigmoid { scale: 2.0 }, |x| 1.0 / (1.0 + (-2.0 * x).exp())),
         (Curve::Exponential, f64::exp),

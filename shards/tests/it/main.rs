@@ -20,6 +20,7 @@ mod zoo_models;
 use support::stores;
 
 mod a_bad_row_is_named_by_line_and_column;
+mod a_broken_native_file_is_refused_with_its_place;
 mod a_canary_scores_its_share_of_the_users;
 mod a_canary_takes_the_same_users_each_time;
 mod a_client_that_goes_away_leaves_nothing_behind;
@@ -35,6 +36,7 @@ mod a_shadow_scores_copies_and_answers_nobody;
 mod a_slow_client_is_told_so;
 mod a_stop_loses_nothing_that_was_accepted;
 mod a_store_that_does_not_match_names_the_column;
+mod a_version_is_one_file_in_its_librarys_own_format;
 mod an_array_is_answered_member_by_member;
 mod an_import_is_seen_whole_or_not_at_all;
 mod an_inference_request_fails_alone;

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 
 use super::ctr::{Combination, CtrBase, CtrFeature, CtrType, Table};
 use super::flatbuffer::{self, Buffer};
-use super::parts::{CatFeature, FloatFeature, Missing, Parts, Shape, Split, Step, TreeParts};
+use super::parts::{
+    CatFeature, FloatFeature, Missing, Parts, Places, Shape, Split, Step, TreeParts,
+};
 use super::{DEPTH_MAX, SUMS_MAX, TREES_MAX, json};
 use crate::model::forest::NativeError;
 
@@ -149,6 +151,7 @@ fn features(trees: &flatbuffer::Table<'_>) -> Result<Parts, NativeError> {
     };
     let mut parts = Parts {
         sums,
+        places: Places::of(&floats, &cats),
         floats,
         cats,
         ctrs: Vec::new(),

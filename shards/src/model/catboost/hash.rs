@@ -90,12 +90,13 @@ fn up_to_16(text: &[u8]) -> u64 {
 
 fn up_to_32(text: &[u8]) -> u64 {
     let length = text.len();
-    let a = word(text, 0).wrapping_mul(K1);
-    let b = word(text, 8);
-    let c = word(text, length - 8).wrapping_mul(K2);
-    let d = word(text, length - 16).wrapping_mul(K0);
-    let low = a.wrapping_sub(b).rotate_right(43).wrapping_add(c.rotate_right(30)).wrapping_add(d);
-    let high = a.wrapping_add((b ^ K3).rotate_right(20)).wrapping_sub(c);
+    let first = word(text, 0).wrapping_mul(K1);
+    let second = word(text, 8);
+    let last = word(text, length - 8).wrapping_mul(K2);
+    let low = first.wrapping_sub(second).rotate_right(43);
+    let low = low.wrapping_add(last.rotate_right(30));
+    let low = low.wrapping_add(word(text, length - 16).wrapping_mul(K0));
+    let high = first.wrapping_add((second ^ K3).rotate_right(20)).wrapping_sub(last);
     pair(low, high.wrapping_add(length as u64))
 }
 
@@ -123,40 +124,37 @@ fn up_to_64(text: &[u8]) -> u64 {
     shift_mix(r.wrapping_mul(K0).wrapping_add(vs)).wrapping_mul(K2)
 }
 
-fn weak(text: &[u8], at: usize, a: u64, b: u64) -> (u64, u64) {
-    let [w, x, y, z] = [0, 8, 16, 24].map(|step| word(text, at + step));
-    let mut a = a.wrapping_add(w);
-    let mut b = b.wrapping_add(a).wrapping_add(z).rotate_right(21);
-    let c = a;
-    a = a.wrapping_add(x).wrapping_add(y);
-    b = b.wrapping_add(a.rotate_right(44));
-    (a.wrapping_add(z), b.wrapping_add(c))
+fn weak(text: &[u8], at: usize, first: u64, second: u64) -> (u64, u64) {
+    let words = [0, 8, 16, 24].map(|step| word(text, at + step));
+    let start = first.wrapping_add(words[0]);
+    let turned = second.wrapping_add(start).wrapping_add(words[3]).rotate_right(21);
+    let sum = start.wrapping_add(words[1]).wrapping_add(words[2]);
+    let turned = turned.wrapping_add(sum.rotate_right(44));
+    (sum.wrapping_add(words[3]), turned.wrapping_add(start))
 }
 
 fn longer(text: &[u8]) -> u64 {
     let length = text.len();
-    let mut x = word(text, 0);
-    let mut y = word(text, length - 16) ^ K1;
-    let mut z = word(text, length - 56) ^ K0;
-    let mut v = weak(text, length - 64, length as u64, y);
-    let mut w = weak(text, length - 32, (length as u64).wrapping_mul(K1), K0);
-    z = z.wrapping_add(shift_mix(v.1).wrapping_mul(K1));
-    x = z.wrapping_add(x).rotate_right(39).wrapping_mul(K1);
-    y = y.rotate_right(33).wrapping_mul(K1);
+    // The three words and two pairs of words that are mixed on.
+    let mut state = [word(text, 0), word(text, length - 16) ^ K1, word(text, length - 56) ^ K0];
+    let mut low = weak(text, length - 64, length as u64, state[1]);
+    let mut high = weak(text, length - 32, (length as u64).wrapping_mul(K1), K0);
+    state[2] = state[2].wrapping_add(shift_mix(low.1).wrapping_mul(K1));
+    state[0] = state[2].wrapping_add(state[0]).rotate_right(39).wrapping_mul(K1);
+    state[1] = state[1].rotate_right(33).wrapping_mul(K1);
     for at in (0..(length - 1) / 64 * 64).step_by(64) {
-        let sum = x.wrapping_add(y).wrapping_add(v.0).wrapping_add(word(text, at + 16));
-        x = sum.rotate_right(37).wrapping_mul(K1);
-        let sum = y.wrapping_add(v.1).wrapping_add(word(text, at + 48));
-        y = sum.rotate_right(42).wrapping_mul(K1);
-        x ^= w.1;
-        y ^= v.0;
-        z = (z ^ w.0).rotate_right(33);
-        v = weak(text, at, v.1.wrapping_mul(K1), x.wrapping_add(w.0));
-        w = weak(text, at + 32, z.wrapping_add(w.1), y);
-        std::mem::swap(&mut z, &mut x);
+        let sum = state[0].wrapping_add(state[1]).wrapping_add(low.0);
+        let sum = sum.wrapping_add(word(text, at + 16));
+        state[0] = sum.rotate_right(37).wrapping_mul(K1) ^ high.1;
+        let sum = state[1].wrapping_add(low.1).wrapping_add(word(text, at + 48));
+        state[1] = sum.rotate_right(42).wrapping_mul(K1) ^ low.0;
+        state[2] = (state[2] ^ high.0).rotate_right(33);
+        low = weak(text, at, low.1.wrapping_mul(K1), state[0].wrapping_add(high.0));
+        high = weak(text, at + 32, state[2].wrapping_add(high.1), state[1]);
+        state.swap(0, 2);
     }
-    let low = pair(v.0, w.0).wrapping_add(shift_mix(y).wrapping_mul(K1)).wrapping_add(z);
-    pair(low, pair(v.1, w.1).wrapping_add(x))
+    let mixed = pair(low.0, high.0).wrapping_add(shift_mix(state[1]).wrapping_mul(K1));
+    pair(mixed.wrapping_add(state[2]), pair(low.1, high.1).wrapping_add(state[0]))
 }
 
 #[cfg(test)]

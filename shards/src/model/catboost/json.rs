@@ -1,7 +1,9 @@
 //! Reads `model.cbm.json`, and the JSON that the binary format keeps in its texts. CTR tables are
 //! read from the binary format alone.
 
-use super::parts::{CatFeature, FloatFeature, Missing, Parts, Shape, Split, Step, TreeParts};
+use super::parts::{
+    CatFeature, FloatFeature, Missing, Parts, Places, Shape, Split, Step, TreeParts,
+};
 use super::{COLUMNS_MAX, DEPTH_MAX, NODES_MAX, SUMS_MAX, TREES_MAX};
 use crate::model::forest::NativeError;
 use crate::model::json::{self, At, Value};
@@ -47,10 +49,12 @@ pub(super) fn read(value: &Value) -> Result<Parts, NativeError> {
             "train without them, or serve the model by its own library (backend = \"remote\")",
         ));
     }
+    let (floats, cats) = (floats(&info)?, cats(&info)?);
     let mut parts = Parts {
         sums: 0,
-        floats: floats(&info)?,
-        cats: cats(&info)?,
+        places: Places::of(&floats, &cats),
+        floats,
+        cats,
         ctrs: Vec::new(),
         tables: Vec::new(),
         trees: Vec::new(),

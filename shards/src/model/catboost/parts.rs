@@ -1,5 +1,7 @@
 //! What both of the library's formats say, before it is made a forest.
 
+use std::collections::HashMap;
+
 use super::ctr::{Combination, CtrFeature, Tables};
 
 /// How a missing number is read.
@@ -78,6 +80,7 @@ pub(super) struct Parts {
     pub(super) sums: usize,
     pub(super) floats: Vec<FloatFeature>,
     pub(super) cats: Vec<CatFeature>,
+    pub(super) places: Places,
     pub(super) ctrs: Vec<CtrFeature>,
     pub(super) tables: Tables,
     pub(super) trees: Vec<TreeParts>,
@@ -89,15 +92,31 @@ pub(super) struct Parts {
     pub(super) classes: Vec<String>,
 }
 
+/// Where a model's features are among those of their kind, by number.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    floats: HashMap<usize, usize>,
+    cats: HashMap<usize, usize>,
+}
+
+impl Places {
+    /// The places of these features.
+    pub(super) fn of(floats: &[FloatFeature], cats: &[CatFeature]) -> Self {
+        let floats = floats.iter().enumerate().map(|(place, feature)| (feature.index, place));
+        let cats = cats.iter().enumerate().map(|(place, feature)| (feature.index, place));
+        Self { floats: floats.collect(), cats: cats.collect() }
+    }
+}
+
 impl Parts {
     /// The place of the float feature with number `index`.
     pub(super) fn float(&self, index: usize) -> Option<usize> {
-        self.floats.iter().position(|feature| feature.index == index)
+        self.places.floats.get(&index).copied()
     }
 
     /// The place of the categorical feature with number `index`.
     pub(super) fn cat(&self, index: usize) -> Option<usize> {
-        self.cats.iter().position(|feature| feature.index == index)
+        self.places.cats.get(&index).copied()
     }
 
     /// Whether the features that a combination names are there.

@@ -20,7 +20,7 @@ pub enum ColumnKind {
     /// code beyond the last one is a category that training never saw. The list is empty where the
     /// file names no categories: then the cells are the codes that training was given.
     Categories(Vec<Category>),
-    /// Texts or whole numbers that the model knows by their hash alone (CatBoost). The categories
+    /// Texts or whole numbers that the model knows by their hash alone (`CatBoost`). The categories
     /// listed are those that the file names; there may be others.
     Hashed(Vec<Category>),
 }

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::model::trees::{EnsembleError, KernelError};
 
-/// Why a model file of LightGBM, XGBoost or CatBoost is refused;
+/// Why a model file of `LightGBM`, `XGBoost` or `CatBoost` is refused;
 /// [`ModelError`](crate::model::ModelError) names the file.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -33,7 +33,7 @@ pub enum NativeError {
         /// What it may say.
         expected: String,
     },
-    /// A value of a JSON, UBJSON or CatBoost file is not what it should be.
+    /// A value of a JSON, UBJSON or `CatBoost` file is not what it should be.
     #[error("`{key}`: found {found}, expected {expected}")]
     Value {
         /// Where the value is, from the file's root.
@@ -96,7 +96,7 @@ impl NativeError {
         found: impl Into<String>,
         expected: impl Into<String>,
     ) -> Self {
-        Self::Value { key: key.into(), found: short(found.into()), expected: expected.into() }
+        Self::Value { key: key.into(), found: short(&found.into()), expected: expected.into() }
     }
 
     /// An error about line `line`.
@@ -106,7 +106,7 @@ impl NativeError {
         found: impl Into<String>,
         expected: impl Into<String>,
     ) -> Self {
-        let (key, found) = (short(key.into()), short(found.into()));
+        let (key, found) = (short(&key.into()), short(&found.into()));
         Self::Line { line, key, found, expected: expected.into() }
     }
 
@@ -115,7 +115,7 @@ impl NativeError {
         what: impl Into<String>,
         advice: impl Into<String>,
     ) -> Self {
-        Self::Unsupported { what: short(what.into()), advice: advice.into() }
+        Self::Unsupported { what: short(&what.into()), advice: advice.into() }
     }
 
     /// An error about more of `what` than is allowed.
@@ -125,10 +125,10 @@ impl NativeError {
 }
 
 /// A text from a file, in one short line.
-fn short(text: String) -> String {
+fn short(text: &str) -> String {
     const LENGTH_MAX: usize = 120;
     if text.len() <= LENGTH_MAX {
-        return text;
+        return text.to_owned();
     }
     let mut cut: String = text.chars().take(LENGTH_MAX).collect();
     cut.push('…');

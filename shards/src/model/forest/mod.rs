@@ -21,7 +21,7 @@ pub use columns::{Category, ColumnKind, ModelColumn};
 pub use error::NativeError;
 pub(in crate::model) use linear::Linear;
 pub(in crate::model) use native::{NativeModel, check_columns, read_file};
-pub use objective::{Curve, Link, Objective};
+pub use objective::{Curve, Joint, Link, Objective};
 pub(in crate::model) use prepare::{Derive, Preparation};
 pub use sets::CategorySets;
 pub(in crate::model) use trained::{Program, Trained};

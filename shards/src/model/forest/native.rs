@@ -1,5 +1,6 @@
 //! A model read from its library's own file, ready to score.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::{Linear, ModelColumn, NativeError, Objective, Preparation, Program, Trained};
@@ -244,26 +245,25 @@ fn choose_class(
 }
 
 /// Refuses columns of `model.toml` that are others than the file's; `named` are theirs in order.
-pub(in crate::model) fn check_columns<'a>(
+pub(in crate::model) fn check_columns(
     columns: &[ModelColumn],
     are_named: bool,
-    named: impl ExactSizeIterator<Item = &'a str> + Clone,
+    named: &[&str],
 ) -> Result<(), NativeError> {
     if named.len() != columns.len() {
         let (found, expected) = (named.len(), columns.len());
         let reason = format!("it reads {expected} columns, model.toml names {found}");
         return Err(NativeError::Columns { reason });
     }
-    let differ = named.clone().zip(columns).position(|(name, column)| name != column.name);
+    let differ = named.iter().zip(columns).position(|(name, column)| *name != column.name);
     let Some(place) = differ.filter(|_| are_named) else { return Ok(()) };
     // Other names are other names; the same ones in another order are a mistake.
-    let names: std::collections::HashSet<&str> = named.clone().collect();
+    let names: HashSet<&str> = named.iter().copied().collect();
     if columns.iter().all(|column| names.contains(column.name.as_str())) {
         let reason = format!(
             "model.toml names the file's columns in another order: [[columns]] number {place} \
              (from 0) is `{}`, the file's is `{}`; put them in the file's order",
-            named.clone().nth(place).unwrap_or_default(),
-            columns[place].name
+            named[place], columns[place].name
         );
         return Err(NativeError::Columns { reason });
     }

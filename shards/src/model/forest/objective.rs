@@ -28,6 +28,18 @@ pub enum Curve {
     Step,
 }
 
+/// What all sums together make of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Joint {
+    /// Nothing: each stands for itself.
+    #[default]
+    None,
+    /// The probabilities of exclusive classes.
+    Softmax,
+    /// Each prediction is the one before it plus `ln(1 + exp(x)) + 1e-6`.
+    Rising,
+}
+
 /// What the margin is on the scale of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Link {
@@ -49,10 +61,8 @@ pub struct Objective {
     pub name: String,
     /// What is done to each sum; one for all, or one for each.
     pub curves: Vec<Curve>,
-    /// The sums are made probabilities of exclusive classes; then there are no curves.
-    pub softmax: bool,
-    /// Each prediction is the one before it plus `ln(1 + exp(x))`; then there are no curves.
-    pub rising: bool,
+    /// What all sums together make of each; other than [`Joint::None`] there are no curves.
+    pub joint: Joint,
     /// The only sum is the second one of two classes.
     pub two_classes: bool,
     /// The outputs are classes of which a row has one.
@@ -67,8 +77,7 @@ impl Objective {
         Self {
             name: name.into(),
             curves: vec![curve],
-            softmax: false,
-            rising: false,
+            joint: Joint::None,
             two_classes: false,
             is_classifier: false,
             unknown: None,
@@ -82,7 +91,7 @@ impl Objective {
 
     /// A sum for each class, and softmax over them.
     pub fn softmax(name: impl Into<String>) -> Self {
-        Self { softmax: true, is_classifier: true, ..Self::each(name, Curve::Identity) }
+        Self { joint: Joint::Softmax, is_classifier: true, ..Self::each(name, Curve::Identity) }
     }
 
     /// A sum for each class, and `curve` for each.
@@ -107,12 +116,13 @@ impl Objective {
 
     /// What the margin is on the scale of.
     pub fn link(&self) -> Link {
-        if self.softmax {
-            return Link::Log;
+        match self.joint {
+            Joint::None => {}
+            Joint::Softmax => return Link::Log,
+            Joint::Rising => return Link::Other,
         }
         match self.curve(0) {
             Curve::Identity => Link::Identity,
-            _ if self.rising => Link::Other,
             Curve::Sigmoid { .. } => Link::Logit,
             Curve::Exponential => Link::Log,
             _ => Link::Other,

@@ -50,9 +50,9 @@ impl<'t> ModelText<'t> {
                 let next = Section { line: at, lines: Vec::new() };
                 let whole = std::mem::replace(&mut section, next);
                 if is_tree {
-                    model.trees.push(whole)
+                    model.trees.push(whole);
                 } else {
-                    model.header = whole
+                    model.header = whole;
                 }
                 is_tree = true;
             }

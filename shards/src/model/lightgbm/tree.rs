@@ -151,7 +151,7 @@ impl Arrays {
 /// The threshold that gives each cell the branch that the library gives it: it reads cells from
 /// `-ZERO` to `ZERO` as 0.
 fn without_tiny(threshold: f64) -> f64 {
-    if threshold >= -ZERO && threshold < 0.0 {
+    if (-ZERO..0.0).contains(&threshold) {
         (-ZERO).next_down()
     } else if (0.0..ZERO).contains(&threshold) {
         ZERO

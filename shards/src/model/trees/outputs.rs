@@ -2,7 +2,7 @@
 
 use super::attributes::{Aggregate, PostTransform};
 use super::finish::{Column, Finish};
-use crate::model::forest::{Curve, Objective};
+use crate::model::forest::{Curve, Joint, Objective};
 
 /// The outputs of a model, each made of one sum or of all of them.
 #[derive(Debug, Clone)]
@@ -24,10 +24,10 @@ impl OutputColumns {
             };
             columns.insert(0, first);
         }
-        let transform = match (objective.softmax, objective.rising) {
-            (true, _) => PostTransform::Softmax,
-            (false, true) => PostTransform::Rising,
-            (false, false) => PostTransform::None,
+        let transform = match objective.joint {
+            Joint::None => PostTransform::None,
+            Joint::Softmax => PostTransform::Softmax,
+            Joint::Rising => PostTransform::Rising,
         };
         Self::new(columns, transform)
     }

@@ -19,7 +19,7 @@ pub(super) fn plant(
     for column in &mut finish.columns {
         column.base = column.sum.map_or(0.0, |sum| forest.biases[sum as usize]);
     }
-    if forest.divisor != 1.0 && !columns.are_margins {
+    if forest.divisor > 1.0 && !columns.are_margins {
         finish.aggregate = Aggregate::Average;
         finish.trees = forest.divisor;
     }

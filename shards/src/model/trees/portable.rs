@@ -150,7 +150,8 @@ fn exclude_by_sets<T: Real>(
         narrow(bits, rows.column(entry.column), entry.keep, |x| {
             let (x, place) = (x.to_f64(), x.to_f64() as u64);
             let word = words.get(place as usize / 32).copied().unwrap_or(0);
-            ((x >= least) & (word >> (place % 32) & 1 == 1)) | (or_nan & x.is_nan())
+            let is_in = x >= least && word >> (place % 32) & 1 == 1;
+            is_in || (or_nan && x.is_nan())
         });
     }
 }

@@ -3,7 +3,7 @@
 use super::tree;
 use super::{NODES_MAX, TREES_MAX};
 use crate::features::Precision;
-use crate::model::forest::{Forest, Linear, NativeError, Node, Program};
+use crate::model::forest::{Forest, Linear, NativeError, Program};
 use crate::model::json::{At, Value};
 
 /// What the learner says about sums.
@@ -24,20 +24,20 @@ pub(super) struct Booster {
 }
 
 /// The booster of a model of `width` columns.
-pub(super) fn read(booster: &At<'_>, width: usize, sums: Sums) -> Result<Booster, NativeError> {
+pub(super) fn read(booster: &At<'_>, width: usize, sums: &Sums) -> Result<Booster, NativeError> {
     let name = booster.get("name")?;
     match name.text()? {
         "gbtree" => {
             let model = booster.get("model")?;
             // Since 3.4 the weights lie in the model, and the booster is called gbtree.
             let weights = model.find("weight_drop").map(|weights| weights.numbers()).transpose()?;
-            trees(&model, width, &sums, weights)
+            trees(&model, width, sums, weights.as_deref())
         }
         "dart" => {
             let (inner, weights) = (booster.get("gbtree")?, booster.get("weight_drop")?);
-            trees(&inner.get("model")?, width, &sums, Some(weights.numbers()?))
+            trees(&inner.get("model")?, width, sums, Some(&weights.numbers()?))
         }
-        "gblinear" => linear(&booster.get("model")?, width, &sums),
+        "gblinear" => linear(&booster.get("model")?, width, sums),
         _ => Err(name.wrong("\"gbtree\", \"dart\" or \"gblinear\"")),
     }
 }
@@ -60,7 +60,7 @@ fn trees(
     model: &At<'_>,
     width: usize,
     sums: &Sums,
-    weights: Option<Vec<f64>>,
+    weights: Option<&[f64]>,
 ) -> Result<Booster, NativeError> {
     let mut forest = Forest::new(Precision::F32, width, sums.bases.len());
     let bases = sums.bases.iter().map(|base| f64::from(*base)).collect();
@@ -79,7 +79,7 @@ fn trees(
     if groups_of.len() != count {
         return Err(groups.wrong(format!("{count}, one for each tree")));
     }
-    if let Some(weights) = &weights
+    if let Some(weights) = weights
         && weights.len() != count
     {
         let found = format!("{} weights", weights.len());
@@ -90,14 +90,15 @@ fn trees(
         ));
     }
     let used = trees_used(model, sums, count)?;
+    let mut nodes = 0;
     for ((place, tree), group) in trees.list()?.enumerate().zip(groups_of).take(used) {
         let first_weight = forest.weights.len();
-        let weight = weights.as_ref().map(|weights| weights[place] as f32);
+        let weight = weights.map(|weights| weights[place] as f32);
         tree::add(&mut forest, &tree, group as u32)?;
         if let Some(weight) = weight {
             weigh(&mut forest, first_weight, weight);
         }
-        let nodes: usize = forest.trees.iter().map(|tree| tree.nodes.len()).sum();
+        nodes += forest.trees.last().map_or(0, |tree| tree.nodes.len());
         if nodes > NODES_MAX {
             return Err(NativeError::too_many("nodes", nodes, NODES_MAX));
         }
@@ -111,9 +112,6 @@ fn weigh(forest: &mut Forest, first: usize, weight: f32) {
     for leaf in &mut forest.weights[first..] {
         leaf.value = f64::from(leaf.value as f32 * weight);
     }
-    debug_assert!(forest.trees.last().is_some_and(|tree| {
-        tree.nodes.iter().all(|node| !matches!(node, Node::Leaf { linear: Some(_), .. }))
-    }));
 }
 
 /// How many trees count: those of the first rounds, where early stopping says so.

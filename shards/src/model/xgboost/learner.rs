@@ -24,13 +24,15 @@ pub(super) fn read(value: &Value) -> Result<Trained, NativeError> {
         None => 1,
     };
     let objective = learner.get("objective")?;
-    let version = version(&root);
-    let objective = objective::read(objective.get("name")?.text()?, classes, &version);
+    let numbers = version(&root);
+    let at = |place: usize| numbers.get(place).copied().unwrap_or(0);
+    let version = (at(0), at(1));
+    let objective = objective::read(objective.get("name")?.text()?, classes, version);
     let sums = classes.max(targets).max(1);
     let base = param.get("base_score")?;
     let bases = base_margins(&base, sums, &objective)?;
     // Since 1.3 the library adds leaves to the base score; the last bit differs.
-    let base_is_last = matches!(version.as_slice(), [major, minor, ..] if *major < 1.0 || (*major == 1.0 && *minor < 3.0));
+    let base_is_last = version < (1, 3);
     let booster = learner.get("gradient_booster")?;
     let is_sklearn = sklearn(&learner).is_some();
     let limit = match best_iteration(&learner)? {
@@ -38,10 +40,10 @@ pub(super) fn read(value: &Value) -> Result<Trained, NativeError> {
         Some(best) if is_sklearn => Some(best + 1),
         _ => None,
     };
-    let booster = booster::read(&booster, width, Sums { bases, base_is_last, rounds_max: limit })?;
+    let booster = booster::read(&booster, width, &Sums { bases, base_is_last, rounds_max: limit })?;
     let described = columns::describe(&learner, booster.categories.as_ref(), width)?;
     Ok(Trained {
-        library: format!("XGBoost {}", dotted(&version)),
+        library: format!("XGBoost {}", dotted(&numbers)),
         columns: described.columns,
         columns_are_named: described.are_named,
         input: Precision::F32,
@@ -52,13 +54,13 @@ pub(super) fn read(value: &Value) -> Result<Trained, NativeError> {
     })
 }
 
-fn version(root: &At<'_>) -> Vec<f64> {
-    let numbers = root.find("version").and_then(|version| version.numbers().ok());
+fn version(root: &At<'_>) -> Vec<i64> {
+    let numbers = root.find("version").and_then(|version| version.integers(0, 1 << 20).ok());
     numbers.unwrap_or_default()
 }
 
-fn dotted(version: &[f64]) -> String {
-    version.iter().map(f64::to_string).collect::<Vec<_>>().join(".")
+fn dotted(version: &[i64]) -> String {
+    version.iter().map(i64::to_string).collect::<Vec<_>>().join(".")
 }
 
 /// What each sum starts at: `base_score`, one for all or one for each, brought from the scale of
@@ -101,7 +103,7 @@ fn sklearn(learner: &At<'_>) -> Option<Value> {
     json::parse(text.as_bytes()).ok()
 }
 
-/// The labels of the classes, which XGBoost 1 noted.
+/// The labels of the classes, which version 1 noted.
 fn labels(learner: &At<'_>) -> Vec<String> {
     let Some(noted) = sklearn(learner) else { return Vec::new() };
     let root = At::root(&noted);

@@ -1,16 +1,19 @@
 //! What the output's transform is, and on which scale the base score is.
 
-use crate::model::forest::{Curve, Objective};
+use crate::model::forest::{Curve, Joint, Objective};
 
-/// An objective that XGBoost has.
+/// An objective that `XGBoost` has.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) objective: Objective,
     base: Base,
 }
 
-/// The minor version of 1 from which the base score of `binary:logitraw` is a margin.
-const LOGITRAW: f64 = 3.0;
+/// The major and the minor version of the library.
+pub(super) type Version = (i64, i64);
+
+/// The version from which the base score of `binary:logitraw` is a margin.
+const LOGITRAW: Version = (1, 3);
 
 /// The least step from one expectile to the next.
 const STEP_MIN: f32 = 1e-6;
@@ -27,7 +30,7 @@ impl Known {
     /// The margins of base scores.
     pub(super) fn margins(&self, scores: &[f32]) -> Vec<f32> {
         let mut margins: Vec<_> = scores.iter().map(|score| self.margin(*score)).collect();
-        if self.objective.rising {
+        if self.objective.joint == Joint::Rising {
             for at in 1..scores.len() {
                 // The inverse of ln(1 + exp(x)) plus the least step.
                 margins[at] = (scores[at] - scores[at - 1] - STEP_MIN).exp_m1().ln();
@@ -49,7 +52,7 @@ impl Known {
 }
 
 /// The objective of a model of `classes` classes; 0 or 1 where it has one sum.
-pub(super) fn read(name: &str, classes: usize, version: &[f64]) -> Known {
+pub(super) fn read(name: &str, classes: usize, version: Version) -> Known {
     let sigmoid = Curve::Sigmoid { scale: 1.0 };
     let known = |objective, base| Known { objective, base };
     let several = classes > 1;
@@ -58,12 +61,12 @@ pub(super) fn read(name: &str, classes: usize, version: &[f64]) -> Known {
         "reg:logistic" => known(Objective::each(name, sigmoid), Base::Probability),
         "binary:logitraw" => {
             // Its base score was a probability at first.
-            let early = matches!(version, [major, minor, ..] if *major == 1.0 && *minor < LOGITRAW);
-            let base = if early { Base::Probability } else { Base::Margin };
+            let base = if version < LOGITRAW { Base::Probability } else { Base::Margin };
             known(Objective::each(name, Curve::Identity), base)
         }
         "reg:expectileerror" => {
-            let objective = Objective { rising: true, ..Objective::each(name, Curve::Identity) };
+            let objective =
+                Objective { joint: Joint::Rising, ..Objective::each(name, Curve::Identity) };
             known(objective, Base::Margin)
         }
         "binary:hinge" => known(Objective::each(name, Curve::Step), Base::Margin),
