@@ -81,7 +81,7 @@ fn xgboost_names_the_key() {
         ("\"name\":\"gbtree\"", "\"name\":\"gbforest\"", &["gbforest", "gblinear"]),
         ("\"base_score\":\"[", "\"base_score\":\"[2,3,", &["base_score", "1 or 1"]),
         ("\"base_score\":\"[", "\"base_score\":\"[7", &["base_score", "objective can have"]),
-        ("\"num_feature\":\"6\"", "\"num_feature\":\"x\"", &["num_feature", "a number"]),
+        ("\"num_class\":\"0\"", "\"num_class\":\"x\"", &["num_class", "a number"]),
         ("\"learner\"", "\"lerner\"", &["`learner`", "nothing"]),
         ("\"categories_sizes\":[", "\"categories_sizes\":[9999,", &["categories_nodes"]),
     ];

@@ -64,7 +64,8 @@ fn test(random: &mut Random, forest: &mut Forest, column: usize) -> Test {
             return Test::Equal(f64::from(random.below(80) as u32));
         }
         let size = 1 + random.below(30);
-        let members: Vec<_> = (0..size).map(|_| random.below(90) as u32).collect();
+        let limit = [90, 90, 256, 1_000][random.below(4)];
+        let members: Vec<_> = (0..size).map(|_| random.below(limit) as u32).collect();
         return Test::Member(forest.sets.add_members(members).expect("few words"));
     }
     let threshold = value(random, forest.precision);

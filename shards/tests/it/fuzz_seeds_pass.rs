@@ -42,14 +42,17 @@ fn model() {
 /// Bytes that mean something in texts.
 const SYNTAX: &[u8] = b"0123456789-eE.[]{}\",: \n";
 
-/// Seeds of a library's own format, whole, cut short and with bytes changed here and there.
+/// Seeds of a library's own format, whole, cut short and with bytes changed here and there, as
+/// many times as `FUZZ_ROUNDS` says.
 fn each_native_seed(target: &str, name: &'static str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
     let mut random = crate::forest::Random::new(1);
+    let rounds = std::env::var("FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    let rounds: usize = rounds.unwrap_or(60);
     for entry in fs::read_dir(&folder).expect("the target has a folder of seeds") {
         let bytes = fs::read(entry.expect("a readable folder").path()).expect("a readable file");
         exercise::native::run(name, &bytes);
-        for _ in 0..60 {
+        for _ in 0..rounds {
             let mut changed = bytes.clone();
             for _ in 0..=random.below(3) {
                 let at = random.below(changed.len());

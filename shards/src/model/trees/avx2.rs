@@ -8,11 +8,12 @@ use std::arch::x86_64::{
     __m256, __m256d, __m256i, _CMP_GE_OQ, _CMP_UNORD_Q, _mm256_add_epi32, _mm256_add_pd,
     _mm256_add_ps, _mm256_and_si256, _mm256_andnot_si256, _mm256_blendv_epi8, _mm256_blendv_ps,
     _mm256_castpd_ps, _mm256_castps_pd, _mm256_castps_si256, _mm256_castsi256_ps,
-    _mm256_castsi256_si128, _mm256_cmp_pd, _mm256_cmp_ps, _mm256_cmpeq_epi32, _mm256_cvtepi32_ps,
-    _mm256_cvttpd_epi32, _mm256_cvttps_epi32, _mm256_extracti128_si256, _mm256_i32gather_pd,
-    _mm256_i32gather_ps, _mm256_load_pd, _mm256_load_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-    _mm256_mask_i32gather_epi32, _mm256_max_epu32, _mm256_or_si256, _mm256_permute4x64_pd,
-    _mm256_permutevar8x32_ps, _mm256_set_m128i, _mm256_set1_epi32, _mm256_set1_pd, _mm256_set1_ps,
+    _mm256_castsi256_si128, _mm256_cmp_pd, _mm256_cmp_ps, _mm256_cmpeq_epi32, _mm256_cmpgt_epi32,
+    _mm256_cvtepi32_ps, _mm256_cvttpd_epi32, _mm256_cvttps_epi32, _mm256_extracti128_si256,
+    _mm256_i32gather_pd, _mm256_i32gather_ps, _mm256_load_pd, _mm256_load_ps, _mm256_loadu_ps,
+    _mm256_loadu_si256, _mm256_mask_i32gather_epi32, _mm256_maskload_epi32, _mm256_max_epu32,
+    _mm256_or_si256, _mm256_permute4x64_pd, _mm256_permutevar8x32_epi32, _mm256_permutevar8x32_ps,
+    _mm256_set_m128i, _mm256_set1_epi32, _mm256_set1_pd, _mm256_set1_ps, _mm256_setr_epi32,
     _mm256_setzero_si256, _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_sllv_epi32,
     _mm256_srli_epi32, _mm256_store_pd, _mm256_store_ps, _mm256_sub_epi32,
 };
@@ -306,13 +307,21 @@ fn packed(low: __m256d, high: __m256d) -> __m256i {
 #[target_feature(enable = "avx2")]
 unsafe fn members(place: __m256i, known: __m256i, words: *const u32, bits: u32) -> __m256i {
     // A comparison without signs: the larger of the two is the limit, and the place is not.
+    let length = bits / 32;
     let bits = _mm256_set1_epi32(bits as i32);
     let too_large = _mm256_cmpeq_epi32(_mm256_max_epu32(place, bits), place);
     let known = _mm256_andnot_si256(too_large, known);
     let word = _mm256_srli_epi32::<5>(place);
-    // SAFETY: only places below `bits` are gathered.
+    // SAFETY: only words of the set are read.
     let words = unsafe {
-        _mm256_mask_i32gather_epi32::<4>(_mm256_setzero_si256(), words.cast(), word, known)
+        if length <= 8 {
+            // All of them fit a register.
+            let places = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            let all = _mm256_cmpgt_epi32(_mm256_set1_epi32(length as i32), places);
+            _mm256_permutevar8x32_epi32(_mm256_maskload_epi32(words.cast(), all), word)
+        } else {
+            _mm256_mask_i32gather_epi32::<4>(_mm256_setzero_si256(), words.cast(), word, known)
+        }
     };
     let bit =
         _mm256_sllv_epi32(_mm256_set1_epi32(1), _mm256_and_si256(place, _mm256_set1_epi32(31)));

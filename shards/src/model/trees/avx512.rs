@@ -6,13 +6,15 @@
 use std::arch::x86_64::{
     __m256i, __m512, __m512i, _CMP_GE_OQ, _CMP_UNORD_Q, _mm256_and_si256, _mm256_cmplt_epu32_mask,
     _mm256_loadu_si256, _mm256_lzcnt_epi32, _mm256_mask_add_epi32, _mm256_mask_and_epi32,
-    _mm256_mmask_i32gather_epi32, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_sllv_epi32,
+    _mm256_mask_test_epi32_mask, _mm256_maskz_loadu_epi32, _mm256_mmask_i32gather_epi32,
+    _mm256_permutexvar_epi32, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_sllv_epi32,
     _mm256_srli_epi32, _mm256_test_epi32_mask, _mm512_add_pd, _mm512_add_ps, _mm512_and_epi32,
     _mm512_cmp_pd_mask, _mm512_cmp_ps_mask, _mm512_cmplt_epu32_mask, _mm512_cvttpd_epi32,
     _mm512_cvttps_epi32, _mm512_i32gather_pd, _mm512_i32gather_ps, _mm512_load_pd, _mm512_load_ps,
     _mm512_loadu_ps, _mm512_loadu_si512, _mm512_lzcnt_epi32, _mm512_mask_add_epi32,
     _mm512_mask_and_epi32, _mm512_mask_blend_ps, _mm512_mask_i32gather_epi32,
-    _mm512_permutex2var_ps, _mm512_permutexvar_ps, _mm512_set1_epi32, _mm512_set1_pd,
+    _mm512_mask_test_epi32_mask, _mm512_maskz_loadu_epi32, _mm512_permutex2var_ps,
+    _mm512_permutexvar_epi32, _mm512_permutexvar_ps, _mm512_set1_epi32, _mm512_set1_pd,
     _mm512_set1_ps, _mm512_setzero_si512, _mm512_sllv_epi32, _mm512_srli_epi32, _mm512_store_pd,
     _mm512_store_ps, _mm512_test_epi32_mask,
 };
@@ -156,7 +158,7 @@ impl Vector for Single {
         set: Set<f32>,
         keep: u32,
     ) -> __m512i {
-        // SAFETY: as promised to this function; only places below `set.bits` are gathered.
+        // SAFETY: as promised to this function; only words of the set are read.
         unsafe {
             let cells = _mm512_load_ps(cells);
             // What does not fit becomes the largest place, which is in no set.
@@ -164,17 +166,20 @@ impl Vector for Single {
             let known = _mm512_cmplt_epu32_mask(place, _mm512_set1_epi32(set.bits as i32));
             let known = known & _mm512_cmp_ps_mask::<_CMP_GE_OQ>(cells, _mm512_set1_ps(set.least));
             let word = _mm512_srli_epi32::<5>(place);
-            let words = _mm512_mask_i32gather_epi32::<4>(
-                _mm512_setzero_si512(),
-                known,
-                word,
-                set.words.cast(),
-            );
+            let words = if set.bits <= 512 {
+                // All words fit a register.
+                let all = (1_u32 << (set.bits / 32)) - 1;
+                let all = _mm512_maskz_loadu_epi32(all as u16, set.words.cast());
+                _mm512_permutexvar_epi32(word, all)
+            } else {
+                let zeros = _mm512_setzero_si512();
+                _mm512_mask_i32gather_epi32::<4>(zeros, known, word, set.words.cast())
+            };
             let bit = _mm512_sllv_epi32(
                 _mm512_set1_epi32(1),
                 _mm512_and_epi32(place, _mm512_set1_epi32(31)),
             );
-            let mut passes = _mm512_test_epi32_mask(words, bit);
+            let mut passes = _mm512_mask_test_epi32_mask(known, words, bit);
             if NAN_PASSES {
                 passes |= _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(cells, cells);
             }
@@ -266,7 +271,7 @@ impl Vector for Double {
         set: Set<f64>,
         keep: u32,
     ) -> __m256i {
-        // SAFETY: as promised to this function; only places below `set.bits` are gathered.
+        // SAFETY: as promised to this function; only words of the set are read.
         unsafe {
             let cells = _mm512_load_pd(cells);
             // What does not fit becomes the largest place, which is in no set.
@@ -274,17 +279,20 @@ impl Vector for Double {
             let known = _mm256_cmplt_epu32_mask(place, _mm256_set1_epi32(set.bits as i32));
             let known = known & _mm512_cmp_pd_mask::<_CMP_GE_OQ>(cells, _mm512_set1_pd(set.least));
             let word = _mm256_srli_epi32::<5>(place);
-            let words = _mm256_mmask_i32gather_epi32::<4>(
-                _mm256_setzero_si256(),
-                known,
-                word,
-                set.words.cast(),
-            );
+            let words = if set.bits <= 256 {
+                // All words fit a register.
+                let all = (1_u32 << (set.bits / 32)) - 1;
+                let all = _mm256_maskz_loadu_epi32(all as u8, set.words.cast());
+                _mm256_permutexvar_epi32(word, all)
+            } else {
+                let zeros = _mm256_setzero_si256();
+                _mm256_mmask_i32gather_epi32::<4>(zeros, known, word, set.words.cast())
+            };
             let bit = _mm256_sllv_epi32(
                 _mm256_set1_epi32(1),
                 _mm256_and_si256(place, _mm256_set1_epi32(31)),
             );
-            let mut passes = _mm256_test_epi32_mask(words, bit);
+            let mut passes = _mm256_mask_test_epi32_mask(known, words, bit);
             if NAN_PASSES {
                 passes |= _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(cells, cells);
             }

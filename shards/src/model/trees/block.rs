@@ -90,7 +90,7 @@ impl<T: Real> Blocked<T> {
     /// About how long the smallest block takes, in nanoseconds.
     pub(super) fn smallest_ns(&self) -> f64 {
         let entries = self.plan.entries().len() as f64 * self.instructions.entry_ns;
-        let entries = entries + self.plan.members() as f64 * self.instructions.entry_ns * 4.0;
+        let entries = entries + self.plan.members() as f64 * self.instructions.entry_ns * 2.0;
         let steps = self.plan.steps() * self.instructions.step_ns;
         entries + steps + self.plan.trees().len() as f64 * TREE_NS
     }
