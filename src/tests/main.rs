@@ -4,11 +4,15 @@ mod support;
 
 mod a_shadow_is_seen_in_the_metrics;
 mod a_shortage_of_descriptors_ends;
+mod a_start_says_what_to_try;
 mod a_stop_under_load_loses_nothing;
 mod a_takeover_refuses_nobody;
+mod commands_list_what_is_there;
+mod commands_may_be_cut_off_by_their_reader;
 mod commands_say_what_would_be_served;
 mod connections_are_steered_to_their_core;
 mod imports_are_seen_whole_while_serving;
+mod imports_say_what_was_taken;
 mod models_are_loaded_and_unloaded_by_request;
 mod operators_hear_what_was_wrong;
 mod predictions_are_logged_and_scored_again;

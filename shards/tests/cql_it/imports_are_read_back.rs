@@ -96,6 +96,26 @@ fn a_table_that_does_not_fit_is_named() {
 }
 
 #[test]
+fn of_a_key_that_occurs_often_the_last_row_stays() {
+    drop_keyspace("cql_repeated");
+    let settings = crate::cql::settings(node(), "cql_repeated");
+    // Written at once, some of so many pairs would change places.
+    let line = |user: usize| format!("user-{user},0\nuser-{user},1\n");
+    let rows: String = (0..1000).map(line).collect();
+    assert_eq!(import(&settings, &format!("user_id,a\n{rows}"), &creating()).unwrap(), 2000);
+    on_shard(move || async move {
+        let store = open(settings).await.unwrap();
+        let policies = FeaturePolicies::default();
+        let inputs = ModelInputs::Width(1);
+        let plan = JoinPlan::bind(inputs, store.schema(), &policies, Precision::F32).unwrap();
+        let keys: Vec<_> = (0..1000).map(|user| format!("user-{user}")).collect();
+        let joined = crate::cql::fetch(&store, &plan, &keys).await;
+        let is_first = |user: &usize| crate::cql::row(&joined, *user) != [1.0];
+        assert_eq!((0..1000).filter(is_first).count(), 0, "the first row stayed");
+    });
+}
+
+#[test]
 fn an_import_that_broke_off_goes_on_after_its_last_checkpoint() {
     let node = node();
     keyspace(
