@@ -21,11 +21,16 @@ mod serve;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
+use signal_hook::consts::SIGXFSZ;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
+    // A limit on a file's size (`ulimit -f`) is an error of the write that reaches it, not the end
+    // of the process. Where the handler is refused it stays the end.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
     match run(arguments) {
         Ok(code) => code,
         Err(error) => {
