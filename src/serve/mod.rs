@@ -1,7 +1,8 @@
 //! Start, signals and stop of the serving process.
 //!
 //! [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard,
-//! or inherits them by [`takeover`], [`steering`] says which connections are for which,
+//! or inherits them by [`takeover`] from a [`peer`], [`claim`] has one process alone begin to listen,
+//! [`steering`] says which connections are for which,
 //! [`features`] opens the store, [`shard_thread`] is a pinned thread with an executor, [`reload`]
 //! takes models into service and out of it, [`repository`] answers requests about that, [`orders`]
 //! has done what comes by signal or through a shard, [`signals`] waits for what an operator asks,
@@ -9,15 +10,17 @@
 //!
 //! What is *not* here: what a shard does with a request.
 
+mod claim;
 mod features;
 mod io_uring;
 mod orders;
+mod peer;
 pub(crate) mod reload;
 mod report;
 pub(crate) mod repository;
 mod shard_thread;
 mod signals;
-mod sockets;
+pub(crate) mod sockets;
 pub(crate) mod steering;
 mod takeover;
 
@@ -151,6 +154,8 @@ fn start_listening(
     admin: &Admin,
 ) -> anyhow::Result<Arc<Handover>> {
     let shared = sockets.share(&admin.listener)?;
+    // Until its sockets listen, so that another process sees them.
+    let _claim = sockets.claim()?;
     sockets.ensure_still_free()?;
     config.steering.warn_where_unknown();
     for (shard, own) in shards.iter().zip(&sockets.by_shard) {
