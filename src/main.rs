@@ -4,7 +4,7 @@
 //! [`placement`] says which cores the shards get; [`serve`] starts the shards, listens to signals
 //! and stops them; [`admin`] answers operators and scrapers meanwhile; [`commands`] are the other
 //! subcommands; [`journal`] writes the prediction log; [`logging`] sets up the log;
-//! [`quiet`] keeps threads off the shards' cores.
+//! [`quiet`] keeps threads off the shards' cores, and [`quota`] is what they may use of them.
 //!
 //! What is *not* here: anything that happens to a request. That is the `shards` library, which
 //! knows nothing of signals, the process and the command line.
@@ -17,6 +17,7 @@ mod journal;
 mod logging;
 mod placement;
 mod quiet;
+mod quota;
 mod serve;
 
 use std::io::Write;

@@ -79,7 +79,8 @@ impl Predictions {
             }
             Err(Unwritten { written, source }) => {
                 self.counters.bytes.add(written as u64);
-                let lost = self.text[written..].iter().filter(|byte| **byte == b'\n').count();
+                // Behind the last line there is an empty piece.
+                let lost = self.text[written..].split(|byte| *byte == b'\n').count() - 1;
                 self.lose(lost as u64, &source);
             }
         }

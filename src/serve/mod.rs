@@ -44,7 +44,7 @@ use crate::admin::Admin;
 use crate::admin::access::Access;
 use crate::config::Config;
 use crate::journal::{JournalThread, Writer};
-use crate::{admin, logging};
+use crate::{admin, logging, quota};
 
 /// How long beyond its own limit a drain may take before the shards that hang are named.
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
@@ -54,6 +54,9 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let log = logging::start(&config.log, config.log_format)?;
     let signals = signals::Waiter::register()?;
     let cores = config.cores.resolve()?;
+    if let Some(quota) = quota::of_this_process() {
+        quota.warn(cores.len(), &config.cores.to_string());
+    }
     io_uring::ensure_available()?;
     let models = find_models(config)?;
     let mut sockets = Sockets::open(config, cores.len())?;

@@ -14,12 +14,12 @@ pub(super) struct Peer {
 
 impl Peer {
     /// Whether it is of this process's user, or of root.
-    pub(super) fn is_trusted(&self) -> bool {
+    pub(super) fn is_trusted(self) -> bool {
         self.user == own_user() || self.user == 0
     }
 
     /// Whether it is stopped, as SIGSTOP does; `None` where the system does not say.
-    pub(super) fn is_stopped(&self) -> Option<bool> {
+    pub(super) fn is_stopped(self) -> Option<bool> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process)).ok()?;
         // Its name is in parentheses, and may hold any.
         let state = stat.rsplit_once(") ")?.1.chars().next()?;

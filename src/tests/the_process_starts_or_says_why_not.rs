@@ -100,8 +100,7 @@ fn an_address_that_is_free_again_within_a_second_is_no_reason() {
     let told = said.find(|line| line.as_ref().unwrap().contains("tried again for a second"));
     assert!(told.is_some(), "it ended: {:?}", child.wait());
     drop(taken);
-    let answers = || std::net::TcpStream::connect(address).is_ok();
-    wait_until("it listens", || answers());
+    wait_until("it listens", || std::net::TcpStream::connect(address).is_ok());
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -207,13 +206,62 @@ fn too_little_locked_memory() {
 
 #[test]
 fn a_system_that_does_not_allow_io_uring() {
-    let deny = |error| {
-        move |command: &mut Command| {
-            seccomp::deny(command, &[(libc::SYS_io_uring_setup, error)]);
+    for (call, name) in [
+        (libc::SYS_io_uring_setup, "`io_uring_setup`"),
+        (libc::SYS_io_uring_enter, "`io_uring_enter`"),
+        (libc::SYS_io_uring_register, "`io_uring_register`"),
+    ] {
+        for (error, shown) in [(libc::EPERM, "(EPERM)"), (libc::ENOSYS, "(ENOSYS)")] {
+            let deny = |command: &mut Command| seccomp::deny(command, &[(call, error)]);
+            refused(deny, &["io_uring is not allowed", "seccomp filter refuses", name, shown]);
         }
-    };
-    refused(deny(libc::EPERM), &["io_uring is not allowed", "seccomp"]);
-    refused(deny(libc::ENOSYS), &["no io_uring", "5.8"]);
+    }
+}
+
+/// A group of the first version's quotas; removed with its last process.
+struct Group(std::path::PathBuf);
+
+impl Group {
+    /// One of a core and a half; `None` where this process may make none.
+    fn make() -> Option<Self> {
+        let path = format!("/sys/fs/cgroup/cpu/shardgate-test-{}", std::process::id());
+        std::fs::create_dir(&path).ok()?;
+        let group = Self(path.into());
+        std::fs::write(group.0.join("cpu.cfs_period_us"), "100000").ok()?;
+        std::fs::write(group.0.join("cpu.cfs_quota_us"), "150000").ok()?;
+        Some(group)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn a_quota_of_less_than_a_core_a_shard_is_warned_of() {
+    let cores = core_affinity::get_core_ids().expect("cores").len();
+    let Some(group) = Group::make().filter(|_| cores > 1) else { return };
+    let join = format!("echo $$ >{}/cgroup.procs; exec \"$0\" \"$@\"", group.0.display());
+    let gateway = Launch::demo()
+        .with(|command| _ = command.env("SHARDGATE_CORES", "all").args(["--log", "info"]))
+        .through_a_shell(&join)
+        .start();
+    let line = gateway.wait_for_line("more shards than the CPU quota has cores");
+    for said in ["--cores all", "quota_cores=1.5", "cpu.cfs_quota_us", "--cores to 1 of them"] {
+        assert!(line.contains(said), "no `{said}`: {line}");
+    }
+    assert_eq!(gateway.stop().0.code(), Some(0));
+}
+
+#[test]
+fn locked_memory_that_no_shard_needs_is_left_to_the_others() {
+    let gateway = Launch::demo().start();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.id())).unwrap();
+    let pinned = status.lines().find_map(|line| line.strip_prefix("VmPin:")).expect("Linux");
+    let pinned: u64 = pinned.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(pinned < 1_024, "{pinned} KiB beside its rings");
 }
 
 #[test]

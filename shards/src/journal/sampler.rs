@@ -64,7 +64,7 @@ impl RowSampler {
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): the number of a draw becomes 64 even bits.
+/// `SplitMix64` (Steele, Lea, Flood 2014): the number of a draw becomes 64 even bits.
 fn mix(number: u64) -> u64 {
     let mut bits = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -33,7 +33,7 @@ enum AskError {
          it go on, `kill -9 {process}` ends it and the connections that it has; then start this one \
          again",
         PATIENCE.as_secs(),
-        ailment(.0),
+        ailment(*.0),
         process = .0.process
     )]
     Silent(Peer),
@@ -43,7 +43,7 @@ enum AskError {
 }
 
 /// Why a process may not answer.
-fn ailment(peer: &Peer) -> &'static str {
+fn ailment(peer: Peer) -> &'static str {
     if peer.is_stopped() == Some(true) {
         "is stopped (SIGSTOP, or a debugger)"
     } else {
@@ -121,7 +121,7 @@ impl Offer {
                     "takeover: the old process {process} does not answer: it {}. This one serves, \
                      and connections that the old one has hang. `kill -CONT {process}` has it answer \
                      them and end, `kill -9 {process}` ends them too",
-                    ailment(&self.peer)
+                    ailment(self.peer)
                 );
             }
             Err(error) => tracing::warn!(%error, "takeover: the old process does not answer"),
