@@ -5,7 +5,7 @@
 //! and stops them; [`admin`] answers operators and scrapers meanwhile; [`commands`] are the other
 //! subcommands, which print by [`output`]; [`journal`] writes the prediction log; [`logging`] sets
 //! up the log;
-//! [`quiet`] keeps threads off the shards' cores.
+//! [`quiet`] keeps threads off the shards' cores, and [`quota`] is what they may use of them.
 //!
 //! What is *not* here: anything that happens to a request. That is the `shards` library, which
 //! knows nothing of signals, the process and the command line.
@@ -22,14 +22,20 @@ mod logging;
 mod output;
 mod placement;
 mod quiet;
+mod quota;
 mod serve;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
+use signal_hook::consts::SIGXFSZ;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
+    // A limit on a file's size (`ulimit -f`) is an error of the write that reaches it, not the end
+    // of the process. Where the handler is refused it stays the end.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
     match run(arguments) {
         Ok(_) if output::is_cut_off() => ExitCode::FAILURE,
         Ok(code) => code,

@@ -36,6 +36,7 @@ use crate::journal::JournalCounters;
 use crate::logging::LogControl;
 use crate::quiet;
 use crate::serve::reload::Reloader;
+use crate::serve::sockets;
 
 /// How long a shard may take to hand its histograms over; one that takes longer is named, and
 /// the others are shown.
@@ -136,8 +137,10 @@ pub(crate) fn start(
     let is_inherited = inherited.is_some();
     let listener = match inherited {
         Some(listener) => listener,
-        None => TcpListener::bind(config.admin.listen)
-            .with_context(|| format!("cannot listen for operators on {}", config.admin.listen))?,
+        None => sockets::once_free(config.admin.listen, || {
+            let in_use = || format!("cannot listen for operators on {}", config.admin.listen);
+            TcpListener::bind(config.admin.listen).with_context(in_use)
+        })?,
     };
     let shared = listener.try_clone().context("the admin port's socket is not shared")?;
     let address = listener.local_addr()?;

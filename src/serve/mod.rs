@@ -1,24 +1,28 @@
 //! Start, signals and stop of the serving process.
 //!
 //! [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard,
-//! or inherits them by [`takeover`], [`steering`] says which connections are for which,
-//! [`features`] opens the store, [`invitation`] says what to ask it, [`shard_thread`] is a pinned thread with an executor, [`reload`]
+//! or inherits them by [`takeover`] from a [`peer`], [`claim`] has one process alone begin to listen,
+//! [`steering`] says which connections are for which,
+//! [`features`] opens the store, [`invitation`] says what to ask it, [`shard_thread`] is a pinned
+//! thread with an executor, [`reload`]
 //! takes models into service and out of it, [`repository`] answers requests about that, [`orders`]
 //! has done what comes by signal or through a shard, [`signals`] waits for what an operator asks,
 //! and [`report`] prints histograms.
 //!
 //! What is *not* here: what a shard does with a request.
 
+mod claim;
 mod features;
 mod invitation;
 mod io_uring;
 mod orders;
+mod peer;
 pub(crate) mod reload;
 mod report;
 pub(crate) mod repository;
 mod shard_thread;
 mod signals;
-mod sockets;
+pub(crate) mod sockets;
 pub(crate) mod steering;
 mod takeover;
 
@@ -42,7 +46,7 @@ use crate::admin::Admin;
 use crate::admin::access::Access;
 use crate::config::Config;
 use crate::journal::{JournalThread, Writer};
-use crate::{admin, logging};
+use crate::{admin, logging, quota};
 
 /// How long beyond its own limit a drain may take before the shards that hang are named.
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
@@ -52,6 +56,9 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let log = logging::start(&config.log, config.log_format)?;
     let signals = signals::Waiter::register()?;
     let cores = config.cores.resolve()?;
+    if let Some(quota) = quota::of_this_process() {
+        quota.warn(cores.len(), &config.cores.to_string());
+    }
     io_uring::ensure_available()?;
     let models = find_models(config)?;
     for name in &config.model {
@@ -157,6 +164,8 @@ fn start_listening(
     admin: &Admin,
 ) -> anyhow::Result<Arc<Handover>> {
     let shared = sockets.share(&admin.listener)?;
+    // Until its sockets listen, so that another process sees them.
+    let _claim = sockets.claim()?;
     sockets.ensure_still_free()?;
     config.steering.warn_where_unknown();
     for (shard, own) in shards.iter().zip(&sockets.by_shard) {

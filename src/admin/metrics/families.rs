@@ -167,6 +167,9 @@ fn write_journal(text: &mut Exposition, shards: &[Scraped<'_>], journal: Option<
     let help = "Lines of the prediction log that could not be written.";
     text.family("shardgate_prediction_log_lost_total", Kind::Counter, help);
     text.count(&[], journal.map_or(0, |journal| journal.lines_lost.get()));
+    let help = "Files of the prediction log that max_bytes had removed before keep_s.";
+    text.family("shardgate_prediction_log_files_removed_early_total", Kind::Counter, help);
+    text.count(&[], journal.map_or(0, |journal| journal.files_removed_early.get()));
 }
 
 /// What the shards' stores did, where they are a cluster.

@@ -8,6 +8,7 @@ pub(crate) mod client;
 pub(crate) mod gateway;
 #[path = "../../../shards/tests/support/patience.rs"]
 pub(crate) mod patience;
+pub(crate) mod seccomp;
 
 pub(crate) use client::{Client, post, post_to};
 pub(crate) use gateway::{Ended, Gateway, Launch, import, models, run, shardgate};
