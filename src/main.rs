@@ -23,6 +23,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use shards::escape::escaped;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
@@ -45,7 +46,9 @@ fn in_one_line(error: &anyhow::Error) -> String {
             line.push_str(&cause);
         }
     }
-    line.replace('\n', " ")
+    // An excerpt that a parser drew over several lines reads best so; what a file or a server wrote
+    // is to reach no terminal as it is.
+    escaped(&line.replace('\n', " ")).into_owned()
 }
 
 fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {

@@ -40,6 +40,16 @@ impl<W: Write> Write for Escaping<W> {
     }
 }
 
+/// Shows a value with the active characters of its text escaped.
+#[derive(Debug, Clone, Copy)]
+pub struct Escaped<T>(pub T);
+
+impl<T: fmt::Display> fmt::Display for Escaped<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(formatter), "{}", self.0)
+    }
+}
+
 /// The text with its active characters escaped; as it is where it has none.
 pub fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_active) {
@@ -66,7 +76,7 @@ pub fn excerpt(bytes: &[u8], bytes_max: usize) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{escaped, excerpt, is_active};
+    use super::{Escaped, escaped, excerpt, is_active};
 
     #[test]
     fn what_drives_a_terminal_or_ends_a_line_is_escaped() {
@@ -79,6 +89,7 @@ mod tests {
             ("one\u{2028}two", "one\\u{2028}two"),
         ] {
             assert_eq!(escaped(text), expected);
+            assert_eq!(Escaped(text).to_string(), expected);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use shards::escape::Escaped;
 use shards::features::Precision;
 use shards::features::address::StoreAddress;
 use shards::features::embedded::{EmbeddedError, EmbeddedStore};
@@ -13,6 +14,7 @@ use shards::model::repository::{ModelDirectory, Repository, Role};
 use shards::model::{LoadOptions, Model, golden};
 
 use crate::config::Config;
+use crate::serve::features::EXPOSED_PASSWORD;
 
 /// Checks the cores, the store, and each model with it; fails if anything is wrong.
 pub(crate) fn run(config: &Config) -> ExitCode {
@@ -49,15 +51,15 @@ struct Findings {
 
 impl Findings {
     fn warn(subject: &str, detail: &str) {
-        println!("warn   {subject}: {detail}");
+        println!("warn   {}: {}", Escaped(subject), Escaped(detail));
     }
 
     fn note<E: std::fmt::Display>(&mut self, subject: &str, finding: Result<String, E>) {
         match finding {
-            Ok(detail) => println!("ok     {subject}: {detail}"),
+            Ok(detail) => println!("ok     {}: {}", Escaped(subject), Escaped(detail)),
             Err(error) => {
                 self.wrong += 1;
-                println!("wrong  {subject}: {error}");
+                println!("wrong  {}: {}", Escaped(subject), Escaped(error));
             }
         }
     }
@@ -130,6 +132,9 @@ impl CheckedStore {
 }
 
 fn table_schema(config: &Config, findings: &mut Findings) -> Option<Schema> {
+    if let Some(file) = config.scylla.exposed_password_file() {
+        Findings::warn("store", &format!("{}: {EXPOSED_PASSWORD}", file.display()));
+    }
     let described = config
         .scylla
         .resolve()

@@ -1,5 +1,6 @@
 //! `shardgate models`: a table of what would be served.
 
+use shards::escape::{Escaped, escaped};
 use shards::model::Model;
 use shards::model::repository::Repository;
 
@@ -20,13 +21,13 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
         let description = model.describe();
         println!(
             "{:<24} {:>7} {:<12} {:>7} {:>7} {:<24} {}",
-            directory.name,
+            escaped(&directory.name),
             directory.version,
             versions.join(","),
             model.columns(),
             description.nodes,
             description.kernel,
-            directory.file.display()
+            Escaped(directory.file.display())
         );
     }
     Ok(())

@@ -9,7 +9,7 @@
 //!
 //! What is *not* here: what a shard does with a request.
 
-mod features;
+pub(crate) mod features;
 mod io_uring;
 mod orders;
 pub(crate) mod reload;

@@ -8,6 +8,7 @@ mod a_stop_under_load_loses_nothing;
 mod a_takeover_refuses_nobody;
 mod commands_say_what_would_be_served;
 mod connections_are_steered_to_their_core;
+mod foreign_text_reaches_no_terminal_as_it_is;
 mod imports_are_seen_whole_while_serving;
 mod models_are_loaded_and_unloaded_by_request;
 mod operators_hear_what_was_wrong;

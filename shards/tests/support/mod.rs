@@ -1,10 +1,12 @@
 //! What the tests of a running shard share: [`served`] runs one in a thread on port 0, [`client`]
-//! talks HTTP/1.1 to it over a plain socket, a [`model_server`] computes its model elsewhere, and
+//! talks HTTP/1.1 to it over a plain socket, a [`model_server`] computes its model elsewhere, a
+//! [`cql_server`] has its features, and
 //! [`patience`] waits for what comes of it.
 
 #![allow(dead_code, unused_imports, reason = "each test uses some of it")]
 
 pub(crate) mod client;
+pub(crate) mod cql_server;
 pub(crate) mod model_server;
 pub(crate) mod patience;
 pub(crate) mod served;
