@@ -219,6 +219,7 @@ impl Config {
                 "columns": self.scylla.columns,
                 "user": self.scylla.user,
                 "password": hidden(&self.scylla.password),
+                "password_file": self.scylla.password_file,
                 "tls": self.scylla.tls.is_some(),
                 "local_datacenter": self.scylla.local_datacenter,
                 "pool_size": self.scylla.pool_size,

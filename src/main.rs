@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use shards::escape::escaped;
 use signal_hook::consts::SIGXFSZ;
 
 fn main() -> ExitCode {
@@ -55,7 +56,9 @@ fn in_one_line(error: &anyhow::Error) -> String {
             line.push_str(&cause);
         }
     }
-    line.replace('\n', " ")
+    // An excerpt that a parser drew over several lines reads best so; what a file or a server wrote
+    // is to reach no terminal as it is.
+    escaped(&line.replace('\n', " ")).into_owned()
 }
 
 fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use shards::escape::Escaped;
 use shards::features::Precision;
 use shards::features::address::StoreAddress;
 use shards::features::embedded::{EmbeddedError, EmbeddedStore};
@@ -14,6 +15,7 @@ use shards::model::{LoadOptions, Model, golden};
 
 use crate::config::Config;
 use crate::output::say;
+use crate::serve::features::EXPOSED_PASSWORD;
 
 /// Checks the cores, the store, and each model with it; fails if anything is wrong.
 pub(crate) fn run(config: &Config) -> ExitCode {
@@ -53,15 +55,15 @@ struct Findings {
 
 impl Findings {
     fn warn(subject: &str, detail: &str) {
-        say!("warn   {subject}: {detail}");
+        say!("warn   {}: {}", Escaped(subject), Escaped(detail));
     }
 
     fn note<E: std::fmt::Display>(&mut self, subject: &str, finding: Result<String, E>) {
         match finding {
-            Ok(detail) => say!("ok     {subject}: {detail}"),
+            Ok(detail) => say!("ok     {}: {}", Escaped(subject), Escaped(detail)),
             Err(error) => {
                 self.wrong += 1;
-                say!("wrong  {subject}: {error}");
+                say!("wrong  {}: {}", Escaped(subject), Escaped(error));
             }
         }
     }
@@ -134,6 +136,9 @@ impl CheckedStore {
 }
 
 fn table_schema(config: &Config, findings: &mut Findings) -> Option<Schema> {
+    if let Some(file) = config.scylla.exposed_password_file() {
+        Findings::warn("store", &format!("{}: {EXPOSED_PASSWORD}", file.display()));
+    }
     let described = config
         .scylla
         .resolve()

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use shards::escape::Escaped;
 use shards::features::address::StoreAddress;
 use shards::features::embedded::EmbeddedStore;
 use shards::features::import::{
@@ -16,6 +17,7 @@ use shards::features::import::{
 use shards::features::scylla::ScyllaSettings;
 
 use crate::output::{complain, say};
+use crate::serve::features::EXPOSED_PASSWORD;
 
 /// How many skipped lines are named; the rest are only counted.
 const SKIPPED_SHOWN_MAX: u64 = 20;
@@ -67,12 +69,21 @@ struct ClusterArguments {
     /// One copy, anywhere, of a keyspace that is made: for trying things out.
     #[arg(long, requires = "create")]
     dev: bool,
-    /// The user name; the password comes from the environment.
+    /// The user name; the password comes from the environment or from a file.
     #[arg(long, env = "SHARDGATE_CQL_USER")]
     user: Option<String>,
     /// The password of `--user`.
     #[arg(long, env = "SHARDGATE_CQL_PASSWORD", hide_env_values = true, requires = "user")]
     password: Option<String>,
+    /// A file that holds the password of `--user` in its one line.
+    #[arg(
+        long,
+        env = "SHARDGATE_CQL_PASSWORD_FILE",
+        value_name = "FILE",
+        requires = "user",
+        conflicts_with = "password"
+    )]
+    password_file: Option<PathBuf>,
     /// How many rows are on their way at a time.
     #[arg(long, default_value_t = 128)]
     concurrency: usize,
@@ -130,8 +141,12 @@ pub(crate) fn run(arguments: ImportArguments) -> anyhow::Result<()> {
                 table: cluster.table.clone(),
                 user: cluster.user.clone(),
                 password: cluster.password.clone(),
+                password_file: cluster.password_file.clone(),
                 ..ScyllaSettings::default()
             };
+            if let Some(file) = settings.exposed_password_file() {
+                complain!("{}: {EXPOSED_PASSWORD}", Escaped(file.display()));
+            }
             let (addresses, cql) = (settings.resolve()?, cluster.options()?);
             import_cql(&settings, addresses, input, &options, &cql, &mut observer)
                 .map_err(anyhow::Error::from)
@@ -140,8 +155,9 @@ pub(crate) fn run(arguments: ImportArguments) -> anyhow::Result<()> {
     observer.bar.finish_and_clear();
     let progress = imported.with_context(|| name.clone())?;
     say!(
-        "imported {} rows from {name} into {} in {:.1} s ({:.0} rows/s), {} skipped",
+        "imported {} rows from {} into {} in {:.1} s ({:.0} rows/s), {} skipped",
         progress.rows,
+        Escaped(name),
         arguments.store,
         progress.elapsed.as_secs_f64(),
         progress.rows as f64 / progress.elapsed.as_secs_f64().max(1e-9),
@@ -198,7 +214,7 @@ impl ImportObserver for Observer {
     fn skipped(&mut self, error: &RowError) {
         self.skipped += 1;
         if self.skipped <= SKIPPED_SHOWN_MAX {
-            self.bar.suspend(|| complain!("skipped: {error}"));
+            self.bar.suspend(|| complain!("skipped: {}", Escaped(error)));
         } else if self.skipped == SKIPPED_SHOWN_MAX + 1 {
             self.bar.suspend(|| complain!("skipped: more lines, counted at the end"));
         }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use shards::escape::{Escaped, escaped};
 use shards::model::Model;
 use shards::model::repository::{ModelDirectory, Repository};
 
@@ -35,7 +36,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let noted = if config.model_is_default { repository.directories()? } else { names.clone() };
     for name in &noted {
         for note in repository.folder_notes(name) {
-            complain!("{name}: {note}");
+            complain!("{}: {}", escaped(name), Escaped(note));
         }
     }
     if names.is_empty() {
@@ -43,7 +44,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         wrong.push(format!("{root}: no model: expected files like {root}/NAME/1/model.onnx"));
     }
     for error in &wrong {
-        complain!("shardgate: {error}");
+        complain!("shardgate: {}", Escaped(error));
     }
     Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -60,13 +61,13 @@ fn line(
     let description = model.describe();
     say!(
         "{:<24} {:>7} {:<12} {:>7} {:>7} {:<24} {}",
-        directory.name,
+        escaped(&directory.name),
         directory.version,
         versions.join(","),
         model.columns(),
         description.nodes,
         description.kernel,
-        directory.file.display()
+        Escaped(directory.file.display())
     );
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use shards::escape::Escaped;
 use shards::features::FeatureMatrix;
 use shards::model::repository::Repository;
 use shards::model::{LoadOptions, Model};
@@ -61,7 +62,7 @@ struct Place<'a> {
 
 impl std::fmt::Display for Place<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}:{}", self.path.display(), self.line)
+        write!(formatter, "{}:{}", Escaped(self.path.display()), self.line)
     }
 }
 
@@ -98,7 +99,7 @@ impl Replay {
             Ok(line) => line,
             Err(error) => {
                 self.unreadable += 1;
-                say!("{place}: not a line of a prediction log: {error}");
+                say!("{place}: not a line of a prediction log: {}", Escaped(error));
                 return;
             }
         };
@@ -119,8 +120,9 @@ impl Replay {
     fn summarise(&self) -> bool {
         let mut is_same = self.unreadable == 0;
         for ((name, version), subject) in &self.subjects {
+            let name = Escaped(name);
             if let Some(fault) = &subject.fault {
-                say!("{name}/{version}: {fault}");
+                say!("{name}/{version}: {}", Escaped(fault));
             }
             if subject.other_file > 0 {
                 say!(
@@ -216,7 +218,7 @@ impl Subject {
             if self.different <= SHOWN_MAX {
                 let shown = |score: Option<f64>| score.map_or("none".to_owned(), |s| s.to_string());
                 let now = failed.clone().unwrap_or_else(|| shown(now));
-                say!("{place}: the score was {}, and is {now}", shown(then));
+                say!("{place}: the score was {}, and is {}", shown(then), Escaped(now));
             } else if self.different == SHOWN_MAX + 1 {
                 say!("more differences, counted at the end");
             }

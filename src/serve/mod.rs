@@ -12,7 +12,7 @@
 //! What is *not* here: what a shard does with a request.
 
 mod claim;
-mod features;
+pub(crate) mod features;
 mod invitation;
 mod io_uring;
 mod orders;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shards::http::oip::RepositoryRoute;
 use shards::model::repository::{ModelDirectory, RepositoryError, Role};
+use shards::tensors::wire::null_is_none_given;
 
 use super::reload::{Reloader, Served};
 
@@ -18,9 +19,11 @@ const STATUS_FAILED: u16 = 400;
 #[serde(default)]
 struct Asked {
     /// Whether the index is to have what is served alone.
+    #[serde(deserialize_with = "null_is_none_given")]
     ready: bool,
     /// A configuration and files to load instead of those on disk, which is not supported; or
     /// whether dependent models go too, of which there are none.
+    #[serde(deserialize_with = "null_is_none_given")]
     parameters: serde_json::Map<String, Value>,
 }
 

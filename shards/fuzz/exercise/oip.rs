@@ -4,7 +4,7 @@ use shards::features::Precision;
 use shards::http::oip::{request, rows};
 use shards::model::Signature;
 use shards::model::manifest::ScoreOutput;
-use shards::model::remote::message;
+use shards::model::remote::message::{self, RequestTag};
 
 /// Reads the bytes behind the first two as either; those two say where the JSON ends, if anywhere.
 pub(crate) fn run(bytes: &[u8]) {
@@ -27,7 +27,8 @@ pub(crate) fn run(bytes: &[u8]) {
         }
     }
     let mut scores = Vec::new();
-    if message::read_scores(body, json_bytes, 2, &ScoreOutput::default(), &mut scores).is_ok() {
+    let (sent, wanted) = (RequestTag(0), ScoreOutput::default());
+    if message::read_scores(body, json_bytes, sent, 2, &wanted, &mut scores).is_ok() {
         assert_eq!(scores.len(), 2);
     }
 }

@@ -17,7 +17,7 @@ use super::options::{ImportObserver, ImportOptions, ImportProgress, OnBadRow};
 use super::replication::Replication;
 use crate::features::record::CellValue;
 use crate::features::schema::Schema;
-use crate::features::scylla::{ScyllaError, ScyllaSettings, TableSession};
+use crate::features::scylla::{ScyllaError, ScyllaSettings, TableSession, said};
 
 /// How many rows lie between two checkpoints.
 const CHECKPOINT_ROWS: usize = 2048;
@@ -199,7 +199,7 @@ impl Writer {
         loop {
             match self.session.execute_unpaged(&self.insert, &values).await {
                 Ok(_) => return Ok(()),
-                Err(error) if attempt == ATTEMPTS_MAX => return Err(error.to_string()),
+                Err(error) if attempt == ATTEMPTS_MAX => return Err(said(&error)),
                 Err(_) => tokio::time::sleep(pause).await,
             }
             attempt += 1;

@@ -1,6 +1,15 @@
 //! Why a cluster can't serve a model's features.
 
 use super::settings::ScyllaSettings;
+use crate::escape;
+
+/// How much is shown of what a cluster says, in bytes.
+const SAID_BYTES_MAX: usize = 1_000;
+
+/// What the driver says, with what a node said in it: escaped, and cut where that has no end.
+pub(crate) fn said(error: &impl std::fmt::Display) -> String {
+    escape::excerpt(error.to_string().as_bytes(), SAID_BYTES_MAX)
+}
 
 /// Why a cluster can't serve a model's features, found at start; later faults only change the
 /// status of rows.
@@ -112,7 +121,7 @@ impl ScyllaError {
         let unwrapped = WRAPPINGS
             .iter()
             .fold(text, |text, wrapping| text.rsplit(wrapping).next().unwrap_or(text));
-        let (contact_points, reason) = (settings.contact_points.join(", "), unwrapped.to_owned());
+        let (contact_points, reason) = (settings.contact_points.join(", "), said(&unwrapped));
         let says = |words: &[&str]| words.iter().any(|word| unwrapped.contains(word));
         if says(&CREDENTIALS) {
             let user = settings.user.as_ref();

@@ -3,8 +3,8 @@
 //!
 //! [`settings`] is the table `[features.scylla]`. [`runtime`] turns a tokio runtime, which the
 //! driver needs, from a task of the shard's executor.
-//! [`session`] connects, by [`tls`] where it is to be, prepares the statements and checks the
-//! columns; [`routing`] groups keys by the replica that owns them, past nodes whose breaker is
+//! [`session`] connects, by [`tls`] and with a [`password`] from a file where these are to be,
+//! prepares the statements and checks the columns; [`routing`] groups keys by the replica that owns them, past nodes whose breaker is
 //! open. A [`flight`] is such a group on its way, and [`attempts`] asks for it, key by key where
 //! the group failed and the [`budget`] allows; [`decode`] packs CQL rows as records. [`store`]
 //! joins it all: the cache first, then keys that other batches already ask for, then new flights;
@@ -18,6 +18,7 @@ mod budget;
 mod decode;
 mod error;
 mod flight;
+mod password;
 mod recovery;
 mod routing;
 mod runtime;
@@ -28,6 +29,7 @@ mod table;
 mod tls;
 
 pub use error::ScyllaError;
+pub(crate) use error::said;
 pub use session::describe_table;
 pub use settings::{Compression, Consistency, ScyllaSettings, TlsSettings};
 pub use store::{CqlCounters, CqlStore};

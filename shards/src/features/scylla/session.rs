@@ -17,7 +17,8 @@ use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::statement::prepared::PreparedStatement;
 
 use super::decode::RowShape;
-use super::error::ScyllaError;
+use super::error::{ScyllaError, said};
+use super::password::FromFile;
 use super::settings::{Compression, Consistency, ScyllaSettings};
 use super::tls;
 use crate::features::inputs::ColumnType;
@@ -105,8 +106,13 @@ pub(super) async fn connect(
             Compression::Snappy => Some(scylla::frame::Compression::Snappy),
         })
         .default_execution_profile_handle(profile(settings).into_handle());
-    if let (Some(user), Some(password)) = (&settings.user, &settings.password) {
-        builder = builder.user(user, password);
+    match (&settings.user, &settings.password, &settings.password_file) {
+        (Some(user), Some(password), _) => builder = builder.user(user, password),
+        (Some(user), None, Some(path)) => {
+            let from_file = FromFile { user: user.clone(), path: path.clone() };
+            builder = builder.authenticator_provider(Arc::new(from_file));
+        }
+        _ => {}
     }
     if let Some(tls) = &settings.tls {
         builder = builder.tls_context(Some(tls::client_config(tls)?));
@@ -281,7 +287,7 @@ pub(super) async fn prepare(
     session
         .prepare(statement.as_str())
         .await
-        .map_err(|error| ScyllaError::Statement { reason: error.to_string(), statement })
+        .map_err(|error| ScyllaError::Statement { reason: said(&error), statement })
 }
 
 /// The table's name with its keyspace's.

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::error::ScyllaError;
+use super::password::{self, PasswordError};
 use crate::features::cache::CacheSettings;
 use crate::features::schema::LAST_UPDATED;
 
@@ -37,10 +38,12 @@ pub struct ScyllaSettings {
     /// The timestamp column that says when a row was written; where it is empty, a row counts as
     /// written when it is read.
     pub last_updated_column: String,
-    /// The user name, with `password`.
+    /// The user name, with `password` or `password_file`.
     pub user: Option<String>,
     /// The password.
     pub password: Option<String>,
+    /// A file that holds the password in its one line; it is read for each connection.
+    pub password_file: Option<PathBuf>,
     /// Encrypts the connections.
     pub tls: Option<TlsSettings>,
     /// Ask only nodes of this datacenter where there are some.
@@ -124,6 +127,7 @@ impl Default for ScyllaSettings {
             last_updated_column: LAST_UPDATED.to_owned(),
             user: None,
             password: None,
+            password_file: None,
             tls: None,
             local_datacenter: None,
             consistency: Consistency::default(),
@@ -166,16 +170,31 @@ impl ScyllaSettings {
         if !(0.0..=100.0).contains(&self.retry_budget_percent) {
             return wrong("retry_budget_percent", "it is not between 0 and 100");
         }
-        if self.user.is_some() != self.password.is_some() {
-            return wrong("user", "user and password go together");
+        if self.password.is_some() && self.password_file.is_some() {
+            return wrong("password_file", "the password is given twice, here and by `password`");
+        }
+        if self.user.is_some() != (self.password.is_some() || self.password_file.is_some()) {
+            return wrong("user", "user and password (or password_file) go together");
         }
         Ok(())
     }
 
+    /// The file with the password, where every user of this machine may read it.
+    pub fn exposed_password_file(&self) -> Option<&Path> {
+        self.password_file.as_deref().filter(|path| password::is_exposed(path))
+    }
+
     /// Looks up the contact points' addresses: to be done once, before threads are pinned, as name
-    /// resolution starts threads of its own.
+    /// resolution starts threads of its own. A password in a file is looked at, too.
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, ScyllaError> {
         self.check()?;
+        if let Some(path) = &self.password_file {
+            let wrong = |error: PasswordError| ScyllaError::Setting {
+                setting: "password_file",
+                reason: error.to_string(),
+            };
+            password::read(path).map_err(wrong)?;
+        }
         let mut addresses = Vec::new();
         let mut reason = String::new();
         for contact_point in &self.contact_points {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use scylla::client::session::Session;
 use scylla::statement::prepared::PreparedStatement;
 
-use super::error::ScyllaError;
+use super::error::{ScyllaError, said};
 use super::session::{TableColumns, connect, prepare, qualified, quoted};
 use super::settings::ScyllaSettings;
 use crate::features::schema::Schema;
@@ -56,14 +56,14 @@ impl<'a> TableSession<'a> {
             self.session
                 .query_unpaged(statement.as_str(), ())
                 .await
-                .map_err(|error| ScyllaError::Statement { statement, reason: error.to_string() })?;
+                .map_err(|error| ScyllaError::Statement { statement, reason: said(&error) })?;
         }
         let refused = |reason: String| ScyllaError::Statement {
             statement: "await schema agreement".to_owned(),
             reason,
         };
-        self.session.await_schema_agreement().await.map_err(|error| refused(error.to_string()))?;
-        self.session.refresh_metadata().await.map_err(|error| refused(error.to_string()))
+        self.session.await_schema_agreement().await.map_err(|error| refused(said(&error)))?;
+        self.session.refresh_metadata().await.map_err(|error| refused(said(&error)))
     }
 
     /// Writes a key, its `last_updated` and the cells of `schema`'s columns.
