@@ -97,6 +97,9 @@ def linear() -> Iterator[Entry]:
     yield Entry("logistic-multi-zipmap", "multi", logistic, zipmap=True)
     yield Entry("logistic-multi-zipmap-strings", "multi", logistic, zipmap=True, strings=True)
     yield Entry("one-vs-rest-logistic", "multi", lambda: OneVsRestClassifier(logistic()))
+    # Its labels are no attribute: they lie in a constant that the label is picked from.
+    yield Entry("one-vs-rest-logistic-strings", "multi",
+                lambda: OneVsRestClassifier(logistic()), strings=True)
     yield Entry("sgd-logistic", "binary",
                 lambda: make_pipeline(StandardScaler(),
                                       SGDClassifier(loss="log_loss", random_state=SEED)))
@@ -124,6 +127,8 @@ def linear() -> Iterator[Entry]:
             random_state=SEED))
 
     yield Entry("mlp-binary-relu", "binary", lambda: network(MLPClassifier, "relu"))
+    yield Entry("mlp-binary-strings", "binary", lambda: network(MLPClassifier, "relu"),
+                strings=True)
     yield Entry("mlp-binary-relu-double", "binary", lambda: network(MLPClassifier, "relu"),
                 double=True)
     yield Entry("mlp-multi-tanh", "multi", lambda: network(MLPClassifier, "tanh"))
@@ -166,6 +171,10 @@ def trees() -> Iterator[Entry]:
         yield Entry(f"hist-gbdt-{task}-missing", task, make, missing=True)
     yield Entry("hist-gbdt-binary-missing-double", "binary",
                 lambda: histogram(HistGradientBoostingClassifier), missing=True, double=True)
+    # Leaves of weight 0 and log odds as base value, which ONNX Runtime takes for a probability.
+    yield Entry("hist-gbdt-binary-no-split", "binary",
+                lambda: HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=100_000),
+                runtime_differs=True)
     yield from forests()
 
     def single(kind):

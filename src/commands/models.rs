@@ -10,8 +10,8 @@ use crate::serve::find_models;
 pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
     let repository = Repository::new(&config.models);
     println!(
-        "{:<24} {:>7} {:<12} {:>7} {:>7} {:<24} path",
-        "model", "version", "of", "columns", "nodes", "kernel"
+        "{:<24} {:>7} {:<12} {:>7} {:>7} {:<24} {:<24} path",
+        "model", "version", "of", "columns", "nodes", "kernel", "score"
     );
     for directory in find_models(config)? {
         let versions = repository.versions(&directory.name)?;
@@ -19,13 +19,14 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
         let model = Model::load(&directory, &config.load_options())?;
         let description = model.describe();
         println!(
-            "{:<24} {:>7} {:<12} {:>7} {:>7} {:<24} {}",
+            "{:<24} {:>7} {:<12} {:>7} {:>7} {:<24} {:<24} {}",
             directory.name,
             directory.version,
             versions.join(","),
             model.columns(),
             description.nodes,
             description.kernel,
+            description.score,
             directory.file.display()
         );
     }

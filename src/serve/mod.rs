@@ -182,6 +182,14 @@ fn announce(config: &Config, shards: &[ShardHandle], address: SocketAddr, admin:
         let body = "{\"user_id\": \"applicant-0001\"}";
         let _ = writeln!(output, "try: curl -i http://{address}/predict -d '{body}'");
     }
+    for lane in shards.first().iter().flat_map(|shard| shard.shared.telemetry.lanes()) {
+        let facts = &lane.facts;
+        let score = &facts.description.score;
+        let _ = writeln!(output, "model {}/{}: score = {score}", facts.model, facts.version);
+        if let Some(doubt) = facts.description.doubt() {
+            tracing::warn!(model = facts.model, version = facts.version, "{doubt}");
+        }
+    }
 }
 
 /// Waits for the shards to drain and names those that do not. A signal ends the wait.

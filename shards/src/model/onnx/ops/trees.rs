@@ -3,13 +3,13 @@
 use std::str::FromStr;
 
 use super::{
-    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
-    wrong_type,
+    CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape,
+    Rows, only, only_floats, wrong_type,
 };
 use crate::features::Precision;
 use crate::model::trees::{
-    Ensemble, EnsembleKind, EnsembleLimits, NodeMode, Outputs, PostTransform, Scaler, Scores, TreeAttributes, TreeKernel,
-    UnknownWord,
+    Ensemble, EnsembleKind, EnsembleLimits, NodeMode, Outputs, PostTransform, Scaler, Scores,
+    TreeAttributes, TreeKernel, UnknownWord,
 };
 
 /// The ensemble as the node spells it: which kernel it needs is known with its input's precision.
@@ -55,9 +55,8 @@ fn base_of_probability(context: NodeContext<'_>, attributes: &TreeAttributes) ->
     let first = *attributes.nodes_treeids.first()?;
     let nodes = attributes.nodes_treeids.iter().filter(|tree| **tree == first).count();
     let mut weights = attributes.leaf_treeids.iter().zip(&attributes.leaf_weights);
-    let is_its = |mode: &NodeMode| {
-        matches!(mode, NodeMode::Leaf | NodeMode::BranchLt | NodeMode::BranchEq)
-    };
+    let is_its =
+        |mode: &NodeMode| matches!(mode, NodeMode::Leaf | NodeMode::BranchLt | NodeMode::BranchEq);
     let is_probability = attributes.kind == EnsembleKind::Classifier { labels: 2 }
         && attributes.post_transform == PostTransform::Logistic
         && base > 0.0
@@ -139,14 +138,14 @@ impl Trees {
 
 impl RowOperator for Trees {
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
-        let input = only(inputs)?;
-        let precision = if self.keeps_precision { input.precision } else { Precision::F32 };
+        let input = only_floats(inputs)?;
+        let element = if self.keeps_precision { input.element } else { Element::F32 };
         let columns = match (self.outputs, self.attributes.kind) {
             (Outputs::Only(_), _) => 1,
             (Outputs::All, EnsembleKind::Classifier { labels }) => labels,
             (Outputs::All, EnsembleKind::Regressor { targets }) => targets,
         };
-        Ok(RowShape { columns, precision })
+        Ok(RowShape { columns, element })
     }
 
     fn absorb(&mut self, before: &dyn RowOperator, shapes: &[RowShape]) -> bool {
@@ -171,7 +170,10 @@ impl RowOperator for Trees {
     ) -> Result<Box<dyn RowKernel>, String> {
         let input = only(inputs)?;
         // A scaler's output has 32 bits whatever it reads.
-        let precision = if self.scaler.is_some() { Precision::F32 } else { input.precision };
+        let precision = match self.scaler {
+            Some(_) => Precision::F32,
+            None => input.element.precision()?,
+        };
         let attributes = TreeAttributes { precision, ..self.attributes.clone() };
         let ensemble = Ensemble::build(&attributes, &EnsembleLimits::default())
             .map_err(|error| error.to_string())?;
@@ -197,6 +199,7 @@ impl RowKernel for TreesKernel {
         output: CellsMut<'_>,
     ) -> Result<(), String> {
         let Rows { cells, columns } = inputs[0];
+        let cells = cells.floats()?;
         let scored = match (self.kernel.precision(), output) {
             (Precision::F32, CellsMut::F32(output)) => {
                 self.kernel.score(cells, rows, columns, Scores::F32(output))
@@ -212,7 +215,9 @@ impl RowKernel for TreesKernel {
                 }
                 scored
             }
-            (Precision::F32, CellsMut::F64(_)) => return Err(wrong_type()),
+            (_, CellsMut::I64(_)) | (Precision::F32, CellsMut::F64(_)) => {
+                return Err(wrong_type());
+            }
         };
         scored.map_err(|error| error.to_string())
     }
