@@ -165,12 +165,16 @@ fn check_model(
     findings.note(
         subject,
         Ok::<_, String>(format!(
-            "version {}, {} columns, kernel {}",
+            "version {}, {} columns, kernel {}, score = {}",
             directory.version,
             model.columns(),
-            description.kernel
+            description.kernel,
+            description.score
         )),
     );
+    if let Some(doubt) = description.doubt() {
+        Findings::warn(subject, &doubt);
+    }
     check_golden(subject, directory, &mut model, findings);
     let Some(store) = store else { return };
     let manifest = model.manifest();
@@ -178,7 +182,8 @@ fn check_model(
         Some(columns) => ModelInputs::Columns(columns),
         None => ModelInputs::Width(model.columns()),
     };
-    let bound = JoinPlan::bind(inputs, &store.schema, &manifest.policies, model.precision());
+    let bound = JoinPlan::bind(inputs, &store.schema, &manifest.policies, model.precision())
+        .and_then(|plan| plan.with_integers(model.integers()));
     let subject = format!("{subject} with the store");
     findings.note(&subject, bound.as_ref().map(|_| "every column is there".to_owned()));
     if let Ok(Err(error)) = bound.map(|plan| store.warn_of_rounding(&subject, &plan)) {

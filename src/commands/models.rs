@@ -15,13 +15,14 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let repository = Repository::new(&config.models);
     let names = if config.model_is_default { repository.names()? } else { config.model.clone() };
     say!(
-        "{:<24} {:>7} {:<12} {:>7} {:>7} {:<24} path",
+        "{:<24} {:>7} {:<12} {:>7} {:>7} {:<24} {:<24} path",
         "model",
         "version",
         "of",
         "columns",
         "nodes",
-        "kernel"
+        "kernel",
+        "score"
     );
     let mut wrong = Vec::new();
     for name in &names {
@@ -60,13 +61,14 @@ fn line(
     let model = Model::load(directory, &config.load_options()).map_err(|error| said(&error))?;
     let description = model.describe();
     say!(
-        "{:<24} {:>7} {:<12} {:>7} {:>7} {:<24} {}",
+        "{:<24} {:>7} {:<12} {:>7} {:>7} {:<24} {:<24} {}",
         escaped(&directory.name),
         directory.version,
         versions.join(","),
         model.columns(),
         description.nodes,
         description.kernel,
+        escaped(&description.score),
         Escaped(directory.file.display())
     );
     Ok(())

@@ -202,6 +202,14 @@ fn announce(
     if let Some(invitation) = invitation {
         let _ = writeln!(output, "{invitation}");
     }
+    for lane in shards.first().iter().flat_map(|shard| shard.shared.telemetry.lanes()) {
+        let facts = &lane.facts;
+        let score = &facts.description.score;
+        let _ = writeln!(output, "model {}/{}: score = {score}", facts.model, facts.version);
+        if let Some(doubt) = facts.description.doubt() {
+            tracing::warn!(model = facts.model, version = facts.version, "{doubt}");
+        }
+    }
 }
 
 /// Waits for the shards to drain and names those that do not. A signal ends the wait.

@@ -185,6 +185,13 @@ impl Reloader {
             served.failures.insert(directory.name.clone(), failure);
             error
         })?;
+        for model in prepared.first().into_iter().flatten() {
+            let (name, version, description) = (model.name(), model.version(), model.describe());
+            tracing::info!(model = name, version, score = description.score, "loaded");
+            if let Some(doubt) = description.doubt() {
+                tracing::warn!(model = name, version, "{doubt}");
+            }
+        }
         let mut sent = Vec::with_capacity(self.shards.len());
         for (shard, models) in self.shards.iter().zip(prepared) {
             let install = |model| shard.send(Command::Install(Box::new(model)));

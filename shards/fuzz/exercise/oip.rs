@@ -1,6 +1,7 @@
 //! Bodies of inference requests and of answers, JSON and binary.
 
 use shards::features::Precision;
+use shards::features::inputs::IntegerRange;
 use shards::http::oip::{request, rows};
 use shards::model::Signature;
 use shards::model::manifest::ScoreOutput;
@@ -18,6 +19,7 @@ pub(crate) fn run(bytes: &[u8]) {
             matrix: "input".to_owned(),
             columns,
             precision: Precision::F32,
+            integers: vec![None, Some(IntegerRange::new(0.0, 9.0))],
         };
         let fields = ["b".to_owned()];
         if let Ok(asked) = rows::Asked::of(&request, &signature, &fields, 8) {

@@ -161,6 +161,15 @@ pub(crate) fn failure_message(lane: &Lane, failure: RowFailure) -> String {
         RowFailure::Refused(Refusal::StoredNotANumber { column }) => {
             format!("the user's stored `{}` is not a number", lane.column_name(column))
         }
+        RowFailure::Refused(Refusal::RequestNotInteger { column }) => format!(
+            "`{}` must be a whole number that the model's tensor holds, at most 2^53 - 1",
+            lane.column_name(column)
+        ),
+        RowFailure::Refused(Refusal::StoredNotInteger { column }) => format!(
+            "the user's stored `{}` is no whole number that the model's tensor holds, at most \
+             2^53 - 1",
+            lane.column_name(column)
+        ),
         other => other.to_string(),
     }
 }

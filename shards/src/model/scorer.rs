@@ -10,6 +10,7 @@ use super::remote::RemoteModel;
 use super::repository::ModelDirectory;
 use super::signature::Signature;
 use super::trees::KernelChoice;
+use crate::features::inputs::IntegerRange;
 use crate::features::{FeatureMatrix, Precision};
 
 /// How a model is loaded.
@@ -81,8 +82,26 @@ pub struct ModelDescription {
     pub inputs: Vec<String>,
     /// The name of the output that holds the score.
     pub output: String,
+    /// What the score is: `P(class "bad")`, or which column of which output.
+    pub score: String,
+    /// Whether the score's class has a name in the file, and `model.toml` does not say it.
+    pub is_class_by_place: bool,
     /// FNV-1a (64 bits) of the file; 0 of a remote model.
     pub file_hash: u64,
+}
+
+impl ModelDescription {
+    /// What an operator should say in `model.toml`, if a class is the score without anybody having
+    /// said so.
+    pub fn doubt(&self) -> Option<String> {
+        self.is_class_by_place.then(|| {
+            format!(
+                "score = {} only because that class comes second: name the class that the score \
+                 is for with [output] class = \"LABEL\" in model.toml",
+                self.score
+            )
+        })
+    }
 }
 
 /// A loaded version of a model: one shard's own copy, shared with no other thread.
@@ -156,6 +175,15 @@ impl Model {
         }
     }
 
+    /// For each column, which integers its tensor holds, if those are integers; empty where no
+    /// tensor is one of integers.
+    pub fn integers(&self) -> &[Option<IntegerRange>] {
+        match &self.source {
+            Source::Onnx(onnx) => &onnx.integers,
+            Source::Remote(_) => &[],
+        }
+    }
+
     /// The type of the scores before they are widened: `F32` scores have 24 significant bits.
     pub fn score_precision(&self) -> Precision {
         match &self.source {
@@ -216,6 +244,7 @@ impl Model {
             },
             columns: columns.to_vec(),
             precision: self.precision(),
+            integers: self.integers().to_vec(),
         }
     }
 
@@ -229,6 +258,8 @@ impl Model {
                     nodes,
                     inputs: onnx.input_names.clone(),
                     output: onnx.output_name.clone(),
+                    score: onnx.score.clone(),
+                    is_class_by_place: onnx.is_by_place,
                     file_hash: onnx.file_hash,
                 }
             }
@@ -237,6 +268,8 @@ impl Model {
                 nodes: 0,
                 inputs: vec![remote.settings.input.clone()],
                 output: remote.output.tensor.clone().unwrap_or_default(),
+                score: remote.score(),
+                is_class_by_place: false,
                 file_hash: 0,
             },
         }

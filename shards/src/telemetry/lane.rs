@@ -186,6 +186,8 @@ impl LaneTelemetry {
             nodes: 0,
             inputs: Vec::new(),
             output: String::new(),
+            score: String::new(),
+            is_class_by_place: false,
             file_hash: 0,
         };
         Self::new(LaneFacts {

@@ -1,7 +1,9 @@
 //! Maps a model's columns to a store's and to the request's fields, once, before anything is read.
 
 use crate::features::Precision;
-use crate::features::inputs::{ColumnType, FeaturePolicies, InputColumn, NanMeaning, Source};
+use crate::features::inputs::{
+    ColumnType, FeaturePolicies, InputColumn, IntegerRange, NanMeaning, Source,
+};
 use crate::features::record::{CELLS_START, CellPlace, RecordLayout};
 use crate::features::schema::Schema;
 
@@ -52,6 +54,30 @@ pub enum JoinError {
         /// The type that the model declares.
         expected: ColumnType,
     },
+    /// The store's column holds floats, and the model's tensor integers.
+    #[error(
+        "column `{column}` is {found} in the store and the model's tensor holds integers: store it \
+         as bigint, int or boolean"
+    )]
+    NotIntegers {
+        /// The column.
+        column: String,
+        /// Its type in the store.
+        found: ColumnType,
+    },
+    /// A default that the model's tensor of integers does not hold.
+    #[error(
+        "column `{column}`: default {default} is none of the integers from {} to {} that the \
+         model's tensor holds", range.low, range.high
+    )]
+    DefaultNotInteger {
+        /// The column.
+        column: String,
+        /// Its default.
+        default: f64,
+        /// What the tensor holds.
+        range: IntegerRange,
+    },
     /// A model without columns and a store of another width.
     #[error(
         "the model reads {expected} columns without naming them and the store has {found} \
@@ -99,6 +125,8 @@ pub struct JoinPlan {
     pub(super) cells: Vec<CellPlan>,
     pub(super) float_row: Option<FloatRow>,
     pub(super) policies: FeaturePolicies,
+    /// Which columns are of tensors of integers, and which ones those hold; empty: none.
+    pub(super) integers: Vec<Option<IntegerRange>>,
     names: Vec<String>,
     request_fields: Vec<RequestField>,
     schema: Schema,
@@ -148,12 +176,37 @@ impl JoinPlan {
             float_row: (precision == Precision::F32).then(|| FloatRow::of(&cells)).flatten(),
             cells,
             policies: policies.clone(),
+            integers: Vec::new(),
             names: columns.into_iter().map(|column| column.name).collect(),
             request_fields,
             schema: schema.clone(),
             layout,
             precision,
         })
+    }
+
+    /// The same for a model that reads integers in some of its columns: those whose range is given.
+    /// `ranges` is empty where there are none.
+    ///
+    /// # Errors
+    /// A column whose store or default is no integer.
+    pub fn with_integers(mut self, ranges: &[Option<IntegerRange>]) -> Result<Self, JoinError> {
+        for ((cell, range), name) in self.cells.iter().zip(ranges).zip(&self.names) {
+            let Some(range) = *range else { continue };
+            let column = || name.clone();
+            if let CellSource::Store(place) = cell.source
+                && matches!(place.column_type, ColumnType::Float | ColumnType::Double)
+            {
+                let found = place.column_type;
+                return Err(JoinError::NotIntegers { column: column(), found });
+            }
+            if !range.holds(cell.default) {
+                let default = cell.default;
+                return Err(JoinError::DefaultNotInteger { column: column(), default, range });
+            }
+        }
+        self.integers = ranges.to_vec();
+        Ok(self)
     }
 
     /// How many cells a row has.

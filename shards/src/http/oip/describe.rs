@@ -29,12 +29,14 @@ pub(super) fn server(has_repository: bool) -> Value {
 /// `GET /v2/models/NAME`; `versions` are those that may be asked.
 pub(super) fn metadata(lane: &Lane, versions: &[u64]) -> Value {
     let versions: Vec<_> = versions.iter().map(u64::to_string).collect();
+    let mut outputs = tensors(&outputs(lane));
+    outputs[0]["parameters"] = json!({"score": lane.telemetry().facts.description.score});
     json!({
         "name": lane.settings.model,
         "versions": versions,
         "platform": PLATFORM,
         "inputs": tensors(&inputs(lane)),
-        "outputs": tensors(&outputs(lane)),
+        "outputs": outputs,
     })
 }
 
@@ -71,6 +73,7 @@ pub(super) fn config(lane: &Lane, rows_max: usize) -> Value {
         },
         "parameters": {
             "description": {"string_value": signature.description},
+            "score": {"string_value": lane.telemetry().facts.description.score},
             "kernel": {"string_value": lane.telemetry().facts.description.kernel},
             "columns": {"string_value": signature.columns.join(",")},
             "max_queue_size": {"string_value": settings.queue_rows_max.to_string()},

@@ -43,7 +43,7 @@ pub(super) fn check(graph: &GraphProto) -> Result<(), OnnxError> {
 
 /// Whether a size is a small constant, or the shape of another tensor.
 fn is_bounded(graph: &GraphProto, node: &NodeProto, place: usize) -> bool {
-    let context = NodeContext { node, graph };
+    let context = NodeContext { node, graph, ml_version: 0 };
     if let Some(size) = context.constant(place) {
         return size.iter().map(|dim| dim.abs().max(1.0)).product::<f64>() <= CELLS_MAX;
     }

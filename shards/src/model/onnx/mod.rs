@@ -1,21 +1,26 @@
-//! Loads ONNX files: read within bounds (`file`), cut down to what the score needs (`graph`), and
+//! Loads ONNX files: read within bounds (`file`), cut down to what the score needs (`graph`, `labels`), and
 //! run either as a `program` of our own operators (`ops`) or by a `plan` of tract's, in which
-//! the same operators take part through the `adapter`, beside a few `corrections` of tract's own.
+//! the same operators take part through the `adapter`, beside a few `corrections` of tract's own and its `casts`.
 //!
 //! What is *not* here: which file is loaded (`model::repository`) and what its columns mean
 //! (`model::manifest`).
 
 mod adapter;
 mod bounds;
+mod casts;
+mod constants;
 mod corrections;
 mod error;
 mod file;
 mod graph;
+mod inputs;
+mod labels;
 mod ops;
 mod plan;
 mod planning;
 mod program;
 
+use std::cell::Cell;
 use std::path::Path;
 
 use tract_onnx::pb::tensor_proto::DataType;
@@ -30,6 +35,7 @@ use self::program::Program;
 use super::manifest::ScoreOutput;
 use super::scorer::LoadOptions;
 use super::trees::KernelChoice;
+use crate::features::inputs::IntegerRange;
 use crate::features::{FeatureMatrix, Precision};
 
 /// A loaded file, ready to score.
@@ -39,9 +45,15 @@ pub(super) struct OnnxModel {
     /// The shape of the matrix that [`Self::score`] reads.
     pub(super) columns: usize,
     pub(super) precision: Precision,
+    /// For each column, which integers it takes; empty where none is one of integers.
+    pub(super) integers: Vec<Option<IntegerRange>>,
     pub(super) score_precision: Precision,
     pub(super) input_names: Vec<String>,
     pub(super) output_name: String,
+    /// What the score is, for people.
+    pub(super) score: String,
+    /// Whether a class that has a name in the file is the score only by its place.
+    pub(super) is_by_place: bool,
     pub(super) file_hash: u64,
 }
 
@@ -61,12 +73,19 @@ impl OnnxModel {
     ) -> Result<Self, OnnxError> {
         let file = OnnxFile::read(path, options.limits)?;
         let graph = ScoreGraph::select(file.proto, output)?;
-        let inputs = input_widths(&graph.inputs, columns)?;
+        let inputs = inputs::widths(&graph.inputs, columns)?;
         let columns = inputs.iter().map(|(_, width)| width).sum();
-        let precision = precision(&graph.inputs);
-        let class = |width| graph.class(output.class.as_ref(), width);
-        let shape = RowShape { columns, precision };
+        let precision = inputs::precision(&graph.inputs);
+        let (classes, wanted) = (&graph.classes, output.class.as_ref());
+        let chosen = Cell::new((0, 0));
+        let class = |width| {
+            let column = classes.choose(wanted, width)?;
+            chosen.set((column, width));
+            Ok(column)
+        };
+        let shape = RowShape { columns, element: precision.into() };
         let engine = Engine::build(&graph, &inputs, shape, options.kernel, class)?;
+        let (column, width) = chosen.get();
         let score_precision = match &engine {
             Engine::Program(program) => program.precision(),
             Engine::Tract(plan) => plan.precision(),
@@ -75,7 +94,10 @@ impl OnnxModel {
             engine,
             columns,
             precision,
+            integers: inputs::integers(&inputs),
             score_precision,
+            score: classes.describe(column, width),
+            is_by_place: classes.is_by_place(wanted, width),
             input_names: graph.inputs.into_iter().map(|input| input.name).collect(),
             output_name: graph.output,
             file_hash: file.hash,
@@ -116,52 +138,17 @@ impl Engine {
         };
         if let [only] = inputs
             && floats(only)
-            && let Some(program) =
-                Program::build(graph.graph()?, shape, &graph.score, choice, &class)?
+            && let Some(program) = Program::build(
+                graph.graph()?,
+                graph::ml_version(&graph.proto),
+                shape,
+                &graph.score,
+                choice,
+                &class,
+            )?
         {
             return Ok(Self::Program(program));
         }
         TractPlan::build(graph, inputs, choice, class).map(|plan| Self::Tract(Box::new(plan)))
     }
-}
-
-/// Doubles hold what any other type of input holds, up to integers of 53 bits.
-fn precision(inputs: &[GraphInput]) -> Precision {
-    let is_float = |input: &GraphInput| input.data_type == DataType::Float;
-    if inputs.iter().all(is_float) { Precision::F32 } else { Precision::F64 }
-}
-
-/// Each input with its width; one that the file leaves open takes what the manifest has left.
-fn input_widths(
-    inputs: &[GraphInput],
-    columns: Option<usize>,
-) -> Result<Vec<(GraphInput, usize)>, OnnxError> {
-    let known: usize = inputs.iter().filter_map(|input| input.columns).sum();
-    let open: Vec<_> = inputs.iter().filter(|input| input.columns.is_none()).collect();
-    let refused = |reason: String| Err(OnnxError::Input { reason });
-    let open_width = match (open.as_slice(), columns) {
-        ([], Some(columns)) if columns != known => {
-            return refused(format!("it reads {known} columns, model.toml names {columns}"));
-        }
-        ([], _) => 0,
-        ([_], Some(columns)) if columns > known => columns - known,
-        ([_], Some(columns)) => {
-            return refused(format!("it reads more than {known} columns, model.toml: {columns}"));
-        }
-        ([input], None) => {
-            return refused(format!(
-                "the width of input `{}` is not in the file: name its columns in model.toml, one \
-                 [[columns]] each",
-                input.name
-            ));
-        }
-        (_, _) => {
-            return refused("several inputs have no fixed width: export them fixed".to_owned());
-        }
-    };
-    let width = |input: &GraphInput| (input.clone(), input.columns.unwrap_or(open_width));
-    if known + open_width == 0 {
-        return refused("it has no input".to_owned());
-    }
-    Ok(inputs.iter().map(width).collect())
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::wildcard_imports, reason = "tract's macros need the names of its prelude")]
 
+use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
 
 use tract_onnx::pb::tensor_proto::DataType;
@@ -9,7 +10,9 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::error::OnnxError;
 use super::graph::{GraphInput, ScoreGraph};
+use super::inputs::integers_of;
 use super::{adapter, bounds};
+use crate::features::inputs::IntegerRange;
 use crate::features::{Cells, FeatureMatrix, Precision};
 use crate::model::trees::KernelChoice;
 
@@ -26,6 +29,8 @@ pub(super) struct TractPlan {
     precision: Precision,
     /// The score's column in the output.
     class: usize,
+    /// Rows of the last run that have a cell which their tensor of integers does not hold.
+    invalid: Vec<usize>,
 }
 
 /// Which columns of the matrix an input of the plan is made of.
@@ -35,6 +40,8 @@ struct PlanInput {
     columns: usize,
     rank: usize,
     data_type: DatumType,
+    /// What a tensor of integers holds.
+    integers: Option<IntegerRange>,
 }
 
 impl TractPlan {
@@ -70,24 +77,65 @@ impl TractPlan {
     }
 
     /// Computes all rows and appends the score of each to `scores`.
+    ///
+    /// Where the plan fails or panics on them together, each is computed alone, so that only those
+    /// that it fails on have no score: theirs is NaN.
     pub(super) fn run(
         &mut self,
         features: &FeatureMatrix,
         scores: &mut Vec<f64>,
     ) -> TractResult<()> {
-        let result = self.try_run(features, scores);
-        if result.is_err() {
-            // A failed run leaves values behind that make every later run of its state fail.
-            self.state = self.plan.spawn()?;
+        let (rows, start) = (features.rows(), scores.len());
+        let Err(error) = self.attempt(features, 0..rows, scores) else { return Ok(()) };
+        scores.truncate(start);
+        if rows < 2 {
+            return Err(error);
         }
-        result
+        let mut failed = 0;
+        for row in 0..rows {
+            let done = scores.len();
+            if self.attempt(features, row..row + 1, scores).is_err() {
+                scores.truncate(done);
+                scores.push(f64::NAN);
+                failed += 1;
+            }
+        }
+        if failed == rows { Err(error) } else { Ok(()) }
     }
 
-    fn try_run(&mut self, features: &FeatureMatrix, scores: &mut Vec<f64>) -> TractResult<()> {
-        let inputs = self.inputs.iter().map(|input| input.tensor(features));
+    /// Computes some rows; the plan is as good as before where it fails on them.
+    fn attempt(
+        &mut self,
+        features: &FeatureMatrix,
+        rows: Range<usize>,
+        scores: &mut Vec<f64>,
+    ) -> TractResult<()> {
+        let start = scores.len();
+        let scored = panic::catch_unwind(AssertUnwindSafe(|| self.try_run(features, rows, scores)));
+        let scored = scored.unwrap_or_else(|_| Err(anyhow!("it panicked on these rows")));
+        if scored.is_err() {
+            // A failed run leaves values behind that make every later run of its state fail.
+            self.state = self.plan.spawn()?;
+        } else {
+            for row in self.invalid.drain(..) {
+                scores[start + row] = f64::NAN;
+            }
+        }
+        scored
+    }
+
+    fn try_run(
+        &mut self,
+        features: &FeatureMatrix,
+        rows: Range<usize>,
+        scores: &mut Vec<f64>,
+    ) -> TractResult<()> {
+        self.invalid.clear();
+        let invalid = &mut self.invalid;
+        let inputs = self.inputs.iter().map(|input| input.tensor(features, &rows, invalid));
         let outputs = self.state.run(inputs.collect::<TractResult<_>>()?)?;
         let output = outputs.first().context("the plan has no output")?;
-        let (rows, columns, class) = (features.rows(), self.columns, self.class);
+        let (rows, columns, class) = (rows.len(), self.columns, self.class);
         ensure!(
             output.len() == rows * columns,
             "output shape {:?}, expected {rows} × {columns}",
@@ -119,7 +167,8 @@ fn build(
             let place = plan_inputs.len();
             model.set_input_fact(place, InferenceFact::dt_shape(data_type, shape))?;
             let (columns, rank) = (*columns, input.rank);
-            plan_inputs.push(PlanInput { first_column, columns, rank, data_type });
+            let integers = integers_of(input.data_type);
+            plan_inputs.push(PlanInput { first_column, columns, rank, data_type, integers });
         }
         first_column += columns;
     }
@@ -138,7 +187,15 @@ fn build(
     let is_double = fact.datum_type == f64::datum_type();
     let precision = if is_double { Precision::F64 } else { Precision::F32 };
     let state = plan.spawn()?;
-    Ok(TractPlan { plan, state, inputs: plan_inputs, columns, precision, class: 0 })
+    Ok(TractPlan {
+        plan,
+        state,
+        inputs: plan_inputs,
+        columns,
+        precision,
+        class: 0,
+        invalid: vec![],
+    })
 }
 
 /// Refuses tensors that one row makes very large, before anything of their size is allocated.
@@ -161,19 +218,46 @@ fn data_type(data_type: DataType) -> TractResult<DatumType> {
 }
 
 impl PlanInput {
-    fn tensor(&self, features: &FeatureMatrix) -> TractResult<TValue> {
-        let shape = [features.rows(), self.columns];
+    /// The tensor of these rows. Those that it does not hold are added to `invalid`, counted from
+    /// the first of `rows`.
+    fn tensor(
+        &self,
+        features: &FeatureMatrix,
+        rows: &Range<usize>,
+        invalid: &mut Vec<usize>,
+    ) -> TractResult<TValue> {
+        let span = rows.start * features.columns()..rows.end * features.columns();
+        let shape = [rows.len(), self.columns];
         let shape = &shape[..self.rank];
-        let tensor = match features.cells() {
-            Cells::F32(cells) => self.select(cells, features.columns(), shape)?,
-            Cells::F64(cells) => self.select(cells, features.columns(), shape)?,
+        let mut tensor = match features.cells() {
+            Cells::F32(cells) => self.select(&cells[span], features.columns(), shape)?,
+            Cells::F64(cells) => self.select(&cells[span], features.columns(), shape)?,
         };
-        let tensor = if tensor.datum_type() == self.data_type {
-            tensor
-        } else {
-            tensor.cast_to_dt(self.data_type)?.into_owned()
-        };
+        if let Some(range) = self.integers {
+            self.check(range, &mut tensor, invalid)?;
+        }
+        if tensor.datum_type() != self.data_type {
+            tensor = tensor.cast_to_dt(self.data_type)?.into_owned();
+        }
         Ok(tensor.into_tvalue())
+    }
+
+    /// Puts an integer in the place of what is none, and says in which rows.
+    fn check(
+        &self,
+        range: IntegerRange,
+        tensor: &mut Tensor,
+        invalid: &mut Vec<usize>,
+    ) -> TractResult<()> {
+        let mut cells = tensor.try_as_plain_ram_mut()?;
+        // A matrix that integers are read from is of doubles.
+        for (place, cell) in cells.as_slice_mut::<f64>()?.iter_mut().enumerate() {
+            if !range.holds(*cell) {
+                *cell = range.high.min(1.0);
+                invalid.push(place / self.columns);
+            }
+        }
+        Ok(())
     }
 
     fn select<T: Datum + Copy>(

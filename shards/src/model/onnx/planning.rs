@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use tract_onnx::pb::{GraphProto, NodeProto};
 
 use super::error::{OnnxError, node_name};
-use super::ops::{self, NodeContext, RowOperator, RowShape};
+use super::ops::{self, Element, NodeContext, RowOperator, RowShape};
 
 /// The most columns of a row: a file of some bytes must not ask for all memory by concatenating
 /// rows with themselves.
@@ -39,6 +39,7 @@ impl<'g> Planning<'g> {
     /// The steps of a graph of one input, or `None` if one of its operators is not ours.
     pub(super) fn of(
         graph: &'g GraphProto,
+        ml_version: i64,
         input: RowShape,
         score: &str,
     ) -> Result<Option<Self>, OnnxError> {
@@ -52,7 +53,7 @@ impl<'g> Planning<'g> {
             };
             let inputs: Vec<_> =
                 node.input.iter().filter_map(|name| sources.get(name.as_str())).copied().collect();
-            let operator = parser(NodeContext { node, graph });
+            let operator = parser(NodeContext { node, graph, ml_version });
             let added = operator.and_then(|operator| planning.add(node, operator, inputs));
             match added {
                 Ok(source) => sources.insert(output, source),
@@ -75,8 +76,15 @@ impl<'g> Planning<'g> {
         &mut self,
         node: &'g NodeProto,
         operator: Box<dyn RowOperator>,
-        inputs: Vec<Source>,
+        mut inputs: Vec<Source>,
     ) -> Result<Source, OnnxError> {
+        if !operator.reads_integers() && ops::is_ours_alone(&node.op_type) {
+            for source in &mut inputs {
+                if self.shape(*source).element == Element::I64 {
+                    *source = self.add(node, ops::conversion(Element::F64), vec![*source])?;
+                }
+            }
+        }
         let shapes: Vec<_> = inputs.iter().map(|source| self.shape(*source)).collect();
         let output = operator.shape(&shapes).map_err(|why| OnnxError::unsupported(node, why))?;
         if output.columns > COLUMNS_MAX {

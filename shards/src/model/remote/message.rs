@@ -258,7 +258,7 @@ fn place(
     let at = match (class, width) {
         (Some(ClassChoice::Index(at)), _) => *at,
         (_, 1) => 0,
-        (_, 2) => 1,
+        // Which of two it is nobody knows here: they may be targets, and classes in any order.
         _ => width,
     };
     if at < width {
@@ -266,7 +266,7 @@ fn place(
     }
     let expected = match class {
         Some(ClassChoice::Index(at)) => format!("[{rows}, more than {at}]"),
-        _ => format!("[{rows}, 1] or [{rows}, 2], or `output.class` in model.toml"),
+        _ => format!("[{rows}, 1], or `output.class` in model.toml"),
     };
     let output = escape::excerpt(output.as_bytes(), SHOWN_BYTES_MAX);
     Err(AnswerError::Shape { output, found: shape.to_vec(), expected })
@@ -363,12 +363,13 @@ mod tests {
         ) {
             let mut body = br#"{"outputs": [{"name": "p", "datatype": "FP64", "shape": [2, 2],
                 "data": [[0.25, 0.75], [0.5, 0.5]]}]}"#.to_vec();
-            let whole = read(&body, None, 2, &ScoreOutput::default()).expect("whole");
+            let second = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(1)) };
+            let whole = read(&body, None, 2, &second).expect("whole");
             prop_assert_eq!(whole, (AnswerTag::None, vec![0.75, 0.5]));
             let at = flip.0.index(body.len());
             body[at] = flip.1;
             body.truncate(cut.index(body.len()));
-            prop_assert!(read(&body, json_bytes, 2, &ScoreOutput::default()).is_err());
+            prop_assert!(read(&body, json_bytes, 2, &second).is_err());
         }
     }
 
@@ -385,6 +386,11 @@ mod tests {
         assert_eq!(bits(read(None, Some(ClassChoice::Index(2)))), 0.125_f64.to_bits());
         assert_eq!(bits(read(Some("label"), None)), 1_f64.to_bits());
         assert!(matches!(read(None, None), Err(AnswerError::Shape { .. })));
+        let two = br#"{"outputs": [{"name": "p", "datatype": "FP32", "shape": [1, 2],
+            "data": [0.25, 0.75]}]}"#;
+        let wanted = ScoreOutput::default();
+        let unchosen = read_scores(two, None, 1, &wanted, &mut Vec::new());
+        assert!(unchosen.is_err_and(|error| error.to_string().contains("`output.class`")));
         let beyond = read(Some("p"), Some(ClassChoice::Index(3)));
         assert!(matches!(beyond, Err(AnswerError::Shape { .. })));
         assert!(matches!(read(Some("q"), None), Err(AnswerError::NoOutput { .. })));
