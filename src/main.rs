@@ -3,11 +3,15 @@
 //! [`cli`] reads the command line and [`config`] joins it with the environment and the file;
 //! [`placement`] says which cores the shards get; [`serve`] starts the shards, listens to signals
 //! and stops them; [`admin`] answers operators and scrapers meanwhile; [`commands`] are the other
-//! subcommands; [`journal`] writes the prediction log; [`logging`] sets up the log;
+//! subcommands, which print by [`output`]; [`journal`] writes the prediction log; [`logging`] sets
+//! up the log;
 //! [`quiet`] keeps threads off the shards' cores.
 //!
 //! What is *not* here: anything that happens to a request. That is the `shards` library, which
 //! knows nothing of signals, the process and the command line.
+
+// They panic where nobody reads: `output` has what does not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod admin;
 mod cli;
@@ -15,11 +19,11 @@ mod commands;
 mod config;
 mod journal;
 mod logging;
+mod output;
 mod placement;
 mod quiet;
 mod serve;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -27,10 +31,10 @@ use clap::Parser;
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     match run(arguments) {
+        Ok(_) if output::is_cut_off() => ExitCode::FAILURE,
         Ok(code) => code,
         Err(error) => {
-            // Where nobody reads it there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "shardgate: {}", in_one_line(&error));
+            output::complain!("shardgate: {}", in_one_line(&error));
             ExitCode::FAILURE
         }
     }
@@ -64,8 +68,6 @@ fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {
             commands::documents::completions(shell);
             Ok(ExitCode::SUCCESS)
         }
-        cli::Command::Models(flags) => {
-            commands::models::run(&config::Config::load(flags)?).map(|()| ExitCode::SUCCESS)
-        }
+        cli::Command::Models(flags) => commands::models::run(&config::Config::load(flags)?),
     }
 }

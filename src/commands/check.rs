@@ -13,6 +13,7 @@ use shards::model::repository::{ModelDirectory, Repository, Role};
 use shards::model::{LoadOptions, Model, golden};
 
 use crate::config::Config;
+use crate::output::say;
 
 /// Checks the cores, the store, and each model with it; fails if anything is wrong.
 pub(crate) fn run(config: &Config) -> ExitCode {
@@ -22,6 +23,9 @@ pub(crate) fn run(config: &Config) -> ExitCode {
     let repository = Repository::new(&config.models);
     for name in &config.model {
         let subject = format!("model {name}");
+        for note in repository.folder_notes(name) {
+            Findings::warn(&subject, &note.to_string());
+        }
         let served = match repository.find_served(name) {
             Ok(served) => served,
             Err(error) => {
@@ -49,15 +53,15 @@ struct Findings {
 
 impl Findings {
     fn warn(subject: &str, detail: &str) {
-        println!("warn   {subject}: {detail}");
+        say!("warn   {subject}: {detail}");
     }
 
     fn note<E: std::fmt::Display>(&mut self, subject: &str, finding: Result<String, E>) {
         match finding {
-            Ok(detail) => println!("ok     {subject}: {detail}"),
+            Ok(detail) => say!("ok     {subject}: {detail}"),
             Err(error) => {
                 self.wrong += 1;
-                println!("wrong  {subject}: {error}");
+                say!("wrong  {subject}: {error}");
             }
         }
     }
@@ -188,11 +192,13 @@ fn check_golden(
         let detail = format!("not asked: it is computed at {}", remote.url);
         return findings.note(&format!("{subject} against its library"), Ok::<_, String>(detail));
     }
-    let path = directory.path.join("golden.csv");
     let subject = format!("{subject} against its library");
-    if !path.exists() {
-        return findings.note(&subject, Ok::<_, String>(format!("no {}", path.display())));
-    }
+    let Some(path) = directory.golden_file() else {
+        let looked_for = directory.golden_files();
+        let looked_for: Vec<_> = looked_for.iter().map(|path| path.display().to_string()).collect();
+        let detail = format!("not compared: no {}", looked_for.join(", no "));
+        return findings.note(&subject, Ok::<_, String>(detail));
+    };
     let replayed = golden::replay(model, &path, "score").map_err(|error| error.to_string());
     let finding = replayed.and_then(|report| {
         let detail =

@@ -15,6 +15,8 @@ use shards::features::import::{
 };
 use shards::features::scylla::ScyllaSettings;
 
+use crate::output::{complain, say};
+
 /// How many skipped lines are named; the rest are only counted.
 const SKIPPED_SHOWN_MAX: u64 = 20;
 
@@ -135,7 +137,7 @@ pub(crate) fn run(arguments: ImportArguments) -> anyhow::Result<()> {
     };
     observer.bar.finish_and_clear();
     let progress = imported.with_context(|| name.clone())?;
-    println!(
+    say!(
         "imported {} rows from {name} into {} in {:.1} s ({:.0} rows/s), {} skipped",
         progress.rows,
         arguments.store,
@@ -194,9 +196,9 @@ impl ImportObserver for Observer {
     fn skipped(&mut self, error: &RowError) {
         self.skipped += 1;
         if self.skipped <= SKIPPED_SHOWN_MAX {
-            self.bar.suspend(|| eprintln!("skipped: {error}"));
+            self.bar.suspend(|| complain!("skipped: {error}"));
         } else if self.skipped == SKIPPED_SHOWN_MAX + 1 {
-            self.bar.suspend(|| eprintln!("skipped: more lines, counted at the end"));
+            self.bar.suspend(|| complain!("skipped: more lines, counted at the end"));
         }
     }
 }

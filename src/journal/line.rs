@@ -27,7 +27,7 @@ pub(crate) struct Line<'a> {
     #[serde(borrow)]
     pub(crate) model: Cow<'a, str>,
     /// Its version.
-    pub(crate) version: u32,
+    pub(crate) version: u64,
     /// What tells its file from others, as `shardgate_model_info` shows it.
     #[serde(borrow)]
     pub(crate) file_hash: Cow<'a, str>,

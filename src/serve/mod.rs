@@ -53,6 +53,9 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let cores = config.cores.resolve()?;
     io_uring::ensure_available()?;
     let models = find_models(config)?;
+    for name in &config.model {
+        reload::warn_of_folders(&Repository::new(&config.models), name);
+    }
     let mut sockets = Sockets::open(config, cores.len())?;
     let store = features::open(config)?;
     let writer = Writer::open(&config.journals)?;
@@ -109,7 +112,7 @@ fn start_journal(writer: Writer, shards: &[ShardHandle]) -> anyhow::Result<Journ
 }
 
 /// The directories of the models to serve, the default one first.
-pub(crate) fn find_models(config: &Config) -> anyhow::Result<Vec<ModelDirectory>> {
+fn find_models(config: &Config) -> anyhow::Result<Vec<ModelDirectory>> {
     let repository = Repository::new(&config.models);
     let found = config.model.iter().map(|name| repository.find_served(name));
     Ok(found.collect::<Result<Vec<_>, _>>()?.concat())

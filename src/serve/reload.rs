@@ -75,9 +75,16 @@ pub(crate) struct Served {
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     /// The version that was tried; none where no version was found.
-    pub(crate) version: Option<u32>,
+    pub(crate) version: Option<u64>,
     /// What is to be done about it.
     pub(crate) reason: String,
+}
+
+/// Says in the log which folders of a model are ignored and why.
+pub(super) fn warn_of_folders(repository: &Repository, name: &str) {
+    for note in repository.folder_notes(name) {
+        tracing::warn!(model = name, "{note}");
+    }
 }
 
 impl Served {
@@ -201,6 +208,7 @@ impl Reloader {
     ) -> Result<Vec<ModelDirectory>, (&'a String, RepositoryError)> {
         let mut found = Vec::with_capacity(names.len());
         for name in names {
+            warn_of_folders(&self.repository, name);
             found.extend(self.repository.find_served(name).map_err(|error| (name, error))?);
         }
         Ok(found)

@@ -110,11 +110,11 @@ fn index(reloader: &Reloader, ready_only: bool) -> Result<Vec<Entry>, Repository
 fn entries_of(
     served: &Served,
     name: String,
-    on_disk: Result<Vec<u32>, RepositoryError>,
+    on_disk: Result<Vec<u64>, RepositoryError>,
 ) -> Vec<Entry> {
     let is_its = |directory: &&ModelDirectory| directory.name == name;
     let ready: Vec<_> = served.directories.iter().filter(is_its).collect();
-    let mut versions: BTreeSet<u32> = ready.iter().map(|directory| directory.version).collect();
+    let mut versions: BTreeSet<u64> = ready.iter().map(|directory| directory.version).collect();
     let mut entries = Vec::new();
     let unknown = match on_disk {
         Ok(found) => {
@@ -141,7 +141,7 @@ fn entries_of(
     entries
 }
 
-fn why_not(served: &Served, name: &str, version: u32) -> String {
+fn why_not(served: &Served, name: &str, version: u64) -> String {
     if let Some(failure) = served.failures.get(name)
         && failure.version.is_none_or(|tried| tried == version)
     {

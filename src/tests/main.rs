@@ -6,6 +6,8 @@ mod a_shadow_is_seen_in_the_metrics;
 mod a_shortage_of_descriptors_ends;
 mod a_stop_under_load_loses_nothing;
 mod a_takeover_refuses_nobody;
+mod commands_list_what_is_there;
+mod commands_may_be_cut_off_by_their_reader;
 mod commands_say_what_would_be_served;
 mod connections_are_steered_to_their_core;
 mod imports_are_seen_whole_while_serving;

@@ -1,8 +1,8 @@
 //! Replays a model's recorded predictions: what its own library said, row by row.
 //!
 //! A golden file is a CSV with a header. It either holds the features themselves (`COLUMN,…,score`)
-//! or says whose they are (`user_id,score`), and they lie in `features.csv` beside it; a user who
-//! is not there is scored on the model's defaults. A model of several outputs has one score column
+//! or says whose they are (`user_id,score`), and they lie in `features.csv` beside it or in the
+//! folder above it; a user who is not there is scored on the model's defaults. A model of several outputs has one score column
 //! for each.
 
 use std::collections::HashMap;
@@ -245,7 +245,14 @@ fn rows_in_place(model: &Model, table: &Table) -> Result<Vec<Vec<f64>>, GoldenEr
 }
 
 fn rows_of_users(model: &Model, golden: &Table, user: usize) -> Result<Vec<Vec<f64>>, GoldenError> {
-    let features = Table::read(&golden.path.with_file_name(FEATURES_FILE))?;
+    let beside = golden.path.with_file_name(FEATURES_FILE);
+    // A version's own golden file may share the features of the whole model.
+    let of_model =
+        golden.path.parent().and_then(|folder| Some(folder.parent()?.join(FEATURES_FILE)));
+    let features = Table::read(match &of_model {
+        Some(of_model) if !beside.exists() && of_model.exists() => of_model,
+        _ => &beside,
+    })?;
     let feature_user = features.place(USER_COLUMN)?;
     let places = features.features(model)?;
     let by_user: HashMap<_, _> = features

@@ -24,7 +24,7 @@ pub struct Manifest {
     /// One sentence for people.
     pub description: String,
     /// The version to serve; the newest one where it is not given.
-    pub version: Option<u32>,
+    pub version: Option<u64>,
     /// A share of the users whom another version scores; never the newest by default.
     pub canary: Option<Canary>,
     /// A share of the users whom another version scores without answering; never the newest by

@@ -89,7 +89,7 @@ pub struct ModelDescription {
 #[derive(Debug)]
 pub struct Model {
     name: String,
-    version: u32,
+    version: u64,
     manifest: Manifest,
     source: Source,
 }
@@ -131,7 +131,7 @@ impl Model {
     }
 
     /// The version that was loaded.
-    pub fn version(&self) -> u32 {
+    pub fn version(&self) -> u64 {
         self.version
     }
 

@@ -67,7 +67,7 @@ impl PreparedModel {
     }
 
     /// The version that was loaded.
-    pub fn version(&self) -> u32 {
+    pub fn version(&self) -> u64 {
         self.directory.version
     }
 

@@ -155,7 +155,7 @@ impl ShardState {
     }
 
     /// The versions of a model that may be asked, the stable one first.
-    pub(crate) fn versions(&self, model: &str) -> Vec<u32> {
+    pub(crate) fn versions(&self, model: &str) -> Vec<u64> {
         let lanes = self.lanes.borrow();
         let of = |role| lanes.iter().find(move |lane| lane.settings.is(model, role));
         let answering = [Role::Stable, Role::Canary].into_iter().filter_map(of);

@@ -58,6 +58,7 @@ mod the_adaptive_window_keeps_close_to_the_best_fixed_one;
 mod the_repository_serves_the_version_that_is_asked_for;
 mod the_zoo_has_the_same_bits_by_every_kernel;
 mod trees_agree_with_onnx_runtime;
+mod version_folders_are_taken_by_their_numbers;
 mod what_cannot_be_answered_in_time_is_refused;
 mod what_cannot_be_served_is_named_at_load;
 mod what_two_readers_could_read_differently_is_refused;

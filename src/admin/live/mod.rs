@@ -143,7 +143,8 @@ fn status(state: &AdminState) -> serde_json::Value {
             models.push(json!({
                 "shard": shard.index,
                 "model": lane.facts.model,
-                "version": lane.facts.version,
+                // As text: a script's numbers are exact to 2⁵³ only.
+                "version": lane.facts.version.to_string(),
                 "role": lane.facts.role.as_str(),
                 "kernel": lane.facts.description.kernel,
                 "columns": lane.facts.columns.len(),

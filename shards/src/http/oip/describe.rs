@@ -27,8 +27,8 @@ pub(super) fn server(has_repository: bool) -> Value {
 }
 
 /// `GET /v2/models/NAME`; `versions` are those that may be asked.
-pub(super) fn metadata(lane: &Lane, versions: &[u32]) -> Value {
-    let versions: Vec<_> = versions.iter().map(u32::to_string).collect();
+pub(super) fn metadata(lane: &Lane, versions: &[u64]) -> Value {
+    let versions: Vec<_> = versions.iter().map(u64::to_string).collect();
     json!({
         "name": lane.settings.model,
         "versions": versions,
