@@ -10,8 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use shards::features::address::StoreAddress;
 use shards::features::embedded::EmbeddedStore;
 use shards::features::import::{
-    CqlImportOptions, CsvOptions, ImportObserver, ImportOptions, ImportProgress, OnBadRow,
-    Replication, RowError, import_cql, import_embedded, now_us,
+    CqlImportOptions, CsvOptions, ImportNote, ImportObserver, ImportOptions, ImportProgress,
+    OnBadRow, Replication, RowError, import_cql, import_embedded, now_us,
 };
 use shards::features::scylla::ScyllaSettings;
 
@@ -26,8 +26,9 @@ const SKIPPED_SHOWN_MAX: u64 = 20;
 /// and an import that broke off can be run again, with --resume from where it was.
 ///
 /// The header names the columns, each with its type where it is not float: `user_id,income,
-/// age:int,score:double`. Types are float, double, int, bigint and boolean; an empty cell is null.
-/// A column `last_updated` holds RFC 3339 times or milliseconds since 1970.
+/// age:int,score:double`. Types are float, double, int, bigint and boolean; an empty cell is null,
+/// and so are NA, NaN, null, None and `\N`. Columns may be separated by commas, semicolons or tabs.
+/// Of a key that occurs more than once the last row counts. A column `last_updated` holds RFC 3339 times or milliseconds since 1970.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArguments {
     /// The CSV file, `-` for the standard input.
@@ -36,7 +37,8 @@ pub(crate) struct ImportArguments {
     /// `scylla://HOST:PORT[,HOST:PORT...]/KEYSPACE`.
     #[arg(long, env = "SHARDGATE_STORE")]
     store: StoreAddress,
-    /// The column that holds the users' keys; the first one where it is not given.
+    /// The column that holds the users' keys; where it is not given the one called `user_id`, else
+    /// the first one, which is said.
     #[arg(long)]
     key_column: Option<String>,
     /// What to do with a line that is no row.
@@ -200,5 +202,9 @@ impl ImportObserver for Observer {
         } else if self.skipped == SKIPPED_SHOWN_MAX + 1 {
             self.bar.suspend(|| complain!("skipped: more lines, counted at the end"));
         }
+    }
+
+    fn noted(&mut self, note: &ImportNote) {
+        self.bar.suspend(|| complain!("note: {note}"));
     }
 }

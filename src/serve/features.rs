@@ -9,8 +9,8 @@ use shards::features::StoreSource;
 use shards::features::address::StoreAddress;
 use shards::features::embedded::EmbeddedStore;
 use shards::features::import::{
-    CsvOptions, ImportObserver, ImportOptions, ImportProgress, OnBadRow, RowError, import_embedded,
-    now_us,
+    CsvOptions, ImportNote, ImportObserver, ImportOptions, ImportProgress, OnBadRow, RowError,
+    import_embedded, now_us,
 };
 
 use crate::config::Config;
@@ -70,11 +70,15 @@ fn fill_on_first_run(config: &Config, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The bundled file is small, and a bad row in it is fatal: there is nothing to show.
+/// The bundled file is small, and a bad row in it is fatal: there is no progress to show.
 struct Quiet;
 
 impl ImportObserver for Quiet {
     fn progress(&mut self, _: ImportProgress) {}
 
     fn skipped(&mut self, _: &RowError) {}
+
+    fn noted(&mut self, note: &ImportNote) {
+        tracing::warn!("the bundled features: {note}");
+    }
 }

@@ -11,6 +11,7 @@ mod commands_may_be_cut_off_by_their_reader;
 mod commands_say_what_would_be_served;
 mod connections_are_steered_to_their_core;
 mod imports_are_seen_whole_while_serving;
+mod imports_say_what_was_taken;
 mod models_are_loaded_and_unloaded_by_request;
 mod operators_hear_what_was_wrong;
 mod predictions_are_logged_and_scored_again;

@@ -94,6 +94,7 @@ pub fn import_cql(
         return Err(CqlImportError::Replace);
     }
     let mut rows = CsvRows::open(input, &options.csv, None)?;
+    rows.header_notes().iter().for_each(|note| observer.noted(note));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -158,7 +159,9 @@ impl Writer {
                     progress.rows += 1;
                     progress.bytes = row.bytes_read;
                     if progress.rows > done {
-                        if pending.len() >= writer.concurrency {
+                        // The last row of a key is the one that stays, so it is written last.
+                        let room = if row.is_repeated { 1 } else { writer.concurrency };
+                        while pending.len() >= room {
                             join_one(&mut pending, progress.rows).await?;
                         }
                         pending.spawn(Arc::clone(&writer).put(values(&row)));
@@ -183,6 +186,7 @@ impl Writer {
                 observer.progress(progress);
             }
             if ended {
+                rows.notes().iter().for_each(|note| observer.noted(note));
                 return Ok(progress);
             }
         }
