@@ -17,7 +17,7 @@ pub(crate) fn ensure_available() -> anyhow::Result<()> {
             }
         }
         Some(libc::ENOSYS) => {
-            anyhow::bail!("the kernel has no io_uring, or hides it: 5.8 or newer is needed")
+            anyhow::bail!("the kernel has no io_uring, or hides it: 5.10 or newer is needed")
         }
         _ => Ok(()),
     }

@@ -2,7 +2,7 @@
 //!
 //! [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard,
 //! or inherits them by [`takeover`], [`steering`] says which connections are for which,
-//! [`features`] opens the store, [`shard_thread`] is a pinned thread with an executor, [`reload`]
+//! [`features`] opens the store, [`invitation`] says what to ask it, [`shard_thread`] is a pinned thread with an executor, [`reload`]
 //! takes models into service and out of it, [`repository`] answers requests about that, [`orders`]
 //! has done what comes by signal or through a shard, [`signals`] waits for what an operator asks,
 //! and [`report`] prints histograms.
@@ -10,6 +10,7 @@
 //! What is *not* here: what a shard does with a request.
 
 mod features;
+mod invitation;
 mod io_uring;
 mod orders;
 pub(crate) mod reload;
@@ -87,13 +88,15 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let handover = start_listening(config, &shards, &mut sockets, &admin)?;
+    let invitation =
+        models.first().and_then(|model| invitation::line(sockets.address, &store, model));
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let reloader = Arc::new(Reloader::new(config, schema, all, models));
     admin.set_serving(Arc::clone(&reloader));
     let is_asked = config.admin.repository_on_serving_port;
     let access = is_asked.then(|| Access::of(&config.admin, sockets.address));
     let orders = orders::start(reloader, access, &shards)?;
-    announce(config, &shards, sockets.address, admin.address);
+    announce(config, &shards, sockets.address, admin.address, invitation);
     let outcome = signals::serve(&signals, &shards, &news, &shutdown, &orders, &handover);
     let drain = Duration::from_millis(config.shard.http.drain_ms_max) + DRAIN_MARGIN;
     let code = stop(&signals, shards, &news, drain, &outcome);
@@ -171,7 +174,13 @@ fn start_listening(
     bound.map_or_else(|| Ok(Arc::default()), Bound::offer)
 }
 
-fn announce(config: &Config, shards: &[ShardHandle], address: SocketAddr, admin: SocketAddr) {
+fn announce(
+    config: &Config,
+    shards: &[ShardHandle],
+    address: SocketAddr,
+    admin: SocketAddr,
+    invitation: Option<String>,
+) {
     let cores: Vec<_> = shards.iter().map(|shard| shard.core).collect();
     let mut output = std::io::stdout();
     // It serves all the same where nobody reads its output.
@@ -181,9 +190,8 @@ fn announce(config: &Config, shards: &[ShardHandle], address: SocketAddr, admin:
         config.model.join(", ")
     );
     let _ = writeln!(output, "live page, metrics and health: http://{admin}/");
-    if config.store_is_default {
-        let body = "{\"user_id\": \"applicant-0001\"}";
-        let _ = writeln!(output, "try: curl -i http://{address}/predict -d '{body}'");
+    if let Some(invitation) = invitation {
+        let _ = writeln!(output, "{invitation}");
     }
 }
 

@@ -4,6 +4,7 @@ mod support;
 
 mod a_shadow_is_seen_in_the_metrics;
 mod a_shortage_of_descriptors_ends;
+mod a_start_says_what_to_try;
 mod a_stop_under_load_loses_nothing;
 mod a_takeover_refuses_nobody;
 mod commands_list_what_is_there;

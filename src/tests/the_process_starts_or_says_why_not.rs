@@ -141,6 +141,7 @@ fn a_configuration_that_is_broken() {
         ("cores = 2", "line 1"),
         ("store = \"redis://localhost\"", "redis"),
         ("log_format = \"xml\"", "xml"),
+        ("admin = \"127.0.0.1:1\"", ", expected a table, as in [admin]"),
     ] {
         std::fs::write(&path, text).unwrap();
         let clear = |command: &mut Command| {
@@ -175,7 +176,7 @@ fn too_little_locked_memory() {
 #[test]
 fn a_system_that_does_not_allow_io_uring() {
     refused(|command| deny_io_uring(command, libc::EPERM), &["io_uring is not allowed", "seccomp"]);
-    refused(|command| deny_io_uring(command, libc::ENOSYS), &["no io_uring", "5.8"]);
+    refused(|command| deny_io_uring(command, libc::ENOSYS), &["no io_uring", "5.10 or newer"]);
 }
 
 /// What container runtimes do: `io_uring_setup` fails.

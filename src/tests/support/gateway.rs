@@ -96,6 +96,14 @@ impl Launch {
         self.with(|command| _ = command.args(["--listen", address]))
     }
 
+    /// Imports these rows beside the bundled ones.
+    pub(crate) fn import(self, csv: &str) -> Self {
+        let path = self.folder.path().join("more.csv");
+        std::fs::write(&path, csv).unwrap();
+        import(&path, &self.folder.path().join("store"));
+        self
+    }
+
     /// Changes the command that starts it.
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Command)) -> Self {
         change(&mut self.command);
@@ -222,6 +230,11 @@ impl Gateway {
             seen.push(line);
         }
         panic!("`{text}` was not said, but: {seen:#?}");
+    }
+
+    /// The next line on its standard output, after those that say where it serves.
+    pub(crate) fn next_line(&self) -> Option<String> {
+        self.stdout.recv_timeout(PATIENCE).ok()
     }
 
     /// Waits for its end; returns its status and what it said that was not read before.

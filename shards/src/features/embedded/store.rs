@@ -146,6 +146,13 @@ impl EmbeddedStore {
         self.rows.len(&read).map_err(self.failed("counting rows"))
     }
 
+    /// The first key in key order, if there is a row.
+    pub fn first_key(&self) -> Result<Option<Vec<u8>>, EmbeddedError> {
+        let read = self.env.read_txn().map_err(self.failed("reading"))?;
+        let first = self.rows.first(&read).map_err(self.failed("reading rows"))?;
+        Ok(first.map(|(key, _)| key.to_vec()))
+    }
+
     /// Calls `visit` with each key and record, in key order, of one snapshot of the store.
     pub fn for_each(
         &self,
