@@ -24,13 +24,9 @@ pub(crate) use {complain, say};
 /// Where nobody reads any more the command goes on: its work and its exit status still count. Where
 /// the line is lost for another reason, as on a full disk, that is said, and [`is_cut_off`].
 pub(crate) fn line(line: Arguments<'_>) {
-    match writeln!(std::io::stdout(), "{line}") {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            if !CUT_OFF.swap(true, Ordering::Relaxed) {
-                complain!("shardgate: the output cannot be written: {error}");
-            }
-        }
-        _ => {}
+    let Err(error) = writeln!(std::io::stdout(), "{line}") else { return };
+    if error.kind() != ErrorKind::BrokenPipe && !CUT_OFF.swap(true, Ordering::Relaxed) {
+        complain!("shardgate: the output cannot be written: {error}");
     }
 }
 

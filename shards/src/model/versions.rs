@@ -100,9 +100,10 @@ pub(super) fn sort_out(
             _ if !has_model => FolderFinding::NoModel,
             Err(_) => FolderFinding::TooGreat,
             Ok(0) => FolderFinding::Zero,
-            Ok(version) => match versions.iter().find(|known| known.version == version) {
-                Some(known) => FolderFinding::Same { taken: known.folder.clone() },
-                None => {
+            Ok(version) => {
+                if let Some(known) = versions.iter().find(|known| known.version == version) {
+                    FolderFinding::Same { taken: known.folder.clone() }
+                } else {
                     let has_zeros = folder.starts_with('0');
                     versions.push(VersionFolder { version, folder: folder.clone() });
                     if !has_zeros {
@@ -110,7 +111,7 @@ pub(super) fn sort_out(
                     }
                     FolderFinding::LeadingZeros { version }
                 }
-            },
+            }
         };
         notes.push(FolderNote { folder, finding });
     }

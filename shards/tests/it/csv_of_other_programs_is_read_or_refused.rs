@@ -66,7 +66,8 @@ fn words_for_values_in_columns_of_numbers() {
             let csv = format!("user_id,a{column_type},b{column_type}\nu,{a},{b}\n");
             let found = cells(csv.as_bytes(), "u");
             assert!(found[0].is_nan(), "{csv:?}: {found:?}");
-            let same = found[1] == expected_b || (found[1].is_nan() && expected_b.is_nan());
+            let same = (found[1] - expected_b).abs() < f64::EPSILON
+                || (found[1].is_nan() && expected_b.is_nan());
             assert!(same, "{csv:?}: {found:?}");
         }
     }

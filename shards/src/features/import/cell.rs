@@ -179,16 +179,14 @@ fn cause(text: &str, column_type: ColumnType) -> Cause {
     let bytes = text.as_bytes();
     let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
     let letters = text.chars().filter(|character| character.is_alphabetic()).count();
-    let has = |mark: u8, count: usize| bytes.iter().filter(|byte| **byte == mark).count() == count;
-    if digits >= 6
-        && (has(b'-', 2) || has(b'/', 2) || has(b':', 2) || (has(b'.', 2) && letters == 0))
-    {
+    let has = |mark: char, count: usize| text.matches(mark).count() == count;
+    if digits >= 6 && (has('-', 2) || has('/', 2) || has(':', 2) || (has('.', 2) && letters == 0)) {
         Cause::Date
     } else if column_type == ColumnType::Boolean {
         Cause::NotBoolean
     } else if digits > 0 && letters == 0 && bytes.contains(&b',') {
         Cause::Comma
-    } else if digits > 0 && letters <= UNIT_LETTERS_MAX && has(b'_', 0) && has(b'-', 0) {
+    } else if digits > 0 && letters <= UNIT_LETTERS_MAX && has('_', 0) && has('-', 0) {
         Cause::Unit
     } else {
         Cause::Text
@@ -197,6 +195,7 @@ fn cause(text: &str, column_type: ColumnType) -> Cause {
 
 /// Whether a float32 says another number than the digits it was read from: 16777217 and
 /// 0.123456789012 do, 0.1 does not, as it is the number that comes back.
+#[expect(clippy::float_cmp, reason = "it is about the last bit")]
 pub(super) fn is_rounded(text: &[u8], value: f32) -> bool {
     // So many digits always come back from a float32, where it is not smaller than most.
     const SHORT: usize = f32::DIGITS as usize;

@@ -244,7 +244,6 @@ fn delimiter_of(line: &[u8]) -> Result<u8, HeaderError> {
 }
 
 /// The header's names, and the types that it gives.
-#[expect(clippy::type_complexity, reason = "two lists of one length")]
 fn names_and_types(
     fields: &[&[u8]],
 ) -> Result<(Vec<String>, Vec<Option<ColumnType>>), HeaderError> {

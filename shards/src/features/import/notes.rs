@@ -120,7 +120,7 @@ impl fmt::Display for ImportNote {
                 write!(
                     formatter,
                     " (first: line {line}, `{column}`, {text} is kept as {kept}); `{name}:double` in \
-                     the header keeps them"
+                     the header keeps them, for a model.toml that says type = \"double\" of it"
                 )
             }
         }
@@ -151,13 +151,12 @@ impl NoteTaker {
         line: u64,
         name: &str,
     ) {
-        match self.words.iter_mut().find(|known| known.word == word) {
-            Some(known) => known.cells += 1,
-            None => {
-                let column = name.to_owned();
-                self.words.push(WordCount { word, meaning, cells: 1, line, column });
-            }
+        if let Some(known) = self.words.iter_mut().find(|known| known.word == word) {
+            known.cells += 1;
+            return;
         }
+        let column = name.to_owned();
+        self.words.push(WordCount { word, meaning, cells: 1, line, column });
     }
 
     pub(super) fn rounded(&mut self, column: usize, cell: impl FnOnce() -> RoundedCell) {
