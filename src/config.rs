@@ -225,6 +225,7 @@ impl Config {
                 "pool_size": self.scylla.pool_size,
                 "fetch_deadline_ms": self.scylla.fetch_deadline_ms,
                 "group_keys_max": self.scylla.group_keys_max,
+                "max_frame_bytes": self.scylla.max_frame_bytes,
             })
         });
         json!({

@@ -17,7 +17,7 @@ use super::options::{ImportObserver, ImportOptions, ImportProgress, OnBadRow};
 use super::replication::Replication;
 use crate::features::record::CellValue;
 use crate::features::schema::Schema;
-use crate::features::scylla::{ScyllaError, ScyllaSettings, TableSession, said};
+use crate::features::scylla::{ScyllaError, ScyllaSettings, TableSession, block_on, said};
 
 /// How many rows lie between two checkpoints.
 const CHECKPOINT_ROWS: usize = 2048;
@@ -95,11 +95,7 @@ pub fn import_cql(
     }
     let mut rows = CsvRows::open(input, &options.csv, None)?;
     rows.header_notes().iter().for_each(|note| observer.noted(note));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(ScyllaError::from)?;
-    runtime.block_on(async {
+    let work = async {
         let table = TableSession::connect(settings, addresses).await?;
         if let Some(replication) = &cql.create {
             table.create(rows.schema(), &replication.to_string()).await?;
@@ -109,7 +105,8 @@ pub fn import_cql(
         let writer =
             Writer { session: table.into_session(), insert, concurrency: cql.concurrency.max(1) };
         writer.write(&mut rows, options, cql.resume.as_deref(), observer).await
-    })
+    };
+    block_on(settings, work)?
 }
 
 /// The table has each of the CSV's columns, in the same type; it may have more.

@@ -9,7 +9,8 @@
 //! the group failed and the [`budget`] allows; [`decode`] packs CQL rows as records. [`store`]
 //! joins it all: the cache first, then keys that other batches already ask for, then new flights;
 //! [`recovery`] gives it a new session where the whole cluster was away.
-//! [`table`] is for tools that make and fill what shards read.
+//! [`watch`] looks at what nodes send before the driver does, and closes connections whose
+//! [`frames`] are too long. [`table`] is for tools that make and fill what shards read.
 //!
 //! What is *not* here: what a record means to a model (`join`), and the cache itself (`cache`).
 
@@ -18,6 +19,7 @@ mod budget;
 mod decode;
 mod error;
 mod flight;
+mod frames;
 mod password;
 mod recovery;
 mod routing;
@@ -27,9 +29,11 @@ mod settings;
 mod store;
 mod table;
 mod tls;
+mod watch;
 
 pub use error::ScyllaError;
 pub(crate) use error::said;
+pub(crate) use session::block_on;
 pub use session::describe_table;
 pub use settings::{Compression, Consistency, ScyllaSettings, TlsSettings};
 pub use store::{CqlCounters, CqlStore};

@@ -1,5 +1,6 @@
 //! Connects to the cluster, checks that the table can be read, and prepares the statements.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use super::decode::RowShape;
 use super::error::{ScyllaError, said};
 use super::password::FromFile;
 use super::settings::{Compression, Consistency, ScyllaSettings};
-use super::tls;
+use super::{tls, watch};
 use crate::features::inputs::ColumnType;
 use crate::features::record::RecordLayout;
 use crate::features::schema::{Schema, StoreColumn};
@@ -85,9 +86,18 @@ pub fn describe_table(
     settings: ScyllaSettings,
     addresses: Vec<SocketAddr>,
 ) -> Result<Schema, ScyllaError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let opened = runtime.block_on(CqlSession::open(Arc::new(settings), addresses))?;
+    let settings = Arc::new(settings);
+    let opened = block_on(&settings, CqlSession::open(Arc::clone(&settings), addresses))??;
     Ok(opened.schema)
+}
+
+/// Runs what a tool does with the driver to its end, on a runtime of its own.
+pub(crate) fn block_on<F: Future>(
+    settings: &ScyllaSettings,
+    work: F,
+) -> Result<F::Output, ScyllaError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(watch::watched(settings.frame_limit(), || runtime.block_on(work)))
 }
 
 pub(super) async fn connect(
@@ -120,14 +130,20 @@ pub(super) async fn connect(
     if !settings.address_map.is_empty() {
         builder = builder.address_translator(Arc::new(settings.address_map.clone()));
     }
+    watch::forget();
     let connected = tokio::time::timeout(
         Duration::from_millis(2 * settings.connect_timeout_ms),
         builder.build(),
     );
-    match connected.await {
-        Ok(Ok(session)) => Ok(session),
-        Ok(Err(error)) => Err(ScyllaError::of_connecting(settings, &error.to_string())),
-        Err(_) => Err(ScyllaError::Connect {
+    match (connected.await, watch::last()) {
+        (Ok(Ok(session)), _) => Ok(session),
+        // The driver only says that the connection broke.
+        (_, Some(refused)) => Err(ScyllaError::Connect {
+            contact_points: settings.contact_points.join(", "),
+            reason: refused.to_string(),
+        }),
+        (Ok(Err(error)), None) => Err(ScyllaError::of_connecting(settings, &error.to_string())),
+        (Err(_), None) => Err(ScyllaError::Connect {
             contact_points: settings.contact_points.join(", "),
             reason: format!("none did within {} ms", 2 * settings.connect_timeout_ms),
         }),

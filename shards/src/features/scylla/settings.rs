@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::error::ScyllaError;
+use super::frames::FrameLimit;
 use super::password::{self, PasswordError};
 use crate::features::cache::CacheSettings;
 use crate::features::schema::LAST_UPDATED;
@@ -15,6 +16,9 @@ use crate::features::schema::LAST_UPDATED;
 /// The most keys that one statement may ask for: more would make one coordinator's memory and one
 /// slow partition everybody's.
 const GROUP_KEYS_MAX: usize = 100;
+
+/// A limit on frames below this would keep ordinary answers out.
+const FRAME_BYTES_MIN: u32 = 65_536;
 
 /// How to reach a cluster and what to read there.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -61,6 +65,9 @@ pub struct ScyllaSettings {
     pub speculative_execution_ms: Option<u64>,
     /// Compresses the frames.
     pub compression: Compression,
+    /// The longest frame that is taken from a node, in bytes, with and without compression: one that
+    /// announces more loses its connection. Encrypted connections are not held to it.
+    pub max_frame_bytes: u32,
     /// How many statements for single keys may be in flight.
     pub single_statements_max: usize,
     /// How many of a hundred keys may be asked for again, singly, after a group failed.
@@ -136,6 +143,7 @@ impl Default for ScyllaSettings {
             group_keys_max: 64,
             speculative_execution_ms: None,
             compression: Compression::default(),
+            max_frame_bytes: 16 << 20,
             single_statements_max: 128,
             retry_budget_percent: 10.0,
             connect_timeout_ms: 5000,
@@ -161,6 +169,9 @@ impl ScyllaSettings {
         if !(1..=GROUP_KEYS_MAX).contains(&self.group_keys_max) {
             return wrong("group_keys_max", "it is not between 1 and 100");
         }
+        if self.max_frame_bytes < FRAME_BYTES_MIN {
+            return wrong("max_frame_bytes", "it is below 65536");
+        }
         if self.pool_size == 0 {
             return wrong("pool_size", "it is 0");
         }
@@ -177,6 +188,12 @@ impl ScyllaSettings {
             return wrong("user", "user and password (or password_file) go together");
         }
         Ok(())
+    }
+
+    /// What frames may take, where they can be looked at.
+    pub(super) fn frame_limit(&self) -> Option<FrameLimit> {
+        let limit = FrameLimit { bytes_max: self.max_frame_bytes, compression: self.compression };
+        self.tls.is_none().then_some(limit)
     }
 
     /// The file with the password, where every user of this machine may read it.

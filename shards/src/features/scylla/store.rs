@@ -100,7 +100,7 @@ impl CqlStore {
         settings: Arc<ScyllaSettings>,
         addresses: Vec<SocketAddr>,
     ) -> Result<Self, ScyllaError> {
-        let driver = Driver::start()?;
+        let driver = Driver::start(settings.frame_limit())?;
         let opening = driver.run(CqlSession::open(Arc::clone(&settings), addresses.clone()));
         let Opened { session, schema, shape } = match opening.await {
             Ok(Ok(opened)) => opened,

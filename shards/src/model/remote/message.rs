@@ -389,7 +389,7 @@ mod tests {
         let two = br#"{"outputs": [{"name": "p", "datatype": "FP32", "shape": [1, 2],
             "data": [0.25, 0.75]}]}"#;
         let wanted = ScoreOutput::default();
-        let unchosen = read_scores(two, None, 1, &wanted, &mut Vec::new());
+        let unchosen = read_scores(two, None, SENT, 1, &wanted, &mut Vec::new());
         assert!(unchosen.is_err_and(|error| error.to_string().contains("`output.class`")));
         let beyond = read(Some("p"), Some(ClassChoice::Index(3)));
         assert!(matches!(beyond, Err(AnswerError::Shape { .. })));
