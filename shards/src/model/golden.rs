@@ -206,7 +206,15 @@ impl Table {
     /// The places of the model's columns: by name, else all that is neither user nor score.
     fn features(&self, model: &Model) -> Result<Vec<usize>, GoldenError> {
         if let Some(columns) = &model.manifest().columns {
-            return columns.iter().map(|column| self.place(&column.name)).collect();
+            let mut known: HashMap<&str, usize> = HashMap::with_capacity(self.header.len());
+            for (place, name) in self.header.iter().enumerate() {
+                known.entry(name).or_insert(place);
+            }
+            let place = |column: &InputColumn| match known.get(column.name.as_str()) {
+                Some(place) => Ok(*place),
+                None => self.place(&column.name),
+            };
+            return columns.iter().map(place).collect();
         }
         let is_feature = |name: &str| name != USER_COLUMN && !name.starts_with("score");
         let places: Vec<_> =

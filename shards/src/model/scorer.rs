@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::manifest::Manifest;
-use super::onnx::{FileLimits, OnnxError, OnnxModel};
+use super::onnx::{FileLimits, OnnxError, OnnxModel, trial};
 use super::remote::RemoteModel;
 use super::repository::ModelDirectory;
 use super::signature::Signature;
@@ -34,14 +34,6 @@ pub enum ModelError {
         path: PathBuf,
         /// Why.
         source: OnnxError,
-    },
-    /// It loads, and cannot score a row.
-    #[error("{}: cannot score: {source}", path.display())]
-    WarmUp {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ScoreError,
     },
 }
 
@@ -125,23 +117,30 @@ impl Model {
     pub fn load(directory: &ModelDirectory, options: &LoadOptions) -> Result<Self, ModelError> {
         let path = directory.file.clone();
         let manifest = directory.manifest.clone();
-        let columns = manifest.columns.as_ref().map(Vec::len);
+        let columns = manifest.columns.as_deref();
         let source = match manifest.remote_model() {
             Some(remote) => Source::Remote(remote),
             None => OnnxModel::load(&path, &manifest.output, columns, options)
                 .map(Source::Onnx)
-                .map_err(|source| ModelError::Onnx { path: path.clone(), source })?,
+                .map_err(|source| ModelError::Onnx { path, source })?,
         };
         let mut model =
             Self { name: directory.name.clone(), version: directory.version, manifest, source };
         if options.warm_up_rows > 0 && model.remote().is_none() {
-            let mut features = FeatureMatrix::new(model.columns(), model.precision());
-            features.reset(options.warm_up_rows);
-            model
-                .score(&features, &mut Vec::new())
-                .map_err(|source| ModelError::WarmUp { path, source })?;
+            model.warm_up(options.warm_up_rows);
         }
         Ok(model)
+    }
+
+    /// Scores plausible rows, so that the first batch of as many finds its buffers allocated. They
+    /// were tried before: what fails on them now may do so, as it is no fault of the model's.
+    fn warm_up(&mut self, rows: usize) {
+        let described = self.manifest.columns.as_deref().unwrap_or_default();
+        let plausible = trial::rows(self.columns(), self.precision(), described, self.integers());
+        let mut features = FeatureMatrix::new(self.columns(), self.precision());
+        let places: Vec<usize> = (0..rows).map(|row| row % trial::ROWS).collect();
+        features.copy_rows(&plausible, &places);
+        let _ = self.score(&features, &mut Vec::new());
     }
 
     /// The model's name.

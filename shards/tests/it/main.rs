@@ -60,6 +60,7 @@ mod replaced_columns_never_mix_with_the_old;
 mod request_fields_join_stored_features;
 mod requests_that_do_not_end_take_bounded_memory;
 mod rows_score_the_same_however_they_are_given;
+mod rows_that_depend_on_each_other_are_refused;
 mod scores_through_http_match_the_library;
 mod the_adaptive_window_keeps_close_to_the_best_fixed_one;
 mod the_repository_serves_the_version_that_is_asked_for;

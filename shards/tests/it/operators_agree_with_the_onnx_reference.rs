@@ -108,3 +108,26 @@ fn a_place_beyond_the_last_fails_its_row_alone() {
     assert_eq!((scores[0], scores[2]), (2.25, 1.5));
     assert!(scores[1].is_nan(), "{scores:?}");
 }
+
+#[test]
+fn rows_that_are_moved_and_normalized_by_themselves() {
+    check("normalized-layers", 1);
+    check("moved-rows", 1);
+    check("attention", 1);
+    check("constant-of-shape", 1);
+}
+
+#[test]
+fn integers_are_divided_and_a_row_that_divides_by_zero_fails_alone() {
+    check("integer-division", 1);
+    let file = folder("integer-division").join("model.onnx");
+    let mut model = load_file(&file, ScoreOutput::default()).expect("it loads");
+    for zero in 0..3 {
+        let mut rows = vec![vec![1.0, 2.0, 3.0]; 3];
+        rows[zero][1] = 0.0;
+        let scores = score(&mut model, &rows);
+        for (row, score) in scores.iter().enumerate() {
+            assert!(if row == zero { score.is_nan() } else { *score == 110.0 }, "{scores:?}");
+        }
+    }
+}

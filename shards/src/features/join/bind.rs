@@ -1,5 +1,7 @@
 //! Maps a model's columns to a store's and to the request's fields, once, before anything is read.
 
+use std::collections::HashMap;
+
 use crate::features::Precision;
 use crate::features::inputs::{
     ColumnType, FeaturePolicies, InputColumn, IntegerRange, NanMeaning, Source,
@@ -147,11 +149,17 @@ impl JoinPlan {
             ModelInputs::Width(width) => columns_in_order(width, schema)?,
         };
         let layout = RecordLayout::new(schema);
+        let stored = schema.columns().iter().enumerate();
+        let positions: HashMap<_, _> =
+            stored.map(|(position, column)| (column.name.as_str(), position)).collect();
         let mut request_fields = Vec::new();
         let mut cells = Vec::with_capacity(columns.len());
         for (position, column) in columns.iter().enumerate() {
             let source = match column.source {
-                Source::Store => CellSource::Store(store_place(column, schema, &layout)?),
+                Source::Store => {
+                    let position = positions.get(column.name.as_str()).copied();
+                    CellSource::Store(store_place(column, position, schema, &layout)?)
+                }
                 Source::Request => {
                     let field = RequestField {
                         name: column.name.clone(),
@@ -262,10 +270,11 @@ fn columns_in_order(width: usize, schema: &Schema) -> Result<Vec<InputColumn>, J
 
 fn store_place(
     column: &InputColumn,
+    position: Option<usize>,
     schema: &Schema,
     layout: &RecordLayout,
 ) -> Result<CellPlace, JoinError> {
-    let Some(position) = schema.position(&column.name) else {
+    let Some(position) = position else {
         return Err(JoinError::ColumnMissing {
             column: column.name.clone(),
             available: schema.columns().iter().map(|stored| stored.name.clone()).collect(),

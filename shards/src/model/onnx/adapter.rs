@@ -188,7 +188,7 @@ impl Expansion for Adapter {
 
 /// The typed node; its operator runs in the state, which may keep buffers.
 #[derive(Debug, Clone)]
-struct RowNode(Adapter);
+pub(super) struct RowNode(Adapter);
 
 impl PartialEq for RowNode {
     /// Two nodes are never merged: an operator's parameters are not compared.

@@ -1,6 +1,6 @@
-//! Operators of tract's that take a number for an integer: `Cast` and `CastLike`, `Gather` and
-//! `OneHot`. Here NaN never becomes 0, an integer keeps all of its bits, and a place beyond the
-//! last one is no place of the next row.
+//! Operators of tract's that take a number for an integer: `Cast` and `CastLike`, `Gather`,
+//! `OneHot` and `Div`. Here NaN never becomes 0, an integer keeps all of its bits, a place beyond
+//! the last one is no place of the next row, and an integer is not divided by zero.
 
 #![allow(clippy::wildcard_imports, reason = "tract's macros need the names of its prelude")]
 
@@ -10,8 +10,10 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core;
 use tract_onnx::tract_core::ops::cast::cast;
 use tract_onnx::tract_core::ops::element_wise::{ElementWiseMiniOp, ElementWiseOp};
+use tract_onnx::tract_core::ops::math::Div;
 use tract_onnx::tract_hir::internal::*;
 use tract_onnx::tract_hir::ops::array::Gather;
+use tract_onnx::tract_hir::ops::binary::InferenceBinOp;
 
 use super::ops::{cast_to_i32, cast_to_i64, exact_i64};
 
@@ -24,6 +26,9 @@ pub(super) fn register(onnx: &mut Onnx) {
         Ok((expand(ExactCast { to: Some(to) }), vec![]))
     });
     onnx.op_register.insert("CastLike", |_, _| Ok((expand(ExactCast { to: None }), vec![])));
+    onnx.op_register.insert("Div", |_, _| {
+        Ok((expand(CheckedDiv { inner: InferenceBinOp(Box::new(Div)) }), vec![]))
+    });
     onnx.op_register.insert("Gather", gather);
     onnx.op_register.insert("OneHot", one_hot);
 }
@@ -183,6 +188,60 @@ impl ElementWiseMiniOp for PlaceCheck {
         if let Some(place) = places.as_slice::<i64>()?.iter().find(|place| !known.contains(place)) {
             bail!("place {place} of {}", self.length);
         }
+        Ok(())
+    }
+}
+
+/// `Div` whose divisor is looked at first where it is an integer: tract panics at zero.
+#[derive(Debug, Clone)]
+struct CheckedDiv {
+    inner: InferenceBinOp,
+}
+
+impl Expansion for CheckedDiv {
+    fn name(&self) -> StaticName {
+        "Div".into()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        solver: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        self.inner.rules(solver, inputs, outputs)
+    }
+
+    fn wire(
+        &self,
+        prefix: &str,
+        model: &mut TypedModel,
+        inputs: &[OutletId],
+    ) -> TractResult<TVec<OutletId>> {
+        ensure!(inputs.len() == 2, "{} inputs, expected 2", inputs.len());
+        let divisor = model.outlet_fact(inputs[1])?.datum_type;
+        if !divisor.is_integer() {
+            return self.inner.wire(prefix, model, inputs);
+        }
+        let check = ElementWiseOp(Box::new(DivisorCheck), None);
+        let divisor = model.wire_node(format!("{prefix}.check"), check, &inputs[1..])?[0];
+        self.inner.wire(prefix, model, &[inputs[0], divisor])
+    }
+}
+
+/// Fails where an integer is zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct DivisorCheck;
+
+impl ElementWiseMiniOp for DivisorCheck {
+    fn name(&self) -> String {
+        "DivisorCheck".to_owned()
+    }
+
+    fn eval_in_place(&self, divisors: &mut Tensor, _to: Option<DatumType>) -> TractResult<()> {
+        let integers = divisors.cast_to::<i64>()?;
+        let integers = integers.try_as_plain_ram()?;
+        ensure!(!integers.as_slice::<i64>()?.contains(&0), "an integer is divided by zero");
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 
 use super::error::OnnxError;
 use super::graph::GraphInput;
+use super::planning::InputColumns;
 use crate::features::Precision;
 use crate::features::inputs::IntegerRange;
 
@@ -73,4 +74,22 @@ pub(super) fn integers_of(data_type: DataType) -> Option<IntegerRange> {
         _ => return None,
     };
     Some(IntegerRange::new(low, high))
+}
+
+/// Which columns of the matrix each used input is, where all inputs are rows of floats of one type.
+pub(super) fn float_columns(inputs: &[(GraphInput, usize)]) -> Option<Vec<InputColumns<'_>>> {
+    let first = inputs.first()?.0.data_type;
+    let mut columns = Vec::new();
+    let mut start = 0;
+    for (input, count) in inputs {
+        let is_float = matches!(input.data_type, DataType::Float | DataType::Double);
+        if !is_float || input.data_type != first || input.rank != 2 {
+            return None;
+        }
+        if input.used {
+            columns.push(InputColumns { name: &input.name, first: start, count: *count });
+        }
+        start += count;
+    }
+    Some(columns)
 }

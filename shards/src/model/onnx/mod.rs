@@ -1,6 +1,9 @@
 //! Loads ONNX files: read within bounds (`file`), cut down to what the score needs (`graph`, `labels`), and
-//! run either as a `program` of our own operators (`ops`) or by a `plan` of tract's, in which
+//! run either as a `program` of our own operators (`ops`) or by a `plan` of tract's (`planner`), in which
 //! the same operators take part through the `adapter`, beside a few `corrections` of tract's own and its `casts`.
+//!
+//! A plan has to be proved to leave each row to itself (`rows`), and every model is tried on plausible
+//! rows (`trial`).
 //!
 //! What is *not* here: which file is loaded (`model::repository`) and what its columns mean
 //! (`model::manifest`).
@@ -17,13 +20,14 @@ mod inputs;
 mod labels;
 mod ops;
 mod plan;
+mod planner;
 mod planning;
 mod program;
+mod rows;
+pub(super) mod trial;
 
 use std::cell::Cell;
 use std::path::Path;
-
-use tract_onnx::pb::tensor_proto::DataType;
 
 pub use self::error::OnnxError;
 pub use self::file::FileLimits;
@@ -32,10 +36,11 @@ use self::graph::{GraphInput, ScoreGraph};
 use self::ops::RowShape;
 use self::plan::TractPlan;
 use self::program::Program;
+use self::trial::Verdict;
 use super::manifest::ScoreOutput;
 use super::scorer::LoadOptions;
 use super::trees::KernelChoice;
-use crate::features::inputs::IntegerRange;
+use crate::features::inputs::{InputColumn, IntegerRange};
 use crate::features::{FeatureMatrix, Precision};
 
 /// A loaded file, ready to score.
@@ -64,16 +69,16 @@ enum Engine {
 }
 
 impl OnnxModel {
-    /// Loads the file at `path`; `columns` is how many columns the manifest names, if it does.
+    /// Loads the file at `path`; `described` are the columns that the manifest names, if it does.
     pub(super) fn load(
         path: &Path,
         output: &ScoreOutput,
-        columns: Option<usize>,
+        described: Option<&[InputColumn]>,
         options: &LoadOptions,
     ) -> Result<Self, OnnxError> {
         let file = OnnxFile::read(path, options.limits)?;
         let graph = ScoreGraph::select(file.proto, output)?;
-        let inputs = inputs::widths(&graph.inputs, columns)?;
+        let inputs = inputs::widths(&graph.inputs, described.map(<[_]>::len))?;
         let columns = inputs.iter().map(|(_, width)| width).sum();
         let precision = inputs::precision(&graph.inputs);
         let (classes, wanted) = (&graph.classes, output.class.as_ref());
@@ -84,8 +89,11 @@ impl OnnxModel {
             Ok(column)
         };
         let shape = RowShape { columns, element: precision.into() };
-        let engine = Engine::build(&graph, &inputs, shape, options.kernel, class)?;
+        let mut engine = Engine::build(&graph, &inputs, shape, options.kernel, class)?;
         let (column, width) = chosen.get();
+        let integers = inputs::integers(&inputs);
+        let described = described.unwrap_or_default();
+        engine.settle(&graph, &trial::rows(columns, precision, described, &integers))?;
         let score_precision = match &engine {
             Engine::Program(program) => program.precision(),
             Engine::Tract(plan) => plan.precision(),
@@ -94,7 +102,7 @@ impl OnnxModel {
             engine,
             columns,
             precision,
-            integers: inputs::integers(&inputs),
+            integers,
             score_precision,
             score: classes.describe(column, width),
             is_by_place: classes.is_by_place(wanted, width),
@@ -120,12 +128,26 @@ impl OnnxModel {
     pub(super) fn kernel(&self) -> (String, usize) {
         match &self.engine {
             Engine::Program(program) => (program.kernels().join(", "), program.kernels().len()),
-            Engine::Tract(plan) => ("tract".to_owned(), plan.nodes()),
+            Engine::Tract(plan) => (plan.name().to_owned(), plan.nodes()),
         }
     }
 }
 
 impl Engine {
+    /// Tries it on plausible rows: each has to have the same bits in any batch.
+    fn settle(&mut self, graph: &ScoreGraph, rows: &FeatureMatrix) -> Result<(), OnnxError> {
+        let program = match self {
+            Self::Tract(plan) => return plan.settle(graph, rows),
+            Self::Program(program) => program,
+        };
+        let refused = |reason| Err(OnnxError::Plan { reason });
+        match trial::compare(rows, |matrix, scores| program.run(matrix, scores)) {
+            Ok(Verdict::Same) => Ok(()),
+            Ok(Verdict::Different) => refused("a row has other bits in another batch".to_owned()),
+            Err(reason) => refused(reason),
+        }
+    }
+
     fn build(
         graph: &ScoreGraph,
         inputs: &[(GraphInput, usize)],
@@ -133,15 +155,12 @@ impl Engine {
         choice: KernelChoice,
         class: impl Fn(usize) -> Result<usize, OnnxError>,
     ) -> Result<Self, OnnxError> {
-        let floats = |input: &(GraphInput, usize)| {
-            matches!(input.0.data_type, DataType::Float | DataType::Double) && input.0.rank == 2
-        };
-        if let [only] = inputs
-            && floats(only)
+        if let Some(columns) = inputs::float_columns(inputs)
             && let Some(program) = Program::build(
                 graph.graph()?,
                 graph::ml_version(&graph.proto),
                 shape,
+                &columns,
                 &graph.score,
                 choice,
                 &class,

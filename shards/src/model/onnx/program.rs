@@ -4,7 +4,7 @@ use tract_onnx::pb::GraphProto;
 
 use super::error::OnnxError;
 use super::ops::{Cells, CellsMut, Element, RowKernel, RowShape, Rows};
-use super::planning::{Planning, Source};
+use super::planning::{InputColumns, Planning, Source};
 use crate::features::{FeatureMatrix, Precision};
 use crate::model::trees::KernelChoice;
 
@@ -42,12 +42,13 @@ impl Program {
     pub(super) fn build(
         graph: &GraphProto,
         ml_version: i64,
-        input: RowShape,
+        matrix: RowShape,
+        inputs: &[InputColumns<'_>],
         score: &str,
         choice: KernelChoice,
         class: impl Fn(usize) -> Result<usize, OnnxError>,
     ) -> Result<Option<Self>, OnnxError> {
-        let Some(mut planning) = Planning::of(graph, ml_version, input, score)? else {
+        let Some(mut planning) = Planning::of(graph, ml_version, matrix, inputs, score)? else {
             return Ok(None);
         };
         if planning.steps.iter().any(|step| step.inputs.len() > INPUTS_MAX) {

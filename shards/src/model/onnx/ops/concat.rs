@@ -35,6 +35,11 @@ impl RowOperator for Concat {
         Ok(RowShape { columns: inputs.iter().map(|input| input.columns).sum(), element })
     }
 
+    fn joins(&self, inputs: &[RowShape]) -> bool {
+        let keeps = |input: &RowShape| self.element.is_none_or(|element| element == input.element);
+        inputs.len() == self.parts && inputs.iter().all(keeps)
+    }
+
     fn reads_integers(&self) -> bool {
         true
     }

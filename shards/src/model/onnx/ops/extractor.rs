@@ -1,5 +1,7 @@
 //! `ArrayFeatureExtractor` and `Slice`: pick columns by a constant list of their places.
 
+use std::ops::Range;
+
 use super::{
     Cells, CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows,
     only, wrong_type,
@@ -9,8 +11,15 @@ use super::{
 const COLUMNS_MAX: f64 = 65_536.0;
 
 #[derive(Debug, Clone)]
-struct Extractor {
+pub(super) struct Extractor {
     places: Vec<usize>,
+}
+
+impl Extractor {
+    /// Picks these columns.
+    pub(super) fn new(places: Range<usize>) -> Self {
+        Self { places: places.collect() }
+    }
 }
 
 pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError> {

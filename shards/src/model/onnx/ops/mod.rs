@@ -30,6 +30,7 @@ mod trees;
 mod trees_v5;
 
 use std::fmt::Debug;
+use std::ops::Range;
 
 pub(super) use self::context::NodeContext;
 pub(super) use self::element::{Cells, CellsMut, Element, cast_to_i32, cast_to_i64, exact_i64};
@@ -70,6 +71,11 @@ pub(super) trait RowOperator: Debug + Send + Sync {
 
     /// Whether its output has the type of its input, whichever that is.
     fn keeps_type(&self) -> bool {
+        false
+    }
+
+    /// Whether its output is its inputs side by side, bit for bit.
+    fn joins(&self, _inputs: &[RowShape]) -> bool {
         false
     }
 
@@ -180,6 +186,11 @@ fn only_floats(inputs: &[RowShape]) -> Result<RowShape, String> {
 /// An operator that makes doubles of integers, or anything else of `to`.
 pub(super) fn conversion(to: Element) -> Box<dyn RowOperator> {
     Box::new(cast::Cast::new(Some(to)))
+}
+
+/// An operator that picks these columns.
+pub(super) fn columns(places: Range<usize>) -> Box<dyn RowOperator> {
+    Box::new(extractor::Extractor::new(places))
 }
 
 /// The shape of an operator's only input.
