@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use shards::escape::{Escaped, escaped};
 use shards::http::oip::RepositoryRoute;
 use shards::model::repository::{ModelDirectory, RepositoryError, Role};
 use shards::tensors::wire::null_is_none_given;
@@ -63,7 +64,7 @@ pub(crate) fn answer(reloader: &Reloader, route: RepositoryRoute<'_>, body: &[u8
 }
 
 fn failed(message: &str) -> (u16, Value) {
-    (STATUS_FAILED, json!({ "error": message }))
+    (STATUS_FAILED, json!({ "error": escaped(message) }))
 }
 
 fn load(reloader: &Reloader, name: &str, asked: &Asked) -> (u16, Value) {
@@ -124,7 +125,7 @@ fn entries_of(
             versions.extend(found);
             None
         }
-        Err(error) => Some(error.to_string()),
+        Err(error) => Some(Escaped(error).to_string()),
     };
     for version in versions {
         let (state, reason) = match ready.iter().find(|directory| directory.version == version) {
@@ -148,7 +149,7 @@ fn why_not(served: &Served, name: &str, version: u64) -> String {
     if let Some(failure) = served.failures.get(name)
         && failure.version.is_none_or(|tried| tried == version)
     {
-        return failure.reason.clone();
+        return escaped(&failure.reason).into_owned();
     }
     let reason = if served.unloaded.iter().any(|known| known == name) {
         "unloaded"

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 
 use crate::support::cql_server::{self, BAD_CREDENTIALS, SERVER_ERROR, opcode, send, string};
 use crate::support::model_server::{Deed, says};
-use crate::support::{Ended, Launch, ModelServer, models, run, shardgate};
+use crate::support::{Client, Ended, Launch, ModelServer, models, post_to, run, shardgate};
 
 const EVIL: &str = "trace \u{1b}[31mred\u{9b}0m\r\n2026-01-01T00:00:00Z ERROR forged\u{202e}";
 const ESCAPED: &str =
@@ -135,4 +135,24 @@ fn of_the_name_of_a_file() {
     let replayed = run(shardgate().arg("replay").arg(&path));
     assert!(replayed.stdout.contains(shown), "{replayed:?}");
     assert!(replayed.stdout.lines().all(is_plain), "{replayed:?}");
+}
+
+#[test]
+fn in_the_body_of_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = folder.path().join("models\u{9b}31m\u{202e}");
+    std::os::unix::fs::symlink(crate::support::models(), &models).unwrap();
+    let gateway = Launch::demo().with(|command| _ = command.arg("--models").arg(&models)).start();
+    let load = "POST /v2/repository/models/nowhere/load HTTP/1.1\r\nhost: localhost\r\n\
+        content-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+    let mut answers = vec![Client::connect(gateway.admin).ask(load)];
+    // What a client said itself comes back, too.
+    let body = "{\"inputs\": [{\"name\": \"\u{9b}31m\u{202e}\", \"shape\": [1], \
+        \"datatype\": \"FP32\", \"data\": [1]}]}";
+    answers.push(gateway.client().ask(post_to("/v2/models/demo-logistic/infer", "", body)));
+    for answer in answers {
+        assert_eq!(answer.status, 400);
+        assert!(is_plain(answer.body.trim_end_matches('\n')), "{answer:?}");
+        assert!(answer.error().contains("\\u{9b}31m\\u{202e}"), "{answer:?}");
+    }
 }

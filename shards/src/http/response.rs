@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::batch::{Lane, RowFailure, RowId, RowState, Scored};
+use crate::escape::escaped;
 use crate::features::FeatureStatus;
 use crate::features::join::Refusal;
 use crate::http::RequestId;
@@ -105,8 +106,14 @@ pub(crate) fn write_answer_of(
 /// Writes `{"error": "…"}`.
 pub(crate) fn write_error_body(body: &mut Vec<u8>, message: &str) {
     body.extend_from_slice(b"{\"error\": ");
-    write_json_string(body, message);
+    write_message(body, message);
     body.push(b'}');
+}
+
+/// Writes a message, with all that is active in it escaped: a client may show it as it is, and JSON
+/// alone leaves half of the control characters in it.
+fn write_message(body: &mut Vec<u8>, message: &str) {
+    write_json_string(body, &escaped(message));
 }
 
 /// The `x-features` header line of a status.
@@ -196,7 +203,7 @@ pub(crate) fn write_member(body: &mut Vec<u8>, lane: &Lane, id: RowId) {
                 body.extend_from_slice(b", ");
             }
             body.extend_from_slice(b"\"error\": ");
-            write_json_string(body, &failure_message(lane, failure));
+            write_message(body, &failure_message(lane, failure));
             let _ = write!(body, ", \"status\": {}}}", failure.status());
         }
         RowState::Waiting | RowState::Running | RowState::Abandoned => {
