@@ -42,6 +42,7 @@ use self::sockets::Sockets;
 use self::takeover::offer::{Bound, Handover};
 use crate::admin::Admin;
 use crate::admin::access::Access;
+use crate::admin::store::StoreView;
 use crate::config::Config;
 use crate::journal::{JournalThread, Writer};
 use crate::{admin, logging, quota};
@@ -84,7 +85,9 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let views = shards.iter().map(ShardHandle::view).collect();
     let journal = writer.map(|writer| start_journal(writer, &shards)).transpose()?;
     let written = journal.as_ref().map(|journal| Arc::clone(&journal.counters));
-    let admin = admin::start(config, views, shutdown.clone(), log, written, sockets.admin())?;
+    let known = StoreView::new(config.store.to_string(), &store);
+    let inherited = sockets.admin();
+    let admin = admin::start(config, views, shutdown.clone(), log, written, inherited, known)?;
     let Some(schema) = wait_until_ready(&shards, &news, &signals)? else {
         tracing::info!("stopped before it served");
         return Ok(ExitCode::SUCCESS);
