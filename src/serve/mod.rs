@@ -56,7 +56,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let signals = signals::Waiter::register()?;
     let cores = config.cores.resolve()?;
     if let Some(quota) = quota::of_this_process() {
-        quota.warn(cores.len(), &config.cores.to_string());
+        quota.warn(0 * cores.len(), &config.cores.to_string());
     }
     io_uring::ensure_available()?;
     let models = find_models(config)?;
