@@ -3,7 +3,7 @@
 //! [`start`] opens it. [`server`] accepts connections, each with a thread of its own and one
 //! request, read by [`request`] and answered by a [`reply`]; [`routes`] says what each path is, and
 //! [`access`] who may ask it. [`metrics`] is what Prometheus scrapes; [`page`] is the live page,
-//! and [`live`] what it shows. `quiet` keeps all of it off the shards' cores.
+//! and [`live`] what it shows; [`store`] is what is known of the feature store. `quiet` keeps all of it off the shards' cores.
 //!
 //! What is *not* here: anything that a shard waits for. The admin port reads cells that shards
 //! write, and asks for copies that shards make when they have time.
@@ -16,12 +16,13 @@ mod reply;
 mod request;
 mod routes;
 mod server;
+pub(crate) mod store;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use serde_json::Value;
@@ -31,6 +32,7 @@ use shards::telemetry::HistogramCopies;
 use self::access::Access;
 use self::live::Live;
 use self::metrics::drift::DriftWindow;
+use self::store::StoreView;
 use crate::config::Config;
 use crate::journal::JournalCounters;
 use crate::logging::LogControl;
@@ -73,6 +75,9 @@ struct AdminState {
     journal: Option<Arc<JournalCounters>>,
     drift: Mutex<DriftWindow>,
     live: Live,
+    store: StoreView,
+    /// When the process started, in seconds since 1970.
+    started_s: u64,
 }
 
 /// The admin port as the rest of the process sees it.
@@ -129,6 +134,7 @@ pub(crate) fn start(
     log: LogControl,
     journal: Option<Arc<JournalCounters>>,
     inherited: Option<TcpListener>,
+    store: StoreView,
 ) -> anyhow::Result<Admin> {
     let inherited = inherited.filter(|taken| {
         config.admin.listen.port() == 0
@@ -153,6 +159,8 @@ pub(crate) fn start(
         journal,
         drift: Mutex::default(),
         live: Live::new(&shards),
+        store,
+        started_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         shards,
     });
     let served = Arc::clone(&state);

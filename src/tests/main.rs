@@ -21,4 +21,5 @@ mod predictions_are_logged_and_scored_again;
 mod sampled_requests_are_logged;
 mod signals_are_obeyed;
 mod sockets_that_systemd_holds_stay_open;
+mod the_live_page_hears_of_models_and_the_store;
 mod the_process_starts_or_says_why_not;

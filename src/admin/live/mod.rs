@@ -1,11 +1,12 @@
 //! The live page's data: a second at a time, kept for some minutes, sent as server-sent events.
 //!
 //! A [`sampler`] thread looks at the shards each second, whether a page is open or not, so that a
-//! page shows the last minutes at once; a [`second`] is what it saw. It is also what notices a
+//! page shows the last minutes at once; a [`second`] is what it saw, with [`models`] in it. It is also what notices a
 //! shard that stands still and a store that does not answer.
 //!
 //! What is *not* here: the page itself, which is `page.html`.
 
+mod models;
 mod sampler;
 mod second;
 
@@ -157,6 +158,8 @@ fn status(state: &AdminState) -> serde_json::Value {
         "version": routes::version(),
         "serving": state.is_serving(),
         "draining": state.shutdown.is_begun(),
+        "started_s": state.started_s,
+        "store": state.store.describe(),
         "shards": state.shards.iter().map(|shard| json!({"index": shard.index, "core": shard.core})).collect::<Vec<_>>(),
         "models": models,
         "events": state.log.recent(),

@@ -8,8 +8,9 @@ use serde::Serialize;
 use shards::batch::RowFailure;
 use shards::features::FeatureStatus;
 use shards::telemetry::counters::STATUSES;
-use shards::telemetry::{Counter, Histograms, Phase};
+use shards::telemetry::{Counter, HistogramCopies, Histograms, Phase};
 
+use super::models::ModelSeconds;
 use crate::admin::{ShardView, metrics};
 
 /// The heat map's rows: bounds in µs, each √2 times the one below, from 10 µs.
@@ -79,6 +80,7 @@ pub(super) struct Draft {
     batch_rows: Vec<u64>,
     heat: Vec<u64>,
     requests_per_s: f64,
+    models: ModelSeconds,
     #[serde(skip)]
     elapsed_s: f64,
     #[serde(skip)]
@@ -122,6 +124,7 @@ impl Second {
             batch_rows: Vec::new(),
             heat: Vec::new(),
             requests_per_s: 0.0,
+            models: ModelSeconds::default(),
             elapsed_s: elapsed_s.max(1e-3),
             merged: Histograms::default(),
         }
@@ -176,6 +179,11 @@ impl Draft {
         }
     }
 
+    /// Adds what was measured of each model on a shard, beside what was before.
+    pub(super) fn add_models(&mut self, now: &HistogramCopies, last: Option<&HistogramCopies>) {
+        self.models.add(now, last, self.elapsed_s);
+    }
+
     /// The second as it is kept.
     pub(super) fn finish(mut self) -> Second {
         self.phases = Phase::ALL
@@ -224,7 +232,7 @@ fn count(values: &Histogram<u64>, length: usize, place: impl Fn(u64) -> usize) -
     counts
 }
 
-fn quantile_us(times: &Histogram<u64>, quantile: f64) -> f64 {
+pub(super) fn quantile_us(times: &Histogram<u64>, quantile: f64) -> f64 {
     round(times.value_at_quantile(quantile) as f64 / 1e3)
 }
 
