@@ -92,7 +92,7 @@ fn serve(
     // One `run` for the whole life: what opening started, like a driver of the store, goes on.
     executor.run(async {
         let mut shard = Shard::open(setup).await.map_err(|error| error.to_string())?;
-        let _ = news.send((index, News::Ready(shard.schema().clone())));
+        let _ = news.send((index, News::Ready(Schema::clone(&shard.schema()))));
         // Without a listener another shard failed to start, and the process ends.
         let Some(mut listeners) = receive(listeners).await else { return Ok(()) };
         let second = listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>();

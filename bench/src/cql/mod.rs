@@ -99,7 +99,7 @@ impl Ours {
     fn on(store: Rc<CqlStore>) -> Result<Self> {
         let inputs = ModelInputs::Width(store.schema().columns().len());
         let policies = FeaturePolicies::default();
-        let plan = JoinPlan::bind(inputs, store.schema(), &policies, Precision::F32)?;
+        let plan = JoinPlan::bind(inputs, &store.schema(), &policies, Precision::F32)?;
         let joined = Joined::new(&plan);
         Ok(Self { store, plan, requests: FetchRequests::new(0), joined })
     }
@@ -166,7 +166,8 @@ fn draw(random: &mut Random, users: u64, rows: usize) -> Vec<String> {
 
 async fn compare_fetches(args: &CqlArgs, rows: usize) -> Result<()> {
     let mut ours = Ours::open(args, 0).await?;
-    let columns = ours.store.schema().columns().iter().map(|column| column.name.clone());
+    let schema = ours.store.schema();
+    let columns = schema.columns().iter().map(|column| column.name.clone());
     let bare = Bare::open(args.node, &args.keyspace, &columns.collect::<Vec<_>>())?;
     let mut random = Random::new(11);
     let mut measured = [

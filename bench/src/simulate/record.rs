@@ -127,7 +127,7 @@ async fn record_cluster(kind: &str, address: &str, args: &RecordArgs) -> Result<
     let store = CqlStore::open(Arc::new(settings), addresses).await?;
     let inputs = ModelInputs::Width(store.schema().columns().len());
     let policies = FeaturePolicies::default();
-    let plan = Rc::new(JoinPlan::bind(inputs, store.schema(), &policies, Precision::F32)?);
+    let plan = Rc::new(JoinPlan::bind(inputs, &store.schema(), &policies, Precision::F32)?);
     let store = Rc::new(store);
     let sizes = || IN_FLIGHT.iter().flat_map(|in_flight| ROWS.map(|rows| (*in_flight, rows)));
     let mut recorded = vec![Vec::with_capacity(args.times); sizes().count()];

@@ -20,11 +20,22 @@ pub struct StoreColumn {
     pub column_type: ColumnType,
 }
 
+/// A column of a cluster's table whose type can't be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadColumn {
+    /// The column's name.
+    pub name: String,
+    /// Its type, as the cluster writes it.
+    pub found: String,
+}
+
 /// The feature columns of a store, in order. Every row has a `last_updated` besides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<StoreColumn>", into = "Vec<StoreColumn>")]
 pub struct Schema {
     columns: Vec<StoreColumn>,
+    /// What the store has besides, for those who ask for it by name.
+    unread: Vec<UnreadColumn>,
 }
 
 /// Columns that can't form a schema.
@@ -71,12 +82,29 @@ impl Schema {
                 return Err(SchemaError::Duplicate { name: column.name.clone() });
             }
         }
-        Ok(Self { columns })
+        Ok(Self { columns, unread: Vec::new() })
     }
 
     /// The columns, in the store's order.
     pub fn columns(&self) -> &[StoreColumn] {
         &self.columns
+    }
+
+    /// The same schema of a store that has these columns too, which are not read.
+    #[must_use]
+    pub fn with_unread(self, unread: Vec<UnreadColumn>) -> Self {
+        Self { unread, ..self }
+    }
+
+    /// The columns that the store has besides and that are not read.
+    pub fn unread(&self) -> &[UnreadColumn] {
+        &self.unread
+    }
+
+    /// The type of the column `name`, where the store has it and it can't be read.
+    pub fn unread_type(&self, name: &str) -> Option<&str> {
+        let found = self.unread.iter().find(|column| column.name == name);
+        found.map(|column| column.found.as_str())
     }
 
     /// Where the column `name` stands.

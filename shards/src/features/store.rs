@@ -64,9 +64,9 @@ pub enum FeatureStore {
 
 impl FeatureStore {
     /// The columns that plans are to be bound to.
-    pub fn schema(&self) -> &Schema {
+    pub fn schema(&self) -> Arc<Schema> {
         match self {
-            Self::Embedded(reader) => reader.schema(),
+            Self::Embedded(reader) => Arc::new(reader.schema().clone()),
             Self::Cql(store) => store.schema(),
         }
     }
@@ -85,7 +85,11 @@ impl FeatureStore {
         counters.cache_evictions.set(now.cache.evictions);
         counters.cache_bytes.set(store.cache_bytes() as u64);
         counters.statements.set(now.statements);
-        counters.statements_failed.set(now.statements_failed);
+        for (counter, count) in counters.statements_failed.iter().zip(now.statements_failed) {
+            counter.set(count);
+        }
+        counters.group_keys_max.set(now.group_keys_max);
+        counters.nodes_connected.set(now.nodes_connected);
         counters.sessions_renewed.set(now.sessions_renewed);
         let keys = [
             now.keys_asked,

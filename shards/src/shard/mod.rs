@@ -140,7 +140,7 @@ impl Shard {
         let store = setup.store.open().await?;
         let mut models = Vec::with_capacity(setup.models.len());
         for directory in &setup.models {
-            models.push(PreparedModel::load(directory, setup.load, store.schema())?);
+            models.push(PreparedModel::load(directory, setup.load, &store.schema())?);
         }
         let state = ShardState::new(setup.settings, setup.shared, store);
         for prepared in models {
@@ -150,7 +150,7 @@ impl Shard {
     }
 
     /// The columns of its store.
-    pub fn schema(&self) -> &Schema {
+    pub fn schema(&self) -> Arc<Schema> {
         self.state.schema()
     }
 

@@ -125,7 +125,7 @@ impl ShardState {
         &self.shared.telemetry.counters
     }
 
-    pub(super) fn schema(&self) -> &Schema {
+    pub(super) fn schema(&self) -> Arc<Schema> {
         self.store.schema()
     }
 

@@ -42,6 +42,28 @@ pub(crate) fn node() -> SocketAddr {
     "127.0.0.1:19042".parse().unwrap()
 }
 
+/// The node that asks for a password and lets roles do only what they were granted, where `run` is
+/// given the port that encrypts nothing. It is stopped afterwards; one test has it at a time.
+#[expect(clippy::disallowed_methods, reason = "tests wait for each other, no shard does")]
+pub(crate) fn with_passwords(run: impl FnOnce(SocketAddr)) {
+    static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _alone = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    cassandra(&["start", "password"]);
+    run("127.0.0.1:19243".parse().unwrap());
+    cassandra(&["stop", "password"]);
+}
+
+/// Runs statements as the node's superuser.
+pub(crate) fn as_superuser(address: SocketAddr, statements: &[&str]) {
+    on_tokio(async {
+        let session = SessionBuilder::new().known_node_addr(address);
+        let session = session.user("cassandra", "cassandra").build().await.unwrap();
+        for statement in statements {
+            session.query_unpaged(*statement, ()).await.unwrap();
+        }
+    });
+}
+
 /// One of the files that `scripts/cassandra` makes for nodes that encrypt.
 fn certificate(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.cache/cassandra/tls").join(name)
@@ -74,7 +96,9 @@ pub(crate) fn on_shard<T: Send + 'static, F: Future<Output = T> + 'static>(
 }
 
 pub(crate) async fn plain_session(address: SocketAddr) -> Session {
-    SessionBuilder::new().known_node_addr(address).build().await.unwrap()
+    // Types with quotes in their names are among what tests make, and the driver can't parse them.
+    let builder = SessionBuilder::new().known_node_addr(address).fetch_full_schema_metadata(false);
+    builder.build().await.unwrap()
 }
 
 /// Makes the keyspace anew and runs `statements` in it.
@@ -144,7 +168,7 @@ pub(crate) fn profile_plan(store: &CqlStore, policies: &FeaturePolicies) -> Join
     let columns: Vec<_> =
         (1..=3).map(|at| column(&format!("feature_{at}"), ColumnType::Float)).collect();
     let inputs = ModelInputs::Columns(&columns);
-    JoinPlan::bind(inputs, store.schema(), policies, Precision::F32).unwrap()
+    JoinPlan::bind(inputs, &store.schema(), policies, Precision::F32).unwrap()
 }
 
 /// Fetches `keys` without request cells.

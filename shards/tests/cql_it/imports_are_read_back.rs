@@ -36,7 +36,7 @@ fn a_thousand_applicants_come_back_bit_for_bit_from_either_store() {
             embedded.schema().columns().iter().map(|column| column.name.clone()).collect();
         let settings = ScyllaSettings { columns: names, ..settings };
         let cluster = open(settings).await.unwrap();
-        assert_eq!(cluster.schema(), embedded.schema());
+        assert_eq!(*cluster.schema(), *embedded.schema());
         let inputs = ModelInputs::Width(embedded.schema().columns().len());
         let policies = FeaturePolicies::default();
         let plan = JoinPlan::bind(inputs, embedded.schema(), &policies, Precision::F32).unwrap();
@@ -123,7 +123,7 @@ fn an_import_that_broke_off_goes_on_after_its_last_checkpoint() {
         let store = open(settings).await.unwrap();
         let inputs = ModelInputs::Width(1);
         let policies = FeaturePolicies::default();
-        let plan = JoinPlan::bind(inputs, store.schema(), &policies, Precision::F32).unwrap();
+        let plan = JoinPlan::bind(inputs, &store.schema(), &policies, Precision::F32).unwrap();
         let keys: Vec<_> = (0..5000).map(|user| format!("user-{user}")).collect();
         let joined = crate::cql::fetch(&store, &plan, &keys).await;
         for user in 0..5000_u16 {

@@ -39,6 +39,29 @@ pub enum JoinError {
         /// The store's columns.
         available: Vec<String>,
     },
+    /// The store has the column that the model names, and its type is not read.
+    #[error(
+        "the model's input column `{column}` is {found} in the store, and has to be float, double, \
+         int, bigint or boolean: store it as one of these, or leave it out of model.toml"
+    )]
+    ColumnUnread {
+        /// The column.
+        column: String,
+        /// Its type, as the store writes it.
+        found: String,
+    },
+    /// A model without columns and a store some of whose columns are not read: which of them the
+    /// model means can't be known.
+    #[error(
+        "the model does not name its columns, and `{column}` of the store is {found}, which is not \
+         read: name the columns in model.toml, or in `columns` of [features.scylla]"
+    )]
+    UnnamedUnread {
+        /// The first of the store's columns that are not read.
+        column: String,
+        /// Its type, as the store writes it.
+        found: String,
+    },
     /// The store's column can't be read as the type that the model declares.
     #[error(
         "column `{column}` is {found} in the store and the model declares it as {expected}: \
@@ -188,6 +211,10 @@ impl JoinPlan {
 }
 
 fn columns_in_order(width: usize, schema: &Schema) -> Result<Vec<InputColumn>, JoinError> {
+    if let Some(unread) = schema.unread().first() {
+        let (column, found) = (unread.name.clone(), unread.found.clone());
+        return Err(JoinError::UnnamedUnread { column, found });
+    }
     let stored = schema.columns();
     if stored.len() != width {
         let column = stored
@@ -213,6 +240,10 @@ fn store_place(
     layout: &RecordLayout,
 ) -> Result<CellPlace, JoinError> {
     let Some(position) = schema.position(&column.name) else {
+        if let Some(found) = schema.unread_type(&column.name) {
+            let (column, found) = (column.name.clone(), found.to_owned());
+            return Err(JoinError::ColumnUnread { column, found });
+        }
         return Err(JoinError::ColumnMissing {
             column: column.name.clone(),
             available: schema.columns().iter().map(|stored| stored.name.clone()).collect(),

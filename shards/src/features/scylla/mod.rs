@@ -3,12 +3,13 @@
 //!
 //! [`settings`] is the table `[features.scylla]`. [`runtime`] turns a tokio runtime, which the
 //! driver needs, from a task of the shard's executor.
-//! [`session`] connects, by [`tls`] where it is to be, prepares the statements and checks the
-//! columns; [`routing`] groups keys by the replica that owns them, past nodes whose breaker is
+//! [`session`] connects, by [`tls`] where it is to be, has the table [`describe`]d, prepares the
+//! statements, and [`probe`]s by them what the cluster answers; [`routing`] groups keys by the replica that owns them, past nodes whose breaker is
 //! open. A [`flight`] is such a group on its way, and [`attempts`] asks for it, key by key where
 //! the group failed and the [`budget`] allows; [`decode`] packs CQL rows as records. [`store`]
 //! joins it all: the cache first, then keys that other batches already ask for, then new flights;
-//! [`recovery`] gives it a new session where the whole cluster was away.
+//! [`recovery`] gives it a new session where the whole cluster was away, and new statements where
+//! the table is another; [`faults`] says why statements brought nothing.
 //! [`table`] is for tools that make and fill what shards read.
 //!
 //! What is *not* here: what a record means to a model (`join`), and the cache itself (`cache`).
@@ -16,8 +17,11 @@
 mod attempts;
 mod budget;
 mod decode;
+mod describe;
 mod error;
+mod faults;
 mod flight;
+mod probe;
 mod recovery;
 mod routing;
 mod runtime;
@@ -28,6 +32,7 @@ mod table;
 mod tls;
 
 pub use error::ScyllaError;
+pub use faults::FaultReason;
 pub use session::describe_table;
 pub use settings::{Compression, Consistency, ScyllaSettings, TlsSettings};
 pub use store::{CqlCounters, CqlStore};
