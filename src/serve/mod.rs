@@ -29,7 +29,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::Context;
-use shards::features::schema::Schema;
 use shards::model::repository::{ModelDirectory, Repository};
 use shards::shard::{ShardSetup, ShardShared, Shutdown};
 
@@ -79,13 +78,13 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let journal = writer.map(|writer| start_journal(writer, &shards)).transpose()?;
     let written = journal.as_ref().map(|journal| Arc::clone(&journal.counters));
     let admin = admin::start(config, views, shutdown.clone(), log, written, sockets.admin())?;
-    let Some(schema) = wait_until_ready(&shards, &news, &signals)? else {
+    if !wait_until_ready(&shards, &news, &signals)? {
         tracing::info!("stopped before it served");
         return Ok(ExitCode::SUCCESS);
-    };
+    }
     let handover = start_listening(config, &shards, &mut sockets, &admin)?;
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
-    let reloader = Arc::new(Reloader::new(config, schema, all, models));
+    let reloader = Arc::new(Reloader::new(config, store, all, models));
     admin.set_serving(Arc::clone(&reloader));
     let is_asked = config.admin.repository_on_serving_port;
     let access = is_asked.then(|| Access::of(&config.admin, sockets.address));
@@ -115,31 +114,26 @@ pub(crate) fn find_models(config: &Config) -> anyhow::Result<Vec<ModelDirectory>
     Ok(found.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
-/// Waits for every shard to be ready; returns the columns that their stores have, `None` where a
-/// signal says to stop.
+/// Waits for every shard to be ready; false where a signal says to stop.
 fn wait_until_ready(
     shards: &[ShardHandle],
     news: &Receiver<(usize, News)>,
     signals: &signals::Waiter,
-) -> anyhow::Result<Option<Schema>> {
-    let mut schema = None;
+) -> anyhow::Result<bool> {
     let mut ready = 0;
     while ready < shards.len() {
         match news.recv_timeout(signals::LOOK) {
-            Ok((_, News::Ready(columns))) => {
-                schema = Some(columns);
-                ready += 1;
-            }
+            Ok((_, News::Ready)) => ready += 1,
             Ok((index, News::Ended(Err(reason)))) => anyhow::bail!("shard {index}: {reason}"),
             Ok((index, News::Ended(Ok(())))) => anyhow::bail!("shard {index} ended at its start"),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the shards ended at their start"),
         }
         if signals.stop_asked().is_some() {
-            return Ok(None);
+            return Ok(false);
         }
     }
-    schema.context("no core to serve on").map(Some)
+    Ok(true)
 }
 
 /// Gives each shard its listeners, and lets the next process take them over. If there is a process
@@ -208,7 +202,7 @@ fn stop(
                     failed = true;
                 }
             }
-            Ok((_, News::Ready(_))) | Err(RecvTimeoutError::Timeout) => {}
+            Ok((_, News::Ready)) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
         if let Some(code) = signals.while_draining(&shards) {

@@ -116,7 +116,7 @@ pub(crate) fn serve(
                 tracing::error!(shard = index, reason, "the shard failed: the others are stopped");
                 break Some(index);
             }
-            Ok((_, News::Ready(_))) | Err(RecvTimeoutError::Timeout) => {}
+            Ok((_, News::Ready)) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break None,
         }
         watchdog.look(shards);

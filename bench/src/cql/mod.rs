@@ -22,7 +22,7 @@ use shards::features::cache::CacheSettings;
 use shards::features::inputs::FeaturePolicies;
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::scylla::{CqlStore, ScyllaSettings};
-use shards::features::{FeatureStatus, FetchRequests, Joined, Precision};
+use shards::features::{FeatureStatus, FetchRequests, Fetched, Joined, Precision};
 
 use self::bare::Bare;
 use self::processor::processor_ns;
@@ -109,7 +109,8 @@ impl Ours {
         for key in keys {
             self.requests.push(key.as_bytes(), &[]);
         }
-        self.store.fetch(&self.plan, &self.requests, 0, &mut self.joined).await;
+        let fetched = self.store.fetch(&self.plan, &self.requests, 0, &mut self.joined).await;
+        ensure!(fetched == Fetched::Joined, "the table's columns changed meanwhile");
         for outcome in &self.joined.outcomes {
             let found = matches!(outcome.status, FeatureStatus::Stored | FeatureStatus::Cached);
             ensure!(found, "a row's features are {}", outcome.status.as_str());

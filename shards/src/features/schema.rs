@@ -1,5 +1,7 @@
 //! What a store holds for each user: named, typed columns in order, and when the row was written.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde::{Deserialize, Serialize};
 
 use super::inputs::ColumnType;
@@ -11,7 +13,7 @@ pub const COLUMNS_MAX: usize = 4096;
 pub const LAST_UPDATED: &str = "last_updated";
 
 /// One feature column of a store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StoreColumn {
     /// The column's name.
     pub name: String,
@@ -36,6 +38,7 @@ pub struct Schema {
     columns: Vec<StoreColumn>,
     /// What the store has besides, for those who ask for it by name.
     unread: Vec<UnreadColumn>,
+    fingerprint: u64,
 }
 
 /// Columns that can't form a schema.
@@ -82,7 +85,15 @@ impl Schema {
                 return Err(SchemaError::Duplicate { name: column.name.clone() });
             }
         }
-        Ok(Self { columns, unread: Vec::new() })
+        let mut hasher = DefaultHasher::new();
+        columns.hash(&mut hasher);
+        Ok(Self { columns, fingerprint: hasher.finish(), unread: Vec::new() })
+    }
+
+    /// A number that tells schemas apart: equal for equal columns in the same order, within this
+    /// process. It is what a batch compares, not the columns.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
     }
 
     /// The columns, in the store's order.

@@ -20,7 +20,7 @@ use shards::executor;
 use shards::features::inputs::{ColumnType, FeaturePolicies, InputColumn, NanMeaning, Source};
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::scylla::{CqlStore, ScyllaError, ScyllaSettings, TlsSettings};
-use shards::features::{FetchRequests, Joined, Precision};
+use shards::features::{FetchRequests, Fetched, Joined, Precision};
 
 /// The table of the default schema, in the keyspace of the test.
 pub(crate) const PROFILES: &str = "CREATE TABLE user_profiles (user_id text PRIMARY KEY, \
@@ -178,7 +178,8 @@ pub(crate) async fn fetch(store: &CqlStore, plan: &JoinPlan, keys: &[impl AsRef<
         requests.push(key.as_ref(), &[]);
     }
     let mut joined = Joined::new(plan);
-    store.fetch(plan, &requests, shards::features::import::now_us(), &mut joined).await;
+    let now_us = shards::features::import::now_us();
+    assert_eq!(store.fetch(plan, &requests, now_us, &mut joined).await, Fetched::Joined);
     joined
 }
 

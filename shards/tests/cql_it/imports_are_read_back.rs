@@ -12,7 +12,7 @@ use shards::features::import::{CqlImportOptions, OnBadRow, import_embedded};
 use shards::features::inputs::FeaturePolicies;
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::scylla::ScyllaSettings;
-use shards::features::{FetchRequests, Joined, Precision};
+use shards::features::{FetchRequests, Fetched, Joined, Precision};
 
 #[test]
 fn a_thousand_applicants_come_back_bit_for_bit_from_either_store() {
@@ -39,15 +39,16 @@ fn a_thousand_applicants_come_back_bit_for_bit_from_either_store() {
         assert_eq!(*cluster.schema(), *embedded.schema());
         let inputs = ModelInputs::Width(embedded.schema().columns().len());
         let policies = FeaturePolicies::default();
-        let plan = JoinPlan::bind(inputs, embedded.schema(), &policies, Precision::F32).unwrap();
+        let plan = JoinPlan::bind(inputs, &embedded.schema(), &policies, Precision::F32).unwrap();
         for batch in keys.chunks(100) {
             let mut requests = FetchRequests::new(0);
             for key in batch {
                 requests.push(key.as_bytes(), &[]);
             }
             let (mut ours, mut theirs) = (Joined::new(&plan), Joined::new(&plan));
-            embedded.fetch(&plan, &requests, 0, &mut ours);
-            cluster.fetch(&plan, &requests, 0, &mut theirs).await;
+            assert_eq!(embedded.fetch(&plan, &requests, 0, &mut ours), Fetched::Joined);
+            let fetched = cluster.fetch(&plan, &requests, 0, &mut theirs).await;
+            assert_eq!(fetched, Fetched::Joined);
             assert_eq!(ours.outcomes, theirs.outcomes);
             for (row, key) in batch.iter().enumerate() {
                 for column in 0..plan.columns() {

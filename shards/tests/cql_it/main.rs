@@ -20,6 +20,7 @@ use support::stores;
 mod a_cluster_that_moved_or_was_cut_off_is_found_again;
 mod a_cluster_that_takes_fewer_keys_is_asked_for_fewer;
 mod a_saturated_shard_completes_its_fetches;
+mod a_table_made_anew_is_read_as_it_is_now;
 mod connections_are_encrypted;
 mod faults_at_start_are_said_in_one_line;
 mod faults_stay_small;

@@ -31,7 +31,7 @@ pub enum JoinError {
     /// The store has no column that the model names.
     #[error(
         "the model's input column `{column}` is not in the store, which has {}",
-        available.join(", ")
+        listed(available)
     )]
     ColumnMissing {
         /// The model's column.
@@ -89,6 +89,28 @@ pub enum JoinError {
         /// positions that the store does not fill.
         column: String,
     },
+    /// A model without columns that was bound to other columns before: which of them is which of its
+    /// inputs nobody can tell.
+    #[error(
+        "the model reads columns without naming them, and column {position} of the store is `{found}` \
+         where it was `{expected}`: name them under `[[columns]]` in model.toml"
+    )]
+    Renamed {
+        /// The column's position, from 1.
+        position: usize,
+        /// Its name in the store.
+        found: String,
+        /// The name that it had when the model was loaded.
+        expected: String,
+    },
+}
+
+/// The first of many names: a store may have thousands of columns.
+fn listed(names: &[String]) -> String {
+    const NAMES_MAX: usize = 20;
+    let (first, rest) = names.split_at(names.len().min(NAMES_MAX));
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    format!("{}{more}", first.join(", "))
 }
 
 /// Where the cell of a model's column comes from.
@@ -177,6 +199,24 @@ impl JoinPlan {
             layout,
             precision,
         })
+    }
+
+    /// [`JoinPlan::bind`] for a model that was bound to other columns before. One that names none
+    /// reads the store's in order, and nothing tells that another order is not a mistake: it is
+    /// bound to columns of the same names alone.
+    pub fn bind_again(&self, inputs: ModelInputs<'_>, schema: &Schema) -> Result<Self, JoinError> {
+        let bound = Self::bind(inputs, schema, &self.policies, self.precision)?;
+        if matches!(inputs, ModelInputs::Width(_)) {
+            let mut names = bound.names.iter().zip(&self.names);
+            if let Some(at) = names.position(|(found, expected)| found != expected) {
+                return Err(JoinError::Renamed {
+                    position: at + 1,
+                    found: bound.names[at].clone(),
+                    expected: self.names[at].clone(),
+                });
+            }
+        }
+        Ok(bound)
     }
 
     /// How many cells a row has.

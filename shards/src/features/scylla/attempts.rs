@@ -80,6 +80,9 @@ pub(super) async fn arrive(inner: Rc<Inner>, departed: Departed) {
             }
         };
         if let Some(fault) = fault {
+            if fault.reason.doubts_table() {
+                flight.doubt_table();
+            }
             inner.tell(&fault, flight.pending().len());
         }
     }

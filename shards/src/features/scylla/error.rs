@@ -171,6 +171,19 @@ const CREDENTIALS: [&str; 2] = ["uthenticat", "credentials"];
 const ENCRYPTION: [&str; 3] = ["certificate", "fatal alert", "corrupt message"];
 
 impl ScyllaError {
+    /// Whether it is about what the table is like: it is there, and no row of it may be read.
+    pub(super) fn is_about_table(&self) -> bool {
+        matches!(
+            self,
+            Self::View { .. }
+                | Self::PartitionKey { .. }
+                | Self::Clustering { .. }
+                | Self::NoColumn { .. }
+                | Self::ColumnType { .. }
+                | Self::Schema { .. }
+        )
+    }
+
     /// What the driver said, in `text`, of a session that could not be made.
     pub(super) fn of_connecting(settings: &ScyllaSettings, text: &str) -> Self {
         let unwrapped = WRAPPINGS

@@ -41,6 +41,8 @@ pub(super) struct Flight {
     session: Rc<CqlSession>,
     results: RefCell<Results>,
     landed: Cell<bool>,
+    /// What came back says that the table may be another.
+    doubts_table: Cell<bool>,
     waiting: RefCell<Vec<Waker>>,
 }
 
@@ -62,6 +64,7 @@ impl Flight {
             session,
             results: RefCell::new(Results { states, records }),
             landed: Cell::new(false),
+            doubts_table: Cell::new(false),
             waiting: RefCell::default(),
         }
     }
@@ -94,6 +97,16 @@ impl Flight {
     /// The table that its keys are asked of, as it was found.
     pub(super) fn table(&self) -> &FoundTable {
         &self.session.table
+    }
+
+    /// Notes that the table may not be what its keys were asked of.
+    pub(super) fn doubt_table(&self) {
+        self.doubts_table.set(true);
+    }
+
+    /// Whether what came back says so.
+    pub(super) fn doubts_table(&self) -> bool {
+        self.doubts_table.get()
     }
 
     /// Ready when nothing of it is pending.

@@ -10,6 +10,7 @@
 //! joins it all: the cache first, then keys that other batches already ask for, then new flights;
 //! [`recovery`] gives it a new session where the whole cluster was away, and new statements where
 //! the table is another; [`faults`] says why statements brought nothing.
+//! A [`table_watch`] remembers what was found of a table that may have changed.
 //! [`table`] is for tools that make and fill what shards read.
 //!
 //! What is *not* here: what a record means to a model (`join`), and the cache itself (`cache`).
@@ -29,6 +30,7 @@ mod session;
 mod settings;
 mod store;
 mod table;
+mod table_watch;
 mod tls;
 
 pub use error::ScyllaError;

@@ -34,17 +34,15 @@ const REACH: Duration = Duration::from_millis(500);
 /// How long a new session may take at first; each that took longer may take twice the time, up to
 /// what one may at start. What hangs on a path that was cut has to be begun again.
 const OPEN: Duration = Duration::from_secs(2);
-/// How often the table is looked at, as long as nothing makes it doubtful.
-const TABLE_LOOK: Duration = Duration::from_secs(2);
+/// How long a look at the table may take.
+const TABLE_LOOK: Duration = Duration::from_secs(1);
 /// How often names are looked up at most.
 const NAMES_LOOK: Duration = Duration::from_secs(1);
 
 /// Looks after the session of `inner` as long as that is there.
 pub(super) async fn look_after(inner: Weak<Inner>, addresses: Vec<SocketAddr>) {
     let mut contacts = Contacts { addresses, asked: None, next: Instant::now() };
-    let mut patience = OPEN;
-    let (mut connected, mut table_seen) = (Instant::now(), Instant::now());
-    let mut refused = String::new();
+    let (mut connected, mut patience) = (Instant::now(), OPEN);
     loop {
         sleep(LOOK).await;
         let Some(inner) = inner.upgrade() else { return };
@@ -53,23 +51,22 @@ pub(super) async fn look_after(inner: Weak<Inner>, addresses: Vec<SocketAddr>) {
         }
         let is_away = connected.elapsed() >= AWAY;
         let is_silent = inner.silent_since.get().is_some_and(|since| since.elapsed() >= AWAY);
-        let outcome = if is_away || (is_silent && !answers(&inner).await) {
-            try_anew(&inner, &mut contacts, &mut patience).await
-        } else if inner.table_is_doubtful.take() || table_seen.elapsed() >= TABLE_LOOK {
-            table_seen = Instant::now();
-            look_at_table(&inner).await
-        } else {
-            continue;
-        };
-        match outcome {
-            Ok(()) => refused.clear(),
-            // The same error again and again is one event.
-            Err(error) if error.to_string() != refused => {
-                refused = error.to_string();
-                tracing::error!(%error, "the feature store can't be read");
-            }
-            Err(_) => {}
+        if is_away || (is_silent && !answers(&inner).await) {
+            try_anew(&inner, &mut contacts, &mut patience).await;
+        } else if inner.watch.is_due() {
+            inner.watch.begin();
+            look_at_table(&inner).await;
         }
+    }
+}
+
+/// Has the table looked at as soon as may be: what came back says that it may be another.
+pub(super) fn doubt_table(inner: &Rc<Inner>) {
+    inner.watch.doubt();
+    if inner.watch.is_due() {
+        inner.watch.begin();
+        let inner = Rc::clone(inner);
+        glommio::spawn_local(async move { look_at_table(&inner).await }).detach();
     }
 }
 
@@ -89,86 +86,90 @@ async fn answers(inner: &Inner) -> bool {
 
 /// Opens a session, and has the store use it. Where no node can be reached, or none answers, there
 /// is nothing to say that was not said of the statements.
-async fn try_anew(
-    inner: &Rc<Inner>,
-    contacts: &mut Contacts,
-    patience: &mut Duration,
-) -> Result<(), ScyllaError> {
+async fn try_anew(inner: &Rc<Inner>, contacts: &mut Contacts, patience: &mut Duration) {
     contacts.renew(&inner.settings).await;
     let addresses = contacts.with_nodes_of(inner);
-    let Ok(reached) = inner.driver.run_aside(reach(addresses)).await else { return Ok(()) };
+    let Ok(reached) = inner.driver.run_aside(reach(addresses)).await else { return };
     if reached.is_empty() {
-        return Ok(());
+        return;
     }
     let known = Some(Arc::clone(&inner.session().table));
     let opening = CqlSession::open(Arc::clone(&inner.settings), reached, known);
     let limit = *patience;
     // The timer belongs to the driver's runtime: it has to be made there.
     let opening = async move { tokio::time::timeout(limit, opening).await };
-    let Ok(opened) = inner.driver.run_aside(opening).await else { return Ok(()) };
-    match opened {
-        Ok(Ok(session)) => {
+    match inner.driver.run_aside(opening).await {
+        Ok(Ok(opened)) => {
             *patience = OPEN;
-            tracing::info!("the cluster answers again: a new session");
-            inner.count(|counters| counters.sessions_renewed += 1);
-            use_from_now_on(inner, session).await;
-            Ok(())
+            if opened.is_ok() {
+                tracing::info!("the cluster answers again: a new session");
+                inner.count(|counters| counters.sessions_renewed += 1);
+            }
+            take(inner, opened).await;
         }
-        Ok(Err(ScyllaError::Connect { .. } | ScyllaError::Unanswered { .. })) => Ok(()),
-        Ok(Err(error)) => Err(error),
-        Err(_) => {
+        Ok(Err(_)) => {
             let longest = Duration::from_millis(2 * inner.settings.connect_timeout_ms);
             *patience = (2 * *patience).min(longest.max(OPEN));
-            Ok(())
         }
+        Err(_) => {}
     }
 }
 
-/// Has the table described, and prepares statements for it where it has changed.
-async fn look_at_table(inner: &Rc<Inner>) -> Result<(), ScyllaError> {
+/// Has the table described, and statements prepared for it where it has changed. To be called once
+/// the look was begun.
+async fn look_at_table(inner: &Rc<Inner>) {
     let session = inner.session();
     let (driver_session, settings) = (Arc::clone(&session.session), Arc::clone(&inner.settings));
-    let asked = inner
-        .driver
-        .run_aside(async move { TableDescription::fetch(&driver_session, &settings).await });
-    match asked.await {
-        Ok(Ok(found)) if found == *session.description => return Ok(()),
-        Ok(Ok(_)) => {}
-        // It did not answer: that is no word about the table.
-        Ok(Err(ScyllaError::Statement { .. })) | Err(_) => return Ok(()),
-        Ok(Err(error)) => {
-            inner.table_is_doubtful.set(true);
-            return Err(error);
+    let known = Arc::clone(&session.table);
+    let description = Arc::clone(&session.description);
+    let is_unreadable = inner.watch.unreadable().is_some();
+    let looking = async move {
+        let found = TableDescription::fetch(&driver_session, &settings).await?;
+        if found == *description && !is_unreadable {
+            return Ok(None);
         }
+        CqlSession::bind(driver_session, &settings, Some(known)).await.map(Some)
+    };
+    let looking = async move { tokio::time::timeout(TABLE_LOOK, looking).await };
+    match inner.driver.run_aside(looking).await {
+        Ok(Ok(Ok(None))) => inner.watch.set_readable(),
+        Ok(Ok(Ok(Some(bound)))) => take(inner, Ok(bound)).await,
+        // It did not answer as it should: that is no word about the table.
+        Ok(Ok(Err(ScyllaError::Statement { .. })) | Err(_)) | Err(_) => {}
+        Ok(Ok(Err(error))) => take(inner, Err(error)).await,
     }
-    let (driver_session, settings) = (Arc::clone(&session.session), Arc::clone(&inner.settings));
-    let known = Some(Arc::clone(&session.table));
-    let bound = inner
-        .driver
-        .run_aside(async move { CqlSession::bind(driver_session, &settings, known).await });
-    let Ok(bound) = bound.await else { return Ok(()) };
-    match bound {
-        Ok(bound) => {
-            use_from_now_on(inner, bound).await;
-            Ok(())
-        }
-        Err(error) => {
-            inner.table_is_doubtful.set(true);
-            Err(error)
-        }
-    }
+    inner.watch.end();
 }
 
-async fn use_from_now_on(inner: &Rc<Inner>, session: CqlSession) {
-    if !Arc::ptr_eq(&session.table, &inner.session().table) {
-        let columns = session.table.schema.columns().iter();
-        let columns: Vec<_> =
-            columns.map(|column| format!("{} {}", column.name, column.column_type)).collect();
-        let table = inner.settings.table.as_str();
-        tracing::warn!(table, columns = columns.join(", "), "the table's columns have changed");
+/// Has batches read by `opened` from now on, or says why they can't.
+async fn take(inner: &Rc<Inner>, opened: Result<CqlSession, ScyllaError>) {
+    match opened {
+        Ok(session) => {
+            if !Arc::ptr_eq(&session.table, &inner.session().table) {
+                let columns = session.table.schema.columns().iter();
+                let columns: Vec<_> = columns
+                    .map(|column| format!("{} {}", column.name, column.column_type))
+                    .collect();
+                let table = inner.settings.table.as_str();
+                tracing::warn!(table, columns = columns.join(", "), "the table has other columns");
+            }
+            inner.watch.set_readable();
+            inner.renew(session);
+            inner.learn_group_keys().await;
+        }
+        // That the cluster does not answer is said of the statements.
+        Err(ScyllaError::Connect { .. } | ScyllaError::Unanswered { .. }) => {}
+        Err(error) => {
+            // It may be mended at any time, and nothing but a look would show that.
+            inner.watch.doubt();
+            if error.is_about_table() {
+                // The models are unfit then, and the process says of each why.
+                inner.watch.set_unreadable(&error);
+            } else if inner.watch.is_news(&error) {
+                tracing::error!(%error, "the feature store can't be read");
+            }
+        }
     }
-    inner.renew(session);
-    inner.learn_group_keys().await;
 }
 
 /// Those of `addresses` that accept a connection, soon after the first of them has.

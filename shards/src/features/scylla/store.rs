@@ -18,8 +18,10 @@ use super::routing::{Router, Target};
 use super::runtime::{Driver, Ended};
 use super::session::CqlSession;
 use super::settings::ScyllaSettings;
+use super::table_watch::TableWatch;
 use super::{probe, recovery};
 use crate::features::cache::{CacheCounters, Cached, RecordCache};
+use crate::features::fit::{Fetched, Unfit};
 use crate::features::join::JoinPlan;
 use crate::features::joined::Joined;
 use crate::features::requests::{FetchRequests, KEY_BYTES_MAX};
@@ -75,8 +77,8 @@ pub(super) struct Inner {
     faults_seen: FaultsSeen,
     /// Since when no statement was answered, where some were asked.
     pub(super) silent_since: Cell<Option<Instant>>,
-    /// Whether the table may have changed.
-    pub(super) table_is_doubtful: Cell<bool>,
+    /// What is known of the table beside what batches read.
+    pub(super) watch: TableWatch,
 }
 
 /// The keys that are in flight, and where.
@@ -134,7 +136,7 @@ impl CqlStore {
             counters: Cell::default(),
             faults_seen: FaultsSeen::default(),
             silent_since: Cell::default(),
-            table_is_doubtful: Cell::default(),
+            watch: TableWatch::default(),
             session: RefCell::new(Rc::new(session)),
             settings,
         };
@@ -145,9 +147,22 @@ impl CqlStore {
         Ok(Self { inner })
     }
 
-    /// The columns that plans are to be bound to.
-    pub fn schema(&self) -> Arc<Schema> {
-        Arc::clone(&self.inner.session().table.schema)
+    /// The columns of the table as it was read last.
+    pub fn schema(&self) -> Rc<Schema> {
+        Rc::new(Schema::clone(&self.inner.session().table.schema))
+    }
+
+    /// The columns that plans are to be bound to, where the table can be read as it is now.
+    pub(crate) fn columns(&self) -> Result<Rc<Schema>, Unfit> {
+        match self.inner.watch.unreadable() {
+            Some(reason) => Err(Unfit::Store(reason)),
+            None => Ok(self.schema()),
+        }
+    }
+
+    /// A number that is another one whenever [`Self::columns`] is.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        self.inner.fingerprint()
     }
 
     /// How many bytes its cache holds.
@@ -164,16 +179,21 @@ impl CqlStore {
 
     /// Joins the batch's rows into `joined`, ages counted at `now_us` (µs since 1970). It does not
     /// fail, and takes no longer than the fetch deadline: what the cluster does not answer has the
-    /// status `Stale` or `Error`. Once it has been polled, its statements are on the wire.
+    /// status `Stale` or `Error`. Where the table's columns are not those of `plan`, nothing is
+    /// joined. Once it has been polled, its statements are on the wire.
     pub async fn fetch(
         &self,
         plan: &JoinPlan,
         requests: &FetchRequests,
         now_us: i64,
         joined: &mut Joined,
-    ) {
-        joined.reset(requests.len(), now_us);
+    ) -> Fetched {
         let inner = &self.inner;
+        let fingerprint = plan.schema().fingerprint();
+        if fingerprint != inner.fingerprint() {
+            return Fetched::SchemaChanged;
+        }
+        joined.reset(requests.len(), now_us);
         let now = Instant::now();
         let mut waiting = Vec::new();
         let mut unknown = Vec::new();
@@ -184,8 +204,17 @@ impl CqlStore {
         }
         for wait in &waiting {
             wait.flight.landed().await;
+        }
+        if waiting.iter().any(|wait| wait.flight.doubts_table()) {
+            inner.watch.looked(now + inner.settings.fetch_deadline()).await;
+            if fingerprint != inner.fingerprint() {
+                return Fetched::SchemaChanged;
+            }
+        }
+        for wait in &waiting {
             inner.join_landed(plan, requests, wait, joined);
         }
+        Fetched::Joined
     }
 }
 
@@ -205,6 +234,12 @@ impl Inner {
     pub(super) fn session_for(&self, flight: &Flight) -> Option<Rc<CqlSession>> {
         let session = self.session();
         std::ptr::eq(&raw const *session.table, flight.table()).then_some(session)
+    }
+
+    /// What tells the table, as it is read now, from what it was.
+    fn fingerprint(&self) -> u64 {
+        let unreadable = self.watch.unreadable_fingerprint();
+        unreadable.unwrap_or_else(|| self.session.borrow().table.schema.fingerprint())
     }
 
     /// How many nodes of the cluster are connected.
@@ -263,9 +298,9 @@ impl Inner {
     }
 
     /// Says why `keys` keys were not read in the end, where that is news.
-    pub(super) fn tell(&self, fault: &Fault, keys: usize) {
+    pub(super) fn tell(self: &Rc<Self>, fault: &Fault, keys: usize) {
         if fault.reason.doubts_table() {
-            self.table_is_doubtful.set(true);
+            recovery::doubt_table(self);
         }
         if keys > 0 && self.faults_seen.is_first(fault.reason, Instant::now()) {
             let ScyllaSettings { keyspace, table, .. } = &*self.settings;
