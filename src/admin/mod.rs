@@ -16,6 +16,7 @@ mod reply;
 mod request;
 mod routes;
 mod server;
+mod unfit;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -13,6 +13,7 @@ use super::metrics::text::Format;
 use super::reply::Reply;
 use super::request::Request;
 use super::server::Outcome;
+use super::unfit::{UnfitModel, unfit_models};
 use super::{AdminState, live, metrics, page};
 use crate::serve::repository;
 
@@ -104,11 +105,20 @@ fn readyz(state: &AdminState) -> Reply {
         // rotation for one store would turn a degraded service into none.
         (true, false) => "failing",
     };
-    let ready = loaded && !draining;
+    // Its requests are answered with 503: another gateway may have a store that fits.
+    let unfit = unfit_models(state);
+    let fits = !unfit.iter().any(UnfitModel::answers);
+    let ready = loaded && fits && !draining;
+    let models = match (loaded, fits) {
+        (false, _) => "loading",
+        (true, true) => "ok",
+        (true, false) => "unfit",
+    };
     let body = json!({
         "ready": ready,
         "reasons": {
-            "models": if loaded { "ok" } else { "loading" },
+            "models": models,
+            "unfit": unfit,
             "store": store,
             "draining": draining,
         },

@@ -2,7 +2,7 @@
 //!
 //! [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard,
 //! or inherits them by [`takeover`], [`steering`] says which connections are for which,
-//! [`features`] opens the store, [`shard_thread`] is a pinned thread with an executor, [`reload`]
+//! [`features`] opens the store, [`fit_watch`] says when its columns change, [`shard_thread`] is a pinned thread with an executor, [`reload`]
 //! takes models into service and out of it, [`repository`] answers requests about that, [`orders`]
 //! has done what comes by signal or through a shard, [`signals`] waits for what an operator asks,
 //! and [`report`] prints histograms.
@@ -10,6 +10,7 @@
 //! What is *not* here: what a shard does with a request.
 
 mod features;
+mod fit_watch;
 mod io_uring;
 mod orders;
 pub(crate) mod reload;

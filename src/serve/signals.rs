@@ -9,6 +9,7 @@ use shards::shard::Shutdown;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
+use super::fit_watch::FitWatch;
 use super::orders::Orders;
 use super::report::Reporter;
 use super::shard_thread::{News, ShardHandle};
@@ -93,6 +94,7 @@ pub(crate) fn serve(
     handover: &Handover,
 ) -> Outcome {
     let mut watchdog = Watchdog::new(shards);
+    let mut fit_watch = FitWatch::default();
     let failed = loop {
         let asked = waiter.look();
         if asked.report {
@@ -120,6 +122,7 @@ pub(crate) fn serve(
             Err(RecvTimeoutError::Disconnected) => break None,
         }
         watchdog.look(shards);
+        fit_watch.look(shards);
     };
     if handover.end() {
         // Whoever has the sockets is to find them as they are.

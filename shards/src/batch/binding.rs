@@ -7,6 +7,7 @@ use super::Lane;
 use crate::features::join::JoinPlan;
 use crate::features::{FeatureStore, Unfit};
 use crate::shard::PreparedModel;
+use crate::telemetry::ShardCounters;
 
 /// A lane's plan, or none while the store does not fit the model.
 #[derive(Debug)]
@@ -32,11 +33,13 @@ impl Binding {
         lane: &Lane,
         prepared: &PreparedModel,
         store: &FeatureStore,
+        counters: &ShardCounters,
     ) -> Option<Rc<JoinPlan>> {
         let found = store.fingerprint();
         if self.fingerprint.replace(found) != found {
             let bound = store.schema().and_then(|columns| Ok(prepared.bind_again(&columns)?));
             lane.set_unfit(bound.as_ref().err().map(Unfit::to_string));
+            counters.fit_changes.add(1);
             self.plan.replace(bound.ok().map(Rc::new));
         }
         self.plan.borrow().clone()

@@ -46,8 +46,8 @@ impl Engine {
     }
 
     /// The plan for the columns that the store has now; `None` where they do not fit the model.
-    fn plan(&self, lane: &Lane) -> Option<Rc<JoinPlan>> {
-        self.binding.plan(lane, &self.prepared, &self.store)
+    fn plan(&self, lane: &Lane, shard: &ShardState) -> Option<Rc<JoinPlan>> {
+        self.binding.plan(lane, &self.prepared, &self.store, shard.counters())
     }
 
     /// Whether a batch never waits: then there is nothing to gain from a second one under way.
@@ -122,7 +122,7 @@ pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, shard: Rc<ShardState>) {
             yield_once().await;
         }
         // Without a request, too: whether the store fits is asked by others than clients.
-        let _ = engine.plan(&lane);
+        let _ = engine.plan(&lane, &shard);
         let now_ns = shard.clock.now_ns();
         match lane.decide(now_ns) {
             Decision::Sleep if lane.is_finished() => return,
@@ -228,7 +228,7 @@ async fn score_batch(
         }
     }
     lane.counters().queue_ns.add(queue_ns);
-    fetch(lane, engine, work).await;
+    fetch(lane, engine, shard, work).await;
     if !engine.store.is_immediate() {
         // The next batch's statements go on the wire before this one is computed.
         lane.gate.open();
@@ -257,14 +257,14 @@ async fn score_batch(
 
 /// Joins the rows' features, all by one plan. Where the store's columns are others than at the last
 /// batch, the plan is bound to them first.
-async fn fetch(lane: &Lane, engine: &Engine, work: &mut Work) {
+async fn fetch(lane: &Lane, engine: &Engine, shard: &ShardState, work: &mut Work) {
     let now_us = wall_us();
     if lane.is_unfit() {
         // Nothing is fetched, so nothing else would show that the columns fit again.
         engine.store.look();
     }
     for _ in 0..FETCHES_MAX {
-        let Some(plan) = engine.plan(lane) else {
+        let Some(plan) = engine.plan(lane, shard) else {
             return work.joined.refuse_all(work.requests.len(), now_us, Refusal::StoreUnfit);
         };
         let fetched = engine.store.fetch(&plan, &work.requests, now_us, &mut work.joined);

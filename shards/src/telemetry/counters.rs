@@ -73,6 +73,8 @@ pub struct ShardCounters {
     /// Bytes that connections keep now: of requests that have not wholly arrived or are being
     /// answered, and of answers that have not wholly been taken.
     pub buffered_bytes: Counter,
+    /// Changes of the store's columns, summed over the models that were bound to them.
+    pub fit_changes: Counter,
     /// `accept` calls that failed.
     pub accept_errors: Counter,
     /// Rows that were written down in the journal.

@@ -19,6 +19,7 @@ use serde_json::json;
 
 pub(super) use self::sampler::start;
 use self::second::Second;
+use super::unfit::unfit_models;
 use super::{AdminState, ShardView, routes};
 
 /// How many seconds are kept.
@@ -158,6 +159,7 @@ fn status(state: &AdminState) -> serde_json::Value {
         "draining": state.shutdown.is_begun(),
         "shards": state.shards.iter().map(|shard| json!({"index": shard.index, "core": shard.core})).collect::<Vec<_>>(),
         "models": models,
+        "unfit": unfit_models(state),
         "events": state.log.recent(),
     })
 }

@@ -249,7 +249,9 @@ byId('heat').addEventListener('keydown', (event) => {
 
 function showStatus(status) {
   byId('version').textContent = status.version.version;
-  setState(status.draining ? 'draining' : status.serving ? 'serving' : 'loading');
+  const isUnfit = (lane) => !lane.retired && status.unfit.some((unfit) => unfit.model === lane.model && unfit.version === lane.version);
+  setState(status.draining ? 'draining' : !status.serving ? 'loading' : status.unfit.length ? 'unfit' : 'serving');
+  byId('unfit').replaceChildren(...status.unfit.map((unfit) => element('li', { textContent: `${unfit.model} ${unfit.version}: ${unfit.reason}` })));
   shardCores = status.shards.map((shard) => shard.core);
   const models = new Map();
   for (const lane of status.models) {
@@ -260,7 +262,7 @@ function showStatus(status) {
     models.set(key, known);
   }
   fill('model-rows', [...models.values()].map((model) => {
-    const name = cell(model.model, 'th', '');
+    const name = cell(model.model, 'th', isUnfit(model) ? 'bad' : '');
     name.scope = 'row';
     const where = model.retired ? 'replaced' : `cores ${model.cores.join(', ')}`;
     const version = model.role === 'stable' ? model.version : `${model.version}, ${model.role}`;

@@ -214,12 +214,18 @@ impl Gateway {
 
     /// Waits for a line on its standard error that contains `text`.
     pub(crate) fn wait_for_line(&self, text: &str) -> String {
+        self.lines_to(text).pop().expect("the line")
+    }
+
+    /// Waits for a line on its standard error that contains `text`; returns those before it, too.
+    pub(crate) fn lines_to(&self, text: &str) -> Vec<String> {
         let mut seen = Vec::new();
         while let Ok(line) = self.stderr.recv_timeout(PATIENCE) {
-            if line.contains(text) {
-                return line;
-            }
+            let is_it = line.contains(text);
             seen.push(line);
+            if is_it {
+                return seen;
+            }
         }
         panic!("`{text}` was not said, but: {seen:#?}");
     }
