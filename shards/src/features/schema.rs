@@ -23,7 +23,7 @@ pub struct StoreColumn {
 }
 
 /// A column of a cluster's table whose type can't be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UnreadColumn {
     /// The column's name.
     pub name: String,
@@ -85,9 +85,8 @@ impl Schema {
                 return Err(SchemaError::Duplicate { name: column.name.clone() });
             }
         }
-        let mut hasher = DefaultHasher::new();
-        columns.hash(&mut hasher);
-        Ok(Self { columns, fingerprint: hasher.finish(), unread: Vec::new() })
+        let fingerprint = fingerprint_of(&columns, &[]);
+        Ok(Self { columns, fingerprint, unread: Vec::new() })
     }
 
     /// A number that tells schemas apart: equal for equal columns in the same order, within this
@@ -104,7 +103,7 @@ impl Schema {
     /// The same schema of a store that has these columns too, which are not read.
     #[must_use]
     pub fn with_unread(self, unread: Vec<UnreadColumn>) -> Self {
-        Self { unread, ..self }
+        Self { fingerprint: fingerprint_of(&self.columns, &unread), unread, ..self }
     }
 
     /// The columns that the store has besides and that are not read.
@@ -122,6 +121,12 @@ impl Schema {
     pub fn position(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
     }
+}
+
+fn fingerprint_of(columns: &[StoreColumn], unread: &[UnreadColumn]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (columns, unread).hash(&mut hasher);
+    hasher.finish()
 }
 
 impl TryFrom<Vec<StoreColumn>> for Schema {

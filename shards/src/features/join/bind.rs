@@ -3,7 +3,7 @@
 use crate::features::Precision;
 use crate::features::inputs::{ColumnType, FeaturePolicies, InputColumn, NanMeaning, Source};
 use crate::features::record::{CELLS_START, CellPlace, RecordLayout};
-use crate::features::schema::Schema;
+use crate::features::schema::{Schema, StoreColumn};
 
 /// What a model says of its input.
 #[derive(Debug, Clone, Copy)]
@@ -203,8 +203,12 @@ impl JoinPlan {
 
     /// [`JoinPlan::bind`] for a model that was bound to other columns before. One that names none
     /// reads the store's in order, and nothing tells that another order is not a mistake: it is
-    /// bound to columns of the same names alone.
+    /// bound to columns of the same names in the same order alone, whatever else there is by now.
     pub fn bind_again(&self, inputs: ModelInputs<'_>, schema: &Schema) -> Result<Self, JoinError> {
+        if let (ModelInputs::Width(_), Some(columns)) = (inputs, self.same_columns(schema)) {
+            let inputs = ModelInputs::Columns(&columns);
+            return Self::bind(inputs, schema, &self.policies, self.precision);
+        }
         let bound = Self::bind(inputs, schema, &self.policies, self.precision)?;
         if matches!(inputs, ModelInputs::Width(_)) {
             let mut names = bound.names.iter().zip(&self.names);
@@ -217,6 +221,13 @@ impl JoinPlan {
             }
         }
         Ok(bound)
+    }
+
+    /// The columns of `schema` that have the plan's names, where they stand in the plan's order.
+    fn same_columns(&self, schema: &Schema) -> Option<Vec<InputColumn>> {
+        let mut stored = schema.columns().iter();
+        let named = self.names.iter().map(|name| stored.find(|column| column.name == *name));
+        named.map(|column| column.map(unnamed_column)).collect()
     }
 
     /// How many cells a row has.
@@ -262,7 +273,12 @@ fn columns_in_order(width: usize, schema: &Schema) -> Result<Vec<InputColumn>, J
             .map_or_else(|| format!("input {}", stored.len() + 1), |column| column.name.clone());
         return Err(JoinError::Width { found: stored.len(), expected: width, column });
     }
-    let column = |stored: &crate::features::schema::StoreColumn| InputColumn {
+    Ok(stored.iter().map(unnamed_column).collect())
+}
+
+/// A column of a model that names none, as the store has it.
+fn unnamed_column(stored: &StoreColumn) -> InputColumn {
+    InputColumn {
         name: stored.name.clone(),
         column_type: stored.column_type,
         source: Source::Store,
@@ -270,8 +286,7 @@ fn columns_in_order(width: usize, schema: &Schema) -> Result<Vec<InputColumn>, J
         range: None,
         nan: NanMeaning::Default,
         quantiles: Vec::new(),
-    };
-    Ok(stored.iter().map(column).collect())
+    }
 }
 
 fn store_place(

@@ -44,10 +44,9 @@ impl FoundTable {
         Ok(Self { schema, shape })
     }
 
-    /// Whether each of its columns is one of `other`, in the same type.
-    fn is_part_of(&self, other: &Self) -> bool {
-        let columns = other.schema.columns();
-        self.schema.columns().iter().all(|column| columns.contains(column))
+    /// Whether rows of both mean the same.
+    fn reads_as(&self, other: &Self) -> bool {
+        self.schema == other.schema && self.shape.has_last_updated == other.shape.has_last_updated
     }
 
     /// Asks for the columns in the order of the shape.
@@ -83,8 +82,8 @@ pub(super) struct CqlSession {
 
 impl CqlSession {
     /// Connects to the cluster at `addresses`, and has a row of the table read: a table that may
-    /// not be read is found here. `known` is the table that batches read so far. To be run on the
-    /// runtime that drives the session.
+    /// not be read is found here. `known` is the table that batches read so far; where it is still
+    /// the same, it stays. To be run on the runtime that drives the session.
     pub(super) async fn open(
         settings: Arc<ScyllaSettings>,
         addresses: Vec<SocketAddr>,
@@ -103,8 +102,7 @@ impl CqlSession {
         }
     }
 
-    /// Looks at the table, and prepares the statements that read it as it is now. Columns that it
-    /// has beside those that are `known` are left: what reads those goes on as before.
+    /// Looks at the table, and prepares the statements that read it as it is now.
     pub(super) async fn bind(
         session: Arc<Session>,
         settings: &ScyllaSettings,
@@ -112,7 +110,7 @@ impl CqlSession {
     ) -> Result<Self, ScyllaError> {
         let description = TableDescription::fetch(&session, settings).await?;
         let found = FoundTable::of(&description, settings)?;
-        let table = known.filter(|known| known.is_part_of(&found));
+        let table = known.filter(|known| known.reads_as(&found));
         let table = table.unwrap_or_else(|| Arc::new(found));
         let select = table.select(settings);
         let mut group = prepare(&session, format!("{select} IN ?")).await?;
