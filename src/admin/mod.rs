@@ -2,13 +2,14 @@
 //!
 //! [`start`] opens it. [`server`] accepts connections, each with a thread of its own and one
 //! request, read by [`request`] and answered by a [`reply`]; [`routes`] says what each path is, and
-//! [`access`] who may ask it. [`metrics`] is what Prometheus scrapes; [`page`] is the live page,
+//! [`access`] who may ask it. [`health`] says whether it is ready, and how well. [`metrics`] is what Prometheus scrapes; [`page`] is the live page,
 //! and [`live`] what it shows. `quiet` keeps all of it off the shards' cores.
 //!
 //! What is *not* here: anything that a shard waits for. The admin port reads cells that shards
 //! write, and asks for copies that shards make when they have time.
 
 pub(crate) mod access;
+mod health;
 mod live;
 mod metrics;
 mod page;

@@ -18,6 +18,8 @@ pub(in crate::admin) struct Process<'a> {
     pub(in crate::admin) log_events_suppressed: u64,
     /// What the prediction log has written, where there is one.
     pub(in crate::admin) journal: Option<&'a JournalCounters>,
+    /// Whether answers are worse than they would be with a store that answers.
+    pub(in crate::admin) is_degraded: bool,
 }
 
 /// One shard in a scrape.
@@ -49,6 +51,9 @@ pub(in crate::admin) fn write(
         all.extend(ScrapedLane::of(&one.index, &one.shard.shared.telemetry, one.copies.as_ref()));
     }
     lanes::write(&mut text, &all, drift);
+    let help = "1 while rows stand on defaults or last known values, or are refused, for a fault of the feature store.";
+    text.family("shardgate_degraded", Kind::Gauge, help);
+    text.count(&[], u64::from(own.is_degraded));
     write_stores(&mut text, &scraped);
     let help = "Log events left out because many like them came before.";
     text.family("shardgate_log_events_suppressed_total", Kind::Counter, help);

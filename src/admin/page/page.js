@@ -250,7 +250,8 @@ byId('heat').addEventListener('keydown', (event) => {
 function showStatus(status) {
   byId('version').textContent = status.version.version;
   const isUnfit = (lane) => !lane.retired && status.unfit.some((unfit) => unfit.model === lane.model && unfit.version === lane.version);
-  setState(status.draining ? 'draining' : !status.serving ? 'loading' : status.unfit.length ? 'unfit' : 'serving');
+  setState(status.draining ? 'draining' : !status.serving ? 'loading' : status.unfit.length ? 'unfit' : status.store_faults.length ? 'degraded' : 'serving');
+  byId('store-faults').replaceChildren(...status.store_faults.map((fault) => element('li', { textContent: fault })));
   byId('unfit').replaceChildren(...status.unfit.map((unfit) => element('li', { textContent: `${unfit.model} ${unfit.version}: ${unfit.reason}` })));
   shardCores = status.shards.map((shard) => shard.core);
   const models = new Map();

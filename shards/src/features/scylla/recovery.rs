@@ -151,7 +151,7 @@ async fn take(inner: &Rc<Inner>, opened: Result<CqlSession, ScyllaError>) {
                     .map(|column| format!("{} {}", column.name, column.column_type))
                     .collect();
                 let table = inner.settings.table.as_str();
-                tracing::warn!(table, columns = columns.join(", "), "the table has other columns");
+                tracing::info!(table, columns = columns.join(", "), "the table has other columns");
             }
             inner.watch.set_readable();
             inner.renew(session);
