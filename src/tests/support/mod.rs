@@ -5,6 +5,7 @@
 
 #[path = "../../../shards/tests/support/client.rs"]
 pub(crate) mod client;
+pub(crate) mod cql_node;
 pub(crate) mod gateway;
 #[path = "../../../shards/tests/support/patience.rs"]
 pub(crate) mod patience;
