@@ -3,8 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinSet;
+
 use super::error::{ScyllaError, user_of};
 use super::faults::{Fault, FaultReason};
+use super::routing::HostId;
 use super::session::{CqlSession, qualified};
 use super::settings::ScyllaSettings;
 
@@ -14,6 +17,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 const WARM_PROBES: usize = 3;
 /// How long a shard waits for that: one whose cluster is always slow has to start too.
 const WARM_WAIT: Duration = Duration::from_secs(2);
+
+/// How many keys are asked for where it is not known whether any node answers.
+const NODES_ASKED: usize = 8;
 
 /// Users that nobody has: what is asked for is whether there is an answer. The keys differ, so that
 /// other nodes own them.
@@ -86,9 +92,29 @@ pub(super) async fn group_keys(
     (keys, refused)
 }
 
-/// Whether a node answers, whatever it says.
-pub(super) async fn answers(session: &CqlSession) -> bool {
-    one(session, 0).await.map_or_else(|fault| !fault.reason.is_silence(), |()| true)
+/// The nodes that answer within `patience`: the first, and those that do so at the same time. They
+/// are asked for keys that different nodes own.
+pub(super) async fn answering(session: CqlSession, patience: Duration) -> Vec<HostId> {
+    let mut asking = JoinSet::new();
+    for number in 0..NODES_ASKED {
+        let session = session.clone();
+        asking.spawn(async move {
+            let statement = session.single.clone().bind(&(key(number),)).ok()?;
+            let asked = session.session.execute_bound_unpaged(&statement);
+            let answer = tokio::time::timeout(patience, asked).await.ok()?.ok()?;
+            Some(answer.request_coordinator().node().host_id.as_u128())
+        });
+    }
+    let mut answered = Vec::new();
+    while answered.is_empty()
+        && let Some(ended) = asking.join_next().await
+    {
+        answered.extend(ended.ok().flatten());
+    }
+    while let Some(ended) = asking.try_join_next() {
+        answered.extend(ended.ok().flatten());
+    }
+    answered
 }
 
 async fn one(session: &CqlSession, number: usize) -> Result<(), Fault> {

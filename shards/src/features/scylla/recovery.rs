@@ -70,18 +70,18 @@ pub(super) fn doubt_table(inner: &Rc<Inner>) {
     }
 }
 
-/// Asks a node by the session that is there. One that answers may be asked by batches again.
+/// Asks nodes by the session that is there. Those that answer may be asked by batches again.
 async fn answers(inner: &Inner) -> bool {
     let session = inner.session().as_ref().clone();
-    let asked = inner.driver.run_aside(async move {
-        tokio::time::timeout(REACH, probe::answers(&session)).await.unwrap_or(false)
-    });
-    let answered = asked.await.unwrap_or(false);
-    if answered {
-        inner.silent_since.set(None);
-        inner.router.forget();
+    let answering = inner.driver.run_aside(probe::answering(session, REACH)).await;
+    let answering = answering.unwrap_or_default();
+    for node in &answering {
+        inner.router.admit(*node);
     }
-    answered
+    if !answering.is_empty() {
+        inner.silent_since.set(None);
+    }
+    !answering.is_empty()
 }
 
 /// Opens a session, and has the store use it. Where no node can be reached, or none answers, there

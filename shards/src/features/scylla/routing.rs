@@ -16,7 +16,7 @@ use super::settings::ScyllaSettings;
 use crate::breaker::Breaker;
 
 /// A node's identity, as the driver knows it.
-type HostId = u128;
+pub(super) type HostId = u128;
 
 /// A node, and the shard of it where it has some.
 #[derive(Debug, Clone)]
@@ -116,6 +116,11 @@ impl Router {
     /// Has groups of `keys` keys at most; whether they were larger.
     pub(super) fn limit_groups(&self, keys: usize) -> bool {
         keys < self.group_keys_max.replace(self.group_keys_max.get().min(keys))
+    }
+
+    /// Has a node asked again: it answered something else.
+    pub(super) fn admit(&self, node: HostId) {
+        self.with_breaker(node, Breaker::succeeded);
     }
 
     /// Forgets which nodes did not answer: there is a new session.
