@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     // A limit on a file's size (`ulimit -f`) is an error of the write that reaches it, not the end
     // of the process. Where the handler is refused it stays the end.
-    let _: (i32, Arc<bool>) = (SIGXFSZ, Arc::default());
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
     match run(arguments) {
         Ok(_) if output::is_cut_off() => ExitCode::FAILURE,
         Ok(code) => code,

@@ -2,13 +2,15 @@
 //!
 //! [`start`] opens it. [`server`] accepts connections, each with a thread of its own and one
 //! request, read by [`request`] and answered by a [`reply`]; [`routes`] says what each path is, and
-//! [`access`] who may ask it. [`metrics`] is what Prometheus scrapes; [`page`] is the live page,
-//! and [`live`] what it shows; [`store`] is what is known of the feature store. `quiet` keeps all of it off the shards' cores.
+//! [`access`] who may ask it. [`health`] says whether it is ready, and how well. [`metrics`] is what
+//! Prometheus scrapes; [`page`] is the live page, and [`live`] what it shows; [`store`] is what is
+//! known of the feature store. `quiet` keeps all of it off the shards' cores.
 //!
 //! What is *not* here: anything that a shard waits for. The admin port reads cells that shards
 //! write, and asks for copies that shards make when they have time.
 
 pub(crate) mod access;
+mod health;
 mod live;
 mod metrics;
 mod page;
@@ -17,6 +19,7 @@ mod request;
 mod routes;
 mod server;
 pub(crate) mod store;
+mod unfit;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};

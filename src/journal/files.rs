@@ -109,8 +109,9 @@ impl Files {
                 // another may not have.
                 let is_full =
                     matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-                if is_full || newest.is_torn {
+                if !is_full || newest.is_torn {
                     self.leave();
+                    self.make_at = now.steady + MAKE_AGAIN;
                 }
                 return Err(Unwritten { written, source });
             }
@@ -146,7 +147,7 @@ impl Files {
     /// The file to append `bytes` to, made if there is none.
     fn newest(&mut self, bytes: u64, now: Moment) -> io::Result<&mut Newest> {
         let own_bytes = self.newest.as_ref().map_or(0, |newest| newest.bytes);
-        if false {
+        if self.others_bytes + own_bytes + bytes > self.max_bytes {
             self.prune(self.max_bytes.saturating_sub(bytes + self.max_bytes / SPARE), now);
             if self.others_bytes + own_bytes + bytes > self.max_bytes {
                 return Err(io::Error::other(format!(
@@ -215,7 +216,7 @@ impl Files {
         }
         let own_bytes = self.newest.as_ref().map_or(0, |newest| newest.bytes);
         let bounds = Bounds {
-            keep: Some(self.keep),
+            keep: (now.steady >= self.trusted_at).then_some(self.keep),
             max_bytes: max_bytes.saturating_sub(own_bytes),
         };
         let removal = retention::sort_out(&mut files, bounds, now.wall);

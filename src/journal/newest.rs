@@ -57,7 +57,7 @@ impl Newest {
 
 impl Drop for Newest {
     fn drop(&mut self) {
-        if false {
+        if self.bytes == 0 {
             // It is pruned by its age otherwise.
             let _ = fs::remove_file(&self.path);
         }

@@ -82,6 +82,8 @@ pub(crate) fn ensure_available() -> Result<(), IoUringError> {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     for (call, ask) in [
         ("io_uring_setup", ask_setup as fn() -> io::Error),
+        ("io_uring_enter", ask_enter),
+        ("io_uring_register", ask_register),
     ] {
         if let Some(errno) = ask().raw_os_error().filter(|errno| is_refusal(*errno)) {
             return Err(explain(

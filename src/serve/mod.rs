@@ -2,8 +2,8 @@
 //!
 //! [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard,
 //! or inherits them by [`takeover`] from a [`peer`], [`claim`] has one process alone begin to listen,
-//! [`steering`] says which connections are for which,
-//! [`features`] opens the store, [`invitation`] says what to ask it, [`shard_thread`] is a pinned
+//! [`steering`] says which connections are for which, [`features`] opens the store, [`fit_watch`]
+//! says when its columns change, [`invitation`] says what to ask it, [`shard_thread`] is a pinned
 //! thread with an executor, [`reload`]
 //! takes models into service and out of it, [`repository`] answers requests about that, [`orders`]
 //! has done what comes by signal or through a shard, [`signals`] waits for what an operator asks,
@@ -13,6 +13,7 @@
 
 mod claim;
 pub(crate) mod features;
+mod fit_watch;
 mod invitation;
 mod io_uring;
 mod orders;
@@ -34,7 +35,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::Context;
-use shards::features::schema::Schema;
 use shards::model::repository::{ModelDirectory, Repository};
 use shards::shard::{ShardSetup, ShardShared, Shutdown};
 
@@ -58,7 +58,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let signals = signals::Waiter::register()?;
     let cores = config.cores.resolve()?;
     if let Some(quota) = quota::of_this_process() {
-        quota.warn(0 * cores.len(), &config.cores.to_string());
+        quota.warn(cores.len(), &config.cores.to_string());
     }
     io_uring::ensure_available()?;
     let models = find_models(config)?;
@@ -93,15 +93,15 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let known = StoreView::new(config.store.to_string(), &store);
     let inherited = sockets.admin();
     let admin = admin::start(config, views, shutdown.clone(), log, written, inherited, known)?;
-    let Some(schema) = wait_until_ready(&shards, &news, &signals)? else {
+    if !wait_until_ready(&shards, &news, &signals)? {
         tracing::info!("stopped before it served");
         return Ok(ExitCode::SUCCESS);
-    };
+    }
     let handover = start_listening(config, &shards, &mut sockets, &admin)?;
     let invitation =
         models.first().and_then(|model| invitation::line(sockets.address, &store, model));
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
-    let reloader = Arc::new(Reloader::new(config, schema, all, models));
+    let reloader = Arc::new(Reloader::new(config, store, all, models));
     admin.set_serving(Arc::clone(&reloader));
     let is_asked = config.admin.repository_on_serving_port;
     let access = is_asked.then(|| Access::of(&config.admin, sockets.address));
@@ -131,31 +131,26 @@ fn find_models(config: &Config) -> anyhow::Result<Vec<ModelDirectory>> {
     Ok(found.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
-/// Waits for every shard to be ready; returns the columns that their stores have, `None` where a
-/// signal says to stop.
+/// Waits for every shard to be ready; false where a signal says to stop.
 fn wait_until_ready(
     shards: &[ShardHandle],
     news: &Receiver<(usize, News)>,
     signals: &signals::Waiter,
-) -> anyhow::Result<Option<Schema>> {
-    let mut schema = None;
+) -> anyhow::Result<bool> {
     let mut ready = 0;
     while ready < shards.len() {
         match news.recv_timeout(signals::LOOK) {
-            Ok((_, News::Ready(columns))) => {
-                schema = Some(columns);
-                ready += 1;
-            }
+            Ok((_, News::Ready)) => ready += 1,
             Ok((index, News::Ended(Err(reason)))) => anyhow::bail!("shard {index}: {reason}"),
             Ok((index, News::Ended(Ok(())))) => anyhow::bail!("shard {index} ended at its start"),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the shards ended at their start"),
         }
         if signals.stop_asked().is_some() {
-            return Ok(None);
+            return Ok(false);
         }
     }
-    schema.context("no core to serve on").map(Some)
+    Ok(true)
 }
 
 /// Gives each shard its listeners, and lets the next process take them over. If there is a process
@@ -239,7 +234,7 @@ fn stop(
                     failed = true;
                 }
             }
-            Ok((_, News::Ready(_))) | Err(RecvTimeoutError::Timeout) => {}
+            Ok((_, News::Ready)) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
         if let Some(code) = signals.while_draining(&shards) {

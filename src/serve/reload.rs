@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use shards::features::schema::Schema;
+use shards::features::{StoreError, StoreSource};
 use shards::model::LoadOptions;
 use shards::model::repository::{ModelDirectory, Repository, RepositoryError};
 use shards::shard::{Command, PrepareError, PreparedModel, ShardShared};
@@ -24,6 +25,12 @@ pub(crate) enum ReloadError {
     /// A version of a model was not loaded.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
+    /// The store does not say which columns it has.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No plan can be bound to what the store has.
+    #[error("the feature store has no columns that a model could be bound to")]
+    NoSchema,
     /// Loading panicked.
     #[error("loading model `{name}` panicked")]
     Panicked {
@@ -55,7 +62,7 @@ pub(crate) enum ReloadError {
 pub(crate) struct Reloader {
     load: LoadOptions,
     repository: Repository,
-    schema: Schema,
+    store: StoreSource,
     shards: Vec<Arc<ShardShared>>,
     served: Mutex<Served>,
 }
@@ -114,14 +121,14 @@ impl Reloader {
     /// `directories` are what the shards have opened with.
     pub(crate) fn new(
         config: &Config,
-        schema: Schema,
+        store: StoreSource,
         shards: Vec<Arc<ShardShared>>,
         directories: Vec<ModelDirectory>,
     ) -> Self {
         Self {
             load: config.load_options(),
             repository: Repository::new(&config.models),
-            schema,
+            store,
             shards,
             served: Mutex::new(Served { directories, ..Served::default() }),
         }
@@ -221,13 +228,23 @@ impl Reloader {
         Ok(found)
     }
 
+    /// The columns that the store has now, not those that it had at the start.
+    fn schema(&self) -> Result<Schema, ReloadError> {
+        if let Some(schema) = self.store.current_schema()? {
+            return Ok(schema);
+        }
+        self.shards.iter().find_map(|shard| shard.schema()).ok_or(ReloadError::NoSchema)
+    }
+
     /// Loads a copy of every directory for each shard.
     fn prepare<'a>(
         &self,
         directories: &'a [ModelDirectory],
     ) -> Result<Vec<Vec<PreparedModel>>, (&'a ModelDirectory, ReloadError)> {
+        let Some(first) = directories.first() else { return Ok(Vec::new()) };
+        let schema = self.schema().map_err(|error| (first, error))?;
         let load = |directory: &'a ModelDirectory| {
-            let loaded = PreparedModel::load(directory, self.load, &self.schema);
+            let loaded = PreparedModel::load(directory, self.load, &schema);
             loaded.map_err(|error| (directory, error.into()))
         };
         let load_all = || directories.iter().map(load).collect::<Result<Vec<_>, _>>();
@@ -236,7 +253,6 @@ impl Reloader {
             let joined = threads.into_iter().map(|thread| {
                 thread.join().unwrap_or_else(|_| {
                     // Which of them it was is in the log; the first stands for all.
-                    let Some(first) = directories.first() else { return Ok(Vec::new()) };
                     Err((first, ReloadError::Panicked { name: first.name.clone() }))
                 })
             });

@@ -6,6 +6,8 @@ mod a_shadow_is_seen_in_the_metrics;
 mod a_shortage_of_descriptors_ends;
 mod a_start_says_what_to_try;
 mod a_stop_under_load_loses_nothing;
+mod a_store_that_fails_is_said;
+mod a_store_that_stops_fitting_is_seen;
 mod a_takeover_is_between_one_users_processes;
 mod a_takeover_refuses_nobody;
 mod commands_list_what_is_there;

@@ -47,7 +47,7 @@ pub enum RowFailure {
 
 impl RowFailure {
     /// Why a row has no score, in words for metric labels; see [`RowFailure::reason_index`].
-    pub const REASONS: [&str; 15] = [
+    pub const REASONS: [&str; 16] = [
         "malformed",
         "unknown_user",
         "store_unavailable",
@@ -63,6 +63,7 @@ impl RowFailure {
         "deadline_predicted",
         "queue_full",
         "remote_unavailable",
+        "store_unfit",
     ];
 
     /// The index of its word in [`RowFailure::REASONS`].
@@ -87,6 +88,7 @@ impl RowFailure {
             Self::DeadlineUnreachable { .. } => 12,
             Self::Overloaded => 13,
             Self::RemoteUnavailable => 14,
+            Self::Refused(Refusal::StoreUnfit) => 15,
         }
     }
 
@@ -107,6 +109,7 @@ const fn refusal_status(refusal: Refusal) -> u16 {
     match refusal {
         Refusal::UnknownUser => 404,
         Refusal::StoreUnavailable
+        | Refusal::StoreUnfit
         | Refusal::Expired
         | Refusal::TooManyDefaulted { .. }
         | Refusal::StoredNotANumber { .. }

@@ -29,6 +29,7 @@ pub fn make(name: &str) -> Result<LocalExecutor, GlommioError<()>> {
         .name(name)
         .preempt_timer(PREEMPT)
         .ring_depth(RING_DEPTH)
+        .io_memory(IO_MEMORY_BYTES)
         .make()
 }
 

@@ -32,7 +32,7 @@ pub enum NanMeaning {
 }
 
 /// The declared type of a model's column; every cell reaches the model as its tensor's precision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnType {
     /// 32-bit floating point.

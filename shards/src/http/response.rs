@@ -143,7 +143,9 @@ pub(crate) const fn retry_field(failure: RowFailure) -> &'static str {
 pub(crate) const fn failure_features(failure: RowFailure) -> Option<FeatureStatus> {
     match failure {
         RowFailure::Refused(Refusal::UnknownUser) => Some(FeatureStatus::Missing),
-        RowFailure::Refused(Refusal::StoreUnavailable) => Some(FeatureStatus::Error),
+        RowFailure::Refused(Refusal::StoreUnavailable | Refusal::StoreUnfit) => {
+            Some(FeatureStatus::Error)
+        }
         RowFailure::Refused(Refusal::Expired) => Some(FeatureStatus::Expired),
         _ => None,
     }
@@ -177,6 +179,9 @@ pub(crate) fn failure_message(lane: &Lane, failure: RowFailure) -> String {
              2^53 - 1",
             lane.column_name(column)
         ),
+        RowFailure::Refused(Refusal::StoreUnfit) => {
+            lane.unfit().map_or_else(|| failure.to_string(), |reason| reason.to_string())
+        }
         other => other.to_string(),
     }
 }

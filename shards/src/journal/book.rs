@@ -66,7 +66,7 @@ impl Journal {
         let mut buffer = self.buffer.borrow_mut();
         let has_room = |buffer: &Vec<u8>, bytes| buffer.len() + bytes <= self.bytes_max;
         let (mut noted, mut dropped) = (0, 0);
-        for row in rows.filter(|_| self.rows.takes_next() || true) {
+        for row in rows.filter(|_| self.rows.takes_next()) {
             let batch_bytes = if noted == 0 { batch.bytes_max() } else { 0 };
             if has_room(&buffer, batch_bytes + row.bytes_max()) {
                 if noted == 0 {

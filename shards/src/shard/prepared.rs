@@ -51,15 +51,16 @@ impl PreparedModel {
         let start = Instant::now();
         let model = Model::load(directory, &load)?;
         let load_ns = start.elapsed().as_nanos() as u64;
-        let manifest = model.manifest();
-        let inputs = match &manifest.columns {
-            Some(columns) => ModelInputs::Columns(columns),
-            None => ModelInputs::Width(model.columns()),
-        };
-        let plan = JoinPlan::bind(inputs, schema, &manifest.policies, model.precision())
+        let policies = &model.manifest().policies;
+        let plan = JoinPlan::bind(inputs_of(&model), schema, policies, model.precision())
             .and_then(|plan| plan.with_integers(model.integers()))
             .map_err(|source| PrepareError::Join { model: directory.name.clone(), source })?;
         Ok(Self { model: RefCell::new(model), plan, directory: directory.clone(), load, load_ns })
+    }
+
+    /// A plan for the columns that the store has now, where they are others than it was loaded with.
+    pub(crate) fn bind_again(&self, schema: &Schema) -> Result<JoinPlan, JoinError> {
+        self.plan.bind_again(inputs_of(&self.model.borrow()), schema)
     }
 
     /// The model's name.
@@ -135,5 +136,13 @@ impl PreparedModel {
             queue_rows_max: settings.queue_rows_max,
             queue_us_max: settings.queue_us_max,
         }
+    }
+}
+
+/// What a model reads, as a plan is bound to it.
+fn inputs_of(model: &Model) -> ModelInputs<'_> {
+    match &model.manifest().columns {
+        Some(columns) => ModelInputs::Columns(columns),
+        None => ModelInputs::Width(model.columns()),
     }
 }

@@ -87,6 +87,8 @@ pub(crate) struct ShardState {
     pub(super) stopping: Gate,
     pub(super) shared: Arc<ShardShared>,
     store: Rc<FeatureStore>,
+    /// The store's fingerprint when the lanes were told last.
+    fingerprint: Cell<u64>,
     /// The models, the default one first.
     lanes: RefCell<Vec<Rc<Lane>>>,
 }
@@ -117,6 +119,7 @@ impl ShardState {
             date: RefCell::default(),
             stopping: Gate::default(),
             shared,
+            fingerprint: Cell::new(store.fingerprint()),
             store: Rc::new(store),
             lanes: RefCell::default(),
         };
@@ -128,8 +131,9 @@ impl ShardState {
         &self.shared.telemetry.counters
     }
 
-    pub(super) fn schema(&self) -> &Schema {
-        self.store.schema()
+    /// The columns that the store has, where it has any that can be bound to.
+    pub(super) fn schema(&self) -> Option<Rc<Schema>> {
+        self.store.schema().ok()
     }
 
     pub(crate) fn limits(&self) -> &HttpLimits {
@@ -196,6 +200,12 @@ impl ShardState {
 
     fn lane_for(&self, model: &str, role: Role) -> Option<Rc<Lane>> {
         self.lanes.borrow().iter().find(|lane| lane.settings.is(model, role)).cloned()
+    }
+
+    /// Whether the store does not fit a model that clients ask for.
+    pub(crate) fn is_unfit(&self) -> bool {
+        let is_stable = |lane: &&Rc<Lane>| lane.settings.role == Role::Stable;
+        self.lanes.borrow().iter().filter(is_stable).any(|lane| lane.is_unfit())
     }
 
     /// Whether rows wait that somebody waits for.
@@ -276,7 +286,9 @@ impl ShardState {
         self.counters().heartbeat.add(1);
         if now_ms / SWEEP_MS != before_ms / SWEEP_MS {
             self.links.sweep(now_ms, !self.limits().answer_half_closed);
+            self.store.look();
         }
+        self.follow_store();
         self.earn(now_ns);
         self.hand_over();
         self.store.count_into(&self.shared.telemetry.store);
@@ -299,6 +311,15 @@ impl ShardState {
         }
         if shutdown.is_begun() {
             self.stopping.open();
+        }
+    }
+
+    /// Where the store's columns have changed, has every lane bind to them, and the process know.
+    fn follow_store(&self) {
+        let found = self.store.fingerprint();
+        if self.fingerprint.replace(found) != found {
+            self.shared.set_schema(self.schema());
+            self.lanes.borrow().iter().for_each(|lane| lane.gate.open());
         }
     }
 

@@ -1,7 +1,7 @@
 //! What one shard counts for one version of one model.
 
 use super::cells::Cells;
-use super::{Counter, Handover, Sum};
+use super::{Counter, Fit, Handover, Sum};
 use crate::batch::RowFailure;
 use crate::features::FeatureStatus;
 use crate::model::ModelDescription;
@@ -43,6 +43,8 @@ pub struct LaneTelemetry {
     pub facts: LaneFacts,
     /// What the lane counts.
     pub counters: LaneCounters,
+    /// Whether the store fits the model.
+    pub fit: Fit,
     /// Where the shard copies the lane's histograms when asked.
     pub handover: Handover,
 }
@@ -136,7 +138,7 @@ impl LaneTelemetry {
             cells_defaulted: Cells::new(facts.columns.len()),
             bins: Cells::new(bins),
         };
-        Self { facts, counters, handover: Handover::default() }
+        Self { facts, counters, fit: Fit::default(), handover: Handover::default() }
     }
 
     /// Counts one row's cells into the bins that the training quantiles bound. `cell` gives the

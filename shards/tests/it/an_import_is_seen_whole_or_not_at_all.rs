@@ -9,7 +9,7 @@ use shards::features::embedded::{EmbeddedReader, EmbeddedWriter};
 use shards::features::import::{OnBadRow, import_embedded, now_us};
 use shards::features::inputs::FeaturePolicies;
 use shards::features::record::CellValue;
-use shards::features::{FeatureStatus, FetchRequests, Joined};
+use shards::features::{FeatureStatus, FetchRequests, Fetched, Joined};
 
 const USERS: usize = 500;
 
@@ -38,7 +38,8 @@ fn every_fetch_reads_one_version() {
                 let mut joined = Joined::new(&plan);
                 let mut latest = 0.0;
                 while !done.load(Ordering::Relaxed) {
-                    reader.fetch(&plan, &requests, 0, &mut joined);
+                    let fetched = reader.fetch(&plan, &requests, 0, &mut joined);
+                    assert_eq!(fetched, Fetched::Joined);
                     let version = joined.matrix.get(0, 0);
                     assert!(version >= latest);
                     latest = version;

@@ -56,6 +56,7 @@ mod no_row_is_lost_behind_a_quote;
 mod operators_agree_with_the_onnx_reference;
 mod pipelined_requests_are_answered_in_order;
 mod records_are_joined_as_they_were_packed;
+mod replaced_columns_are_bound_again;
 mod replaced_columns_never_mix_with_the_old;
 mod request_fields_join_stored_features;
 mod requests_that_do_not_end_take_bounded_memory;

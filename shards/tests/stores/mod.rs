@@ -9,7 +9,7 @@ use shards::features::import::{
 };
 use shards::features::inputs::{ColumnType, FeaturePolicies, InputColumn, NanMeaning, Source};
 use shards::features::join::{JoinPlan, ModelInputs};
-use shards::features::{FetchRequests, Joined, Precision};
+use shards::features::{FetchRequests, Fetched, Joined, Precision};
 
 /// When the rows of [`import`] were written, unless they say otherwise: µs since 1970.
 pub(crate) const WRITTEN_US: i64 = 1_700_000_000_000_000;
@@ -69,7 +69,7 @@ pub(crate) fn plan_of(
     policies: &FeaturePolicies,
 ) -> JoinPlan {
     let inputs = ModelInputs::Columns(columns);
-    JoinPlan::bind(inputs, reader.schema(), policies, Precision::F64).unwrap()
+    JoinPlan::bind(inputs, &reader.schema(), policies, Precision::F64).unwrap()
 }
 
 /// Fetches `keys` without request cells, ages counted at [`WRITTEN_US`].
@@ -79,7 +79,7 @@ pub(crate) fn fetch(reader: &EmbeddedReader, plan: &JoinPlan, keys: &[&str]) -> 
         requests.push(key.as_bytes(), &[]);
     }
     let mut joined = Joined::new(plan);
-    reader.fetch(plan, &requests, WRITTEN_US, &mut joined);
+    assert_eq!(reader.fetch(plan, &requests, WRITTEN_US, &mut joined), Fetched::Joined);
     joined
 }
 

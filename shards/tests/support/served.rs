@@ -186,9 +186,15 @@ impl Served {
 
     /// Takes its models into service as they are on disk, and waits until it serves them.
     pub(crate) fn reload(&self) {
+        self.reload_while(|| ());
+    }
+
+    /// [`Self::reload`], where something happens after the models were bound to the store.
+    pub(crate) fn reload_while(&self, happens: impl Fn()) {
         let schema = self.store.schema().unwrap().expect("a schema");
         for directory in &self.models {
             let model = PreparedModel::load(directory, LoadOptions::default(), &schema).unwrap();
+            happens();
             let number = self.shared.send(Command::Install(Box::new(model)));
             wait_until("a model is installed", || self.shared.done() >= number);
         }

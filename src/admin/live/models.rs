@@ -16,7 +16,7 @@ pub(super) struct ModelSeconds(Vec<ModelSecond>);
 #[derive(Debug)]
 struct ModelSecond {
     model: String,
-    version: u32,
+    version: u64,
     role: Role,
     requests_per_s: f64,
     /// From the read that completed a request to the end of the write of its answer, in ns.
@@ -30,7 +30,7 @@ struct ModelSecond {
 #[derive(Serialize)]
 struct Shown<'a> {
     model: &'a str,
-    version: u32,
+    version: u64,
     role: &'static str,
     requests_per_s: f64,
     p99_us: f64,

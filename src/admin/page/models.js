@@ -2,7 +2,7 @@
 // What is served, and from where: the models, and what is known of the process and its store.
 
 let served = [];
-let facts = { started_s: 0, store: { address: '', users: null, imported_s: null } };
+let facts = { started_s: 0, unfit: [], store: { address: '', users: null, imported_s: null } };
 
 const counted = (count, one, more = one + 's') => `${number(count)} ${count === 1 ? one : more}`;
 
@@ -59,10 +59,13 @@ function roleOf(model, did) {
   return compared ? `shadow, differs by ${difference(mean_absolute)} on average (${counted(compared, 'copy', 'copies')})` : 'shadow, no copy scored yet';
 }
 
+// Whether a version can't read the store as it is now.
+const isUnfit = (model) => !model.retired && facts.unfit.some((unfit) => unfit.model === model.model && unfit.version === model.version);
+
 function drawModels() {
   fill('model-rows', served.map((model) => {
     const did = lately10(model);
-    const name = cell(model.model, 'th', '');
+    const name = cell(model.model, 'th', isUnfit(model) ? 'bad' : '');
     name.scope = 'row';
     const idle = model.retired || model.role === 'shadow';
     const cores = (model.cores.length === 1 ? 'core ' : 'cores ') + model.cores.join(', ');

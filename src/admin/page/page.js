@@ -156,7 +156,9 @@ function drawAnswers(now) {
 
 function showStatus(status) {
   byId('version').textContent = status.version.version;
-  setState(status.draining ? 'draining' : status.serving ? 'serving' : 'loading');
+  setState(status.draining ? 'draining' : !status.serving ? 'loading' : status.unfit.length ? 'unfit' : status.store_faults.length ? 'degraded' : 'serving');
+  byId('store-faults').replaceChildren(...status.store_faults.map((fault) => element('li', { textContent: fault })));
+  byId('unfit').replaceChildren(...status.unfit.map((unfit) => element('li', { textContent: `${unfit.model} ${unfit.version}: ${unfit.reason}` })));
   facts = status;
   served = mergeLanes(status.models, status.shards.map((shard) => shard.core));
   drawModels();

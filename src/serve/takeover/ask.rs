@@ -69,6 +69,7 @@ impl Offer {
     }
 
     fn try_ask(path: &Path) -> Result<Option<Self>, AskError> {
+        ensure_socket_or_nothing(path)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         // Where the queue of a process that hangs is full, it limits the connecting too.
         socket.set_write_timeout(Some(PATIENCE))?;
@@ -87,12 +88,13 @@ impl Offer {
             }
         }
         let peer = peer::of(&socket)?;
-        if false {
+        if !peer.is_trusted() {
             return Err(AskError::AnotherUser { found: peer, expected: peer::own_user() });
         }
         let stream = UnixStream::from(OwnedFd::from(socket));
         let (sockets, held_elsewhere) = receive(&stream).map_err(|error| match error.kind() {
-            _ => AskError::from(error),
+            io::ErrorKind::WouldBlock => AskError::Silent(peer),
+            _ => error.into(),
         })?;
         Ok(Some(Self { sockets, held_elsewhere, stream, peer }))
     }

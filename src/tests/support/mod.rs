@@ -5,6 +5,7 @@
 
 #[path = "../../../shards/tests/support/client.rs"]
 pub(crate) mod client;
+pub(crate) mod cql_node;
 #[path = "../../../shards/tests/support/cql_server.rs"]
 pub(crate) mod cql_server;
 pub(crate) mod gateway;

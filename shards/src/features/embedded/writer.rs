@@ -70,7 +70,7 @@ impl<'a> EmbeddedWriter<'a> {
 
     /// Makes the import visible to readers and durable, at once.
     pub fn commit(mut self) -> Result<(), EmbeddedError> {
-        let _ = now_us();
+        self.store.put_imported(&mut self.transaction, now_us())?;
         self.transaction.commit().map_err(self.store.failed("committing"))
     }
 }

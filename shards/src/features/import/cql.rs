@@ -119,7 +119,10 @@ fn compare(
         let found = match stored.position(&column.name) {
             Some(at) if stored.columns()[at].column_type == column.column_type => continue,
             Some(at) => format!("`{}` as {}", column.name, stored.columns()[at].column_type),
-            None => format!("no column `{}`", column.name),
+            None => match stored.unread_type(&column.name) {
+                Some(found) => format!("`{}` as {found}", column.name),
+                None => format!("no column `{}`", column.name),
+            },
         };
         return Err(CqlImportError::Columns {
             table: settings.table.clone(),

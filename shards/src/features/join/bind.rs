@@ -7,7 +7,7 @@ use crate::features::inputs::{
     ColumnType, FeaturePolicies, InputColumn, IntegerRange, NanMeaning, Source,
 };
 use crate::features::record::{CELLS_START, CellPlace, RecordLayout};
-use crate::features::schema::Schema;
+use crate::features::schema::{Schema, StoreColumn};
 
 /// What a model says of its input.
 #[derive(Debug, Clone, Copy)]
@@ -35,13 +35,36 @@ pub enum JoinError {
     /// The store has no column that the model names.
     #[error(
         "the model's input column `{column}` is not in the store, which has {}",
-        available.join(", ")
+        listed(available)
     )]
     ColumnMissing {
         /// The model's column.
         column: String,
         /// The store's columns.
         available: Vec<String>,
+    },
+    /// The store has the column that the model names, and its type is not read.
+    #[error(
+        "the model's input column `{column}` is {found} in the store, and has to be float, double, \
+         int, bigint or boolean: store it as one of these, or leave it out of model.toml"
+    )]
+    ColumnUnread {
+        /// The column.
+        column: String,
+        /// Its type, as the store writes it.
+        found: String,
+    },
+    /// A model without columns and a store some of whose columns are not read: which of them the
+    /// model means can't be known.
+    #[error(
+        "the model does not name its columns, and `{column}` of the store is {found}, which is not \
+         read: name the columns in model.toml, or in `columns` of [features.scylla]"
+    )]
+    UnnamedUnread {
+        /// The first of the store's columns that are not read.
+        column: String,
+        /// Its type, as the store writes it.
+        found: String,
     },
     /// The store's column can't be read as the type that the model declares.
     #[error(
@@ -94,6 +117,28 @@ pub enum JoinError {
         /// positions that the store does not fill.
         column: String,
     },
+    /// A model without columns that was bound to other columns before: which of them is which of its
+    /// inputs nobody can tell.
+    #[error(
+        "the model reads columns without naming them, and column {position} of the store is `{found}` \
+         where it was `{expected}`: name them under `[[columns]]` in model.toml"
+    )]
+    Renamed {
+        /// The column's position, from 1.
+        position: usize,
+        /// Its name in the store.
+        found: String,
+        /// The name that it had when the model was loaded.
+        expected: String,
+    },
+}
+
+/// The first of many names: a store may have thousands of columns.
+fn listed(names: &[String]) -> String {
+    const NAMES_MAX: usize = 20;
+    let (first, rest) = names.split_at(names.len().min(NAMES_MAX));
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    format!("{}{more}", first.join(", "))
 }
 
 /// Where the cell of a model's column comes from.
@@ -217,6 +262,35 @@ impl JoinPlan {
         Ok(self)
     }
 
+    /// [`JoinPlan::bind`] for a model that was bound to other columns before. One that names none
+    /// reads the store's in order, and nothing tells that another order is not a mistake: it is
+    /// bound to columns of the same names in the same order alone, whatever else there is by now.
+    pub fn bind_again(&self, inputs: ModelInputs<'_>, schema: &Schema) -> Result<Self, JoinError> {
+        if let (ModelInputs::Width(_), Some(columns)) = (inputs, self.same_columns(schema)) {
+            let inputs = ModelInputs::Columns(&columns);
+            return Self::bind(inputs, schema, &self.policies, self.precision);
+        }
+        let bound = Self::bind(inputs, schema, &self.policies, self.precision)?;
+        if matches!(inputs, ModelInputs::Width(_)) {
+            let mut names = bound.names.iter().zip(&self.names);
+            if let Some(at) = names.position(|(found, expected)| found != expected) {
+                return Err(JoinError::Renamed {
+                    position: at + 1,
+                    found: bound.names[at].clone(),
+                    expected: self.names[at].clone(),
+                });
+            }
+        }
+        Ok(bound)
+    }
+
+    /// The columns of `schema` that have the plan's names, where they stand in the plan's order.
+    fn same_columns(&self, schema: &Schema) -> Option<Vec<InputColumn>> {
+        let mut stored = schema.columns().iter();
+        let named = self.names.iter().map(|name| stored.find(|column| column.name == *name));
+        named.map(|column| column.map(unnamed_column)).collect()
+    }
+
     /// How many cells a row has.
     pub fn columns(&self) -> usize {
         self.cells.len()
@@ -249,6 +323,10 @@ impl JoinPlan {
 }
 
 fn columns_in_order(width: usize, schema: &Schema) -> Result<Vec<InputColumn>, JoinError> {
+    if let Some(unread) = schema.unread().first() {
+        let (column, found) = (unread.name.clone(), unread.found.clone());
+        return Err(JoinError::UnnamedUnread { column, found });
+    }
     let stored = schema.columns();
     if stored.len() != width {
         let column = stored
@@ -256,7 +334,12 @@ fn columns_in_order(width: usize, schema: &Schema) -> Result<Vec<InputColumn>, J
             .map_or_else(|| format!("input {}", stored.len() + 1), |column| column.name.clone());
         return Err(JoinError::Width { found: stored.len(), expected: width, column });
     }
-    let column = |stored: &crate::features::schema::StoreColumn| InputColumn {
+    Ok(stored.iter().map(unnamed_column).collect())
+}
+
+/// A column of a model that names none, as the store has it.
+fn unnamed_column(stored: &StoreColumn) -> InputColumn {
+    InputColumn {
         name: stored.name.clone(),
         column_type: stored.column_type,
         source: Source::Store,
@@ -264,8 +347,7 @@ fn columns_in_order(width: usize, schema: &Schema) -> Result<Vec<InputColumn>, J
         range: None,
         nan: NanMeaning::Default,
         quantiles: Vec::new(),
-    };
-    Ok(stored.iter().map(column).collect())
+    }
 }
 
 fn store_place(
@@ -275,6 +357,10 @@ fn store_place(
     layout: &RecordLayout,
 ) -> Result<CellPlace, JoinError> {
     let Some(position) = position else {
+        if let Some(found) = schema.unread_type(&column.name) {
+            let (column, found) = (column.name.clone(), found.to_owned());
+            return Err(JoinError::ColumnUnread { column, found });
+        }
         return Err(JoinError::ColumnMissing {
             column: column.name.clone(),
             available: schema.columns().iter().map(|stored| stored.name.clone()).collect(),

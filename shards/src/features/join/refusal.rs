@@ -11,6 +11,9 @@ pub enum Refusal {
     /// The store did not answer and `on_error = "reject"` (503).
     #[error("the feature store did not answer")]
     StoreUnavailable,
+    /// The store's columns do not fit the model any more (503).
+    #[error("the feature store's columns do not fit the model")]
+    StoreUnfit,
     /// The row is older than `max_age_s` and `on_expired = "reject"` (503).
     #[error("the user's features are too old")]
     Expired,

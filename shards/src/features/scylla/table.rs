@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use scylla::client::session::Session;
 use scylla::statement::prepared::PreparedStatement;
 
+use super::describe::TableDescription;
 use super::error::{ScyllaError, said};
-use super::session::{TableColumns, connect, prepare, qualified, quoted};
+use super::session::{connect, prepare, qualified, quoted};
 use super::settings::ScyllaSettings;
 use crate::features::schema::Schema;
 
@@ -28,9 +29,10 @@ impl<'a> TableSession<'a> {
 
     /// The table's feature columns.
     pub(crate) async fn describe(&self) -> Result<Schema, ScyllaError> {
-        let columns = TableColumns::describe(&self.session, self.settings).await?;
-        columns.check_last_updated(self.settings)?;
-        columns.features(self.settings)
+        let table = TableDescription::fetch(&self.session, self.settings).await?;
+        table.check_key(self.settings)?;
+        table.check_last_updated(self.settings)?;
+        table.features(self.settings)
     }
 
     /// Makes the keyspace, replicated as CQL's `replication` says, and the table, where they are

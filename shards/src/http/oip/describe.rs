@@ -91,7 +91,7 @@ pub(super) fn statistics<'a>(lanes: impl Iterator<Item = &'a Lane>) -> Value {
         let batches = counters.batches.get();
         let (scored, failed) = match lane.settings.role {
             // Its rows are copies: they are no rows that were answered.
-            Role::Shadow => (0, 0),
+            Role::Shadow => (counters.shadow.compared.get(), counters.shadow.failed.get()),
             Role::Stable | Role::Canary => {
                 let scored = sum(&counters.rows) + counters.rows_own_features.get();
                 (scored, sum(&counters.rows_failed))
@@ -110,7 +110,7 @@ pub(super) fn statistics<'a>(lanes: impl Iterator<Item = &'a Lane>) -> Value {
             "inference_stats": {
                 "success": part(scored, queue_ns + features_ns + model_ns),
                 "fail": part(failed, 0),
-                "queue": part(scored + 0 * waited, queue_ns),
+                "queue": part(waited, queue_ns),
                 "compute_input": part(batches, features_ns),
                 "compute_infer": part(batches, model_ns),
                 "compute_output": part(batches, 0),

@@ -50,7 +50,7 @@ impl Asker<'_> {
         head: &Head<'_>,
         body: Option<&[u8]>,
     ) -> Answer {
-        let is_ready = !self.shard.draining.get();
+        let is_ready = !self.shard.draining.get() && !self.shard.is_unfit();
         match route {
             OipRoute::Server => {
                 ready(200, &describe::server(self.shard.settings.takes_repository_requests))
@@ -118,7 +118,7 @@ impl Asker<'_> {
     }
 
     fn describe(&self, lane: &Lane, action: ModelAction) -> Answer {
-        let is_ready = !self.shard.draining.get();
+        let is_ready = !self.shard.draining.get() && !lane.is_unfit();
         match action {
             ModelAction::Ready => {
                 let body = json!({"name": lane.settings.model, "ready": is_ready});

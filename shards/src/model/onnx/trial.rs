@@ -63,7 +63,7 @@ fn batches() -> [Vec<usize>; 4] {
     [
         (0..ROWS).collect(),
         (0..ROWS).rev().collect(),
-        (5..5 + 2 * ROWS + 1).map(|row| row % ROWS).collect(),
+        (5..=5 + 2 * ROWS).map(|row| row % ROWS).collect(),
         (3..3 + 8 * ROWS).map(|row| row * 5 % ROWS).collect(),
     ]
 }
@@ -150,10 +150,10 @@ mod tests {
         let matrix = rows(4, Precision::F64, &described, &integers);
         for row in 0..ROWS {
             let cells: Vec<_> = (0..4).map(|column| matrix.get(row, column)).collect();
-            assert!(cells[0] == 3.5 || cells[0] == 4.5, "{cells:?}");
+            assert!([3.5, 4.5].contains(&cells[0]), "{cells:?}");
             assert!((18.0..=60.0).contains(&cells[1]), "{cells:?}");
             assert!(cells[2] > 0.0, "{cells:?}");
-            assert!(cells[3] == 0.0 || cells[3] == 255.0, "{cells:?}");
+            assert!([0.0, 255.0].contains(&cells[3]), "{cells:?}");
         }
     }
 }

@@ -84,14 +84,14 @@ impl RowKernel for Imputer {
         let columns = inputs[0].columns;
         match (&*self, inputs[0].cells, output) {
             (Self::Floats { missing, imputed }, Cells::F32(cells), CellsMut::F32(output)) => {
-                let is_missing =
-                    |cell: f32| cell == *missing || (missing.is_nan() && cell.is_nan());
-                impute(cells, columns, output, imputed, is_missing);
+                let missing = f64::from(*missing);
+                impute(cells, columns, output, imputed, |cell| {
+                    is_missing(f64::from(cell), missing)
+                });
             }
             (Self::Floats { missing, imputed }, Cells::F64(cells), CellsMut::F64(output)) => {
                 let missing = f64::from(*missing);
-                let is_missing = |cell: f64| cell == missing || (missing.is_nan() && cell.is_nan());
-                impute(cells, columns, output, imputed, is_missing);
+                impute(cells, columns, output, imputed, |cell| is_missing(cell, missing));
             }
             (Self::Integers { missing, imputed }, Cells::I64(cells), CellsMut::I64(output)) => {
                 impute(cells, columns, output, imputed, |cell| cell == *missing);
@@ -100,6 +100,12 @@ impl RowKernel for Imputer {
         }
         Ok(())
     }
+}
+
+/// Whether a number is the one that stands for "missing": the same value, or NaN where it is NaN.
+#[expect(clippy::float_cmp, reason = "only the number itself stands for a missing value")]
+fn is_missing(cell: f64, missing: f64) -> bool {
+    cell == missing || (missing.is_nan() && cell.is_nan())
 }
 
 fn impute<T: Copy + From<I>, I: Copy>(

@@ -62,13 +62,11 @@ fn keys(context: NodeContext<'_>) -> Result<Keys, OnnxError> {
     if !integers.is_empty() {
         return Ok(Keys::Integers(integers.to_vec()));
     }
-    Ok(match context.tensor_integers("keys_tensor")? {
-        Some(integers) => Keys::Integers(integers),
-        None => {
-            let keys = context.tensor("keys_tensor")?.unwrap_or_default();
-            Keys::Floats { keys, finds_nan }
-        }
-    })
+    if let Some(integers) = context.tensor_integers("keys_tensor")? {
+        return Ok(Keys::Integers(integers));
+    }
+    let keys = context.tensor("keys_tensor")?.unwrap_or_default();
+    Ok(Keys::Floats { keys, finds_nan })
 }
 
 fn values(context: NodeContext<'_>) -> Result<Values, OnnxError> {
