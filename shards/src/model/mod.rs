@@ -10,6 +10,7 @@
 //! together (`batch`), and HTTP.
 
 pub mod canary;
+pub mod explain;
 mod fnv;
 pub mod golden;
 pub mod manifest;

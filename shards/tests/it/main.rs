@@ -37,6 +37,7 @@ mod an_array_is_answered_member_by_member;
 mod an_import_is_seen_whole_or_not_at_all;
 mod an_inference_request_fails_alone;
 mod broken_model_files_are_refused_and_never_panic;
+mod contributions_are_shapley_values;
 mod every_answer_is_counted_once;
 mod every_answer_reaches_the_one_who_asked;
 mod every_fault_has_its_status;
