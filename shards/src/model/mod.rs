@@ -11,6 +11,7 @@
 //! together (`batch`), and HTTP.
 
 pub mod canary;
+pub mod explain;
 mod fnv;
 pub mod golden;
 pub mod manifest;

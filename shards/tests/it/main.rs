@@ -41,6 +41,7 @@ mod an_import_says_what_it_changed;
 mod an_inference_request_fails_alone;
 mod broken_model_files_are_refused_and_never_panic;
 mod csv_of_other_programs_is_read_or_refused;
+mod contributions_are_shapley_values;
 mod every_answer_is_counted_once;
 mod every_answer_reaches_the_one_who_asked;
 mod every_fault_has_its_status;
