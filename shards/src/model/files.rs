@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::forest::{self, NativeError, NativeModel, Trained};
-use super::manifest::{Manifest, ScoreOutput};
+use super::manifest::Manifest;
 use super::scorer::LoadOptions;
 use super::{catboost, lightgbm, xgboost};
 use crate::model::fnv::fnv1a;
@@ -62,16 +62,13 @@ pub(super) fn files_in(directory: &Path) -> Vec<PathBuf> {
     paths.filter(|path| path.is_file()).collect()
 }
 
-/// Reads a file of a library's own format; none of an ONNX file.
+/// Reads a file of a library's own format.
 pub(super) fn load(
     path: &Path,
     manifest: &Manifest,
     options: &LoadOptions,
-) -> Result<Option<NativeModel>, NativeError> {
+) -> Result<NativeModel, NativeError> {
     let format = FileFormat::of(path);
-    if format == FileFormat::Onnx {
-        return Ok(None);
-    }
     let bytes = forest::read_file(path, options.limits.file_bytes_max)?;
     let hash = fnv1a(bytes.iter().copied());
     let trained = parse(format, &bytes)?;
@@ -80,16 +77,7 @@ pub(super) fn load(
         let named: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
         forest::check_columns(&trained.columns, trained.columns_are_named, &named)?;
     }
-    build(trained, &manifest.output, options, hash).map(Some)
-}
-
-fn build(
-    trained: Trained,
-    output: &ScoreOutput,
-    options: &LoadOptions,
-    hash: u64,
-) -> Result<NativeModel, NativeError> {
-    NativeModel::build(trained, output, options.kernel, hash)
+    NativeModel::build(trained, &manifest.output, options.kernel, hash)
 }
 
 /// What a file's bytes say.

@@ -1,6 +1,7 @@
 //! What turns a matrix of features into scores.
 //!
-//! [`repository`] finds a model's directory and version, [`manifest`] reads its `model.toml`, and
+//! [`repository`] finds a model's directory and version ([`versions`] says which folders are
+//! versions), [`manifest`] reads its `model.toml`, and
 //! [`Model::load`] makes this shard's own copy of it from the ONNX file (`onnx`), whose tree
 //! ensembles are scored by the kernels of [`trees`], or from the file that its own library wrote
 //! (`files`: `lightgbm`, `xgboost`, `catboost`, which end in one [`forest`]), or makes the way to a
@@ -12,6 +13,7 @@
 
 pub mod canary;
 mod catboost;
+pub mod explain;
 mod files;
 mod fnv;
 pub mod forest;
@@ -26,6 +28,7 @@ mod scorer;
 pub mod shadow;
 mod signature;
 pub mod trees;
+pub mod versions;
 mod xgboost;
 
 pub use catboost::category_hash;

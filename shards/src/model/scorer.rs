@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::files;
+use super::files::{self, FileFormat};
 use super::forest::{ModelColumn, NativeError, NativeModel, Objective};
 use super::manifest::Manifest;
-use super::onnx::{FileLimits, OnnxError, OnnxModel};
+use super::onnx::{FileLimits, OnnxError, OnnxModel, trial};
 use super::remote::RemoteModel;
 use super::repository::ModelDirectory;
 use super::signature::Signature;
 use super::trees::KernelChoice;
-use crate::features::inputs::{ColumnType, InputColumn, NanMeaning, Source as CellSource};
+use crate::features::inputs::{InputColumn, IntegerRange};
 use crate::features::{FeatureMatrix, Precision};
 
 /// How a model is loaded.
@@ -44,14 +44,6 @@ pub enum ModelError {
         path: PathBuf,
         /// Why.
         source: Box<NativeError>,
-    },
-    /// It loads, and cannot score a row.
-    #[error("{}: cannot score: {source}", path.display())]
-    WarmUp {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ScoreError,
     },
 }
 
@@ -92,15 +84,33 @@ pub struct ModelDescription {
     pub inputs: Vec<String>,
     /// The name of the output that holds the score.
     pub output: String,
+    /// What the score is: `P(class "bad")`, or which column of which output.
+    pub score: String,
+    /// Whether the score's class has a name in the file, and `model.toml` does not say it.
+    pub is_class_by_place: bool,
     /// FNV-1a (64 bits) of the file; 0 of a remote model.
     pub file_hash: u64,
+}
+
+impl ModelDescription {
+    /// What an operator should say in `model.toml`, if a class is the score without anybody having
+    /// said so.
+    pub fn doubt(&self) -> Option<String> {
+        self.is_class_by_place.then(|| {
+            format!(
+                "score = {} only because that class comes second: name the class that the score \
+                 is for with [output] class = \"LABEL\" in model.toml",
+                self.score
+            )
+        })
+    }
 }
 
 /// A loaded version of a model: one shard's own copy, shared with no other thread.
 #[derive(Debug)]
 pub struct Model {
     name: String,
-    version: u32,
+    version: u64,
     manifest: Manifest,
     source: Source,
 }
@@ -113,35 +123,49 @@ enum Source {
     Remote(RemoteModel),
 }
 
+/// Reads the model's own file.
+fn load_file(
+    path: PathBuf,
+    manifest: &Manifest,
+    options: &LoadOptions,
+) -> Result<Source, ModelError> {
+    if FileFormat::of(&path) == FileFormat::Onnx {
+        let columns = manifest.columns.as_deref();
+        let loaded = OnnxModel::load(&path, &manifest.output, columns, options);
+        return loaded.map(Source::Onnx).map_err(|source| ModelError::Onnx { path, source });
+    }
+    match files::load(&path, manifest, options) {
+        Ok(native) => Ok(Source::Native(Box::new(native))),
+        Err(source) => Err(ModelError::Native { path, source: Box::new(source) }),
+    }
+}
+
 impl Model {
     /// Loads a version that a repository found.
     pub fn load(directory: &ModelDirectory, options: &LoadOptions) -> Result<Self, ModelError> {
         let path = directory.file.clone();
         let manifest = directory.manifest.clone();
-        let columns = manifest.columns.as_ref().map(Vec::len);
         let source = match manifest.remote_model() {
             Some(remote) => Source::Remote(remote),
-            None => match files::load(&path, &manifest, options) {
-                Ok(Some(native)) => Source::Native(Box::new(native)),
-                Ok(None) => OnnxModel::load(&path, &manifest.output, columns, options)
-                    .map(Source::Onnx)
-                    .map_err(|source| ModelError::Onnx { path: path.clone(), source })?,
-                Err(source) => {
-                    let source = Box::new(source);
-                    return Err(ModelError::Native { path, source });
-                }
-            },
+            None => load_file(path, &manifest, options)?,
         };
         let mut model =
             Self { name: directory.name.clone(), version: directory.version, manifest, source };
         if options.warm_up_rows > 0 && model.remote().is_none() {
-            let mut features = FeatureMatrix::new(model.columns(), model.precision());
-            features.reset(options.warm_up_rows);
-            model
-                .score(&features, &mut Vec::new())
-                .map_err(|source| ModelError::WarmUp { path, source })?;
+            model.warm_up(options.warm_up_rows);
         }
         Ok(model)
+    }
+
+    /// Scores plausible rows, so that the first batch of as many finds its buffers allocated. They
+    /// were tried before: what fails on them now may do so, as it is no fault of the model's.
+    fn warm_up(&mut self, rows: usize) {
+        let described = self.manifest.columns.as_deref().unwrap_or_default();
+        let plausible = trial::rows(self.columns(), self.precision(), described, self.integers());
+        let mut features = FeatureMatrix::new(self.columns(), self.precision());
+        let places: Vec<usize> = (0..rows).map(|row| row % trial::ROWS).collect();
+        features.copy_rows(&plausible, &places);
+        let _ = self.score(&features, &mut Vec::new());
     }
 
     /// The model's name.
@@ -150,7 +174,7 @@ impl Model {
     }
 
     /// The version that was loaded.
-    pub fn version(&self) -> u32 {
+    pub fn version(&self) -> u64 {
         self.version
     }
 
@@ -174,6 +198,15 @@ impl Model {
             Source::Onnx(onnx) => onnx.precision,
             Source::Native(native) => native.precision,
             Source::Remote(remote) => remote.precision(),
+        }
+    }
+
+    /// For each column, which integers its tensor holds, if those are integers; empty where no
+    /// tensor is one of integers.
+    pub fn integers(&self) -> &[Option<IntegerRange>] {
+        match &self.source {
+            Source::Onnx(onnx) => &onnx.integers,
+            Source::Native(_) | Source::Remote(_) => &[],
         }
     }
 
@@ -254,22 +287,12 @@ impl Model {
 
     /// The columns that the model reads: those of `model.toml`, else those of its own file, if
     /// that names them as the training data did. What is not known is then missing.
-    pub fn input_columns(&self) -> Option<Vec<InputColumn>> {
-        if let Some(columns) = &self.manifest.columns {
-            return Some(columns.clone());
+    pub fn input_columns(&self) -> Option<&[InputColumn]> {
+        let named = self.manifest.columns.as_deref();
+        match &self.source {
+            Source::Native(native) => named.or(native.input_columns.as_deref()),
+            Source::Onnx(_) | Source::Remote(_) => named,
         }
-        let Source::Native(native) = &self.source else { return None };
-        let column = |column: &ModelColumn| InputColumn {
-            name: column.name.clone(),
-            // Whatever the store holds is then read; the matrix has the model's own precision.
-            column_type: ColumnType::Double,
-            source: CellSource::Store,
-            default: f64::NAN,
-            range: None,
-            nan: NanMeaning::Missing,
-            quantiles: Vec::new(),
-        };
-        native.columns_are_named.then(|| native.columns.iter().map(column).collect())
     }
 
     /// What the model reads and gives; `columns` are its columns' names, in order.
@@ -283,6 +306,7 @@ impl Model {
             },
             columns: columns.to_vec(),
             precision: self.precision(),
+            integers: self.integers().to_vec(),
         }
     }
 
@@ -296,6 +320,8 @@ impl Model {
                     nodes,
                     inputs: onnx.input_names.clone(),
                     output: onnx.output_name.clone(),
+                    score: onnx.score.clone(),
+                    is_class_by_place: onnx.is_by_place,
                     file_hash: onnx.file_hash,
                 }
             }
@@ -304,6 +330,8 @@ impl Model {
                 nodes: 1,
                 inputs: vec![Signature::MATRIX.to_owned()],
                 output: native.output_name.to_owned(),
+                score: native.score.clone(),
+                is_class_by_place: native.is_by_place,
                 file_hash: native.file_hash,
             },
             Source::Remote(remote) => ModelDescription {
@@ -311,6 +339,8 @@ impl Model {
                 nodes: 0,
                 inputs: vec![remote.settings.input.clone()],
                 output: remote.output.tensor.clone().unwrap_or_default(),
+                score: remote.score(),
+                is_class_by_place: false,
                 file_hash: 0,
             },
         }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::{Linear, ModelColumn, NativeError, Objective, Preparation, Program, Trained};
+use crate::features::inputs::{ColumnType, InputColumn, NanMeaning, Source as CellSource};
 use crate::features::{Cells, FeatureMatrix, Precision};
 use crate::model::manifest::{ClassChoice, ScoreOutput};
 use crate::model::trees::{
@@ -21,13 +22,17 @@ pub(in crate::model) struct NativeModel {
     engine: Engine,
     preparation: Option<Preparation>,
     pub(in crate::model) columns: Vec<ModelColumn>,
-    /// Whether the names of the columns are the data's own.
-    pub(in crate::model) columns_are_named: bool,
+    /// What to read for each column, if the file has the names that the training data had.
+    pub(in crate::model) input_columns: Option<Vec<InputColumn>>,
     pub(in crate::model) precision: Precision,
     pub(in crate::model) score_precision: Precision,
     pub(in crate::model) labels: Vec<String>,
     pub(in crate::model) objective: Objective,
     pub(in crate::model) output_name: &'static str,
+    /// What the score is, for people.
+    pub(in crate::model) score: String,
+    /// Whether a class that has a name in the file is the score only by its place.
+    pub(in crate::model) is_by_place: bool,
     pub(in crate::model) file_hash: u64,
     kernel_name: String,
     scratch: Scratch,
@@ -70,6 +75,10 @@ impl NativeModel {
         let width = columns.len();
         let labels = labels(&trained, width);
         let class = choose_class(output, output_name, width, &labels, &trained.objective)?;
+        let score = describe(output_name, class, width, &labels);
+        let are_texts = labels.iter().any(|label| label.parse::<f64>().is_err());
+        let is_by_place = output.class.is_none() && width > 1 && are_texts;
+        let input_columns = trained.columns_are_named.then(|| as_inputs(&trained.columns));
         let (engine, kernel_name, score_precision) = match trained.program {
             Program::Forest(forest) => {
                 let limits = EnsembleLimits::default();
@@ -93,12 +102,14 @@ impl NativeModel {
             engine,
             preparation: trained.preparation,
             columns: trained.columns,
-            columns_are_named: trained.columns_are_named,
+            input_columns,
             precision: trained.input,
             score_precision,
             labels,
             objective: trained.objective,
             output_name,
+            score,
+            is_by_place,
             file_hash: hash,
             kernel_name,
             scratch: Scratch::default(),
@@ -201,6 +212,32 @@ fn choose_output(
             ),
         }),
     }
+}
+
+/// What column `class` of an output of `width` columns is, for people: `P(class "bad")`.
+fn describe(output: &str, class: usize, width: usize, labels: &[String]) -> String {
+    match labels.get(class) {
+        Some(label) if output == PREDICTION => format!("P(class \"{label}\")"),
+        Some(label) => format!("margin of class \"{label}\""),
+        None if width > 1 => format!("column {class} of output \"{output}\""),
+        None => format!("output \"{output}\""),
+    }
+}
+
+/// The columns as they are read where `model.toml` has none: each by its name from the store, and
+/// missing where it is not known.
+fn as_inputs(columns: &[ModelColumn]) -> Vec<InputColumn> {
+    let input = |column: &ModelColumn| InputColumn {
+        name: column.name.clone(),
+        // Whatever the store holds is then read; the matrix has the model's own precision.
+        column_type: ColumnType::Double,
+        source: CellSource::Store,
+        default: f64::NAN,
+        range: None,
+        nan: NanMeaning::Missing,
+        quantiles: Vec::new(),
+    };
+    columns.iter().map(input).collect()
 }
 
 /// The labels of an output's columns: the file's, or the classes counted from 0.
