@@ -102,8 +102,14 @@ fn check_replays_what_a_library_predicted_of_its_own_file() {
     for said in ["6 columns", "LightGBM v4", "40 rows, largest difference 0.0e0", "every column"] {
         assert!(ended.stdout.contains(said), "no `{said}` in: {}", ended.stdout);
     }
-    let wrong = golden.lines().map(|line| format!("{line}1")).collect::<Vec<_>>().join("\n");
-    let ended = check(&wrong.replacen("score1", "score", 1));
+    // Each score with another digit in front.
+    let header = golden.lines().next().unwrap();
+    let changed = |line: &str| {
+        let (cells, score) = line.rsplit_once(',').unwrap();
+        format!("{cells},1{}", score.trim_start_matches('-'))
+    };
+    let rows: Vec<_> = golden.lines().skip(1).map(changed).collect();
+    let ended = check(&format!("{header}\n{}\n", rows.join("\n")));
     assert_eq!(ended.status, Some(1), "{ended:?}");
 }
 
