@@ -40,7 +40,7 @@ pub(crate) fn run(args: &StoreArgs) -> Result<()> {
     let store = EmbeddedStore::open(&args.store)?;
     let users = store.rows()?;
     if !args.cold {
-        let preloaded = store.preload(u64::MAX, |_| {})?;
+        let preloaded = store.preload(u64::MAX, |_| true)?;
         println!(
             "preloaded {:.1} MiB at {:.0} MiB/s",
             preloaded.done_bytes as f64 / 1_048_576.0,

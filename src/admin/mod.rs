@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde_json::Value;
+use shards::features::StoreSource;
 use shards::shard::{ShardShared, Shutdown};
 use shards::telemetry::HistogramCopies;
 
@@ -66,6 +67,7 @@ struct AdminState {
     config: Value,
     access: Access,
     shutdown: Shutdown,
+    store: StoreSource,
     /// Set when every shard has its models and its listener.
     serving: OnceLock<Arc<Reloader>>,
     log: LogControl,
@@ -124,6 +126,7 @@ impl Admin {
 /// socket is inherited from answers there.
 pub(crate) fn start(
     config: &Config,
+    store: &StoreSource,
     shards: Vec<ShardView>,
     shutdown: Shutdown,
     log: LogControl,
@@ -146,6 +149,7 @@ pub(crate) fn start(
         config: config.to_json(),
         access: Access::of(&config.admin, address),
         shutdown,
+        store: store.clone(),
         serving: OnceLock::new(),
         log,
         journal,

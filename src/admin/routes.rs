@@ -98,7 +98,8 @@ fn readyz(state: &AdminState) -> Reply {
     // The question is whether this address serves: another process may by now.
     let draining = state.shutdown.is_begun() && !state.shutdown.is_taken_over();
     let loaded = state.is_serving();
-    let store = match (loaded, live::store_answers(state)) {
+    let trouble = state.store.trouble();
+    let store = match (loaded, live::store_answers(state) && trouble.is_none()) {
         (false, _) => "opening",
         (true, true) => "ok",
         // The policies of the models say what is answered meanwhile: taking every gateway out of
@@ -120,6 +121,7 @@ fn readyz(state: &AdminState) -> Reply {
             "models": models,
             "unfit": unfit,
             "store": store,
+            "store_trouble": trouble,
             "draining": draining,
         },
     });

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use shards::features::Precision;
 use shards::features::address::StoreAddress;
-use shards::features::embedded::{EmbeddedError, EmbeddedStore};
+use shards::features::embedded::{EmbeddedError, EmbeddedStore, RecordsChecked};
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::schema::Schema;
 use shards::features::scylla::describe_table;
@@ -82,17 +82,31 @@ impl CheckedStore {
 
     fn open_embedded(config: &Config, folder: &Path, findings: &mut Findings) -> Option<Self> {
         let opened = EmbeddedStore::open(folder).and_then(|store| {
-            let schema = store.schema()?;
-            Ok((store.rows()?, schema, store))
+            let (schema, checked) = (store.schema()?, store.for_each(|_, _| ())?);
+            Ok((checked, schema, store))
         });
         match opened {
-            Ok((rows, schema, store)) => {
+            Ok((checked, schema, store)) => {
                 let columns = schema.as_ref().map_or(0, |schema| schema.columns().len());
-                let detail = format!("{}: {rows} users, {columns} columns", config.store);
+                let detail = format!("{}: {} users, {columns} columns", config.store, checked.rows);
                 findings.note("store", Ok::<_, String>(detail));
+                if !checked.is_whole() {
+                    findings.note("store", Err::<String, _>(damage(&checked)));
+                }
                 schema.map(|schema| Self { schema, embedded: Some(store) })
             }
-            Err(_) if config.store_is_default => {
+            Err(EmbeddedError::EarlierFormat { .. }) => {
+                let schema =
+                    EmbeddedStore::open_or_create(folder).and_then(|store| store.earlier_schema());
+                let detail = |schema: &Schema| {
+                    let columns = schema.columns().len();
+                    let store = &config.store;
+                    format!("{store}: {columns} columns, of an earlier format: `serve` converts it")
+                };
+                findings.note("store", schema.as_ref().map(detail));
+                schema.ok().map(|schema| Self { schema, embedded: None })
+            }
+            Err(EmbeddedError::NoStore { .. }) if config.store_is_default => {
                 let detail = format!("{}: is filled by the first `serve`", config.store);
                 findings.note("store", Ok::<_, String>(detail));
                 None
@@ -127,6 +141,14 @@ impl CheckedStore {
         }
         Ok(())
     }
+}
+
+fn damage(checked: &RecordsChecked) -> String {
+    let RecordsChecked { rows, damaged, damaged_buckets } = checked;
+    format!(
+        "{damaged} of {rows} records and {damaged_buckets} parts of the index are damaged: import all \
+         features again with --replace"
+    )
 }
 
 fn table_schema(config: &Config, findings: &mut Findings) -> Option<Schema> {

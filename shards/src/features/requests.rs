@@ -75,11 +75,6 @@ impl FetchRequests {
         self.distinct.firsts()
     }
 
-    /// The hash of each of [`Self::distinct`]'s keys, in their order.
-    pub(crate) fn distinct_hashes(&self) -> impl Iterator<Item = u64> + Clone {
-        self.distinct.hashes()
-    }
-
     /// All rows that have the key of `first`, which is one of [`Self::distinct`].
     pub(crate) fn rows_like(&self, first: u32) -> impl Iterator<Item = usize> {
         self.distinct.rows_like(first)

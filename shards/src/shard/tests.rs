@@ -13,7 +13,7 @@ use super::*;
 use crate::batch::{Cost, Lane, Priority, RowFailure, RowId, RowState, Window};
 use crate::features::embedded::{EmbeddedStore, EmbeddedWriter};
 use crate::features::inputs::ColumnType;
-use crate::features::schema::StoreColumn;
+use crate::features::schema::{Schema, StoreColumn};
 use crate::model::repository::Repository;
 use crate::telemetry::Counter;
 

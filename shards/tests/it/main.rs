@@ -21,6 +21,7 @@ mod a_bad_row_is_named_by_line_and_column;
 mod a_canary_scores_its_share_of_the_users;
 mod a_canary_takes_the_same_users_each_time;
 mod a_client_that_goes_away_leaves_nothing_behind;
+mod a_damaged_store_never_gives_another_score;
 mod a_failed_batch_leaves_the_model_as_it_was;
 mod a_hostile_ensemble_is_refused;
 mod a_manifest_names_what_is_wrong_with_it;

@@ -160,6 +160,7 @@ fn status(state: &AdminState) -> serde_json::Value {
         "shards": state.shards.iter().map(|shard| json!({"index": shard.index, "core": shard.core})).collect::<Vec<_>>(),
         "models": models,
         "unfit": unfit_models(state),
+        "store_trouble": state.store.trouble(),
         "events": state.log.recent(),
     })
 }

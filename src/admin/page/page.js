@@ -250,8 +250,10 @@ byId('heat').addEventListener('keydown', (event) => {
 function showStatus(status) {
   byId('version').textContent = status.version.version;
   const isUnfit = (lane) => !lane.retired && status.unfit.some((unfit) => unfit.model === lane.model && unfit.version === lane.version);
-  setState(status.draining ? 'draining' : !status.serving ? 'loading' : status.unfit.length ? 'unfit' : 'serving');
-  byId('unfit').replaceChildren(...status.unfit.map((unfit) => element('li', { textContent: `${unfit.model} ${unfit.version}: ${unfit.reason}` })));
+  setState(status.draining ? 'draining' : !status.serving ? 'loading' : status.unfit.length ? 'unfit' : status.store_trouble ? 'store failing' : 'serving');
+  const wrong = status.unfit.map((unfit) => `${unfit.model} ${unfit.version}: ${unfit.reason}`);
+  if (status.store_trouble) wrong.push(status.store_trouble);
+  byId('unfit').replaceChildren(...wrong.map((textContent) => element('li', { textContent })));
   shardCores = status.shards.map((shard) => shard.core);
   const models = new Map();
   for (const lane of status.models) {

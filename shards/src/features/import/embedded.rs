@@ -1,4 +1,4 @@
-//! Writes CSV to the embedded store, as one transaction.
+//! Writes CSV to the embedded store, as one new file.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -40,6 +40,9 @@ pub fn import_embedded(
 ) -> Result<ImportProgress, ImportError> {
     let start = Instant::now();
     let mut progress = ImportProgress::default();
+    if !options.replace {
+        store.convert()?;
+    }
     let stored = if options.replace { None } else { store.schema()? };
     let mut rows = CsvRows::open(input, &options.csv, stored.as_ref())?;
     let mut writer = EmbeddedWriter::begin(store, rows.schema(), options.replace)?;

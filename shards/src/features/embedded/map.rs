@@ -1,0 +1,159 @@
+//! A store's file in memory, and what becomes of it where somebody cuts the file meanwhile.
+//!
+//! To read what a file has no longer ends a process by SIGBUS, unless its handler asks
+//! [`mend_fault`]: then what is read is zeros, which no checksum passes.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use super::layout::{RECORDS_AT, SUPERSEDED_AT};
+
+/// A file that is mapped for reading.
+#[derive(Debug)]
+pub(super) struct Map {
+    start: NonNull<u8>,
+    length: usize,
+    region: Option<&'static Region>,
+}
+
+// SAFETY: the memory is read alone, and `Map` has no other state that changes.
+unsafe impl Send for Map {}
+// SAFETY: as above.
+unsafe impl Sync for Map {}
+
+impl Map {
+    /// Maps the first `length` bytes of `file`, which has as many, more than [`RECORDS_AT`].
+    pub(super) fn of(file: &File, length: usize) -> std::io::Result<Self> {
+        assert!(length as u64 > RECORDS_AT, "a file without records has a schema");
+        // SAFETY: a mapping of its own, at an address that the kernel chooses: no memory that
+        // anybody has is touched. The descriptor is open; the result is checked.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                length,
+                libc::PROT_READ,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(std::io::Error::last_os_error());
+        }
+        let start =
+            NonNull::new(start.cast()).ok_or_else(|| std::io::Error::other("mapped at 0"))?;
+        Ok(Self { start, length, region: Region::claim(start.as_ptr().addr(), length) })
+    }
+
+    /// The file from [`RECORDS_AT`] on.
+    pub(super) fn body(&self) -> &[u8] {
+        let skipped = RECORDS_AT as usize;
+        // SAFETY: `length` bytes from `start` on are mapped as long as `self` is, and longer than
+        // what is skipped. Nobody writes the file: an import writes another one and renames it
+        // (the documentation says what else may be done). Where it is written all the same, or cut,
+        // other bytes are read: each is read once, checked to be within bounds, and believed only
+        // where its checksum holds.
+        unsafe {
+            std::slice::from_raw_parts(self.start.as_ptr().add(skipped), self.length - skipped)
+        }
+    }
+
+    /// The word by which the writer of a newer file tells the readers of this one.
+    pub(super) fn superseded(&self) -> &AtomicU64 {
+        // SAFETY: the word is within the first page, which is mapped as long as `self` is, and
+        // aligned, as the mapping is to pages. It is no part of `body`, and other processes write
+        // it whole. It is only loaded: the memory may not be written.
+        unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(SUPERSEDED_AT as usize).cast()) }
+    }
+
+    /// Whether something was read that the file had no longer.
+    pub(super) fn was_cut(&self) -> bool {
+        self.region.is_some_and(|region| region.was_cut.load(Ordering::Relaxed))
+    }
+
+    /// Has the kernel read the file, if it has not, without waiting for it.
+    pub(super) fn will_need(&self) {
+        // SAFETY: advice about memory that is mapped, which changes nothing of it.
+        unsafe { libc::madvise(self.start.as_ptr().cast(), self.length, libc::MADV_WILLNEED) };
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        // First, so that nobody mends what another mapping has by then.
+        if let Some(region) = self.region {
+            region.release();
+        }
+        // SAFETY: it was mapped by `of` with this length, and nothing borrows it any more.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
+    }
+}
+
+/// How many files may be mapped at a time for [`mend_fault`] to know them all: a store's, and those
+/// that its readers have not left yet.
+const REGIONS: usize = 64;
+
+/// Where files are mapped, for a signal handler to read.
+static MAPPED: [Region; REGIONS] = [const { Region::free() }; REGIONS];
+
+#[derive(Debug)]
+struct Region {
+    taken: AtomicBool,
+    start: AtomicUsize,
+    /// 0 where there is none.
+    length: AtomicUsize,
+    was_cut: AtomicBool,
+}
+
+impl Region {
+    const fn free() -> Self {
+        Self {
+            taken: AtomicBool::new(false),
+            start: AtomicUsize::new(0),
+            length: AtomicUsize::new(0),
+            was_cut: AtomicBool::new(false),
+        }
+    }
+
+    fn claim(start: usize, length: usize) -> Option<&'static Self> {
+        let region = MAPPED.iter().find(|region| !region.taken.swap(true, Ordering::AcqRel))?;
+        region.was_cut.store(false, Ordering::Relaxed);
+        region.start.store(start, Ordering::Relaxed);
+        region.length.store(length, Ordering::Release);
+        Some(region)
+    }
+
+    fn release(&self) {
+        self.length.store(0, Ordering::Release);
+        self.taken.store(false, Ordering::Release);
+    }
+
+    fn has(&self, address: usize) -> bool {
+        let length = self.length.load(Ordering::Acquire);
+        address.wrapping_sub(self.start.load(Ordering::Relaxed)) < length
+    }
+}
+
+/// Puts zeros where a store's file has no bytes any more; false where `address` is in no store's
+/// file. To be called by a handler of SIGBUS with the address of the fault: it calls nothing but
+/// `mmap`, which is one system call, and allocates nothing.
+pub fn mend_fault(address: usize) -> bool {
+    let Some(region) = MAPPED.iter().find(|region| region.has(address)) else { return false };
+    const PAGE_BYTES: usize = 4_096;
+    // SAFETY: the page is one of a store's mapping, which is alive, as a thread is just reading it,
+    // and is read alone. What was there could not be read; zeros are there now.
+    let mapped = unsafe {
+        libc::mmap(
+            std::ptr::with_exposed_provenance_mut(address & !(PAGE_BYTES - 1)),
+            PAGE_BYTES,
+            libc::PROT_READ,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
+            -1,
+            0,
+        )
+    };
+    region.was_cut.store(true, Ordering::Relaxed);
+    mapped != libc::MAP_FAILED
+}
