@@ -20,7 +20,14 @@ const SKIPPED_SHOWN_MAX: u64 = 20;
 
 /// Imports rows of CSV into a feature store; a gateway may serve from it meanwhile.
 ///
-/// Into the embedded store all rows are imported or none. A cluster gets them one after the other,
+/// Into the embedded store all rows are imported or none: the store is one file, DIR/features.store,
+/// which an import writes anew beside the old one and renames into its place. It takes the disk space
+/// of one more copy until then, and some 50 bytes of memory a row. While a gateway serves from the
+/// file it may be read, copied elsewhere, and replaced by renaming another one over it (`mv`); it must
+/// not be written, cut, or copied onto (`cp`): rows are then answered as `error` until it is whole
+/// again.
+///
+/// A cluster gets them one after the other,
 /// and an import that broke off can be run again, with --resume from where it was.
 ///
 /// The header names the columns, each with its type where it is not float: `user_id,income,
@@ -116,6 +123,15 @@ pub(crate) fn run(arguments: ImportArguments) -> anyhow::Result<()> {
     let imported = match &arguments.store {
         StoreAddress::Embedded(folder) => {
             let store = EmbeddedStore::open_or_create(folder)?;
+            if store.is_of_earlier_format() && !options.replace {
+                eprintln!(
+                    "{}: the store is of an earlier format: it is converted first",
+                    folder.display()
+                );
+            }
+            if store.is_being_imported() {
+                eprintln!("{}: another import is under way: waiting for its end", folder.display());
+            }
             import_embedded(&store, input, &options, &mut observer).map_err(anyhow::Error::from)
         }
         StoreAddress::Scylla { contact_points, keyspace } => {

@@ -5,6 +5,8 @@ mod support;
 mod a_shadow_is_seen_in_the_metrics;
 mod a_shortage_of_descriptors_ends;
 mod a_stop_under_load_loses_nothing;
+mod a_store_is_read_whatever_is_done_beside_it;
+mod a_store_that_is_damaged_is_said_to_be;
 mod a_store_that_stops_fitting_is_seen;
 mod a_takeover_refuses_nobody;
 mod commands_say_what_would_be_served;

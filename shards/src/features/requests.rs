@@ -2,7 +2,7 @@
 
 use super::distinct::DistinctRows;
 
-/// The longest key that a store takes, in bytes: LMDB's limit, kept by every store so that a user
+/// The longest key that a store takes, in bytes: the limit of the first store, which every store keeps so that a user
 /// who can be looked up in one can be in each.
 pub const KEY_BYTES_MAX: usize = 511;
 

@@ -2,9 +2,9 @@
 //!
 //! It is written by `write`, never through a map: on a full disk a call fails and no signal comes.
 
-use std::fs::File;
+use std::fs::{File, Metadata, Permissions};
 use std::io::{Error, ErrorKind};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::EmbeddedError;
@@ -28,10 +28,26 @@ pub(super) struct NewFile {
 }
 
 impl NewFile {
-    /// A file at `path`, in the place of one that an import which died may have left.
-    pub(super) fn create(path: PathBuf, needed_bytes: u64) -> Result<Self, EmbeddedError> {
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
-        let file = file.map_err(EmbeddedError::io(&path, "making the new file"))?;
+    /// A file at `path`, in the place of one that an import which died may have left. It may be read
+    /// by whom `like` may, which it will take the place of; else by its owner alone.
+    pub(super) fn create(
+        path: PathBuf,
+        like: Option<&Metadata>,
+        needed_bytes: u64,
+    ) -> Result<Self, EmbeddedError> {
+        // One that is left may be somebody else's.
+        let _ = std::fs::remove_file(&path);
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(true).mode(0o600);
+        let made = options.open(&path).and_then(|file| {
+            if let Some(like) = like {
+                // Only root may give a file away; to others it is no harm that they have it.
+                let _ = std::os::unix::fs::fchown(&file, Some(like.uid()), Some(like.gid()));
+                file.set_permissions(Permissions::from_mode(like.mode() & 0o777))?;
+            }
+            Ok(file)
+        });
+        let file = made.map_err(EmbeddedError::io(&path, "making the new file"))?;
         let buffer = Vec::with_capacity(BUFFER_BYTES);
         Ok(Self { file, path, buffer, buffer_at: RECORDS_AT, is_published: false, needed_bytes })
     }

@@ -92,7 +92,10 @@ impl EmbeddedStore {
     /// What an import is to hold the lock of.
     pub(super) fn turn(&self) -> Result<std::fs::File, EmbeddedError> {
         let path = self.0.path.join(TURN);
-        let turn = std::fs::File::options().write(true).create(true).truncate(false).open(&path);
+        // To lock a file is to have it open, for whatever: whoever imports need not own it.
+        let turn = std::fs::File::open(&path).or_else(|_| {
+            std::fs::File::options().write(true).create(true).truncate(false).open(&path)
+        });
         turn.map_err(EmbeddedError::io(&path, "making the lock of imports"))
     }
 

@@ -15,7 +15,7 @@ use super::layout::{
 };
 use super::new_file::{NewFile, free_bytes};
 use super::snapshot::Snapshot;
-use super::store::{EmbeddedStore, FILE};
+use super::store::{EARLIER_FILE, EmbeddedStore, FILE};
 use super::walk::Step;
 use crate::features::record::{CellValue, EncodeError, RecordLayout};
 use crate::features::requests::KEY_BYTES_MAX;
@@ -71,7 +71,10 @@ impl<'a> EmbeddedWriter<'a> {
         let needed_bytes = base.as_ref().map_or(0, |base| base.header.file_bytes);
         ensure_room(store, needed_bytes)?;
         let seed = random_seed();
-        let file = NewFile::create(store.path().join(format!("{FILE}.new")), needed_bytes)?;
+        let like = [store.file().to_owned(), store.path().join(EARLIER_FILE)];
+        let like = like.iter().find_map(|path| std::fs::metadata(path).ok());
+        let path = store.path().join(format!("{FILE}.new"));
+        let file = NewFile::create(path, like.as_ref(), needed_bytes)?;
         Ok(Self {
             store,
             _turn: turn,
