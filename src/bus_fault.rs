@@ -42,7 +42,7 @@ extern "C" fn on_fault(
 ) {
     // SAFETY: the kernel gives a handler with SA_SIGINFO what it knows of the signal.
     let address = unsafe { (*info).si_addr() };
-    // It calls `mmap`, reads atomics, and neither locks nor allocates.
+    // It calls `mmap` and `sysconf`, reads atomics, and neither locks nor allocates.
     if mend_fault(address.addr()) {
         return;
     }

@@ -20,6 +20,9 @@ use crate::config::Config;
 /// The most of an embedded store that is read into memory before the first request.
 const PRELOAD_BYTES_MAX: u64 = 64 << 30;
 
+/// What an operator can do where a store cannot be converted.
+const CONVERT: &str = "an earlier version made this store, which has to be converted: start \
+    `shardgate serve` once as a user who may write its folder, or import all features again";
 /// How often an import that is waited for is looked at.
 const IMPORT_LOOK: Duration = Duration::from_millis(50);
 
@@ -92,7 +95,7 @@ fn make_ready(config: &Config, folder: &Path, signals: &Waiter) -> anyhow::Resul
         }
         std::thread::park_timeout(IMPORT_LOOK);
     }
-    if let Some(converted) = store.convert().context("an earlier version made this store")? {
+    if let Some(converted) = store.convert().context(CONVERT)? {
         tracing::info!(
             store = %config.store,
             rows = converted.rows,

@@ -9,7 +9,7 @@ use super::shard_thread::ShardHandle;
 /// How often the file system is asked.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long damaged records are only counted, once they were told of.
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_mins(1);
 
 /// What was said of the store.
 #[derive(Debug)]
@@ -44,12 +44,13 @@ impl StoreWatch {
         if found == self.trouble {
             return;
         }
-        match &found {
-            Some(trouble) => tracing::error!(
+        if let Some(trouble) = &found {
+            tracing::error!(
                 %trouble,
                 "the feature store's file: what can still be read of the one before goes on serving"
-            ),
-            None => tracing::info!("the feature store's file is whole again"),
+            );
+        } else {
+            tracing::info!("the feature store's file is whole again");
         }
         self.trouble = found;
     }

@@ -86,7 +86,7 @@ impl FeatureStore {
     /// The columns that plans are to be bound to, as far as the store knows them now.
     pub fn schema(&self) -> Result<Rc<Schema>, Unfit> {
         match self {
-            Self::Embedded(reader) => reader.columns(),
+            Self::Embedded(reader) => Ok(reader.schema()),
             Self::Cql(store) => Ok(Rc::new(store.schema().clone())),
         }
     }

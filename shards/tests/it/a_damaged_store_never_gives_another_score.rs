@@ -1,6 +1,7 @@
 //! Bytes of a store's file that are not as they were written: a row is what was imported, or an
 //! error, and never another row's, nor said to be missing.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -22,8 +23,11 @@ fn users(count: usize) -> Vec<(String, f64)> {
 }
 
 fn csv(users: &[(String, f64)]) -> String {
-    let rows: String = users.iter().map(|(key, value)| format!("{key},{value}\n")).collect();
-    format!("user_id,a\n{rows}")
+    let mut csv = "user_id,a\n".to_owned();
+    for (key, value) in users {
+        writeln!(csv, "{key},{value}").unwrap();
+    }
+    csv
 }
 
 fn file_of(folder: &tempfile::TempDir) -> PathBuf {

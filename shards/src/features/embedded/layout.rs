@@ -215,14 +215,14 @@ impl Slot {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bucket<'a>(pub(super) &'a [u8; BUCKET_BYTES]);
 
-impl Bucket<'_> {
-    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
+impl<'a> Bucket<'a> {
+    pub(super) fn slots(self) -> impl Iterator<Item = Slot> + use<'a> {
         let (words, _) = self.0.as_chunks::<8>();
         words[..SLOTS].iter().map(|word| Slot(u64::from_le_bytes(*word)))
     }
 
     /// Whether it is as it was written.
-    pub(super) fn is_whole(&self, hash: &KeyedHash) -> bool {
+    pub(super) fn is_whole(self, hash: &KeyedHash) -> bool {
         word(self.0, 8 * SLOTS) == hash.checksum(&self.0[..8 * SLOTS])
     }
 }

@@ -138,16 +138,18 @@ impl Region {
 
 /// Puts zeros where a store's file has no bytes any more; false where `address` is in no store's
 /// file. To be called by a handler of SIGBUS with the address of the fault: it calls nothing but
-/// `mmap`, which is one system call, and allocates nothing.
+/// `mmap` and `sysconf`, and allocates nothing.
 pub fn mend_fault(address: usize) -> bool {
     let Some(region) = MAPPED.iter().find(|region| region.has(address)) else { return false };
-    const PAGE_BYTES: usize = 4_096;
+    // SAFETY: a question without an argument, which a handler may ask.
+    let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    let Ok(page_bytes) = usize::try_from(page_bytes) else { return false };
     // SAFETY: the page is one of a store's mapping, which is alive, as a thread is just reading it,
     // and is read alone. What was there could not be read; zeros are there now.
     let mapped = unsafe {
         libc::mmap(
-            std::ptr::with_exposed_provenance_mut(address & !(PAGE_BYTES - 1)),
-            PAGE_BYTES,
+            std::ptr::with_exposed_provenance_mut(address & !(page_bytes - 1)),
+            page_bytes,
             libc::PROT_READ,
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
             -1,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::error::EmbeddedError;
 use super::snapshot::{Found, Snapshot};
 use super::store::EmbeddedStore;
-use crate::features::fit::{Fetched, Unfit};
+use crate::features::fit::Fetched;
 use crate::features::join::JoinPlan;
 use crate::features::joined::Joined;
 use crate::features::requests::{FetchRequests, KEY_BYTES_MAX};
@@ -55,10 +55,6 @@ impl EmbeddedReader {
     /// The columns that the records it reads have; plans are to be bound to them.
     pub fn schema(&self) -> Rc<Schema> {
         Rc::clone(&self.reading.borrow().columns)
-    }
-
-    pub(crate) fn columns(&self) -> Result<Rc<Schema>, Unfit> {
-        Ok(self.schema())
     }
 
     pub(crate) fn fingerprint(&self) -> u64 {

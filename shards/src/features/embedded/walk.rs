@@ -3,7 +3,7 @@
 //! A record says how long it is, so the next one is known as long as records are whole. Behind one
 //! that is not the index says where the next begins.
 
-use super::layout::{Bucket, Entry, RECORDS_AT};
+use super::layout::{Bucket, Entry, RECORDS_AT, Slot};
 use super::snapshot::Snapshot;
 
 /// A record on the way.
@@ -37,7 +37,7 @@ impl<'a> Walk<'a> {
         let whole = buckets.filter(|bucket| bucket.is_whole(&self.snapshot.hash));
         let mut places: Vec<u64> = Vec::new();
         for bucket in whole {
-            let offsets = bucket.slots().map(|slot| slot.offset());
+            let offsets = bucket.slots().map(Slot::offset);
             places.extend(offsets.filter(|offset| *offset > self.at));
         }
         places.sort_unstable_by(|one, other| other.cmp(one));
