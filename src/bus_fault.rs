@@ -41,9 +41,10 @@ extern "C" fn on_fault(
     _context: *mut libc::c_void,
 ) {
     // SAFETY: the kernel gives a handler with SA_SIGINFO what it knows of the signal.
-    let address = unsafe { (*info).si_addr() };
-    // It calls `mmap` and `sysconf`, reads atomics, and neither locks nor allocates.
-    if mend_fault(address.addr()) {
+    let (code, address) = unsafe { ((*info).si_code, (*info).si_addr()) };
+    // One that a process sent has no address. Mending calls `mmap` and `sysconf`, reads atomics, and
+    // neither locks nor allocates.
+    if code > 0 && mend_fault(address.addr()) {
         return;
     }
     let before = BEFORE.get().map_or(std::ptr::null(), std::ptr::from_ref);

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use shards::http::oip::RepositoryRoute;
 
 use super::access::Refusal;
+use super::health::Health;
 use super::metrics::Process;
 use super::metrics::text::Format;
 use super::reply::Reply;
 use super::request::Request;
 use super::server::Outcome;
-use super::unfit::{UnfitModel, unfit_models};
 use super::{AdminState, live, metrics, page};
 use crate::serve::repository;
 
@@ -95,37 +95,8 @@ fn livez(state: &AdminState) -> Reply {
 
 /// Whether requests should be sent here, and what each part says about it.
 fn readyz(state: &AdminState) -> Reply {
-    // The question is whether this address serves: another process may by now.
-    let draining = state.shutdown.is_begun() && !state.shutdown.is_taken_over();
-    let loaded = state.is_serving();
-    let trouble = state.store.trouble();
-    let store = match (loaded, live::store_answers(state) && trouble.is_none()) {
-        (false, _) => "opening",
-        (true, true) => "ok",
-        // The policies of the models say what is answered meanwhile: taking every gateway out of
-        // rotation for one store would turn a degraded service into none.
-        (true, false) => "failing",
-    };
-    // Its requests are answered with 503: another gateway may have a store that fits.
-    let unfit = unfit_models(state);
-    let fits = !unfit.iter().any(UnfitModel::answers);
-    let ready = loaded && fits && !draining;
-    let models = match (loaded, fits) {
-        (false, _) => "loading",
-        (true, true) => "ok",
-        (true, false) => "unfit",
-    };
-    let body = json!({
-        "ready": ready,
-        "reasons": {
-            "models": models,
-            "unfit": unfit,
-            "store": store,
-            "store_trouble": trouble,
-            "draining": draining,
-        },
-    });
-    Reply::json(if ready { 200 } else { 503 }, &body)
+    let health = Health::of(state);
+    Reply::json(if health.is_ready() { 200 } else { 503 }, &health.to_json())
 }
 
 #[expect(clippy::disallowed_methods, reason = "a thread of the admin port, not a shard's")]
@@ -139,6 +110,7 @@ fn scrape(request: &Request, state: &AdminState) -> Reply {
         &Process {
             log_events_suppressed: state.log.suppressed(),
             journal: state.journal.as_deref(),
+            is_degraded: Health::of(state).is_degraded(),
         },
     );
     Reply::content(format.content_type(), text)

@@ -9,7 +9,7 @@ use super::AdminState;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) struct UnfitModel {
     model: String,
-    version: u32,
+    version: u64,
     #[serde(skip)]
     answers: bool,
     reason: String,

@@ -10,8 +10,8 @@ use shards::features::StoreSource;
 use shards::features::address::StoreAddress;
 use shards::features::embedded::{EmbeddedError, EmbeddedStore};
 use shards::features::import::{
-    CsvOptions, ImportObserver, ImportOptions, ImportProgress, OnBadRow, RowError, import_embedded,
-    now_us,
+    CsvOptions, ImportNote, ImportObserver, ImportOptions, ImportProgress, OnBadRow, RowError,
+    import_embedded, now_us,
 };
 
 use super::signals::Waiter;
@@ -20,11 +20,10 @@ use crate::config::Config;
 /// The most of an embedded store that is read into memory before the first request.
 const PRELOAD_BYTES_MAX: u64 = 64 << 30;
 
-/// What an operator can do where a store cannot be converted.
-const CONVERT: &str = "an earlier version made this store, which has to be converted: start \
-    `shardgate serve` once as a user who may write its folder, or import all features again";
 /// How often an import that is waited for is looked at.
 const IMPORT_LOOK: Duration = Duration::from_millis(50);
+/// What is said of a file that holds the store's password.
+pub(crate) const EXPOSED_PASSWORD: &str = "the store's password_file may be read by every user of this machine: chmod o-r takes that away";
 
 /// Where the shards' features come from, as the configuration says; `None` where a signal says to
 /// stop meanwhile. A cluster's contact points are resolved here: each shard connects by itself.
@@ -33,10 +32,13 @@ pub(crate) fn open(config: &Config, signals: &Waiter) -> anyhow::Result<Option<S
         StoreAddress::Embedded(folder) => {
             Ok(open_embedded(config, folder, signals)?.map(StoreSource::Embedded))
         }
-        StoreAddress::Scylla { .. } => Ok(Some(StoreSource::Cql {
-            addresses: config.scylla.resolve()?,
-            settings: Arc::new(config.scylla.clone()),
-        })),
+        StoreAddress::Scylla { .. } => {
+            let (settings, addresses) = (config.scylla.clone(), config.scylla.resolve()?);
+            if let Some(file) = settings.exposed_password_file() {
+                tracing::warn!(file = %file.display(), "{EXPOSED_PASSWORD}");
+            }
+            Ok(Some(StoreSource::Cql { addresses, settings: Arc::new(settings) }))
+        }
     }
 }
 
@@ -74,14 +76,12 @@ fn open_embedded(
     Ok(Some(store))
 }
 
-/// Has a store of this version's format in the folder: converted from an earlier one, or the default
-/// store filled from the bundled features. False where a signal says to stop meanwhile.
+/// Has the default store filled from the bundled features, if it is not there. False where a signal says to stop meanwhile.
 fn make_ready(config: &Config, folder: &Path, signals: &Waiter) -> anyhow::Result<bool> {
     let store = match EmbeddedStore::open(folder) {
         Err(EmbeddedError::NoStore { .. }) if config.store_is_default => {
             EmbeddedStore::open_or_create(folder)?
         }
-        Err(EmbeddedError::EarlierFormat { .. }) => EmbeddedStore::open_or_create(folder)?,
         // Whatever else is wrong with it, opening it says.
         _ => return Ok(true),
     };
@@ -94,14 +94,6 @@ fn make_ready(config: &Config, folder: &Path, signals: &Waiter) -> anyhow::Resul
             return Ok(false);
         }
         std::thread::park_timeout(IMPORT_LOOK);
-    }
-    if let Some(converted) = store.convert().context(CONVERT)? {
-        tracing::info!(
-            store = %config.store,
-            rows = converted.rows,
-            "the store was converted: `data.mdb` and `lock.mdb` are what the earlier version reads, \
-             and may be removed"
-        );
     }
     if store.schema()?.is_none() {
         fill(config, &store)?;
@@ -127,11 +119,15 @@ fn fill(config: &Config, store: &EmbeddedStore) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The bundled file is small, and a bad row in it is fatal: there is nothing to show.
+/// The bundled file is small, and a bad row in it is fatal: there is no progress to show.
 struct Quiet;
 
 impl ImportObserver for Quiet {
     fn progress(&mut self, _: ImportProgress) {}
 
     fn skipped(&mut self, _: &RowError) {}
+
+    fn noted(&mut self, note: &ImportNote) {
+        tracing::warn!("the bundled features: {note}");
+    }
 }

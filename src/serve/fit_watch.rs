@@ -11,7 +11,7 @@ use super::shard_thread::ShardHandle;
 pub(super) struct FitWatch {
     /// The changes that each shard has counted, over all of its models.
     counted: Vec<u64>,
-    said: BTreeMap<(String, u32), Fit>,
+    said: BTreeMap<(String, u64), Fit>,
 }
 
 /// How a version of a model stands with the store, over all shards.
@@ -32,7 +32,7 @@ impl FitWatch {
             return;
         }
         self.counted = counted;
-        let mut found: BTreeMap<(String, u32), Fit> = BTreeMap::new();
+        let mut found: BTreeMap<(String, u64), Fit> = BTreeMap::new();
         for lane in shards.iter().flat_map(|shard| shard.shared.telemetry.lanes()) {
             if lane.counters.retired.get() == 0 {
                 let fit = found.entry((lane.facts.model.clone(), lane.facts.version)).or_default();
@@ -48,7 +48,7 @@ impl FitWatch {
     }
 }
 
-fn say(model: &str, version: u32, before: &Fit, now: &Fit) {
+fn say(model: &str, version: u64, before: &Fit, now: &Fit) {
     match (&before.reason, &now.reason) {
         (before, Some(reason)) if before.as_ref() != Some(reason) => {
             tracing::error!(model, version, %reason, "answered with 503 until the store fits");

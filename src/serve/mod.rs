@@ -1,24 +1,29 @@
 //! Start, signals and stop of the serving process.
 //!
 //! [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard,
-//! or inherits them by [`takeover`], [`steering`] says which connections are for which,
-//! [`features`] opens the store, [`fit_watch`] says when its columns change and [`store_watch`] what is wrong with its file, [`shard_thread`] is a pinned thread with an executor, [`reload`]
-//! takes models into service and out of it, [`repository`] answers requests about that, [`orders`]
-//! has done what comes by signal or through a shard, [`signals`] waits for what an operator asks,
-//! and [`report`] prints histograms.
+//! or inherits them by [`takeover`] from a [`peer`], [`claim`] has one process alone begin to listen,
+//! [`steering`] says which connections are for which, [`features`] opens the store, [`fit_watch`]
+//! says when its columns change and [`store_watch`] what is wrong with its file, [`invitation`] says
+//! what to ask it, [`shard_thread`] is a pinned thread with an executor, [`reload`] takes models into
+//! service and out of it, [`repository`] answers requests about that, [`orders`] has done what comes
+//! by signal or through a shard, [`signals`] waits for what an operator asks, and [`report`] prints
+//! histograms.
 //!
 //! What is *not* here: what a shard does with a request.
 
-mod features;
+mod claim;
+pub(crate) mod features;
 mod fit_watch;
+mod invitation;
 mod io_uring;
 mod orders;
+mod peer;
 pub(crate) mod reload;
 mod report;
 pub(crate) mod repository;
 mod shard_thread;
 mod signals;
-mod sockets;
+pub(crate) mod sockets;
 pub(crate) mod steering;
 mod store_watch;
 mod takeover;
@@ -41,9 +46,10 @@ use self::store_watch::StoreWatch;
 use self::takeover::offer::{Bound, Handover};
 use crate::admin::Admin;
 use crate::admin::access::Access;
+use crate::admin::store::StoreView;
 use crate::config::Config;
 use crate::journal::{JournalThread, Writer};
-use crate::{admin, logging};
+use crate::{admin, logging, quota};
 
 /// How long beyond its own limit a drain may take before the shards that hang are named.
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
@@ -53,8 +59,14 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let log = logging::start(&config.log, config.log_format)?;
     let signals = signals::Waiter::register()?;
     let cores = config.cores.resolve()?;
+    if let Some(quota) = quota::of_this_process() {
+        quota.warn(cores.len(), &config.cores.to_string());
+    }
     io_uring::ensure_available()?;
     let models = find_models(config)?;
+    for name in &config.model {
+        reload::warn_of_folders(&Repository::new(&config.models), name);
+    }
     let mut sockets = Sockets::open(config, cores.len())?;
     let Some(store) = features::open(config, &signals)? else {
         tracing::info!("stopped before it served");
@@ -83,20 +95,23 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let views = shards.iter().map(ShardHandle::view).collect();
     let journal = writer.map(|writer| start_journal(writer, &shards)).transpose()?;
     let written = journal.as_ref().map(|journal| Arc::clone(&journal.counters));
+    let known = StoreView::new(config.store.to_string(), &store);
     let inherited = sockets.admin();
-    let admin = admin::start(config, &store, views, shutdown.clone(), log, written, inherited)?;
+    let admin = admin::start(config, views, shutdown.clone(), log, written, inherited, known)?;
     if !wait_until_ready(&shards, &news, &signals)? {
         tracing::info!("stopped before it served");
         return Ok(ExitCode::SUCCESS);
     }
     let handover = start_listening(config, &shards, &mut sockets, &admin)?;
+    let invitation =
+        models.first().and_then(|model| invitation::line(sockets.address, &store, model));
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let reloader = Arc::new(Reloader::new(config, store.clone(), all, models));
     admin.set_serving(Arc::clone(&reloader));
     let is_asked = config.admin.repository_on_serving_port;
     let access = is_asked.then(|| Access::of(&config.admin, sockets.address));
     let orders = orders::start(reloader, access, &shards)?;
-    announce(config, &shards, sockets.address, admin.address);
+    announce(config, &shards, sockets.address, admin.address, invitation);
     let watch = StoreWatch::new(store);
     let outcome = signals::serve(&signals, &shards, &news, &shutdown, &orders, &handover, watch);
     let drain = Duration::from_millis(config.shard.http.drain_ms_max) + DRAIN_MARGIN;
@@ -116,7 +131,7 @@ fn start_journal(writer: Writer, shards: &[ShardHandle]) -> anyhow::Result<Journ
 }
 
 /// The directories of the models to serve, the default one first.
-pub(crate) fn find_models(config: &Config) -> anyhow::Result<Vec<ModelDirectory>> {
+fn find_models(config: &Config) -> anyhow::Result<Vec<ModelDirectory>> {
     let repository = Repository::new(&config.models);
     let found = config.model.iter().map(|name| repository.find_served(name));
     Ok(found.collect::<Result<Vec<_>, _>>()?.concat())
@@ -153,6 +168,8 @@ fn start_listening(
     admin: &Admin,
 ) -> anyhow::Result<Arc<Handover>> {
     let shared = sockets.share(&admin.listener)?;
+    // Until its sockets listen, so that another process sees them.
+    let _claim = sockets.claim()?;
     sockets.ensure_still_free()?;
     config.steering.warn_where_unknown();
     for (shard, own) in shards.iter().zip(&sockets.by_shard) {
@@ -170,7 +187,13 @@ fn start_listening(
     bound.map_or_else(|| Ok(Arc::default()), Bound::offer)
 }
 
-fn announce(config: &Config, shards: &[ShardHandle], address: SocketAddr, admin: SocketAddr) {
+fn announce(
+    config: &Config,
+    shards: &[ShardHandle],
+    address: SocketAddr,
+    admin: SocketAddr,
+    invitation: Option<String>,
+) {
     let cores: Vec<_> = shards.iter().map(|shard| shard.core).collect();
     let mut output = std::io::stdout();
     // It serves all the same where nobody reads its output.
@@ -180,9 +203,16 @@ fn announce(config: &Config, shards: &[ShardHandle], address: SocketAddr, admin:
         config.model.join(", ")
     );
     let _ = writeln!(output, "live page, metrics and health: http://{admin}/");
-    if config.store_is_default {
-        let body = "{\"user_id\": \"applicant-0001\"}";
-        let _ = writeln!(output, "try: curl -i http://{address}/predict -d '{body}'");
+    if let Some(invitation) = invitation {
+        let _ = writeln!(output, "{invitation}");
+    }
+    for lane in shards.first().iter().flat_map(|shard| shard.shared.telemetry.lanes()) {
+        let facts = &lane.facts;
+        let score = &facts.description.score;
+        let _ = writeln!(output, "model {}/{}: score = {score}", facts.model, facts.version);
+        if let Some(doubt) = facts.description.doubt() {
+            tracing::warn!(model = facts.model, version = facts.version, "{doubt}");
+        }
     }
 }
 

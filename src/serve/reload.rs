@@ -82,9 +82,16 @@ pub(crate) struct Served {
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     /// The version that was tried; none where no version was found.
-    pub(crate) version: Option<u32>,
+    pub(crate) version: Option<u64>,
     /// What is to be done about it.
     pub(crate) reason: String,
+}
+
+/// Says in the log which folders of a model are ignored and why.
+pub(super) fn warn_of_folders(repository: &Repository, name: &str) {
+    for note in repository.folder_notes(name) {
+        tracing::warn!(model = name, "{note}");
+    }
 }
 
 impl Served {
@@ -185,6 +192,13 @@ impl Reloader {
             served.failures.insert(directory.name.clone(), failure);
             error
         })?;
+        for model in prepared.first().into_iter().flatten() {
+            let (name, version, description) = (model.name(), model.version(), model.describe());
+            tracing::info!(model = name, version, score = description.score, "loaded");
+            if let Some(doubt) = description.doubt() {
+                tracing::warn!(model = name, version, "{doubt}");
+            }
+        }
         let mut sent = Vec::with_capacity(self.shards.len());
         for (shard, models) in self.shards.iter().zip(prepared) {
             let install = |model| shard.send(Command::Install(Box::new(model)));
@@ -208,6 +222,7 @@ impl Reloader {
     ) -> Result<Vec<ModelDirectory>, (&'a String, RepositoryError)> {
         let mut found = Vec::with_capacity(names.len());
         for name in names {
+            warn_of_folders(&self.repository, name);
             found.extend(self.repository.find_served(name).map_err(|error| (name, error))?);
         }
         Ok(found)

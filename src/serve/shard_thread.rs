@@ -145,7 +145,8 @@ fn explain(error: &str) -> String {
     if lower.contains("memlock") || lower.contains("memory") {
         format!(
             "too little locked memory for io_uring: raise `ulimit -l` (LimitMEMLOCK in systemd) \
-             to 8 MiB a shard or more: {error}"
+             to 2 MiB a shard or more. The kernel counts it for all processes of the user \
+             together: {error}"
         )
     } else {
         format!("io_uring could not be started: {error}")

@@ -56,17 +56,19 @@ fn a_file_that_is_cut_ends_nobody() {
     let golden = golden();
     assert_eq!(stored(&gateway, &golden), golden.len());
     let whole = fs::read(file_of(&gateway)).unwrap();
+    let written = fs::metadata(file_of(&gateway)).unwrap().modified().unwrap();
     for length in [whole.len() / 2, 8_192, 0] {
         truncate(&file_of(&gateway), length as u64);
         // The index is at the end of the file: without it nobody is found, and nobody missing.
         assert_eq!(stored(&gateway, &golden), 0, "{length}");
     }
     gateway.wait_for_line("the feature store's file: what can still be read");
-    wait_until("it is not well", || get(&gateway, "/readyz").contains("\"store\":\"failing\""));
+    wait_until("it is not well", || get(&gateway, "/readyz").contains("\"store\":\"degraded\""));
     assert!(get(&gateway, "/readyz").contains("features.store"));
     assert!(get(&gateway, "/metrics").contains("shardgate_store_damaged_total{shard=\"0\"} "));
-    // As `cp` brings it back: into the same file.
+    // As `cp -p` brings it back: into the same file, as if it had not been written since.
     fs::write(file_of(&gateway), &whole).unwrap();
+    fs::File::options().write(true).open(file_of(&gateway)).unwrap().set_modified(written).unwrap();
     wait_until("all is right again", || stored(&gateway, &golden) == golden.len());
     wait_until("and said to be", || get(&gateway, "/readyz").contains("\"store\":\"ok\""));
     gateway.wait_for_line("whole again");

@@ -74,11 +74,13 @@ impl RowFailure {
             Self::Refused(Refusal::StoreUnavailable) => 2,
             Self::Refused(Refusal::Expired) => 3,
             Self::Refused(Refusal::TooManyDefaulted { .. }) => 4,
-            Self::Refused(Refusal::StoredNotANumber { .. }) => 5,
+            Self::Refused(Refusal::StoredNotANumber { .. } | Refusal::StoredNotInteger { .. }) => 5,
             Self::Refused(Refusal::RequestFieldMissing { .. }) => 6,
-            Self::Refused(Refusal::RequestOutOfRange { .. } | Refusal::RequestNotOfType { .. }) => {
-                7
-            }
+            Self::Refused(
+                Refusal::RequestOutOfRange { .. }
+                | Refusal::RequestNotOfType { .. }
+                | Refusal::RequestNotInteger { .. },
+            ) => 7,
             Self::NotFinite => 8,
             Self::ModelFailed => 9,
             Self::Panicked => 10,
@@ -110,7 +112,9 @@ const fn refusal_status(refusal: Refusal) -> u16 {
         | Refusal::StoreUnfit
         | Refusal::Expired
         | Refusal::TooManyDefaulted { .. }
-        | Refusal::StoredNotANumber { .. } => 503,
+        | Refusal::StoredNotANumber { .. }
+        | Refusal::StoredNotInteger { .. } => 503,
+        Refusal::RequestNotInteger { .. } => 400,
         Refusal::RequestFieldMissing { .. }
         | Refusal::RequestOutOfRange { .. }
         | Refusal::RequestNotOfType { .. } => 422,

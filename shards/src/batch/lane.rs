@@ -25,7 +25,7 @@ pub struct LaneSettings {
     /// The model's name.
     pub model: String,
     /// The model's version.
-    pub version: u32,
+    pub version: u64,
     /// What the version is for.
     pub role: Role,
     /// The share of the users whom the version that is tried out scores.

@@ -2,8 +2,8 @@
 
 use super::distinct::DistinctRows;
 
-/// The longest key that a store takes, in bytes: the limit of the first store, which every store keeps so that a user
-/// who can be looked up in one can be in each.
+/// The longest key that a store takes, in bytes: one limit for every store, so that a user who can be
+/// looked up in one can be in each.
 pub const KEY_BYTES_MAX: usize = 511;
 
 /// The keys of a batch's rows and the cells that their requests give. Reused from batch to batch.

@@ -22,11 +22,22 @@ pub struct StoreColumn {
     pub column_type: ColumnType,
 }
 
+/// A column of a cluster's table whose type can't be read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UnreadColumn {
+    /// The column's name.
+    pub name: String,
+    /// Its type, as the cluster writes it.
+    pub found: String,
+}
+
 /// The feature columns of a store, in order. Every row has a `last_updated` besides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<StoreColumn>", into = "Vec<StoreColumn>")]
 pub struct Schema {
     columns: Vec<StoreColumn>,
+    /// What the store has besides, for those who ask for it by name.
+    unread: Vec<UnreadColumn>,
     fingerprint: u64,
 }
 
@@ -74,9 +85,8 @@ impl Schema {
                 return Err(SchemaError::Duplicate { name: column.name.clone() });
             }
         }
-        let mut hasher = DefaultHasher::new();
-        columns.hash(&mut hasher);
-        Ok(Self { columns, fingerprint: hasher.finish() })
+        let fingerprint = fingerprint_of(&columns, &[]);
+        Ok(Self { columns, fingerprint, unread: Vec::new() })
     }
 
     /// A number that tells schemas apart: equal for equal columns in the same order, within this
@@ -90,10 +100,33 @@ impl Schema {
         &self.columns
     }
 
+    /// The same schema of a store that has these columns too, which are not read.
+    #[must_use]
+    pub fn with_unread(self, unread: Vec<UnreadColumn>) -> Self {
+        Self { fingerprint: fingerprint_of(&self.columns, &unread), unread, ..self }
+    }
+
+    /// The columns that the store has besides and that are not read.
+    pub fn unread(&self) -> &[UnreadColumn] {
+        &self.unread
+    }
+
+    /// The type of the column `name`, where the store has it and it can't be read.
+    pub fn unread_type(&self, name: &str) -> Option<&str> {
+        let found = self.unread.iter().find(|column| column.name == name);
+        found.map(|column| column.found.as_str())
+    }
+
     /// Where the column `name` stands.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
     }
+}
+
+fn fingerprint_of(columns: &[StoreColumn], unread: &[UnreadColumn]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (columns, unread).hash(&mut hasher);
+    hasher.finish()
 }
 
 impl TryFrom<Vec<StoreColumn>> for Schema {

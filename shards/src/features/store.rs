@@ -87,7 +87,7 @@ impl FeatureStore {
     pub fn schema(&self) -> Result<Rc<Schema>, Unfit> {
         match self {
             Self::Embedded(reader) => Ok(reader.schema()),
-            Self::Cql(store) => Ok(Rc::new(store.schema().clone())),
+            Self::Cql(store) => store.columns(),
         }
     }
 
@@ -96,7 +96,7 @@ impl FeatureStore {
     pub fn fingerprint(&self) -> u64 {
         match self {
             Self::Embedded(reader) => reader.fingerprint(),
-            Self::Cql(store) => store.schema().fingerprint(),
+            Self::Cql(store) => store.fingerprint(),
         }
     }
 
@@ -105,6 +105,7 @@ impl FeatureStore {
     pub fn look(&self) {
         match self {
             Self::Embedded(reader) => reader.look(),
+            // Its shard asks the cluster by itself.
             Self::Cql(_) => {}
         }
     }
@@ -126,7 +127,11 @@ impl FeatureStore {
         counters.cache_evictions.set(now.cache.evictions);
         counters.cache_bytes.set(store.cache_bytes() as u64);
         counters.statements.set(now.statements);
-        counters.statements_failed.set(now.statements_failed);
+        for (counter, count) in counters.statements_failed.iter().zip(now.statements_failed) {
+            counter.set(count);
+        }
+        counters.group_keys_max.set(now.group_keys_max);
+        counters.nodes_connected.set(now.nodes_connected);
         counters.sessions_renewed.set(now.sessions_renewed);
         let keys = [
             now.keys_asked,
@@ -153,10 +158,7 @@ impl FeatureStore {
     ) -> Fetched {
         match self {
             Self::Embedded(reader) => reader.fetch(plan, requests, now_us, joined),
-            Self::Cql(store) => {
-                store.fetch(plan, requests, now_us, joined).await;
-                Fetched::Joined
-            }
+            Self::Cql(store) => store.fetch(plan, requests, now_us, joined).await,
         }
     }
 }

@@ -127,6 +127,19 @@ pub fn find_end(
     scanned: &mut usize,
     limits: &HttpLimits,
 ) -> Result<Option<usize>, HeadError> {
+    end_within(bytes, scanned, limits.head_bytes_max).map_err(|error| match error {
+        HeadError::HeadTooLarge { .. } => too_large(bytes, limits),
+        other => other,
+    })
+}
+
+/// [`find_end`] for the head of a request or an answer, which may have `bytes_max` bytes.
+pub(crate) fn end_within(
+    bytes: &[u8],
+    scanned: &mut usize,
+    bytes_max: usize,
+) -> Result<Option<usize>, HeadError> {
+    let too_large = HeadError::HeadTooLarge { limit: bytes_max };
     while let Some(offset) = memchr(b'\n', &bytes[*scanned..]) {
         let at = *scanned + offset;
         if at == 0 || bytes[at - 1] != b'\r' {
@@ -134,18 +147,11 @@ pub fn find_end(
         }
         *scanned = at + 1;
         if at >= 3 && &bytes[at - 3..=at] == b"\r\n\r\n" {
-            return if at < limits.head_bytes_max {
-                Ok(Some(at + 1))
-            } else {
-                Err(too_large(bytes, limits))
-            };
+            return if at < bytes_max { Ok(Some(at + 1)) } else { Err(too_large) };
         }
     }
     *scanned = bytes.len();
-    if bytes.len() > limits.head_bytes_max {
-        return Err(too_large(bytes, limits));
-    }
-    Ok(None)
+    if bytes.len() > bytes_max { Err(too_large) } else { Ok(None) }
 }
 
 /// Whether it is the target or the fields that made a head too large.
@@ -257,15 +263,15 @@ fn understand<'a>(
     Ok(Head {
         method,
         path: target.path,
-        keep_alive: !reading.close && (!is_http_1_0 || reading.keep_alive),
+        keep_alive: reading.framing.persists(is_http_1_0),
         is_http_1_0,
         request_id: reading.request_id,
         trace: reading.trace(),
-        framing: reading.framing(is_http_1_0, limits)?,
+        framing: reading.framing.framing(is_http_1_0, limits.body_bytes_max)?,
         expects_continue: reading.expects_continue && !is_http_1_0,
         limit_ns: reading.limit_ns,
         priority: reading.priority,
-        inference_header_length: reading.inference_header_length,
+        inference_header_length: reading.framing.inference_header_length,
         credentials: Credentials {
             host: target.authority.map(str::as_bytes).or(reading.credentials.host),
             ..reading.credentials

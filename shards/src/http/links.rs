@@ -208,10 +208,11 @@ impl Links {
 }
 
 /// Which of these events, and of errors, a socket has now.
-fn ready_for(socket: RawFd, events: i16) -> i16 {
+pub(crate) fn ready_for(socket: RawFd, events: i16) -> i16 {
     let mut polled = libc::pollfd { fd: socket, events, revents: 0 };
     // SAFETY: there is one structure, which lives through the call, and the call does not wait. A
-    // socket is closed after its connection has left the links, so it is still that client's.
+    // socket is closed after its connection has left the links, so it is still that client's; the
+    // one to a model's server is closed with what asks here.
     let ready = unsafe { libc::poll(&raw mut polled, 1, 0) };
     if ready > 0 { polled.revents } else { 0 }
 }

@@ -13,9 +13,9 @@ use std::time::Duration;
 use futures_lite::AsyncReadExt;
 use glommio::net::TcpStream;
 use glommio::timer::sleep;
-use socket2::{SockFilter, SockRef};
 
 use super::connection::Connection;
+use super::hop_limit;
 use crate::shard::ShardState;
 
 /// How long to pause after an `accept` that failed: file descriptors may be short (EMFILE), and
@@ -72,35 +72,27 @@ pub(crate) fn accept_rest(listeners: &[TcpListener], shard: &Rc<ShardState>) {
     }
 }
 
-/// Stops the kernel from beginning new connections on the listener, and lets those that have
-/// begun arrive in its queue. Closing a listener resets what waits in its queue, so this comes
-/// first: a socket filter drops every segment with SYN and without ACK, whose sender tries again
-/// a second later; the last segment of a handshake passes.
-pub(crate) async fn refuse_new(listeners: &[TcpListener]) -> io::Result<()> {
-    const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
-    const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
-    const JUMP_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
-    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
-    const TCP_FLAGS_OFFSET: u32 = 13;
-    const SYN_AND_ACK: u32 = 0x12;
-    const SYN: u32 = 0x02;
+/// Stops the kernel from beginning new connections on the listeners, and lets those that have
+/// begun arrive in their queues. Closing a listener resets what waits in its queue, so this comes
+/// first. A client gets no answer to its SYN and sends another one a second later.
+pub(crate) async fn refuse_new(listeners: &[TcpListener]) {
     for listener in listeners {
-        SockRef::from(listener).attach_filter(&[
-            SockFilter::new(LOAD_BYTE, 0, 0, TCP_FLAGS_OFFSET),
-            SockFilter::new(AND, 0, 0, SYN_AND_ACK),
-            SockFilter::new(JUMP_EQUAL, 0, 1, SYN),
-            SockFilter::new(RETURN, 0, 0, 0),
-            SockFilter::new(RETURN, 0, 0, u32::MAX),
-        ])?;
+        if let Err(error) = hop_limit::require(listener, hop_limit::UNREACHED) {
+            tracing::warn!(%error, "new connections cannot be kept away: a stop may reset some");
+        }
     }
     sleep(HANDSHAKES_END).await;
-    Ok(())
 }
 
 fn start(accepted: StdStream, shard: &Rc<ShardState>) {
     if shard.links.len() >= shard.limits().connections_max {
         shard.counters().connections_refused.add(1);
         return;
+    }
+    if shard.draining.get() {
+        // It may have its listener's hop limit; until now the kernel has dropped what its client
+        // sent, which is sent again.
+        let _ = hop_limit::require(&accepted, hop_limit::ANY);
     }
     // Answers are small and written whole: waiting for more would only delay them. A socket that
     // refuses the option has been closed already, which its first read will tell.

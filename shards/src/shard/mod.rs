@@ -190,7 +190,9 @@ impl Shard {
         state.read_newest(usize::MAX);
         // What waits for listeners that stay is for whoever accepts from them next.
         let closes = !shutdown.leaves_listeners();
-        let refused = if closes { listener::refuse_new(&listeners).await } else { Ok(()) };
+        if closes {
+            listener::refuse_new(&listeners).await;
+        }
         for accept in accepting {
             accept.cancel().await;
         }
@@ -203,7 +205,7 @@ impl Shard {
         ticking.cancel().await;
         while state.hand_over() {}
         state.close_journal();
-        refused
+        Ok(())
     }
 }
 

@@ -36,6 +36,9 @@ impl Clock {
     }
 }
 
+/// How many models an answer names that are not the one asked for.
+const MODELS_NAMED_MAX: usize = 10;
+
 /// What is kept of a buffer that any connection uses.
 const SCRATCH_BYTES_MAX: usize = 1_048_576;
 
@@ -159,11 +162,22 @@ impl ShardState {
     }
 
     /// The versions of a model that may be asked, the stable one first.
-    pub(crate) fn versions(&self, model: &str) -> Vec<u32> {
+    pub(crate) fn versions(&self, model: &str) -> Vec<u64> {
         let lanes = self.lanes.borrow();
         let of = |role| lanes.iter().find(move |lane| lane.settings.is(model, role));
         let answering = [Role::Stable, Role::Canary].into_iter().filter_map(of);
         answering.map(|lane| lane.settings.version).collect()
+    }
+
+    /// The names of the models that may be asked, for people: some of them where there are many.
+    pub(crate) fn model_names(&self) -> String {
+        let lanes = self.lanes.borrow();
+        let stable = lanes.iter().filter(|lane| lane.settings.role == Role::Stable);
+        let mut names: Vec<&str> = stable.map(|lane| lane.settings.model.as_str()).collect();
+        let others = names.len().saturating_sub(MODELS_NAMED_MAX);
+        names.truncate(MODELS_NAMED_MAX);
+        let named = names.join(", ");
+        if others > 0 { format!("{named} and {others} more") } else { named }
     }
 
     /// The lane of the version that is tried out beside `lane`, if it is to score this user.

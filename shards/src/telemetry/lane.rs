@@ -14,7 +14,7 @@ pub struct LaneFacts {
     /// The model's name.
     pub model: String,
     /// The model's version.
-    pub version: u32,
+    pub version: u64,
     /// What the version is for.
     pub role: Role,
     /// What the model is made of.
@@ -188,6 +188,8 @@ impl LaneTelemetry {
             nodes: 0,
             inputs: Vec::new(),
             output: String::new(),
+            score: String::new(),
+            is_class_by_place: false,
             file_hash: 0,
         };
         Self::new(LaneFacts {

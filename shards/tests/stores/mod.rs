@@ -4,8 +4,8 @@
 
 use shards::features::embedded::{EmbeddedReader, EmbeddedStore};
 use shards::features::import::{
-    CsvOptions, ImportError, ImportObserver, ImportOptions, ImportProgress, OnBadRow, RowError,
-    import_embedded,
+    CsvOptions, ImportError, ImportNote, ImportObserver, ImportOptions, ImportProgress, OnBadRow,
+    RowError, import_embedded,
 };
 use shards::features::inputs::{ColumnType, FeaturePolicies, InputColumn, NanMeaning, Source};
 use shards::features::join::{JoinPlan, ModelInputs};
@@ -18,12 +18,16 @@ pub(crate) const WRITTEN_US: i64 = 1_700_000_000_000_000;
 #[derive(Default)]
 pub(crate) struct Heard {
     pub(crate) skipped: Vec<RowError>,
+    pub(crate) notes: Vec<ImportNote>,
 }
 
 impl ImportObserver for Heard {
     fn progress(&mut self, _: ImportProgress) {}
     fn skipped(&mut self, error: &RowError) {
         self.skipped.push(error.clone());
+    }
+    fn noted(&mut self, note: &ImportNote) {
+        self.notes.push(note.clone());
     }
 }
 

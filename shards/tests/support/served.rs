@@ -71,6 +71,13 @@ impl Setup {
         Self { models, repository: Some(repository), ..Self::of("demo-logistic") }
     }
 
+    /// This file, served as `demo-logistic` with this manifest.
+    pub(crate) fn with_model(manifest: &str, file: &[u8]) -> Self {
+        let this = Self::with_manifest(manifest);
+        std::fs::write(this.models.join("demo-logistic/1/model.onnx"), file).unwrap();
+        this
+    }
+
     /// Another version of the only model: a copy of its first.
     pub(crate) fn and_version(self, version: u32) -> Self {
         let model = self.models.join(self.names[0]);

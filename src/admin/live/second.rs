@@ -7,9 +7,12 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use shards::batch::RowFailure;
 use shards::features::FeatureStatus;
+use shards::features::scylla::FaultReason;
 use shards::telemetry::counters::STATUSES;
-use shards::telemetry::{Counter, Histograms, Phase};
+use shards::telemetry::{Counter, HistogramCopies, Histograms, Phase};
 
+use super::models::ModelSeconds;
+use super::store::StoreSecond;
 use crate::admin::{ShardView, metrics};
 
 /// The heat map's rows: bounds in µs, each √2 times the one below, from 10 µs.
@@ -23,10 +26,8 @@ const BATCH_ROWS: [u64; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 pub(in crate::admin) struct Second {
     /// The JSON text, on one line.
     pub(super) text: Arc<str>,
-    /// Rows for which the store did not answer.
-    pub(super) rows_unanswered: u64,
-    /// Rows for which it did.
-    pub(super) rows_answered: u64,
+    /// What the feature store did.
+    pub(super) store: StoreSecond,
 }
 
 /// What a shard had counted at some time.
@@ -38,6 +39,9 @@ pub(super) struct Counted {
     cpu_s: f64,
     features_ns: u64,
     model_ns: u64,
+    statements_failed: [u64; FaultReason::ALL.len()],
+    damaged: u64,
+    is_disconnected: bool,
 }
 
 impl Counted {
@@ -49,6 +53,12 @@ impl Counted {
             features: vec![0; FeatureStatus::ALL.len()],
             failed: vec![0; RowFailure::REASONS.len()],
             cpu_s: metrics::thread_cpu_s(telemetry.counters.thread_id.get()).unwrap_or(0.0),
+            statements_failed: std::array::from_fn(|reason| {
+                telemetry.store.statements_failed[reason].get()
+            }),
+            damaged: telemetry.store.damaged.get(),
+            is_disconnected: telemetry.store.is_cluster()
+                && telemetry.store.nodes_connected.get() == 0,
             ..Self::default()
         };
         for lane in telemetry.lanes() {
@@ -79,10 +89,13 @@ pub(super) struct Draft {
     batch_rows: Vec<u64>,
     heat: Vec<u64>,
     requests_per_s: f64,
+    models: ModelSeconds,
     #[serde(skip)]
     elapsed_s: f64,
     #[serde(skip)]
     merged: Histograms,
+    #[serde(skip)]
+    store: StoreSecond,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,8 +135,10 @@ impl Second {
             batch_rows: Vec::new(),
             heat: Vec::new(),
             requests_per_s: 0.0,
+            models: ModelSeconds::default(),
             elapsed_s: elapsed_s.max(1e-3),
             merged: Histograms::default(),
+            store: StoreSecond::default(),
         }
     }
 }
@@ -147,8 +162,19 @@ impl Draft {
         }
         for (status, count) in FeatureStatus::ALL.iter().zip(grown(&now.features, &last.features)) {
             *self.features.entry(status.as_str()).or_default() += count;
+            self.store.add(&StoreSecond::of_features(*status, count));
         }
-        let failed = RowFailure::REASONS.iter().zip(grown(&now.failed, &last.failed));
+        let failed = grown(&now.failed, &last.failed);
+        self.store.add(&StoreSecond {
+            refused: failed.get(StoreSecond::REFUSED).copied().unwrap_or(0),
+            statements_failed: std::array::from_fn(|reason| {
+                now.statements_failed[reason].saturating_sub(last.statements_failed[reason])
+            }),
+            damaged: now.damaged.saturating_sub(last.damaged),
+            disconnected: now.is_disconnected.then_some(shard.index).into_iter().collect(),
+            ..StoreSecond::default()
+        });
+        let failed = RowFailure::REASONS.iter().zip(failed);
         for (reason, count) in failed.filter(|(_, count)| *count > 0) {
             *self.failed.entry(reason).or_default() += count;
         }
@@ -176,6 +202,11 @@ impl Draft {
         }
     }
 
+    /// Adds what was measured of each model on a shard, beside what was before.
+    pub(super) fn add_models(&mut self, now: &HistogramCopies, last: Option<&HistogramCopies>) {
+        self.models.add(now, last, self.elapsed_s);
+    }
+
     /// The second as it is kept.
     pub(super) fn finish(mut self) -> Second {
         self.phases = Phase::ALL
@@ -194,17 +225,9 @@ impl Draft {
             BATCH_ROWS.partition_point(|bound| *bound < rows)
         });
         self.heat = count(self.merged.phase(Phase::Request), HEAT_ROWS, heat_row);
-        let unanswered = [FeatureStatus::Stale, FeatureStatus::Error];
-        let unanswered: u64 =
-            unanswered.iter().filter_map(|status| self.features.get(status.as_str())).sum();
-        let rows: u64 = self.features.values().sum();
         // Every value is a number or a string: it serialises.
         let text = serde_json::to_string(&self).unwrap_or_default();
-        Second {
-            text: text.into(),
-            rows_unanswered: unanswered + self.failed.get("store_unavailable").unwrap_or(&0),
-            rows_answered: rows - unanswered,
-        }
+        Second { text: text.into(), store: self.store }
     }
 }
 
@@ -224,7 +247,7 @@ fn count(values: &Histogram<u64>, length: usize, place: impl Fn(u64) -> usize) -
     counts
 }
 
-fn quantile_us(times: &Histogram<u64>, quantile: f64) -> f64 {
+pub(super) fn quantile_us(times: &Histogram<u64>, quantile: f64) -> f64 {
     round(times.value_at_quantile(quantile) as f64 / 1e3)
 }
 

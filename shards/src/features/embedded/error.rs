@@ -15,10 +15,11 @@ pub enum EmbeddedError {
         /// The store's folder.
         path: PathBuf,
     },
-    /// There is one of the format before this one, which has other files.
+    /// There is one of an earlier version, which has other files.
     #[error(
-        "{path}: the store is of an earlier format, without checksums: `shardgate serve` and \
-         `shardgate import` convert it, run by a user who may write the folder"
+        "{path}: an earlier version made this store (data.mdb), in a format without checksums that \
+         this one does not read: import all features again with --replace; data.mdb and lock.mdb may \
+         then be removed"
     )]
     EarlierFormat {
         /// The store's folder.
@@ -119,14 +120,6 @@ pub enum EmbeddedError {
     TooLarge {
         /// The store's folder.
         path: PathBuf,
-    },
-    /// A store of the earlier format can't be read.
-    #[error("{path}: reading the store of the earlier format: {reason}")]
-    Earlier {
-        /// The store's folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
     },
 }
 

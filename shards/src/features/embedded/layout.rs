@@ -50,6 +50,8 @@ pub(super) struct Header {
     pub(super) buckets: u64,
     /// Bytes of a packed row.
     pub(super) record_bytes: u32,
+    /// When the import that wrote the file was committed, in µs since 1970.
+    pub(super) imported_us: i64,
 }
 
 /// What is wrong with a header.
@@ -77,6 +79,7 @@ impl Header {
             self.buckets,
             u64::from(self.schema_bytes) << 32 | u64::from(self.schema_checksum),
             u64::from(self.record_bytes),
+            self.imported_us.cast_unsigned(),
         ];
         for (at, number) in numbers.iter().enumerate() {
             bytes[16 + 8 * at..24 + 8 * at].copy_from_slice(&number.to_le_bytes());
@@ -111,17 +114,23 @@ impl Header {
             schema_bytes: (number(6) >> 32) as u32,
             schema_checksum: number(6) as u32,
             record_bytes: number(7) as u32,
+            imported_us: number(8).cast_signed(),
         };
         header.is_consistent().then_some(header).ok_or(BadHeader::Damaged)
     }
 
-    /// Whether its parts follow each other to the end of the file.
+    /// Whether its parts follow each other to the end of the file, and have room for its rows.
     fn is_consistent(&self) -> bool {
+        let entry_bytes_min = ENTRY_HEAD_BYTES as u64 + u64::from(self.record_bytes);
+        let rows_bytes_min = self.rows.checked_mul(entry_bytes_min);
+        let slots = self.buckets.saturating_mul(SLOTS as u64);
         let schema_end = self.records_end.checked_add(self.schema_bytes.into());
         let index_bytes = self.buckets.checked_mul(BUCKET_BYTES as u64);
         let index_end = index_bytes.and_then(|bytes| self.index_at.checked_add(bytes));
         self.buckets > 0
             && self.records_end >= RECORDS_AT
+            && rows_bytes_min.is_some_and(|bytes| bytes <= self.records_end - RECORDS_AT)
+            && self.rows < slots
             && schema_end.is_some_and(|end| end <= self.index_at)
             && index_end == Some(self.file_bytes)
     }
@@ -165,6 +174,11 @@ impl<'a> Entry<'a> {
         word(self.bytes, 0) == hash.checksum(&self.bytes[4..])
     }
 
+    /// Whether its checksum is that of `copy` under `hash`, whatever checksum the copy has.
+    pub(super) fn is_checked_by(&self, hash: &KeyedHash, copy: &[u8]) -> bool {
+        copy.get(4..).is_some_and(|copied| word(self.bytes, 0) == hash.checksum(copied))
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes.len()
     }
@@ -175,6 +189,25 @@ impl<'a> Entry<'a> {
 
     pub(super) fn record(&self) -> &'a [u8] {
         &self.bytes[ENTRY_HEAD_BYTES + self.key_bytes..]
+    }
+}
+
+/// A copy of a record: what is checked is then what is used, whatever becomes of the file meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct EntryCopy(Vec<u8>);
+
+impl EntryCopy {
+    /// The copy of `entry`, whose packed row has `record_bytes`; `None` where its length changed
+    /// meanwhile.
+    pub(super) fn take(&mut self, entry: Entry<'_>, record_bytes: usize) -> Option<Entry<'_>> {
+        self.0.clear();
+        self.0.extend_from_slice(entry.bytes);
+        self.entry(record_bytes).filter(|copied| copied.key_bytes == entry.key_bytes)
+    }
+
+    /// What was copied last.
+    pub(super) fn entry(&self, record_bytes: usize) -> Option<Entry<'_>> {
+        Entry::at(&self.0, record_bytes)
     }
 }
 
@@ -265,6 +298,7 @@ mod tests {
         index_at: 5_120,
         buckets: 16,
         record_bytes: 21,
+        imported_us: -5,
     };
 
     #[test]
@@ -292,6 +326,10 @@ mod tests {
             Header { file_bytes: 6_145, ..HEADER },
             Header { buckets: u64::MAX, ..HEADER },
             Header { records_end: u64::MAX, ..HEADER },
+            Header { rows: u64::MAX, ..HEADER },
+            Header { rows: 34, ..HEADER },
+            Header { rows: 16 * 7, record_bytes: 0, ..HEADER },
+            Header { record_bytes: u32::MAX, ..HEADER },
         ] {
             assert_eq!(Header::decode(&header.encode()), Err(BadHeader::Damaged), "{header:?}");
         }

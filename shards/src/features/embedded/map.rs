@@ -53,8 +53,8 @@ impl Map {
         // SAFETY: `length` bytes from `start` on are mapped as long as `self` is, and longer than
         // what is skipped. Nobody writes the file: an import writes another one and renames it
         // (the documentation says what else may be done). Where it is written all the same, or cut,
-        // other bytes are read: each is read once, checked to be within bounds, and believed only
-        // where its checksum holds.
+        // other bytes are read. No offset or length of them is used without a check of its bounds,
+        // and what a request is answered with is a copy whose checksum holds.
         unsafe {
             std::slice::from_raw_parts(self.start.as_ptr().add(skipped), self.length - skipped)
         }
@@ -95,6 +95,11 @@ impl Drop for Map {
 /// that its readers have not left yet.
 const REGIONS: usize = 64;
 
+/// How many pages of a file are mended one by one, as a disk that fails loses them. A file of which
+/// more are gone was cut: with each page by itself it would come to more mappings than a process may
+/// have.
+const PAGES_MENDED_MAX: usize = 4_096;
+
 /// Where files are mapped, for a signal handler to read.
 static MAPPED: [Region; REGIONS] = [const { Region::free() }; REGIONS];
 
@@ -105,6 +110,7 @@ struct Region {
     /// 0 where there is none.
     length: AtomicUsize,
     was_cut: AtomicBool,
+    pages_mended: AtomicUsize,
 }
 
 impl Region {
@@ -114,12 +120,14 @@ impl Region {
             start: AtomicUsize::new(0),
             length: AtomicUsize::new(0),
             was_cut: AtomicBool::new(false),
+            pages_mended: AtomicUsize::new(0),
         }
     }
 
     fn claim(start: usize, length: usize) -> Option<&'static Self> {
         let region = MAPPED.iter().find(|region| !region.taken.swap(true, Ordering::AcqRel))?;
         region.was_cut.store(false, Ordering::Relaxed);
+        region.pages_mended.store(0, Ordering::Relaxed);
         region.start.store(start, Ordering::Relaxed);
         region.length.store(length, Ordering::Release);
         Some(region)
@@ -144,12 +152,19 @@ pub fn mend_fault(address: usize) -> bool {
     // SAFETY: a question without an argument, which a handler may ask.
     let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     let Ok(page_bytes) = usize::try_from(page_bytes) else { return false };
-    // SAFETY: the page is one of a store's mapping, which is alive, as a thread is just reading it,
-    // and is read alone. What was there could not be read; zeros are there now.
+    let page = address & !(page_bytes - 1);
+    let end = region.start.load(Ordering::Relaxed) + region.length.load(Ordering::Relaxed);
+    let length = match region.pages_mended.fetch_add(1, Ordering::Relaxed) {
+        ..PAGES_MENDED_MAX => page_bytes,
+        _ => end.saturating_sub(page).next_multiple_of(page_bytes),
+    };
+    // SAFETY: these pages are of a store's mapping, which is alive, as a thread is just reading it,
+    // and is read alone; a mapping ends with a whole page. What is there cannot be read, or is not
+    // read any more once a look finds the file cut; zeros are there from now on.
     let mapped = unsafe {
         libc::mmap(
-            std::ptr::with_exposed_provenance_mut(address & !(page_bytes - 1)),
-            page_bytes,
+            std::ptr::with_exposed_provenance_mut(page),
+            length,
             libc::PROT_READ,
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
             -1,
@@ -158,4 +173,38 @@ pub fn mend_fault(address: usize) -> bool {
     };
     region.was_cut.store(true, Ordering::Relaxed);
     mapped != libc::MAP_FAILED
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::{Map, PAGES_MENDED_MAX, mend_fault};
+
+    const PAGE: usize = 4_096;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "it maps files")]
+    fn what_is_gone_is_zeros_page_by_page_and_then_to_the_end() {
+        // SAFETY: a question without an argument.
+        if unsafe { libc::sysconf(libc::_SC_PAGESIZE) } != PAGE as libc::c_long {
+            return;
+        }
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![0xff; 6 * PAGE + 100]).unwrap();
+        let map = Map::of(&file, 6 * PAGE + 100).unwrap();
+        let address = |page: usize| map.start.as_ptr().addr() + page * PAGE + 77;
+        // The body begins with page 1.
+        let is_zero =
+            |page: usize| map.body()[(page - 1) * PAGE..].iter().take(100).all(|b| *b == 0);
+        assert!(!map.was_cut());
+        assert!(mend_fault(address(2)) && map.was_cut());
+        assert_eq!([1, 2, 3, 6].map(is_zero), [false, true, false, false]);
+        for _ in 1..PAGES_MENDED_MAX {
+            assert!(mend_fault(address(2)));
+        }
+        assert!(mend_fault(address(4)));
+        assert_eq!([1, 2, 3, 4, 5, 6].map(is_zero), [false, true, false, true, true, true]);
+        assert!(!mend_fault(address(7)), "nothing of a store is there");
+    }
 }

@@ -6,15 +6,15 @@
 //! record and every part of the index, by a [`keyed_hash`]; [`map`] has a file in memory, and
 //! survives it if somebody cuts the file; a [`snapshot`] is a file that was opened and checked, and a
 //! [`walk`] goes over its records. [`store`] is the folder, once per process; [`reader`] a shard's own
-//! handle; [`preload`] brings a file into memory, and checks it, before the first request. [`earlier`]
-//! converts stores of the format before this one.
+//! handle; [`preload`] brings a file into memory, and checks it, before the first request.
 //!
 //! `README.md` says what an operator may do to the file.
 //!
 //! What is *not* here: CSV (`import`), and what a row means (`join`).
 
-mod earlier;
 mod error;
+#[cfg(test)]
+mod hostile;
 mod keyed_hash;
 mod layout;
 mod map;
@@ -26,7 +26,6 @@ mod store;
 mod walk;
 mod writer;
 
-pub use earlier::Converted;
 pub use error::EmbeddedError;
 pub use map::mend_fault;
 pub use preload::PreloadProgress;

@@ -38,7 +38,7 @@ impl NewFile {
         // One that is left may be somebody else's.
         let _ = std::fs::remove_file(&path);
         let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(true).mode(0o600);
+        options.read(true).write(true).create_new(true).mode(0o600);
         let made = options.open(&path).and_then(|file| {
             if let Some(like) = like {
                 // Only root may give a file away; to others it is no harm that they have it.

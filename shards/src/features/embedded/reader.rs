@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::error::EmbeddedError;
+use super::layout::EntryCopy;
 use super::snapshot::{Found, Snapshot};
 use super::store::EmbeddedStore;
 use crate::features::fit::Fetched;
@@ -31,12 +32,14 @@ struct Reading {
     columns: Rc<Schema>,
     /// The hash of each of a batch's keys, in order.
     hashes: Vec<u64>,
+    /// The record that was found last.
+    copy: EntryCopy,
 }
 
 impl Reading {
     fn of(snapshot: Arc<Snapshot>) -> Self {
         let columns = Rc::new(snapshot.schema.clone());
-        Self { snapshot, columns, hashes: Vec::new() }
+        Self { snapshot, columns, hashes: Vec::new(), copy: EntryCopy::default() }
     }
 }
 
@@ -102,20 +105,22 @@ impl EmbeddedReader {
         joined.keys_fetched = requests.distinct().len() as u64;
         let mut reading = self.reading.borrow_mut();
         reading.prefetch(requests);
-        let Reading { snapshot, hashes, .. } = &*reading;
-        for (&first, hash) in requests.distinct().iter().zip(hashes) {
+        let Reading { snapshot, hashes, copy, .. } = &mut *reading;
+        for (&first, hash) in requests.distinct().iter().zip(&*hashes) {
             let found = match requests.key(first as usize) {
                 // No import takes these.
                 key if key.is_empty() || key.len() > KEY_BYTES_MAX => Found::Missing,
-                key => snapshot.find(*hash, key),
+                key => snapshot.find(*hash, key, copy),
             };
             if found == Found::Damaged {
                 self.damaged.set(self.damaged.get() + 1);
             }
+            let entry = copy.entry(snapshot.header.record_bytes as usize);
+            let record = entry.map_or(&[][..], |entry| entry.record());
             for row in requests.rows_like(first) {
                 let cells = requests.cells(row);
                 match found {
-                    Found::Record(record) => {
+                    Found::Stored => {
                         plan.join_found(record, FeatureStatus::Stored, cells, row, joined);
                     }
                     Found::Missing => plan.join_absent(FeatureStatus::Missing, cells, row, joined),

@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use super::error::EmbeddedError;
 use super::keyed_hash::KeyedHash;
 use super::layout::{
-    BUCKET_BYTES, BadHeader, Bucket, ENTRY_HEAD_BYTES, Entry, HEADER_BYTES, Header, RECORDS_AT,
-    bucket_of,
+    BUCKET_BYTES, BadHeader, Bucket, ENTRY_HEAD_BYTES, Entry, EntryCopy, HEADER_BYTES, Header,
+    RECORDS_AT, bucket_of,
 };
 use super::map::Map;
 use super::walk::Walk;
@@ -25,6 +25,7 @@ pub(super) struct Stamp {
     device: u64,
     inode: u64,
     bytes: u64,
+    /// What no tool sets: `cp -p` gives a file the time at which another one was written.
     changed_ns: i128,
 }
 
@@ -34,17 +35,17 @@ impl Stamp {
             device: metadata.dev(),
             inode: metadata.ino(),
             bytes: metadata.len(),
-            changed_ns: i128::from(metadata.mtime()) * 1_000_000_000
-                + i128::from(metadata.mtime_nsec()),
+            changed_ns: i128::from(metadata.ctime()) * 1_000_000_000
+                + i128::from(metadata.ctime_nsec()),
         }
     }
 }
 
 /// What a look for a key found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found<'a> {
-    /// Its packed row, as it was written.
-    Record(&'a [u8]),
+pub(super) enum Found {
+    /// The store has it, as it was written: it was copied.
+    Stored,
     /// The store has no such key.
     Missing,
     /// Something on the way to it is not as it was written: whether there is one is not known.
@@ -157,24 +158,27 @@ impl Snapshot {
         }
     }
 
-    /// Looks for `key`, whose hash is `hash`. Where there is damage on the way it never says that
-    /// the store has no such key.
-    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Found<'_> {
+    /// Looks for `key`, whose hash is `hash`, and leaves its entry in `copy`. Where there is damage
+    /// on the way it never says that the store has no such key.
+    pub(super) fn find(&self, hash: u64, key: &[u8], copy: &mut EntryCopy) -> Found {
         let buckets = self.buckets();
+        let record_bytes = self.header.record_bytes as usize;
         let mut at = bucket_of(hash, self.header.buckets);
         let mut is_damaged = false;
         for _ in 0..buckets.len() {
-            let bucket = Bucket(&buckets[at]);
+            let bytes = buckets[at];
+            let bucket = Bucket(&bytes);
             let mut has_room = false;
             for slot in bucket.slots() {
                 has_room |= slot.is_empty();
                 if !slot.may_be(hash) {
                     continue;
                 }
-                match self.entry(slot.offset()) {
+                let entry = self.entry(slot.offset());
+                match entry.and_then(|entry| copy.take(entry, record_bytes)) {
                     Some(entry) if entry.key() == key => {
                         return if entry.is_whole(&self.hash) {
-                            Found::Record(entry.record())
+                            Found::Stored
                         } else {
                             Found::Damaged
                         };

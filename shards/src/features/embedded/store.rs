@@ -13,8 +13,8 @@ use crate::features::schema::Schema;
 pub(super) const FILE: &str = "features.store";
 /// What an import holds the lock of as long as it is under way.
 const TURN: &str = "import.lock";
-/// The file of the format before this one.
-pub(super) const EARLIER_FILE: &str = "data.mdb";
+/// The file of earlier versions, which had no checksums.
+const EARLIER_FILE: &str = "data.mdb";
 
 /// A store. A process opens it once and clones this to whom it concerns: its readers share the file
 /// that is mapped.
@@ -25,8 +25,17 @@ pub struct EmbeddedStore(Arc<Folder>);
 struct Folder {
     path: PathBuf,
     file: PathBuf,
-    /// The file that was opened last, for all who come next.
-    current: Mutex<Option<Arc<Snapshot>>>,
+    files: Mutex<Files>,
+}
+
+/// The files of a store that a process has open.
+#[derive(Debug, Default)]
+struct Files {
+    /// The one that was opened last, for all who come next.
+    current: Option<Arc<Snapshot>>,
+    /// Those before it, some of which readers may still have. They are kept here, so that no reader
+    /// is the last to have one: to unmap a large file takes longer than a shard may stand still.
+    retired: Vec<Arc<Snapshot>>,
 }
 
 /// What a look at every record found.
@@ -64,7 +73,7 @@ impl EmbeddedStore {
 
     fn at(path: &Path) -> Self {
         let (path, file) = (path.to_owned(), path.join(FILE));
-        Self(Arc::new(Folder { path, file, current: Mutex::new(None) }))
+        Self(Arc::new(Folder { path, file, files: Mutex::default() }))
     }
 
     /// The store's folder.
@@ -77,16 +86,12 @@ impl EmbeddedStore {
         &self.0.file
     }
 
-    /// Whether there is a store of the earlier format here, and none of this one.
-    pub fn is_of_earlier_format(&self) -> bool {
-        !self.0.file.exists() && self.0.path.join(EARLIER_FILE).exists()
-    }
-
     /// Whether an import into the store is under way: another one would wait for its end.
     pub fn is_being_imported(&self) -> bool {
         use std::fs::{File, TryLockError};
         let Ok(turn) = File::open(self.0.path.join(TURN)) else { return false };
-        matches!(turn.try_lock(), Err(TryLockError::WouldBlock))
+        // Two who ask at a time do not see each other.
+        matches!(turn.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
     /// What an import is to hold the lock of.
@@ -122,6 +127,25 @@ impl EmbeddedStore {
         Ok(self.snapshot()?.header.file_bytes)
     }
 
+    /// The first key in the order of the file, if there is a row that is as it was written.
+    pub fn first_key(&self) -> Result<Option<Vec<u8>>, EmbeddedError> {
+        let snapshot = self.snapshot()?;
+        let whole = snapshot.walk().find_map(|step| match step {
+            Step::Whole(entry) => Some(entry.key().to_vec()),
+            Step::Damaged => None,
+        });
+        Ok(whole)
+    }
+
+    /// When the last import was committed, in µs since 1970; `None` where there was none.
+    pub fn imported_us(&self) -> Result<Option<i64>, EmbeddedError> {
+        match self.snapshot() {
+            Ok(snapshot) => Ok(Some(snapshot.header.imported_us)),
+            Err(EmbeddedError::NoStore { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Calls `visit` with each key and record, in the order of the file, and checks all of them:
     /// those that are damaged are only counted.
     pub fn for_each(
@@ -152,40 +176,48 @@ impl EmbeddedStore {
     /// What is wrong with the file that is at the store's place now, while its readers go on with
     /// the one that they have; `None` where nothing is. Looks at the file system: not for shards.
     pub fn trouble(&self) -> Option<String> {
-        let held = self.lock().clone();
         match self.snapshot() {
             Err(error) => Some(error.to_string()),
-            Ok(now) if now.was_cut() || held.is_some_and(|held| held.was_cut()) => {
-                Some(format!("{}: the file was cut while it was read", self.0.file.display()))
-            }
+            Ok(now) if now.was_cut() => Some(format!(
+                "{}: a part of the file could not be read: it was cut meanwhile, or the disk failed",
+                self.0.file.display()
+            )),
             Ok(_) => None,
         }
     }
 
-    /// The file that is at the store's place now. Waits for another thread that is just opening it.
+    /// The file that is at the store's place now. Waits for another thread that is just opening it,
+    /// and unmaps files that no reader has any more: not for shards.
     pub(super) fn snapshot(&self) -> Result<Arc<Snapshot>, EmbeddedError> {
-        self.latest(&mut self.lock())
+        let mut files = self.lock();
+        let latest = self.latest(&mut files);
+        let unused: Vec<_> =
+            files.retired.extract_if(.., |file| Arc::strong_count(file) == 1).collect();
+        // To unmap them takes a while, in which shards may look.
+        drop(files);
+        drop(unused);
+        latest
     }
 
     /// The same for a shard, which waits for nobody: `None` where another thread is just opening it.
     pub(super) fn try_snapshot(&self) -> Option<Result<Arc<Snapshot>, EmbeddedError>> {
-        match self.0.current.try_lock() {
-            Ok(mut current) => Some(self.latest(&mut current)),
-            Err(TryLockError::Poisoned(current)) => Some(self.latest(&mut current.into_inner())),
+        match self.0.files.try_lock() {
+            Ok(mut files) => Some(self.latest(&mut files)),
+            Err(TryLockError::Poisoned(files)) => Some(self.latest(&mut files.into_inner())),
             Err(TryLockError::WouldBlock) => None,
         }
     }
 
-    fn latest(&self, current: &mut Option<Arc<Snapshot>>) -> Result<Arc<Snapshot>, EmbeddedError> {
+    fn latest(&self, files: &mut Files) -> Result<Arc<Snapshot>, EmbeddedError> {
         let stamp = std::fs::metadata(&self.0.file).ok().as_ref().map(Stamp::of);
-        if let Some(known) = current
+        if let Some(known) = &files.current
             && stamp == Some(known.stamp)
         {
             return Ok(Arc::clone(known));
         }
         let opened = Snapshot::open(&self.0.file)?.ok_or_else(|| self.no_store())?;
         let opened = Arc::new(opened);
-        *current = Some(Arc::clone(&opened));
+        files.retired.extend(files.current.replace(Arc::clone(&opened)));
         Ok(opened)
     }
 
@@ -199,7 +231,7 @@ impl EmbeddedStore {
     }
 
     #[expect(clippy::disallowed_methods, reason = "threads of the process wait, never a shard")]
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<Snapshot>>> {
-        self.0.current.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Files> {
+        self.0.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

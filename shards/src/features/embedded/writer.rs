@@ -15,8 +15,9 @@ use super::layout::{
 };
 use super::new_file::{NewFile, free_bytes};
 use super::snapshot::Snapshot;
-use super::store::{EARLIER_FILE, EmbeddedStore, FILE};
+use super::store::{EmbeddedStore, FILE};
 use super::walk::Step;
+use crate::features::import::now_us;
 use crate::features::record::{CellValue, EncodeError, RecordLayout};
 use crate::features::requests::KEY_BYTES_MAX;
 use crate::features::schema::Schema;
@@ -71,8 +72,7 @@ impl<'a> EmbeddedWriter<'a> {
         let needed_bytes = base.as_ref().map_or(0, |base| base.header.file_bytes);
         ensure_room(store, needed_bytes)?;
         let seed = random_seed();
-        let like = [store.file().to_owned(), store.path().join(EARLIER_FILE)];
-        let like = like.iter().find_map(|path| std::fs::metadata(path).ok());
+        let like = std::fs::metadata(store.file()).ok();
         let path = store.path().join(format!("{FILE}.new"));
         let file = NewFile::create(path, like.as_ref(), needed_bytes)?;
         Ok(Self {
@@ -153,6 +153,7 @@ impl<'a> EmbeddedWriter<'a> {
             index_at: 0,
             buckets: buckets_for(self.places.len() as u64),
             record_bytes: self.layout.length() as u32,
+            imported_us: now_us(),
         })?;
         let target = self.store.file();
         // The file that is there now, by its name, as long as it has it.
@@ -180,9 +181,15 @@ impl<'a> EmbeddedWriter<'a> {
                 continue;
             };
             let hash = self.hash.of(entry.key());
-            if self.find(hash, entry.key())?.is_none() {
-                Entry::encode(&self.hash, entry.key(), entry.record(), &mut self.entry);
+            if self.find(hash, entry.key())?.is_some() {
+                continue;
+            }
+            Entry::encode(&self.hash, entry.key(), entry.record(), &mut self.entry);
+            // What was copied is checked, too: somebody may write the file at this moment.
+            if entry.is_checked_by(&base.hash, &self.entry) {
                 self.add(hash)?;
+            } else {
+                damaged += 1;
             }
         }
         if damaged == 0 {

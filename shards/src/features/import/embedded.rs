@@ -40,11 +40,9 @@ pub fn import_embedded(
 ) -> Result<ImportProgress, ImportError> {
     let start = Instant::now();
     let mut progress = ImportProgress::default();
-    if !options.replace {
-        store.convert()?;
-    }
     let stored = if options.replace { None } else { store.schema()? };
     let mut rows = CsvRows::open(input, &options.csv, stored.as_ref())?;
+    rows.header_notes().iter().for_each(|note| observer.noted(note));
     let mut writer = EmbeddedWriter::begin(store, rows.schema(), options.replace)?;
     loop {
         match rows.read() {
@@ -69,6 +67,7 @@ pub fn import_embedded(
         return Err(ImportError::NoRows { path: store.path().to_owned() });
     }
     writer.commit()?;
+    rows.notes().iter().for_each(|note| observer.noted(note));
     progress.elapsed = start.elapsed();
     Ok(progress)
 }

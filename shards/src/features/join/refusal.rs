@@ -31,6 +31,18 @@ pub enum Refusal {
         /// The model's column, from 0.
         column: u32,
     },
+    /// A stored cell is null, or no integer of those that its tensor holds exactly (503).
+    #[error("feature column {column} of the user is no integer that the model holds exactly")]
+    StoredNotInteger {
+        /// The model's column, from 0.
+        column: u32,
+    },
+    /// The request gives no integer, or none that its tensor holds exactly (400).
+    #[error("the request's field for feature column {column} is no integer that the model holds")]
+    RequestNotInteger {
+        /// The model's column, from 0.
+        column: u32,
+    },
     /// The request does not give a field whose column says `nan = "reject"` (422).
     #[error("the request lacks the field of feature column {column}")]
     RequestFieldMissing {

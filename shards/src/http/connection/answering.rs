@@ -74,7 +74,8 @@ impl<S> Connection<S> {
             );
         };
         let Some(mut lane) = self.shard.lane(model) else {
-            return Answer::error(404, "", "no such model");
+            let message = format!("no such model; there is: {}", self.shard.model_names());
+            return Answer::error(404, "", &message);
         };
         let terms = self.shard.settings.terms(head, arrival);
         if let Some(failure) = lane.refuse(&terms, 1) {

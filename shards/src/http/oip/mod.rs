@@ -84,7 +84,7 @@ impl Asker<'_> {
                     (None, ModelAction::Ready) => {
                         ready(readiness(false), &json!({"name": name, "ready": false}))
                     }
-                    (None, _) => Answer::error(404, "", &unknown_model(name, version)),
+                    (None, _) => Answer::error(404, "", &self.unknown_model(name, version)),
                 }
             }
         }
@@ -101,6 +101,19 @@ impl Asker<'_> {
         match self.shard.desk.put(self.connection, path, body, head.credentials) {
             Some(reply) => Answer::Awaited(reply),
             None => Answer::error(503, "retry-after: 1\r\n", "too many such requests wait"),
+        }
+    }
+
+    /// What is not there, and what there is instead.
+    fn unknown_model(&self, name: &str, version: Option<&str>) -> String {
+        let versions = self.shard.versions(name);
+        match version {
+            Some(version) if !versions.is_empty() => {
+                let there: Vec<_> = versions.iter().map(u64::to_string).collect();
+                let there = there.join(", ");
+                format!("no version `{version}` of the model `{name}`; there is: {there}")
+            }
+            _ => format!("no model `{name}`; there is: {}", self.shard.model_names()),
         }
     }
 
@@ -196,13 +209,6 @@ impl Asker<'_> {
     ) -> Result<Asked<'r>, InferError> {
         let LaneSettings { signature, request_fields, .. } = &lane.settings;
         Asked::of(request, signature, request_fields, self.shard.limits().array_rows_max)
-    }
-}
-
-fn unknown_model(name: &str, version: Option<&str>) -> String {
-    match version {
-        None => format!("no model `{name}`"),
-        Some(version) => format!("no version `{version}` of a model `{name}`"),
     }
 }
 
