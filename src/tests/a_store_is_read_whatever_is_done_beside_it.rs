@@ -47,6 +47,34 @@ fn an_import_holds_nobody_up() {
     kill(again);
 }
 
+/// One waits for the other and says so; one that is killed holds up nobody and leaves the store.
+#[test]
+fn imports_come_one_after_the_other() {
+    let launch = Launch::demo();
+    let folder = launch.store();
+    let before = fs::read(folder.join("features.store")).unwrap();
+    let first = import_that_waits(&folder);
+    let csv = folder.join("rows.csv");
+    fs::write(&csv, CSV).unwrap();
+    let mut second = shardgate()
+        .arg("import")
+        .arg(&csv)
+        .args(["--store", &store(&folder)])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut said = std::io::BufReader::new(second.stderr.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+    assert!(line.contains("another import is under way: waiting for its end"), "{line}");
+    assert_eq!(fs::read(folder.join("features.store")).unwrap(), before);
+    kill(first);
+    assert!(second.wait().unwrap().success());
+    assert!(fs::read(folder.join("features.store")).unwrap() != before);
+    assert!(!folder.join("features.store.new").exists());
+}
+
 fn kill(mut import: Child) {
     import.kill().unwrap();
     import.wait().unwrap();

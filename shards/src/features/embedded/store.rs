@@ -235,3 +235,37 @@ impl EmbeddedStore {
         self.0.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::EmbeddedStore;
+    use crate::features::embedded::{EmbeddedReader, EmbeddedWriter};
+    use crate::features::inputs::ColumnType;
+    use crate::features::record::CellValue;
+    use crate::features::schema::{Schema, StoreColumn};
+
+    fn import(store: &EmbeddedStore) {
+        let columns = vec![StoreColumn { name: "a".to_owned(), column_type: ColumnType::Float }];
+        let schema = Schema::new(columns).unwrap();
+        let mut writer = EmbeddedWriter::begin(store, &schema, true).unwrap();
+        writer.put(b"u", 0, &[CellValue::Float(1.0)]).unwrap();
+        writer.commit().unwrap();
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "it maps files")]
+    fn no_reader_is_the_last_to_have_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open_or_create(folder.path()).unwrap();
+        import(&store);
+        let readers = [(); 2].map(|()| EmbeddedReader::new(&store).unwrap());
+        import(&store);
+        let retired = || store.lock().retired.len();
+        for reader in &readers {
+            reader.look();
+            assert_eq!(retired(), 1, "it left the file to others");
+        }
+        assert_eq!(store.trouble(), None);
+        assert_eq!(retired(), 0, "nobody reads it any more");
+    }
+}
