@@ -4,8 +4,8 @@
 //! [`placement`] says which cores the shards get; [`serve`] starts the shards, listens to signals
 //! and stops them; [`admin`] answers operators and scrapers meanwhile; [`commands`] are the other
 //! subcommands, which print by [`output`]; [`journal`] writes the prediction log; [`logging`] sets
-//! up the log;
-//! [`quiet`] keeps threads off the shards' cores, and [`quota`] is what they may use of them.
+//! up the log; [`quiet`] keeps threads off the shards' cores, and [`quota`] is what they may use of
+//! them; [`bus_fault`] has the process survive a store's file that somebody cuts.
 //!
 //! What is *not* here: anything that happens to a request. That is the `shards` library, which
 //! knows nothing of signals, the process and the command line.
@@ -14,6 +14,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod admin;
+mod bus_fault;
 mod cli;
 mod commands;
 mod config;
@@ -62,6 +63,7 @@ fn in_one_line(error: &anyhow::Error) -> String {
 }
 
 fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {
+    bus_fault::handle()?;
     let command = arguments.command.unwrap_or(cli::Command::Serve(arguments.serve));
     match command {
         cli::Command::Serve(flags) => serve::run(&config::Config::load(flags)?),

@@ -37,10 +37,12 @@ pub(crate) fn run(args: &StoreArgs) -> Result<()> {
     if args.cold {
         fs::write("/proc/sys/vm/drop_caches", "1").context("dropping the page cache")?;
     }
+    let start = Instant::now();
     let store = EmbeddedStore::open(&args.store)?;
+    println!("opened in {:.0} µs", start.elapsed().as_secs_f64() * 1e6);
     let users = store.rows()?;
     if !args.cold {
-        let preloaded = store.preload(u64::MAX, |_| {})?;
+        let preloaded = store.preload(u64::MAX, |_| true)?;
         println!(
             "preloaded {:.1} MiB at {:.0} MiB/s",
             preloaded.done_bytes as f64 / 1_048_576.0,

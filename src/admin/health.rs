@@ -24,12 +24,17 @@ impl Health {
     /// As of now.
     pub(super) fn of(state: &AdminState) -> Self {
         let is_loaded = state.is_serving();
+        let mut store_faults = Vec::new();
+        if is_loaded {
+            store_faults.extend(state.store.trouble());
+            store_faults.append(&mut live::store_faults(state));
+        }
         Self {
             is_loaded,
             // The question is whether this address serves: another process may by now.
             is_draining: state.shutdown.is_begun() && !state.shutdown.is_taken_over(),
             unfit: unfit_models(state),
-            store_faults: if is_loaded { live::store_faults(state) } else { Vec::new() },
+            store_faults,
         }
     }
 

@@ -22,6 +22,12 @@ impl StoreView {
         Self { address, embedded }
     }
 
+    /// What is wrong with the file at the store's place, where one is: shards go on with what they
+    /// read before. Asks the file system.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.embedded.as_ref()?.trouble()
+    }
+
     /// Where it is, how many users it has, and when something was last imported, as far as that is
     /// known.
     pub(super) fn describe(&self) -> Value {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use shards::escape::Escaped;
 use shards::features::Precision;
 use shards::features::address::StoreAddress;
-use shards::features::embedded::{EmbeddedError, EmbeddedStore};
+use shards::features::embedded::{EmbeddedError, EmbeddedStore, RecordsChecked};
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::schema::Schema;
 use shards::features::scylla::describe_table;
@@ -88,17 +88,20 @@ impl CheckedStore {
 
     fn open_embedded(config: &Config, folder: &Path, findings: &mut Findings) -> Option<Self> {
         let opened = EmbeddedStore::open(folder).and_then(|store| {
-            let schema = store.schema()?;
-            Ok((store.rows()?, schema, store))
+            let (schema, checked) = (store.schema()?, store.for_each(|_, _| ())?);
+            Ok((checked, schema, store))
         });
         match opened {
-            Ok((rows, schema, store)) => {
+            Ok((checked, schema, store)) => {
                 let columns = schema.as_ref().map_or(0, |schema| schema.columns().len());
-                let detail = format!("{}: {rows} users, {columns} columns", config.store);
+                let detail = format!("{}: {} users, {columns} columns", config.store, checked.rows);
                 findings.note("store", Ok::<_, String>(detail));
+                if !checked.is_whole() {
+                    findings.note("store", Err::<String, _>(damage(&checked)));
+                }
                 schema.map(|schema| Self { schema, embedded: Some(store) })
             }
-            Err(_) if config.store_is_default => {
+            Err(EmbeddedError::NoStore { .. }) if config.store_is_default => {
                 let detail = format!("{}: is filled by the first `serve`", config.store);
                 findings.note("store", Ok::<_, String>(detail));
                 None
@@ -133,6 +136,14 @@ impl CheckedStore {
         }
         Ok(())
     }
+}
+
+fn damage(checked: &RecordsChecked) -> String {
+    let RecordsChecked { rows, damaged, damaged_buckets } = checked;
+    format!(
+        "{damaged} of {rows} records and {damaged_buckets} parts of the index are damaged: import all \
+         features again with --replace"
+    )
 }
 
 fn table_schema(config: &Config, findings: &mut Findings) -> Option<Schema> {

@@ -24,13 +24,21 @@ const SKIPPED_SHOWN_MAX: u64 = 20;
 
 /// Imports rows of CSV into a feature store; a gateway may serve from it meanwhile.
 ///
-/// Into the embedded store all rows are imported or none. A cluster gets them one after the other,
-/// and an import that broke off can be run again, with --resume from where it was.
+/// Into the embedded store all rows are imported or none: the store is one file, DIR/features.store,
+/// which an import writes anew beside the old one and renames into its place. It takes the disk space
+/// of one more copy until then, and some 50 bytes of memory a row. While a gateway serves from the
+/// file it may be read, copied elsewhere, and replaced by renaming another one over it (`mv`); it must
+/// not be written, cut, or copied onto (`cp`): rows are then answered as `error` until it is whole
+/// again.
+///
+/// A cluster gets them one after the other, and an import that broke off can be run again, with
+/// --resume from where it was.
 ///
 /// The header names the columns, each with its type where it is not float: `user_id,income,
 /// age:int,score:double`. Types are float, double, int, bigint and boolean; an empty cell is null,
 /// and so are NA, NaN, null, None and `\N`. Columns may be separated by commas, semicolons or tabs.
-/// Of a key that occurs more than once the last row counts. A column `last_updated` holds RFC 3339 times or milliseconds since 1970.
+/// Of a key that occurs more than once the last row counts. A column `last_updated` holds RFC 3339
+/// times or milliseconds since 1970.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArguments {
     /// The CSV file, `-` for the standard input.
@@ -131,6 +139,10 @@ pub(crate) fn run(arguments: ImportArguments) -> anyhow::Result<()> {
     let imported = match &arguments.store {
         StoreAddress::Embedded(folder) => {
             let store = EmbeddedStore::open_or_create(folder)?;
+            if store.is_being_imported() {
+                let folder = Escaped(folder.display());
+                complain!("{folder}: another import is under way: waiting for its end");
+            }
             import_embedded(&store, input, &options, &mut observer).map_err(anyhow::Error::from)
         }
         StoreAddress::Scylla { contact_points, keyspace } => {

@@ -3,47 +3,69 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use shards::features::StoreSource;
 use shards::features::address::StoreAddress;
-use shards::features::embedded::EmbeddedStore;
+use shards::features::embedded::{EmbeddedError, EmbeddedStore};
 use shards::features::import::{
     CsvOptions, ImportNote, ImportObserver, ImportOptions, ImportProgress, OnBadRow, RowError,
     import_embedded, now_us,
 };
 
+use super::signals::Waiter;
 use crate::config::Config;
 
 /// The most of an embedded store that is read into memory before the first request.
 const PRELOAD_BYTES_MAX: u64 = 64 << 30;
 
+/// How often an import that is waited for is looked at.
+const IMPORT_LOOK: Duration = Duration::from_millis(50);
 /// What is said of a file that holds the store's password.
 pub(crate) const EXPOSED_PASSWORD: &str = "the store's password_file may be read by every user of this machine: chmod o-r takes that away";
 
-/// Where the shards' features come from, as the configuration says. A cluster's contact points are
-/// resolved here: each shard connects by itself.
-pub(crate) fn open(config: &Config) -> anyhow::Result<StoreSource> {
+/// Where the shards' features come from, as the configuration says; `None` where a signal says to
+/// stop meanwhile. A cluster's contact points are resolved here: each shard connects by itself.
+pub(crate) fn open(config: &Config, signals: &Waiter) -> anyhow::Result<Option<StoreSource>> {
     match &config.store {
-        StoreAddress::Embedded(folder) => Ok(StoreSource::Embedded(open_embedded(config, folder)?)),
+        StoreAddress::Embedded(folder) => {
+            Ok(open_embedded(config, folder, signals)?.map(StoreSource::Embedded))
+        }
         StoreAddress::Scylla { .. } => {
             let (settings, addresses) = (config.scylla.clone(), config.scylla.resolve()?);
             if let Some(file) = settings.exposed_password_file() {
                 tracing::warn!(file = %file.display(), "{EXPOSED_PASSWORD}");
             }
-            Ok(StoreSource::Cql { addresses, settings: Arc::new(settings) })
+            Ok(Some(StoreSource::Cql { addresses, settings: Arc::new(settings) }))
         }
     }
 }
 
-fn open_embedded(config: &Config, folder: &Path) -> anyhow::Result<EmbeddedStore> {
-    if config.store_is_default {
-        fill_on_first_run(config, folder)?;
+fn open_embedded(
+    config: &Config,
+    folder: &Path,
+    signals: &Waiter,
+) -> anyhow::Result<Option<EmbeddedStore>> {
+    if !make_ready(config, folder, signals)? {
+        return Ok(None);
     }
-    let store = EmbeddedStore::open(folder).with_context(|| {
-        format!("import one with: shardgate import FILE.csv --store {}", config.store)
-    })?;
-    let preloaded = store.preload(PRELOAD_BYTES_MAX, |_| {})?;
+    let store = EmbeddedStore::open(folder)?;
+    let preloaded = store.preload(PRELOAD_BYTES_MAX, |_| signals.stop_asked().is_none())?;
+    if signals.stop_asked().is_some() {
+        return Ok(None);
+    }
+    let records = preloaded.records;
+    if !records.is_whole() {
+        tracing::error!(
+            store = %config.store,
+            records = records.rows,
+            damaged = records.damaged,
+            damaged_index_parts = records.damaged_buckets,
+            "the feature store is damaged: users whose records are damaged are answered as `error`; \
+             import all features again with --replace"
+        );
+    }
     tracing::info!(
         store = %config.store,
         users = store.rows()?,
@@ -51,15 +73,36 @@ fn open_embedded(config: &Config, folder: &Path) -> anyhow::Result<EmbeddedStore
         mib_per_second = (preloaded.bytes_per_second() / 1_048_576.0).round(),
         "feature store preloaded"
     );
-    Ok(store)
+    Ok(Some(store))
+}
+
+/// Has the default store filled from the bundled features, if it is not there. False where a signal says to stop meanwhile.
+fn make_ready(config: &Config, folder: &Path, signals: &Waiter) -> anyhow::Result<bool> {
+    let store = match EmbeddedStore::open(folder) {
+        Err(EmbeddedError::NoStore { .. }) if config.store_is_default => {
+            EmbeddedStore::open_or_create(folder)?
+        }
+        // Whatever else is wrong with it, opening it says.
+        _ => return Ok(true),
+    };
+    // Whoever imports into it now is about to make a store.
+    if store.is_being_imported() {
+        tracing::warn!(store = %config.store, "an import into the store is under way: waiting for it");
+    }
+    while store.is_being_imported() {
+        if signals.stop_asked().is_some() {
+            return Ok(false);
+        }
+        std::thread::park_timeout(IMPORT_LOOK);
+    }
+    if store.schema()?.is_none() {
+        fill(config, &store)?;
+    }
+    Ok(true)
 }
 
 /// Fills the default store from the CSV that is bundled with the default model.
-fn fill_on_first_run(config: &Config, folder: &Path) -> anyhow::Result<()> {
-    let store = EmbeddedStore::open_or_create(folder)?;
-    if store.schema()?.is_some() {
-        return Ok(());
-    }
+fn fill(config: &Config, store: &EmbeddedStore) -> anyhow::Result<()> {
     let Some(model) = config.model.first() else { return Ok(()) };
     let csv = config.models.join(model).join("features.csv");
     let file = File::open(&csv).with_context(|| {
@@ -70,7 +113,7 @@ fn fill_on_first_run(config: &Config, folder: &Path) -> anyhow::Result<()> {
         on_bad_row: OnBadRow::Fatal,
         replace: false,
     };
-    let imported = import_embedded(&store, file, &options, &mut Quiet)
+    let imported = import_embedded(store, file, &options, &mut Quiet)
         .with_context(|| csv.display().to_string())?;
     tracing::info!(file = %csv.display(), rows = imported.rows, "first run: features imported");
     Ok(())

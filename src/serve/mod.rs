@@ -3,11 +3,11 @@
 //! [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard,
 //! or inherits them by [`takeover`] from a [`peer`], [`claim`] has one process alone begin to listen,
 //! [`steering`] says which connections are for which, [`features`] opens the store, [`fit_watch`]
-//! says when its columns change, [`invitation`] says what to ask it, [`shard_thread`] is a pinned
-//! thread with an executor, [`reload`]
-//! takes models into service and out of it, [`repository`] answers requests about that, [`orders`]
-//! has done what comes by signal or through a shard, [`signals`] waits for what an operator asks,
-//! and [`report`] prints histograms.
+//! says when its columns change and [`store_watch`] what is wrong with its file, [`invitation`] says
+//! what to ask it, [`shard_thread`] is a pinned thread with an executor, [`reload`] takes models into
+//! service and out of it, [`repository`] answers requests about that, [`orders`] has done what comes
+//! by signal or through a shard, [`signals`] waits for what an operator asks, and [`report`] prints
+//! histograms.
 //!
 //! What is *not* here: what a shard does with a request.
 
@@ -25,6 +25,7 @@ mod shard_thread;
 mod signals;
 pub(crate) mod sockets;
 pub(crate) mod steering;
+mod store_watch;
 mod takeover;
 
 use std::io::Write;
@@ -41,6 +42,7 @@ use shards::shard::{ShardSetup, ShardShared, Shutdown};
 use self::reload::Reloader;
 use self::shard_thread::{News, ShardHandle};
 use self::sockets::Sockets;
+use self::store_watch::StoreWatch;
 use self::takeover::offer::{Bound, Handover};
 use crate::admin::Admin;
 use crate::admin::access::Access;
@@ -66,7 +68,10 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         reload::warn_of_folders(&Repository::new(&config.models), name);
     }
     let mut sockets = Sockets::open(config, cores.len())?;
-    let store = features::open(config)?;
+    let Some(store) = features::open(config, &signals)? else {
+        tracing::info!("stopped before it served");
+        return Ok(ExitCode::SUCCESS);
+    };
     let writer = Writer::open(&config.journals)?;
 
     let shutdown = Shutdown::default();
@@ -101,13 +106,14 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let invitation =
         models.first().and_then(|model| invitation::line(sockets.address, &store, model));
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
-    let reloader = Arc::new(Reloader::new(config, store, all, models));
+    let reloader = Arc::new(Reloader::new(config, store.clone(), all, models));
     admin.set_serving(Arc::clone(&reloader));
     let is_asked = config.admin.repository_on_serving_port;
     let access = is_asked.then(|| Access::of(&config.admin, sockets.address));
     let orders = orders::start(reloader, access, &shards)?;
     announce(config, &shards, sockets.address, admin.address, invitation);
-    let outcome = signals::serve(&signals, &shards, &news, &shutdown, &orders, &handover);
+    let watch = StoreWatch::new(store);
+    let outcome = signals::serve(&signals, &shards, &news, &shutdown, &orders, &handover, watch);
     let drain = Duration::from_millis(config.shard.http.drain_ms_max) + DRAIN_MARGIN;
     let code = stop(&signals, shards, &news, drain, &outcome);
     if let Some(journal) = journal {

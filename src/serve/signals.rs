@@ -13,6 +13,7 @@ use super::fit_watch::FitWatch;
 use super::orders::Orders;
 use super::report::Reporter;
 use super::shard_thread::{News, ShardHandle};
+use super::store_watch::StoreWatch;
 use super::takeover::offer::Handover;
 
 /// How often signals and shards are looked at.
@@ -92,6 +93,7 @@ pub(crate) fn serve(
     shutdown: &Shutdown,
     orders: &Orders,
     handover: &Handover,
+    mut store_watch: StoreWatch,
 ) -> Outcome {
     let mut watchdog = Watchdog::new(shards);
     let mut fit_watch = FitWatch::default();
@@ -123,6 +125,7 @@ pub(crate) fn serve(
         }
         watchdog.look(shards);
         fit_watch.look(shards);
+        store_watch.look(shards);
     };
     if handover.end() {
         // Whoever has the sockets is to find them as they are.

@@ -47,7 +47,7 @@ fn every_command_ends_with_its_own_status() {
         assert!(!said.contains("panicked"), "{command:?}: {said}");
         assert_eq!(ended, Some(status), "{command:?}: {said}");
     }
-    assert!(imported.join("data.mdb").exists(), "the import was done all the same");
+    assert!(imported.join("features.store").exists(), "the import was done all the same");
 }
 
 #[test]

@@ -214,7 +214,7 @@ fn with_nothing_given_it_fills_its_own_store_and_says_what_to_try() {
         // SAFETY: a plain system call; the child has not been waited for, so the id is its own.
         unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
         assert_eq!(child.wait().unwrap().code(), Some(0), "{run}");
-        assert!(clone.path().join(".cache/features/data.mdb").exists());
+        assert!(clone.path().join(".cache/features/features.store").exists());
     }
 }
 

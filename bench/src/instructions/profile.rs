@@ -21,7 +21,7 @@ pub(super) struct Profile {
 /// function belongs to the first that fits.
 const STAGES: [(&str, &[&str]); 9] = [
     ("the recorded clients", &["bench::"]),
-    ("features: look-up and join", &["shards::features", "mdb_", "heed"]),
+    ("features: look-up and join", &["shards::features"]),
     ("model", &["shards::model", "tract"]),
     ("telemetry", &["shards::telemetry", "hdrhistogram", "clock_gettime", "timespec"]),
     ("batch", &["shards::batch"]),

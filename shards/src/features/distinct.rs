@@ -66,11 +66,6 @@ impl DistinctRows {
         &self.firsts
     }
 
-    /// The hash of each distinct key, in order.
-    pub(crate) fn hashes(&self) -> impl Iterator<Item = u64> + Clone {
-        self.keys.iter().map(|key| key.hash)
-    }
-
     /// The rows with the key of `first`, in order.
     pub(crate) fn rows_like(&self, first: u32) -> impl Iterator<Item = usize> {
         let mut row = first;

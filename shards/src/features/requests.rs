@@ -2,8 +2,8 @@
 
 use super::distinct::DistinctRows;
 
-/// The longest key that a store takes, in bytes: LMDB's limit, kept by every store so that a user
-/// who can be looked up in one can be in each.
+/// The longest key that a store takes, in bytes: one limit for every store, so that a user who can be
+/// looked up in one can be in each.
 pub const KEY_BYTES_MAX: usize = 511;
 
 /// The keys of a batch's rows and the cells that their requests give. Reused from batch to batch.
@@ -73,11 +73,6 @@ impl FetchRequests {
     /// The first row of each distinct key: what a store is asked for.
     pub(crate) fn distinct(&self) -> &[u32] {
         self.distinct.firsts()
-    }
-
-    /// The hash of each of [`Self::distinct`]'s keys, in their order.
-    pub(crate) fn distinct_hashes(&self) -> impl Iterator<Item = u64> + Clone {
-        self.distinct.hashes()
     }
 
     /// All rows that have the key of `first`, which is one of [`Self::distinct`].

@@ -50,6 +50,15 @@ impl StoreSource {
         }
     }
 
+    /// What is wrong with the store, while its readers go on with what they have; `None` where
+    /// nothing is known to be. Asks the file system: not for shards.
+    pub fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Embedded(store) => store.trouble(),
+            Self::Cql { .. } => None,
+        }
+    }
+
     /// A shard's own handle. To be awaited in the executor that is to use it.
     pub async fn open(&self) -> Result<FeatureStore, StoreError> {
         match self {
@@ -106,9 +115,12 @@ impl FeatureStore {
         matches!(self, Self::Embedded(_))
     }
 
-    /// Copies what the store did into `counters`; of a file there is nothing to say.
+    /// Copies what the store did into `counters`.
     pub(crate) fn count_into(&self, counters: &StoreCounters) {
-        let Self::Cql(store) = self else { return };
+        let store = match self {
+            Self::Embedded(reader) => return counters.damaged.set(reader.damaged()),
+            Self::Cql(store) => store,
+        };
         let now = store.counters();
         counters.cache_hits.set(now.cache.hits);
         counters.cache_misses.set(now.cache.misses);

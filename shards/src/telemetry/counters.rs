@@ -89,10 +89,12 @@ pub struct ShardCounters {
     pub responses: [Counter; STATUSES.len()],
 }
 
-/// What a shard's store did, where it is a cluster; the shard copies it at each tick.
+/// What a shard's store did; the shard copies it at each tick.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct StoreCounters {
+    /// Of a store in a file: keys whose records are not as they were written.
+    pub damaged: Counter,
     /// Keys that were in the shard's cache and fresh.
     pub cache_hits: Counter,
     /// Keys that were not.

@@ -107,6 +107,11 @@ fn requests() {
 }
 
 #[test]
+fn store() {
+    each_seed("store", exercise::store::run);
+}
+
+#[test]
 fn trees() {
     each_seed("trees", exercise::trees::run);
 }

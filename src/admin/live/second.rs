@@ -40,6 +40,7 @@ pub(super) struct Counted {
     features_ns: u64,
     model_ns: u64,
     statements_failed: [u64; FaultReason::ALL.len()],
+    damaged: u64,
     is_disconnected: bool,
 }
 
@@ -55,6 +56,7 @@ impl Counted {
             statements_failed: std::array::from_fn(|reason| {
                 telemetry.store.statements_failed[reason].get()
             }),
+            damaged: telemetry.store.damaged.get(),
             is_disconnected: telemetry.store.is_cluster()
                 && telemetry.store.nodes_connected.get() == 0,
             ..Self::default()
@@ -168,6 +170,7 @@ impl Draft {
             statements_failed: std::array::from_fn(|reason| {
                 now.statements_failed[reason].saturating_sub(last.statements_failed[reason])
             }),
+            damaged: now.damaged.saturating_sub(last.damaged),
             disconnected: now.is_disconnected.then_some(shard.index).into_iter().collect(),
             ..StoreSecond::default()
         });

@@ -16,6 +16,8 @@ pub(super) struct StoreSecond {
     pub(super) refused: u64,
     /// Statements to a cluster that brought nothing, by the index of their reason.
     pub(super) statements_failed: [u64; FaultReason::ALL.len()],
+    /// Keys whose records in the store's file are not as they were written.
+    pub(super) damaged: u64,
     /// The shards that no node of their cluster was connected to.
     pub(super) disconnected: Vec<usize>,
 }
@@ -41,6 +43,7 @@ impl StoreSecond {
         self.defaulted += other.defaulted;
         self.stale += other.stale;
         self.refused += other.refused;
+        self.damaged += other.damaged;
         for (sum, more) in self.statements_failed.iter_mut().zip(other.statements_failed) {
             *sum += more;
         }
@@ -65,6 +68,10 @@ impl StoreSecond {
             (
                 self.refused,
                 "rows are refused, as the feature store does not answer for them (503, on_error = \"reject\")",
+            ),
+            (
+                self.damaged,
+                "records of the feature store's file are damaged: import all features again with --replace",
             ),
         ] {
             if rows > 0 {
@@ -102,6 +109,15 @@ mod tests {
         assert_eq!(retried.faults(), [""; 0], "what was answered in the end is no fault");
         let stored = StoreSecond::of_features(FeatureStatus::Missing, 5);
         assert_eq!(stored.faults(), [""; 0], "nor is a user that nobody knows");
+    }
+
+    #[test]
+    fn damage_is_named_beside_what_it_does_to_rows() {
+        let mut second = StoreSecond::of_features(FeatureStatus::Error, 1);
+        second.add(&StoreSecond { damaged: 1, ..StoreSecond::default() });
+        let faults = second.faults();
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(faults[1].contains("are damaged"), "{faults:?}");
     }
 
     #[test]

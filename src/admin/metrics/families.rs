@@ -178,12 +178,18 @@ fn write_journal(text: &mut Exposition, shards: &[Scraped<'_>], journal: Option<
     text.count(&[], journal.map_or(0, |journal| journal.files_removed_early.get()));
 }
 
-/// What the shards' stores did, where they are a cluster.
+/// What the shards' stores did.
 fn write_stores(text: &mut Exposition, shards: &[Scraped<'_>]) {
     write_cells(
         text,
         shards,
         &[
+            (
+                "shardgate_store_damaged_total",
+                Kind::Counter,
+                "Keys asked for whose records in the embedded store are not as they were written.",
+                |shard| &shard.store.damaged,
+            ),
             (
                 "shardgate_cache_hits_total",
                 Kind::Counter,

@@ -134,6 +134,11 @@ impl Launch {
         self
     }
 
+    /// The folder of its store.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
     /// The command that starts it, and the folder of its files.
     pub(crate) fn into_command(self) -> (Command, TempDir) {
         (self.command, self.folder)

@@ -1,23 +1,34 @@
-//! The embedded store: one LMDB environment, read by every shard and by nobody over a network.
+//! The embedded store: one file, read by every shard and by nobody over a network.
 //!
-//! [`store`] opens the environment, once per process; [`reader`] is a shard's own handle, which
-//! looks up a batch in one read transaction, by [`shortcuts`] where it can; [`writer`] writes an
-//! import as one transaction; [`preload`] brings the file into memory before the first request.
+//! A file is written once and never changed: [`writer`] writes an import as a [`new_file`] and
+//! renames it over the one that was there, so a reader sees all of an import or nothing of it, and
+//! neither waits for the other. [`layout`] says how a file is laid out, with a checksum for every
+//! record and every part of the index, by a [`keyed_hash`]; [`map`] has a file in memory, and
+//! survives it if somebody cuts the file; a [`snapshot`] is a file that was opened and checked, and a
+//! [`walk`] goes over its records. [`store`] is the folder, once per process; [`reader`] a shard's own
+//! handle; [`preload`] brings a file into memory, and checks it, before the first request.
 //!
-//! Readers take no lock: LMDB keeps a reader slot per thread (claimed under a mutex by the
-//! thread's first transaction, a cache line of its own from then on) and beginning a transaction
-//! writes the number of the last committed one there. A writer never waits for readers nor they
-//! for it. What a writer had not committed when it died is not there.
+//! `README.md` says what an operator may do to the file.
 //!
 //! What is *not* here: CSV (`import`), and what a row means (`join`).
 
+mod error;
+#[cfg(test)]
+mod hostile;
+mod keyed_hash;
+mod layout;
+mod map;
+mod new_file;
 mod preload;
 mod reader;
-mod shortcuts;
+mod snapshot;
 mod store;
+mod walk;
 mod writer;
 
+pub use error::EmbeddedError;
+pub use map::mend_fault;
 pub use preload::PreloadProgress;
 pub use reader::EmbeddedReader;
-pub use store::{EmbeddedError, EmbeddedStore};
+pub use store::{EmbeddedStore, RecordsChecked};
 pub use writer::{EmbeddedWriter, PutError};

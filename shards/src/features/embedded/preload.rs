@@ -1,11 +1,12 @@
-//! Brings the store's file into memory before the first request: a page that is not there when a
-//! lookup needs it stalls the whole core, not only its own request.
+//! Brings the store's file into memory before the first request, and checks all of it: a page that
+//! is not there when a look-up needs it stalls the whole core, not only its own request.
 
-use std::fs::File;
-use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-use super::store::{EmbeddedError, EmbeddedStore};
+use super::error::EmbeddedError;
+use super::store::{EmbeddedStore, RecordsChecked};
+use super::walk::Step;
 
 /// How much is read at once, in bytes.
 const CHUNK_BYTES: usize = 4 << 20;
@@ -19,8 +20,9 @@ pub struct PreloadProgress {
     pub done_bytes: u64,
     /// Bytes to be read.
     pub total_bytes: u64,
-    /// Rows visited so far; they are visited after the file was read, if all of it was.
-    pub rows: u64,
+    /// What was found in the rows visited so far; they are visited after the file was read, if all
+    /// of it was.
+    pub records: RecordsChecked,
     /// Time since the start.
     pub elapsed: Duration,
 }
@@ -33,50 +35,54 @@ impl PreloadProgress {
 }
 
 impl EmbeddedStore {
-    /// How long the store's file is, in bytes.
-    pub fn file_bytes(&self) -> Result<u64, EmbeddedError> {
-        self.env.real_disk_size().map_err(self.failed("reading the file's size"))
-    }
-
     /// Reads the file into memory front to back, at most `limit_bytes` of it; where that is all of
-    /// it, visits each row besides, so that every page is mapped too. Reports on the way.
+    /// it, checks each row and the index besides, so that every page is mapped too. Reports on the
+    /// way, and ends where `goes_on` says so.
     ///
     /// The map is the process's: what one thread visited faults in no other.
     pub fn preload(
         &self,
         limit_bytes: u64,
-        mut report: impl FnMut(PreloadProgress),
+        mut goes_on: impl FnMut(PreloadProgress) -> bool,
     ) -> Result<PreloadProgress, EmbeddedError> {
         let start = Instant::now();
-        let file_bytes = self.file_bytes()?;
+        let snapshot = self.snapshot()?;
+        let file_bytes = snapshot.header.file_bytes;
         let mut progress = PreloadProgress {
             done_bytes: 0,
             total_bytes: file_bytes.min(limit_bytes),
-            rows: 0,
+            records: RecordsChecked::default(),
             elapsed: Duration::ZERO,
         };
-        let failed = |source| EmbeddedError::Folder { path: self.path().to_owned(), source };
-        let file = File::open(self.path().join("data.mdb")).map_err(failed)?;
-        let mut file = file.take(progress.total_bytes);
         let mut chunk = vec![0; CHUNK_BYTES];
-        loop {
-            let read = file.read(&mut chunk).map_err(failed)?;
+        while progress.done_bytes < progress.total_bytes {
+            let left = usize::try_from(progress.total_bytes - progress.done_bytes);
+            let length = left.unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
+            let read = snapshot
+                .file
+                .read_at(&mut chunk[..length], progress.done_bytes)
+                .map_err(EmbeddedError::io(snapshot.path(), "reading the store"))?;
             if read == 0 {
                 break;
             }
             progress.done_bytes += read as u64;
             progress.elapsed = start.elapsed();
-            report(progress);
+            if !goes_on(progress) {
+                return Ok(progress);
+            }
         }
         if file_bytes <= limit_bytes {
-            self.for_each(|_, record| {
-                std::hint::black_box(record.last_updated_us());
-                progress.rows += 1;
-                if progress.rows.is_multiple_of(ROWS_BETWEEN_REPORTS) {
+            for step in snapshot.walk() {
+                progress.records.rows += 1;
+                progress.records.damaged += u64::from(matches!(step, Step::Damaged));
+                if progress.records.rows.is_multiple_of(ROWS_BETWEEN_REPORTS) {
                     progress.elapsed = start.elapsed();
-                    report(progress);
+                    if !goes_on(progress) {
+                        return Ok(progress);
+                    }
                 }
-            })?;
+            }
+            progress.records.damaged_buckets = snapshot.damaged_buckets();
         }
         progress.elapsed = start.elapsed();
         Ok(progress)

@@ -1,12 +1,13 @@
-//! A shard's own handle on the store: a batch of keys becomes a matrix in one read transaction.
+//! A shard's own handle on the store: a batch of keys becomes a matrix, all of it from one file.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use heed::RoTxn;
-
-use super::shortcuts::Shortcuts;
-use super::store::{EmbeddedError, EmbeddedStore};
+use super::error::EmbeddedError;
+use super::layout::EntryCopy;
+use super::snapshot::{Found, Snapshot};
+use super::store::EmbeddedStore;
 use crate::features::fit::Fetched;
 use crate::features::join::JoinPlan;
 use crate::features::joined::Joined;
@@ -14,56 +15,78 @@ use crate::features::requests::{FetchRequests, KEY_BYTES_MAX};
 use crate::features::schema::Schema;
 use crate::features::status::FeatureStatus;
 
-/// Reads the store on one thread. It takes no lock and shares no cache line with other readers.
+/// Reads the store on one thread. It takes no lock, and nobody writes what it reads.
 #[derive(Debug)]
 pub struct EmbeddedReader {
     store: EmbeddedStore,
-    /// The columns that the store has, as it was read last.
-    columns: RefCell<Rc<Schema>>,
-    fingerprint: Cell<u64>,
     /// Borrowed for the length of a fetch, which awaits nothing.
-    shortcuts: RefCell<Shortcuts>,
-    /// Whether the store could say which columns it has, when it was read last.
-    is_readable: Cell<bool>,
+    reading: RefCell<Reading>,
+    fingerprint: Cell<u64>,
+    damaged: Cell<u64>,
+}
+
+/// The file that is read.
+#[derive(Debug)]
+struct Reading {
+    snapshot: Arc<Snapshot>,
+    columns: Rc<Schema>,
+    /// The hash of each of a batch's keys, in order.
+    hashes: Vec<u64>,
+    /// The record that was found last.
+    copy: EntryCopy,
+}
+
+impl Reading {
+    fn of(snapshot: Arc<Snapshot>) -> Self {
+        let columns = Rc::new(snapshot.schema.clone());
+        Self { snapshot, columns, hashes: Vec::new(), copy: EntryCopy::default() }
+    }
 }
 
 impl EmbeddedReader {
-    /// A handle for the calling thread on what `store` holds now.
+    /// A handle for the calling thread on what `store` holds now, and later on what it holds then.
     pub fn new(store: &EmbeddedStore) -> Result<Self, EmbeddedError> {
-        let meta = store
-            .read_meta()?
-            .ok_or_else(|| EmbeddedError::NoStore { path: store.path().to_owned() })?;
+        let snapshot = store.snapshot()?;
         Ok(Self {
             store: store.clone(),
-            fingerprint: Cell::new(meta.schema.fingerprint()),
-            columns: RefCell::new(Rc::new(meta.schema)),
-            shortcuts: RefCell::new(Shortcuts::new(store)?),
-            is_readable: Cell::new(true),
+            fingerprint: Cell::new(snapshot.schema.fingerprint()),
+            reading: RefCell::new(Reading::of(snapshot)),
+            damaged: Cell::new(0),
         })
     }
 
     /// The columns that the records it reads have; plans are to be bound to them.
     pub fn schema(&self) -> Rc<Schema> {
-        Rc::clone(&self.columns.borrow())
+        Rc::clone(&self.reading.borrow().columns)
     }
 
     pub(crate) fn fingerprint(&self) -> u64 {
         self.fingerprint.get()
     }
 
-    /// Looks which columns the store has now.
+    /// How many keys were asked for whose records, or what leads to them, are not as they were
+    /// written.
+    pub fn damaged(&self) -> u64 {
+        self.damaged.get()
+    }
+
+    /// Looks whether another file is in the store's place, as an import says and a `mv` does not.
+    /// Asks the file system, and opens the file if there is one: some microseconds, or some ten.
     pub(crate) fn look(&self) {
-        if let Ok(reading) = self.shortcuts.borrow_mut().begin()
-            && reading.is_first()
-        {
-            self.read_columns(reading.transaction());
+        // Where another thread is just opening it, the next look is early enough. Where it cannot be
+        // opened, what was read before goes on: the process says why.
+        let Some(Ok(found)) = self.store.try_snapshot() else { return };
+        let mut reading = self.reading.borrow_mut();
+        if !Arc::ptr_eq(&found, &reading.snapshot) {
+            found.will_need();
+            self.fingerprint.set(found.schema.fingerprint());
+            *reading = Reading::of(found);
         }
     }
 
-    /// Joins the batch's rows into `joined`, all from one snapshot of the store, ages counted at
-    /// `now_us` (µs since 1970). Each distinct key is read once. It does not fail: a row that
-    /// can't be read has the status `Error`. Where the store has other columns than `plan` was bound
-    /// to, no row is joined.
+    /// Joins the batch's rows into `joined`, all from one file, ages counted at `now_us` (µs since
+    /// 1970). Each distinct key is read once. It does not fail: a row that can't be read has the
+    /// status `Error`. Where the store has other columns than `plan` was bound to, no row is joined.
     pub fn fetch(
         &self,
         plan: &JoinPlan,
@@ -72,56 +95,56 @@ impl EmbeddedReader {
         joined: &mut Joined,
     ) -> Fetched {
         joined.reset(requests.len(), now_us);
-        joined.keys_fetched = requests.distinct().len() as u64;
-        let mut shortcuts = self.shortcuts.borrow_mut();
-        let Ok(mut reading) = shortcuts.begin() else {
-            return join_errors(plan, requests, joined);
-        };
-        if reading.is_first() {
-            self.read_columns(reading.transaction());
-        }
-        if !self.is_readable.get() {
-            return join_errors(plan, requests, joined);
+        let is_superseded = self.reading.borrow().snapshot.is_superseded();
+        if is_superseded {
+            self.look();
         }
         if plan.schema().fingerprint() != self.fingerprint.get() {
             return Fetched::SchemaChanged;
         }
-        reading.prefetch(requests.distinct_hashes());
-        for (&first, hash) in requests.distinct().iter().zip(requests.distinct_hashes()) {
+        joined.keys_fetched = requests.distinct().len() as u64;
+        let mut reading = self.reading.borrow_mut();
+        reading.prefetch(requests);
+        let Reading { snapshot, hashes, copy, .. } = &mut *reading;
+        for (&first, hash) in requests.distinct().iter().zip(&*hashes) {
             let found = match requests.key(first as usize) {
-                // LMDB has no empty key and refuses long ones: neither can have been imported.
-                key if key.is_empty() || key.len() > KEY_BYTES_MAX => Ok(None),
-                key => reading.record(hash, key),
+                // No import takes these.
+                key if key.is_empty() || key.len() > KEY_BYTES_MAX => Found::Missing,
+                key => snapshot.find(*hash, key, copy),
             };
+            if found == Found::Damaged {
+                self.damaged.set(self.damaged.get() + 1);
+            }
+            let entry = copy.entry(snapshot.header.record_bytes as usize);
+            let record = entry.map_or(&[][..], |entry| entry.record());
             for row in requests.rows_like(first) {
                 let cells = requests.cells(row);
                 match found {
-                    Ok(Some(record)) => {
+                    Found::Stored => {
                         plan.join_found(record, FeatureStatus::Stored, cells, row, joined);
                     }
-                    Ok(None) => plan.join_absent(FeatureStatus::Missing, cells, row, joined),
-                    Err(_) => plan.join_absent(FeatureStatus::Error, cells, row, joined),
+                    Found::Missing => plan.join_absent(FeatureStatus::Missing, cells, row, joined),
+                    Found::Damaged => plan.join_absent(FeatureStatus::Error, cells, row, joined),
                 }
             }
         }
         Fetched::Joined
     }
-
-    fn read_columns(&self, read: &RoTxn<'_>) {
-        let meta = self.store.meta_of(read).ok().flatten();
-        self.is_readable.set(meta.is_some());
-        if let Some(meta) = meta
-            && meta.schema.fingerprint() != self.fingerprint.get()
-        {
-            self.fingerprint.set(meta.schema.fingerprint());
-            self.columns.replace(Rc::new(meta.schema));
-        }
-    }
 }
 
-fn join_errors(plan: &JoinPlan, requests: &FetchRequests, joined: &mut Joined) -> Fetched {
-    for row in 0..requests.len() {
-        plan.join_absent(FeatureStatus::Error, requests.cells(row), row, joined);
+impl Reading {
+    /// Has the memory of all that is asked for brought near before the first of it is read: first
+    /// what says where the records are, then the records.
+    fn prefetch(&mut self, requests: &FetchRequests) {
+        let Self { snapshot, hashes, .. } = self;
+        hashes.clear();
+        for &first in requests.distinct() {
+            let hash = snapshot.hash.of(requests.key(first as usize));
+            snapshot.prefetch_bucket(hash);
+            hashes.push(hash);
+        }
+        for (&first, hash) in requests.distinct().iter().zip(&*hashes) {
+            snapshot.prefetch_entry(*hash, requests.key(first as usize).len());
+        }
     }
-    Fetched::Joined
 }

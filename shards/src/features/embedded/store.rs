@@ -1,271 +1,270 @@
-//! Opens the environment and keeps what it says of itself: format, schema, generation.
+//! A store's folder: which file is in it now, and what it says.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use heed::types::Bytes;
-use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, RoTxn, WithTls};
-
-use crate::features::record::RecordLayout;
+use super::error::EmbeddedError;
+use super::snapshot::{Snapshot, Stamp};
+use super::walk::Step;
+use crate::features::record::Record;
 use crate::features::schema::Schema;
 
-/// The format that this version writes.
-const FORMAT: u32 = 1;
-/// How much address space is reserved for the file to grow into, in bytes.
-const MAP_BYTES: usize = 1 << 40;
-/// The least that is worth running with, where the process may not reserve [`MAP_BYTES`].
-const MAP_BYTES_MIN: usize = 1 << 30;
-/// Threads, of all processes together, that may read at a time.
-const READERS_MAX: u32 = 1022;
+/// The file with the features.
+pub(super) const FILE: &str = "features.store";
+/// What an import holds the lock of as long as it is under way.
+const TURN: &str = "import.lock";
+/// The file of earlier versions, which had no checksums.
+const EARLIER_FILE: &str = "data.mdb";
 
-pub(super) const META_FORMAT: &[u8] = b"format";
-pub(super) const META_SCHEMA: &[u8] = b"schema";
-pub(super) const META_GENERATION: &[u8] = b"generation";
-/// When the last import was committed, in µs since 1970; older stores do not say.
-const META_IMPORTED: &[u8] = b"imported";
-
-pub(super) type Rows = Database<'static, Bytes, Bytes>;
-
-/// Why the embedded store can't be opened, read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum EmbeddedError {
-    /// There is no store in the folder.
-    #[error(
-        "{path}: no feature store here; `shardgate import FILE.csv --store embedded:{path}` makes one"
-    )]
-    NoStore {
-        /// The store's folder.
-        path: PathBuf,
-    },
-    /// The process opened it before.
-    #[error("{path}: this process has the store open already")]
-    AlreadyOpen {
-        /// The store's folder.
-        path: PathBuf,
-    },
-    /// The folder can't be made or read.
-    #[error("{path}: {source}")]
-    Folder {
-        /// The store's folder.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Another version wrote it.
-    #[error("{path}: the store's format is {found}, this version reads {FORMAT}: import it again")]
-    Format {
-        /// The store's folder.
-        path: PathBuf,
-        /// The format it is in, as written.
-        found: String,
-    },
-    /// Its schema can't be read.
-    #[error("{path}: the store's schema can't be read: {reason}")]
-    SchemaUnreadable {
-        /// The store's folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The rows at hand have other columns than the store's.
-    #[error("{path}: {reason}; import with --replace to replace the whole store")]
-    SchemaDiffers {
-        /// The store's folder.
-        path: PathBuf,
-        /// Which column, its type found and expected.
-        reason: String,
-    },
-    /// LMDB failed.
-    #[error("{path}: {operation}: {source}")]
-    Lmdb {
-        /// The store's folder.
-        path: PathBuf,
-        /// What was being done.
-        operation: &'static str,
-        /// What LMDB said.
-        source: heed::Error,
-    },
-}
-
-/// What the store says of itself.
+/// A store. A process opens it once and clones this to whom it concerns: its readers share the file
+/// that is mapped.
 #[derive(Debug, Clone)]
-pub(super) struct Meta {
-    pub(super) schema: Schema,
-    pub(super) generation: u64,
-}
+pub struct EmbeddedStore(Arc<Folder>);
 
-/// An open embedded store. A process opens a store once and clones this to whom it concerns.
-#[derive(Debug, Clone)]
-pub struct EmbeddedStore {
-    pub(super) env: Env<WithTls>,
-    pub(super) rows: Rows,
-    pub(super) meta: Rows,
+#[derive(Debug)]
+struct Folder {
     path: PathBuf,
+    file: PathBuf,
+    files: Mutex<Files>,
+}
+
+/// The files of a store that a process has open.
+#[derive(Debug, Default)]
+struct Files {
+    /// The one that was opened last, for all who come next.
+    current: Option<Arc<Snapshot>>,
+    /// Those before it, some of which readers may still have. They are kept here, so that no reader
+    /// is the last to have one: to unmap a large file takes longer than a shard may stand still.
+    retired: Vec<Arc<Snapshot>>,
+}
+
+/// What a look at every record found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RecordsChecked {
+    /// Rows, whole or not.
+    pub rows: u64,
+    /// Rows that are not as they were written.
+    pub damaged: u64,
+    /// Parts of the index, each of some five rows, that are not as they were written.
+    pub damaged_buckets: u64,
+}
+
+impl RecordsChecked {
+    /// Whether everything is as it was written.
+    pub fn is_whole(&self) -> bool {
+        self.damaged == 0 && self.damaged_buckets == 0
+    }
 }
 
 impl EmbeddedStore {
     /// Opens the store in the folder `path`, which an import made.
     pub fn open(path: &Path) -> Result<Self, EmbeddedError> {
-        let no_store = || EmbeddedError::NoStore { path: path.to_owned() };
-        if !path.join("data.mdb").exists() {
-            return Err(no_store());
-        }
-        let store = Self::open_or_create(path)?;
-        store.read_meta()?.ok_or_else(no_store)?;
+        let store = Self::at(path);
+        store.snapshot()?;
         Ok(store)
     }
 
     /// Opens the store in the folder `path`, or makes the folder and an empty store: it has no
-    /// schema until an import committed one.
+    /// schema until an import made one.
     pub fn open_or_create(path: &Path) -> Result<Self, EmbeddedError> {
-        std::fs::create_dir_all(path)
-            .map_err(|source| EmbeddedError::Folder { path: path.to_owned(), source })?;
-        let env = open_environment(path)?;
-        let databases = {
-            let write = env.write_txn().map_err(lmdb(path, "opening the store"))?;
-            env.create_databases_and_commit(write, |opener, write| {
-                let rows = opener.create_database::<Bytes, Bytes>(write, Some("rows"))?;
-                let meta = opener.create_database::<Bytes, Bytes>(write, Some("meta"))?;
-                Ok(CommitOrAbort::<_, ()>::Commit((rows, meta)))
-            })
-        };
-        let (rows, meta) = databases.map_err(lmdb(path, "opening the store"))?.unwrap_commit();
-        Ok(Self { rows, meta, path: path.to_owned(), env })
+        std::fs::create_dir_all(path).map_err(EmbeddedError::io(path, "making the folder"))?;
+        Ok(Self::at(path))
+    }
+
+    fn at(path: &Path) -> Self {
+        let (path, file) = (path.to_owned(), path.join(FILE));
+        Self(Arc::new(Folder { path, file, files: Mutex::default() }))
     }
 
     /// The store's folder.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.0.path
+    }
+
+    /// The store's file.
+    pub(super) fn file(&self) -> &Path {
+        &self.0.file
+    }
+
+    /// Whether an import into the store is under way: another one would wait for its end.
+    pub fn is_being_imported(&self) -> bool {
+        use std::fs::{File, TryLockError};
+        let Ok(turn) = File::open(self.0.path.join(TURN)) else { return false };
+        // Two who ask at a time do not see each other.
+        matches!(turn.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
+    /// What an import is to hold the lock of.
+    pub(super) fn turn(&self) -> Result<std::fs::File, EmbeddedError> {
+        let path = self.0.path.join(TURN);
+        // To lock a file is to have it open, for whatever: whoever imports need not own it.
+        let turn = std::fs::File::open(&path).or_else(|_| {
+            std::fs::File::options().write(true).create(true).truncate(false).open(&path)
+        });
+        turn.map_err(EmbeddedError::io(&path, "making the lock of imports"))
     }
 
     /// The store's columns; `None` for one that nothing was imported to.
     pub fn schema(&self) -> Result<Option<Schema>, EmbeddedError> {
-        Ok(self.read_meta()?.map(|meta| meta.schema))
+        match self.snapshot() {
+            Ok(snapshot) => Ok(Some(snapshot.schema.clone())),
+            Err(EmbeddedError::NoStore { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// How many rows it has.
     pub fn rows(&self) -> Result<u64, EmbeddedError> {
-        let read = self.env.read_txn().map_err(self.failed("reading"))?;
-        self.rows.len(&read).map_err(self.failed("counting rows"))
+        match self.snapshot() {
+            Ok(snapshot) => Ok(snapshot.header.rows),
+            Err(EmbeddedError::NoStore { .. }) => Ok(0),
+            Err(error) => Err(error),
+        }
     }
 
-    /// The first key in key order, if there is a row.
+    /// How long the store's file is, in bytes.
+    pub fn file_bytes(&self) -> Result<u64, EmbeddedError> {
+        Ok(self.snapshot()?.header.file_bytes)
+    }
+
+    /// The first key in the order of the file, if there is a row that is as it was written.
     pub fn first_key(&self) -> Result<Option<Vec<u8>>, EmbeddedError> {
-        let read = self.env.read_txn().map_err(self.failed("reading"))?;
-        let first = self.rows.first(&read).map_err(self.failed("reading rows"))?;
-        Ok(first.map(|(key, _)| key.to_vec()))
+        let snapshot = self.snapshot()?;
+        let whole = snapshot.walk().find_map(|step| match step {
+            Step::Whole(entry) => Some(entry.key().to_vec()),
+            Step::Damaged => None,
+        });
+        Ok(whole)
     }
 
-    /// When the last import was committed, in µs since 1970; `None` where the store does not say.
+    /// When the last import was committed, in µs since 1970; `None` where there was none.
     pub fn imported_us(&self) -> Result<Option<i64>, EmbeddedError> {
-        let read = self.env.read_txn().map_err(self.failed("reading"))?;
-        let found = self.meta.get(&read, META_IMPORTED).map_err(self.failed("reading"))?;
-        Ok(found.and_then(|bytes| bytes.try_into().ok().map(i64::from_le_bytes)))
+        match self.snapshot() {
+            Ok(snapshot) => Ok(Some(snapshot.header.imported_us)),
+            Err(EmbeddedError::NoStore { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    pub(super) fn put_imported(
-        &self,
-        write: &mut heed::RwTxn<'_>,
-        now_us: i64,
-    ) -> Result<(), EmbeddedError> {
-        let put = self.meta.put(write, META_IMPORTED, &now_us.to_le_bytes());
-        put.map_err(self.failed("writing the time of the import"))
-    }
-
-    /// Calls `visit` with each key and record, in key order, of one snapshot of the store.
+    /// Calls `visit` with each key and record, in the order of the file, and checks all of them:
+    /// those that are damaged are only counted.
     pub fn for_each(
         &self,
-        mut visit: impl FnMut(&[u8], crate::features::record::Record<'_>),
-    ) -> Result<(), EmbeddedError> {
-        let read = self.env.read_txn().map_err(self.failed("reading"))?;
-        let Some(meta) = self.meta_of(&read)? else { return Ok(()) };
-        let layout = RecordLayout::new(&meta.schema);
-        for entry in self.rows.iter(&read).map_err(self.failed("reading rows"))? {
-            let (key, bytes) = entry.map_err(self.failed("reading rows"))?;
-            if let Ok(record) = layout.read(bytes) {
-                visit(key, record);
+        mut visit: impl FnMut(&[u8], Record<'_>),
+    ) -> Result<RecordsChecked, EmbeddedError> {
+        let snapshot = match self.snapshot() {
+            Err(EmbeddedError::NoStore { .. }) => return Ok(RecordsChecked::default()),
+            opened => opened?,
+        };
+        let layout = snapshot.layout();
+        let mut checked = RecordsChecked::default();
+        for step in snapshot.walk() {
+            checked.rows += 1;
+            match step {
+                Step::Damaged => checked.damaged += 1,
+                Step::Whole(entry) => {
+                    if let Ok(record) = layout.read(entry.record()) {
+                        visit(entry.key(), record);
+                    }
+                }
             }
         }
-        Ok(())
+        checked.damaged_buckets = snapshot.damaged_buckets();
+        Ok(checked)
     }
 
-    pub(super) fn read_meta(&self) -> Result<Option<Meta>, EmbeddedError> {
-        let read = self.env.read_txn().map_err(self.failed("reading"))?;
-        self.meta_of(&read)
-    }
-
-    pub(super) fn meta_of(&self, read: &RoTxn<'_>) -> Result<Option<Meta>, EmbeddedError> {
-        let get = |key| self.meta.get(read, key).map_err(self.failed("reading the schema"));
-        let Some(format) = get(META_FORMAT)? else { return Ok(None) };
-        if format != FORMAT.to_le_bytes() {
-            let found = format!("{format:?}");
-            return Err(EmbeddedError::Format { path: self.path.clone(), found });
+    /// What is wrong with the file that is at the store's place now, while its readers go on with
+    /// the one that they have; `None` where nothing is. Looks at the file system: not for shards.
+    pub fn trouble(&self) -> Option<String> {
+        match self.snapshot() {
+            Err(error) => Some(error.to_string()),
+            Ok(now) if now.was_cut() => Some(format!(
+                "{}: a part of the file could not be read: it was cut meanwhile, or the disk failed",
+                self.0.file.display()
+            )),
+            Ok(_) => None,
         }
-        let unreadable =
-            |reason: String| EmbeddedError::SchemaUnreadable { path: self.path.clone(), reason };
-        let schema = get(META_SCHEMA)?.ok_or_else(|| unreadable("it is missing".to_owned()))?;
-        let schema =
-            serde_json::from_slice(schema).map_err(|error| unreadable(error.to_string()))?;
-        let generation = get(META_GENERATION)?
-            .and_then(|bytes| bytes.try_into().ok().map(u64::from_le_bytes))
-            .ok_or_else(|| unreadable("its generation is missing".to_owned()))?;
-        Ok(Some(Meta { schema, generation }))
     }
 
-    pub(super) fn put_meta(
-        &self,
-        write: &mut heed::RwTxn<'_>,
-        meta: &Meta,
-    ) -> Result<(), EmbeddedError> {
-        let schema = serde_json::to_vec(&meta.schema).map_err(|error| {
-            EmbeddedError::SchemaUnreadable { path: self.path.clone(), reason: error.to_string() }
-        })?;
-        for (key, value) in [
-            (META_FORMAT, &FORMAT.to_le_bytes()[..]),
-            (META_SCHEMA, &schema),
-            (META_GENERATION, &meta.generation.to_le_bytes()),
-        ] {
-            self.meta.put(write, key, value).map_err(self.failed("writing the schema"))?;
+    /// The file that is at the store's place now. Waits for another thread that is just opening it,
+    /// and unmaps files that no reader has any more: not for shards.
+    pub(super) fn snapshot(&self) -> Result<Arc<Snapshot>, EmbeddedError> {
+        let mut files = self.lock();
+        let latest = self.latest(&mut files);
+        let unused: Vec<_> =
+            files.retired.extract_if(.., |file| Arc::strong_count(file) == 1).collect();
+        // To unmap them takes a while, in which shards may look.
+        drop(files);
+        drop(unused);
+        latest
+    }
+
+    /// The same for a shard, which waits for nobody: `None` where another thread is just opening it.
+    pub(super) fn try_snapshot(&self) -> Option<Result<Arc<Snapshot>, EmbeddedError>> {
+        match self.0.files.try_lock() {
+            Ok(mut files) => Some(self.latest(&mut files)),
+            Err(TryLockError::Poisoned(files)) => Some(self.latest(&mut files.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
         }
-        Ok(())
     }
 
-    /// Names the store in what LMDB says.
-    pub(super) fn failed(
-        &self,
-        operation: &'static str,
-    ) -> impl Fn(heed::Error) -> EmbeddedError + use<> {
-        lmdb(&self.path, operation)
+    fn latest(&self, files: &mut Files) -> Result<Arc<Snapshot>, EmbeddedError> {
+        let stamp = std::fs::metadata(&self.0.file).ok().as_ref().map(Stamp::of);
+        if let Some(known) = &files.current
+            && stamp == Some(known.stamp)
+        {
+            return Ok(Arc::clone(known));
+        }
+        let opened = Snapshot::open(&self.0.file)?.ok_or_else(|| self.no_store())?;
+        let opened = Arc::new(opened);
+        files.retired.extend(files.current.replace(Arc::clone(&opened)));
+        Ok(opened)
+    }
+
+    fn no_store(&self) -> EmbeddedError {
+        let path = self.0.path.clone();
+        if self.0.path.join(EARLIER_FILE).exists() {
+            EmbeddedError::EarlierFormat { path }
+        } else {
+            EmbeddedError::NoStore { path }
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "threads of the process wait, never a shard")]
+    fn lock(&self) -> MutexGuard<'_, Files> {
+        self.0.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn lmdb(path: &Path, operation: &'static str) -> impl Fn(heed::Error) -> EmbeddedError + use<> {
-    let path = path.to_owned();
-    move |source| match source {
-        heed::Error::EnvAlreadyOpened => EmbeddedError::AlreadyOpen { path: path.clone() },
-        source => EmbeddedError::Lmdb { path: path.clone(), operation, source },
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::EmbeddedStore;
+    use crate::features::column::{CellValue, ColumnType};
+    use crate::features::embedded::{EmbeddedReader, EmbeddedWriter};
+    use crate::features::schema::{Schema, StoreColumn};
 
-/// Opens the environment with as much address space as the process may reserve: growing the map
-/// later would need every reader to stop.
-fn open_environment(path: &Path) -> Result<Env<WithTls>, EmbeddedError> {
-    let mut map_bytes = MAP_BYTES;
-    loop {
-        let mut options = EnvOpenOptions::new();
-        options.map_size(map_bytes).max_readers(READERS_MAX).max_dbs(2);
-        // SAFETY: the map is only written through LMDB, whose locks are on: no flag turns them
-        // off, and nothing else writes the file (the documentation says not to). heed refuses to
-        // open one folder twice in a process.
-        let opened = unsafe { options.open(path) };
-        match opened {
-            // ENOMEM under a limit of address space, EINVAL under valgrind.
-            Err(heed::Error::Io(error))
-                if matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::EINVAL))
-                    && map_bytes > MAP_BYTES_MIN =>
-            {
-                map_bytes /= 2;
-            }
-            opened => return opened.map_err(lmdb(path, "opening the store")),
+    fn import(store: &EmbeddedStore) {
+        let columns = vec![StoreColumn { name: "a".to_owned(), column_type: ColumnType::Float }];
+        let schema = Schema::new(columns).unwrap();
+        let mut writer = EmbeddedWriter::begin(store, &schema, true).unwrap();
+        writer.put(b"u", 0, &[CellValue::Float(1.0)]).unwrap();
+        writer.commit().unwrap();
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "it maps files")]
+    fn no_reader_is_the_last_to_have_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open_or_create(folder.path()).unwrap();
+        import(&store);
+        let readers = [(); 2].map(|()| EmbeddedReader::new(&store).unwrap());
+        import(&store);
+        let retired = || store.lock().retired.len();
+        for reader in &readers {
+            reader.look();
+            assert_eq!(retired(), 1, "it left the file to others");
         }
+        assert_eq!(store.trouble(), None);
+        assert_eq!(retired(), 0, "nobody reads it any more");
     }
 }

@@ -1,22 +1,51 @@
-//! Writes an import as one transaction: all of it is there after [`EmbeddedWriter::commit`], and
-//! nothing of it before.
+//! Writes an import as a new file: all of it is in the store's place after
+//! [`EmbeddedWriter::commit`], and nothing of it before. Readers go on with the file that they have
+//! until then, and nothing keeps them from it.
 
-use heed::{PutFlags, RwTxn};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
-use super::store::{EmbeddedError, EmbeddedStore, Meta};
+use hashbrown::HashTable;
+
+use super::error::EmbeddedError;
+use super::keyed_hash::KeyedHash;
+use super::layout::{
+    ENTRY_HEAD_BYTES, Entry, Header, NewBucket, SUPERSEDED_AT, Slot, bucket_of, buckets_for,
+};
+use super::new_file::{NewFile, free_bytes};
+use super::snapshot::Snapshot;
+use super::store::{EmbeddedStore, FILE};
+use super::walk::Step;
 use crate::features::column::CellValue;
 use crate::features::import::now_us;
 use crate::features::record::{EncodeError, RecordLayout};
+use crate::features::requests::KEY_BYTES_MAX;
 use crate::features::schema::Schema;
 
+/// Where a key's record is in the new file.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    hash: u64,
+    offset: u64,
+}
+
 /// One import under way. Dropping it leaves the store as it was.
+#[derive(Debug)]
 pub struct EmbeddedWriter<'a> {
     store: &'a EmbeddedStore,
-    transaction: RwTxn<'a>,
+    /// Held until the end: two imports into one store come one after the other.
+    _turn: File,
+    /// The file whose rows are kept where the import has none with their key.
+    base: Option<Arc<Snapshot>>,
+    file: NewFile,
+    schema: Schema,
     layout: RecordLayout,
+    seed: u64,
+    hash: KeyedHash,
+    places: HashTable<Place>,
     record: Vec<u8>,
-    /// The greatest key in the store: what comes after it is appended without a search.
-    greatest_key: Vec<u8>,
+    entry: Vec<u8>,
 }
 
 impl<'a> EmbeddedWriter<'a> {
@@ -27,25 +56,39 @@ impl<'a> EmbeddedWriter<'a> {
         schema: &Schema,
         replace: bool,
     ) -> Result<Self, EmbeddedError> {
-        let mut transaction = store.env.write_txn().map_err(store.failed("writing"))?;
-        let earlier = store.meta_of(&transaction)?;
-        if replace {
-            store.rows.clear(&mut transaction).map_err(store.failed("removing rows"))?;
-        }
-        let generation = match earlier {
-            Some(meta) if meta.schema == *schema => meta.generation,
-            Some(meta) if !replace => {
-                let reason = difference(&meta.schema, schema);
-                return Err(EmbeddedError::SchemaDiffers { path: store.path().to_owned(), reason });
-            }
-            Some(meta) => meta.generation + 1,
-            None => 1,
+        let turn = store.turn()?;
+        turn.lock().map_err(EmbeddedError::io(store.path(), "waiting for another import"))?;
+        let base = match store.snapshot() {
+            // Whatever is wrong with what is there, it goes.
+            _ if replace => None,
+            Err(EmbeddedError::NoStore { .. }) => None,
+            found => Some(found?),
         };
-        store.put_meta(&mut transaction, &Meta { schema: schema.clone(), generation })?;
-        let last = store.rows.last(&transaction).map_err(store.failed("reading rows"))?;
-        let greatest_key = last.map(|(key, _)| key.to_vec()).unwrap_or_default();
-        let layout = RecordLayout::new(schema);
-        Ok(Self { store, transaction, layout, record: Vec::new(), greatest_key })
+        if let Some(base) = &base
+            && base.schema != *schema
+        {
+            let (path, reason) = (store.path().to_owned(), difference(&base.schema, schema));
+            return Err(EmbeddedError::SchemaDiffers { path, reason });
+        }
+        let needed_bytes = base.as_ref().map_or(0, |base| base.header.file_bytes);
+        ensure_room(store, needed_bytes)?;
+        let seed = random_seed();
+        let like = std::fs::metadata(store.file()).ok();
+        let path = store.path().join(format!("{FILE}.new"));
+        let file = NewFile::create(path, like.as_ref(), needed_bytes)?;
+        Ok(Self {
+            store,
+            _turn: turn,
+            base,
+            file,
+            schema: schema.clone(),
+            layout: RecordLayout::new(schema),
+            seed,
+            hash: KeyedHash::new(seed),
+            places: HashTable::new(),
+            record: Vec::new(),
+            entry: Vec::new(),
+        })
     }
 
     /// Writes a row over the one with its key. The key has 1 to `KEY_BYTES_MAX` bytes.
@@ -56,24 +99,143 @@ impl<'a> EmbeddedWriter<'a> {
         cells: &[CellValue],
     ) -> Result<(), PutError> {
         self.layout.encode(last_updated_us, cells, &mut self.record)?;
-        let flags = if key > self.greatest_key.as_slice() {
-            self.greatest_key.clear();
-            self.greatest_key.extend_from_slice(key);
-            PutFlags::APPEND
-        } else {
-            PutFlags::empty()
-        };
-        let rows = self.store.rows;
-        rows.put_with_flags(&mut self.transaction, flags, key, &self.record)
-            .map_err(self.store.failed("writing a row"))?;
+        Entry::encode(&self.hash, key, &self.record, &mut self.entry);
+        let hash = self.hash.of(key);
+        match self.find(hash, key)? {
+            Some(place) => self.file.replace(place.offset, &self.entry)?,
+            None => self.add(hash)?,
+        }
         Ok(())
     }
 
-    /// Makes the import visible to readers and durable, at once.
-    pub fn commit(mut self) -> Result<(), EmbeddedError> {
-        self.store.put_imported(&mut self.transaction, now_us())?;
-        self.transaction.commit().map_err(self.store.failed("committing"))
+    /// Appends the entry that was made last, of a key that the file does not have.
+    fn add(&mut self, hash: u64) -> Result<(), EmbeddedError> {
+        let offset = self.file.end();
+        if offset >= 1 << 48 {
+            return Err(EmbeddedError::TooLarge { path: self.store.path().to_owned() });
+        }
+        self.file.append(&self.entry)?;
+        self.places.insert_unique(hash, Place { hash, offset }, |place| place.hash);
+        Ok(())
     }
+
+    /// Where the record of `key` is in the new file. Two keys with one hash of 64 bits are next to
+    /// impossible, and told apart all the same.
+    fn find(&self, hash: u64, key: &[u8]) -> Result<Option<Place>, EmbeddedError> {
+        for place in self.places.iter_hash(hash).filter(|place| place.hash == hash) {
+            let mut found = [0; ENTRY_HEAD_BYTES + KEY_BYTES_MAX];
+            let found = &mut found[..ENTRY_HEAD_BYTES + key.len()];
+            let length = (key.len() as u16).to_le_bytes();
+            if self.file.read(place.offset, found)?
+                && found[4..6] == length
+                && found[ENTRY_HEAD_BYTES..] == *key
+            {
+                return Ok(Some(*place));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Puts the new file in the store's place, durably and at once, and tells those who read the
+    /// one before it.
+    pub fn commit(mut self) -> Result<(), EmbeddedError> {
+        self.keep_base()?;
+        let records_end = self.file.end();
+        let schema = serde_json::to_vec(&self.schema).map_err(std::io::Error::from);
+        let schema = schema.map_err(EmbeddedError::io(self.store.path(), "writing the schema"))?;
+        self.file.append(&schema)?;
+        let header = self.write_index(Header {
+            file_bytes: 0,
+            seed: self.seed,
+            rows: self.places.len() as u64,
+            records_end,
+            schema_bytes: schema.len() as u32,
+            schema_checksum: self.hash.checksum(&schema),
+            index_at: 0,
+            buckets: buckets_for(self.places.len() as u64),
+            record_bytes: self.layout.length() as u32,
+            imported_us: now_us(),
+        })?;
+        let target = self.store.file();
+        // The file that is there now, by its name, as long as it has it.
+        let before = self.store.snapshot().ok();
+        let mark =
+            before.as_ref().and_then(|_| File::options().read(true).write(true).open(target).ok());
+        self.file.publish(&header, target)?;
+        // Where it may not be written its readers find the new one by its name, somewhat later.
+        if let Some(mark) = mark {
+            let mut word = [0; 8];
+            let read = mark.read_exact_at(&mut word, SUPERSEDED_AT);
+            let next = u64::from_le_bytes(word).wrapping_add(1).to_le_bytes();
+            let _ = read.and_then(|()| mark.write_all_at(&next, SUPERSEDED_AT));
+        }
+        Ok(())
+    }
+
+    /// Copies the rows of the store that the import has no row for.
+    fn keep_base(&mut self) -> Result<(), EmbeddedError> {
+        let Some(base) = self.base.take() else { return Ok(()) };
+        let mut damaged = 0;
+        for step in base.walk() {
+            let Step::Whole(entry) = step else {
+                damaged += 1;
+                continue;
+            };
+            let hash = self.hash.of(entry.key());
+            if self.find(hash, entry.key())?.is_some() {
+                continue;
+            }
+            Entry::encode(&self.hash, entry.key(), entry.record(), &mut self.entry);
+            // What was copied is checked, too: somebody may write the file at this moment.
+            if entry.is_checked_by(&base.hash, &self.entry) {
+                self.add(hash)?;
+            } else {
+                damaged += 1;
+            }
+        }
+        if damaged == 0 {
+            return Ok(());
+        }
+        let (path, rows) = (base.path().to_owned(), base.header.rows);
+        Err(EmbeddedError::RecordsDamaged { path, damaged, rows })
+    }
+
+    /// Writes the index behind the schema; returns the header with what has become known.
+    fn write_index(&mut self, header: Header) -> Result<Header, EmbeddedError> {
+        let mut buckets = vec![NewBucket::default(); header.buckets as usize];
+        for place in &self.places {
+            let slot = Slot::new(place.hash, place.offset);
+            let mut at = bucket_of(place.hash, header.buckets);
+            while !buckets[at].put(slot) {
+                at = (at + 1) % buckets.len();
+            }
+        }
+        // A bucket is a cache line.
+        let end = self.file.end();
+        let index_at = end.next_multiple_of(64);
+        self.file.append(&[0; 64][..(index_at - end) as usize])?;
+        for bucket in &buckets {
+            self.file.append(&bucket.encode(&self.hash))?;
+        }
+        Ok(Header { index_at, file_bytes: self.file.end(), ..header })
+    }
+}
+
+/// Refuses an import that cannot end, before it has read its input.
+fn ensure_room(store: &EmbeddedStore, needed_bytes: u64) -> Result<(), EmbeddedError> {
+    match free_bytes(store.path()) {
+        Some(free_bytes) if free_bytes < needed_bytes => {
+            let path = store.path().to_owned();
+            Err(EmbeddedError::Full { path, written_bytes: 0, needed_bytes, free_bytes })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A number that nobody can foresee: the standard library keys its maps with one.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
 }
 
 /// Why a row was not written.

@@ -1,4 +1,4 @@
-//! Writes CSV to the embedded store, as one transaction.
+//! Writes CSV to the embedded store, as one new file.
 
 use std::io::Read;
 use std::path::PathBuf;

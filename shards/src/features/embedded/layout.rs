@@ -1,0 +1,390 @@
+//! How a store's file is laid out: a header, the records, the schema, the index.
+//!
+//! ```text
+//! 0            header, 88 bytes; at 4,088 the word that says that a newer file took the place
+//! 4,096        records: checksum (4), length of the key (2), key, packed row
+//! schema       JSON
+//! index        buckets of 64 bytes: seven slots of 8, a checksum (4), nothing (4)
+//! ```
+//!
+//! All numbers are little-endian. A slot is 0, or 16 bits of its key's hash and 48 of where its
+//! record is. A bucket that is full goes on in the next one. Each checksum is a [`KeyedHash`] under
+//! the file's own seed: bytes of another store's file do not pass as this one's.
+//!
+//! What is *not* here: reading and writing of files.
+
+use super::keyed_hash::KeyedHash;
+
+/// The format that this version reads and writes.
+pub(super) const FORMAT: u32 = 2;
+/// How every file begins.
+const MAGIC: [u8; 8] = *b"sg-store";
+/// Bytes of the header that have a meaning.
+pub(super) const HEADER_BYTES: usize = 88;
+/// Where the word is that says that a newer file took this one's place.
+pub(super) const SUPERSEDED_AT: u64 = 4_088;
+/// Where the records begin.
+pub(super) const RECORDS_AT: u64 = 4_096;
+/// What is before a record's key.
+pub(super) const ENTRY_HEAD_BYTES: usize = 6;
+/// Bytes of a bucket.
+pub(super) const BUCKET_BYTES: usize = 64;
+const SLOTS: usize = 7;
+const OFFSET_BITS: u32 = 48;
+/// The seed of the header's own checksum: the file's is in the header.
+const HEADER_SEED: u64 = 0x7368_6172_6467_6174;
+
+/// What a file says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    /// The length of the file.
+    pub(super) file_bytes: u64,
+    /// What checksums and hashes are keyed with.
+    pub(super) seed: u64,
+    pub(super) rows: u64,
+    /// Where the records end and the schema begins.
+    pub(super) records_end: u64,
+    pub(super) schema_bytes: u32,
+    pub(super) schema_checksum: u32,
+    pub(super) index_at: u64,
+    pub(super) buckets: u64,
+    /// Bytes of a packed row.
+    pub(super) record_bytes: u32,
+    /// When the import that wrote the file was committed, in µs since 1970.
+    pub(super) imported_us: i64,
+}
+
+/// What is wrong with a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum BadHeader {
+    /// It is no store's.
+    NotAStore,
+    /// Another version's.
+    Format(u32),
+    /// Its checksum or its numbers do not hold.
+    Damaged,
+}
+
+impl Header {
+    pub(super) fn encode(&self) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+        let numbers = [
+            self.file_bytes,
+            self.seed,
+            self.rows,
+            self.records_end,
+            self.index_at,
+            self.buckets,
+            u64::from(self.schema_bytes) << 32 | u64::from(self.schema_checksum),
+            u64::from(self.record_bytes),
+            self.imported_us.cast_unsigned(),
+        ];
+        for (at, number) in numbers.iter().enumerate() {
+            bytes[16 + 8 * at..24 + 8 * at].copy_from_slice(&number.to_le_bytes());
+        }
+        let checksum = KeyedHash::new(HEADER_SEED).checksum(&bytes[16..]);
+        bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Self, BadHeader> {
+        if bytes[..8] != MAGIC {
+            return Err(BadHeader::NotAStore);
+        }
+        let format = word(bytes, 8);
+        if format != FORMAT {
+            return Err(BadHeader::Format(format));
+        }
+        if word(bytes, 12) != KeyedHash::new(HEADER_SEED).checksum(&bytes[16..]) {
+            return Err(BadHeader::Damaged);
+        }
+        let number = |at: usize| {
+            let (numbers, _) = bytes[16..].as_chunks::<8>();
+            u64::from_le_bytes(numbers[at])
+        };
+        let header = Self {
+            file_bytes: number(0),
+            seed: number(1),
+            rows: number(2),
+            records_end: number(3),
+            index_at: number(4),
+            buckets: number(5),
+            schema_bytes: (number(6) >> 32) as u32,
+            schema_checksum: number(6) as u32,
+            record_bytes: number(7) as u32,
+            imported_us: number(8).cast_signed(),
+        };
+        header.is_consistent().then_some(header).ok_or(BadHeader::Damaged)
+    }
+
+    /// Whether its parts follow each other to the end of the file, and have room for its rows.
+    fn is_consistent(&self) -> bool {
+        let entry_bytes_min = ENTRY_HEAD_BYTES as u64 + u64::from(self.record_bytes);
+        let rows_bytes_min = self.rows.checked_mul(entry_bytes_min);
+        let slots = self.buckets.saturating_mul(SLOTS as u64);
+        let schema_end = self.records_end.checked_add(self.schema_bytes.into());
+        let index_bytes = self.buckets.checked_mul(BUCKET_BYTES as u64);
+        let index_end = index_bytes.and_then(|bytes| self.index_at.checked_add(bytes));
+        self.buckets > 0
+            && self.records_end >= RECORDS_AT
+            && rows_bytes_min.is_some_and(|bytes| bytes <= self.records_end - RECORDS_AT)
+            && self.rows < slots
+            && schema_end.is_some_and(|end| end <= self.index_at)
+            && index_end == Some(self.file_bytes)
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    let mut word = [0; 4];
+    word.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(word)
+}
+
+/// A record as it lies in the file, its length known and nothing else of it believed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    bytes: &'a [u8],
+    key_bytes: usize,
+}
+
+impl<'a> Entry<'a> {
+    /// The entry at the start of `bytes`, with a packed row of `record_bytes`; `None` where it would
+    /// be longer than they are.
+    pub(super) fn at(bytes: &'a [u8], record_bytes: usize) -> Option<Self> {
+        let key_bytes = usize::from(u16::from_le_bytes([*bytes.get(4)?, *bytes.get(5)?]));
+        let length = ENTRY_HEAD_BYTES + key_bytes + record_bytes;
+        Some(Self { bytes: bytes.get(..length)?, key_bytes })
+    }
+
+    /// Puts the entry of a row into `out`, whose content is replaced.
+    pub(super) fn encode(hash: &KeyedHash, key: &[u8], record: &[u8], out: &mut Vec<u8>) {
+        out.clear();
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&(key.len() as u16).to_le_bytes());
+        out.extend_from_slice(key);
+        out.extend_from_slice(record);
+        let checksum = hash.checksum(&out[4..]);
+        out[..4].copy_from_slice(&checksum.to_le_bytes());
+    }
+
+    /// Whether it is as it was written.
+    pub(super) fn is_whole(&self, hash: &KeyedHash) -> bool {
+        word(self.bytes, 0) == hash.checksum(&self.bytes[4..])
+    }
+
+    /// Whether its checksum is that of `copy` under `hash`, whatever checksum the copy has.
+    pub(super) fn is_checked_by(&self, hash: &KeyedHash, copy: &[u8]) -> bool {
+        copy.get(4..).is_some_and(|copied| word(self.bytes, 0) == hash.checksum(copied))
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) fn key(&self) -> &'a [u8] {
+        &self.bytes[ENTRY_HEAD_BYTES..ENTRY_HEAD_BYTES + self.key_bytes]
+    }
+
+    pub(super) fn record(&self) -> &'a [u8] {
+        &self.bytes[ENTRY_HEAD_BYTES + self.key_bytes..]
+    }
+}
+
+/// A copy of a record: what is checked is then what is used, whatever becomes of the file meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct EntryCopy(Vec<u8>);
+
+impl EntryCopy {
+    /// The copy of `entry`, whose packed row has `record_bytes`; `None` where its length changed
+    /// meanwhile.
+    pub(super) fn take(&mut self, entry: Entry<'_>, record_bytes: usize) -> Option<Entry<'_>> {
+        self.0.clear();
+        self.0.extend_from_slice(entry.bytes);
+        self.entry(record_bytes).filter(|copied| copied.key_bytes == entry.key_bytes)
+    }
+
+    /// What was copied last.
+    pub(super) fn entry(&self, record_bytes: usize) -> Option<Entry<'_>> {
+        Entry::at(&self.0, record_bytes)
+    }
+}
+
+/// How many buckets the index of so many rows has: seven tenths of its slots are taken.
+pub(super) fn buckets_for(rows: u64) -> u64 {
+    (rows * 10).div_ceil(SLOTS as u64 * 7) + 1
+}
+
+/// The bucket, of `buckets`, where a key with this hash is looked for first.
+pub(super) fn bucket_of(hash: u64, buckets: u64) -> usize {
+    ((u128::from(hash) * u128::from(buckets)) >> 64) as usize
+}
+
+/// What a slot says: where a record is, and some bits of its key's hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Slot(u64);
+
+impl Slot {
+    pub(super) fn new(hash: u64, offset: u64) -> Self {
+        Self(hash << OFFSET_BITS | offset)
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether its key may have this hash.
+    pub(super) fn may_be(self, hash: u64) -> bool {
+        self.0 >> OFFSET_BITS == hash & (u64::MAX >> OFFSET_BITS) && !self.is_empty()
+    }
+
+    pub(super) fn offset(self) -> u64 {
+        self.0 & (u64::MAX >> (u64::BITS - OFFSET_BITS))
+    }
+}
+
+/// A bucket as it lies in the file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bucket<'a>(pub(super) &'a [u8; BUCKET_BYTES]);
+
+impl<'a> Bucket<'a> {
+    pub(super) fn slots(self) -> impl Iterator<Item = Slot> + use<'a> {
+        let (words, _) = self.0.as_chunks::<8>();
+        words[..SLOTS].iter().map(|word| Slot(u64::from_le_bytes(*word)))
+    }
+
+    /// Whether it is as it was written.
+    pub(super) fn is_whole(self, hash: &KeyedHash) -> bool {
+        word(self.0, 8 * SLOTS) == hash.checksum(&self.0[..8 * SLOTS])
+    }
+}
+
+/// A bucket in the making.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct NewBucket([u64; SLOTS]);
+
+impl NewBucket {
+    /// Takes a slot; false where there is no room.
+    pub(super) fn put(&mut self, slot: Slot) -> bool {
+        let free = self.0.iter_mut().find(|known| **known == 0);
+        free.map(|free| *free = slot.0).is_some()
+    }
+
+    pub(super) fn encode(&self, hash: &KeyedHash) -> [u8; BUCKET_BYTES] {
+        let mut bytes = [0; BUCKET_BYTES];
+        for (at, slot) in self.0.iter().enumerate() {
+            bytes[8 * at..8 * at + 8].copy_from_slice(&slot.to_le_bytes());
+        }
+        let checksum = hash.checksum(&bytes[..8 * SLOTS]);
+        bytes[8 * SLOTS..8 * SLOTS + 4].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{BadHeader, Bucket, Entry, Header, KeyedHash, NewBucket, Slot, buckets_for};
+
+    const HEADER: Header = Header {
+        file_bytes: 6_144,
+        seed: 77,
+        rows: 3,
+        records_end: 5_000,
+        schema_bytes: 90,
+        schema_checksum: 5,
+        index_at: 5_120,
+        buckets: 16,
+        record_bytes: 21,
+        imported_us: -5,
+    };
+
+    #[test]
+    fn a_header_is_read_as_it_was_written_or_not_at_all() {
+        let bytes = HEADER.encode();
+        assert_eq!(Header::decode(&bytes), Ok(HEADER));
+        for bit in 0..8 * bytes.len() {
+            let mut flipped = bytes;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let expected = match bit / 8 {
+                0..8 => BadHeader::NotAStore,
+                8..12 => BadHeader::Format(2 ^ 1 << (bit - 64)),
+                _ => BadHeader::Damaged,
+            };
+            assert_eq!(Header::decode(&flipped), Err(expected), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_are_no_header() {
+        for header in [
+            Header { buckets: 0, file_bytes: 5_120, ..HEADER },
+            Header { records_end: 4_000, ..HEADER },
+            Header { schema_bytes: 121, ..HEADER },
+            Header { file_bytes: 6_145, ..HEADER },
+            Header { buckets: u64::MAX, ..HEADER },
+            Header { records_end: u64::MAX, ..HEADER },
+            Header { rows: u64::MAX, ..HEADER },
+            Header { rows: 34, ..HEADER },
+            Header { rows: 16 * 7, record_bytes: 0, ..HEADER },
+            Header { record_bytes: u32::MAX, ..HEADER },
+        ] {
+            assert_eq!(Header::decode(&header.encode()), Err(BadHeader::Damaged), "{header:?}");
+        }
+    }
+
+    #[test]
+    fn an_index_has_room_for_its_rows_and_not_much_more() {
+        for rows in [0, 1, 6, 7, 8, 1_000, 1_000_000, 1 << 40] {
+            let slots = buckets_for(rows) * 7;
+            assert!(slots > rows && slots <= rows * 10 / 7 + 14, "{rows}: {slots}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_entry_is_read_as_it_was_written(
+            key in prop::collection::vec(any::<u8>(), 1..512),
+            record in prop::collection::vec(any::<u8>(), 9..100),
+            behind in prop::collection::vec(any::<u8>(), 0..9),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let hash = KeyedHash::new(3);
+            let mut bytes = Vec::new();
+            Entry::encode(&hash, &key, &record, &mut bytes);
+            let length = bytes.len();
+            bytes.extend_from_slice(&behind);
+            let entry = Entry::at(&bytes, record.len()).expect("it is there");
+            prop_assert!(entry.is_whole(&hash) && entry.bytes() == length);
+            prop_assert_eq!((entry.key(), entry.record()), (&*key, &*record));
+            prop_assert!(Entry::at(&bytes[..cut.index(length)], record.len()).is_none());
+            prop_assert!(!entry.is_whole(&KeyedHash::new(4)));
+        }
+
+        #[test]
+        fn a_bucket_is_read_as_it_was_written(
+            slots in prop::collection::vec((any::<u64>(), 1_u64..1 << 48), 0..9),
+            bit in 0_usize..60 * 8,
+        ) {
+            let hash = KeyedHash::new(3);
+            let mut made = NewBucket::default();
+            for (at, (key, offset)) in slots.iter().enumerate() {
+                prop_assert_eq!(made.put(Slot::new(*key, *offset)), at < 7);
+            }
+            let bytes = made.encode(&hash);
+            let bucket = Bucket(&bytes);
+            prop_assert!(bucket.is_whole(&hash));
+            let taken: Vec<Slot> = bucket.slots().filter(|slot| !slot.is_empty()).collect();
+            prop_assert_eq!(taken.len(), slots.len().min(7));
+            for (slot, (key, offset)) in taken.iter().zip(&slots) {
+                prop_assert!(slot.may_be(*key) && !slot.may_be(!*key));
+                prop_assert_eq!(slot.offset(), *offset);
+            }
+            let mut flipped = bytes;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            prop_assert!(!Bucket(&flipped).is_whole(&hash));
+        }
+    }
+}
