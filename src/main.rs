@@ -4,12 +4,14 @@
 //! [`placement`] says which cores the shards get; [`serve`] starts the shards, listens to signals
 //! and stops them; [`admin`] answers operators and scrapers meanwhile; [`commands`] are the other
 //! subcommands; [`journal`] writes the prediction log; [`logging`] sets up the log;
-//! [`quiet`] keeps threads off the shards' cores.
+//! [`quiet`] keeps threads off the shards' cores; [`system`] is what the system lets the process
+//! have, and [`allocator`] how its memory is given back.
 //!
 //! What is *not* here: anything that happens to a request. That is the `shards` library, which
 //! knows nothing of signals, the process and the command line.
 
 mod admin;
+mod allocator;
 mod cli;
 mod commands;
 mod config;
@@ -18,6 +20,7 @@ mod logging;
 mod placement;
 mod quiet;
 mod serve;
+mod system;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -25,6 +28,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    allocator::set_up();
     let arguments = cli::Arguments::parse();
     match run(arguments) {
         Ok(code) => code,

@@ -15,4 +15,6 @@ mod predictions_are_logged_and_scored_again;
 mod sampled_requests_are_logged;
 mod signals_are_obeyed;
 mod sockets_that_systemd_holds_stay_open;
+mod strangers_do_not_hold_up_the_admin_port;
 mod the_process_starts_or_says_why_not;
+mod what_the_system_allows_bounds_connections;

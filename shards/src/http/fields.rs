@@ -18,6 +18,7 @@ pub(super) struct FieldReader<'a> {
     pub(super) keep_alive: bool,
     content_length: Option<usize>,
     codings: Option<Codings>,
+    pub(super) is_coded: bool,
     pub(super) expects_continue: bool,
     pub(super) limit_ns: Option<u64>,
     pub(super) priority: Priority,
@@ -80,6 +81,9 @@ impl<'a> FieldReader<'a> {
                 if self.content_length.replace(length).is_some() {
                     return Err(HeadError::Malformed("more than one Content-Length field"));
                 }
+            }
+            16 if name.eq_ignore_ascii_case("content-encoding") => {
+                self.is_coded |= !is_identity(value);
             }
             17 if name.eq_ignore_ascii_case("transfer-encoding") => {
                 self.take_codings(value)?;
@@ -169,6 +173,13 @@ impl Codings {
     }
 }
 
+/// Whether a Content-Encoding says that the body is as it is: an empty list, or `identity`, which some
+/// clients send although it is no coding (RFC 9110 section 8.4.1).
+fn is_identity(value: &[u8]) -> bool {
+    let codings = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    codings.filter(|it| !it.is_empty()).all(|coding| coding.eq_ignore_ascii_case(b"identity"))
+}
+
 /// Keeps a field's value; two of them are kept as none that anything would agree with.
 fn take_once<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) {
     *slot = Some(if slot.is_some() { b"" } else { value });
@@ -234,6 +245,22 @@ mod tests {
             let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: {sent}\r\n\r\n");
             let limits = HttpLimits::default();
             assert_eq!(parse(head.as_bytes(), &limits).expect("valid").request_id, kept, "{sent}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_coded_where_any_field_says_so() {
+        for (fields, is_coded) in [
+            ("", false),
+            ("Content-Encoding:\r\n", false),
+            ("Content-Encoding: Identity\r\n", false),
+            ("content-encoding: gzip\r\n", true),
+            ("Content-Encoding: identity, br\r\n", true),
+            ("Content-Encoding: gzip\r\nContent-Encoding: identity\r\n", true),
+        ] {
+            let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            let head = parse(head.as_bytes(), &HttpLimits::default()).expect("valid");
+            assert_eq!(head.is_coded, is_coded, "{fields}");
         }
     }
 

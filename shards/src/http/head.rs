@@ -91,6 +91,8 @@ pub struct Head<'a> {
     pub trace: Option<TraceParent>,
     /// How the end of the body is known.
     pub framing: Framing,
+    /// Whether the body has a content coding, as `gzip`, so that it cannot be read as it is.
+    pub is_coded: bool,
     /// Whether the client waits for `100 Continue` before it sends its body.
     pub expects_continue: bool,
     /// How long the answer is worth having, in ns: by `x-deadline-ms` or `grpc-timeout`, by the
@@ -262,6 +264,7 @@ fn understand<'a>(
         request_id: reading.request_id,
         trace: reading.trace(),
         framing: reading.framing(is_http_1_0, limits)?,
+        is_coded: reading.is_coded,
         expects_continue: reading.expects_continue && !is_http_1_0,
         limit_ns: reading.limit_ns,
         priority: reading.priority,
