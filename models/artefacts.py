@@ -15,7 +15,7 @@ class Column:
     """One column of the input tensor, as model.toml describes it."""
 
     name: str
-    default: float = 0.0
+    default: float | None = 0.0
     range: tuple[float, float] | None = None
     nan: str = "default"
     quantiles: list[float] = field(default_factory=list)
@@ -85,8 +85,9 @@ def model_toml(about: Description, columns: list[Column]) -> str:
         toml_table("[policies]", about.policies),
     ]
     for column in columns:
-        entries = {"name": column.name, "type": column.type, "source": "store",
-                   "default": column.default}
+        entries = {"name": column.name, "type": column.type, "source": "store"}
+        if column.default is not None:
+            entries["default"] = column.default
         if column.range is not None:
             entries["range"] = [float(bound) for bound in column.range]
         entries["nan"] = column.nan

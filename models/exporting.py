@@ -25,11 +25,21 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
 DIFFERENCE_MAX = 1e-5
+LINE_MAX = 300
+ELSEWHERE = ("; what cannot be exported another server can compute, for a model.toml with "
+             'backend = "remote"')
 OPSETS = {"": 17, "ai.onnx.ml": 3}
 
 
 class ExportError(Exception):
     """The estimator can't be exported, or its export doesn't score as it does."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line of some length: libraries add pages to it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    line = lines[0] if lines else type(error).__name__
+    return line if len(line) <= LINE_MAX else f"{line[:LINE_MAX]}…"
 
 
 def floor_to_float32(value: float) -> float:
@@ -173,8 +183,17 @@ def _positions(chosen, columns: list[str]):
 def _from_catboost(model) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        model.save_model(str(path), format="onnx")
-        return onnx.load(path)
+        try:
+            model.save_model(str(path), format="onnx")
+            return onnx.load(path)
+        except Exception as error:
+            advice = ""
+            if "symmetric" in str(error):
+                advice = ": train it with grow_policy='SymmetricTree', CatBoost's default"
+            elif "ategorical" in str(error):
+                advice = ": encode categorical features as numbers before training"
+            raise ExportError(f"CatBoost cannot export this model: {first_line(error)}{advice}"
+                              ) from error
 
 
 def _sort_opsets(proto: onnx.ModelProto) -> None:
@@ -209,7 +228,8 @@ def to_onnx(
     except ExportError:
         raise
     except Exception as error:
-        raise ExportError(f"{type(model).__name__} has no ONNX export: {error}") from error
+        raise ExportError(
+            f"{type(model).__name__} has no ONNX export: {first_line(error)}") from error
     _sort_opsets(proto)
     _tree_outputs_are_float(proto)
     return proto
@@ -266,14 +286,18 @@ def library_scores(model, rows: np.ndarray) -> np.ndarray:
         import pandas
 
         rows = pandas.DataFrame(rows, columns=names)
-    if hasattr(model, "predict_proba"):
-        scores = model.predict_proba(rows)
-    elif is_classifier(model):
-        scores = model.decision_function(rows)
-    else:
-        scores = model.predict(rows)
-    scores = np.asarray(scores, dtype=np.float64)
-    return scores.reshape(len(rows), -1)
+    try:
+        if hasattr(model, "predict_proba"):
+            scores = model.predict_proba(rows)
+        elif is_classifier(model):
+            scores = model.decision_function(rows)
+        else:
+            scores = model.predict(rows)
+        scores = np.asarray(scores, dtype=np.float64)
+        return scores.reshape(len(rows), -1)
+    except Exception as error:
+        raise ExportError(
+            f"{type(model).__name__} cannot score the rows: {first_line(error)}") from error
 
 
 def score_output(proto: onnx.ModelProto) -> str:
@@ -285,14 +309,18 @@ def score_output(proto: onnx.ModelProto) -> str:
 def onnx_scores(proto: onnx.ModelProto, rows: np.ndarray) -> np.ndarray:
     """What ONNX Runtime says, as (rows, classes) or (rows, 1) float64."""
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # What fails is raised, and said once.
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    source = session.get_inputs()[0]
-    dtype = np.float64 if source.type == "tensor(double)" else np.float32
-    (scores,) = session.run([score_output(proto)], {source.name: rows.astype(dtype)})
+    try:
+        session = onnxruntime.InferenceSession(
+            proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        source = session.get_inputs()[0]
+        dtype = np.float64 if source.type == "tensor(double)" else np.float32
+        (scores,) = session.run([score_output(proto)], {source.name: rows.astype(dtype)})
+    except Exception as error:
+        raise ExportError("the converter made a graph that ONNX Runtime cannot compute: "
+                          f"{first_line(error)}{ELSEWHERE}") from error
     if isinstance(scores, list):
         scores = [list(row.values()) for row in scores]
     return np.asarray(scores, dtype=np.float64).reshape(len(rows), -1)
@@ -307,7 +335,7 @@ def compare(expected: np.ndarray, found: np.ndarray) -> float:
         found = found[:, 1:]
     if expected.shape != found.shape:
         raise ExportError(f"the library gives scores of shape {expected.shape}, "
-                          f"the graph {found.shape}")
+                          f"the graph {found.shape}{ELSEWHERE}")
     if not np.isfinite(expected).all() or not np.isfinite(found).all():
         raise ExportError("a score isn't finite")
     return float((np.abs(expected - found) / np.maximum(1.0, np.abs(expected))).max())

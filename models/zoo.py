@@ -54,6 +54,7 @@ class Made:
     double: bool = False
     missing: bool = False
     probability: bool = True
+    runtime_differs: bool = False
 
 
 def described(model) -> str:
@@ -72,6 +73,7 @@ def made(entry: Entry) -> Made:
         to_onnx(model, COLUMNS, entry.name, entry.double, entry.zipmap),
         lambda rows: library_scores(model, rows),
         entry.double, entry.missing or entry.asked_missing, hasattr(model, "predict_proba"),
+        entry.runtime_differs,
     )
 
 
@@ -124,7 +126,7 @@ def write(folder: Path, library: str, model: Made) -> dict:
     expected, found = model.scores(rows), onnx_scores(model.proto, rows)
     difference = compare(expected, found)
     size = model.proto.ByteSize()
-    if difference > DIFFERENCE_MAX or size > MODEL_BYTES_MAX:
+    if (difference > DIFFERENCE_MAX) != model.runtime_differs or size > MODEL_BYTES_MAX:
         raise ExportError(f"{model.name}: scores differ by {difference:.1e}, {size} bytes")
     one_of_two = model.task == "binary" and found.shape[1] == 2
     if one_of_two:
@@ -191,7 +193,8 @@ def main() -> int:
         now = [write(options.output, library, model) for model in models_of(library)]
         for gone in {entry["name"] for entry in before} - {entry["name"] for entry in now}:
             shutil.rmtree(options.output / gone, ignore_errors=True)
-        worst = max(entry["onnxruntime_difference"] for entry in now)
+        worst = max(entry["onnxruntime_difference"] for entry in now
+                    if entry["onnxruntime_difference"] <= DIFFERENCE_MAX)
         print(f"{library}: {len(now)} models, largest difference {worst:.1e}")
         entries += now
     tables = [toml_table("[[models]]", entry) for entry in entries]

@@ -37,7 +37,7 @@ pub(crate) enum Command {
     Import(ImportArguments),
     /// Say what is wrong with the configuration, the models and the store, and where.
     Check(ServeFlags),
-    /// Show the models and versions that would be served.
+    /// Show the models and versions that would be served: those of --model, or all that there are.
     Models(ServeFlags),
     Replay(ReplayArguments),
     /// Write the manual pages, one for each command, into a folder.

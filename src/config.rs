@@ -93,7 +93,7 @@ impl SaidHttp {
 
 /// The table `[admin]`.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "expected a table, as in [admin] listen = …")]
+#[serde(deny_unknown_fields, default, expecting = "a table, as in [admin] listen = …")]
 struct AdminFile {
     listen: Option<SocketAddr>,
     token_file: Option<PathBuf>,
@@ -131,6 +131,8 @@ pub(crate) struct Config {
     pub(crate) models: PathBuf,
     /// The models to serve, the default one first.
     pub(crate) model: Vec<String>,
+    /// Whether no model was named.
+    pub(crate) model_is_default: bool,
     /// The feature store.
     pub(crate) store: StoreAddress,
     /// How to reach the store and what to read there, where it is a cluster.
@@ -177,6 +179,7 @@ impl Config {
         let granted = Granted::of_process();
         let cores = flags.cores.or(file.cores).unwrap_or_default();
         let http = said.http.with_derived(file.http, &granted, &cores);
+        let model_is_default = flags.model.is_empty() && file.model.is_none();
         let named = match file.model {
             _ if !flags.model.is_empty() => flags.model,
             Some(OneOrMore::One(name)) => vec![name],
@@ -201,6 +204,7 @@ impl Config {
             steering: flags.steering.or(file.steering).unwrap_or_default(),
             models: flags.models.or(file.models).unwrap_or_else(|| "models".into()),
             model: named,
+            model_is_default,
             store_is_default: store.is_none(),
             scylla: match &store {
                 Some(StoreAddress::Scylla { contact_points, keyspace }) => ScyllaSettings {
@@ -252,11 +256,13 @@ impl Config {
                 "columns": self.scylla.columns,
                 "user": self.scylla.user,
                 "password": hidden(&self.scylla.password),
+                "password_file": self.scylla.password_file,
                 "tls": self.scylla.tls.is_some(),
                 "local_datacenter": self.scylla.local_datacenter,
                 "pool_size": self.scylla.pool_size,
                 "fetch_deadline_ms": self.scylla.fetch_deadline_ms,
                 "group_keys_max": self.scylla.group_keys_max,
+                "max_frame_bytes": self.scylla.max_frame_bytes,
             })
         });
         json!({

@@ -4,6 +4,8 @@
 //! Events that repeat are limited, the newest warnings are kept for the live page, and the filter
 //! can be changed while the process runs.
 
+mod fields;
+
 use std::collections::{HashMap, VecDeque};
 use std::fmt::{self, Write};
 use std::io::IsTerminal;
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use shards::escape::escaped;
 use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -82,7 +85,7 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> anyhow::Result<LogContro
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let lines = match format {
-        LogFormat::Text => lines.with_target(false).boxed(),
+        LogFormat::Text => lines.with_target(false).fmt_fields(fields::OneLine).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     let log = tracing_subscriber::registry().with(filter).with(kept.clone()).with(lines);
@@ -161,6 +164,7 @@ impl<S: Subscriber> Layer<S> for Kept {
         }
         let mut text = Text(String::new());
         event.record(&mut text);
+        let text = escaped(&text.0).into_owned();
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let mut events = self.lock();
         if events.recent.len() >= RECENT_MAX {
@@ -169,7 +173,7 @@ impl<S: Subscriber> Layer<S> for Kept {
         events.recent.push_back(RecentEvent {
             time_s: since.map_or(0, |since| since.as_secs()),
             level: level.as_str(),
-            text: text.0,
+            text,
         });
     }
 }

@@ -3,12 +3,15 @@
 //! [`cli`] reads the command line and [`config`] joins it with the environment and the file;
 //! [`placement`] says which cores the shards get; [`serve`] starts the shards, listens to signals
 //! and stops them; [`admin`] answers operators and scrapers meanwhile; [`commands`] are the other
-//! subcommands; [`journal`] writes the prediction log; [`logging`] sets up the log;
-//! [`quiet`] keeps threads off the shards' cores; [`system`] is what the system lets the process
-//! have, and [`allocator`] how its memory is given back.
+//! subcommands, which print by [`output`]; [`journal`] writes the prediction log; [`logging`] sets
+//! up the log; [`quiet`] keeps threads off the shards' cores; [`system`] is what the system lets the
+//! process have, and [`allocator`] how its memory is given back.
 //!
 //! What is *not* here: anything that happens to a request. That is the `shards` library, which
 //! knows nothing of signals, the process and the command line.
+
+// They panic where nobody reads: `output` has what does not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod admin;
 mod allocator;
@@ -17,24 +20,30 @@ mod commands;
 mod config;
 mod journal;
 mod logging;
+mod output;
 mod placement;
 mod quiet;
 mod serve;
 mod system;
 
-use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
+use shards::escape::escaped;
+use signal_hook::consts::SIGXFSZ;
 
 fn main() -> ExitCode {
     allocator::set_up();
     let arguments = cli::Arguments::parse();
+    // A limit on a file's size (`ulimit -f`) is an error of the write that reaches it, not the end
+    // of the process. Where the handler is refused it stays the end.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
     match run(arguments) {
+        Ok(_) if output::is_cut_off() => ExitCode::FAILURE,
         Ok(code) => code,
         Err(error) => {
-            // Where nobody reads it there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "shardgate: {}", in_one_line(&error));
+            output::complain!("shardgate: {}", in_one_line(&error));
             ExitCode::FAILURE
         }
     }
@@ -49,7 +58,9 @@ fn in_one_line(error: &anyhow::Error) -> String {
             line.push_str(&cause);
         }
     }
-    line.replace('\n', " ")
+    // An excerpt that a parser drew over several lines reads best so; what a file or a server wrote
+    // is to reach no terminal as it is.
+    escaped(&line.replace('\n', " ")).into_owned()
 }
 
 fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {
@@ -68,8 +79,6 @@ fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {
             commands::documents::completions(shell);
             Ok(ExitCode::SUCCESS)
         }
-        cli::Command::Models(flags) => {
-            commands::models::run(&config::Config::load(flags)?).map(|()| ExitCode::SUCCESS)
-        }
+        cli::Command::Models(flags) => commands::models::run(&config::Config::load(flags)?),
     }
 }

@@ -1,5 +1,6 @@
 //! Which cores the shards get: only ones that this process may use, whatever is online.
 
+use std::fmt;
 use std::str::FromStr;
 
 use core_affinity::CoreId;
@@ -43,6 +44,18 @@ pub(crate) enum PlacementError {
     /// The system did not say which cores there are.
     #[error("cores: the system does not say which cores this process may use")]
     Unknown,
+}
+
+impl fmt::Display for CoreList {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => formatter.write_str("all"),
+            Self::These(cores) => {
+                let cores: Vec<_> = cores.iter().map(ToString::to_string).collect();
+                formatter.write_str(&cores.join(","))
+            }
+        }
+    }
 }
 
 impl FromStr for CoreList {

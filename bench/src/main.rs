@@ -15,6 +15,8 @@ mod command;
 mod compare;
 mod cql;
 mod cql_stub;
+#[cfg(test)]
+mod cql_stub_tests;
 mod floor;
 mod generate;
 mod instructions;

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use shards::features::embedded::{EmbeddedReader, EmbeddedStore};
 use shards::features::inputs::FeaturePolicies;
 use shards::features::join::{JoinPlan, ModelInputs};
-use shards::features::{FetchRequests, Joined, Precision};
+use shards::features::{FetchRequests, Fetched, Joined, Precision};
 
 use crate::generate::user_id;
 use crate::random::Random;
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &StoreArgs) -> Result<()> {
     let width = reader.schema().columns().len();
     let policies = FeaturePolicies::default();
     let inputs = ModelInputs::Width(width);
-    let plan = JoinPlan::bind(inputs, reader.schema(), &policies, Precision::F32)?;
+    let plan = JoinPlan::bind(inputs, &reader.schema(), &policies, Precision::F32)?;
     let mut requests = FetchRequests::new(0);
     let mut joined = Joined::new(&plan);
     let mut random = Random::new(7);
@@ -63,7 +63,8 @@ pub(crate) fn run(args: &StoreArgs) -> Result<()> {
             requests.push(user_id(1 + random.below(users)).as_bytes(), &[]);
         }
         let before = Instant::now();
-        reader.fetch(&plan, &requests, 0, &mut joined);
+        let fetched = reader.fetch(&plan, &requests, 0, &mut joined);
+        anyhow::ensure!(fetched == Fetched::Joined, "the store's columns changed meanwhile");
         times_ns.record(before.elapsed().as_nanos() as u64)?;
     }
     let after = page_faults()?;

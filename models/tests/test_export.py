@@ -1,9 +1,5 @@
 """What a user with a pickle gets from export.py, and what is refused."""
 
-import csv
-import pickle
-import tomllib
-
 import numpy as np
 import onnx
 import pandas
@@ -11,14 +7,14 @@ import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     ExtraTreesClassifier, GradientBoostingClassifier, HistGradientBoostingClassifier,
-    RandomForestClassifier,
+    RandomForestClassifier, RandomForestRegressor,
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.semi_supervised import LabelSpreading
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC, LinearSVC
 
 import exporting
 from export import arguments, export
@@ -26,25 +22,11 @@ from exporting import ExportError, compare, floor_to_float32, library_scores, on
 from folding import raw_thresholds
 from sampling import neighbours
 
-RANDOM = np.random.default_rng(1)
-ROWS = RANDOM.normal(5, 2, (300, 3))
-LABELS = (ROWS[:, 0] > ROWS[:, 1]).astype(int)
-COLUMNS = ["a", "b", "c"]
-
-
-def exported(folder, model, *more, columns="a,b,c"):
-    path = folder / "model.pkl"
-    path.write_bytes(pickle.dumps(model))
-    given = [str(path), "--columns", columns, "--name", "mine", "--output-dir", str(folder), *more]
-    export(arguments(given))
-    about = tomllib.loads((folder / "mine" / "model.toml").read_text())
-    with (folder / "mine" / "golden.csv").open(newline="") as file:
-        return about, list(csv.DictReader(file))
-
+from tools import COLUMNS, LABELS, RANDOM, ROWS, export_model
 
 def test_a_pickle_becomes_a_model_folder(tmp_path, capsys):
     model = GradientBoostingClassifier(n_estimators=5).fit(ROWS, LABELS)
-    about, golden = exported(tmp_path, model)
+    about, golden = export_model(tmp_path, model)
     assert (tmp_path / "mine" / "1" / "model.onnx").is_file()
     assert [column["name"] for column in about["columns"]] == COLUMNS
     assert about["output"] == {"tensor": "probabilities", "class": 1}
@@ -57,7 +39,7 @@ def test_a_pickle_becomes_a_model_folder(tmp_path, capsys):
 def test_missing_values_are_passed_on_where_the_model_takes_them(tmp_path):
     holes = np.where(RANDOM.random(ROWS.shape) < 0.2, np.nan, ROWS)
     model = HistGradientBoostingClassifier(max_iter=5).fit(holes, LABELS)
-    about, golden = exported(tmp_path, model)
+    about, golden = export_model(tmp_path, model)
     assert {column["nan"] for column in about["columns"]} == {"missing"}
     assert any("nan" in row.values() for row in golden)
 
@@ -66,7 +48,7 @@ def test_rows_give_defaults_and_quantiles(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("other,a,b,c\n1,1,2,3\n1,2,,4\n1,3,8,9\n")
     model = make_pipeline(SimpleImputer(), Ridge()).fit(ROWS, ROWS[:, 0])
-    about, golden = exported(tmp_path, model, "--rows", str(path))
+    about, golden = export_model(tmp_path, model, "--rows", str(path))
     assert [column["default"] for column in about["columns"]] == [2.0, 5.0, 4.0]
     assert len(about["columns"][0]["quantiles"]) == 9
     assert "class" not in about["output"]
@@ -76,14 +58,14 @@ def test_rows_give_defaults_and_quantiles(tmp_path):
 def test_a_label_chooses_the_class(tmp_path):
     labels = np.array(["high", "low", "middle"])[RANDOM.integers(0, 3, len(ROWS))]
     model = LogisticRegression().fit(ROWS, labels)
-    about, golden = exported(tmp_path, model, "--class", "low")
+    about, golden = export_model(tmp_path, model, "--class", "low")
     assert about["output"]["class"] == 1
     with pytest.raises(ExportError, match="high, low, middle"):
-        exported(tmp_path, model)
+        export_model(tmp_path, model)
 
 
 def test_a_margin_is_a_score_without_a_class(tmp_path):
-    about, golden = exported(tmp_path, LinearSVC().fit(ROWS, LABELS))
+    about, golden = export_model(tmp_path, LinearSVC().fit(ROWS, LABELS))
     assert "class" not in about["output"]
     assert min(float(row["score"]) for row in golden) < 0
 
@@ -92,23 +74,80 @@ def test_columns_chosen_by_name_work(tmp_path):
     chosen = ColumnTransformer([("scaled", StandardScaler(), ["c", "a"])], remainder="passthrough")
     frame = pandas.DataFrame(ROWS, columns=COLUMNS)
     model = make_pipeline(chosen, LogisticRegression()).fit(frame, LABELS)
-    exported(tmp_path, model)
+    export_model(tmp_path, model)
     with pytest.raises(ExportError, match="fitted on a,b,c"):
-        exported(tmp_path, model, columns="c,b,a")
+        export_model(tmp_path, model, columns="c,b,a")
 
 
 def test_what_cannot_be_right_is_refused(tmp_path, monkeypatch):
     model = LogisticRegression().fit(ROWS, LABELS)
     with pytest.raises(ExportError, match="2 names, the model takes 3"):
-        exported(tmp_path, model, columns="a,b")
+        export_model(tmp_path, model, columns="a,b")
     with pytest.raises(ExportError, match="isn't one of 0, 1"):
-        exported(tmp_path, model, "--class", "2")
+        export_model(tmp_path, model, "--class", "2")
     with pytest.raises(ExportError, match="doubled"):
-        exported(tmp_path, model, columns="a,b,a")
+        export_model(tmp_path, model, columns="a,b,a")
     monkeypatch.setattr("export.onnx_scores", lambda *given: onnx_scores(*given) + 2e-5)
     with pytest.raises(ExportError, match="differ by 2.0e-05"):
-        exported(tmp_path, model)
+        export_model(tmp_path, model)
     assert not (tmp_path / "mine").exists()
+
+
+def test_double_is_hinted_at_where_it_helps_and_only_there(tmp_path):
+    model = Ridge().fit(ROWS, ROWS[:, 0])
+    model.coef_, model.intercept_ = np.array([1e7, -1e7, 0.0]), np.float64(0)
+    rows = tmp_path / "rows.csv"
+    rows.write_text("a,b,c\n1.1,1.1000001,0\n0.3,0.30000004,0\n")
+    with pytest.raises(ExportError, match="; with --double they agree$"):
+        export_model(tmp_path, model, "--rows", str(rows))
+    export_model(tmp_path, model, "--rows", str(rows), "--double")
+    # A sign that is turned around stays so in any precision.
+    with pytest.raises(ExportError, match="the graph.s scores differ") as raised:
+        export_model(tmp_path, SVC().fit(ROWS, LABELS))
+    assert "--double" not in str(raised.value)
+
+
+def test_without_rows_a_model_has_no_defaults(tmp_path, capsys):
+    about, _ = export_model(tmp_path, LogisticRegression().fit(ROWS, LABELS))
+    assert about["policies"] == {"on_missing": "reject", "on_error": "reject"}
+    assert all("default" not in column for column in about["columns"])
+    assert {column["nan"] for column in about["columns"]} == {"reject"}
+
+
+def test_rows_with_values_that_are_not_known_are_scored_with_the_defaults(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b,c\n1,2,3\nNA,2,4\n3,null,True\n7,,9\n")
+    model = LogisticRegression().fit(ROWS, LABELS)
+    about, golden = export_model(tmp_path, model, "--rows", str(path))
+    assert [column["default"] for column in about["columns"]] == [3.0, 2.0, 3.5]
+    assert golden[1]["a"] == "nan"
+    expected = model.predict_proba([[3.0, 2.0, 4.0]])[0, 1]
+    assert float(golden[1]["score"]) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("rows, said", [
+    (b"a,b,c\n1,2,x\n", "rows.csv, line 2: c: 'x' isn't a number"),
+    (b"a,b,c\n1,2\n", "rows.csv, line 2: no field for c"),
+    (b"a,b,c\n1,2,\xe9\n", "not UTF-8 .byte 0xE9.: convert it"),
+    (b"a,b\n1,2\n", "no column c; there is: a, b"),
+    (b"a,b,c\n1,2,\n3,4,\n", "no row has a value of c"),
+    (b"a,b,c\n1,2,1e39\n", "LogisticRegression cannot score the rows"),
+    (b"a,b,c\n", "no rows"),
+])
+def test_rows_that_cannot_be_read_are_named(tmp_path, rows, said):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(rows)
+    with pytest.raises(ExportError, match=said):
+        export_model(tmp_path, LogisticRegression().fit(ROWS, LABELS), "--rows", str(path))
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_target_is_chosen_like_a_class(tmp_path):
+    model = RandomForestRegressor(3, random_state=0).fit(ROWS, ROWS[:, :2])
+    about, golden = export_model(tmp_path, model, "--class", "0")
+    assert about["output"]["class"] == 0
+    row = [[float(golden[5][name]) for name in COLUMNS]]
+    assert float(golden[5]["score"]) == pytest.approx(model.predict(row)[0, 0], abs=1e-12)
 
 
 def test_thresholds_are_rounded_down():
@@ -162,10 +201,10 @@ def test_scalers_before_trees_are_folded_and_keep_every_branch(tmp_path, scaler)
     model = make_pipeline(scaler, HistGradientBoostingClassifier(max_iter=10)).fit(rows, labels)
     path = tmp_path / "rows.csv"
     np.savetxt(path, rows.astype(np.float32), delimiter=",", header="a,b,c", comments="")
-    exported(tmp_path, model, "--rows", str(path))
+    export_model(tmp_path, model, "--rows", str(path))
     proto = onnx.load(tmp_path / "mine" / "1" / "model.onnx")
     assert {node.op_type for node in proto.graph.node} == {"TreeEnsembleClassifier"}
-    exported(tmp_path, model)
+    export_model(tmp_path, model)
 
 
 def test_a_folded_threshold_is_the_last_value_that_takes_the_branch():

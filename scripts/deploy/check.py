@@ -8,6 +8,8 @@
   another one is asked.
 - systemd-analyze verifies the units and rates the service.
 - Idle times of proxies are held against the gateway's.
+- What the files tell the gateway (configuration, flags, variables) is read by the gateway, and one
+  serves under the seccomp profile.
 - Kubernetes objects are decoded into the API's own Go types, and KServe's are held against the
   schemas in its Go module. Where there is no Go, it says so.
 
@@ -23,11 +25,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from support import BINARY, free_port, gateway, get, running, wait_for  # noqa: E402
+import texts  # noqa: E402
+import under_seccomp  # noqa: E402
+from support import BINARY, free_port, gateway, get, running  # noqa: E402
 
 REQUESTS = 300
 # systemd's rating, of 100: below 20 it calls a service OK.
@@ -68,11 +73,7 @@ def configured(name, folder, ports):
 def check_proxy(name, command, folder, serving, admin, port):
     """Scores through a proxy, each request on a new connection of its own to the proxy."""
     with running(command, cwd=folder, stdout=subprocess.DEVNULL):
-        for _ in range(100):
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                if predict(port, "applicant-0001")[0] == 200:
-                    break
-            time.sleep(0.1)
+        wait_for_proxy(port)
         direct = {user: predict(serving, user)[1] for user in ("applicant-0002", "nobody")}
         before = counter(admin, "shardgate_connections_accepted_total")
         for number in range(REQUESTS):
@@ -125,6 +126,7 @@ def check_proxies(folder):
         nginx = configured("nginx.conf", folder, {8888: serving, 8080: port})
         command = ["nginx", "-p", str(folder), "-c", str(nginx), "-g", "daemon off;"]
         check_proxy("nginx", command, folder, serving, admin, port)
+        check_redispatch(folder, serving, admin)
         port = free_port()
         haproxy = configured("haproxy.cfg", folder, {8888: serving, 9888: admin, 8080: port})
         check_proxy("haproxy", ["haproxy", "-f", str(haproxy)], folder, serving, admin, port)
@@ -138,6 +140,58 @@ def check_proxies(folder):
         if status != 503:
             sys.exit(f"haproxy: {status} for a gateway that is gone, expected 503")
         print("ok haproxy: its probe takes a gateway that stopped out of service")
+
+
+def check_redispatch(folder, serving, admin):
+    """A gateway that takes no connection, and is not probed: each request goes to the other one."""
+    port, dead = free_port(), free_port()
+    haproxy = configured("haproxy.cfg", folder, {8888: serving, 9888: admin, 8080: port})
+    with haproxy.open("a") as text:
+        text.write(f"    server gateway-2 127.0.0.1:{dead} weight 256\n")
+    # As one that was killed a moment ago: its probe has not seen it yet.
+    with running(["haproxy", "-f", str(haproxy)], stderr=subprocess.DEVNULL):
+        wait_for_proxy(port)
+        statuses = [predict(port, "applicant-0001")[0] for _ in range(20)]
+    if statuses != [200] * 20:
+        sys.exit(f"haproxy: {statuses} where one of two gateways takes no connection, expected 200")
+    print("ok haproxy: what one gateway does not take is asked of the other")
+
+
+def wait_for_proxy(port):
+    for _ in range(100):
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            if predict(port, "applicant-0001")[0] == 200:
+                break
+        time.sleep(0.1)
+
+
+def check_seccomp(folder):
+    """A gateway under the shipped profile, from its start to its stop."""
+    if not under_seccomp.is_possible():
+        print("untried seccomp: it takes x86-64 and its kernel headers")
+        return
+    log = folder / "predictions"
+    (folder / "logged.toml").write_text(f'[prediction_log]\nfolder = "{log}"\n')
+    wrapper = folder / "confined"
+    wrapper.write_text(f"#!/bin/sh\nexec {HERE}/under_seccomp.py {HERE}/seccomp.json {BINARY} \"$@\"\n")
+    wrapper.chmod(0o755)
+    arguments = ["--config", str(folder / "logged.toml"), "--takeover", str(folder / "takeover")]
+    confined = folder / "confined-gateway"
+    confined.mkdir()
+    with gateway(confined, wrapper, arguments) as (serving, admin, process):
+        seccomp = Path(f"/proc/{process.pid}/status").read_text()
+        if "Seccomp:\t2" not in seccomp:
+            sys.exit("seccomp: the gateway is not confined")
+        status, body = predict(serving, "applicant-0001")
+        if status != 200 or "score" not in body:
+            sys.exit(f"seccomp: {status} {body}")
+        request = urllib.request.Request(f"http://127.0.0.1:{admin}/reload", b"{}",
+                                         {"content-type": "application/json"})
+        urllib.request.urlopen(request, timeout=30).read()
+        get(f"http://127.0.0.1:{admin}/metrics")
+    if process.returncode or len(list(log.iterdir())) != 1:
+        sys.exit(f"seccomp: the gateway ended with {process.returncode}: {confined / 'log'}")
+    print("ok seccomp: a gateway serves, logs, reloads and stops under the profile")
 
 
 def check_units(folder):
@@ -168,9 +222,14 @@ def main():
     missing = [tool for tool in ("nginx", "haproxy", "systemd-analyze") if not shutil.which(tool)]
     if missing:
         sys.exit(f"missing: {', '.join(missing)}")
-    with tempfile.TemporaryDirectory() as folder:
-        check_units(Path(folder))
-        check_proxies(Path(folder))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        texts.check_references()
+        texts.check_configurations(BINARY, folder)
+        texts.check_context(folder)
+        check_seccomp(folder)
+        check_units(folder)
+        check_proxies(folder)
     check_kubernetes()
 
 

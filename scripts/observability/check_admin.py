@@ -6,7 +6,7 @@
 Health and metrics are for anyone; what changes the process or shows its configuration is for who
 has the token, or without one for loopback alone, under a name of loopback, from no other origin and
 as JSON. A drain says so before it ends. A Chromium (Debian: chromium, chromium-driver) opens the live
-page and its text is read.
+page, whose text is read and whose parts are held to their places at the width of a desk and of a phone.
 """
 
 import argparse
@@ -130,6 +130,7 @@ def check_page(port, folder):
         session = "/" + drive("", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
         drive(f"{session}/url", {"url": f"http://127.0.0.1:{port}/"})
         read_page(lambda path, **body: drive(session + path, body))
+        look_at_page(lambda path, **body: drive(session + path, body))
         ask(driver_port, "DELETE", f"/session{session}")
 
 
@@ -147,6 +148,80 @@ def read_page(drive):
                   if entry["level"] == "SEVERE"]
     if missing or complaints:
         sys.exit(f"the page does not show {missing}, and says {complaints}:\n{page[:3000]}")
+
+
+# What leaves its card; what scrolls within one doesn't.
+OUTSIDE = """
+  const found = [];
+  for (const card of document.querySelectorAll('.card, .tile, .facts')) {
+    const edge = card.getBoundingClientRect().right;
+    for (const part of card.querySelectorAll('*')) {
+      const scrolled = part.parentElement.closest('.scroll');
+      if (!scrolled && part.getBoundingClientRect().right > edge + 0.5) found.push(part.id || part.tagName);
+    }
+  }
+  if (document.documentElement.scrollWidth > innerWidth) found.push('the page itself');
+  return found;
+"""
+# The widest numbers that a table of phases has.
+WIDE = """
+  for (const phase of seconds.at(-1).phases) phase.mean_us = phase.p50_us = phase.p99_us = 12345;
+  draw();
+"""
+# Whether a table scrolls, where the whole of it fits on a phone.
+SCROLLS = """
+  return ['phase-rows', 'feature-rows', 'answer-rows'].filter((id) => {
+    const scroll = document.getElementById(id).closest('.scroll');
+    return scroll.scrollWidth > scroll.clientWidth;
+  });
+"""
+# What the page's own functions make of values that a test cannot bring about at once, with what is
+# right.
+CLAIMS = {
+    "counted(1, 'batch', 'batches')": "1 batch",
+    "counted(2, 'batch', 'batches')": "2 batches",
+    "duration(7)": "7 s",
+    "duration(3725)": "1 h 2 min",
+    "duration(90000)": "1 d 1 h",
+    "heatTicks(0, 33).map(time)": ["10 µs", "100 µs", "1 ms", "10 ms", "100 ms", "1 s"],
+    "heatTicks(3, 12).map(time)": ["50 µs", "100 µs", "200 µs", "500 µs"],
+    "heatRange([{heat: Array(36).fill(0)}])": None,
+    "heatRange([{heat: Array.from({length: 36}, (_, at) => at === 20 ? 1 : 0)}])": [19, 28],
+    "[1, 30, 31, 200, 300].map(span)": [30, 30, 60, 300, 300],
+    "timeTicks(300, 1100, (text) => text.length * 6).map((tick) => tick.text)":
+        ["now", "−1 min", "−2 min", "−3 min", "−4 min", "−5 min"],
+    "timeTicks(300, 270, (text) => text.length * 6).map((tick) => tick.text)":
+        ["now", "−2 min", "−4 min"],
+    "timeTicks(60, 280, (text) => text.length * 7).map((tick) => tick.text)":
+        ["now", "−30 s", "−60 s"],
+    "timeTicks(180, 1100, (text) => text.length * 6).map((tick) => tick.text)":
+        ["now", "−30 s", "−1 min", "−90 s", "−2 min", "−150 s", "−3 min"],
+    "roleOf({role: 'canary'}, {share: 0.2})": "canary, 20 % of the requests",
+    "roleOf({role: 'shadow'}, {shadow: {compared: 1, mean_absolute: 0.01234}})":
+        "shadow, differs by 0.012 on average (1 copy)",
+    "roleOf({role: 'shadow'}, {})": "shadow, no copy scored yet",
+}
+
+
+def look_at_page(drive):
+    """What a page at the width of a desk and of a phone leaves its place, and what its words say."""
+    for claim, right in CLAIMS.items():
+        found = drive("/execute/sync", script=f"return {claim}", args=[])
+        if found != right:
+            sys.exit(f"the page's {claim} is {found}, expected {right}")
+    for width in (1280, 390):
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        drive("/goog/cdp/execute", cmd="Emulation.setDeviceMetricsOverride", params=size)
+        drive("/execute/sync", script=WIDE, args=[])
+        outside = drive("/execute/sync", script=OUTSIDE, args=[])
+        scrolls = drive("/execute/sync", script=SCROLLS, args=[])
+        if outside or scrolls:
+            sys.exit(f"at {width} px {outside} leaves its card, and {scrolls} scrolls")
+    said = drive("/execute/sync", script="return document.body.innerText", args=[])
+    missing = [text for text in ("up ", "embedded:", "1,000 users", "last import", "Requests/s",
+                                 "HTTP and the rest") if text not in said]
+    if missing:
+        sys.exit(f"the page does not say {missing}:\n{said}")
 
 
 def check_drain(process, serving, admin):

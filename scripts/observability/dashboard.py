@@ -87,8 +87,9 @@ ROWS = [
         ("Cluster keys/s by result", "short",
          [(f"sum by (result) (rate(shardgate_cluster_keys_total{{{SELECT}}}[$__rate_interval]))"
            " > 0", "{{result}}"),
-          (f"sum(rate(shardgate_cluster_statements_failed_total{{{SELECT}}}[$__rate_interval]))"
-           " > 0", "failed statements")], "timeseries"),
+          ("sum by (reason) (rate("
+           f"shardgate_cluster_statements_failed_total{{{SELECT}}}[$__rate_interval])) > 0",
+           "failed statements: {{reason}}")], "timeseries"),
     ]),
     ("Remote models and logs", [
         ("Batches/s by result", "short",

@@ -1,7 +1,7 @@
 -- Each request asks for a user drawn at random from USERS.
 --
 --   wrk -t1 -c64 -d10s --latency -s scripts/wrk/random_users.lua http://127.0.0.1:8888
---   wrk … http://127.0.0.1:8888 -- 1000000 user-%07d
+--   wrk … http://127.0.0.1:8888 -- 1000 applicant-%04d     the users of a first run
 --
 -- The number of users and the form of their ids are the arguments after `--`, or USERS and
 -- USER_FORMAT. Each thread draws from its own seed, so that runs repeat and threads differ.

@@ -6,7 +6,8 @@
 //! measures on the way, and [`shard`] wires the five rooms into `run(listener, shutdown)`.
 //! [`tensors`] are how the Open Inference Protocol sends rows and scores, to us and by us, and
 //! [`journal`] is what a shard writes down of its answers;
-//! `breaker` leaves servers alone that do not answer. [`executor`] is what a shard runs in, and how
+//! `breaker` leaves servers alone that do not answer, and [`escape`] makes what others wrote fit for
+//! a log. [`executor`] is what a shard runs in, and how
 //! the process wakes one that sleeps when it shouldn't.
 //!
 //! What is *not* here: signals, the process, the command line, the admin port and the choice of
@@ -15,6 +16,7 @@
 
 pub mod batch;
 mod breaker;
+pub mod escape;
 pub mod executor;
 pub mod features;
 pub mod http;

@@ -2,14 +2,16 @@
 //!
 //! [`start`] opens it. [`server`] accepts [`connections`], each with a thread of its own and one
 //! request, read by [`request`] and answered by a [`reply`]; [`routes`] says what each path is, and
-//! [`access`] who may ask it. [`metrics`] is what Prometheus scrapes; [`page`] is the live page,
-//! and [`live`] what it shows. `quiet` keeps all of it off the shards' cores.
+//! [`access`] who may ask it. [`health`] says whether it is ready, and how well. [`metrics`] is what
+//! Prometheus scrapes; [`page`] is the live page, and [`live`] what it shows; [`store`] is what is
+//! known of the feature store. `quiet` keeps all of it off the shards' cores.
 //!
 //! What is *not* here: anything that a shard waits for. The admin port reads cells that shards
 //! write, and asks for copies that shards make when they have time.
 
 pub(crate) mod access;
 mod connections;
+mod health;
 mod live;
 mod metrics;
 mod page;
@@ -17,12 +19,14 @@ mod reply;
 mod request;
 mod routes;
 mod server;
+pub(crate) mod store;
+mod unfit;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use serde_json::Value;
@@ -32,11 +36,13 @@ use shards::telemetry::HistogramCopies;
 use self::access::Access;
 use self::live::Live;
 use self::metrics::drift::DriftWindow;
+use self::store::StoreView;
 use crate::config::Config;
 use crate::journal::JournalCounters;
 use crate::logging::LogControl;
 use crate::quiet;
 use crate::serve::reload::Reloader;
+use crate::serve::sockets;
 
 /// How long a shard may take to hand its histograms over; one that takes longer is named, and
 /// the others are shown.
@@ -73,6 +79,9 @@ struct AdminState {
     journal: Option<Arc<JournalCounters>>,
     drift: Mutex<DriftWindow>,
     live: Live,
+    store: StoreView,
+    /// When the process started, in seconds since 1970.
+    started_s: u64,
 }
 
 /// The admin port as the rest of the process sees it.
@@ -129,6 +138,7 @@ pub(crate) fn start(
     log: LogControl,
     journal: Option<Arc<JournalCounters>>,
     inherited: Option<TcpListener>,
+    store: StoreView,
 ) -> anyhow::Result<Admin> {
     let inherited = inherited.filter(|taken| {
         config.admin.listen.port() == 0
@@ -137,8 +147,10 @@ pub(crate) fn start(
     let is_inherited = inherited.is_some();
     let listener = match inherited {
         Some(listener) => listener,
-        None => TcpListener::bind(config.admin.listen)
-            .with_context(|| format!("cannot listen for operators on {}", config.admin.listen))?,
+        None => sockets::once_free(config.admin.listen, || {
+            let in_use = || format!("cannot listen for operators on {}", config.admin.listen);
+            TcpListener::bind(config.admin.listen).with_context(in_use)
+        })?,
     };
     let shared = listener.try_clone().context("the admin port's socket is not shared")?;
     let address = listener.local_addr()?;
@@ -151,6 +163,8 @@ pub(crate) fn start(
         journal,
         drift: Mutex::default(),
         live: Live::new(&shards),
+        store,
+        started_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         shards,
     });
     let served = Arc::clone(&state);

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::net::TcpStream;
 
 use serde_json::Value;
+use shards::escape::escaped;
 
 /// An answer with a body.
 #[derive(Debug)]
@@ -28,9 +29,9 @@ impl Reply {
         Self { status, ..Self::content("application/json", text) }
     }
 
-    /// A status with `{"error": message}`.
+    /// A status with `{"error": message}`; what is active in the message is escaped.
     pub(super) fn error(status: u16, message: &str) -> Self {
-        Self::json(status, &serde_json::json!({ "error": message }))
+        Self::json(status, &serde_json::json!({ "error": escaped(message) }))
     }
 
     /// The same with further header lines, each with its CRLF.

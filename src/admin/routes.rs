@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use shards::http::oip::RepositoryRoute;
 
 use super::access::Refusal;
+use super::health::Health;
 use super::metrics::Process;
 use super::metrics::text::Format;
 use super::reply::Reply;
@@ -98,26 +99,8 @@ fn livez(state: &AdminState) -> Reply {
 
 /// Whether requests should be sent here, and what each part says about it.
 fn readyz(state: &AdminState) -> Reply {
-    // The question is whether this address serves: another process may by now.
-    let draining = state.shutdown.is_begun() && !state.shutdown.is_taken_over();
-    let loaded = state.is_serving();
-    let store = match (loaded, live::store_answers(state)) {
-        (false, _) => "opening",
-        (true, true) => "ok",
-        // The policies of the models say what is answered meanwhile: taking every gateway out of
-        // rotation for one store would turn a degraded service into none.
-        (true, false) => "failing",
-    };
-    let ready = loaded && !draining;
-    let body = json!({
-        "ready": ready,
-        "reasons": {
-            "models": if loaded { "ok" } else { "loading" },
-            "store": store,
-            "draining": draining,
-        },
-    });
-    Reply::json(if ready { 200 } else { 503 }, &body)
+    let health = Health::of(state);
+    Reply::json(if health.is_ready() { 200 } else { 503 }, &health.to_json())
 }
 
 #[expect(clippy::disallowed_methods, reason = "a thread of the admin port, not a shard's")]
@@ -131,6 +114,7 @@ fn scrape(request: &Request, state: &AdminState) -> Reply {
         &Process {
             log_events_suppressed: state.log.suppressed(),
             journal: state.journal.as_deref(),
+            is_degraded: Health::of(state).is_degraded(),
         },
     );
     Reply::content(format.content_type(), text)

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use shards::escape::Escaped;
 use shards::features::Precision;
 use shards::features::address::StoreAddress;
 use shards::features::embedded::{EmbeddedError, EmbeddedStore};
@@ -13,6 +14,8 @@ use shards::model::repository::{ModelDirectory, Repository, Role};
 use shards::model::{LoadOptions, Model, golden};
 
 use crate::config::Config;
+use crate::output::say;
+use crate::serve::features::EXPOSED_PASSWORD;
 
 /// Checks the cores, the store, and each model with it; fails if anything is wrong.
 pub(crate) fn run(config: &Config) -> ExitCode {
@@ -22,6 +25,9 @@ pub(crate) fn run(config: &Config) -> ExitCode {
     let repository = Repository::new(&config.models);
     for name in &config.model {
         let subject = format!("model {name}");
+        for note in repository.folder_notes(name) {
+            Findings::warn(&subject, &note.to_string());
+        }
         let served = match repository.find_served(name) {
             Ok(served) => served,
             Err(error) => {
@@ -49,15 +55,15 @@ struct Findings {
 
 impl Findings {
     fn warn(subject: &str, detail: &str) {
-        println!("warn   {subject}: {detail}");
+        say!("warn   {}: {}", Escaped(subject), Escaped(detail));
     }
 
     fn note<E: std::fmt::Display>(&mut self, subject: &str, finding: Result<String, E>) {
         match finding {
-            Ok(detail) => println!("ok     {subject}: {detail}"),
+            Ok(detail) => say!("ok     {}: {}", Escaped(subject), Escaped(detail)),
             Err(error) => {
                 self.wrong += 1;
-                println!("wrong  {subject}: {error}");
+                say!("wrong  {}: {}", Escaped(subject), Escaped(error));
             }
         }
     }
@@ -130,6 +136,9 @@ impl CheckedStore {
 }
 
 fn table_schema(config: &Config, findings: &mut Findings) -> Option<Schema> {
+    if let Some(file) = config.scylla.exposed_password_file() {
+        Findings::warn("store", &format!("{}: {EXPOSED_PASSWORD}", file.display()));
+    }
     let described = config
         .scylla
         .resolve()
@@ -156,12 +165,16 @@ fn check_model(
     findings.note(
         subject,
         Ok::<_, String>(format!(
-            "version {}, {} columns, kernel {}",
+            "version {}, {} columns, kernel {}, score = {}",
             directory.version,
             model.columns(),
-            description.kernel
+            description.kernel,
+            description.score
         )),
     );
+    if let Some(doubt) = description.doubt() {
+        Findings::warn(subject, &doubt);
+    }
     check_golden(subject, directory, &mut model, findings);
     let Some(store) = store else { return };
     let manifest = model.manifest();
@@ -169,7 +182,8 @@ fn check_model(
         Some(columns) => ModelInputs::Columns(columns),
         None => ModelInputs::Width(model.columns()),
     };
-    let bound = JoinPlan::bind(inputs, &store.schema, &manifest.policies, model.precision());
+    let bound = JoinPlan::bind(inputs, &store.schema, &manifest.policies, model.precision())
+        .and_then(|plan| plan.with_integers(model.integers()));
     let subject = format!("{subject} with the store");
     findings.note(&subject, bound.as_ref().map(|_| "every column is there".to_owned()));
     if let Ok(Err(error)) = bound.map(|plan| store.warn_of_rounding(&subject, &plan)) {
@@ -188,11 +202,13 @@ fn check_golden(
         let detail = format!("not asked: it is computed at {}", remote.url);
         return findings.note(&format!("{subject} against its library"), Ok::<_, String>(detail));
     }
-    let path = directory.path.join("golden.csv");
     let subject = format!("{subject} against its library");
-    if !path.exists() {
-        return findings.note(&subject, Ok::<_, String>(format!("no {}", path.display())));
-    }
+    let Some(path) = directory.golden_file() else {
+        let looked_for = directory.golden_files();
+        let looked_for: Vec<_> = looked_for.iter().map(|path| path.display().to_string()).collect();
+        let detail = format!("not compared: no {}", looked_for.join(", no "));
+        return findings.note(&subject, Ok::<_, String>(detail));
+    };
     let replayed = golden::replay(model, &path, "score").map_err(|error| error.to_string());
     let finding = replayed.and_then(|report| {
         let detail =

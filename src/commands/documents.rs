@@ -8,6 +8,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::cli::Arguments;
+use crate::output::say;
 
 /// Writes a manual page for the program and one for each of its commands into `folder`, which is
 /// made where it does not exist.
@@ -19,5 +20,8 @@ pub(crate) fn man(folder: &Path) -> anyhow::Result<()> {
 
 /// Prints what makes a shell complete commands and flags.
 pub(crate) fn completions(shell: Shell) {
-    clap_complete::generate(shell, &mut Arguments::command(), "shardgate", &mut std::io::stdout());
+    // In memory first: it panics where it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "shardgate", &mut script);
+    say!("{}", String::from_utf8_lossy(&script).trim_end());
 }

@@ -7,13 +7,17 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use shards::escape::Escaped;
 use shards::features::address::StoreAddress;
 use shards::features::embedded::EmbeddedStore;
 use shards::features::import::{
-    CqlImportOptions, CsvOptions, ImportObserver, ImportOptions, ImportProgress, OnBadRow,
-    Replication, RowError, import_cql, import_embedded, now_us,
+    CqlImportOptions, CsvOptions, ImportNote, ImportObserver, ImportOptions, ImportProgress,
+    OnBadRow, Replication, RowError, import_cql, import_embedded, now_us,
 };
 use shards::features::scylla::ScyllaSettings;
+
+use crate::output::{complain, say};
+use crate::serve::features::EXPOSED_PASSWORD;
 
 /// How many skipped lines are named; the rest are only counted.
 const SKIPPED_SHOWN_MAX: u64 = 20;
@@ -24,8 +28,9 @@ const SKIPPED_SHOWN_MAX: u64 = 20;
 /// and an import that broke off can be run again, with --resume from where it was.
 ///
 /// The header names the columns, each with its type where it is not float: `user_id,income,
-/// age:int,score:double`. Types are float, double, int, bigint and boolean; an empty cell is null.
-/// A column `last_updated` holds RFC 3339 times or milliseconds since 1970.
+/// age:int,score:double`. Types are float, double, int, bigint and boolean; an empty cell is null,
+/// and so are NA, NaN, null, None and `\N`. Columns may be separated by commas, semicolons or tabs.
+/// Of a key that occurs more than once the last row counts. A column `last_updated` holds RFC 3339 times or milliseconds since 1970.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArguments {
     /// The CSV file, `-` for the standard input.
@@ -34,7 +39,8 @@ pub(crate) struct ImportArguments {
     /// `scylla://HOST:PORT[,HOST:PORT...]/KEYSPACE`.
     #[arg(long, env = "SHARDGATE_STORE")]
     store: StoreAddress,
-    /// The column that holds the users' keys; the first one where it is not given.
+    /// The column that holds the users' keys; where it is not given the one called `user_id`, else
+    /// the first one, which is said.
     #[arg(long)]
     key_column: Option<String>,
     /// What to do with a line that is no row.
@@ -63,12 +69,21 @@ struct ClusterArguments {
     /// One copy, anywhere, of a keyspace that is made: for trying things out.
     #[arg(long, requires = "create")]
     dev: bool,
-    /// The user name; the password comes from the environment.
+    /// The user name; the password comes from the environment or from a file.
     #[arg(long, env = "SHARDGATE_CQL_USER")]
     user: Option<String>,
     /// The password of `--user`.
     #[arg(long, env = "SHARDGATE_CQL_PASSWORD", hide_env_values = true, requires = "user")]
     password: Option<String>,
+    /// A file that holds the password of `--user` in its one line.
+    #[arg(
+        long,
+        env = "SHARDGATE_CQL_PASSWORD_FILE",
+        value_name = "FILE",
+        requires = "user",
+        conflicts_with = "password"
+    )]
+    password_file: Option<PathBuf>,
     /// How many rows are on their way at a time.
     #[arg(long, default_value_t = 128)]
     concurrency: usize,
@@ -126,8 +141,12 @@ pub(crate) fn run(arguments: ImportArguments) -> anyhow::Result<()> {
                 table: cluster.table.clone(),
                 user: cluster.user.clone(),
                 password: cluster.password.clone(),
+                password_file: cluster.password_file.clone(),
                 ..ScyllaSettings::default()
             };
+            if let Some(file) = settings.exposed_password_file() {
+                complain!("{}: {EXPOSED_PASSWORD}", Escaped(file.display()));
+            }
             let (addresses, cql) = (settings.resolve()?, cluster.options()?);
             import_cql(&settings, addresses, input, &options, &cql, &mut observer)
                 .map_err(anyhow::Error::from)
@@ -135,9 +154,10 @@ pub(crate) fn run(arguments: ImportArguments) -> anyhow::Result<()> {
     };
     observer.bar.finish_and_clear();
     let progress = imported.with_context(|| name.clone())?;
-    println!(
-        "imported {} rows from {name} into {} in {:.1} s ({:.0} rows/s), {} skipped",
+    say!(
+        "imported {} rows from {} into {} in {:.1} s ({:.0} rows/s), {} skipped",
         progress.rows,
+        Escaped(name),
         arguments.store,
         progress.elapsed.as_secs_f64(),
         progress.rows as f64 / progress.elapsed.as_secs_f64().max(1e-9),
@@ -194,9 +214,13 @@ impl ImportObserver for Observer {
     fn skipped(&mut self, error: &RowError) {
         self.skipped += 1;
         if self.skipped <= SKIPPED_SHOWN_MAX {
-            self.bar.suspend(|| eprintln!("skipped: {error}"));
+            self.bar.suspend(|| complain!("skipped: {}", Escaped(error)));
         } else if self.skipped == SKIPPED_SHOWN_MAX + 1 {
-            self.bar.suspend(|| eprintln!("skipped: more lines, counted at the end"));
+            self.bar.suspend(|| complain!("skipped: more lines, counted at the end"));
         }
+    }
+
+    fn noted(&mut self, note: &ImportNote) {
+        self.bar.suspend(|| complain!("note: {note}"));
     }
 }

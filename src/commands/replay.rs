@@ -8,11 +8,13 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use shards::escape::Escaped;
 use shards::features::FeatureMatrix;
 use shards::model::repository::Repository;
 use shards::model::{LoadOptions, Model};
 
 use crate::journal::line::Line;
+use crate::output::say;
 
 /// How many rows are scored together: as many as a shard may, in any case, as the same row has the
 /// same score in any batch.
@@ -60,13 +62,13 @@ struct Place<'a> {
 
 impl std::fmt::Display for Place<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}:{}", self.path.display(), self.line)
+        write!(formatter, "{}:{}", Escaped(self.path.display()), self.line)
     }
 }
 
 struct Replay {
     repository: Repository,
-    subjects: BTreeMap<(String, u32), Subject>,
+    subjects: BTreeMap<(String, u64), Subject>,
     unreadable: u64,
 }
 
@@ -97,7 +99,7 @@ impl Replay {
             Ok(line) => line,
             Err(error) => {
                 self.unreadable += 1;
-                println!("{place}: not a line of a prediction log: {error}");
+                say!("{place}: not a line of a prediction log: {}", Escaped(error));
                 return;
             }
         };
@@ -118,31 +120,36 @@ impl Replay {
     fn summarise(&self) -> bool {
         let mut is_same = self.unreadable == 0;
         for ((name, version), subject) in &self.subjects {
+            let name = Escaped(name);
             if let Some(fault) = &subject.fault {
-                println!("{name}/{version}: {fault}");
+                say!("{name}/{version}: {}", Escaped(fault));
             }
             if subject.other_file > 0 {
-                println!(
+                say!(
                     "{name}/{version}: the file is another (now {}) than {} rows were scored by",
-                    subject.file_hash, subject.other_file
+                    subject.file_hash,
+                    subject.other_file
                 );
             }
-            println!(
+            say!(
                 "{name}/{version}: {} rows have the same score, {} another; {} had none, {} were \
                  not replayed",
-                subject.same, subject.different, subject.unscored, subject.skipped
+                subject.same,
+                subject.different,
+                subject.unscored,
+                subject.skipped
             );
             is_same &= subject.different + subject.other_file == 0 && subject.fault.is_none();
         }
         if self.unreadable > 0 {
-            println!("{} lines could not be read", self.unreadable);
+            say!("{} lines could not be read", self.unreadable);
         }
         is_same
     }
 }
 
 impl Subject {
-    fn load(repository: &Repository, name: &str, version: u32) -> Self {
+    fn load(repository: &Repository, name: &str, version: u64) -> Self {
         let loaded = repository
             .find(name, Some(version))
             .map_err(|error| error.to_string())
@@ -181,11 +188,7 @@ impl Subject {
         self.other_file += u64::from(line.file_hash != self.file_hash);
         if line.cells.len() != model.columns() {
             self.different += 1;
-            println!(
-                "{place}: {} features, and the model reads {}",
-                line.cells.len(),
-                model.columns()
-            );
+            say!("{place}: {} features, and the model reads {}", line.cells.len(), model.columns());
             return;
         }
         self.cells.extend(line.cells.iter().map(|cell| cell.0));
@@ -215,9 +218,9 @@ impl Subject {
             if self.different <= SHOWN_MAX {
                 let shown = |score: Option<f64>| score.map_or("none".to_owned(), |s| s.to_string());
                 let now = failed.clone().unwrap_or_else(|| shown(now));
-                println!("{place}: the score was {}, and is {now}", shown(then));
+                say!("{place}: the score was {}, and is {}", shown(then), Escaped(now));
             } else if self.different == SHOWN_MAX + 1 {
-                println!("more differences, counted at the end");
+                say!("more differences, counted at the end");
             }
         }
     }

@@ -27,10 +27,14 @@ pub(crate) struct Line<'a> {
     #[serde(borrow)]
     pub(crate) model: Cow<'a, str>,
     /// Its version.
-    pub(crate) version: u32,
+    pub(crate) version: u64,
     /// What tells its file from others, as `shardgate_model_info` shows it.
     #[serde(borrow)]
     pub(crate) file_hash: Cow<'a, str>,
+    /// The share of the rows that lines are made of: one line stands for 1 / `sample` rows. Left
+    /// out where every row has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sample: Option<f64>,
     /// What its features stood on; `request` where the request gave them itself.
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     features: Option<Cow<'a, str>>,
@@ -55,6 +59,7 @@ impl<'a> Line<'a> {
         batch: &BatchEntry<'a>,
         row: &RowEntry<'a>,
         users: &Users,
+        sample: Option<f64>,
     ) -> Self {
         let text = |bytes: &'a [u8]| (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes));
         let user_hash = if row.user_id.is_empty() { None } else { users.hash(row.user_id) };
@@ -70,6 +75,7 @@ impl<'a> Line<'a> {
             model: batch.model.into(),
             version: batch.version,
             file_hash: format!("{:016x}", batch.file_hash).into(),
+            sample,
             features: features.or(is_own.then_some("request")).map(Cow::from),
             last_updated_us: row.last_updated_us,
             cells: row.cells.iter().copied().map(Cell).collect(),
@@ -150,6 +156,7 @@ mod tests {
             score in prop::option::of(-1e300..1e300_f64),
             user_id in ".{0,20}",
             last_updated_us in any::<Option<i64>>(),
+            sample in prop::option::of(1e-9..1.0_f64),
         ) {
             let cells: Vec<f64> = doubles.into_iter().chain(floats.iter().map(|float| f64::from(*float))).collect();
             let batch = BatchEntry { model: "risk", version: 3, file_hash: 0xfe, time_us: -1 };
@@ -163,7 +170,7 @@ mod tests {
                 cells: cells.clone(),
             };
             let mut text = Vec::new();
-            Line::new(2, &batch, &row, &Users::plain()).write(&mut text);
+            Line::new(2, &batch, &row, &Users::plain(), sample).write(&mut text);
             prop_assert_eq!(text.iter().position(|byte| *byte == b'\n'), Some(text.len() - 1));
             let line: Line<'_> = serde_json::from_slice(&text).expect("a line");
             prop_assert_eq!(line.cells.len(), cells.len());
@@ -177,6 +184,7 @@ mod tests {
             prop_assert_eq!(line.user_id.as_deref().unwrap_or_default(), user_id);
             prop_assert_eq!(line.last_updated_us, last_updated_us);
             prop_assert_eq!(line.error.is_some(), score.is_none());
+            prop_assert_eq!(line.sample, sample);
         }
     }
 }

@@ -1,17 +1,20 @@
 //! Puts where it belongs what the shards write down: the prediction log and the access log.
 //!
 //! One thread of the process, off the shards' cores, takes what each shard hands over. Of a row
-//! that was scored, [`predictions`] makes a [`line`](mod@line) and appends it to the newest of the
-//! [`files`]; of a request that was sampled, [`access`] makes an event of the log. [`settings`] is
+//! that was scored, [`predictions`] makes a [`line`](mod@line) and appends it to the [`newest`] of the
+//! [`files`], of which [`retention`] says how many there may be; of a request that was sampled, [`access`] makes an event of the log. [`settings`] is
 //! what the configuration says of both, and [`users`] how a user is named in the former.
 //!
 //! What is *not* here: when something is written down and what happens if there is no room, which
 //! is the shard's (`shards::journal`); and reading the files, which `shardgate replay` does.
 
 mod access;
+mod clock;
 mod files;
 pub(crate) mod line;
+mod newest;
 mod predictions;
+mod retention;
 pub(crate) mod settings;
 mod users;
 
@@ -40,6 +43,8 @@ pub(crate) struct JournalCounters {
     pub(crate) bytes: Counter,
     /// Lines that could not be written.
     pub(crate) lines_lost: Counter,
+    /// Files that were removed before they were too old, as there was too much.
+    pub(crate) files_removed_early: Counter,
 }
 
 /// The thread that writes.

@@ -6,6 +6,9 @@ use anyhow::ensure;
 use serde::{Deserialize, Serialize};
 use shards::journal::{JournalSettings, Share};
 
+/// The least that the log may hold: some writes of the thread that writes.
+const MAX_BYTES_MIN: u64 = 1 << 20;
+
 /// What is written down beside metrics, and where.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Journals {
@@ -38,7 +41,7 @@ pub(crate) enum UserNames {
 }
 
 /// What is logged of predictions, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PredictionLog {
     /// The folder of the files; made where it does not exist.
@@ -52,6 +55,12 @@ pub(crate) struct PredictionLog {
     /// A file that was last written to so long ago is removed, in seconds.
     #[serde(default = "keep_s")]
     pub(crate) keep_s: u64,
+    /// All files together hold at most so many bytes: the oldest are removed before their time.
+    #[serde(default = "max_bytes")]
+    pub(crate) max_bytes: u64,
+    /// The share of the rows that are logged, above 0 and at most 1.
+    #[serde(default = "sample")]
+    pub(crate) sample: f64,
     /// How users are named.
     #[serde(default)]
     pub(crate) users: UserNames,
@@ -75,6 +84,14 @@ const fn keep_s() -> u64 {
     7 * 86_400
 }
 
+const fn max_bytes() -> u64 {
+    32 << 30
+}
+
+const fn sample() -> f64 {
+    1.0
+}
+
 fn buffer_bytes_max() -> usize {
     JournalSettings::default().buffer_bytes_max
 }
@@ -90,7 +107,11 @@ impl Journals {
         let defaults = JournalSettings::default();
         let bytes_max = self.predictions.as_ref().map(|log| log.buffer_bytes_max);
         JournalSettings {
-            predictions: self.predictions.is_some(),
+            predictions: self
+                .predictions
+                .as_ref()
+                .and_then(|log| Share::of(log.sample))
+                .unwrap_or_default(),
             access: self.share(),
             access_users: self.access.user_ids,
             buffer_bytes_max: bytes_max.unwrap_or(defaults.buffer_bytes_max),
@@ -123,6 +144,16 @@ impl PredictionLog {
         ] {
             ensure!(found > 0, "prediction_log.{key}: found 0, expected a whole number above 0");
         }
+        ensure!(
+            self.max_bytes >= MAX_BYTES_MIN,
+            "prediction_log.max_bytes: found {}, expected {MAX_BYTES_MIN} or more",
+            self.max_bytes
+        );
+        ensure!(
+            Share::of(self.sample).is_some_and(|share| !share.is_none()),
+            "prediction_log.sample: found {}, expected a number above 0 and at most 1",
+            self.sample
+        );
         ensure!(
             (self.users == UserNames::Hashed) == self.user_key_file.is_some(),
             "prediction_log: `users = \"hashed\"` and `user_key_file` go together, found one alone"

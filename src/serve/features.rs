@@ -9,8 +9,8 @@ use shards::features::StoreSource;
 use shards::features::address::StoreAddress;
 use shards::features::embedded::EmbeddedStore;
 use shards::features::import::{
-    CsvOptions, ImportObserver, ImportOptions, ImportProgress, OnBadRow, RowError, import_embedded,
-    now_us,
+    CsvOptions, ImportNote, ImportObserver, ImportOptions, ImportProgress, OnBadRow, RowError,
+    import_embedded, now_us,
 };
 
 use crate::config::Config;
@@ -18,15 +18,21 @@ use crate::config::Config;
 /// The most of an embedded store that is read into memory before the first request.
 const PRELOAD_BYTES_MAX: u64 = 64 << 30;
 
+/// What is said of a file that holds the store's password.
+pub(crate) const EXPOSED_PASSWORD: &str = "the store's password_file may be read by every user of this machine: chmod o-r takes that away";
+
 /// Where the shards' features come from, as the configuration says. A cluster's contact points are
 /// resolved here: each shard connects by itself.
 pub(crate) fn open(config: &Config) -> anyhow::Result<StoreSource> {
     match &config.store {
         StoreAddress::Embedded(folder) => Ok(StoreSource::Embedded(open_embedded(config, folder)?)),
-        StoreAddress::Scylla { .. } => Ok(StoreSource::Cql {
-            addresses: config.scylla.resolve()?,
-            settings: Arc::new(config.scylla.clone()),
-        }),
+        StoreAddress::Scylla { .. } => {
+            let (settings, addresses) = (config.scylla.clone(), config.scylla.resolve()?);
+            if let Some(file) = settings.exposed_password_file() {
+                tracing::warn!(file = %file.display(), "{EXPOSED_PASSWORD}");
+            }
+            Ok(StoreSource::Cql { addresses, settings: Arc::new(settings) })
+        }
     }
 }
 
@@ -70,11 +76,15 @@ fn fill_on_first_run(config: &Config, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The bundled file is small, and a bad row in it is fatal: there is nothing to show.
+/// The bundled file is small, and a bad row in it is fatal: there is no progress to show.
 struct Quiet;
 
 impl ImportObserver for Quiet {
     fn progress(&mut self, _: ImportProgress) {}
 
     fn skipped(&mut self, _: &RowError) {}
+
+    fn noted(&mut self, note: &ImportNote) {
+        tracing::warn!("the bundled features: {note}");
+    }
 }

@@ -1,23 +1,29 @@
 //! Start, signals and stop of the serving process.
 //!
 //! [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard,
-//! or inherits them by [`takeover`], [`steering`] says which connections are for which,
-//! [`features`] opens the store, [`shard_thread`] is a pinned thread with an executor, [`reload`]
+//! or inherits them by [`takeover`] from a [`peer`], [`claim`] has one process alone begin to listen,
+//! [`steering`] says which connections are for which, [`features`] opens the store, [`fit_watch`]
+//! says when its columns change, [`invitation`] says what to ask it, [`shard_thread`] is a pinned
+//! thread with an executor, [`reload`]
 //! takes models into service and out of it, [`repository`] answers requests about that, [`orders`]
 //! has done what comes by signal or through a shard, [`signals`] waits for what an operator asks,
 //! and [`report`] prints histograms.
 //!
 //! What is *not* here: what a shard does with a request.
 
-mod features;
+mod claim;
+pub(crate) mod features;
+mod fit_watch;
+mod invitation;
 mod io_uring;
 mod orders;
+mod peer;
 pub(crate) mod reload;
 mod report;
 pub(crate) mod repository;
 mod shard_thread;
 mod signals;
-mod sockets;
+pub(crate) mod sockets;
 pub(crate) mod steering;
 mod takeover;
 
@@ -29,7 +35,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::Context;
-use shards::features::schema::Schema;
 use shards::model::repository::{ModelDirectory, Repository};
 use shards::shard::{ShardSetup, ShardShared, Shutdown};
 
@@ -39,10 +44,12 @@ use self::sockets::Sockets;
 use self::takeover::offer::{Bound, Handover};
 use crate::admin::Admin;
 use crate::admin::access::Access;
+use crate::admin::store::StoreView;
 use crate::config::Config;
 use crate::journal::{JournalThread, Writer};
 use crate::system::descriptors::Descriptors;
 use crate::system::memory::MemoryLimit;
+use crate::system::quota;
 use crate::{admin, logging};
 
 /// How long beyond its own limit a drain may take before the shards that hang are named.
@@ -56,6 +63,9 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     say_what_is_limited(config, cores.len());
     io_uring::ensure_available()?;
     let models = find_models(config)?;
+    for name in &config.model {
+        reload::warn_of_folders(&Repository::new(&config.models), name);
+    }
     let mut sockets = Sockets::open(config, cores.len())?;
     let store = features::open(config)?;
     let writer = Writer::open(&config.journals)?;
@@ -81,19 +91,23 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let views = shards.iter().map(ShardHandle::view).collect();
     let journal = writer.map(|writer| start_journal(writer, &shards)).transpose()?;
     let written = journal.as_ref().map(|journal| Arc::clone(&journal.counters));
-    let admin = admin::start(config, views, shutdown.clone(), log, written, sockets.admin())?;
-    let Some(schema) = wait_until_ready(&shards, &news, &signals)? else {
+    let known = StoreView::new(config.store.to_string(), &store);
+    let inherited = sockets.admin();
+    let admin = admin::start(config, views, shutdown.clone(), log, written, inherited, known)?;
+    if !wait_until_ready(&shards, &news, &signals)? {
         tracing::info!("stopped before it served");
         return Ok(ExitCode::SUCCESS);
-    };
+    }
     let handover = start_listening(config, &shards, &mut sockets, &admin)?;
+    let invitation =
+        models.first().and_then(|model| invitation::line(sockets.address, &store, model));
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
-    let reloader = Arc::new(Reloader::new(config, schema, all, models));
+    let reloader = Arc::new(Reloader::new(config, store, all, models));
     admin.set_serving(Arc::clone(&reloader));
     let is_asked = config.admin.repository_on_serving_port;
     let access = is_asked.then(|| Access::of(&config.admin, sockets.address));
     let orders = orders::start(reloader, access, &shards)?;
-    announce(config, &shards, sockets.address, admin.address);
+    announce(config, &shards, sockets.address, admin.address, invitation);
     let outcome = signals::serve(&signals, &shards, &news, &shutdown, &orders, &handover);
     let drain = Duration::from_millis(config.shard.http.drain_ms_max) + DRAIN_MARGIN;
     let code = stop(&signals, shards, &news, drain, &outcome);
@@ -107,6 +121,9 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
 
 /// Says by what the system limits the process, and what connections may take of it.
 fn say_what_is_limited(config: &Config, shards: usize) {
+    if let Some(quota) = quota::of_process() {
+        quota.warn(shards, &config.cores.to_string());
+    }
     let http = &config.shard.http;
     let (buffered_bytes_max, connections_max) = (http.buffered_bytes_max, http.connections_max);
     if let Some(MemoryLimit { bytes: limit_bytes, file }) = &config.granted.memory {
@@ -149,37 +166,32 @@ fn start_journal(writer: Writer, shards: &[ShardHandle]) -> anyhow::Result<Journ
 }
 
 /// The directories of the models to serve, the default one first.
-pub(crate) fn find_models(config: &Config) -> anyhow::Result<Vec<ModelDirectory>> {
+fn find_models(config: &Config) -> anyhow::Result<Vec<ModelDirectory>> {
     let repository = Repository::new(&config.models);
     let found = config.model.iter().map(|name| repository.find_served(name));
     Ok(found.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
-/// Waits for every shard to be ready; returns the columns that their stores have, `None` where a
-/// signal says to stop.
+/// Waits for every shard to be ready; false where a signal says to stop.
 fn wait_until_ready(
     shards: &[ShardHandle],
     news: &Receiver<(usize, News)>,
     signals: &signals::Waiter,
-) -> anyhow::Result<Option<Schema>> {
-    let mut schema = None;
+) -> anyhow::Result<bool> {
     let mut ready = 0;
     while ready < shards.len() {
         match news.recv_timeout(signals::LOOK) {
-            Ok((_, News::Ready(columns))) => {
-                schema = Some(columns);
-                ready += 1;
-            }
+            Ok((_, News::Ready)) => ready += 1,
             Ok((index, News::Ended(Err(reason)))) => anyhow::bail!("shard {index}: {reason}"),
             Ok((index, News::Ended(Ok(())))) => anyhow::bail!("shard {index} ended at its start"),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the shards ended at their start"),
         }
         if signals.stop_asked().is_some() {
-            return Ok(None);
+            return Ok(false);
         }
     }
-    schema.context("no core to serve on").map(Some)
+    Ok(true)
 }
 
 /// Gives each shard its listeners, and lets the next process take them over. If there is a process
@@ -191,6 +203,8 @@ fn start_listening(
     admin: &Admin,
 ) -> anyhow::Result<Arc<Handover>> {
     let shared = sockets.share(&admin.listener)?;
+    // Until its sockets listen, so that another process sees them.
+    let _claim = sockets.claim()?;
     sockets.ensure_still_free()?;
     config.steering.warn_where_unknown();
     for (shard, own) in shards.iter().zip(&sockets.by_shard) {
@@ -208,7 +222,13 @@ fn start_listening(
     bound.map_or_else(|| Ok(Arc::default()), Bound::offer)
 }
 
-fn announce(config: &Config, shards: &[ShardHandle], address: SocketAddr, admin: SocketAddr) {
+fn announce(
+    config: &Config,
+    shards: &[ShardHandle],
+    address: SocketAddr,
+    admin: SocketAddr,
+    invitation: Option<String>,
+) {
     let cores: Vec<_> = shards.iter().map(|shard| shard.core).collect();
     let mut output = std::io::stdout();
     // It serves all the same where nobody reads its output.
@@ -218,9 +238,16 @@ fn announce(config: &Config, shards: &[ShardHandle], address: SocketAddr, admin:
         config.model.join(", ")
     );
     let _ = writeln!(output, "live page, metrics and health: http://{admin}/");
-    if config.store_is_default {
-        let body = "{\"user_id\": \"applicant-0001\"}";
-        let _ = writeln!(output, "try: curl -i http://{address}/predict -d '{body}'");
+    if let Some(invitation) = invitation {
+        let _ = writeln!(output, "{invitation}");
+    }
+    for lane in shards.first().iter().flat_map(|shard| shard.shared.telemetry.lanes()) {
+        let facts = &lane.facts;
+        let score = &facts.description.score;
+        let _ = writeln!(output, "model {}/{}: score = {score}", facts.model, facts.version);
+        if let Some(doubt) = facts.description.doubt() {
+            tracing::warn!(model = facts.model, version = facts.version, "{doubt}");
+        }
     }
 }
 
@@ -248,7 +275,7 @@ fn stop(
                     failed = true;
                 }
             }
-            Ok((_, News::Ready(_))) | Err(RecvTimeoutError::Timeout) => {}
+            Ok((_, News::Ready)) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
         if let Some(code) = signals.while_draining(&shards) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use shards::features::schema::Schema;
+use shards::features::{StoreError, StoreSource};
 use shards::model::LoadOptions;
 use shards::model::repository::{ModelDirectory, Repository, RepositoryError};
 use shards::shard::{Command, PrepareError, PreparedModel, ShardShared};
@@ -24,6 +25,12 @@ pub(crate) enum ReloadError {
     /// A version of a model was not loaded.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
+    /// The store does not say which columns it has.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No plan can be bound to what the store has.
+    #[error("the feature store has no columns that a model could be bound to")]
+    NoSchema,
     /// Loading panicked.
     #[error("loading model `{name}` panicked")]
     Panicked {
@@ -55,7 +62,7 @@ pub(crate) enum ReloadError {
 pub(crate) struct Reloader {
     load: LoadOptions,
     repository: Repository,
-    schema: Schema,
+    store: StoreSource,
     shards: Vec<Arc<ShardShared>>,
     served: Mutex<Served>,
 }
@@ -75,9 +82,16 @@ pub(crate) struct Served {
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     /// The version that was tried; none where no version was found.
-    pub(crate) version: Option<u32>,
+    pub(crate) version: Option<u64>,
     /// What is to be done about it.
     pub(crate) reason: String,
+}
+
+/// Says in the log which folders of a model are ignored and why.
+pub(super) fn warn_of_folders(repository: &Repository, name: &str) {
+    for note in repository.folder_notes(name) {
+        tracing::warn!(model = name, "{note}");
+    }
 }
 
 impl Served {
@@ -107,14 +121,14 @@ impl Reloader {
     /// `directories` are what the shards have opened with.
     pub(crate) fn new(
         config: &Config,
-        schema: Schema,
+        store: StoreSource,
         shards: Vec<Arc<ShardShared>>,
         directories: Vec<ModelDirectory>,
     ) -> Self {
         Self {
             load: config.load_options(),
             repository: Repository::new(&config.models),
-            schema,
+            store,
             shards,
             served: Mutex::new(Served { directories, ..Served::default() }),
         }
@@ -178,6 +192,13 @@ impl Reloader {
             served.failures.insert(directory.name.clone(), failure);
             error
         })?;
+        for model in prepared.first().into_iter().flatten() {
+            let (name, version, description) = (model.name(), model.version(), model.describe());
+            tracing::info!(model = name, version, score = description.score, "loaded");
+            if let Some(doubt) = description.doubt() {
+                tracing::warn!(model = name, version, "{doubt}");
+            }
+        }
         let mut sent = Vec::with_capacity(self.shards.len());
         for (shard, models) in self.shards.iter().zip(prepared) {
             let install = |model| shard.send(Command::Install(Box::new(model)));
@@ -201,9 +222,18 @@ impl Reloader {
     ) -> Result<Vec<ModelDirectory>, (&'a String, RepositoryError)> {
         let mut found = Vec::with_capacity(names.len());
         for name in names {
+            warn_of_folders(&self.repository, name);
             found.extend(self.repository.find_served(name).map_err(|error| (name, error))?);
         }
         Ok(found)
+    }
+
+    /// The columns that the store has now, not those that it had at the start.
+    fn schema(&self) -> Result<Schema, ReloadError> {
+        if let Some(schema) = self.store.current_schema()? {
+            return Ok(schema);
+        }
+        self.shards.iter().find_map(|shard| shard.schema()).ok_or(ReloadError::NoSchema)
     }
 
     /// Loads a copy of every directory for each shard.
@@ -211,8 +241,10 @@ impl Reloader {
         &self,
         directories: &'a [ModelDirectory],
     ) -> Result<Vec<Vec<PreparedModel>>, (&'a ModelDirectory, ReloadError)> {
+        let Some(first) = directories.first() else { return Ok(Vec::new()) };
+        let schema = self.schema().map_err(|error| (first, error))?;
         let load = |directory: &'a ModelDirectory| {
-            let loaded = PreparedModel::load(directory, self.load, &self.schema);
+            let loaded = PreparedModel::load(directory, self.load, &schema);
             loaded.map_err(|error| (directory, error.into()))
         };
         let load_all = || directories.iter().map(load).collect::<Result<Vec<_>, _>>();
@@ -221,7 +253,6 @@ impl Reloader {
             let joined = threads.into_iter().map(|thread| {
                 thread.join().unwrap_or_else(|_| {
                     // Which of them it was is in the log; the first stands for all.
-                    let Some(first) = directories.first() else { return Ok(Vec::new()) };
                     Err((first, ReloadError::Panicked { name: first.name.clone() }))
                 })
             });

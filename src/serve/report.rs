@@ -1,4 +1,5 @@
-//! Latency histograms on stderr, per shard and merged, since start and since the last print.
+//! Latency histograms on stderr, per shard and merged, since start and, but for the first print,
+//! since the last one.
 
 use std::io::Write;
 use std::time::Duration;
@@ -21,9 +22,12 @@ impl Reporter {
     pub(crate) fn print(&mut self, shards: &[ShardHandle]) {
         self.last.resize_with(shards.len(), || None);
         let asked: Vec<_> = shards.iter().map(|shard| shard.shared.telemetry.ask()).collect();
+        // At first both would say the same.
+        let is_first = self.last.iter().all(Option::is_none);
         let mut merged = Histograms::default();
         let mut merged_since = Histograms::default();
-        let mut text = String::from("shardgate latency report\n");
+        let more = if is_first { "" } else { " and since the last print" };
+        let mut text = format!("shardgate latency report, since start{more}\n");
         for ((shard, asked), last) in shards.iter().zip(asked).zip(&mut self.last) {
             let title = format!("shard {} (core {})", shard.index, shard.core);
             let Some(copies) = asked.wait(PATIENCE) else {
@@ -36,11 +40,15 @@ impl Reporter {
             merged.merge(&now);
             merged_since.merge(&since);
             report::write(&mut text, &format!("{title}, since start"), &now);
-            report::write(&mut text, &format!("{title}, since the last print"), &since);
+            if !is_first {
+                report::write(&mut text, &format!("{title}, since the last print"), &since);
+            }
             *last = Some(copies);
         }
         report::write(&mut text, "all shards, since start", &merged);
-        report::write(&mut text, "all shards, since the last print", &merged_since);
+        if !is_first {
+            report::write(&mut text, "all shards, since the last print", &merged_since);
+        }
         // Where nobody reads any more there is nobody to tell.
         let _ = std::io::stderr().write_all(text.as_bytes());
     }

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use shards::escape::{Escaped, escaped};
 use shards::http::oip::RepositoryRoute;
 use shards::model::repository::{ModelDirectory, RepositoryError, Role};
+use shards::tensors::wire::null_is_none_given;
 
 use super::reload::{Reloader, Served};
 
@@ -18,9 +20,11 @@ const STATUS_FAILED: u16 = 400;
 #[serde(default)]
 struct Asked {
     /// Whether the index is to have what is served alone.
+    #[serde(deserialize_with = "null_is_none_given")]
     ready: bool,
     /// A configuration and files to load instead of those on disk, which is not supported; or
     /// whether dependent models go too, of which there are none.
+    #[serde(deserialize_with = "null_is_none_given")]
     parameters: serde_json::Map<String, Value>,
 }
 
@@ -60,7 +64,7 @@ pub(crate) fn answer(reloader: &Reloader, route: RepositoryRoute<'_>, body: &[u8
 }
 
 fn failed(message: &str) -> (u16, Value) {
-    (STATUS_FAILED, json!({ "error": message }))
+    (STATUS_FAILED, json!({ "error": escaped(message) }))
 }
 
 fn load(reloader: &Reloader, name: &str, asked: &Asked) -> (u16, Value) {
@@ -110,18 +114,18 @@ fn index(reloader: &Reloader, ready_only: bool) -> Result<Vec<Entry>, Repository
 fn entries_of(
     served: &Served,
     name: String,
-    on_disk: Result<Vec<u32>, RepositoryError>,
+    on_disk: Result<Vec<u64>, RepositoryError>,
 ) -> Vec<Entry> {
     let is_its = |directory: &&ModelDirectory| directory.name == name;
     let ready: Vec<_> = served.directories.iter().filter(is_its).collect();
-    let mut versions: BTreeSet<u32> = ready.iter().map(|directory| directory.version).collect();
+    let mut versions: BTreeSet<u64> = ready.iter().map(|directory| directory.version).collect();
     let mut entries = Vec::new();
     let unknown = match on_disk {
         Ok(found) => {
             versions.extend(found);
             None
         }
-        Err(error) => Some(error.to_string()),
+        Err(error) => Some(Escaped(error).to_string()),
     };
     for version in versions {
         let (state, reason) = match ready.iter().find(|directory| directory.version == version) {
@@ -141,11 +145,11 @@ fn entries_of(
     entries
 }
 
-fn why_not(served: &Served, name: &str, version: u32) -> String {
+fn why_not(served: &Served, name: &str, version: u64) -> String {
     if let Some(failure) = served.failures.get(name)
         && failure.version.is_none_or(|tried| tried == version)
     {
-        return failure.reason.clone();
+        return escaped(&failure.reason).into_owned();
     }
     let reason = if served.unloaded.iter().any(|known| known == name) {
         "unloaded"

@@ -11,7 +11,6 @@ use std::time::Duration;
 use core_affinity::CoreId;
 use glommio::timer::sleep;
 use shards::executor;
-use shards::features::schema::Schema;
 use shards::shard::{Shard, ShardSetup, ShardShared, Shutdown};
 use socket2::SockRef;
 
@@ -20,8 +19,8 @@ use crate::admin::ShardView;
 /// What a shard tells the main thread.
 #[derive(Debug)]
 pub(crate) enum News {
-    /// Its models are loaded; these are the columns of its store.
-    Ready(Schema),
+    /// Its models are loaded and its store is open.
+    Ready,
     /// It ended, and why if not because it was told to.
     Ended(Result<(), String>),
 }
@@ -92,7 +91,7 @@ fn serve(
     // One `run` for the whole life: what opening started, like a driver of the store, goes on.
     executor.run(async {
         let mut shard = Shard::open(setup).await.map_err(|error| error.to_string())?;
-        let _ = news.send((index, News::Ready(shard.schema().clone())));
+        let _ = news.send((index, News::Ready));
         // Without a listener another shard failed to start, and the process ends.
         let Some(mut listeners) = receive(listeners).await else { return Ok(()) };
         let second = listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>();
@@ -146,7 +145,8 @@ fn explain(error: &str) -> String {
     if lower.contains("memlock") || lower.contains("memory") {
         format!(
             "too little locked memory for io_uring: raise `ulimit -l` (LimitMEMLOCK in systemd) \
-             to 8 MiB a shard or more: {error}"
+             to 2 MiB a shard or more. The kernel counts it for all processes of the user \
+             together: {error}"
         )
     } else {
         format!("io_uring could not be started: {error}")

@@ -9,6 +9,7 @@ use shards::shard::Shutdown;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
+use super::fit_watch::FitWatch;
 use super::orders::Orders;
 use super::report::Reporter;
 use super::shard_thread::{News, ShardHandle};
@@ -93,6 +94,7 @@ pub(crate) fn serve(
     handover: &Handover,
 ) -> Outcome {
     let mut watchdog = Watchdog::new(shards);
+    let mut fit_watch = FitWatch::default();
     let failed = loop {
         let asked = waiter.look();
         if asked.report {
@@ -116,10 +118,11 @@ pub(crate) fn serve(
                 tracing::error!(shard = index, reason, "the shard failed: the others are stopped");
                 break Some(index);
             }
-            Ok((_, News::Ready(_))) | Err(RecvTimeoutError::Timeout) => {}
+            Ok((_, News::Ready)) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break None,
         }
         watchdog.look(shards);
+        fit_watch.look(shards);
     };
     if handover.end() {
         // Whoever has the sockets is to find them as they are.

@@ -2,16 +2,24 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use listenfd::ListenFd;
+use shards::http::hop_limit;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::claim::Claim;
 use super::takeover::ask::Offer;
 use crate::config::Config;
 
 /// Handshakes that may wait for a shard to accept them.
 const BACKLOG: i32 = 4_096;
+
+/// How long an address may be in use at start: the kernel takes some 100 ms to end a process that was
+/// killed with thousands of connections.
+const IN_USE_MAX: Duration = Duration::from_secs(1);
+const IN_USE_LOOK: Duration = Duration::from_millis(10);
 
 /// The sockets of all shards.
 #[derive(Debug)]
@@ -77,6 +85,11 @@ impl Sockets {
         Ok(())
     }
 
+    /// The right to begin to listen on the address, where it is not inherited.
+    pub(crate) fn claim(&self) -> anyhow::Result<Option<Claim>> {
+        self.made.then(|| Claim::on(self.address)).transpose()
+    }
+
     /// A second handle on each socket, to be offered to the next process; the admin port's last.
     pub(crate) fn share(&self, admin: &TcpListener) -> io::Result<Vec<Socket>> {
         let admin = admin.try_clone().map(Socket::from);
@@ -95,7 +108,7 @@ pub(crate) fn listen(sockets: Vec<Socket>) -> io::Result<Vec<TcpListener>> {
         .into_iter()
         .map(|socket| {
             // A process that was ended in its stop may have left one that takes no new connection.
-            let _ = socket.detach_filter();
+            let _ = hop_limit::require(&socket, hop_limit::ANY);
             socket.listen(BACKLOG)?;
             Ok(socket.into())
         })
@@ -141,9 +154,32 @@ fn deal(
 /// Binds `count` sockets to one address with `SO_REUSEPORT`; port 0 is resolved once. None of
 /// them listens yet, so nothing is accepted before every shard is ready.
 fn bind(address: SocketAddr, count: usize) -> anyhow::Result<(Vec<Socket>, SocketAddr)> {
-    let resolved = ensure_free(address)?;
+    let resolved = once_free(address, || ensure_free(address))?;
     let made = (0..count).map(|_| reuse_port(resolved)).collect::<io::Result<_>>();
     Ok((made.with_context(|| format!("cannot listen on {address}"))?, resolved))
+}
+
+/// What `bind` gives; where `address` is in use it is tried again for a second.
+pub(crate) fn once_free<T>(
+    address: SocketAddr,
+    bind: impl Fn() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let give_up = Instant::now() + IN_USE_MAX;
+    let mut is_told = false;
+    loop {
+        let outcome = bind();
+        let is_in_use = |error: &anyhow::Error| {
+            let cause = error.downcast_ref::<io::Error>();
+            cause.is_some_and(|cause| cause.kind() == io::ErrorKind::AddrInUse)
+        };
+        if !outcome.as_ref().is_err_and(is_in_use) || Instant::now() >= give_up {
+            return outcome;
+        }
+        if !std::mem::replace(&mut is_told, true) {
+            tracing::info!(%address, "the address is in use: tried again for a second");
+        }
+        std::thread::park_timeout(IN_USE_LOOK);
+    }
 }
 
 /// Fails where anybody listens on `address`; returns it with port 0 resolved. With `SO_REUSEPORT`

@@ -1,12 +1,14 @@
 //! What the system lets the process have, and what becomes of that by default.
 //!
-//! [`descriptors`] are shared by connections and everything else; [`memory`] is what the control
-//! group allows.
+//! [`descriptors`] are shared by connections and everything else; [`memory`] and a [`quota`] of
+//! processor time are what the process's control groups ([`cgroup`]) allow.
 //!
-//! What is *not* here: cores (`placement`) and locked memory (`serve::io_uring`).
+//! What is *not* here: the set of cores (`placement`) and locked memory (`serve::io_uring`).
 
+mod cgroup;
 pub(crate) mod descriptors;
 pub(crate) mod memory;
+pub(crate) mod quota;
 
 use serde_json::{Value, json};
 

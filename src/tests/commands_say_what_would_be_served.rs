@@ -15,7 +15,8 @@ fn check_finds_nothing_wrong_with_what_is_bundled() {
     let ended = check(&["--model", "credit-risk", "--store", &store(folder.path())]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert!(ended.stdout.lines().all(|line| line.starts_with("ok ")), "{}", ended.stdout);
-    for said in ["usable", "1000 users, 32 columns", "model credit-risk", "1000 rows"] {
+    let score = "score = P(class \"1\")";
+    for said in ["usable", "1000 users, 32 columns", "model credit-risk", score, "1000 rows"] {
         assert!(ended.stdout.contains(said), "no `{said}` in: {}", ended.stdout);
     }
 }
@@ -158,11 +159,13 @@ fn with_nothing_given_it_fills_its_own_store_and_says_what_to_try() {
             .unwrap();
         let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
         let mut lines = String::new();
-        for _ in 0..3 {
+        for _ in 0..4 {
             std::io::BufRead::read_line(&mut output, &mut lines).unwrap();
         }
         let address = lines.split_once("http://").unwrap().1.split_once(',').unwrap().0;
-        let line = lines.lines().last().expect("a line to try");
+        let line = lines.lines().nth(2).expect("a line to try");
+        let score = lines.lines().last().expect("a line for the model");
+        assert_eq!(score, "model credit-risk/1: score = P(class \"1\")");
         assert!(line.contains(&format!("curl -i http://{address}/predict -d '")), "{lines}");
         let body = line.split('\'').nth(1).expect("a body");
         let answer = Client::connect(address.parse().unwrap()).predict(body);
@@ -172,4 +175,35 @@ fn with_nothing_given_it_fills_its_own_store_and_says_what_to_try() {
         assert_eq!(child.wait().unwrap().code(), Some(0), "{run}");
         assert!(clone.path().join(".cache/features/data.mdb").exists());
     }
+}
+
+#[test]
+fn a_class_that_has_a_name_is_the_score_only_with_a_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let csv = folder.path().join("users.csv");
+    std::fs::write(&csv, "user_id,f0,f1,f2,f3,f4,f5\na,1,2,3,4,5,6\n").unwrap();
+    let target = folder.path().join("store");
+    import(&csv, &target);
+    let model = folder.path().join("models/risk");
+    std::fs::create_dir_all(model.join("1")).unwrap();
+    let zoo = models().join("../shards/tests/zoo/logistic-binary-zipmap-strings/model.onnx");
+    std::fs::copy(zoo, model.join("1/model.onnx")).unwrap();
+    let ask = |command: &str| {
+        let repository = folder.path().join("models");
+        let target = store(&target);
+        run(shardgate()
+            .args([command, "--model", "risk", "--store", &target, "--models"])
+            .arg(&repository))
+        .stdout
+    };
+    // Labels are in the order of their letters: bad comes before good.
+    let (checked, listed) = (ask("check"), ask("models"));
+    assert!(checked.contains("score = P(class \"good\")"), "{checked}");
+    let warned = checked.lines().find(|line| line.starts_with("warn ")).expect("a warning");
+    assert!(warned.contains("only because that class comes second"), "{warned}");
+    assert!(listed.contains("P(class \"good\")"), "{listed}");
+    std::fs::write(model.join("model.toml"), "[output]\nclass = \"bad\"\n").unwrap();
+    let checked = ask("check");
+    assert!(checked.contains("score = P(class \"bad\")"), "{checked}");
+    assert!(!checked.contains("warn "), "{checked}");
 }

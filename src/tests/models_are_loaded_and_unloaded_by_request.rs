@@ -224,6 +224,8 @@ fn the_serving_port_takes_it_only_where_the_configuration_says_so() {
     let index = ask(gateway.address, "index", "", "{\"ready\": true}");
     let index: Vec<Value> = serde_json::from_str(&index.body).unwrap();
     assert_eq!(index.len(), 2, "{index:?}");
+    let null = "{\"ready\": null, \"parameters\": null}";
+    assert_eq!(ask(gateway.address, "index", "", null).status, 200, "as if it were not there");
     let unloaded = ask(gateway.address, "models/second/unload", "", "");
     assert_eq!(unloaded.status, 200);
     assert_eq!(predict(&mut gateway.client(), "second").status, 404);

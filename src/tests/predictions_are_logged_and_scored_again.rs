@@ -2,6 +2,7 @@
 //! the same scores, and says so where a model has changed; what has no room is dropped and counted.
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 use crate::support::{Client, Ended, Gateway, Launch, models, post_to, run, shardgate, wait_until};
@@ -183,6 +184,56 @@ fn what_has_no_room_is_dropped_and_counted_and_every_request_answered() {
     assert_eq!(lines(folder.path()).len() as u64, noted);
 }
 
+/// Two hundred rows.
+fn ask_of_many(client: &mut Client) {
+    let users: Vec<_> = (0..200).map(|user| format!("{{\"user_id\": {user}}}")).collect();
+    assert_eq!(ask(client, "/predict", "", &format!("[{}]", users.join(", "))), 200);
+}
+
+#[test]
+fn a_share_of_the_rows_is_logged_and_scored_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = start(folder.path(), "sample = 0.25\nmax_bytes = 1048576");
+    for _ in 0..5 {
+        ask_of_many(&mut gateway.client());
+    }
+    gateway.stop();
+    let lines = lines(folder.path());
+    assert!((200..=300).contains(&lines.len()), "{}", lines.len());
+    assert!(lines.iter().all(|line| line["sample"] == 0.25), "{:#?}", lines[0]);
+    let same = replay(folder.path(), &models());
+    assert_eq!(same.status, Some(0), "{same:?}");
+    let said = format!("{} rows have the same score, 0 another", lines.len());
+    assert!(same.stdout.contains(&said), "{same:?}");
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_ends_files_and_not_the_process() {
+    const BYTES_MAX: libc::rlim_t = 30_000;
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("[prediction_log]\nfolder = \"{}/log\"\n", folder.path().display());
+    let limited = |command: &mut std::process::Command| {
+        let limit = libc::rlimit { rlim_cur: BYTES_MAX, rlim_max: BYTES_MAX };
+        // SAFETY: the child calls setrlimit between fork and exec: it is async-signal-safe.
+        unsafe {
+            command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            });
+        }
+    };
+    let gateway = Launch::demo().config(&text).with(limited).start();
+    for round in 1..=5 {
+        ask_of_many(&mut gateway.client());
+        wait_for_lines(folder.path(), 200 * round);
+    }
+    assert_eq!(gateway.stop().0.code(), Some(0));
+    let sizes: Vec<_> =
+        files(folder.path()).iter().map(|path| std::fs::metadata(path).unwrap().len()).collect();
+    assert!(sizes.len() > 3 && sizes.iter().all(|bytes| *bytes <= BYTES_MAX), "{sizes:?}");
+    assert_eq!(lines(folder.path()).len(), 1_000, "no line is lost or torn");
+}
+
 #[test]
 fn what_cannot_be_logged_is_said_at_start() {
     let folder = tempfile::tempdir().unwrap();
@@ -197,4 +248,8 @@ fn what_cannot_be_logged_is_said_at_start() {
     assert!(alone.contains("`user_key_file` go together"), "{alone}");
     let zero = check("[prediction_log]\nfolder = \"log\"\nkeep_s = 0\n");
     assert!(zero.contains("prediction_log.keep_s: found 0"), "{zero}");
+    let none = check("[prediction_log]\nfolder = \"log\"\nsample = 0.0\n");
+    assert!(none.contains("prediction_log.sample: found 0, expected a number above 0"), "{none}");
+    let small = check("[prediction_log]\nfolder = \"log\"\nmax_bytes = 1000\n");
+    assert!(small.contains("max_bytes: found 1000, expected 1048576 or more"), "{small}");
 }

@@ -1,13 +1,14 @@
 //! What stops a start is said in one line on the standard error, with exit status 1; and what does
 //! not stop it doesn't.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::support::gateway::store;
-use crate::support::{Ended, Launch, import, models, run, shardgate};
+use crate::support::{Ended, Launch, import, models, run, seccomp, shardgate, wait_until};
 
 /// `serve` with one flag changed from what would work; logs are off, so that only the error shows.
 fn serve(change: impl FnOnce(&mut Command)) -> Ended {
@@ -87,6 +88,37 @@ fn an_address_that_another_gateway_took_while_this_one_was_loading() {
 }
 
 #[test]
+fn an_address_that_is_free_again_within_a_second_is_no_reason() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let launch = Launch::demo()
+        .listen(&address.to_string())
+        .with(|command| _ = command.args(["--log", "info"]));
+    let (mut command, _folder) = launch.into_command();
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let told = said.find(|line| line.as_ref().unwrap().contains("tried again for a second"));
+    assert!(told.is_some(), "it ended: {:?}", child.wait());
+    drop(taken);
+    wait_until("it listens", || std::net::TcpStream::connect(address).is_ok());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn an_address_that_another_process_begins_to_listen_on() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let name = format!("shardgate-listens-{address}");
+    let name = std::os::unix::net::SocketAddr::from_abstract_name(name).unwrap();
+    let _claim = std::os::unix::net::UnixListener::bind_addr(&name).unwrap();
+    let own = format!("process {} begins to listen there", std::process::id());
+    let address = address.to_string();
+    refused(|command| _ = command.args(["--listen", &address]), &[&address, &own]);
+}
+
+#[test]
 fn an_address_that_is_not_here() {
     refused(|command| _ = command.args(["--listen", "192.0.2.1:1"]), &["192.0.2.1:1"]);
 }
@@ -141,6 +173,7 @@ fn a_configuration_that_is_broken() {
         ("cores = 2", "line 1"),
         ("store = \"redis://localhost\"", "redis"),
         ("log_format = \"xml\"", "xml"),
+        ("admin = \"127.0.0.1:1\"", ", expected a table, as in [admin]"),
     ] {
         std::fs::write(&path, text).unwrap();
         let clear = |command: &mut Command| {
@@ -174,37 +207,62 @@ fn too_little_locked_memory() {
 
 #[test]
 fn a_system_that_does_not_allow_io_uring() {
-    refused(|command| deny_io_uring(command, libc::EPERM), &["io_uring is not allowed", "seccomp"]);
-    refused(|command| deny_io_uring(command, libc::ENOSYS), &["no io_uring", "5.8"]);
+    for (call, name) in [
+        (libc::SYS_io_uring_setup, "`io_uring_setup`"),
+        (libc::SYS_io_uring_enter, "`io_uring_enter`"),
+        (libc::SYS_io_uring_register, "`io_uring_register`"),
+    ] {
+        for (error, shown) in [(libc::EPERM, "(EPERM)"), (libc::ENOSYS, "(ENOSYS)")] {
+            let deny = |command: &mut Command| seccomp::deny(command, &[(call, error)]);
+            refused(deny, &["io_uring is not allowed", "seccomp filter refuses", name, shown]);
+        }
+    }
 }
 
-/// What container runtimes do: `io_uring_setup` fails.
-fn deny_io_uring(command: &mut Command, error: i32) {
-    const LOAD_NUMBER: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
-    const JUMP_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
-    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
-    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    let mut filter = [
-        step(LOAD_NUMBER, 0, 0, 0),
-        step(JUMP_EQUAL, 0, 1, libc::SYS_io_uring_setup as u32),
-        step(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | error as u32),
-        step(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
-    // SAFETY: the child makes two plain system calls between fork and exec; the program that the
-    // second reads is the closure's own.
-    unsafe {
-        command.pre_exec(move || {
-            let program =
-                libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-            if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
-                || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program)
-                    != 0
-            {
-                return Err(std::io::Error::last_os_error());
-            }
-            Ok(())
-        });
+/// A group of the first version's quotas; removed with its last process.
+struct Group(std::path::PathBuf);
+
+impl Group {
+    /// One of a core and a half; `None` where this process may make none.
+    fn make() -> Option<Self> {
+        let path = format!("/sys/fs/cgroup/cpu/shardgate-test-{}", std::process::id());
+        std::fs::create_dir(&path).ok()?;
+        let group = Self(path.into());
+        std::fs::write(group.0.join("cpu.cfs_period_us"), "100000").ok()?;
+        std::fs::write(group.0.join("cpu.cfs_quota_us"), "150000").ok()?;
+        Some(group)
     }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn a_quota_of_less_than_a_core_a_shard_is_warned_of() {
+    let cores = core_affinity::get_core_ids().expect("cores").len();
+    let Some(group) = Group::make().filter(|_| cores > 1) else { return };
+    let join = format!("echo $$ >{}/cgroup.procs; exec \"$0\" \"$@\"", group.0.display());
+    let gateway = Launch::demo()
+        .with(|command| _ = command.env("SHARDGATE_CORES", "all").args(["--log", "info"]))
+        .through_a_shell(&join)
+        .start();
+    let line = gateway.wait_for_line("more shards than the CPU quota has cores");
+    for said in ["--cores all", "quota_cores=1.5", "cpu.cfs_quota_us", "--cores to 1 of them"] {
+        assert!(line.contains(said), "no `{said}`: {line}");
+    }
+    assert_eq!(gateway.stop().0.code(), Some(0));
+}
+
+#[test]
+fn locked_memory_that_no_shard_needs_is_left_to_the_others() {
+    let gateway = Launch::demo().start();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.id())).unwrap();
+    let pinned = status.lines().find_map(|line| line.strip_prefix("VmPin:")).expect("Linux");
+    let pinned: u64 = pinned.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(pinned < 1_024, "{pinned} KiB beside its rings");
 }
 
 #[test]

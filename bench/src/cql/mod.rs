@@ -22,7 +22,7 @@ use shards::features::cache::CacheSettings;
 use shards::features::inputs::FeaturePolicies;
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::scylla::{CqlStore, ScyllaSettings};
-use shards::features::{FeatureStatus, FetchRequests, Joined, Precision};
+use shards::features::{FeatureStatus, FetchRequests, Fetched, Joined, Precision};
 
 use self::bare::Bare;
 use self::processor::processor_ns;
@@ -99,7 +99,7 @@ impl Ours {
     fn on(store: Rc<CqlStore>) -> Result<Self> {
         let inputs = ModelInputs::Width(store.schema().columns().len());
         let policies = FeaturePolicies::default();
-        let plan = JoinPlan::bind(inputs, store.schema(), &policies, Precision::F32)?;
+        let plan = JoinPlan::bind(inputs, &store.schema(), &policies, Precision::F32)?;
         let joined = Joined::new(&plan);
         Ok(Self { store, plan, requests: FetchRequests::new(0), joined })
     }
@@ -109,7 +109,8 @@ impl Ours {
         for key in keys {
             self.requests.push(key.as_bytes(), &[]);
         }
-        self.store.fetch(&self.plan, &self.requests, 0, &mut self.joined).await;
+        let fetched = self.store.fetch(&self.plan, &self.requests, 0, &mut self.joined).await;
+        ensure!(fetched == Fetched::Joined, "the table's columns changed meanwhile");
         for outcome in &self.joined.outcomes {
             let found = matches!(outcome.status, FeatureStatus::Stored | FeatureStatus::Cached);
             ensure!(found, "a row's features are {}", outcome.status.as_str());
@@ -166,7 +167,8 @@ fn draw(random: &mut Random, users: u64, rows: usize) -> Vec<String> {
 
 async fn compare_fetches(args: &CqlArgs, rows: usize) -> Result<()> {
     let mut ours = Ours::open(args, 0).await?;
-    let columns = ours.store.schema().columns().iter().map(|column| column.name.clone());
+    let schema = ours.store.schema();
+    let columns = schema.columns().iter().map(|column| column.name.clone());
     let bare = Bare::open(args.node, &args.keyspace, &columns.collect::<Vec<_>>())?;
     let mut random = Random::new(11);
     let mut measured = [

@@ -124,8 +124,8 @@ fn peers() -> Statement {
     system("system.peers", &NODE_COLUMNS, &[])
 }
 
-/// The tables by which a driver learns what tables there are.
-fn schema(keyspace: &str, columns: &[Column]) -> [Statement; 5] {
+/// The tables by which a driver, and the gateway, learn what tables there are.
+fn schema(keyspace: &str, columns: &[Column]) -> [Statement; 7] {
     use CqlType::{Boolean, Int, ListOfText, MapOfTexts, Text};
     let replication = ["class", "SimpleStrategy", "replication_factor", "1"];
     let described = columns.iter().map(|(name, cql_type)| {
@@ -134,6 +134,9 @@ fn schema(keyspace: &str, columns: &[Column]) -> [Statement; 5] {
         row.extend([position.to_be_bytes().to_vec(), text(cql_type.name())]);
         row
     });
+    let described: Vec<_> = described.collect();
+    // The gateway asks for this table alone, and knows its name.
+    let of_table: Vec<_> = described.iter().map(|row| row[2..].to_vec()).collect();
     [
         system(
             "system_schema.keyspaces",
@@ -170,8 +173,14 @@ fn schema(keyspace: &str, columns: &[Column]) -> [Statement; 5] {
                 ("position", Int),
                 ("type", Text),
             ],
-            &described.collect::<Vec<_>>(),
+            &described,
         ),
+        system(
+            "system_schema.columns",
+            &[("column_name", Text), ("kind", Text), ("position", Int), ("type", Text)],
+            &of_table,
+        ),
+        system("system_schema.views", &[("base_table_name", Text)], &[]),
     ]
 }
 

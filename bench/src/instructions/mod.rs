@@ -21,8 +21,8 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use shards::features::embedded::EmbeddedStore;
 use shards::features::import::{
-    CsvOptions, ImportObserver, ImportOptions, ImportProgress, OnBadRow, RowError, import_embedded,
-    now_us,
+    CsvOptions, ImportNote, ImportObserver, ImportOptions, ImportProgress, OnBadRow, RowError,
+    import_embedded, now_us,
 };
 
 use crate::generate::write_users;
@@ -153,4 +153,6 @@ impl ImportObserver for Silent {
     fn progress(&mut self, _: ImportProgress) {}
 
     fn skipped(&mut self, _: &RowError) {}
+
+    fn noted(&mut self, _: &ImportNote) {}
 }

@@ -18,7 +18,7 @@ use shards::features::cache::CacheSettings;
 use shards::features::inputs::FeaturePolicies;
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::scylla::{CqlStore, ScyllaSettings};
-use shards::features::{FeatureMatrix, FeatureStatus, FetchRequests, Joined, Precision};
+use shards::features::{FeatureMatrix, FeatureStatus, FetchRequests, Fetched, Joined, Precision};
 use shards::model::manifest::Manifest;
 use shards::model::repository::ModelDirectory;
 use shards::model::{LoadOptions, Model};
@@ -127,7 +127,7 @@ async fn record_cluster(kind: &str, address: &str, args: &RecordArgs) -> Result<
     let store = CqlStore::open(Arc::new(settings), addresses).await?;
     let inputs = ModelInputs::Width(store.schema().columns().len());
     let policies = FeaturePolicies::default();
-    let plan = Rc::new(JoinPlan::bind(inputs, store.schema(), &policies, Precision::F32)?);
+    let plan = Rc::new(JoinPlan::bind(inputs, &store.schema(), &policies, Precision::F32)?);
     let store = Rc::new(store);
     let sizes = || IN_FLIGHT.iter().flat_map(|in_flight| ROWS.map(|rows| (*in_flight, rows)));
     let mut recorded = vec![Vec::with_capacity(args.times); sizes().count()];
@@ -183,7 +183,9 @@ impl Turn {
             }
             let is_warm = self.warming.get() == 0;
             let start = Instant::now();
-            store.fetch(plan, &requests, shards::features::import::now_us(), &mut joined).await;
+            let now_us = shards::features::import::now_us();
+            let fetched = store.fetch(plan, &requests, now_us, &mut joined).await;
+            ensure!(fetched == Fetched::Joined, "the table's columns changed meanwhile");
             let time_ns = start.elapsed().as_nanos() as u64;
             let is_found = joined.outcomes.iter().all(|row| row.status == FeatureStatus::Stored);
             ensure!(is_found, "the cluster has not answered with every user's features");

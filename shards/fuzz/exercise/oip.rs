@@ -1,10 +1,11 @@
 //! Bodies of inference requests and of answers, JSON and binary.
 
 use shards::features::Precision;
+use shards::features::inputs::IntegerRange;
 use shards::http::oip::{request, rows};
 use shards::model::Signature;
 use shards::model::manifest::ScoreOutput;
-use shards::model::remote::message;
+use shards::model::remote::message::{self, RequestTag};
 
 /// Reads the bytes behind the first two as either; those two say where the JSON ends, if anywhere.
 pub(crate) fn run(bytes: &[u8]) {
@@ -18,6 +19,7 @@ pub(crate) fn run(bytes: &[u8]) {
             matrix: "input".to_owned(),
             columns,
             precision: Precision::F32,
+            integers: vec![None, Some(IntegerRange::new(0.0, 9.0))],
         };
         let fields = ["b".to_owned()];
         if let Ok(asked) = rows::Asked::of(&request, &signature, &fields, 8) {
@@ -27,7 +29,8 @@ pub(crate) fn run(bytes: &[u8]) {
         }
     }
     let mut scores = Vec::new();
-    if message::read_scores(body, json_bytes, 2, &ScoreOutput::default(), &mut scores).is_ok() {
+    let (sent, wanted) = (RequestTag(0), ScoreOutput::default());
+    if message::read_scores(body, json_bytes, sent, 2, &wanted, &mut scores).is_ok() {
         assert_eq!(scores.len(), 2);
     }
 }

@@ -201,7 +201,9 @@ pub(crate) fn refuse_all(parts: [(&Lane, usize); 2], terms: &Terms) -> Option<Ro
         .iter()
         .filter(|(_, rows)| *rows > 0)
         .find_map(|(lane, rows)| lane.refusal_of_all(terms, *rows))?;
-    parts.iter().for_each(|(lane, rows)| lane.count_failures(failure, *rows));
+    for (lane, rows) in parts {
+        lane.count_failures(failure, rows);
+    }
     Some(failure)
 }
 

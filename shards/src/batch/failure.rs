@@ -47,7 +47,7 @@ pub enum RowFailure {
 
 impl RowFailure {
     /// Why a row has no score, in words for metric labels; see [`RowFailure::reason_index`].
-    pub const REASONS: [&str; 15] = [
+    pub const REASONS: [&str; 16] = [
         "malformed",
         "unknown_user",
         "store_unavailable",
@@ -63,6 +63,7 @@ impl RowFailure {
         "deadline_predicted",
         "queue_full",
         "remote_unavailable",
+        "store_unfit",
     ];
 
     /// The index of its word in [`RowFailure::REASONS`].
@@ -73,11 +74,13 @@ impl RowFailure {
             Self::Refused(Refusal::StoreUnavailable) => 2,
             Self::Refused(Refusal::Expired) => 3,
             Self::Refused(Refusal::TooManyDefaulted { .. }) => 4,
-            Self::Refused(Refusal::StoredNotANumber { .. }) => 5,
+            Self::Refused(Refusal::StoredNotANumber { .. } | Refusal::StoredNotInteger { .. }) => 5,
             Self::Refused(Refusal::RequestFieldMissing { .. }) => 6,
-            Self::Refused(Refusal::RequestOutOfRange { .. } | Refusal::RequestNotOfType { .. }) => {
-                7
-            }
+            Self::Refused(
+                Refusal::RequestOutOfRange { .. }
+                | Refusal::RequestNotOfType { .. }
+                | Refusal::RequestNotInteger { .. },
+            ) => 7,
             Self::NotFinite => 8,
             Self::ModelFailed => 9,
             Self::Panicked => 10,
@@ -85,6 +88,7 @@ impl RowFailure {
             Self::DeadlineUnreachable { .. } => 12,
             Self::Overloaded => 13,
             Self::RemoteUnavailable => 14,
+            Self::Refused(Refusal::StoreUnfit) => 15,
         }
     }
 
@@ -105,9 +109,12 @@ const fn refusal_status(refusal: Refusal) -> u16 {
     match refusal {
         Refusal::UnknownUser => 404,
         Refusal::StoreUnavailable
+        | Refusal::StoreUnfit
         | Refusal::Expired
         | Refusal::TooManyDefaulted { .. }
-        | Refusal::StoredNotANumber { .. } => 503,
+        | Refusal::StoredNotANumber { .. }
+        | Refusal::StoredNotInteger { .. } => 503,
+        Refusal::RequestNotInteger { .. } => 400,
         Refusal::RequestFieldMissing { .. }
         | Refusal::RequestOutOfRange { .. }
         | Refusal::RequestNotOfType { .. } => 422,

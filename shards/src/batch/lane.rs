@@ -25,7 +25,7 @@ pub struct LaneSettings {
     /// The model's name.
     pub model: String,
     /// The model's version.
-    pub version: u32,
+    pub version: u64,
     /// What the version is for.
     pub role: Role,
     /// The share of the users whom the version that is tried out scores.
@@ -83,6 +83,8 @@ pub struct Lane {
     /// No row that waits or runs has an earlier deadline.
     earliest_deadline_ns: Cell<u64>,
     retired: Cell<bool>,
+    /// Why the store does not fit the model, while it does not.
+    unfit: RefCell<Option<Arc<str>>>,
     /// The header line that says which version answered.
     pub(crate) version_field: String,
     /// What it measures; copied for readers in the shard's tick.
@@ -108,6 +110,7 @@ impl Lane {
             fresh_rows: Cell::new(0),
             earliest_deadline_ns: Cell::new(u64::MAX),
             retired: Cell::new(false),
+            unfit: RefCell::default(),
             histograms: RefCell::default(),
             telemetry,
         })
@@ -121,6 +124,24 @@ impl Lane {
     /// What it counts.
     pub(crate) fn counters(&self) -> &LaneCounters {
         &self.telemetry.counters
+    }
+
+    /// Why the store does not fit the model; `None` while it does.
+    pub(crate) fn unfit(&self) -> Option<Arc<str>> {
+        self.unfit.borrow().clone()
+    }
+
+    /// Whether the store does not fit the model.
+    pub(crate) fn is_unfit(&self) -> bool {
+        self.unfit.borrow().is_some()
+    }
+
+    /// Says for everybody that the store's columns changed, and why they do not fit the model, if
+    /// they do not.
+    pub(super) fn set_unfit(&self, reason: Option<String>) {
+        let reason: Option<Arc<str>> = reason.map(Arc::from);
+        self.unfit.replace(reason.clone());
+        self.telemetry.fit.change(reason);
     }
 
     /// The name of one of the model's columns.

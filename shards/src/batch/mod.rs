@@ -11,6 +11,7 @@
 //! What is *not* here: bytes. Requests arrive parsed and leave as numbers.
 
 mod admission;
+mod binding;
 mod compute;
 mod contention;
 mod cost;

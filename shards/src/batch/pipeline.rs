@@ -10,22 +10,27 @@ use futures_lite::FutureExt;
 use futures_lite::future::or;
 use glommio::timer::sleep;
 
+use super::binding::Binding;
 use super::compute::{ask, compute};
 use super::decide::{places, wanted};
 use super::gate::yield_once;
 use super::{Decision, Lane, RowFailure, RowId, Scored, notes, shadow};
-use crate::features::join::JoinPlan;
-use crate::features::{FeatureMatrix, FeatureStore, FetchRequests, Joined};
+use crate::features::join::{JoinPlan, Refusal};
+use crate::features::{FeatureMatrix, FeatureStore, FetchRequests, Fetched, Joined};
 use crate::http::TraceParent;
 use crate::model::remote::RemoteClient;
 use crate::model::repository::Role;
 use crate::shard::{PreparedModel, ShardState};
 use crate::telemetry::Phase;
 
+/// How often a batch is joined anew where the store's columns change meanwhile.
+const FETCHES_MAX: usize = 3;
+
 /// What computes one lane's batches: this shard's copy of the model, and its way to the store.
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(super) prepared: PreparedModel,
+    binding: Binding,
     store: Rc<FeatureStore>,
     /// The way to the model's server, where it is computed there.
     remote: Option<RemoteClient>,
@@ -36,7 +41,13 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(prepared: PreparedModel, store: Rc<FeatureStore>) -> Self {
         let remote = prepared.model.borrow().remote().cloned().map(RemoteClient::new);
-        Self { prepared, store, remote, spare: RefCell::default() }
+        let binding = Binding::new(&prepared);
+        Self { prepared, binding, store, remote, spare: RefCell::default() }
+    }
+
+    /// The plan for the columns that the store has now; `None` where they do not fit the model.
+    fn plan(&self, lane: &Lane, shard: &ShardState) -> Option<Rc<JoinPlan>> {
+        self.binding.plan(lane, &self.prepared, &self.store, shard.counters())
     }
 
     /// Whether a batch never waits: then there is nothing to gain from a second one under way.
@@ -110,6 +121,8 @@ pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, shard: Rc<ShardState>) {
             // The answers that were copied are written first.
             yield_once().await;
         }
+        // Without a request, too: whether the store fits is asked by others than clients.
+        let _ = engine.plan(&lane, &shard);
         let now_ns = shard.clock.now_ns();
         match lane.decide(now_ns) {
             Decision::Sleep if lane.is_finished() => return,
@@ -191,7 +204,6 @@ async fn score_batch(
     work: &mut Work,
     start_ns: u64,
 ) -> Result<(), RowFailure> {
-    let plan = &engine.prepared.plan;
     work.requests.clear();
     work.own_rows = 0;
     work.deadline_ns = 0;
@@ -216,7 +228,7 @@ async fn score_batch(
         }
     }
     lane.counters().queue_ns.add(queue_ns);
-    engine.store.fetch(plan, &work.requests, wall_us(), &mut work.joined).await;
+    fetch(lane, engine, shard, work).await;
     if !engine.store.is_immediate() {
         // The next batch's statements go on the wire before this one is computed.
         lane.gate.open();
@@ -241,6 +253,27 @@ async fn score_batch(
     (work.start_ns, work.fetch_ns) = (start_ns, fetched_ns.saturating_sub(start_ns));
     measure(lane, engine, shard, work);
     scored
+}
+
+/// Joins the rows' features, all by one plan. Where the store's columns are others than at the last
+/// batch, the plan is bound to them first.
+async fn fetch(lane: &Lane, engine: &Engine, shard: &ShardState, work: &mut Work) {
+    let now_us = wall_us();
+    if lane.is_unfit() {
+        // Nothing is fetched, so nothing else would show that the columns fit again.
+        engine.store.look();
+    }
+    for _ in 0..FETCHES_MAX {
+        let Some(plan) = engine.plan(lane, shard) else {
+            return work.joined.refuse_all(work.requests.len(), now_us, Refusal::StoreUnfit);
+        };
+        let fetched = engine.store.fetch(&plan, &work.requests, now_us, &mut work.joined);
+        match fetched.await {
+            Fetched::Joined => return,
+            Fetched::SchemaChanged => {}
+        }
+    }
+    work.joined.refuse_all(work.requests.len(), now_us, Refusal::StoreUnavailable);
 }
 
 /// Records a batch that was fetched and computed, and learns from it.

@@ -154,7 +154,7 @@ impl Rows {
             row.place = place;
             place += 1;
             let chain = usize::from(goes(row));
-            match std::mem::replace(&mut lasts[chain], Some(id)) {
+            match lasts[chain].replace(id) {
                 Some(last) => self.get_mut(last).next = Some(id),
                 None => firsts[chain] = Some(id),
             }
@@ -179,7 +179,7 @@ impl Rows {
             row.state = source.state;
             row.place = source.place;
             from.remove(left);
-            match std::mem::replace(&mut last, Some(id)) {
+            match last.replace(id) {
                 Some(last) => self.get_mut(last).next = Some(id),
                 None => adopted = Some(id),
             }

@@ -32,7 +32,7 @@ pub enum NanMeaning {
 }
 
 /// The declared type of a model's column; every cell reaches the model as its tensor's precision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnType {
     /// 32-bit floating point.
@@ -126,6 +126,33 @@ pub struct InputColumn {
     /// known.
     #[serde(default)]
     pub quantiles: Vec<f64>,
+}
+
+/// The integers that a column of a model's tensor takes, both ends included.
+///
+/// They reach the model as 64-bit floats, which hold those of 53 bits exactly: of what is beyond,
+/// nobody can tell whether it was rounded on its way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct IntegerRange {
+    /// The least.
+    pub low: f64,
+    /// The greatest.
+    pub high: f64,
+}
+
+impl IntegerRange {
+    /// The greatest integer whose neighbours are told apart from it: 2^53 - 1.
+    pub const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
+
+    /// From `low` to `high`, as far as they are exact.
+    pub fn new(low: f64, high: f64) -> Self {
+        Self { low: low.max(-Self::EXACT_MAX), high: high.min(Self::EXACT_MAX) }
+    }
+
+    /// Whether `value` is one of them; NaN is none.
+    pub fn holds(self, value: f64) -> bool {
+        self.low <= value && value <= self.high && value.fract() == 0.0
+    }
 }
 
 /// What to do with a user whom the store does not know.

@@ -65,6 +65,14 @@ impl Joined {
         self.now_us = now_us;
     }
 
+    /// [`Self::reset`], with every row refused for the same reason.
+    pub(crate) fn refuse_all(&mut self, rows: usize, now_us: i64, refusal: Refusal) {
+        self.reset(rows, now_us);
+        for row in 0..rows {
+            self.refuse(row, FeatureStatus::Error, refusal);
+        }
+    }
+
     /// Writes `row` from the cells that its request gave, as they are: it is not joined, so no
     /// default, range or policy applies to it.
     pub(crate) fn write_own(&mut self, row: usize, cells: &[f64]) {

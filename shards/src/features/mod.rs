@@ -5,7 +5,8 @@
 //! [`FeatureMatrix`] in the precision of the model's input, and for each row what it stood on, a
 //! [`FeatureStatus`] first of all. A store is [`embedded`] in a file of this machine, or a cluster,
 //! [`scylla`], of whose rows a shard keeps a [`cache`]; a [`StoreSource`] is a store as the process
-//! configures it, a [`FeatureStore`] a shard's own handle. [`record`] packs rows, [`import`] reads
+//! configures it, a [`FeatureStore`] a shard's own handle. A store whose columns changed says so by
+//! [`Fetched`], and is [`Unfit`] for a model that no plan can be bound to. [`record`] packs rows, [`import`] reads
 //! them from CSV, [`address`] names a store.
 //!
 //! What is *not* here: which requests form a batch (`batch`), and what is computed from the
@@ -15,6 +16,7 @@ pub mod address;
 pub mod cache;
 mod distinct;
 pub mod embedded;
+mod fit;
 pub mod import;
 pub mod inputs;
 pub mod join;
@@ -27,6 +29,7 @@ pub mod scylla;
 mod status;
 mod store;
 
+pub use fit::{Fetched, Unfit};
 pub use joined::{Joined, RowOutcome};
 pub use matrix::{Cells, FeatureMatrix, Precision};
 pub use requests::{FetchRequests, KEY_BYTES_MAX};

@@ -1,5 +1,7 @@
 //! What a store holds for each user: named, typed columns in order, and when the row was written.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde::{Deserialize, Serialize};
 
 use super::inputs::ColumnType;
@@ -11,7 +13,7 @@ pub const COLUMNS_MAX: usize = 4096;
 pub const LAST_UPDATED: &str = "last_updated";
 
 /// One feature column of a store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StoreColumn {
     /// The column's name.
     pub name: String,
@@ -20,11 +22,23 @@ pub struct StoreColumn {
     pub column_type: ColumnType,
 }
 
+/// A column of a cluster's table whose type can't be read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UnreadColumn {
+    /// The column's name.
+    pub name: String,
+    /// Its type, as the cluster writes it.
+    pub found: String,
+}
+
 /// The feature columns of a store, in order. Every row has a `last_updated` besides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<StoreColumn>", into = "Vec<StoreColumn>")]
 pub struct Schema {
     columns: Vec<StoreColumn>,
+    /// What the store has besides, for those who ask for it by name.
+    unread: Vec<UnreadColumn>,
+    fingerprint: u64,
 }
 
 /// Columns that can't form a schema.
@@ -71,7 +85,14 @@ impl Schema {
                 return Err(SchemaError::Duplicate { name: column.name.clone() });
             }
         }
-        Ok(Self { columns })
+        let fingerprint = fingerprint_of(&columns, &[]);
+        Ok(Self { columns, fingerprint, unread: Vec::new() })
+    }
+
+    /// A number that tells schemas apart: equal for equal columns in the same order, within this
+    /// process. It is what a batch compares, not the columns.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
     }
 
     /// The columns, in the store's order.
@@ -79,10 +100,33 @@ impl Schema {
         &self.columns
     }
 
+    /// The same schema of a store that has these columns too, which are not read.
+    #[must_use]
+    pub fn with_unread(self, unread: Vec<UnreadColumn>) -> Self {
+        Self { fingerprint: fingerprint_of(&self.columns, &unread), unread, ..self }
+    }
+
+    /// The columns that the store has besides and that are not read.
+    pub fn unread(&self) -> &[UnreadColumn] {
+        &self.unread
+    }
+
+    /// The type of the column `name`, where the store has it and it can't be read.
+    pub fn unread_type(&self, name: &str) -> Option<&str> {
+        let found = self.unread.iter().find(|column| column.name == name);
+        found.map(|column| column.found.as_str())
+    }
+
     /// Where the column `name` stands.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
     }
+}
+
+fn fingerprint_of(columns: &[StoreColumn], unread: &[UnreadColumn]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (columns, unread).hash(&mut hasher);
+    hasher.finish()
 }
 
 impl TryFrom<Vec<StoreColumn>> for Schema {

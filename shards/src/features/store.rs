@@ -1,11 +1,13 @@
 //! A feature store as the process configures it, and as a shard owns it.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::embedded::{EmbeddedError, EmbeddedReader, EmbeddedStore};
+use super::fit::{Fetched, Unfit};
 use super::join::JoinPlan;
 use super::joined::Joined;
 use super::requests::FetchRequests;
@@ -39,6 +41,15 @@ pub enum StoreError {
 }
 
 impl StoreSource {
+    /// The columns that the store has at this moment; `None` where only the shards know, each by
+    /// its connections.
+    pub fn current_schema(&self) -> Result<Option<Schema>, StoreError> {
+        match self {
+            Self::Embedded(store) => Ok(store.schema()?),
+            Self::Cql { .. } => Ok(None),
+        }
+    }
+
     /// A shard's own handle. To be awaited in the executor that is to use it.
     pub async fn open(&self) -> Result<FeatureStore, StoreError> {
         match self {
@@ -63,11 +74,30 @@ pub enum FeatureStore {
 }
 
 impl FeatureStore {
-    /// The columns that plans are to be bound to.
-    pub fn schema(&self) -> &Schema {
+    /// The columns that plans are to be bound to, as far as the store knows them now.
+    pub fn schema(&self) -> Result<Rc<Schema>, Unfit> {
         match self {
-            Self::Embedded(reader) => reader.schema(),
-            Self::Cql(store) => store.schema(),
+            Self::Embedded(reader) => Ok(reader.schema()),
+            Self::Cql(store) => store.columns(),
+        }
+    }
+
+    /// A number that is another one whenever [`FeatureStore::schema`] is: the fingerprint of the
+    /// schema, or a number of its own where there is none.
+    pub fn fingerprint(&self) -> u64 {
+        match self {
+            Self::Embedded(reader) => reader.fingerprint(),
+            Self::Cql(store) => store.fingerprint(),
+        }
+    }
+
+    /// Looks whether the store's columns have changed, where that costs next to nothing. To be
+    /// called some times a second: so a change is noticed where nothing is fetched, too.
+    pub fn look(&self) {
+        match self {
+            Self::Embedded(reader) => reader.look(),
+            // Its shard asks the cluster by itself.
+            Self::Cql(_) => {}
         }
     }
 
@@ -85,7 +115,11 @@ impl FeatureStore {
         counters.cache_evictions.set(now.cache.evictions);
         counters.cache_bytes.set(store.cache_bytes() as u64);
         counters.statements.set(now.statements);
-        counters.statements_failed.set(now.statements_failed);
+        for (counter, count) in counters.statements_failed.iter().zip(now.statements_failed) {
+            counter.set(count);
+        }
+        counters.group_keys_max.set(now.group_keys_max);
+        counters.nodes_connected.set(now.nodes_connected);
         counters.sessions_renewed.set(now.sessions_renewed);
         let keys = [
             now.keys_asked,
@@ -100,15 +134,16 @@ impl FeatureStore {
     }
 
     /// Joins the batch's rows into `joined`, ages counted at `now_us` (µs since 1970). It does not
-    /// fail: a row that could not be fetched says so in its outcome. A cluster's statements are on
-    /// the wire once the future was polled.
+    /// fail: a row that could not be fetched says so in its outcome. Where the store's columns are
+    /// not those of `plan`, nothing is joined. A cluster's statements are on the wire once the future
+    /// was polled.
     pub async fn fetch(
         &self,
         plan: &JoinPlan,
         requests: &FetchRequests,
         now_us: i64,
         joined: &mut Joined,
-    ) {
+    ) -> Fetched {
         match self {
             Self::Embedded(reader) => reader.fetch(plan, requests, now_us, joined),
             Self::Cql(store) => store.fetch(plan, requests, now_us, joined).await,

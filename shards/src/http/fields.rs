@@ -1,7 +1,8 @@
 //! The fields of a request's head that the gateway reads; any other may say what it likes.
 
-use super::head::{Credentials, Framing, HeadError};
-use super::{HttpLimits, TraceParent, target};
+use super::framing::{FramingFields, decimal};
+use super::head::{ContentCoding, Credentials, HeadError};
+use super::{TraceParent, target};
 use crate::batch::Priority;
 
 /// The longest `x-request-id` that is sent back.
@@ -14,15 +15,11 @@ pub(super) struct FieldReader<'a> {
     trace: Option<&'a [u8]>,
     traces: usize,
     pub(super) hosts: usize,
-    pub(super) close: bool,
-    pub(super) keep_alive: bool,
-    content_length: Option<usize>,
-    codings: Option<Codings>,
-    pub(super) is_coded: bool,
+    pub(super) framing: FramingFields,
+    pub(super) coding: ContentCoding,
     pub(super) expects_continue: bool,
     pub(super) limit_ns: Option<u64>,
     pub(super) priority: Priority,
-    pub(super) inference_header_length: Option<usize>,
     pub(super) credentials: Credentials<'a>,
 }
 
@@ -43,13 +40,6 @@ impl<'a> FieldReader<'a> {
             }
             6 if name.eq_ignore_ascii_case("origin") => {
                 take_once(&mut self.credentials.origin, value);
-            }
-            10 if name.eq_ignore_ascii_case("connection") => {
-                for option in value.split(|byte| *byte == b',') {
-                    let option = option.trim_ascii();
-                    self.close |= option.eq_ignore_ascii_case(b"close");
-                    self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-                }
             }
             11 if name.eq_ignore_ascii_case("traceparent") => {
                 self.trace = Some(value);
@@ -75,26 +65,12 @@ impl<'a> FieldReader<'a> {
             13 if name.eq_ignore_ascii_case("authorization") => {
                 take_once(&mut self.credentials.authorization, value);
             }
-            14 if name.eq_ignore_ascii_case("content-length") => {
-                let length = decimal(value)
-                    .ok_or(HeadError::Malformed("Content-Length is not a whole number"))?;
-                if self.content_length.replace(length).is_some() {
-                    return Err(HeadError::Malformed("more than one Content-Length field"));
+            16 if name.eq_ignore_ascii_case("content-encoding") => {
+                if !is_identity(value) {
+                    self.coding = ContentCoding::Coded;
                 }
             }
-            16 if name.eq_ignore_ascii_case("content-encoding") => {
-                self.is_coded |= !is_identity(value);
-            }
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => {
-                self.take_codings(value)?;
-            }
-            31 if name.eq_ignore_ascii_case("inference-header-content-length") => {
-                let length = decimal(value).ok_or(HeadError::Malformed(
-                    "Inference-Header-Content-Length is not a whole number",
-                ))?;
-                self.inference_header_length = Some(length);
-            }
-            _ => {}
+            _ => self.framing.read(name, value)?,
         }
         Ok(())
     }
@@ -104,72 +80,8 @@ impl<'a> FieldReader<'a> {
         self.trace.filter(|_| self.traces == 1).and_then(TraceParent::parse)
     }
 
-    fn take_codings(&mut self, value: &[u8]) -> Result<(), HeadError> {
-        // Two fields are one list by RFC 9110; by other readers the first of them, or the last.
-        match self.codings.replace(Codings::read(value)) {
-            None => Ok(()),
-            Some(_) => Err(HeadError::Malformed("more than one Transfer-Encoding field")),
-        }
-    }
-
     fn limit(&mut self, limit_ns: u64) {
         self.limit_ns = Some(self.limit_ns.map_or(limit_ns, |known| known.min(limit_ns)));
-    }
-
-    pub(super) fn framing(
-        &self,
-        is_http_1_0: bool,
-        limits: &HttpLimits,
-    ) -> Result<Framing, HeadError> {
-        match (self.content_length, self.codings) {
-            (Some(_), Some(_)) => {
-                Err(HeadError::Malformed("both Content-Length and Transfer-Encoding"))
-            }
-            (None, Some(_)) if is_http_1_0 => {
-                Err(HeadError::Malformed("Transfer-Encoding in HTTP/1.0"))
-            }
-            (None, Some(Codings::Chunked)) => Ok(Framing::Chunked),
-            (None, Some(Codings::OthersThenChunked)) => Err(HeadError::TransferCoding),
-            (None, Some(Codings::NoEnd)) => Err(HeadError::Malformed(
-                "chunked is not the last transfer coding, or is there twice",
-            )),
-            (Some(length), None) if length > limits.body_bytes_max => {
-                Err(HeadError::BodyTooLarge { limit: limits.body_bytes_max })
-            }
-            (Some(length), None) => Ok(Framing::Length(length)),
-            (None, None) => Ok(Framing::None),
-        }
-    }
-}
-
-/// What a Transfer-Encoding field says of where the body ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Codings {
-    /// At its last chunk, which holds all that is to be decoded.
-    Chunked,
-    /// At its last chunk, and what comes of the chunks is coded again.
-    OthersThenChunked,
-    /// Nowhere, in a request (RFC 9112 section 6.3).
-    NoEnd,
-}
-
-impl Codings {
-    /// Reads the list; elements that are empty do not count (RFC 9110 section 5.6.1).
-    fn read(value: &[u8]) -> Self {
-        let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
-        let mut codings =
-            value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|it| !it.is_empty());
-        let last = codings.next_back();
-        let (mut any, mut any_chunked) = (false, false);
-        for coding in codings {
-            any = true;
-            any_chunked |= is_chunked(coding);
-        }
-        match (last.is_some_and(is_chunked), any_chunked, any) {
-            (true, false, false) => Self::Chunked,
-            (true, false, true) => Self::OthersThenChunked,
-            (true, true, _) | (false, ..) => Self::NoEnd,
-        }
     }
 }
 
@@ -218,20 +130,10 @@ fn grpc_timeout_ns(value: &[u8]) -> Option<u64> {
     Some((count as u64).saturating_mul(unit_ns))
 }
 
-/// A number of digits alone: no sign, no list, no space. One too large to count with is the largest
-/// that there is: it is beyond every limit either way.
-fn decimal(value: &[u8]) -> Option<usize> {
-    let add = |number: usize, byte: &u8| {
-        let digit = usize::from(byte.wrapping_sub(b'0'));
-        (digit <= 9).then(|| number.saturating_mul(10).saturating_add(digit))
-    };
-    (!value.is_empty()).then(|| value.iter().try_fold(0, add)).flatten()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::HttpLimits;
-    use crate::http::head::parse;
+    use crate::http::HttpLimits;
+    use crate::http::head::{ContentCoding, parse};
 
     #[test]
     fn an_id_that_could_break_a_line_is_not_sent_back() {
@@ -260,7 +162,7 @@ mod tests {
         ] {
             let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
             let head = parse(head.as_bytes(), &HttpLimits::default()).expect("valid");
-            assert_eq!(head.is_coded, is_coded, "{fields}");
+            assert_eq!(head.coding == ContentCoding::Coded, is_coded, "{fields}");
         }
     }
 

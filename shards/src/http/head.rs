@@ -74,6 +74,16 @@ pub enum Framing {
     Chunked,
 }
 
+/// What was done to a body before it was sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ContentCoding {
+    /// Nothing.
+    #[default]
+    Identity,
+    /// A content coding, as `gzip`, so that it cannot be read as it is.
+    Coded,
+}
+
 /// What a head asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head<'a> {
@@ -91,8 +101,8 @@ pub struct Head<'a> {
     pub trace: Option<TraceParent>,
     /// How the end of the body is known.
     pub framing: Framing,
-    /// Whether the body has a content coding, as `gzip`, so that it cannot be read as it is.
-    pub is_coded: bool,
+    /// `Content-Encoding`.
+    pub coding: ContentCoding,
     /// Whether the client waits for `100 Continue` before it sends its body.
     pub expects_continue: bool,
     /// How long the answer is worth having, in ns: by `x-deadline-ms` or `grpc-timeout`, by the
@@ -129,6 +139,19 @@ pub fn find_end(
     scanned: &mut usize,
     limits: &HttpLimits,
 ) -> Result<Option<usize>, HeadError> {
+    end_within(bytes, scanned, limits.head_bytes_max).map_err(|error| match error {
+        HeadError::HeadTooLarge { .. } => too_large(bytes, limits),
+        other => other,
+    })
+}
+
+/// [`find_end`] for the head of a request or an answer, which may have `bytes_max` bytes.
+pub(crate) fn end_within(
+    bytes: &[u8],
+    scanned: &mut usize,
+    bytes_max: usize,
+) -> Result<Option<usize>, HeadError> {
+    let too_large = HeadError::HeadTooLarge { limit: bytes_max };
     while let Some(offset) = memchr(b'\n', &bytes[*scanned..]) {
         let at = *scanned + offset;
         if at == 0 || bytes[at - 1] != b'\r' {
@@ -136,18 +159,11 @@ pub fn find_end(
         }
         *scanned = at + 1;
         if at >= 3 && &bytes[at - 3..=at] == b"\r\n\r\n" {
-            return if at < limits.head_bytes_max {
-                Ok(Some(at + 1))
-            } else {
-                Err(too_large(bytes, limits))
-            };
+            return if at < bytes_max { Ok(Some(at + 1)) } else { Err(too_large) };
         }
     }
     *scanned = bytes.len();
-    if bytes.len() > limits.head_bytes_max {
-        return Err(too_large(bytes, limits));
-    }
-    Ok(None)
+    if bytes.len() > bytes_max { Err(too_large) } else { Ok(None) }
 }
 
 /// Whether it is the target or the fields that made a head too large.
@@ -259,16 +275,16 @@ fn understand<'a>(
     Ok(Head {
         method,
         path: target.path,
-        keep_alive: !reading.close && (!is_http_1_0 || reading.keep_alive),
+        keep_alive: reading.framing.persists(is_http_1_0),
         is_http_1_0,
         request_id: reading.request_id,
         trace: reading.trace(),
-        framing: reading.framing(is_http_1_0, limits)?,
-        is_coded: reading.is_coded,
+        framing: reading.framing.framing(is_http_1_0, limits.body_bytes_max)?,
+        coding: reading.coding,
         expects_continue: reading.expects_continue && !is_http_1_0,
         limit_ns: reading.limit_ns,
         priority: reading.priority,
-        inference_header_length: reading.inference_header_length,
+        inference_header_length: reading.framing.inference_header_length,
         credentials: Credentials {
             host: target.authority.map(str::as_bytes).or(reading.credentials.host),
             ..reading.credentials

@@ -10,7 +10,7 @@ use std::task::Waker;
 
 use slab::Slab;
 
-use super::room::{Patience, Turn, Waits};
+use super::room::{PatienceMs, Turn, Waits};
 
 /// How long a client may be slow before memory that others need is taken from it, in ms.
 const SLOW_MS_MIN: u64 = 250;
@@ -104,7 +104,7 @@ impl Link {
     }
 
     /// When it makes room for another, if it does.
-    fn turn(&self, now_ms: u64, patience: Patience) -> Option<Turn> {
+    fn turn(&self, now_ms: u64, patience: PatienceMs) -> Option<Turn> {
         let waits = Waits {
             idle_since_ms: self.idle_since_ms.get(),
             slow_since_ms: self.slow_since_ms.get(),
@@ -192,7 +192,7 @@ impl Links {
 
     /// Tells the connection whose turn it is to make room for another; false where there is none.
     /// What it has sent by then is still answered.
-    pub(crate) fn make_room(&self, now_ms: u64, patience: Patience) -> bool {
+    pub(crate) fn make_room(&self, now_ms: u64, patience: PatienceMs) -> bool {
         loop {
             let next = self.candidates.borrow_mut().pop_front();
             let Some((number, turn)) = next else {
@@ -216,7 +216,7 @@ impl Links {
         }
     }
 
-    fn find_candidates(&self, now_ms: u64, patience: Patience) {
+    fn find_candidates(&self, now_ms: u64, patience: PatienceMs) {
         let open = self.open.borrow();
         let turn = |(number, link): (usize, &Rc<Link>)| {
             Some((link.turn(now_ms, patience)?, number as u32))
@@ -330,11 +330,11 @@ pub(crate) fn has_input(socket: RawFd) -> bool {
 }
 
 /// Which of these events, and of errors, a socket has now.
-fn ready_for(socket: RawFd, events: i16) -> i16 {
+pub(crate) fn ready_for(socket: RawFd, events: i16) -> i16 {
     let mut polled = libc::pollfd { fd: socket, events, revents: 0 };
     // SAFETY: there is one structure, which lives through the call, and the call does not wait. A
-    // socket is closed after its connection has left the links, so it is still that client's; one
-    // that listens is its caller's.
+    // socket is closed after its connection has left the links, so it is still that client's; the
+    // one to a model's server is closed with what asks here, and one that listens is its caller's.
     let ready = unsafe { libc::poll(&raw mut polled, 1, 0) };
     if ready > 0 { polled.revents } else { 0 }
 }

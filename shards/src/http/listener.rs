@@ -13,12 +13,11 @@ use std::time::Duration;
 use futures_lite::AsyncReadExt;
 use glommio::net::TcpStream;
 use glommio::timer::sleep;
-use socket2::{SockFilter, SockRef};
 
 use super::HttpLimits;
 use super::connection::Connection;
-use super::links;
-use super::room::{Patience, counted_address};
+use super::room::{PatienceMs, counted_address};
+use super::{hop_limit, links};
 use crate::shard::ShardState;
 
 /// How long to pause after an `accept` that failed: file descriptors may be short (EMFILE), and
@@ -76,7 +75,7 @@ fn is_within(descriptor: &impl AsRawFd, shard: &ShardState) -> bool {
 /// wait a little longer than those that would be refused.
 fn make_room(shard: &ShardState, count: usize) {
     let long_ms = shard.limits().head_timeout_ms;
-    let patience = Patience { silent_ms: long_ms, idle_ms: long_ms, head_ms: long_ms };
+    let patience = PatienceMs { silent: long_ms, idle: long_ms, head: long_ms };
     for _ in 0..count {
         if !shard.links.make_room(shard.coarse_ms.get(), patience) {
             return;
@@ -115,29 +114,16 @@ pub(crate) fn accept_rest(listeners: &[TcpListener], shard: &Rc<ShardState>) {
     }
 }
 
-/// Stops the kernel from beginning new connections on the listener, and lets those that have
-/// begun arrive in its queue. Closing a listener resets what waits in its queue, so this comes
-/// first: a socket filter drops every segment with SYN and without ACK, whose sender tries again
-/// a second later; the last segment of a handshake passes.
-pub(crate) async fn refuse_new(listeners: &[TcpListener]) -> io::Result<()> {
-    const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
-    const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
-    const JUMP_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
-    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
-    const TCP_FLAGS_OFFSET: u32 = 13;
-    const SYN_AND_ACK: u32 = 0x12;
-    const SYN: u32 = 0x02;
+/// Stops the kernel from beginning new connections on the listeners, and lets those that have
+/// begun arrive in their queues. Closing a listener resets what waits in its queue, so this comes
+/// first. A client gets no answer to its SYN and sends another one a second later.
+pub(crate) async fn refuse_new(listeners: &[TcpListener]) {
     for listener in listeners {
-        SockRef::from(listener).attach_filter(&[
-            SockFilter::new(LOAD_BYTE, 0, 0, TCP_FLAGS_OFFSET),
-            SockFilter::new(AND, 0, 0, SYN_AND_ACK),
-            SockFilter::new(JUMP_EQUAL, 0, 1, SYN),
-            SockFilter::new(RETURN, 0, 0, 0),
-            SockFilter::new(RETURN, 0, 0, u32::MAX),
-        ])?;
+        if let Err(error) = hop_limit::require(listener, hop_limit::UNREACHED) {
+            tracing::warn!(%error, "new connections cannot be kept away: a stop may reset some");
+        }
     }
     sleep(HANDSHAKES_END).await;
-    Ok(())
 }
 
 fn start(accepted: StdStream, address: SocketAddr, shard: &Rc<ShardState>) {
@@ -150,6 +136,11 @@ fn start(accepted: StdStream, address: SocketAddr, shard: &Rc<ShardState>) {
         shard.counters().connections_refused.add(1);
         return;
     }
+    if shard.draining.get() {
+        // It may have its listener's hop limit; until now the kernel has dropped what its client
+        // sent, which is sent again.
+        let _ = hop_limit::require(&accepted, hop_limit::ANY);
+    }
     // Answers are small and written whole: waiting for more would only delay them. A socket that
     // refuses the option has been closed already, which its first read will tell.
     let _ = accepted.set_nodelay(true);
@@ -161,11 +152,8 @@ fn start(accepted: StdStream, address: SocketAddr, shard: &Rc<ShardState>) {
 
 /// Whether the shard has a place for one more connection, or one that is idle makes room for it.
 fn has_room(shard: &ShardState, limits: &HttpLimits) -> bool {
-    let patience = Patience {
-        silent_ms: SILENT_MS_MIN,
-        idle_ms: IDLE_MS_MIN,
-        head_ms: limits.head_timeout_ms,
-    };
+    let patience =
+        PatienceMs { silent: SILENT_MS_MIN, idle: IDLE_MS_MIN, head: limits.head_timeout_ms };
     while shard.links.staying() >= limits.connections_max {
         if !shard.links.make_room(shard.coarse_ms.get(), patience) {
             return false;

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::batch::{Lane, RowFailure, RowId, RowState, Scored};
+use crate::escape::escaped;
 use crate::features::FeatureStatus;
 use crate::features::join::Refusal;
 use crate::http::RequestId;
@@ -105,8 +106,14 @@ pub(crate) fn write_answer_of(
 /// Writes `{"error": "…"}`.
 pub(crate) fn write_error_body(body: &mut Vec<u8>, message: &str) {
     body.extend_from_slice(b"{\"error\": ");
-    write_json_string(body, message);
+    write_message(body, message);
     body.push(b'}');
+}
+
+/// Writes a message, with all that is active in it escaped: a client may show it as it is, and JSON
+/// alone leaves half of the control characters in it.
+fn write_message(body: &mut Vec<u8>, message: &str) {
+    write_json_string(body, &escaped(message));
 }
 
 /// The `x-features` header line of a status.
@@ -136,7 +143,9 @@ pub(crate) const fn retry_field(failure: RowFailure) -> &'static str {
 pub(crate) const fn failure_features(failure: RowFailure) -> Option<FeatureStatus> {
     match failure {
         RowFailure::Refused(Refusal::UnknownUser) => Some(FeatureStatus::Missing),
-        RowFailure::Refused(Refusal::StoreUnavailable) => Some(FeatureStatus::Error),
+        RowFailure::Refused(Refusal::StoreUnavailable | Refusal::StoreUnfit) => {
+            Some(FeatureStatus::Error)
+        }
         RowFailure::Refused(Refusal::Expired) => Some(FeatureStatus::Expired),
         _ => None,
     }
@@ -160,6 +169,18 @@ pub(crate) fn failure_message(lane: &Lane, failure: RowFailure) -> String {
         }
         RowFailure::Refused(Refusal::StoredNotANumber { column }) => {
             format!("the user's stored `{}` is not a number", lane.column_name(column))
+        }
+        RowFailure::Refused(Refusal::RequestNotInteger { column }) => format!(
+            "`{}` must be a whole number that the model's tensor holds, at most 2^53 - 1",
+            lane.column_name(column)
+        ),
+        RowFailure::Refused(Refusal::StoredNotInteger { column }) => format!(
+            "the user's stored `{}` is no whole number that the model's tensor holds, at most \
+             2^53 - 1",
+            lane.column_name(column)
+        ),
+        RowFailure::Refused(Refusal::StoreUnfit) => {
+            lane.unfit().map_or_else(|| failure.to_string(), |reason| reason.to_string())
         }
         other => other.to_string(),
     }
@@ -188,7 +209,7 @@ pub(crate) fn write_member(body: &mut Vec<u8>, lane: &Lane, id: RowId, says_vers
                 body.extend_from_slice(b", ");
             }
             body.extend_from_slice(b"\"error\": ");
-            write_json_string(body, &failure_message(lane, failure));
+            write_message(body, &failure_message(lane, failure));
             let _ = write!(body, ", \"status\": {}", failure.status());
         }
         RowState::Waiting | RowState::Running | RowState::Abandoned => {

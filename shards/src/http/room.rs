@@ -11,13 +11,13 @@ use std::net::{IpAddr, Ipv6Addr};
 /// For how long a connection has had its client do nothing before it makes room, in ms. Its client may
 /// just be about to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Patience {
+pub(crate) struct PatienceMs {
     /// Of one that has never asked anything, since it was accepted.
-    pub(crate) silent_ms: u64,
+    pub(crate) silent: u64,
     /// Of one that was answered, or whose client is slow to send a request or to take an answer.
-    pub(crate) idle_ms: u64,
+    pub(crate) idle: u64,
     /// From when on one that has never asked anything goes before any other.
-    pub(crate) head_ms: u64,
+    pub(crate) head: u64,
 }
 
 /// What a connection has its shard wait for, each since when in ms of the shard's coarse clock;
@@ -45,19 +45,19 @@ pub(crate) enum Turn {
 
 impl Waits {
     /// The connection's turn; `None` where it isn't to make room.
-    pub(crate) fn turn(self, now_ms: u64, patience: Patience) -> Option<Turn> {
+    pub(crate) fn turn(self, now_ms: u64, patience: PatienceMs) -> Option<Turn> {
         let Self { idle_since_ms, slow_since_ms, has_asked } = self;
         if let Some(idle_ms) = now_ms.checked_sub(idle_since_ms) {
             let (since_ms, is_silent) = (idle_since_ms, !has_asked);
-            let least_ms = if is_silent { patience.silent_ms } else { patience.idle_ms };
+            let least_ms = if is_silent { patience.silent } else { patience.idle };
             return match idle_ms {
-                _ if is_silent && idle_ms >= patience.head_ms => Some(Turn::Silent { since_ms }),
+                _ if is_silent && idle_ms >= patience.head => Some(Turn::Silent { since_ms }),
                 _ if idle_ms >= least_ms => Some(Turn::Idle { since_ms }),
                 _ => None,
             };
         }
         let slow_ms = now_ms.checked_sub(slow_since_ms)?;
-        (slow_ms >= patience.idle_ms).then_some(Turn::Slow { since_ms: slow_since_ms })
+        (slow_ms >= patience.idle).then_some(Turn::Slow { since_ms: slow_since_ms })
     }
 }
 
@@ -74,9 +74,9 @@ pub(crate) fn counted_address(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use super::{Patience, Turn, Waits, counted_address};
+    use super::{PatienceMs, Turn, Waits, counted_address};
 
-    const PATIENCE: Patience = Patience { silent_ms: 250, idle_ms: 1_000, head_ms: 10_000 };
+    const PATIENCE: PatienceMs = PatienceMs { silent: 250, idle: 1_000, head: 10_000 };
     const NEVER: u64 = u64::MAX;
 
     fn turn(has_asked: bool, idle_since_ms: u64, slow_since_ms: u64) -> Option<Turn> {

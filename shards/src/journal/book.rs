@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::entry::{AccessNote, BatchEntry, RowNote};
-use super::sampler::Sampler;
+use super::sampler::{RowSampler, Sampler};
 use super::{JournalSettings, JournalSlot};
 use crate::telemetry::ShardCounters;
 
@@ -15,6 +15,7 @@ pub(crate) struct Journal {
     pub(crate) predictions: bool,
     /// Whether sampled requests name their first user.
     pub(crate) access_users: bool,
+    rows: RowSampler,
     sampler: Option<Sampler>,
     buffer: RefCell<Vec<u8>>,
 }
@@ -23,9 +24,11 @@ impl Journal {
     /// An empty journal; `None` where nothing is to be written down.
     pub(crate) fn new(settings: &JournalSettings) -> Option<Self> {
         let is_sampled = !settings.access.is_none();
-        (settings.predictions || is_sampled).then(|| Self {
+        let predictions = !settings.predictions.is_none();
+        (predictions || is_sampled).then(|| Self {
             bytes_max: settings.buffer_bytes_max,
-            predictions: settings.predictions,
+            predictions,
+            rows: RowSampler::new(settings.predictions),
             access_users: settings.access_users,
             sampler: is_sampled.then(|| Sampler::new(settings.access)),
             buffer: RefCell::default(),
@@ -53,7 +56,7 @@ impl Journal {
         }
     }
 
-    /// Writes a batch and its rows down; those that do not fit are counted as dropped.
+    /// Writes a batch and its share of the rows down; those that do not fit are counted as dropped.
     pub(crate) fn note_batch<'r>(
         &self,
         batch: &BatchEntry<'_>,
@@ -62,13 +65,13 @@ impl Journal {
     ) {
         let mut buffer = self.buffer.borrow_mut();
         let has_room = |buffer: &Vec<u8>, bytes| buffer.len() + bytes <= self.bytes_max;
-        let is_begun = has_room(&buffer, batch.bytes_max());
-        if is_begun {
-            batch.push(&mut buffer);
-        }
         let (mut noted, mut dropped) = (0, 0);
-        for row in rows {
-            if is_begun && has_room(&buffer, row.bytes_max()) {
+        for row in rows.filter(|_| self.rows.takes_next()) {
+            let batch_bytes = if noted == 0 { batch.bytes_max() } else { 0 };
+            if has_room(&buffer, batch_bytes + row.bytes_max()) {
+                if noted == 0 {
+                    batch.push(&mut buffer);
+                }
                 row.push(&mut buffer);
                 noted += 1;
             } else {
@@ -99,7 +102,7 @@ mod tests {
     use crate::features::{Cells, FeatureStatus};
     use crate::http::{Origin, RequestId, TraceParent};
     use crate::journal::{
-        AccessEntry, AccessFigures, BatchFigures, Entries, Entry, RowEntry, RowResult,
+        AccessEntry, AccessFigures, BatchFigures, Entries, Entry, RowEntry, RowResult, Share,
     };
 
     const BATCH: BatchEntry<'static> =
@@ -129,7 +132,12 @@ mod tests {
     }
 
     fn journal(buffer_bytes_max: usize) -> Journal {
-        let settings = JournalSettings { predictions: true, ..JournalSettings::default() };
+        sampled(1.0, buffer_bytes_max)
+    }
+
+    fn sampled(sample: f64, buffer_bytes_max: usize) -> Journal {
+        let predictions = Share::of(sample).expect("a share");
+        let settings = JournalSettings { predictions, ..JournalSettings::default() };
         Journal::new(&JournalSettings { buffer_bytes_max, ..settings }).expect("on")
     }
 
@@ -216,5 +224,31 @@ mod tests {
             assert_eq!(counters.predictions_noted.get(), rows as u64);
             assert_eq!(counters.predictions_dropped.get(), 12 - rows as u64);
         }
+    }
+
+    #[test]
+    fn a_share_of_the_rows_is_written_each_behind_its_batch() {
+        let (journal, counters) = (sampled(0.25, 1 << 24), ShardCounters::default());
+        for version in 0..1_000 {
+            let batch = BatchEntry { version, ..BATCH };
+            journal.note_batch(&batch, notes().into_iter(), &counters);
+        }
+        let bytes = read(&journal);
+        let mut entries = Entries::new(&bytes);
+        let (mut batches, mut rows, mut is_empty) = (Vec::new(), 0, false);
+        for entry in entries.by_ref() {
+            if let Entry::Batch(batch) = entry {
+                assert!(!is_empty, "a batch without a row");
+                batches.push(batch.version);
+                is_empty = true;
+            } else {
+                rows += 1;
+                is_empty = false;
+            }
+        }
+        assert!(batches.is_sorted() && batches.len() < 1_000 && !is_empty);
+        assert!((650..=850).contains(&rows), "{rows}");
+        let counted = (counters.predictions_noted.get(), counters.predictions_dropped.get());
+        assert_eq!((counted, entries.rest_bytes()), ((rows, 0), 0));
     }
 }

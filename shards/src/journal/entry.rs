@@ -19,7 +19,7 @@ pub struct BatchEntry<'a> {
     /// The model's name.
     pub model: &'a str,
     /// Its version.
-    pub version: u32,
+    pub version: u64,
     /// What tells its file from others; 0 of a remote model.
     pub file_hash: u64,
     /// When the batch was started, in µs since 1970.
@@ -76,7 +76,7 @@ pub struct AccessEntry<'a> {
     /// The first of its users; empty where they are not logged.
     pub user_id: &'a [u8],
     /// The model and its version, where one was asked for.
-    pub model: Option<(&'a str, u32)>,
+    pub model: Option<(&'a str, u64)>,
     /// The rest.
     pub figures: AccessFigures,
 }
@@ -136,7 +136,7 @@ fn id_bytes(id: &RequestId) -> usize {
 pub(crate) struct AccessNote<'a> {
     pub(crate) origin: &'a Origin,
     pub(crate) user_id: &'a str,
-    pub(crate) model: Option<(&'a str, u32)>,
+    pub(crate) model: Option<(&'a str, u64)>,
     pub(crate) figures: AccessFigures,
 }
 
@@ -320,7 +320,7 @@ impl<'a> Reader<'a> {
     fn batch(&mut self) -> Option<BatchEntry<'a>> {
         Some(BatchEntry {
             model: std::str::from_utf8(self.text()?).ok()?,
-            version: self.number()?,
+            version: u64::from_le_bytes(self.array()?),
             file_hash: u64::from_le_bytes(self.array()?),
             time_us: i64::from_le_bytes(self.array()?),
         })
@@ -347,7 +347,7 @@ impl<'a> Reader<'a> {
         let (request_id, trace) = self.origin()?;
         let user_id = self.text()?;
         let model = std::str::from_utf8(self.text()?).ok()?;
-        let version = self.number()?;
+        let version = u64::from_le_bytes(self.array()?);
         let figures = AccessFigures {
             status: u16::from_le_bytes(self.array()?),
             duration_ns: u64::from_le_bytes(self.array()?),

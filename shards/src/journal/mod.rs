@@ -23,8 +23,8 @@ pub use self::slot::JournalSlot;
 /// What is written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalSettings {
-    /// Whether every row that is scored is, with its features.
-    pub predictions: bool,
+    /// The share of the rows that are, with their features, for the prediction log.
+    pub predictions: Share,
     /// The share of the requests that are, for the access log.
     pub access: Share,
     /// Whether the first user of such a request is named.
@@ -37,7 +37,7 @@ pub struct JournalSettings {
 impl Default for JournalSettings {
     fn default() -> Self {
         Self {
-            predictions: false,
+            predictions: Share::NONE,
             access: Share::NONE,
             access_users: false,
             buffer_bytes_max: 4 << 20,

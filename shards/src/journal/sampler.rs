@@ -1,19 +1,18 @@
-//! Which requests are sampled: evenly spaced ones, by counting, so that a shard that is asked the
-//! same twice samples the same.
+//! Which requests and rows are sampled. A shard that is asked the same twice samples the same.
 
 use std::cell::Cell;
 
-/// A share of the requests, in 2⁻³² of them.
+/// A share of requests or rows, in 2⁻³² of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Share(u64);
 
 const ALL: u64 = 1 << 32;
 
 impl Share {
-    /// No request.
+    /// Nothing.
     pub const NONE: Self = Self(0);
 
-    /// The share of `sample`, from 0 to 1, of the requests; `None` of anything else.
+    /// The share of `sample`, from 0 to 1; `None` of anything else.
     pub fn of(sample: f64) -> Option<Self> {
         (0.0..=1.0).contains(&sample).then_some(Self((sample * ALL as f64).round() as u64))
     }
@@ -24,7 +23,7 @@ impl Share {
     }
 }
 
-/// Counts requests, and takes its share of them.
+/// Counts requests, and takes its share of them, evenly spaced.
 #[derive(Debug)]
 pub(super) struct Sampler {
     share: Share,
@@ -44,9 +43,60 @@ impl Sampler {
     }
 }
 
+/// Takes a share of the rows as if by lot. By counting, a client that always sends as many rows
+/// would have the same place of each request sampled.
+#[derive(Debug)]
+pub(super) struct RowSampler {
+    share: Share,
+    drawn: Cell<u64>,
+}
+
+impl RowSampler {
+    pub(super) fn new(share: Share) -> Self {
+        Self { share, drawn: Cell::new(0) }
+    }
+
+    /// Whether the next row is taken.
+    pub(super) fn takes_next(&self) -> bool {
+        let drawn = self.drawn.get().wrapping_add(1);
+        self.drawn.set(drawn);
+        (mix(drawn) >> 32) < self.share.0
+    }
+}
+
+/// `SplitMix64` (Steele, Lea, Flood 2014): the number of a draw becomes 64 even bits.
+fn mix(number: u64) -> u64 {
+    let mut bits = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Sampler, Share};
+    use super::{RowSampler, Sampler, Share};
+
+    #[test]
+    fn rows_are_taken_by_their_share_from_every_place_of_a_request() {
+        for (sample, least, most) in [
+            (0.0, 0, 0),
+            (0.001, 800, 1_200),
+            (0.01, 9_600, 10_400),
+            (0.5, 498_000, 502_000),
+            (1.0, 1_000_000, 1_000_000),
+        ] {
+            let sampler = RowSampler::new(Share::of(sample).expect("a share"));
+            let mut places = [0; 100];
+            for row in 0..1_000_000 {
+                places[row % 100] += usize::from(sampler.takes_next());
+            }
+            let taken: usize = places.iter().sum();
+            assert!((least..=most).contains(&taken), "{sample}: {taken}");
+            let fair = taken / 100;
+            let is_fair = |place: &usize| (fair / 2..=fair * 2).contains(place);
+            assert!(sample < 0.01 || places.iter().all(is_fair), "{sample}: {places:?}");
+        }
+    }
 
     #[test]
     fn the_share_is_taken_evenly() {

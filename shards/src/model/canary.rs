@@ -9,7 +9,7 @@ use super::fnv::fnv1a;
 #[serde(deny_unknown_fields)]
 pub struct Canary {
     /// The version that is tried out.
-    pub version: u32,
+    pub version: u64,
     /// The share of the users whom it scores, in percent.
     pub percent: f64,
 }

@@ -1,8 +1,8 @@
 //! Replays a model's recorded predictions: what its own library said, row by row.
 //!
 //! A golden file is a CSV with a header. It either holds the features themselves (`COLUMN,…,score`)
-//! or says whose they are (`user_id,score`), and they lie in `features.csv` beside it; a user who
-//! is not there is scored on the model's defaults. A model of several outputs has one score column
+//! or says whose they are (`user_id,score`), and they lie in `features.csv` beside it or in the
+//! folder above it; a user who is not there is scored on the model's defaults. A model of several outputs has one score column
 //! for each.
 
 use std::collections::HashMap;
@@ -206,7 +206,15 @@ impl Table {
     /// The places of the model's columns: by name, else all that is neither user nor score.
     fn features(&self, model: &Model) -> Result<Vec<usize>, GoldenError> {
         if let Some(columns) = &model.manifest().columns {
-            return columns.iter().map(|column| self.place(&column.name)).collect();
+            let mut known: HashMap<&str, usize> = HashMap::with_capacity(self.header.len());
+            for (place, name) in self.header.iter().enumerate() {
+                known.entry(name).or_insert(place);
+            }
+            let place = |column: &InputColumn| match known.get(column.name.as_str()) {
+                Some(place) => Ok(*place),
+                None => self.place(&column.name),
+            };
+            return columns.iter().map(place).collect();
         }
         let is_feature = |name: &str| name != USER_COLUMN && !name.starts_with("score");
         let places: Vec<_> =
@@ -245,7 +253,14 @@ fn rows_in_place(model: &Model, table: &Table) -> Result<Vec<Vec<f64>>, GoldenEr
 }
 
 fn rows_of_users(model: &Model, golden: &Table, user: usize) -> Result<Vec<Vec<f64>>, GoldenError> {
-    let features = Table::read(&golden.path.with_file_name(FEATURES_FILE))?;
+    let beside = golden.path.with_file_name(FEATURES_FILE);
+    // A version's own golden file may share the features of the whole model.
+    let of_model =
+        golden.path.parent().and_then(|folder| Some(folder.parent()?.join(FEATURES_FILE)));
+    let features = Table::read(match &of_model {
+        Some(of_model) if !beside.exists() && of_model.exists() => of_model,
+        _ => &beside,
+    })?;
     let feature_user = features.place(USER_COLUMN)?;
     let places = features.features(model)?;
     let by_user: HashMap<_, _> = features

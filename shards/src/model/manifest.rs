@@ -1,6 +1,6 @@
 //! `model.toml`: what a model's file cannot say about itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub struct Manifest {
     /// One sentence for people.
     pub description: String,
     /// The version to serve; the newest one where it is not given.
-    pub version: Option<u32>,
+    pub version: Option<u64>,
     /// A share of the users whom another version scores; never the newest by default.
     pub canary: Option<Canary>,
     /// A share of the users whom another version scores without answering; never the newest by
@@ -228,9 +228,10 @@ impl Manifest {
         if columns.is_empty() {
             return Err(Problem::new("columns", "[]", "at least one column, or no `columns` key"));
         }
+        let mut names = HashSet::with_capacity(columns.len());
         for (place, column) in columns.iter().enumerate() {
             check_column(column).map_err(|problem| problem.inside(place, &column.name))?;
-            if columns[..place].iter().any(|other| other.name == column.name) {
+            if !names.insert(column.name.as_str()) {
                 let problem = Problem::new("name", &column.name, "a name that no other column has");
                 return Err(problem.inside(place, &column.name));
             }

@@ -1,6 +1,7 @@
 //! What turns a matrix of features into scores.
 //!
-//! [`repository`] finds a model's directory and version, [`manifest`] reads its `model.toml`, and
+//! [`repository`] finds a model's directory and version ([`versions`] says which folders are
+//! versions), [`manifest`] reads its `model.toml`, and
 //! [`Model::load`] makes this shard's own copy of it from the ONNX file (`onnx`), whose tree
 //! ensembles are scored by the kernels of [`trees`], or makes the way to a [`remote`] server that
 //! computes it. [`golden`] replays recorded predictions, and
@@ -20,6 +21,7 @@ mod scorer;
 pub mod shadow;
 mod signature;
 pub mod trees;
+pub mod versions;
 
 pub use onnx::{FileLimits, OnnxError};
 pub use scorer::{LoadOptions, Model, ModelDescription, ModelError, ScoreError};

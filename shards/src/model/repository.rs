@@ -6,12 +6,19 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::manifest::{Backend, MANIFEST_FILE, Manifest, ManifestError};
+use super::versions::{self, FolderNote, VersionFolder};
 
 /// The name of the model's file in a version's directory.
 pub const MODEL_FILE: &str = "model.onnx";
 
+/// The name of the file of a version's golden predictions.
+pub const GOLDEN_FILE: &str = "golden.csv";
+
 /// The longest name of a model, in bytes.
 pub const NAME_LENGTH_MAX: usize = 128;
+
+/// How much of what is found in the place of a version is named.
+pub const FOUND_MAX: usize = 8;
 
 /// A directory of models.
 #[derive(Debug, Clone)]
@@ -28,8 +35,8 @@ pub struct ModelDirectory {
     pub path: PathBuf,
     /// What `model.toml` says.
     pub manifest: Manifest,
-    /// The version: its directory's name.
-    pub version: u32,
+    /// The version: the number that its directory is called by.
+    pub version: u64,
     /// The file that is loaded; of a remote model, its manifest.
     pub file: PathBuf,
 }
@@ -69,11 +76,34 @@ impl ModelDirectory {
             Role::Stable
         }
     }
+
+    /// Where this version's golden file may be, the first that is there counts: beside its model,
+    /// and for the stable version beside the manifest. Another version's scores are its own.
+    pub fn golden_files(&self) -> Vec<PathBuf> {
+        let of_version = self.file.with_file_name(GOLDEN_FILE);
+        let of_model = self.path.join(GOLDEN_FILE);
+        if self.role() == Role::Stable && of_model != of_version {
+            vec![of_version, of_model]
+        } else {
+            vec![of_version]
+        }
+    }
+
+    /// This version's golden file, where it has one.
+    pub fn golden_file(&self) -> Option<PathBuf> {
+        self.golden_files().into_iter().find(|path| path.is_file())
+    }
 }
 
 /// Why a model was not found.
 #[derive(Debug, Error)]
 pub enum RepositoryError {
+    /// There is no folder of models.
+    #[error("{}: no such folder{}: --models says where the models are", root.display(), below(root))]
+    NoRepository {
+        /// The folder that was to hold them.
+        root: PathBuf,
+    },
     /// The repository or one of its directories cannot be listed.
     #[error("{}: cannot be listed: {source}", path.display())]
     List {
@@ -102,10 +132,29 @@ pub enum RepositoryError {
         available: Vec<String>,
     },
     /// The model has no version at all.
-    #[error("{}: no version: expected a file like {}", path.display(), path.join("1").join(MODEL_FILE).display())]
+    #[error(
+        "{}: no version: expected a file like {}; found: {}",
+        path.display(),
+        path.join("1").join(MODEL_FILE).display(),
+        list(found)
+    )]
     NoVersions {
         /// The model's directory.
         path: PathBuf,
+        /// What is there instead, [`FOUND_MAX`] at most.
+        found: Vec<String>,
+    },
+    /// Each of the model's versions is tried out: none is left for everybody.
+    #[error(
+        "{}: no version for everybody: {} is its canary or its shadow; add another version",
+        path.display(),
+        list(tried_out)
+    )]
+    NoStable {
+        /// The model's directory.
+        path: PathBuf,
+        /// The versions that there are, oldest first.
+        tried_out: Vec<u64>,
     },
     /// The model does not have the version that was asked for.
     #[error("{}: no version {version} (asked for by {asked_by}); there is: {}", path.display(), list(available))]
@@ -113,15 +162,23 @@ pub enum RepositoryError {
         /// The model's directory.
         path: PathBuf,
         /// What was asked for.
-        version: u32,
+        version: u64,
         /// `model.toml` or `the request`.
         asked_by: &'static str,
         /// The versions that there are, oldest first.
-        available: Vec<u32>,
+        available: Vec<u64>,
     },
     /// `model.toml` cannot be used.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+}
+
+/// Where a relative path begins, for people; nothing for an absolute one.
+fn below(path: &Path) -> String {
+    match std::env::current_dir() {
+        Ok(folder) if path.is_relative() => format!(" below {}", folder.display()),
+        _ => String::new(),
+    }
 }
 
 fn list<T: ToString>(items: &[T]) -> String {
@@ -145,22 +202,50 @@ impl Repository {
     /// The names of all models: the directories with a well-formed name and at least one version.
     pub fn names(&self) -> Result<Vec<String>, RepositoryError> {
         let mut names = Vec::new();
-        for name in directory_names(&self.root)? {
+        for name in self.directories()? {
             let path = self.root.join(&name);
             let is_remote =
                 || Manifest::read(&path).is_ok_and(|read| read.backend == Backend::Remote);
-            if is_name(&name) && (!versions_below(&path)?.is_empty() || is_remote()) {
+            if !versions_below(&path)?.is_empty() || is_remote() {
                 names.push(name);
             }
         }
+        Ok(names)
+    }
+
+    /// The directories that could be models by their names, whether they have a version or not.
+    pub fn directories(&self) -> Result<Vec<String>, RepositoryError> {
+        let listed = directory_names(&self.root);
+        let mut names = match listed {
+            // What the names stand in is not there: another fault than a folder that is closed.
+            Err(RepositoryError::List { path, source })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                return Err(RepositoryError::NoRepository { root: path });
+            }
+            listed => listed?,
+        };
+        names.retain(|name| is_name(name));
         names.sort_unstable();
         Ok(names)
     }
 
     /// The versions of a model, oldest first.
-    pub fn versions(&self, name: &str) -> Result<Vec<u32>, RepositoryError> {
+    pub fn versions(&self, name: &str) -> Result<Vec<u64>, RepositoryError> {
         let path = self.directory(name)?;
-        versions_of(&path, &Manifest::read(&path)?)
+        let versions = versions_of(&path, &Manifest::read(&path)?)?;
+        Ok(versions.into_iter().map(|known| known.version).collect())
+    }
+
+    /// What is to be said of the folders of a model that are ignored, or whose number is not spelt
+    /// as the version is; empty for a model that cannot be found.
+    pub fn folder_notes(&self, name: &str) -> Vec<FolderNote> {
+        let folders = self.directory(name).and_then(|path| {
+            let is_remote = Manifest::read(&path)?.backend == Backend::Remote;
+            let folders = if is_remote { Vec::new() } else { directory_names(&path)? };
+            Ok(versions::sort_out(&path, folders).1)
+        });
+        folders.unwrap_or_default()
     }
 
     /// A model in the `version` asked for, else the one that its manifest pins, else the newest
@@ -168,30 +253,34 @@ impl Repository {
     pub fn find(
         &self,
         name: &str,
-        version: Option<u32>,
+        version: Option<u64>,
     ) -> Result<ModelDirectory, RepositoryError> {
         let path = self.directory(name)?;
         let manifest = Manifest::read(&path)?;
-        let available = versions_of(&path, &manifest)?;
+        let folders = versions_of(&path, &manifest)?;
+        if folders.is_empty() {
+            return Err(RepositoryError::NoVersions { found: what_is_in(&path)?, path });
+        }
+        let available: Vec<u64> = folders.iter().map(|known| known.version).collect();
         // What is tried out may be the newest version and yet is not the one that is served.
         let tried_out = [
             manifest.canary.map(|canary| canary.version),
             manifest.shadow.map(|shadow| shadow.version),
         ];
-        let is_stable = |version: &&u32| !tried_out.contains(&Some(**version));
+        let is_stable = |version: &&u64| !tried_out.contains(&Some(**version));
         let Some(&newest) = available.iter().rfind(is_stable) else {
-            return Err(RepositoryError::NoVersions { path });
+            return Err(RepositoryError::NoStable { path, tried_out: available });
         };
         let (wanted, asked_by) = match (version, manifest.version) {
             (Some(version), _) => (version, "the request"),
             (None, Some(version)) => (version, "model.toml"),
             (None, None) => (newest, "nobody"),
         };
-        if !available.contains(&wanted) {
+        let Some(found) = folders.iter().find(|known| known.version == wanted) else {
             return Err(RepositoryError::NoVersion { path, version: wanted, asked_by, available });
-        }
+        };
         let file = match manifest.backend {
-            Backend::Onnx => path.join(wanted.to_string()).join(MODEL_FILE),
+            Backend::Onnx => path.join(&found.folder).join(MODEL_FILE),
             Backend::Remote => path.join(MANIFEST_FILE),
         };
         Ok(ModelDirectory { name: name.to_owned(), path, manifest, version: wanted, file })
@@ -233,26 +322,39 @@ pub fn is_name(name: &str) -> bool {
 
 /// The versions of a model. A remote one has the version that its manifest gives it, or 1: what
 /// its server calls it is part of the URL.
-fn versions_of(path: &Path, manifest: &Manifest) -> Result<Vec<u32>, RepositoryError> {
+fn versions_of(path: &Path, manifest: &Manifest) -> Result<Vec<VersionFolder>, RepositoryError> {
     match manifest.backend {
         Backend::Onnx => versions_below(path),
-        Backend::Remote => Ok(vec![manifest.version.unwrap_or(1)]),
+        Backend::Remote => {
+            let version = manifest.version.unwrap_or(1);
+            Ok(vec![VersionFolder { version, folder: version.to_string() }])
+        }
     }
 }
 
-fn versions_below(path: &Path) -> Result<Vec<u32>, RepositoryError> {
-    let mut versions = Vec::new();
-    for name in directory_names(path)? {
-        // "01" and "+1" are no versions: each version has one spelling.
-        let version = name.parse::<u32>().ok().filter(|v| *v > 0 && v.to_string() == name);
-        if let Some(version) = version
-            && path.join(&name).join(MODEL_FILE).is_file()
-        {
-            versions.push(version);
+fn versions_below(path: &Path) -> Result<Vec<VersionFolder>, RepositoryError> {
+    Ok(versions::sort_out(path, directory_names(path)?).0)
+}
+
+/// What a model's directory without a version holds, for people: why a folder is none, and the
+/// names of what else there is.
+fn what_is_in(path: &Path) -> Result<Vec<String>, RepositoryError> {
+    let failed = |source| RepositoryError::List { path: path.to_owned(), source };
+    let notes = versions::sort_out(path, directory_names(path)?).1;
+    let mut found: Vec<String> = notes.iter().map(FolderNote::to_string).collect();
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+        let is_said = notes.iter().any(|note| note.folder == name);
+        if !is_said && name != MANIFEST_FILE {
+            found.push(format!("`{name}`"));
         }
     }
-    versions.sort_unstable();
-    Ok(versions)
+    found.sort_unstable();
+    if found.len() > FOUND_MAX {
+        found.truncate(FOUND_MAX);
+        found.push("more".to_owned());
+    }
+    Ok(found)
 }
 
 fn directory_names(path: &Path) -> Result<Vec<String>, RepositoryError> {

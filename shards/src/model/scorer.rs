@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::manifest::Manifest;
-use super::onnx::{FileLimits, OnnxError, OnnxModel};
+use super::onnx::{FileLimits, OnnxError, OnnxModel, trial};
 use super::remote::RemoteModel;
 use super::repository::ModelDirectory;
 use super::signature::Signature;
 use super::trees::KernelChoice;
+use crate::features::inputs::IntegerRange;
 use crate::features::{FeatureMatrix, Precision};
 
 /// How a model is loaded.
@@ -33,14 +34,6 @@ pub enum ModelError {
         path: PathBuf,
         /// Why.
         source: OnnxError,
-    },
-    /// It loads, and cannot score a row.
-    #[error("{}: cannot score: {source}", path.display())]
-    WarmUp {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ScoreError,
     },
 }
 
@@ -81,15 +74,33 @@ pub struct ModelDescription {
     pub inputs: Vec<String>,
     /// The name of the output that holds the score.
     pub output: String,
+    /// What the score is: `P(class "bad")`, or which column of which output.
+    pub score: String,
+    /// Whether the score's class has a name in the file, and `model.toml` does not say it.
+    pub is_class_by_place: bool,
     /// FNV-1a (64 bits) of the file; 0 of a remote model.
     pub file_hash: u64,
+}
+
+impl ModelDescription {
+    /// What an operator should say in `model.toml`, if a class is the score without anybody having
+    /// said so.
+    pub fn doubt(&self) -> Option<String> {
+        self.is_class_by_place.then(|| {
+            format!(
+                "score = {} only because that class comes second: name the class that the score \
+                 is for with [output] class = \"LABEL\" in model.toml",
+                self.score
+            )
+        })
+    }
 }
 
 /// A loaded version of a model: one shard's own copy, shared with no other thread.
 #[derive(Debug)]
 pub struct Model {
     name: String,
-    version: u32,
+    version: u64,
     manifest: Manifest,
     source: Source,
 }
@@ -106,23 +117,30 @@ impl Model {
     pub fn load(directory: &ModelDirectory, options: &LoadOptions) -> Result<Self, ModelError> {
         let path = directory.file.clone();
         let manifest = directory.manifest.clone();
-        let columns = manifest.columns.as_ref().map(Vec::len);
+        let columns = manifest.columns.as_deref();
         let source = match manifest.remote_model() {
             Some(remote) => Source::Remote(remote),
             None => OnnxModel::load(&path, &manifest.output, columns, options)
                 .map(Source::Onnx)
-                .map_err(|source| ModelError::Onnx { path: path.clone(), source })?,
+                .map_err(|source| ModelError::Onnx { path, source })?,
         };
         let mut model =
             Self { name: directory.name.clone(), version: directory.version, manifest, source };
         if options.warm_up_rows > 0 && model.remote().is_none() {
-            let mut features = FeatureMatrix::new(model.columns(), model.precision());
-            features.reset(options.warm_up_rows);
-            model
-                .score(&features, &mut Vec::new())
-                .map_err(|source| ModelError::WarmUp { path, source })?;
+            model.warm_up(options.warm_up_rows);
         }
         Ok(model)
+    }
+
+    /// Scores plausible rows, so that the first batch of as many finds its buffers allocated. They
+    /// were tried before: what fails on them now may do so, as it is no fault of the model's.
+    fn warm_up(&mut self, rows: usize) {
+        let described = self.manifest.columns.as_deref().unwrap_or_default();
+        let plausible = trial::rows(self.columns(), self.precision(), described, self.integers());
+        let mut features = FeatureMatrix::new(self.columns(), self.precision());
+        let places: Vec<usize> = (0..rows).map(|row| row % trial::ROWS).collect();
+        features.copy_rows(&plausible, &places);
+        let _ = self.score(&features, &mut Vec::new());
     }
 
     /// The model's name.
@@ -131,7 +149,7 @@ impl Model {
     }
 
     /// The version that was loaded.
-    pub fn version(&self) -> u32 {
+    pub fn version(&self) -> u64 {
         self.version
     }
 
@@ -153,6 +171,15 @@ impl Model {
         match &self.source {
             Source::Onnx(onnx) => onnx.precision,
             Source::Remote(remote) => remote.precision(),
+        }
+    }
+
+    /// For each column, which integers its tensor holds, if those are integers; empty where no
+    /// tensor is one of integers.
+    pub fn integers(&self) -> &[Option<IntegerRange>] {
+        match &self.source {
+            Source::Onnx(onnx) => &onnx.integers,
+            Source::Remote(_) => &[],
         }
     }
 
@@ -216,6 +243,7 @@ impl Model {
             },
             columns: columns.to_vec(),
             precision: self.precision(),
+            integers: self.integers().to_vec(),
         }
     }
 
@@ -229,6 +257,8 @@ impl Model {
                     nodes,
                     inputs: onnx.input_names.clone(),
                     output: onnx.output_name.clone(),
+                    score: onnx.score.clone(),
+                    is_class_by_place: onnx.is_by_place,
                     file_hash: onnx.file_hash,
                 }
             }
@@ -237,6 +267,8 @@ impl Model {
                 nodes: 0,
                 inputs: vec![remote.settings.input.clone()],
                 output: remote.output.tensor.clone().unwrap_or_default(),
+                score: remote.score(),
+                is_class_by_place: false,
                 file_hash: 0,
             },
         }

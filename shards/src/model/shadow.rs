@@ -12,7 +12,7 @@ const PURPOSE: u8 = 1;
 #[serde(deny_unknown_fields)]
 pub struct Shadow {
     /// The version whose scores are compared with those that are answered.
-    pub version: u32,
+    pub version: u64,
     /// The share of the users whom it scores too, in percent.
     pub percent: f64,
 }

@@ -1,9 +1,10 @@
 //! What a model reads and gives, as told to those who ask before they send.
 
 use crate::features::Precision;
+use crate::features::inputs::IntegerRange;
 
 /// What a model reads and gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Signature {
     /// One sentence for people.
     pub description: String,
@@ -13,6 +14,9 @@ pub struct Signature {
     pub columns: Vec<String>,
     /// The type of the matrix.
     pub precision: Precision,
+    /// For each column, which integers its tensor holds, if those are integers; empty where no
+    /// tensor is one of integers.
+    pub integers: Vec<Option<IntegerRange>>,
 }
 
 impl Signature {

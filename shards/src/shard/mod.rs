@@ -30,8 +30,7 @@ pub use self::prepared::{PrepareError, PreparedModel};
 pub use self::shared::{Command, ShardShared, Shutdown};
 pub(crate) use self::state::ShardState;
 use crate::batch::{BatchPolicy, Terms};
-use crate::features::schema::Schema;
-use crate::features::{StoreError, StoreSource};
+use crate::features::{StoreError, StoreSource, Unfit};
 use crate::http::connection::Connection;
 use crate::http::head::Head;
 use crate::http::intake::Arrival;
@@ -129,6 +128,9 @@ pub enum ShardError {
     /// The store could not be opened by this shard.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store has no columns that a model could be bound to.
+    #[error(transparent)]
+    Unfit(Unfit),
 }
 
 /// A shard whose models are loaded and whose store is open; it belongs to the thread, and the
@@ -144,20 +146,17 @@ impl Shard {
     /// be awaited in the glommio executor that is to serve.
     pub async fn open(setup: ShardSetup) -> Result<Self, ShardError> {
         let store = setup.store.open().await?;
+        let schema = store.schema().map_err(ShardError::Unfit)?;
         let mut models = Vec::with_capacity(setup.models.len());
         for directory in &setup.models {
-            models.push(PreparedModel::load(directory, setup.load, store.schema())?);
+            models.push(PreparedModel::load(directory, setup.load, &schema)?);
         }
+        setup.shared.set_schema(Some(schema));
         let state = ShardState::new(setup.settings, setup.shared, store);
         for prepared in models {
             state.install(prepared);
         }
         Ok(Self { state, more_listeners: Vec::new() })
-    }
-
-    /// The columns of its store.
-    pub fn schema(&self) -> &Schema {
-        self.state.schema()
     }
 
     /// Serves one connection that no listener accepted, over any stream of bytes: what a client in
@@ -197,7 +196,9 @@ impl Shard {
         state.read_newest(usize::MAX);
         // What waits for listeners that stay is for whoever accepts from them next.
         let closes = !shutdown.leaves_listeners();
-        let refused = if closes { listener::refuse_new(&listeners).await } else { Ok(()) };
+        if closes {
+            listener::refuse_new(&listeners).await;
+        }
         for accept in accepting {
             accept.cancel().await;
         }
@@ -210,7 +211,7 @@ impl Shard {
         ticking.cancel().await;
         while state.hand_over() {}
         state.close_journal();
-        refused
+        Ok(())
     }
 }
 

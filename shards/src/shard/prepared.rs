@@ -10,7 +10,7 @@ use crate::features::Precision;
 use crate::features::join::{JoinError, JoinPlan, ModelInputs};
 use crate::features::schema::Schema;
 use crate::model::repository::{ModelDirectory, Role};
-use crate::model::{LoadOptions, Model, ModelError};
+use crate::model::{LoadOptions, Model, ModelDescription, ModelError};
 use crate::shard::ShardSettings;
 use crate::telemetry::{LaneColumn, LaneFacts};
 
@@ -51,14 +51,16 @@ impl PreparedModel {
         let start = Instant::now();
         let model = Model::load(directory, &load)?;
         let load_ns = start.elapsed().as_nanos() as u64;
-        let manifest = model.manifest();
-        let inputs = match &manifest.columns {
-            Some(columns) => ModelInputs::Columns(columns),
-            None => ModelInputs::Width(model.columns()),
-        };
-        let plan = JoinPlan::bind(inputs, schema, &manifest.policies, model.precision())
+        let policies = &model.manifest().policies;
+        let plan = JoinPlan::bind(inputs_of(&model), schema, policies, model.precision())
+            .and_then(|plan| plan.with_integers(model.integers()))
             .map_err(|source| PrepareError::Join { model: directory.name.clone(), source })?;
         Ok(Self { model: RefCell::new(model), plan, directory: directory.clone(), load, load_ns })
+    }
+
+    /// A plan for the columns that the store has now, where they are others than it was loaded with.
+    pub(crate) fn bind_again(&self, schema: &Schema) -> Result<JoinPlan, JoinError> {
+        self.plan.bind_again(inputs_of(&self.model.borrow()), schema)
     }
 
     /// The model's name.
@@ -67,8 +69,13 @@ impl PreparedModel {
     }
 
     /// The version that was loaded.
-    pub fn version(&self) -> u32 {
+    pub fn version(&self) -> u64 {
         self.directory.version
+    }
+
+    /// What the model is made of.
+    pub fn describe(&self) -> ModelDescription {
+        self.model.borrow().describe()
     }
 
     /// Loads the model again, after a panic that may have left it half-changed.
@@ -94,7 +101,7 @@ impl PreparedModel {
             model: self.directory.name.clone(),
             version: self.directory.version,
             role: self.directory.role(),
-            description: self.model.borrow().describe(),
+            description: self.describe(),
             columns: self.plan.column_names().iter().map(column).collect(),
             is_remote: self.model.borrow().remote().is_some(),
             load_ns: self.load_ns,
@@ -129,5 +136,13 @@ impl PreparedModel {
             queue_rows_max: settings.queue_rows_max,
             queue_us_max: settings.queue_us_max,
         }
+    }
+}
+
+/// What a model reads, as a plan is bound to it.
+fn inputs_of(model: &Model) -> ModelInputs<'_> {
+    match &model.manifest().columns {
+        Some(columns) => ModelInputs::Columns(columns),
+        None => ModelInputs::Width(model.columns()),
     }
 }

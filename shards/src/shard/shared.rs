@@ -1,9 +1,11 @@
 //! All that crosses between a shard's thread and the process: counters, histograms, commands, stop.
 
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{PreparedModel, ProcessReply, RepositoryRequest};
+use crate::features::schema::Schema;
 use crate::journal::JournalSlot;
 use crate::telemetry::ShardTelemetry;
 
@@ -17,6 +19,8 @@ pub struct ShardShared {
     mailbox: Mailbox,
     /// What the shard asks of the process.
     requests: Mutex<Vec<RepositoryRequest>>,
+    /// The columns that the shard's store has.
+    schema: Mutex<Option<Schema>>,
 }
 
 /// What a shard may be told while it serves.
@@ -52,6 +56,20 @@ impl ShardShared {
         let mut commands = self.mailbox.commands.lock().unwrap_or_else(PoisonError::into_inner);
         commands.push(command);
         self.mailbox.sent.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// The columns that the shard's store had when the shard looked last; `None` before it was
+    /// opened, and where no plan can be bound to them.
+    #[expect(clippy::disallowed_methods, reason = "the process waits, never a shard")]
+    pub fn schema(&self) -> Option<Schema> {
+        self.schema.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says which columns the store has. For the shard, once for each change.
+    #[expect(clippy::disallowed_methods, reason = "once for each change of the store's columns")]
+    pub(super) fn set_schema(&self, schema: Option<Rc<Schema>>) {
+        let schema = schema.map(|schema| Schema::clone(&schema));
+        *self.schema.lock().unwrap_or_else(PoisonError::into_inner) = schema;
     }
 
     /// How many commands the shard has carried out.

@@ -37,6 +37,9 @@ impl Clock {
     }
 }
 
+/// How many models an answer names that are not the one asked for.
+const MODELS_NAMED_MAX: usize = 10;
+
 /// What is kept of a buffer that any connection uses.
 const SCRATCH_BYTES_MAX: usize = 1_048_576;
 
@@ -85,6 +88,8 @@ pub(crate) struct ShardState {
     pub(super) stopping: Gate,
     pub(super) shared: Arc<ShardShared>,
     store: Rc<FeatureStore>,
+    /// The store's fingerprint when the lanes were told last.
+    fingerprint: Cell<u64>,
     /// The models, the default one first.
     lanes: RefCell<Vec<Rc<Lane>>>,
 }
@@ -115,6 +120,7 @@ impl ShardState {
             date: RefCell::default(),
             stopping: Gate::default(),
             shared,
+            fingerprint: Cell::new(store.fingerprint()),
             store: Rc::new(store),
             lanes: RefCell::default(),
         };
@@ -126,8 +132,9 @@ impl ShardState {
         &self.shared.telemetry.counters
     }
 
-    pub(super) fn schema(&self) -> &Schema {
-        self.store.schema()
+    /// The columns that the store has, where it has any that can be bound to.
+    pub(super) fn schema(&self) -> Option<Rc<Schema>> {
+        self.store.schema().ok()
     }
 
     pub(crate) fn limits(&self) -> &HttpLimits {
@@ -156,11 +163,22 @@ impl ShardState {
     }
 
     /// The versions of a model that may be asked, the stable one first.
-    pub(crate) fn versions(&self, model: &str) -> Vec<u32> {
+    pub(crate) fn versions(&self, model: &str) -> Vec<u64> {
         let lanes = self.lanes.borrow();
         let of = |role| lanes.iter().find(move |lane| lane.settings.is(model, role));
         let answering = [Role::Stable, Role::Canary].into_iter().filter_map(of);
         answering.map(|lane| lane.settings.version).collect()
+    }
+
+    /// The names of the models that may be asked, for people: some of them where there are many.
+    pub(crate) fn model_names(&self) -> String {
+        let lanes = self.lanes.borrow();
+        let stable = lanes.iter().filter(|lane| lane.settings.role == Role::Stable);
+        let mut names: Vec<&str> = stable.map(|lane| lane.settings.model.as_str()).collect();
+        let others = names.len().saturating_sub(MODELS_NAMED_MAX);
+        names.truncate(MODELS_NAMED_MAX);
+        let named = names.join(", ");
+        if others > 0 { format!("{named} and {others} more") } else { named }
     }
 
     /// The share of the users of `lane` whom the version that is tried out scores, and the lane of
@@ -183,6 +201,12 @@ impl ShardState {
 
     fn lane_for(&self, model: &str, role: Role) -> Option<Rc<Lane>> {
         self.lanes.borrow().iter().find(|lane| lane.settings.is(model, role)).cloned()
+    }
+
+    /// Whether the store does not fit a model that clients ask for.
+    pub(crate) fn is_unfit(&self) -> bool {
+        let is_stable = |lane: &&Rc<Lane>| lane.settings.role == Role::Stable;
+        self.lanes.borrow().iter().filter(is_stable).any(|lane| lane.is_unfit())
     }
 
     /// Whether rows wait that somebody waits for.
@@ -263,7 +287,9 @@ impl ShardState {
         self.counters().heartbeat.add(1);
         if now_ms / SWEEP_MS != before_ms / SWEEP_MS {
             self.links.sweep(now_ms, !self.limits().answer_half_closed);
+            self.store.look();
         }
+        self.follow_store();
         self.earn(now_ns);
         self.hand_over();
         self.store.count_into(&self.shared.telemetry.store);
@@ -286,6 +312,15 @@ impl ShardState {
         }
         if shutdown.is_begun() {
             self.stopping.open();
+        }
+    }
+
+    /// Where the store's columns have changed, has every lane bind to them, and the process know.
+    fn follow_store(&self) {
+        let found = self.store.fingerprint();
+        if self.fingerprint.replace(found) != found {
+            self.shared.set_schema(self.schema());
+            self.lanes.borrow().iter().for_each(|lane| lane.gate.open());
         }
     }
 

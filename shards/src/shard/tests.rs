@@ -14,7 +14,7 @@ use super::*;
 use crate::batch::{Cost, Lane, Priority, RowFailure, RowId, RowState, Window, refuse_all};
 use crate::features::embedded::{EmbeddedStore, EmbeddedWriter};
 use crate::features::inputs::ColumnType;
-use crate::features::schema::StoreColumn;
+use crate::features::schema::{Schema, StoreColumn};
 use crate::model::repository::Repository;
 use crate::telemetry::Counter;
 

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::features::scylla::FaultReason;
+
 /// A number that one thread writes and others read. A load and a store, never a locked add: with
 /// a single writer no update can be lost, and the cache line stays with its owner.
 #[derive(Debug, Default)]
@@ -73,6 +75,8 @@ pub struct ShardCounters {
     /// Bytes that connections keep now: of requests that have not wholly arrived or are being
     /// answered, and of answers that have not wholly been taken.
     pub buffered_bytes: Counter,
+    /// Changes of the store's columns, summed over the models that were bound to them.
+    pub fit_changes: Counter,
     /// `accept` calls that failed.
     pub accept_errors: Counter,
     /// Rows that were written down in the journal.
@@ -101,10 +105,14 @@ pub struct StoreCounters {
     pub cache_bytes: Counter,
     /// Statements sent to the cluster.
     pub statements: Counter,
-    /// Statements that brought nothing.
-    pub statements_failed: Counter,
-    /// Sessions that were made anew, as no node was connected any more.
+    /// Statements that brought nothing, by the index of their reason in [`FaultReason::ALL`].
+    pub statements_failed: [Counter; FaultReason::ALL.len()],
+    /// Sessions that were made anew, as no node answered any more.
     pub sessions_renewed: Counter,
+    /// How many keys a statement has at most; 0 where there is no cluster.
+    pub group_keys_max: Counter,
+    /// How many nodes of the cluster are connected.
+    pub nodes_connected: Counter,
     /// Keys that were asked for, waited for with another batch, asked for again, refused as no
     /// node could be asked, and not answered: in the order of [`StoreCounters::KEYS`].
     pub keys: [Counter; Self::KEYS.len()],
@@ -113,6 +121,11 @@ pub struct StoreCounters {
 impl StoreCounters {
     /// What became of keys, in words for metric labels.
     pub const KEYS: [&str; 5] = ["asked", "coalesced", "retried", "refused", "failed"];
+
+    /// Whether the store is a cluster that was opened.
+    pub fn is_cluster(&self) -> bool {
+        self.group_keys_max.get() > 0
+    }
 }
 
 impl ShardCounters {

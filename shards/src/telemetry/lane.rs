@@ -1,7 +1,7 @@
 //! What one shard counts for one version of one model.
 
 use super::cells::Cells;
-use super::{Counter, Handover, Sum};
+use super::{Counter, Fit, Handover, Sum};
 use crate::batch::RowFailure;
 use crate::features::FeatureStatus;
 use crate::model::ModelDescription;
@@ -14,7 +14,7 @@ pub struct LaneFacts {
     /// The model's name.
     pub model: String,
     /// The model's version.
-    pub version: u32,
+    pub version: u64,
     /// What the version is for.
     pub role: Role,
     /// What the model is made of.
@@ -43,6 +43,8 @@ pub struct LaneTelemetry {
     pub facts: LaneFacts,
     /// What the lane counts.
     pub counters: LaneCounters,
+    /// Whether the store fits the model.
+    pub fit: Fit,
     /// Where the shard copies the lane's histograms when asked.
     pub handover: Handover,
 }
@@ -136,7 +138,7 @@ impl LaneTelemetry {
             cells_defaulted: Cells::new(facts.columns.len()),
             bins: Cells::new(bins),
         };
-        Self { facts, counters, handover: Handover::default() }
+        Self { facts, counters, fit: Fit::default(), handover: Handover::default() }
     }
 
     /// Counts one row's cells into the bins that the training quantiles bound. `cell` gives the
@@ -186,6 +188,8 @@ impl LaneTelemetry {
             nodes: 0,
             inputs: Vec::new(),
             output: String::new(),
+            score: String::new(),
+            is_class_by_place: false,
             file_hash: 0,
         };
         Self::new(LaneFacts {

@@ -10,6 +10,7 @@
 
 pub mod cells;
 pub mod counters;
+mod fit;
 pub mod handover;
 pub mod histograms;
 pub mod lane;
@@ -17,6 +18,7 @@ pub mod report;
 pub mod shard;
 
 pub use counters::{Counter, ShardCounters, StoreCounters, Sum};
+pub use fit::Fit;
 pub use handover::Handover;
 pub use histograms::{Histograms, Phase};
 pub use lane::{LaneColumn, LaneCounters, LaneFacts, LaneTelemetry, ShadowCounters};

@@ -16,7 +16,7 @@ pub struct WireTensor<'a> {
     shape: Vec<usize>,
     #[serde(borrow)]
     datatype: Cow<'a, str>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_none_given")]
     parameters: Parameters,
     #[serde(borrow, default)]
     data: Option<Elements<'a>>,
@@ -26,6 +26,19 @@ pub struct WireTensor<'a> {
 #[serde(default)]
 struct Parameters {
     binary_data_size: Option<usize>,
+}
+
+/// Reads `null` as if the field were not there: clients and servers that write out all of the
+/// protocol's optional fields say so of those that they do not set.
+///
+/// # Errors
+/// Anything else that is no `T`.
+pub fn null_is_none_given<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl<'a> WireTensor<'a> {

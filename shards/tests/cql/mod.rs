@@ -20,7 +20,7 @@ use shards::executor;
 use shards::features::inputs::{ColumnType, FeaturePolicies, InputColumn, NanMeaning, Source};
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::scylla::{CqlStore, ScyllaError, ScyllaSettings, TlsSettings};
-use shards::features::{FetchRequests, Joined, Precision};
+use shards::features::{FetchRequests, Fetched, Joined, Precision};
 
 /// The table of the default schema, in the keyspace of the test.
 pub(crate) const PROFILES: &str = "CREATE TABLE user_profiles (user_id text PRIMARY KEY, \
@@ -40,6 +40,28 @@ pub(crate) fn node() -> SocketAddr {
     }
     cassandra(&["start", "one"]);
     "127.0.0.1:19042".parse().unwrap()
+}
+
+/// The node that asks for a password and lets roles do only what they were granted, where `run` is
+/// given the port that encrypts nothing. It is stopped afterwards; one test has it at a time.
+#[expect(clippy::disallowed_methods, reason = "tests wait for each other, no shard does")]
+pub(crate) fn with_passwords(run: impl FnOnce(SocketAddr)) {
+    static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _alone = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    cassandra(&["start", "password"]);
+    run("127.0.0.1:19243".parse().unwrap());
+    cassandra(&["stop", "password"]);
+}
+
+/// Runs statements as the node's superuser.
+pub(crate) fn as_superuser(address: SocketAddr, statements: &[&str]) {
+    on_tokio(async {
+        let session = SessionBuilder::new().known_node_addr(address);
+        let session = session.user("cassandra", "cassandra").build().await.unwrap();
+        for statement in statements {
+            session.query_unpaged(*statement, ()).await.unwrap();
+        }
+    });
 }
 
 /// One of the files that `scripts/cassandra` makes for nodes that encrypt.
@@ -74,7 +96,9 @@ pub(crate) fn on_shard<T: Send + 'static, F: Future<Output = T> + 'static>(
 }
 
 pub(crate) async fn plain_session(address: SocketAddr) -> Session {
-    SessionBuilder::new().known_node_addr(address).build().await.unwrap()
+    // Types with quotes in their names are among what tests make, and the driver can't parse them.
+    let builder = SessionBuilder::new().known_node_addr(address).fetch_full_schema_metadata(false);
+    builder.build().await.unwrap()
 }
 
 /// Makes the keyspace anew and runs `statements` in it.
@@ -144,7 +168,7 @@ pub(crate) fn profile_plan(store: &CqlStore, policies: &FeaturePolicies) -> Join
     let columns: Vec<_> =
         (1..=3).map(|at| column(&format!("feature_{at}"), ColumnType::Float)).collect();
     let inputs = ModelInputs::Columns(&columns);
-    JoinPlan::bind(inputs, store.schema(), policies, Precision::F32).unwrap()
+    JoinPlan::bind(inputs, &store.schema(), policies, Precision::F32).unwrap()
 }
 
 /// Fetches `keys` without request cells.
@@ -154,7 +178,8 @@ pub(crate) async fn fetch(store: &CqlStore, plan: &JoinPlan, keys: &[impl AsRef<
         requests.push(key.as_ref(), &[]);
     }
     let mut joined = Joined::new(plan);
-    store.fetch(plan, &requests, shards::features::import::now_us(), &mut joined).await;
+    let now_us = shards::features::import::now_us();
+    assert_eq!(store.fetch(plan, &requests, now_us, &mut joined).await, Fetched::Joined);
     joined
 }
 

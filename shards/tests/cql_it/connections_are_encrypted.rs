@@ -3,6 +3,7 @@
 
 use crate::cql::{
     cassandra, certified, fetch, on_shard, open, profile_plan, row, settings, trusting,
+    with_passwords,
 };
 use crate::importing::{creating, import};
 use shards::features::FeatureStatus::{Missing, Stored};
@@ -49,15 +50,15 @@ fn to_a_node_that_the_authority_signed() {
 
 #[test]
 fn by_a_client_that_the_node_accepts() {
-    cassandra(&["start", "password"]);
-    let base = ScyllaSettings {
-        user: Some("cassandra".to_owned()),
-        password: Some("cassandra".to_owned()),
-        ..settings("127.0.0.1:19242".parse().unwrap(), "cql_certified")
-    };
-    is_read(with(certified(), &base));
-    let said =
-        "no encrypted connection to 127.0.0.1:19242: received fatal alert: CertificateRequired";
-    is_refused(with(trusting("ca.pem"), &base), said);
-    cassandra(&["stop", "password"]);
+    with_passwords(|_| {
+        let base = ScyllaSettings {
+            user: Some("cassandra".to_owned()),
+            password: Some("cassandra".to_owned()),
+            ..settings("127.0.0.1:19242".parse().unwrap(), "cql_certified")
+        };
+        is_read(with(certified(), &base));
+        let said =
+            "no encrypted connection to 127.0.0.1:19242: received fatal alert: CertificateRequired";
+        is_refused(with(trusting("ca.pem"), &base), said);
+    });
 }

@@ -12,7 +12,7 @@ use shards::features::import::{CqlImportOptions, OnBadRow, import_embedded};
 use shards::features::inputs::FeaturePolicies;
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::scylla::ScyllaSettings;
-use shards::features::{FetchRequests, Joined, Precision};
+use shards::features::{FetchRequests, Fetched, Joined, Precision};
 
 #[test]
 fn a_thousand_applicants_come_back_bit_for_bit_from_either_store() {
@@ -36,18 +36,19 @@ fn a_thousand_applicants_come_back_bit_for_bit_from_either_store() {
             embedded.schema().columns().iter().map(|column| column.name.clone()).collect();
         let settings = ScyllaSettings { columns: names, ..settings };
         let cluster = open(settings).await.unwrap();
-        assert_eq!(cluster.schema(), embedded.schema());
+        assert_eq!(*cluster.schema(), *embedded.schema());
         let inputs = ModelInputs::Width(embedded.schema().columns().len());
         let policies = FeaturePolicies::default();
-        let plan = JoinPlan::bind(inputs, embedded.schema(), &policies, Precision::F32).unwrap();
+        let plan = JoinPlan::bind(inputs, &embedded.schema(), &policies, Precision::F32).unwrap();
         for batch in keys.chunks(100) {
             let mut requests = FetchRequests::new(0);
             for key in batch {
                 requests.push(key.as_bytes(), &[]);
             }
             let (mut ours, mut theirs) = (Joined::new(&plan), Joined::new(&plan));
-            embedded.fetch(&plan, &requests, 0, &mut ours);
-            cluster.fetch(&plan, &requests, 0, &mut theirs).await;
+            assert_eq!(embedded.fetch(&plan, &requests, 0, &mut ours), Fetched::Joined);
+            let fetched = cluster.fetch(&plan, &requests, 0, &mut theirs).await;
+            assert_eq!(fetched, Fetched::Joined);
             assert_eq!(ours.outcomes, theirs.outcomes);
             for (row, key) in batch.iter().enumerate() {
                 for column in 0..plan.columns() {
@@ -96,6 +97,26 @@ fn a_table_that_does_not_fit_is_named() {
 }
 
 #[test]
+fn of_a_key_that_occurs_often_the_last_row_stays() {
+    drop_keyspace("cql_repeated");
+    let settings = crate::cql::settings(node(), "cql_repeated");
+    // Written at once, some of so many pairs would change places.
+    let line = |user: usize| format!("user-{user},0\nuser-{user},1\n");
+    let rows: String = (0..1000).map(line).collect();
+    assert_eq!(import(&settings, &format!("user_id,a\n{rows}"), &creating()).unwrap(), 2000);
+    on_shard(move || async move {
+        let store = open(settings).await.unwrap();
+        let policies = FeaturePolicies::default();
+        let inputs = ModelInputs::Width(1);
+        let plan = JoinPlan::bind(inputs, &store.schema(), &policies, Precision::F32).unwrap();
+        let keys: Vec<_> = (0..1000).map(|user| format!("user-{user}")).collect();
+        let joined = crate::cql::fetch(&store, &plan, &keys).await;
+        let is_first = |user: &usize| crate::cql::row(&joined, *user) != [1.0];
+        assert_eq!((0..1000).filter(is_first).count(), 0, "the first row stayed");
+    });
+}
+
+#[test]
 fn an_import_that_broke_off_goes_on_after_its_last_checkpoint() {
     let node = node();
     keyspace(
@@ -123,7 +144,7 @@ fn an_import_that_broke_off_goes_on_after_its_last_checkpoint() {
         let store = open(settings).await.unwrap();
         let inputs = ModelInputs::Width(1);
         let policies = FeaturePolicies::default();
-        let plan = JoinPlan::bind(inputs, store.schema(), &policies, Precision::F32).unwrap();
+        let plan = JoinPlan::bind(inputs, &store.schema(), &policies, Precision::F32).unwrap();
         let keys: Vec<_> = (0..5000).map(|user| format!("user-{user}")).collect();
         let joined = crate::cql::fetch(&store, &plan, &keys).await;
         for user in 0..5000_u16 {

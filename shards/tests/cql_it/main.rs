@@ -12,10 +12,15 @@ mod proxied;
 mod sharded;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../cql/switched.rs"]
+mod switched;
 
 use support::stores;
 
+mod a_cluster_that_moved_or_was_cut_off_is_found_again;
+mod a_cluster_that_takes_fewer_keys_is_asked_for_fewer;
 mod a_saturated_shard_completes_its_fetches;
+mod a_table_made_anew_is_read_as_it_is_now;
 mod connections_are_encrypted;
 mod faults_at_start_are_said_in_one_line;
 mod faults_stay_small;
@@ -24,3 +29,4 @@ mod keys_are_asked_for_once;
 mod keys_go_to_the_shard_that_owns_them;
 mod rows_reach_the_matrix;
 mod scores_are_those_of_the_embedded_store;
+mod what_the_model_does_not_name_does_not_matter;

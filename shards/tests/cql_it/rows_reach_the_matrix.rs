@@ -67,7 +67,7 @@ fn every_type_null_and_nan_is_read() {
         ];
         let policies = FeaturePolicies { max_age_s: Some(60), ..Default::default() };
         let inputs = ModelInputs::Columns(&columns);
-        let plan = JoinPlan::bind(inputs, store.schema(), &policies, Precision::F64).unwrap();
+        let plan = JoinPlan::bind(inputs, &store.schema(), &policies, Precision::F64).unwrap();
         let joined = fetch(&store, &plan, &["full", "holes", "empty"]).await;
         assert_eq!(row(&joined, 0), [-7.0, 0.1, 1.0, 9_007_199_254_740_993_i64 as f64, -1.5]);
         assert_eq!(row(&joined, 1), [0.0; 5]);

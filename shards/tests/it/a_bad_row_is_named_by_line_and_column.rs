@@ -41,9 +41,9 @@ fn each_fault_is_named() {
 #[test]
 fn a_row_of_several_lines_is_named_by_its_first() {
     let (_folder, store) = store_of("user_id,a\nu,1\n");
-    let csv = "user_id,a\n\"two\nlines\",1\nv,x\n";
+    let csv = "user_id,a\nu,\"\n1\n\"\n\nv,x\n";
     let error = import(&store, csv).unwrap_err().to_string();
-    assert!(error.starts_with("line 4, column 2"), "{error}");
+    assert!(error.starts_with("line 6, column 2"), "{error}");
 }
 
 #[test]

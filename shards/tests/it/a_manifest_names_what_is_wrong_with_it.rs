@@ -68,7 +68,7 @@ fn an_unknown_key_is_named_with_those_there_are() {
 fn a_value_of_the_wrong_type_is_named_with_what_was_expected() {
     let message = refusal("version = \"new\"");
     assert!(message.contains("version = \"new\""), "{message}");
-    assert!(message.contains("expected u32"), "{message}");
+    assert!(message.contains("expected u64"), "{message}");
     let message = refusal("[output]\nclass = 1.5");
     assert!(
         message.contains("expected a class index (integer from 0) or a class label"),

@@ -2,11 +2,9 @@
 //! is configured; its trace goes on to the server that computes the model.
 
 use std::collections::HashSet;
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::sync::mpsc::{Receiver, channel};
 
-use crate::support::{Client, Setup, post_to};
+use crate::support::model_server::{says, score};
+use crate::support::{Client, ModelServer, Setup, post_to};
 use shards::http::RequestIds;
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -42,43 +40,10 @@ fn an_id_comes_back_with_every_answer() {
     }
 }
 
-/// A server that takes requests of known length and tells their heads; its port.
-fn remote() -> (u16, Receiver<String>) {
-    const SCORE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 78\r\n\r\n\
-        {\"outputs\": [{\"name\": \"y\", \"datatype\": \"FP32\", \"shape\": [1], \"data\": [0.25]}]}";
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (sender, heads) = channel();
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut room = [0; 16_384];
-        loop {
-            let mut bytes = Vec::new();
-            // The shard writes a request at once; its end is that of the cells of one row.
-            while !bytes.windows(4).any(|four| four == b"\r\n\r\n") {
-                match stream.read(&mut room) {
-                    Ok(0) | Err(_) => return,
-                    Ok(count) => bytes.extend_from_slice(&room[..count]),
-                }
-            }
-            let text = String::from_utf8_lossy(&bytes);
-            let head = text.split_once("\r\n\r\n").unwrap().0.to_owned();
-            if sender.send(head).is_err() || stream.write_all(SCORE).is_err() {
-                return;
-            }
-        }
-    });
-    (port, heads)
-}
-
 #[test]
 fn a_trace_goes_on_to_the_models_server() {
-    let (port, heads) = remote();
-    let manifest = format!(
-        "backend = \"remote\"\nurl = \"http://127.0.0.1:{port}/v2/models/x\"\n\
-         [[columns]]\nname = \"feature_1\"\n"
-    );
-    let served = Setup::with_manifest(&manifest).serve();
+    let server = ModelServer::start(vec![(0..4).map(|_| says(score(0.25))).collect()]);
+    let served = Setup::with_manifest(&server.manifest()).serve();
     let mut client = served.client();
     let body = "{\"user_id\": \"applicant-0001\"}";
     for (sent, gone_on) in [
@@ -88,8 +53,7 @@ fn a_trace_goes_on_to_the_models_server() {
         (format!("traceparent: {TRACE}\r\n").repeat(2), None),
     ] {
         assert_eq!(ask(&mut client, "/predict", &sent, body).status, 200);
-        let head = heads.recv().expect("the server is asked");
-        let found = head.lines().find_map(|line| line.strip_prefix("traceparent: "));
-        assert_eq!(found, gone_on, "{sent}");
+        let asked = server.asked().pop().expect("the server is asked");
+        assert_eq!(asked.field("traceparent"), gone_on, "{sent}");
     }
 }

@@ -61,6 +61,13 @@ fn statistics(served: &Served) -> Value {
     let is_shadow = |model: &&Value| model.get("shadow").is_some();
     let shadow = models.iter().find(is_shadow).unwrap_or_else(|| panic!("{body}"));
     assert_eq!(shadow["version"], "2");
+    let (stats, compared) = (&shadow["inference_stats"], &shadow["shadow"]["compared"]);
+    let scored = compared.as_u64().unwrap();
+    let failed = shadow["shadow"]["failed"].as_u64().unwrap();
+    for (part, count) in [("queue", scored + failed), ("success", scored), ("fail", failed)] {
+        assert_eq!(stats[part]["count"], count, "what its time is the sum of: {stats}");
+    }
+    assert_eq!(&shadow["inference_count"], compared);
     shadow["shadow"].clone()
 }
 

@@ -56,6 +56,23 @@ fn a_model_without_columns_takes_those_of_the_store() {
 }
 
 #[test]
+fn a_model_without_columns_stays_with_the_names_that_it_was_bound_to() {
+    let plan = bind(ModelInputs::Width(2)).unwrap();
+    let again = |names: &[&str]| {
+        let column =
+            |name: &&str| StoreColumn { name: (*name).to_owned(), column_type: ColumnType::Double };
+        let schema = Schema::new(names.iter().map(column).collect()).unwrap();
+        plan.bind_again(ModelInputs::Width(2), &schema)
+    };
+    for names in [&["age", "income"][..], &["a", "age", "b", "income", "z"]] {
+        assert_eq!(again(names).unwrap().column_names(), ["age", "income"]);
+    }
+    for names in [&["income", "age"][..], &["age", "outcome"], &["age"], &["income", "a", "age"]] {
+        assert!(again(names).is_err(), "{names:?}");
+    }
+}
+
+#[test]
 fn a_type_that_holds_every_stored_value_is_accepted() {
     let manifest =
         "columns = [{ name = 'age', type = 'double' }, { name = 'age', type = 'bigint' }]";

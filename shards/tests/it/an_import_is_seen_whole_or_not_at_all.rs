@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::support::Over;
 use crate::support::stores::{Heard, column, fetch, import, options, plan_of, row, store_of};
 use shards::features::embedded::{EmbeddedReader, EmbeddedWriter};
-use shards::features::import::{OnBadRow, import_embedded};
+use shards::features::import::{OnBadRow, import_embedded, now_us};
 use shards::features::inputs::FeaturePolicies;
 use shards::features::record::CellValue;
-use shards::features::{FeatureStatus, FetchRequests, Joined};
+use shards::features::{FeatureStatus, FetchRequests, Fetched, Joined};
 
 const USERS: usize = 500;
 
@@ -38,7 +38,8 @@ fn every_fetch_reads_one_version() {
                 let mut joined = Joined::new(&plan);
                 let mut latest = 0.0;
                 while !done.load(Ordering::Relaxed) {
-                    reader.fetch(&plan, &requests, 0, &mut joined);
+                    let fetched = reader.fetch(&plan, &requests, 0, &mut joined);
+                    assert_eq!(fetched, Fetched::Joined);
                     let version = joined.matrix.get(0, 0);
                     assert!(version >= latest);
                     latest = version;
@@ -69,6 +70,19 @@ fn a_reader_does_not_wait_for_an_import_under_way() {
     let before = std::thread::scope(|scope| scope.spawn(read).join().unwrap());
     writer.commit().unwrap();
     assert_eq!((before, read()), (1.0, 2.0));
+}
+
+#[test]
+fn a_store_knows_when_it_was_last_imported_to() {
+    let before = now_us();
+    let (_folder, store) = store_of("user_id,a\nu,1\n");
+    let first = store.imported_us().unwrap().expect("it was imported to");
+    assert!((before..=now_us()).contains(&first));
+    import(&store, "user_id,a\nv,1\n").unwrap();
+    let second = store.imported_us().unwrap().expect("again");
+    assert!((first..=now_us()).contains(&second));
+    assert!(import(&store, "user_id,a\nv,x\n").is_err());
+    assert_eq!(store.imported_us().unwrap(), Some(second), "one that failed is none");
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn in_an_array_as_alone() {
         assert_eq!(found.0, version_of(user), "{user}");
     }
     let lanes = served.shared.telemetry.lanes();
-    let scored = |version: u32| {
+    let scored = |version: u64| {
         let lane = lanes.iter().find(|lane| lane.facts.version == version).unwrap();
         lane.counters.rows.iter().map(Counter::get).sum::<u64>()
     };

@@ -49,6 +49,12 @@ fn what_is_asked_of_the_wrong_place() {
         ("GET /predict HTTP/1.1", 405, "does not take that method"),
         ("DELETE /predict/demo-logistic?x=1 HTTP/1.1", 405, "does not take that method"),
         ("POST /predict HTTP/1.1", 411, "no body"),
+        ("GET /v2/models/none HTTP/1.1", 404, "no model `none`; there is: demo-logistic"),
+        (
+            "GET /v2/models/demo-logistic/versions/9 HTTP/1.1",
+            404,
+            "no version `9` of the model `demo-logistic`; there is: 1",
+        ),
         ("BREW /predict HTTP/1.1", 501, "not a method of HTTP"),
     ] {
         let request = format!("{line}\r\nhost: test\r\n\r\n");
@@ -59,7 +65,7 @@ fn what_is_asked_of_the_wrong_place() {
         "POST /predict/none HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    check(&served, request.as_bytes(), 404, "no such model", true);
+    check(&served, request.as_bytes(), 404, "no such model; there is: demo-logistic", true);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use shards::features::inputs::{
     FeaturePolicies, InputColumn, NanMeaning, OnExpired, OnMissing, Source,
 };
 use shards::features::join::{JoinPlan, Refusal};
-use shards::features::{FetchRequests, Joined};
+use shards::features::{FetchRequests, Fetched, Joined};
 
 const CSV: &str = "user_id,a,b,last_updated\nfull,1,2,\nnull,,2,\nnan,NaN,2,\nold,1,2,1000\n";
 
@@ -106,7 +106,7 @@ fn request_fields_join_the_stored_cells() {
             requests.push(key.as_bytes(), &[*value]);
         }
         let mut joined = Joined::new(plan);
-        reader.fetch(plan, &requests, WRITTEN_US, &mut joined);
+        assert_eq!(reader.fetch(plan, &requests, WRITTEN_US, &mut joined), Fetched::Joined);
         joined
     };
     let columns = [column("a"), amount(NanMeaning::Default), column("b")];

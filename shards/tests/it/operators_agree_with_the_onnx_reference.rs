@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::zoo_models::load_file;
+use crate::zoo_models::{load_file, score};
 use shards::model::golden::{self, GoldenReport};
 use shards::model::manifest::{ClassChoice, ScoreOutput};
 
@@ -68,4 +68,69 @@ fn a_matrix_that_is_left_to_tract() {
 #[test]
 fn several_inputs_of_several_types() {
     check("several-inputs", 1);
+}
+
+#[test]
+fn integers_are_compared_looked_up_and_gathered_exactly() {
+    check("integer-keys", 1);
+    check("integer-values", 1);
+    check("integer-columns", 1);
+    check("integer-imputed", 1);
+    check("integer-trees", 1);
+    check("integer-gather", 1);
+}
+
+#[test]
+fn what_is_missing_never_becomes_a_category() {
+    check("cast-missing", 1);
+    check("cast-missing-int32", 1);
+    check("label-encoder-default", 1);
+    check("label-encoder-nan", 1);
+    check("label-encoder-nan-version-2", 1);
+    check("one-hot", 1);
+}
+
+#[test]
+fn a_number_that_is_no_place_leaves_all_cells_off() {
+    let file = folder("one-hot").join("model.onnx");
+    let mut model = load_file(&file, ScoreOutput::default()).expect("it loads");
+    let rows: Vec<_> = [4.0, -5.0, 1e30, 4_294_967_297.0, 0.5].map(|cell| vec![cell]).to_vec();
+    assert_eq!(score(&mut model, &rows), [0.0; 5]);
+}
+
+#[test]
+fn a_place_beyond_the_last_fails_its_row_alone() {
+    let file = folder("integer-gather").join("model.onnx");
+    let mut model = load_file(&file, ScoreOutput::default()).expect("it loads");
+    let rows: Vec<_> =
+        [900_000_001.0, 900_000_003.0, 900_000_000.0].map(|cell| vec![cell]).to_vec();
+    let scores = score(&mut model, &rows);
+    assert_eq!((scores[0], scores[2]), (2.25, 1.5));
+    assert!(scores[1].is_nan(), "{scores:?}");
+}
+
+#[test]
+fn rows_that_are_moved_and_normalized_by_themselves() {
+    check("normalized-layers", 1);
+    check("moved-rows", 1);
+    check("attention", 1);
+    check("constant-of-shape", 1);
+}
+
+#[test]
+fn integers_are_divided_and_a_row_that_divides_by_zero_fails_alone() {
+    check("integer-division", 1);
+    let file = folder("integer-division").join("model.onnx");
+    let mut model = load_file(&file, ScoreOutput::default()).expect("it loads");
+    for zero in 0..3 {
+        let mut rows = vec![vec![1.0, 2.0, 3.0]; 3];
+        rows[zero][1] = 0.0;
+        let scores = score(&mut model, &rows);
+        for (row, score) in scores.iter().enumerate() {
+            assert!(
+                if row == zero { score.is_nan() } else { score.total_cmp(&110.0).is_eq() },
+                "{scores:?}"
+            );
+        }
+    }
 }

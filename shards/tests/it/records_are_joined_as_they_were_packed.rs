@@ -6,7 +6,7 @@ use shards::features::inputs::{ColumnType, FeaturePolicies, InputColumn, NanMean
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::record::{CellValue, RecordLayout};
 use shards::features::schema::{Schema, StoreColumn};
-use shards::features::{FetchRequests, Joined, Precision};
+use shards::features::{FetchRequests, Fetched, Joined, Precision};
 
 #[derive(Debug, Clone)]
 struct Case {
@@ -96,11 +96,11 @@ fn check(mut cases: Vec<Case>, precision: Precision) -> Result<(), TestCaseError
     let reader = EmbeddedReader::new(&store).unwrap();
     let inputs = ModelInputs::Columns(&columns);
     let plan =
-        JoinPlan::bind(inputs, reader.schema(), &FeaturePolicies::default(), precision).unwrap();
+        JoinPlan::bind(inputs, &reader.schema(), &FeaturePolicies::default(), precision).unwrap();
     let mut requests = FetchRequests::new(0);
     requests.push(b"user", &[]);
     let mut joined = Joined::new(&plan);
-    reader.fetch(&plan, &requests, 0, &mut joined);
+    prop_assert_eq!(reader.fetch(&plan, &requests, 0, &mut joined), Fetched::Joined);
     for (at, case) in cases.iter().enumerate() {
         let (found, expected) = (joined.matrix.get(0, at), expected(case));
         let same = match precision {

@@ -2,10 +2,10 @@
 //! ones reads nothing from then on.
 
 use crate::stores::{Heard, column, fetch, import, options, plan_of, store_of};
-use shards::features::FeatureStatus;
 use shards::features::embedded::{EmbeddedError, EmbeddedReader};
 use shards::features::import::{ImportError, OnBadRow, import_embedded};
 use shards::features::inputs::FeaturePolicies;
+use shards::features::{FeatureStatus, FetchRequests, Fetched, Joined};
 
 #[test]
 fn other_columns_are_refused_by_name_and_type() {
@@ -24,18 +24,14 @@ fn other_columns_are_refused_by_name_and_type() {
 #[test]
 fn a_header_in_another_order_is_the_same_schema() {
     let (_folder, store) = store_of("user_id,a:int,b\nu,1,2\n");
-    import(&store, "b,user_id,a\n3,u,4\n").unwrap_err();
-    let mut options = options(OnBadRow::Fatal, false);
-    options.csv.key_column = Some("user_id".to_owned());
-    let csv = "b,user_id,a\n3,u,4\n";
-    import_embedded(&store, csv.as_bytes(), &options, &mut Heard::default()).unwrap();
+    import(&store, "b,user_id,a\n3,u,4\n").unwrap();
     let reader = EmbeddedReader::new(&store).unwrap();
     let plan = plan_of(&reader, &[column("b")], &FeaturePolicies::default());
     assert_eq!(crate::stores::row(&fetch(&reader, &plan, &["u"]), 0), [3.0]);
 }
 
 #[test]
-fn an_old_plan_answers_error_after_a_replacement() {
+fn an_old_plan_joins_nothing_after_a_replacement() {
     let (_folder, store) = store_of("user_id,a\nu,1\n");
     let reader = EmbeddedReader::new(&store).unwrap();
     let plan = plan_of(&reader, &[column("a")], &FeaturePolicies::default());
@@ -44,9 +40,12 @@ fn an_old_plan_answers_error_after_a_replacement() {
     let options = options(OnBadRow::Fatal, true);
     let csv = "user_id,z:int\nu,7\n";
     import_embedded(&store, csv.as_bytes(), &options, &mut Heard::default()).unwrap();
-    assert_eq!(fetch(&reader, &plan, &["u"]).outcomes[0].status, FeatureStatus::Error);
+    let (mut requests, mut joined) = (FetchRequests::new(0), Joined::new(&plan));
+    requests.push(b"u", &[]);
+    assert_eq!(reader.fetch(&plan, &requests, 0, &mut joined), Fetched::SchemaChanged);
+    assert_eq!(joined.outcomes[0].status, FeatureStatus::Error);
 
-    let reader = EmbeddedReader::new(&store).unwrap();
+    assert_eq!(reader.schema().columns()[0].name, "z");
     let mut z = column("z");
     z.column_type = shards::features::inputs::ColumnType::Int;
     let plan = plan_of(&reader, &[z], &FeaturePolicies::default());

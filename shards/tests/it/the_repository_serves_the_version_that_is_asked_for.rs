@@ -60,7 +60,7 @@ fn only_folders_with_versions_are_models() {
     let root = three_versions();
     fs::create_dir(root.path().join("data")).expect("a folder");
     fs::write(root.path().join("README.md"), "").expect("a file");
-    version(root.path(), "01-old", "01");
+    version(root.path(), "old", "v1");
     version(root.path(), ".hidden", "1");
     let names = Repository::new(root.path()).names().expect("it can be listed");
     assert_eq!(names, ["risk"]);

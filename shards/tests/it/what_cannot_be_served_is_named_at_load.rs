@@ -115,6 +115,19 @@ fn a_few_bytes_cannot_ask_for_all_memory() {
 }
 
 #[test]
+fn a_panic_of_tracts_is_a_refusal_of_its_node() {
+    for (name, problem) in [
+        ("flatten", "(operator Flatten): it cannot be planned (it panics)"),
+        ("remainder", "(operator Mod): it fails on plausible values (it panics)"),
+        ("transpose", "(operator Transpose): its `perm` names an axis twice"),
+    ] {
+        let file = folder("../operators").join(format!("panics-{name}")).join("model.onnx");
+        let text = load_file(&file, ScoreOutput::default()).expect_err("it panics").to_string();
+        assert!(text.contains(&format!("node `mixer` {problem}")), "{text}");
+    }
+}
+
+#[test]
 fn a_manifest_of_another_width_is_refused() {
     let root = tempfile::tempdir().expect("a temporary folder");
     let version = root.path().join("narrow/1");

@@ -1,13 +1,14 @@
 """Makes the small graphs of this folder and their golden scores, which no exporter of the zoo
 writes: one NAME/{model.onnx,golden.csv} each. The reference is ONNX's own evaluator.
 
-    python shards/tests/operators/make.py     # needs onnx and numpy
+    python shards/tests/operators/make.py     # needs onnx, onnxruntime and numpy
 """
 
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -55,6 +56,16 @@ def every_mode(double=False, aggregate=1, post_transform=0, targets=2, member=Fa
 
 FLOATS = [("input", TensorProto.FLOAT, 3)]
 DOUBLES = [("input", TensorProto.DOUBLE, 3)]
+
+INTEGERS = [("input", TensorProto.INT64, 1)]
+ONE_FLOAT = [("input", TensorProto.FLOAT, 1)]
+LARGE = [(1 << 62) + step for step in (1, 2, 3)]
+
+
+def label_encoder(source: str, target: str, **attributes):
+    return helper.make_node("LabelEncoder", [source], [target], name=target, domain=ML,
+                            **attributes)
+
 
 # Each with its inputs (name, type, columns), its nodes and the number of its scores.
 GRAPHS = {
@@ -106,6 +117,79 @@ GRAPHS = {
     "tree-ensemble-v5-max": (FLOATS, [every_mode(aggregate=3, targets=1)], 1),
     "tree-ensemble-v5-softmax": (FLOATS, [every_mode(post_transform=1)], 2),
     "tree-ensemble-v5-logistic": (FLOATS, [every_mode(post_transform=2)], 2),
+    "two-targets": (FLOATS, [
+        helper.make_node("LinearRegressor", ["input"], ["score"], name="line", domain=ML,
+                         coefficients=[1.0, 0.0, 0.5, 0.0, 1.0, -0.5], intercepts=[100.0, 200.0],
+                         targets=2),
+    ], 2),
+    # Integers: keys, values and places that floats of 24 or 53 bits do not tell apart.
+    "integer-keys": (INTEGERS, [
+        label_encoder("input", "score", keys_int64s=[16777216, 16777217, 900000001, 900000003],
+                      values_floats=[1.0, 2.0, 3.0, 4.0], default_float=-1.0),
+    ], 1),
+    "integer-values": (INTEGERS, [
+        label_encoder("input", "large", keys_int64s=[1, 2, 3], values_int64s=LARGE),
+        helper.make_node("ArrayFeatureExtractor", ["large", "first"], ["picked"], domain=ML),
+        label_encoder("picked", "score", keys_int64s=LARGE, values_floats=[1.0, 2.0, 3.0],
+                      default_float=9.0),
+    ], 1),
+    # The same in a program of our own operators.
+    "integer-columns": (FLOATS, [
+        helper.make_node("ArrayFeatureExtractor", ["input", "first"], ["a"], domain=ML),
+        helper.make_node("Cast", ["a"], ["whole"], to=TensorProto.INT64),
+        label_encoder("whole", "large", keys_int64s=[0, 1, 3], values_int64s=LARGE,
+                      default_int64=LARGE[0] - 1),
+        helper.make_node("Concat", ["large", "whole"], ["both"], axis=1),
+        helper.make_node("ArrayFeatureExtractor", ["both", "first"], ["picked"], domain=ML),
+        label_encoder("picked", "score", keys_int64s=LARGE, values_floats=[1.0, 2.0, 3.0],
+                      default_float=9.0),
+    ], 1),
+    "integer-imputed": (INTEGERS, [
+        helper.make_node("Imputer", ["input"], ["known"], name="imputer", domain=ML,
+                         imputed_value_int64s=[7], replaced_value_int64=16777217),
+        helper.make_node("Cast", ["known"], ["score"], to=TensorProto.FLOAT),
+    ], 1),
+    "integer-trees": (INTEGERS, [
+        helper.make_node(
+            "TreeEnsembleRegressor", ["input"], ["score"], name="trees", domain=ML, n_targets=1,
+            nodes_treeids=[0, 0, 0], nodes_nodeids=[0, 1, 2], nodes_featureids=[0, 0, 0],
+            nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"], nodes_values=[16777216.0, 0.0, 0.0],
+            nodes_truenodeids=[1, 0, 0], nodes_falsenodeids=[2, 0, 0], target_treeids=[0, 0],
+            target_nodeids=[1, 2], target_ids=[0, 0], target_weights=[1.0, 2.0]),
+    ], 1),
+    "integer-gather": (INTEGERS, [
+        helper.make_node("Sub", ["input", "ids"], ["place"]),
+        helper.make_node("Gather", ["table", "place"], ["row"], name="look up", axis=0),
+        helper.make_node("Reshape", ["row", "rows of 2"], ["cells"]),
+        helper.make_node("ReduceSum", ["cells", "columns"], ["score"], keepdims=1),
+    ], 1),
+    "one-hot": (ONE_FLOAT, [
+        helper.make_node("OneHot", ["input", "depth", "off on"], ["bits"], name="bits"),
+        helper.make_node("Reshape", ["bits", "rows of 4"], ["cells"]),
+        helper.make_node("MatMul", ["cells", "one of 4"], ["score"]),
+    ], 1),
+    "cast-missing": (ONE_FLOAT, [
+        helper.make_node("Cast", ["input"], ["whole"], to=TensorProto.INT64),
+        label_encoder("whole", "score", keys_int64s=[0, 2, -2], values_floats=[0.5, 2.0, -2.0],
+                      default_float=-1.0),
+    ], 1),
+    "cast-missing-int32": (ONE_FLOAT, [
+        helper.make_node("Cast", ["input"], ["whole"], to=TensorProto.INT32),
+        helper.make_node("Cast", ["whole"], ["score"], to=TensorProto.FLOAT),
+    ], 1),
+    "label-encoder-default": (ONE_FLOAT, [
+        label_encoder("input", "score", keys_floats=[0.0, 2.0], values_floats=[10.0, 20.0]),
+    ], 1),
+    "label-encoder-nan": (ONE_FLOAT, [
+        label_encoder("input", "codes", keys_floats=[0.0, 2.0, float("nan")],
+                      values_int64s=[10, 20, 30]),
+        helper.make_node("Cast", ["codes"], ["score"], to=TensorProto.FLOAT),
+    ], 1),
+    "label-encoder-nan-version-2": (ONE_FLOAT, [
+        label_encoder("input", "codes", keys_floats=[0.0, 2.0, float("nan")],
+                      values_int64s=[10, 20, 30]),
+        helper.make_node("Cast", ["codes"], ["score"], to=TensorProto.FLOAT),
+    ], 1),
 }
 # ONNX's evaluator leaves `post_transform` out, and ONNX Runtime 1.24 reads 1 as LOGISTIC and 2 as
 # SOFTMAX. These are what the operator's text says.
@@ -113,6 +197,25 @@ POST_TRANSFORMS = {
     "tree-ensemble-v5-softmax": lambda raw: np.exp(raw) / np.exp(raw).sum(axis=1, keepdims=True),
     "tree-ensemble-v5-logistic": lambda raw: 1 / (1 + np.exp(-raw)),
 }
+# Rows of graphs that ask for more than small numbers; `None` is NaN.
+ROWS = {
+    "integer-keys": [16777215, 16777216, 16777217, 16777218, 900000000, 900000001, 900000002,
+                     900000003, 0, -900000001, (1 << 53) - 1],
+    "integer-values": [0, 1, 2, 3, 4, (1 << 53) - 1],
+    "integer-imputed": [16777216, 16777217, 16777218, 0, -5],
+    "integer-trees": [16777215, 16777216, 16777217, 16777218, -3, (1 << 53) - 1],
+    "integer-gather": [900000000, 900000001, 900000002, 899999999, 899999998],
+    "one-hot": [0.0, 1.0, 3.0, -1.0, -4.0, 1.5, None],
+    "cast-missing": [0.0, 2.0, 2.7, -2.9, 0.9, -0.9, None, 1e30, -1e30, 3.0],
+    "cast-missing-int32": [0.0, 2.7, -2.9, None, 1e30, -1e30, 3e9, 2147483520.0],
+    "label-encoder-default": [0.0, -0.0, 2.0, 3.0, None],
+    "label-encoder-nan": [0.0, 2.0, 3.0, None],
+    "label-encoder-nan-version-2": [0.0, 2.0, 3.0, None],
+}
+# Files that are written for another version of ai.onnx.ml than 5.
+VERSIONS = {"label-encoder-nan-version-2": 2}
+# Since version 4 ONNX Runtime finds a key that is NaN, and ONNX's evaluator never does.
+BY_RUNTIME = {"label-encoder-nan", "label-encoder-nan-version-2"}
 CONSTANTS = {
     "columns": np.array([1], np.int64),
     "huge": np.array([1, 1 << 40], np.int64),
@@ -122,6 +225,13 @@ CONSTANTS = {
     "bias": np.array([0.1, -0.3], np.float32),
     "low": np.array(-0.5, np.float32),
     "high": np.array(0.75, np.float32),
+    "ids": np.array([900000000], np.int64),
+    "table": np.array([[1.0, 0.5], [2.0, 0.25], [3.0, 0.125]], np.float32),
+    "rows of 2": np.array([-1, 2], np.int64),
+    "rows of 4": np.array([-1, 4], np.int64),
+    "depth": np.array(4, np.int64),
+    "off on": np.array([0.0, 1.0], np.float32),
+    "one of 4": np.array([[1.0], [2.0], [3.0], [4.0]], np.float32),
     "wide": RANDOM.normal(0, 0.1, (3, 6000)).astype(np.float32),
     "narrow": RANDOM.normal(0, 0.1, (6000, 1)).astype(np.float32),
 }
@@ -147,14 +257,18 @@ REFUSED = {
 }
 
 
-def values(inputs, missing: bool) -> dict[str, np.ndarray]:
+def values(name: str, inputs) -> dict[str, np.ndarray]:
     """Rows with ties at the thresholds and keys above, and missing values where trees read them."""
+    if name in ROWS:
+        ((source, element, _),) = inputs
+        cells = [np.nan if cell is None else cell for cell in ROWS[name]]
+        return {source: np.array(cells, helper.tensor_dtype_to_np_dtype(element)).reshape(-1, 1)}
     made = {}
-    for name, element, columns in inputs:
+    for source, element, columns in inputs:
         cells = RANDOM.choice([-2.0, -0.5, 0.0, 0.25, 0.5, 1.0, 2.0, 3.5], (40, columns))
-        if missing:
+        if name.startswith("tree"):
             cells[RANDOM.random(cells.shape) < 0.15] = np.nan
-        made[name] = cells.astype(helper.tensor_dtype_to_np_dtype(element))
+        made[source] = cells.astype(helper.tensor_dtype_to_np_dtype(element))
     return made
 
 
@@ -169,7 +283,7 @@ def save(name: str, inputs, nodes, scores: int) -> onnx.ModelProto:
         [helper.make_tensor_value_info(each, element, [None, columns])
          for each, element, columns in inputs],
         [helper.make_tensor_value_info("score", output, [None, scores])], constants)
-    opsets = [helper.make_opsetid("", 18), helper.make_opsetid(ML, 5)]
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid(ML, VERSIONS.get(name, 5))]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
     (HERE / name).mkdir(exist_ok=True)
     (HERE / name / "model.onnx").write_bytes(model.SerializeToString())
@@ -178,8 +292,13 @@ def save(name: str, inputs, nodes, scores: int) -> onnx.ModelProto:
 
 def record(name: str, inputs, model: onnx.ModelProto, scores: int) -> None:
     """Writes NAME/golden.csv."""
-    features = values(inputs, missing=name.startswith("tree"))
-    found = ReferenceEvaluator(model).run(["score"], features)[0]
+    features = values(name, inputs)
+    if name in BY_RUNTIME:
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), providers=["CPUExecutionProvider"])
+        found = session.run(["score"], features)[0]
+    else:
+        found = ReferenceEvaluator(model).run(["score"], features)[0]
     if name in POST_TRANSFORMS:
         found = POST_TRANSFORMS[name](found.astype(np.float64))
     matrix = np.hstack([cells.astype(np.float64) for cells in features.values()])

@@ -4,12 +4,12 @@
 
 use shards::features::embedded::{EmbeddedReader, EmbeddedStore};
 use shards::features::import::{
-    CsvOptions, ImportError, ImportObserver, ImportOptions, ImportProgress, OnBadRow, RowError,
-    import_embedded,
+    CsvOptions, ImportError, ImportNote, ImportObserver, ImportOptions, ImportProgress, OnBadRow,
+    RowError, import_embedded,
 };
 use shards::features::inputs::{ColumnType, FeaturePolicies, InputColumn, NanMeaning, Source};
 use shards::features::join::{JoinPlan, ModelInputs};
-use shards::features::{FetchRequests, Joined, Precision};
+use shards::features::{FetchRequests, Fetched, Joined, Precision};
 
 /// When the rows of [`import`] were written, unless they say otherwise: µs since 1970.
 pub(crate) const WRITTEN_US: i64 = 1_700_000_000_000_000;
@@ -18,12 +18,16 @@ pub(crate) const WRITTEN_US: i64 = 1_700_000_000_000_000;
 #[derive(Default)]
 pub(crate) struct Heard {
     pub(crate) skipped: Vec<RowError>,
+    pub(crate) notes: Vec<ImportNote>,
 }
 
 impl ImportObserver for Heard {
     fn progress(&mut self, _: ImportProgress) {}
     fn skipped(&mut self, error: &RowError) {
         self.skipped.push(error.clone());
+    }
+    fn noted(&mut self, note: &ImportNote) {
+        self.notes.push(note.clone());
     }
 }
 
@@ -65,7 +69,7 @@ pub(crate) fn plan_of(
     policies: &FeaturePolicies,
 ) -> JoinPlan {
     let inputs = ModelInputs::Columns(columns);
-    JoinPlan::bind(inputs, reader.schema(), policies, Precision::F64).unwrap()
+    JoinPlan::bind(inputs, &reader.schema(), policies, Precision::F64).unwrap()
 }
 
 /// Fetches `keys` without request cells, ages counted at [`WRITTEN_US`].
@@ -75,7 +79,7 @@ pub(crate) fn fetch(reader: &EmbeddedReader, plan: &JoinPlan, keys: &[&str]) -> 
         requests.push(key.as_bytes(), &[]);
     }
     let mut joined = Joined::new(plan);
-    reader.fetch(plan, &requests, WRITTEN_US, &mut joined);
+    assert_eq!(reader.fetch(plan, &requests, WRITTEN_US, &mut joined), Fetched::Joined);
     joined
 }
 

@@ -83,6 +83,13 @@ impl Setup {
         Self { models, repository: Some(repository), ..Self::of("demo-logistic") }
     }
 
+    /// This file, served as `demo-logistic` with this manifest.
+    pub(crate) fn with_model(manifest: &str, file: &[u8]) -> Self {
+        let this = Self::with_manifest(manifest);
+        std::fs::write(this.models.join("demo-logistic/1/model.onnx"), file).unwrap();
+        this
+    }
+
     /// Another version of the only model: a copy of its first.
     pub(crate) fn and_version(self, version: u32) -> Self {
         let model = self.models.join(self.names[0]);
@@ -191,9 +198,15 @@ impl Served {
 
     /// Takes its models into service as they are on disk, and waits until it serves them.
     pub(crate) fn reload(&self) {
+        self.reload_while(|| ());
+    }
+
+    /// [`Self::reload`], where something happens after the models were bound to the store.
+    pub(crate) fn reload_while(&self, happens: impl Fn()) {
         let schema = self.store.schema().unwrap().expect("a schema");
         for directory in &self.models {
             let model = PreparedModel::load(directory, LoadOptions::default(), &schema).unwrap();
+            happens();
             let number = self.shared.send(Command::Install(Box::new(model)));
             wait_until("a model is installed", || self.shared.done() >= number);
         }

@@ -1,13 +1,15 @@
 //! The live page's data: a second at a time, kept for some minutes, sent as server-sent events.
 //!
 //! A [`sampler`] thread looks at the shards each second, whether a page is open or not, so that a
-//! page shows the last minutes at once; a [`second`] is what it saw. It is also what notices a
-//! shard that stands still and a store that does not answer.
+//! page shows the last minutes at once; a [`second`] is what it saw, with [`models`] in it. It is
+//! also what notices a shard that stands still and a [`store`] that does not answer.
 //!
 //! What is *not* here: the page itself, which is `page.html`.
 
+mod models;
 mod sampler;
 mod second;
+mod store;
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -19,10 +21,14 @@ use serde_json::json;
 
 pub(super) use self::sampler::start;
 use self::second::Second;
+use self::store::StoreSecond;
+use super::health::Health;
 use super::{AdminState, ShardView, routes};
 
 /// How many seconds are kept.
 const SECONDS_MAX: usize = 300;
+/// A fault of the store counts for so many seconds.
+const FAULT_SECONDS: usize = 10;
 /// A shard that has stood still for so long will not come back by itself.
 const STALLED: Duration = Duration::from_secs(10);
 /// How long a stream waits for the next second before it looks whether its client is there.
@@ -97,14 +103,20 @@ pub(super) fn stalled_shards(state: &AdminState) -> Vec<usize> {
     stalled.filter(|(_, beat)| beat.elapsed() > STALLED).map(|(index, _)| index).collect()
 }
 
-/// Whether the store answered any of the last ten seconds' rows, or was not asked.
-pub(super) fn store_answers(state: &AdminState) -> bool {
+/// How answers of the last seconds were worse than with a store that answers; none where they were
+/// not.
+pub(super) fn store_faults(state: &AdminState) -> Vec<String> {
     let seen = state.live.lock();
-    let last = seen.seconds.iter().rev().take(10);
-    let (unanswered, answered) = last.fold((0, 0), |(unanswered, answered), second| {
-        (unanswered + second.rows_unanswered, answered + second.rows_answered)
-    });
-    unanswered == 0 || answered > 0
+    let mut last = seen.seconds.iter().rev().take(FAULT_SECONDS);
+    let mut sum = StoreSecond::default();
+    // Whether nodes are connected is of this moment, not of the last ten seconds.
+    if let Some(newest) = last.next() {
+        sum.add(&newest.store);
+    }
+    for second in last {
+        sum.add(&StoreSecond { disconnected: Vec::new(), ..second.store.clone() });
+    }
+    sum.faults()
 }
 
 /// Sends what was seen, and then each second, until the client goes away or the gateway drains.
@@ -143,7 +155,8 @@ fn status(state: &AdminState) -> serde_json::Value {
             models.push(json!({
                 "shard": shard.index,
                 "model": lane.facts.model,
-                "version": lane.facts.version,
+                // As text: a script's numbers are exact to 2⁵³ only.
+                "version": lane.facts.version.to_string(),
                 "role": lane.facts.role.as_str(),
                 "kernel": lane.facts.description.kernel,
                 "columns": lane.facts.columns.len(),
@@ -152,12 +165,17 @@ fn status(state: &AdminState) -> serde_json::Value {
             }));
         }
     }
+    let health = Health::of(state);
     json!({
         "version": routes::version(),
         "serving": state.is_serving(),
         "draining": state.shutdown.is_begun(),
+        "started_s": state.started_s,
+        "store": state.store.describe(),
         "shards": state.shards.iter().map(|shard| json!({"index": shard.index, "core": shard.core})).collect::<Vec<_>>(),
         "models": models,
+        "unfit": health.unfit,
+        "store_faults": health.store_faults,
         "events": state.log.recent(),
     })
 }

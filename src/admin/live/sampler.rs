@@ -69,6 +69,9 @@ fn look_once(state: &AdminState, last: &mut [Known]) {
         beating.push(!serving || now.heartbeat != last.heartbeat);
         let since = now.copies.as_ref().map(|copies| copies.since(last.copies.as_ref()));
         second.add(shard, &now.counted, &last.counted, since.as_ref());
+        if let Some(copies) = &now.copies {
+            second.add_models(copies, last.copies.as_ref());
+        }
         // A shard that did not answer now is compared with its last answer when it does.
         let copies = now.copies.or_else(|| last.copies.take());
         *last = Known { copies, ..now };

@@ -8,9 +8,12 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use shards::batch::RowFailure;
 use shards::features::FeatureStatus;
+use shards::features::scylla::FaultReason;
 use shards::telemetry::counters::STATUSES;
-use shards::telemetry::{Counter, Histograms, Phase};
+use shards::telemetry::{Counter, HistogramCopies, Histograms, Phase};
 
+use super::models::{ELAPSED_S_MIN, ModelSeconds};
+use super::store::StoreSecond;
 use crate::admin::{ShardView, metrics};
 
 /// The heat map's rows: bounds in µs, each √2 times the one below, from 10 µs.
@@ -24,10 +27,8 @@ const BATCH_ROWS: [u64; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 pub(in crate::admin) struct Second {
     /// The JSON text, on one line.
     pub(super) text: Arc<str>,
-    /// Rows for which the store did not answer.
-    pub(super) rows_unanswered: u64,
-    /// Rows for which it did.
-    pub(super) rows_answered: u64,
+    /// What the feature store did.
+    pub(super) store: StoreSecond,
 }
 
 /// What a shard had counted at some time.
@@ -42,6 +43,8 @@ pub(super) struct Counted {
     cpu_s: f64,
     features_ns: u64,
     model_ns: u64,
+    statements_failed: [u64; FaultReason::ALL.len()],
+    is_disconnected: bool,
 }
 
 impl Counted {
@@ -56,6 +59,11 @@ impl Counted {
             cpu_s: metrics::thread_cpu_s(telemetry.counters.thread_id.get()).unwrap_or(0.0),
             features_ns: 0,
             model_ns: 0,
+            statements_failed: std::array::from_fn(|reason| {
+                telemetry.store.statements_failed[reason].get()
+            }),
+            is_disconnected: telemetry.store.is_cluster()
+                && telemetry.store.nodes_connected.get() == 0,
         };
         for lane in telemetry.lanes() {
             let cells = &lane.counters;
@@ -73,7 +81,7 @@ impl Counted {
 
     /// How long before it `earlier` was, in seconds.
     fn elapsed_s(&self, earlier: &Self) -> f64 {
-        self.at.saturating_duration_since(earlier.at).as_secs_f64().max(1e-3)
+        self.at.saturating_duration_since(earlier.at).as_secs_f64().max(ELAPSED_S_MIN)
     }
 }
 
@@ -92,8 +100,11 @@ pub(super) struct Draft {
     batch_rows: Vec<u64>,
     heat: Vec<u64>,
     requests_per_s: f64,
+    models: ModelSeconds,
     #[serde(skip)]
     merged: Histograms,
+    #[serde(skip)]
+    store: StoreSecond,
 }
 
 #[derive(Debug, Serialize)]
@@ -134,7 +145,9 @@ impl Second {
             batch_rows: Vec::new(),
             heat: Vec::new(),
             requests_per_s: 0.0,
+            models: ModelSeconds::default(),
             merged: Histograms::default(),
+            store: StoreSecond::default(),
         }
     }
 }
@@ -160,8 +173,18 @@ impl Draft {
         }
         for (status, count) in FeatureStatus::ALL.iter().zip(grown(&now.features, &last.features)) {
             *self.features.entry(status.as_str()).or_default() += count;
+            self.store.add(&StoreSecond::of_features(*status, count));
         }
-        let failed = RowFailure::REASONS.iter().zip(grown(&now.failed, &last.failed));
+        let failed = grown(&now.failed, &last.failed);
+        self.store.add(&StoreSecond {
+            refused: failed.get(StoreSecond::REFUSED).copied().unwrap_or(0),
+            statements_failed: std::array::from_fn(|reason| {
+                now.statements_failed[reason].saturating_sub(last.statements_failed[reason])
+            }),
+            disconnected: now.is_disconnected.then_some(shard.index).into_iter().collect(),
+            ..StoreSecond::default()
+        });
+        let failed = RowFailure::REASONS.iter().zip(failed);
         for (reason, count) in failed.filter(|(_, count)| *count > 0) {
             *self.failed.entry(reason).or_default() += count;
         }
@@ -189,6 +212,11 @@ impl Draft {
         }
     }
 
+    /// Adds what was measured of each model on a shard, beside what was before.
+    pub(super) fn add_models(&mut self, now: &HistogramCopies, last: Option<&HistogramCopies>) {
+        self.models.add(now, last);
+    }
+
     /// The second as it is kept.
     pub(super) fn finish(mut self) -> Second {
         self.phases = Phase::ALL
@@ -207,17 +235,9 @@ impl Draft {
             BATCH_ROWS.partition_point(|bound| *bound < rows)
         });
         self.heat = count(self.merged.phase(Phase::Request), HEAT_ROWS, heat_row);
-        let unanswered = [FeatureStatus::Stale, FeatureStatus::Error];
-        let unanswered: u64 =
-            unanswered.iter().filter_map(|status| self.features.get(status.as_str())).sum();
-        let rows: u64 = self.features.values().sum();
         // Every value is a number or a string: it serialises.
         let text = serde_json::to_string(&self).unwrap_or_default();
-        Second {
-            text: text.into(),
-            rows_unanswered: unanswered + self.failed.get("store_unavailable").unwrap_or(&0),
-            rows_answered: rows - unanswered,
-        }
+        Second { text: text.into(), store: self.store }
     }
 }
 
@@ -237,7 +257,7 @@ fn count(values: &Histogram<u64>, length: usize, place: impl Fn(u64) -> usize) -
     counts
 }
 
-fn quantile_us(times: &Histogram<u64>, quantile: f64) -> f64 {
+pub(super) fn quantile_us(times: &Histogram<u64>, quantile: f64) -> f64 {
     round(times.value_at_quantile(quantile) as f64 / 1e3)
 }
 

@@ -15,7 +15,7 @@ const LOOKS: usize = 60;
 const SHARE_MIN: f64 = 1e-4;
 
 /// A model's name, its version and a column.
-pub(super) type Subject = (String, u32, String);
+pub(super) type Subject = (String, u64, String);
 
 /// Sampled counts of each column: its training quantiles, and the rows between them.
 type Counts = BTreeMap<Subject, (Vec<f64>, Vec<u64>)>;

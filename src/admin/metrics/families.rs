@@ -1,5 +1,6 @@
 //! What is said of the process and of each shard.
 
+use shards::features::scylla::FaultReason;
 use shards::telemetry::counters::STATUSES;
 use shards::telemetry::{Counter, HistogramCopies, ShardTelemetry, StoreCounters};
 
@@ -17,6 +18,8 @@ pub(in crate::admin) struct Process<'a> {
     pub(in crate::admin) log_events_suppressed: u64,
     /// What the prediction log has written, where there is one.
     pub(in crate::admin) journal: Option<&'a JournalCounters>,
+    /// Whether answers are worse than they would be with a store that answers.
+    pub(in crate::admin) is_degraded: bool,
 }
 
 /// One shard in a scrape.
@@ -48,6 +51,9 @@ pub(in crate::admin) fn write(
         all.extend(ScrapedLane::of(&one.index, &one.shard.shared.telemetry, one.copies.as_ref()));
     }
     lanes::write(&mut text, &all, drift);
+    let help = "1 while rows stand on defaults or last known values, or are refused, for a fault of the feature store.";
+    text.family("shardgate_degraded", Kind::Gauge, help);
+    text.count(&[], u64::from(own.is_degraded));
     write_stores(&mut text, &scraped);
     let help = "Log events left out because many like them came before.";
     text.family("shardgate_log_events_suppressed_total", Kind::Counter, help);
@@ -173,6 +179,9 @@ fn write_journal(text: &mut Exposition, shards: &[Scraped<'_>], journal: Option<
     let help = "Lines of the prediction log that could not be written.";
     text.family("shardgate_prediction_log_lost_total", Kind::Counter, help);
     text.count(&[], journal.map_or(0, |journal| journal.lines_lost.get()));
+    let help = "Files of the prediction log that max_bytes had removed before keep_s.";
+    text.family("shardgate_prediction_log_files_removed_early_total", Kind::Counter, help);
+    text.count(&[], journal.map_or(0, |journal| journal.files_removed_early.get()));
 }
 
 /// What the shards' stores did, where they are a cluster.
@@ -212,19 +221,49 @@ fn write_stores(text: &mut Exposition, shards: &[Scraped<'_>]) {
                 |shard| &shard.store.statements,
             ),
             (
-                "shardgate_cluster_statements_failed_total",
-                Kind::Counter,
-                "Statements to the cluster that brought nothing.",
-                |shard| &shard.store.statements_failed,
-            ),
-            (
                 "shardgate_cluster_sessions_renewed_total",
                 Kind::Counter,
-                "Sessions made anew, as no node of the cluster was connected any more.",
+                "Sessions made anew, as no node of the cluster answered any more.",
                 |shard| &shard.store.sessions_renewed,
             ),
         ],
     );
+    write_clusters(text, shards);
+}
+
+/// How the clusters answer, by the shards that ask one.
+fn write_clusters(text: &mut Exposition, shards: &[Scraped<'_>]) {
+    let help = "Statements to the cluster that brought nothing, by reason.";
+    text.family("shardgate_cluster_statements_failed_total", Kind::Counter, help);
+    for one in shards {
+        let failed = &one.shard.shared.telemetry.store.statements_failed;
+        for (reason, counter) in FaultReason::ALL.iter().zip(failed) {
+            let labels = [("shard", one.index.as_str()), ("reason", reason.as_str())];
+            text.count(&labels, counter.get());
+        }
+    }
+    let gauges: [Cell; 2] = [
+        (
+            "shardgate_cluster_nodes_connected",
+            Kind::Gauge,
+            "Nodes of the cluster that are connected.",
+            |shard| &shard.store.nodes_connected,
+        ),
+        (
+            "shardgate_cluster_group_keys_max",
+            Kind::Gauge,
+            "Keys that a statement asks for at most: fewer than configured where the cluster \
+             refuses so many.",
+            |shard| &shard.store.group_keys_max,
+        ),
+    ];
+    let asking = |one: &&Scraped<'_>| one.shard.shared.telemetry.store.is_cluster();
+    for (name, kind, help, cell) in gauges {
+        text.family(name, kind, help);
+        for one in shards.iter().filter(asking) {
+            text.count(&[("shard", &one.index)], cell(&one.shard.shared.telemetry).get());
+        }
+    }
     let help = "Keys that were to be fetched from the cluster, by what became of them.";
     text.family("shardgate_cluster_keys_total", Kind::Counter, help);
     for one in shards {

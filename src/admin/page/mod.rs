@@ -9,7 +9,9 @@ use super::reply::Reply;
 
 const HTML: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+/// One script, in the order in which its parts use each other.
+const SCRIPT: &str =
+    concat!(include_str!("heat.js"), include_str!("models.js"), include_str!("page.js"));
 
 /// The page. Only the style and the script that carry this answer's nonce are run, and nothing is
 /// asked of anyone but this port.

@@ -2,13 +2,9 @@
 // What the page shows is text of the gateway's: it is set as text, never as markup.
 
 const SECONDS = 300;
-const HEAT_LOWEST_US = 10;
-const HEAT_ROWS = 36;
 const BATCH_NAMES = ['1', '2', '≤4', '≤8', '≤16', '≤32', '≤64', '≤128', '>128'];
 const seconds = [];
-let shardCores = [];
 let paused = false;
-let cursor = null;
 
 const byId = (id) => document.getElementById(id);
 const element = (name, properties = {}, ...children) => {
@@ -20,7 +16,6 @@ const cell = (text, name = 'td', className = 'number') => element(name, { textCo
 const number = (value) => Number.isInteger(value) || value >= 100 ? Math.round(value).toLocaleString('en') : value >= 10 ? value.toFixed(1) : String(Math.round(value * 100) / 100);
 const percent = (share) => (share > 0 && share < 0.001 ? '<0.1' : (share * 100).toFixed(share < 0.1 ? 1 : 0)) + ' %';
 const time = (us) => us <= 0 ? '–' : us < 1000 ? `${number(us)} µs` : us < 1e6 ? `${number(us / 1000)} ms` : `${number(us / 1e6)} s`;
-const bound = (us) => time(Number(us.toPrecision(2)));
 const clock = (seconds1970) => new Date(seconds1970 * 1000).toLocaleTimeString('en-GB');
 const sum = (counts) => Object.values(counts).reduce((all, count) => all + count, 0);
 const series = (name, share) => {
@@ -42,7 +37,9 @@ const notOk = (second) => {
 
 function drawLine(id, values) {
   const most = Math.max(...values, 1e-9);
-  const start = SECONDS - values.length;
+  const shown = span(values.length);
+  const start = shown - values.length;
+  byId(id).setAttribute('viewBox', `0 0 ${shown - 1} 40`);
   const points = values.map((value, at) => `${start + at},${(38 - 36 * value / most).toFixed(1)}`);
   const make = (d, className) => {
     const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
@@ -51,7 +48,7 @@ function drawLine(id, values) {
     return path;
   };
   byId(id).replaceChildren(
-    make(`M${start},40L${points.join('L')}L${SECONDS - 1},40Z`, 'area'), make('M' + points.join('L'), 'top'));
+    make(`M${start},40L${points.join('L')}L${shown - 1},40Z`, 'area'), make('M' + points.join('L'), 'top'));
 }
 
 function drawTiles(now) {
@@ -90,7 +87,7 @@ function drawPhases(now) {
   const rest = { name: 'rest', mean_us: Math.max(request.mean_us - known, 0) };
   byId('phase-bar').replaceChildren(...[...parts, rest].map((phase) => series(phase.name, phase.mean_us)));
   const row = (phase) => {
-    const name = cell(phase.name === 'rest' ? 'waiting to be written' : phase.name, 'th', 'key');
+    const name = cell(phase.name === 'rest' ? 'HTTP and the rest' : phase.name, 'th', 'key');
     name.dataset.series = phase.name;
     name.scope = 'row';
     const quantile = (key) => cell(key in phase ? time(phase[key]) : '');
@@ -115,12 +112,12 @@ function drawBatches() {
   const most = Math.max(...counts, 1);
   const all = sum(counts);
   byId('batches').replaceChildren(...counts.map((count, at) => {
-    const bar = element('i', { title: `${BATCH_NAMES[at]} rows: ${number(count)} batches` });
+    const bar = element('i', { title: `${BATCH_NAMES[at]} ${at ? 'rows' : 'row'}: ${counted(count, 'batch', 'batches')}` });
     bar.style.height = `${80 * count / most}%`;
     const share = element('span', { textContent: count ? percent(count / all) : '' });
     return element('div', {}, share, bar, element('span', { textContent: BATCH_NAMES[at] }));
   }));
-  byId('batch-text').textContent = all ? `${number(all)} batches in the last 10 s, by rows` : 'no batch in the last 10 s';
+  byId('batch-text').textContent = all ? `${counted(all, 'batch', 'batches')} in the last 10 s, by rows` : 'no batch in the last 10 s';
 }
 
 function drawFeatures() {
@@ -155,118 +152,16 @@ function drawAnswers(now) {
   byId('failed').textContent = reasons.length ? `Rows without a score, last 10 s: ${reasons.join(', ')}` : '';
 }
 
-// ---- the heat map ----------------------------------------------------------------------------
-
-const heatBound = (row) => HEAT_LOWEST_US * Math.SQRT2 ** row;
-
-// The rows that anything fell into, with one to spare on either side.
-function heatRange() {
-  let low = HEAT_ROWS - 1, high = 0;
-  for (const second of seconds) {
-    second.heat.forEach((count, row) => {
-      if (count) { low = Math.min(low, row); high = Math.max(high, row); }
-    });
-  }
-  if (low > high) [low, high] = [4, 18];
-  return [Math.max(low - 1, 0), Math.min(Math.max(high + 1, low + 8), HEAT_ROWS - 1)];
-}
-
-function drawHeat() {
-  const canvas = byId('heat');
-  const scale = window.devicePixelRatio || 1;
-  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-  canvas.width = width * scale;
-  canvas.height = height * scale;
-  const draw = canvas.getContext('2d');
-  draw.scale(scale, scale);
-  const style = getComputedStyle(document.documentElement);
-  const [low, high] = heatRange();
-  const left = 52, bottom = 18;
-  const rowHeight = (height - bottom) / (high - low + 1);
-  const columnWidth = (width - left) / SECONDS;
-  const x = (at) => left + (SECONDS - seconds.length + at) * columnWidth;
-  const y = (row) => (high - row) * rowHeight;
-  draw.font = '11px system-ui, "DejaVu Sans", sans-serif';
-  draw.fillStyle = draw.strokeStyle = style.getPropertyValue('--quiet');
-  draw.textBaseline = 'middle';
-  draw.textAlign = 'right';
-  draw.globalAlpha = 1;
-  for (let row = low + (low % 2); row <= high + 1; row += 2) {
-    const at = y(row) + rowHeight;
-    if (at > 6) draw.fillText(bound(heatBound(row)), left - 6, at);
-  }
-  draw.textBaseline = 'alphabetic';
-  for (let minute = 0; minute <= 5; minute++) {
-    const label = minute ? `−${minute} min` : 'now';
-    draw.textAlign = minute === 0 ? 'right' : minute === 5 ? 'left' : 'center';
-    draw.fillText(label, width - minute * 60 * columnWidth, height - 3);
-  }
-  const rgb = style.getPropertyValue('--heat');
-  seconds.forEach((second, at) => {
-    const most = Math.max(...second.heat);
-    second.heat.forEach((count, row) => {
-      if (!count || row < low || row > high) return;
-      // By the square root: a second's stragglers are what one looks for.
-      draw.fillStyle = `rgba(${rgb}, ${(0.12 + 0.88 * Math.sqrt(count / most)).toFixed(2)})`;
-      draw.fillRect(x(at), y(row), columnWidth + 0.5, rowHeight - 0.5);
-    });
-  });
-  if (cursor !== null && seconds[cursor]) {
-    draw.strokeStyle = style.getPropertyValue('--ink');
-    draw.lineWidth = 1;
-    draw.strokeRect(x(cursor) - 0.5, 0.5, Math.max(columnWidth, 3), height - bottom);
-  }
-  canvas.columnOf = (offset) => Math.floor((offset - left) / columnWidth) - (SECONDS - seconds.length);
-}
-
-function readHeat() {
-  const second = seconds[cursor];
-  const request = second && requestPhase(second);
-  byId('heat-text').textContent = second
-    ? `${clock(second.time_s)}: ${number(second.requests_per_s)} requests/s, p50 ${time(request.p50_us)}, p99 ${time(request.p99_us)}, ${percent(notOk(second))} not 200`
-    : 'Stronger colour: more requests. Point at it, or use the arrow keys.';
-  drawHeat();
-}
-
-byId('heat').addEventListener('pointermove', (event) => {
-  const at = byId('heat').columnOf?.(event.offsetX);
-  cursor = at >= 0 && at < seconds.length ? at : null;
-  readHeat();
-});
-byId('heat').addEventListener('pointerleave', () => { cursor = null; readHeat(); });
-byId('heat').addEventListener('keydown', (event) => {
-  const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: -30, PageDown: 30 }[event.key];
-  if (event.key === 'Escape') cursor = null;
-  else if (event.key === 'Home') cursor = 0;
-  else if (event.key === 'End') cursor = seconds.length - 1;
-  else if (step) cursor = Math.min(Math.max((cursor ?? seconds.length) + step, 0), seconds.length - 1);
-  else return;
-  event.preventDefault();
-  readHeat();
-});
-
 // ---- models and events -----------------------------------------------------------------------
 
 function showStatus(status) {
   byId('version').textContent = status.version.version;
-  setState(status.draining ? 'draining' : status.serving ? 'serving' : 'loading');
-  shardCores = status.shards.map((shard) => shard.core);
-  const models = new Map();
-  for (const lane of status.models) {
-    const key = `${lane.model}/${lane.version}/${lane.retired}`;
-    const known = models.get(key) || { ...lane, cores: [] };
-    known.cores.push(shardCores[lane.shard]);
-    known.load_ms = Math.max(known.load_ms, lane.load_ms);
-    models.set(key, known);
-  }
-  fill('model-rows', [...models.values()].map((model) => {
-    const name = cell(model.model, 'th', '');
-    name.scope = 'row';
-    const where = model.retired ? 'replaced' : `cores ${model.cores.join(', ')}`;
-    const version = model.role === 'stable' ? model.version : `${model.version}, ${model.role}`;
-    return element('tr', { className: model.retired ? 'quiet' : '' }, name, cell(version), cell(model.kernel, 'td', ''),
-      cell(model.columns), cell(time(model.load_ms * 1000)), cell(where, 'td', ''));
-  }));
+  setState(status.draining ? 'draining' : !status.serving ? 'loading' : status.unfit.length ? 'unfit' : status.store_faults.length ? 'degraded' : 'serving');
+  byId('store-faults').replaceChildren(...status.store_faults.map((fault) => element('li', { textContent: fault })));
+  byId('unfit').replaceChildren(...status.unfit.map((unfit) => element('li', { textContent: `${unfit.model} ${unfit.version}: ${unfit.reason}` })));
+  facts = status;
+  served = mergeLanes(status.models, status.shards.map((shard) => shard.core));
+  drawModels();
   const events = status.events.slice().reverse().map((event) => element('li', {},
     element('time', { textContent: clock(event.time_s) }),
     element('strong', { textContent: event.level.toLowerCase() + ' ', className: event.level === 'ERROR' ? 'bad' : 'warn' }),
@@ -313,6 +208,8 @@ function draw() {
   drawFeatures();
   drawAnswers(now);
   drawHeat();
+  drawModels();
+  drawFacts(now);
 }
 
 function take(event, data) {
@@ -389,6 +286,7 @@ byId('pause').addEventListener('click', () => {
   byId('pause').textContent = paused ? 'Go on' : 'Pause';
   draw();
 });
+watchHeat();
 window.addEventListener('resize', draw);
 document.addEventListener('visibilitychange', draw);
 setTheme(themes.includes(localStorage.getItem('theme')) ? localStorage.getItem('theme') : 'auto');

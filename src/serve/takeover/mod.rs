@@ -7,11 +7,19 @@
 //! its own now; only then does the old one stop accepting. A new process that fails before that
 //! leaves the old one as it was, and an old one that ends meanwhile leaves the sockets to the new.
 //!
+//! The socket at the path is for its user alone from its first moment on, and each side asks the
+//! kernel for the user of the other: it has to be the same one, or root.
+//!
 //! [`ask`]: ask::Offer::ask
 //! [`offer`]: offer::Bound::offer
 
 pub(crate) mod ask;
 pub(crate) mod offer;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 
 /// The most sockets that one message carries (the kernel's limit is 253).
 const SOCKETS_MAX: usize = 200;
@@ -25,3 +33,42 @@ const READY: u8 = b'R';
 const YOURS: u8 = b'Y';
 /// What it answers, at any time, when it has stopped for another one.
 const TAKEN: u8 = b'T';
+
+/// Fails where there is something else than a socket at `path`, which a new one would replace.
+fn ensure_socket_or_nothing(path: &Path) -> io::Result<()> {
+    let kind = match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => return Ok(()),
+        Ok(found) if found.is_dir() => "a folder",
+        Ok(found) if found.is_symlink() => "a symbolic link",
+        Ok(found) if found.is_file() => "a file",
+        Ok(_) => "a device or a pipe",
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    Err(io::Error::other(format!(
+        "found {kind}, expected a socket or nothing: name a path of its own"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_socket_may_be_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("takeover");
+        ensure_socket_or_nothing(&path).unwrap();
+        let said = |path: &Path| ensure_socket_or_nothing(path).expect_err("no socket").to_string();
+        assert!(said(folder.path()).starts_with("found a folder, expected a socket"));
+        let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        ensure_socket_or_nothing(&path).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(said(&link).starts_with("found a symbolic link"));
+        assert!(said(Path::new("/dev/null")).starts_with("found a device"));
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(said(&file).starts_with("found a file"));
+    }
+}

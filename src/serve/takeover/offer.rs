@@ -1,9 +1,9 @@
 //! The side of the process that serves: it sends its sockets to whoever asks, and lets go of them
 //! when the first of those is ready.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -11,13 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, ensure};
 use sendfd::SendWithFd;
-use socket2::Socket;
+use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::{HELD_ELSEWHERE, READY, SOCKETS_MAX, TAKEN, YOURS};
+use super::{HELD_ELSEWHERE, READY, SOCKETS_MAX, TAKEN, YOURS, ensure_socket_or_nothing};
+use crate::serve::peer;
 
 /// How many may have the sockets and not yet be ready: each keeps a thread, and one that never
 /// becomes ready must not keep the others waiting.
 const PEERS_MAX: usize = 8;
+/// How many may wait to be heard.
+const BACKLOG: i32 = 64;
 
 /// A socket to offer others at, apart from the path where the process that serves now may still be
 /// found.
@@ -77,13 +80,8 @@ impl Bound {
         let mut apart = path.as_os_str().to_owned();
         apart.push(format!(".{}", std::process::id()));
         let apart = Apart(PathBuf::from(apart));
-        let bind = || {
-            let _ = fs::remove_file(&apart.0);
-            let listener = UnixListener::bind(&apart.0)?;
-            fs::set_permissions(&apart.0, fs::Permissions::from_mode(0o600))?;
-            io::Result::Ok(listener)
-        };
-        let listener = bind().with_context(|| format!("takeover: {}", apart.0.display()))?;
+        let listener =
+            listen(&apart.0).with_context(|| format!("takeover: {}", apart.0.display()))?;
         let shared = Shared { sockets, held_elsewhere };
         Ok(Self { listener, apart, path: path.to_owned(), shared })
     }
@@ -92,6 +90,8 @@ impl Bound {
     pub(crate) fn offer(self) -> anyhow::Result<Arc<Handover>> {
         let Self { listener, apart, path, shared } = self;
         let subject = || format!("takeover: {}", path.display());
+        // It was looked at before the models were loaded.
+        ensure_socket_or_nothing(&path).with_context(subject)?;
         fs::rename(&apart.0, &path).with_context(subject)?;
         let handover = Arc::new(Handover { state: Mutex::default(), path: Some(path.clone()) });
         let known = Arc::clone(&handover);
@@ -141,6 +141,18 @@ impl Handover {
 
     /// Sends the sockets to one that asks, and waits for what becomes of it.
     fn serve(&self, stream: &UnixStream, shared: &Shared) {
+        match peer::of(stream) {
+            Ok(peer) if peer.is_trusted() => {}
+            Ok(peer) => {
+                let (process, user, expected) = (peer.process, peer.user, peer::own_user());
+                tracing::warn!(process, user, expected, "a takeover by another user is refused");
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a takeover by nobody knows whom is refused");
+                return;
+            }
+        }
         let Some(number) = self.enter(stream) else { return };
         let is_ready = hand_over(stream, shared).unwrap_or(false);
         self.leave(number, is_ready);
@@ -174,6 +186,18 @@ impl Handover {
             tracing::warn!("a takeover was begun and not completed");
         }
     }
+}
+
+/// Listens at `path`, for this user alone. Linux gives the path the mode of the socket, so that it
+/// has it from the first moment on: a `chmod` of the path would come after others can connect.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let _ = fs::remove_file(path);
+    let socket = File::from(OwnedFd::from(Socket::new(Domain::UNIX, Type::STREAM, None)?));
+    socket.set_permissions(fs::Permissions::from_mode(0o600))?;
+    let socket = Socket::from(OwnedFd::from(socket));
+    socket.bind(&SockAddr::unix(path)?)?;
+    socket.listen(BACKLOG)?;
+    Ok(UnixListener::from(OwnedFd::from(socket)))
 }
 
 /// Tells one that another has the sockets.

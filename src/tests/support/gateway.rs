@@ -71,6 +71,16 @@ impl Launch {
     pub(crate) fn of(model: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         import(&models().join(model).join("features.csv"), &folder.path().join("store"));
+        let store = store(&folder.path().join("store"));
+        Self::new(model, &store, folder)
+    }
+
+    /// A bundled model on a store that is there.
+    pub(crate) fn on_store(model: &str, store: &str) -> Self {
+        Self::new(model, store, tempfile::tempdir().unwrap())
+    }
+
+    fn new(model: &str, store: &str, folder: TempDir) -> Self {
         let mut command = shardgate();
         let first = core_affinity::get_core_ids().expect("cores")[0].id;
         command
@@ -79,7 +89,7 @@ impl Launch {
             .env("SHARDGATE_MODELS", models())
             .env("SHARDGATE_CORES", first.to_string())
             .args(["--model", model])
-            .args(["--store", &store(&folder.path().join("store"))]);
+            .args(["--store", store]);
         Self { command, folder }
     }
 
@@ -94,6 +104,14 @@ impl Launch {
     /// Listens on this address rather than a free one.
     pub(crate) fn listen(self, address: &str) -> Self {
         self.with(|command| _ = command.args(["--listen", address]))
+    }
+
+    /// Imports these rows beside the bundled ones.
+    pub(crate) fn import(self, csv: &str) -> Self {
+        let path = self.folder.path().join("more.csv");
+        std::fs::write(&path, csv).unwrap();
+        import(&path, &self.folder.path().join("store"));
+        self
     }
 
     /// Changes the command that starts it.
@@ -214,14 +232,25 @@ impl Gateway {
 
     /// Waits for a line on its standard error that contains `text`.
     pub(crate) fn wait_for_line(&self, text: &str) -> String {
+        self.lines_to(text).pop().expect("the line")
+    }
+
+    /// Waits for a line on its standard error that contains `text`; returns those before it, too.
+    pub(crate) fn lines_to(&self, text: &str) -> Vec<String> {
         let mut seen = Vec::new();
         while let Ok(line) = self.stderr.recv_timeout(PATIENCE) {
-            if line.contains(text) {
-                return line;
-            }
+            let is_it = line.contains(text);
             seen.push(line);
+            if is_it {
+                return seen;
+            }
         }
         panic!("`{text}` was not said, but: {seen:#?}");
+    }
+
+    /// The next line on its standard output, after those that say where it serves.
+    pub(crate) fn next_line(&self) -> Option<String> {
+        self.stdout.recv_timeout(PATIENCE).ok()
     }
 
     /// Waits for its end; returns its status and what it said that was not read before.

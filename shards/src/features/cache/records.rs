@@ -84,6 +84,12 @@ impl RecordCache {
         self.counters
     }
 
+    /// Forgets every record, and goes on counting.
+    pub fn clear(&mut self) {
+        let (settings, counters) = (self.settings, self.counters);
+        *self = Self { counters, ..Self::new(settings) };
+    }
+
     /// How many bytes it holds, as `bytes_max` counts them.
     pub fn bytes(&self) -> usize {
         self.policy.bytes()

@@ -20,6 +20,8 @@ const READERS_MAX: u32 = 1022;
 pub(super) const META_FORMAT: &[u8] = b"format";
 pub(super) const META_SCHEMA: &[u8] = b"schema";
 pub(super) const META_GENERATION: &[u8] = b"generation";
+/// When the last import was committed, in µs since 1970; older stores do not say.
+const META_IMPORTED: &[u8] = b"imported";
 
 pub(super) type Rows = Database<'static, Bytes, Bytes>;
 
@@ -144,6 +146,29 @@ impl EmbeddedStore {
     pub fn rows(&self) -> Result<u64, EmbeddedError> {
         let read = self.env.read_txn().map_err(self.failed("reading"))?;
         self.rows.len(&read).map_err(self.failed("counting rows"))
+    }
+
+    /// The first key in key order, if there is a row.
+    pub fn first_key(&self) -> Result<Option<Vec<u8>>, EmbeddedError> {
+        let read = self.env.read_txn().map_err(self.failed("reading"))?;
+        let first = self.rows.first(&read).map_err(self.failed("reading rows"))?;
+        Ok(first.map(|(key, _)| key.to_vec()))
+    }
+
+    /// When the last import was committed, in µs since 1970; `None` where the store does not say.
+    pub fn imported_us(&self) -> Result<Option<i64>, EmbeddedError> {
+        let read = self.env.read_txn().map_err(self.failed("reading"))?;
+        let found = self.meta.get(&read, META_IMPORTED).map_err(self.failed("reading"))?;
+        Ok(found.and_then(|bytes| bytes.try_into().ok().map(i64::from_le_bytes)))
+    }
+
+    pub(super) fn put_imported(
+        &self,
+        write: &mut heed::RwTxn<'_>,
+        now_us: i64,
+    ) -> Result<(), EmbeddedError> {
+        let put = self.meta.put(write, META_IMPORTED, &now_us.to_le_bytes());
+        put.map_err(self.failed("writing the time of the import"))
     }
 
     /// Calls `visit` with each key and record, in key order, of one snapshot of the store.

@@ -4,6 +4,7 @@
 use heed::{PutFlags, RwTxn};
 
 use super::store::{EmbeddedError, EmbeddedStore, Meta};
+use crate::features::import::now_us;
 use crate::features::record::{CellValue, EncodeError, RecordLayout};
 use crate::features::schema::Schema;
 
@@ -68,7 +69,8 @@ impl<'a> EmbeddedWriter<'a> {
     }
 
     /// Makes the import visible to readers and durable, at once.
-    pub fn commit(self) -> Result<(), EmbeddedError> {
+    pub fn commit(mut self) -> Result<(), EmbeddedError> {
+        self.store.put_imported(&mut self.transaction, now_us())?;
         self.transaction.commit().map_err(self.store.failed("committing"))
     }
 }

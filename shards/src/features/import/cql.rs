@@ -17,7 +17,7 @@ use super::options::{ImportObserver, ImportOptions, ImportProgress, OnBadRow};
 use super::replication::Replication;
 use crate::features::record::CellValue;
 use crate::features::schema::Schema;
-use crate::features::scylla::{ScyllaError, ScyllaSettings, TableSession};
+use crate::features::scylla::{ScyllaError, ScyllaSettings, TableSession, block_on, said};
 
 /// How many rows lie between two checkpoints.
 const CHECKPOINT_ROWS: usize = 2048;
@@ -94,11 +94,8 @@ pub fn import_cql(
         return Err(CqlImportError::Replace);
     }
     let mut rows = CsvRows::open(input, &options.csv, None)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(ScyllaError::from)?;
-    runtime.block_on(async {
+    rows.header_notes().iter().for_each(|note| observer.noted(note));
+    let work = async {
         let table = TableSession::connect(settings, addresses).await?;
         if let Some(replication) = &cql.create {
             table.create(rows.schema(), &replication.to_string()).await?;
@@ -108,7 +105,8 @@ pub fn import_cql(
         let writer =
             Writer { session: table.into_session(), insert, concurrency: cql.concurrency.max(1) };
         writer.write(&mut rows, options, cql.resume.as_deref(), observer).await
-    })
+    };
+    block_on(settings, work)?
 }
 
 /// The table has each of the CSV's columns, in the same type; it may have more.
@@ -121,7 +119,10 @@ fn compare(
         let found = match stored.position(&column.name) {
             Some(at) if stored.columns()[at].column_type == column.column_type => continue,
             Some(at) => format!("`{}` as {}", column.name, stored.columns()[at].column_type),
-            None => format!("no column `{}`", column.name),
+            None => match stored.unread_type(&column.name) {
+                Some(found) => format!("`{}` as {found}", column.name),
+                None => format!("no column `{}`", column.name),
+            },
         };
         return Err(CqlImportError::Columns {
             table: settings.table.clone(),
@@ -158,7 +159,9 @@ impl Writer {
                     progress.rows += 1;
                     progress.bytes = row.bytes_read;
                     if progress.rows > done {
-                        if pending.len() >= writer.concurrency {
+                        // The last row of a key is the one that stays, so it is written last.
+                        let room = if row.is_repeated { 1 } else { writer.concurrency };
+                        while pending.len() >= room {
                             join_one(&mut pending, progress.rows).await?;
                         }
                         pending.spawn(Arc::clone(&writer).put(values(&row)));
@@ -183,6 +186,7 @@ impl Writer {
                 observer.progress(progress);
             }
             if ended {
+                rows.notes().iter().for_each(|note| observer.noted(note));
                 return Ok(progress);
             }
         }
@@ -195,7 +199,7 @@ impl Writer {
         loop {
             match self.session.execute_unpaged(&self.insert, &values).await {
                 Ok(_) => return Ok(()),
-                Err(error) if attempt == ATTEMPTS_MAX => return Err(error.to_string()),
+                Err(error) if attempt == ATTEMPTS_MAX => return Err(said(&error)),
                 Err(_) => tokio::time::sleep(pause).await,
             }
             attempt += 1;

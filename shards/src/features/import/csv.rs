@@ -1,22 +1,26 @@
 //! Makes rows of CSV: a header of `name` or `name:type`, one user a line, empty cells are null.
+//!
+//! [`super::records`] cuts lines into fields, [`super::header`] chooses what separates them and which
+//! of them is the key, and [`super::cell`] reads each field by its column's type.
 
 use std::io::Read;
 
-use ::csv::{ByteRecord, Reader, ReaderBuilder};
-
+use super::cell::{self, Cause};
+use super::header::{Header, HeaderError};
+use super::notes::{ImportNote, NoteTaker, RoundedCell};
+use super::records::{RecordError, RecordPlace, Records};
+use super::repeats::SeenKeys;
 use super::timestamp;
-use crate::features::inputs::{ColumnType, UnknownColumnType};
+use crate::features::inputs::ColumnType;
 use crate::features::record::CellValue;
 use crate::features::requests::KEY_BYTES_MAX;
-use crate::features::schema::{LAST_UPDATED, Schema, SchemaError, StoreColumn};
-
-/// How much of a wrong cell is shown, in characters.
-const SHOWN_CHARACTERS_MAX: usize = 40;
+use crate::features::schema::Schema;
 
 /// How CSV is to be read.
 #[derive(Debug, Clone, Default)]
 pub struct CsvOptions {
-    /// The column that holds the keys; the first one where it is not given.
+    /// The column that holds the keys; where it is not given the one called `user_id`, else the
+    /// first one.
     pub key_column: Option<String>,
     /// When rows without a `last_updated` were written, in µs since 1970.
     pub last_updated_us: i64,
@@ -25,38 +29,27 @@ pub struct CsvOptions {
 /// CSV that can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CsvError {
-    /// There is nothing, not even a header.
-    #[error("line 1: there is no header")]
-    NoHeader,
-    /// The header is not text.
-    #[error("line 1, column {column}: the header is not UTF-8")]
-    HeaderNotText {
-        /// The column's position, from 1.
-        column: usize,
+    /// The header says nothing that rows can be read by.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// There is no further line: the input ends within one, or cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A quote holds line breaks, and what it holds is no cell: a quote too many or too few has
+    /// joined lines, of which no row must be lost.
+    #[error(
+        "{row}; a quote (\") joins the lines {} to {last_line} here: is one missing?",
+        row.line
+    )]
+    JoinedLines {
+        /// What is wrong with the row that they make.
+        row: RowError,
+        /// The line where it ends, from 1.
+        last_line: u64,
     },
-    /// A header's type is none.
-    #[error("line 1, column {column}: {source}")]
-    HeaderType {
-        /// The column's position, from 1.
-        column: usize,
-        /// The word found.
-        source: UnknownColumnType,
-    },
-    /// The key column is not in the header.
-    #[error("line 1: there is no key column `{name}`")]
-    NoKeyColumn {
-        /// The name asked for.
-        name: String,
-    },
-    /// The header's columns can't form a schema.
-    #[error("line 1: {0}")]
-    Schema(#[from] SchemaError),
     /// A line that is no row; the lines after it can be read.
     #[error(transparent)]
     Row(#[from] RowError),
-    /// Reading failed.
-    #[error("reading failed: {0}")]
-    Read(#[from] ::csv::Error),
 }
 
 /// A line that is no row.
@@ -93,13 +86,39 @@ pub enum CellProblem {
         /// The key's length in bytes.
         found: usize,
     },
+    /// A key is no UTF-8: stored as it is no request finds it, and replaced it would be another's.
+    #[error(
+        "the key `{text}` is not UTF-8: its byte {place} is 0x{byte:02X}; convert the file first, \
+         as with iconv -f WINDOWS-1252 -t UTF-8"
+    )]
+    KeyNotUtf8 {
+        /// The key, shortened, with the bytes that are none replaced.
+        text: String,
+        /// The first byte that is wrong.
+        byte: u8,
+        /// Its place in the key, from 1.
+        place: usize,
+    },
+    /// A key holds a line break.
+    #[error("the key holds a line break")]
+    KeyOfLines,
+    /// A cell goes on after the quote that closes it.
+    #[error(
+        "`{text}`: there is text after the closing quote: write \"\" for a quote inside of quotes"
+    )]
+    TextAfterQuote {
+        /// The cell without its quotes, shortened.
+        text: String,
+    },
     /// A cell is not a value of the column's type.
-    #[error("`{text}` is not of type {expected}")]
+    #[error("`{text}` is not of type {expected}: {cause}")]
     NotOfType {
         /// The cell, shortened.
         text: String,
         /// The column's type.
         expected: ColumnType,
+        /// What its writer may have meant.
+        cause: Cause,
     },
     /// A `last_updated` is not a time.
     #[error("`{text}` is neither an RFC 3339 time nor milliseconds since 1970")]
@@ -112,8 +131,10 @@ pub enum CellProblem {
 /// One row, borrowed until the next is read.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
-    /// The user.
+    /// The user, in UTF-8.
     pub key: &'a [u8],
+    /// Whether an earlier row has the same key, which this one replaces.
+    pub is_repeated: bool,
     /// When it was written, in µs since 1970.
     pub last_updated_us: i64,
     /// The cells, in the order of [`CsvRows::schema`].
@@ -127,175 +148,161 @@ pub struct Row<'a> {
 /// Reads CSV row by row.
 #[derive(Debug)]
 pub struct CsvRows<R> {
-    reader: Reader<R>,
-    record: ByteRecord,
+    records: Records<R>,
+    header: Header,
     cells: Vec<CellValue>,
-    header: Vec<String>,
-    schema: Schema,
-    /// Where each of the schema's columns stands in a line.
-    positions: Vec<usize>,
-    key_position: usize,
-    last_updated_position: Option<usize>,
     last_updated_us: i64,
+    keys: SeenKeys,
+    taker: NoteTaker,
 }
 
 impl<R: Read> CsvRows<R> {
     /// Reads the header. A column without a type has the one that it has in `stored`, else it is
     /// float; columns named like those of `stored` take their order.
     pub fn open(input: R, options: &CsvOptions, stored: Option<&Schema>) -> Result<Self, CsvError> {
-        let mut reader =
-            ReaderBuilder::new().flexible(true).buffer_capacity(1 << 18).from_reader(input);
-        let (header, types) = read_header(reader.byte_headers()?)?;
-        let position = |name: &str| header.iter().position(|column| column == name);
-        let key_position = match &options.key_column {
-            Some(name) => {
-                position(name).ok_or_else(|| CsvError::NoKeyColumn { name: name.clone() })?
-            }
-            None => 0,
-        };
-        let last_updated_position = position(LAST_UPDATED).filter(|&at| at != key_position);
-        let mut columns = Vec::new();
-        for (at, name) in header.iter().enumerate() {
-            if at == key_position || Some(at) == last_updated_position {
-                continue;
-            }
-            let stored = stored.and_then(|stored| Some((stored, stored.position(name)?)));
-            let stored_type = stored.map(|(stored, at)| stored.columns()[at].column_type);
-            let column_type = types[at].or(stored_type).unwrap_or_default();
-            let order = stored.map_or(usize::MAX, |(_, at)| at);
-            columns.push((order, at, StoreColumn { name: name.clone(), column_type }));
-        }
-        columns.sort_by_key(|(order, at, _)| (*order, *at));
-        let positions = columns.iter().map(|(_, at, _)| *at).collect();
-        let schema = Schema::new(columns.into_iter().map(|(_, _, column)| column).collect())?;
+        let mut records = Records::new(input);
+        let header = Header::read(&mut records, options.key_column.as_deref(), stored)?;
+        let columns = header.schema.columns().len();
         Ok(Self {
-            reader,
-            record: ByteRecord::new(),
-            cells: Vec::with_capacity(schema.columns().len()),
+            records,
             header,
-            schema,
-            positions,
-            key_position,
-            last_updated_position,
+            cells: Vec::with_capacity(columns),
             last_updated_us: options.last_updated_us,
+            keys: SeenKeys::default(),
+            taker: NoteTaker::new(columns),
         })
     }
 
     /// The columns of the rows.
     pub fn schema(&self) -> &Schema {
-        &self.schema
+        &self.header.schema
     }
 
     /// The name of the column that holds the keys.
     pub fn key_column(&self) -> &str {
-        &self.header[self.key_position]
+        &self.header.names[self.header.key_position]
+    }
+
+    /// What was chosen by the header and is to be said before rows are read.
+    pub fn header_notes(&self) -> Vec<ImportNote> {
+        self.header.notes()
+    }
+
+    /// What is to be said of the rows that were read.
+    pub fn notes(&self) -> Vec<ImportNote> {
+        let names = self.schema().columns().iter().map(|column| &*column.name);
+        self.taker.notes(names, self.keys.is_full())
     }
 
     /// Reads the next row; `None` at the end. After [`CsvError::Row`] the next can be read.
     pub fn read(&mut self) -> Result<Option<Row<'_>>, CsvError> {
-        if !self.reader.read_byte_record(&mut self.record)? {
-            return Ok(None);
-        }
-        let line = self.record.position().map_or(0, ::csv::Position::line);
-        if self.record.len() != self.header.len() {
-            let (found, expected) = (self.record.len(), self.header.len());
-            let at = found.min(expected - 1);
-            return Err(self.wrong(line, at, CellProblem::CellCount { found, expected }).into());
-        }
-        let problem = match self.record[self.key_position].len() {
-            0 => Some(CellProblem::EmptyKey),
-            found if found > KEY_BYTES_MAX => Some(CellProblem::KeyTooLong { found }),
-            _ => None,
+        let Some(place) = self.records.next()? else { return Ok(None) };
+        let RecordPlace { line, last_line, .. } = place;
+        let last_updated_us = match self.read_cells(place) {
+            Ok(last_updated_us) => last_updated_us,
+            Err(row) if last_line > line => return Err(CsvError::JoinedLines { row, last_line }),
+            Err(row) => return Err(row.into()),
         };
-        if let Some(problem) = problem {
-            return Err(self.wrong(line, self.key_position, problem).into());
-        }
-        let mut last_updated_us = self.last_updated_us;
-        if let Some(at) = self.last_updated_position {
-            let text = self.record[at].trim_ascii();
-            if !text.is_empty() {
-                let time = std::str::from_utf8(text).ok().and_then(timestamp::parse_us);
-                last_updated_us = time.ok_or_else(|| {
-                    self.wrong(line, at, CellProblem::NotATime { text: shown(text) })
-                })?;
-            }
-        }
-        self.cells.clear();
-        for (column, &at) in self.schema.columns().iter().zip(&self.positions) {
-            let text = self.record[at].trim_ascii();
-            let expected = column.column_type;
-            let cell = cell(text, expected).ok_or_else(|| {
-                self.wrong(line, at, CellProblem::NotOfType { text: shown(text), expected })
-            })?;
-            self.cells.push(cell);
+        let key = self.records.field(self.header.key_position);
+        let is_repeated = self.keys.is_repeated(key);
+        if is_repeated {
+            self.taker.repeated(line, key);
         }
         Ok(Some(Row {
-            key: &self.record[self.key_position],
+            key,
+            is_repeated,
             last_updated_us,
             cells: &self.cells,
             line,
-            bytes_read: self.reader.position().byte(),
+            bytes_read: self.records.bytes_read(),
         }))
     }
 
-    fn wrong(&self, line: u64, at: usize, problem: CellProblem) -> RowError {
-        RowError { line, column: at + 1, name: self.header[at].clone(), problem }
-    }
-}
-
-/// The header's names, and the types that it gives.
-fn read_header(header: &ByteRecord) -> Result<(Vec<String>, Vec<Option<ColumnType>>), CsvError> {
-    if header.is_empty() {
-        return Err(CsvError::NoHeader);
-    }
-    let mut names = Vec::with_capacity(header.len());
-    let mut types = Vec::with_capacity(header.len());
-    for (at, cell) in header.iter().enumerate() {
-        let text = std::str::from_utf8(cell)
-            .map_err(|_| CsvError::HeaderNotText { column: at + 1 })?
-            .trim();
-        let (name, column_type) = match text.rsplit_once(':') {
-            Some((name, word)) => {
-                let column_type = word
-                    .parse()
-                    .map_err(|source| CsvError::HeaderType { column: at + 1, source })?;
-                (name, Some(column_type))
-            }
-            None => (text, None),
+    /// Reads the record's cells; returns when the row was written.
+    fn read_cells(&mut self, place: RecordPlace) -> Result<i64, RowError> {
+        let Self { records, header, .. } = self;
+        let line = place.line;
+        let wrong = |at: usize, problem| RowError {
+            line,
+            column: at + 1,
+            name: header.names[at].clone(),
+            problem,
         };
-        names.push(name.to_owned());
-        types.push(column_type);
+        if records.len() != header.names.len() {
+            let (found, expected) = (records.len(), header.names.len());
+            let at = found.min(expected - 1);
+            return Err(wrong(at, CellProblem::CellCount { found, expected }));
+        }
+        if let Some(at) = place.goes_on {
+            let text = cell::shown(records.field(at));
+            return Err(wrong(at, CellProblem::TextAfterQuote { text }));
+        }
+        if let Some(problem) = key_problem(records.field(header.key_position)) {
+            return Err(wrong(header.key_position, problem));
+        }
+        let mut last_updated_us = self.last_updated_us;
+        if let Some(at) = header.last_updated_position {
+            let text = records.field(at).trim_ascii();
+            if !text.is_empty() {
+                let time = std::str::from_utf8(text).ok().and_then(timestamp::parse_us);
+                last_updated_us = time
+                    .ok_or_else(|| wrong(at, CellProblem::NotATime { text: cell::shown(text) }))?;
+            }
+        }
+        self.cells.clear();
+        for (index, (column, &at)) in
+            header.schema.columns().iter().zip(&header.positions).enumerate()
+        {
+            let text = records.field(at).trim_ascii();
+            let expected = column.column_type;
+            let read = cell::read(text, expected).map_err(|cause| {
+                wrong(at, CellProblem::NotOfType { text: cell::shown(text), expected, cause })
+            })?;
+            self.cells.push(read.value);
+            if let Some(word) = read.word {
+                self.taker.word(word, meaning(read.value), line, &column.name);
+            }
+            if let CellValue::Float(value) = read.value
+                && cell::is_rounded(text, value)
+            {
+                self.taker.rounded(index, || RoundedCell {
+                    line,
+                    column: column.name.clone(),
+                    text: cell::shown(text),
+                    kept: value.to_string(),
+                });
+            }
+        }
+        Ok(last_updated_us)
     }
-    Ok((names, types))
 }
 
-/// A cell's value: null where it is empty, `None` where it is not of the type.
-fn cell(text: &[u8], column_type: ColumnType) -> Option<CellValue> {
-    if text.is_empty() {
-        return Some(CellValue::Null);
+fn key_problem(key: &[u8]) -> Option<CellProblem> {
+    if key.is_empty() {
+        return Some(CellProblem::EmptyKey);
     }
-    let text = std::str::from_utf8(text).ok()?;
-    // A number that is too great reads as infinity: only who writes infinity means it.
-    let infinity = || text.trim_start_matches(['+', '-']).starts_with(['i', 'I']);
-    Some(match column_type {
-        ColumnType::Float => {
-            let value: f32 = text.parse().ok()?;
-            CellValue::Float((!value.is_infinite() || infinity()).then_some(value)?)
-        }
-        ColumnType::Double => {
-            let value: f64 = text.parse().ok()?;
-            CellValue::Double((!value.is_infinite() || infinity()).then_some(value)?)
-        }
-        ColumnType::Int => CellValue::Int(text.parse().ok()?),
-        ColumnType::Bigint => CellValue::Bigint(text.parse().ok()?),
-        ColumnType::Boolean => CellValue::Boolean(match text {
-            "true" | "True" | "TRUE" | "1" => true,
-            "false" | "False" | "FALSE" | "0" => false,
-            _ => return None,
-        }),
-    })
+    if key.len() > KEY_BYTES_MAX {
+        return Some(CellProblem::KeyTooLong { found: key.len() });
+    }
+    if let Err(error) = std::str::from_utf8(key) {
+        let at = error.valid_up_to();
+        return Some(CellProblem::KeyNotUtf8 {
+            text: cell::shown(key),
+            byte: key[at],
+            place: at + 1,
+        });
+    }
+    key.contains(&b'\n').then_some(CellProblem::KeyOfLines)
 }
 
-fn shown(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).chars().take(SHOWN_CHARACTERS_MAX).collect()
+/// What a word was taken for, for people.
+fn meaning(value: CellValue) -> &'static str {
+    match value {
+        CellValue::Null => "a value that is not known",
+        CellValue::Float(1.0)
+        | CellValue::Double(1.0)
+        | CellValue::Int(1)
+        | CellValue::Bigint(1) => "1",
+        _ => "0",
+    }
 }

@@ -42,6 +42,7 @@ pub fn import_embedded(
     let mut progress = ImportProgress::default();
     let stored = if options.replace { None } else { store.schema()? };
     let mut rows = CsvRows::open(input, &options.csv, stored.as_ref())?;
+    rows.header_notes().iter().for_each(|note| observer.noted(note));
     let mut writer = EmbeddedWriter::begin(store, rows.schema(), options.replace)?;
     loop {
         match rows.read() {
@@ -66,6 +67,7 @@ pub fn import_embedded(
         return Err(ImportError::NoRows { path: store.path().to_owned() });
     }
     writer.commit()?;
+    rows.notes().iter().for_each(|note| observer.noted(note));
     progress.elapsed = start.elapsed();
     Ok(progress)
 }

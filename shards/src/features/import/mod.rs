@@ -1,22 +1,33 @@
 //! Reads rows from CSV and writes them to a store.
 //!
-//! [`csv`] makes rows of lines and says what is wrong with those that are none; [`timestamp`]
-//! reads `last_updated`. [`options`] says how an import is asked for and how it reports.
+//! [`csv`] makes rows of lines and says what is wrong with those that are none: [`records`] cuts them
+//! into fields, [`header`] says what each column is, [`cell`] reads a value, [`timestamp`] reads
+//! `last_updated`, [`repeats`] finds keys that occur twice, and [`notes`] keeps what is to be said of
+//! all that. [`options`] says how an import is asked for and how it reports.
 //! [`embedded`] writes rows to the embedded store, all or nothing; [`cql`] writes them to a
 //! cluster, one after the other, where [`replication`] says how a new keyspace is copied.
 //!
 //! What is *not* here: the command line and its progress bar (the binary).
 
+mod cell;
 mod cql;
 mod csv;
 mod embedded;
+mod header;
+mod notes;
 mod options;
+mod records;
+mod repeats;
 mod replication;
 mod timestamp;
 
+pub use self::cell::Cause;
 pub use self::cql::{CqlImportError, CqlImportOptions, import_cql};
 pub use self::csv::{CellProblem, CsvError, CsvOptions, CsvRows, Row, RowError};
 pub use self::embedded::{ImportError, import_embedded};
+pub use self::header::HeaderError;
+pub use self::notes::{ImportNote, RoundedCell, WordCount};
+pub use self::records::RecordError;
 pub use options::{ImportObserver, ImportOptions, ImportProgress, OnBadRow};
 pub use replication::{Replication, ReplicationError};
 pub use timestamp::now_us;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::csv::{CsvOptions, RowError};
+use super::notes::ImportNote;
 
 /// How many rows are written between two calls of the progress callback.
 pub(super) const ROWS_BETWEEN_REPORTS: u64 = 4096;
@@ -47,4 +48,7 @@ pub trait ImportObserver {
     fn progress(&mut self, progress: ImportProgress);
     /// Called for each line that is skipped.
     fn skipped(&mut self, error: &RowError);
+    /// Called for what is to be said of the file: of its header before the first row is read, of
+    /// the rows after the last.
+    fn noted(&mut self, note: &ImportNote);
 }

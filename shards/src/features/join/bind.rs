@@ -1,9 +1,13 @@
 //! Maps a model's columns to a store's and to the request's fields, once, before anything is read.
 
+use std::collections::HashMap;
+
 use crate::features::Precision;
-use crate::features::inputs::{ColumnType, FeaturePolicies, InputColumn, NanMeaning, Source};
+use crate::features::inputs::{
+    ColumnType, FeaturePolicies, InputColumn, IntegerRange, NanMeaning, Source,
+};
 use crate::features::record::{CELLS_START, CellPlace, RecordLayout};
-use crate::features::schema::Schema;
+use crate::features::schema::{Schema, StoreColumn};
 
 /// What a model says of its input.
 #[derive(Debug, Clone, Copy)]
@@ -31,13 +35,36 @@ pub enum JoinError {
     /// The store has no column that the model names.
     #[error(
         "the model's input column `{column}` is not in the store, which has {}",
-        available.join(", ")
+        listed(available)
     )]
     ColumnMissing {
         /// The model's column.
         column: String,
         /// The store's columns.
         available: Vec<String>,
+    },
+    /// The store has the column that the model names, and its type is not read.
+    #[error(
+        "the model's input column `{column}` is {found} in the store, and has to be float, double, \
+         int, bigint or boolean: store it as one of these, or leave it out of model.toml"
+    )]
+    ColumnUnread {
+        /// The column.
+        column: String,
+        /// Its type, as the store writes it.
+        found: String,
+    },
+    /// A model without columns and a store some of whose columns are not read: which of them the
+    /// model means can't be known.
+    #[error(
+        "the model does not name its columns, and `{column}` of the store is {found}, which is not \
+         read: name the columns in model.toml, or in `columns` of [features.scylla]"
+    )]
+    UnnamedUnread {
+        /// The first of the store's columns that are not read.
+        column: String,
+        /// Its type, as the store writes it.
+        found: String,
     },
     /// The store's column can't be read as the type that the model declares.
     #[error(
@@ -51,6 +78,30 @@ pub enum JoinError {
         found: ColumnType,
         /// The type that the model declares.
         expected: ColumnType,
+    },
+    /// The store's column holds floats, and the model's tensor integers.
+    #[error(
+        "column `{column}` is {found} in the store and the model's tensor holds integers: store it \
+         as bigint, int or boolean"
+    )]
+    NotIntegers {
+        /// The column.
+        column: String,
+        /// Its type in the store.
+        found: ColumnType,
+    },
+    /// A default that the model's tensor of integers does not hold.
+    #[error(
+        "column `{column}`: default {default} is none of the integers from {} to {} that the \
+         model's tensor holds", range.low, range.high
+    )]
+    DefaultNotInteger {
+        /// The column.
+        column: String,
+        /// Its default.
+        default: f64,
+        /// What the tensor holds.
+        range: IntegerRange,
     },
     /// A model without columns and a store of another width.
     #[error(
@@ -66,6 +117,28 @@ pub enum JoinError {
         /// positions that the store does not fill.
         column: String,
     },
+    /// A model without columns that was bound to other columns before: which of them is which of its
+    /// inputs nobody can tell.
+    #[error(
+        "the model reads columns without naming them, and column {position} of the store is `{found}` \
+         where it was `{expected}`: name them under `[[columns]]` in model.toml"
+    )]
+    Renamed {
+        /// The column's position, from 1.
+        position: usize,
+        /// Its name in the store.
+        found: String,
+        /// The name that it had when the model was loaded.
+        expected: String,
+    },
+}
+
+/// The first of many names: a store may have thousands of columns.
+fn listed(names: &[String]) -> String {
+    const NAMES_MAX: usize = 20;
+    let (first, rest) = names.split_at(names.len().min(NAMES_MAX));
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    format!("{}{more}", first.join(", "))
 }
 
 /// Where the cell of a model's column comes from.
@@ -99,6 +172,8 @@ pub struct JoinPlan {
     pub(super) cells: Vec<CellPlan>,
     pub(super) float_row: Option<FloatRow>,
     pub(super) policies: FeaturePolicies,
+    /// Which columns are of tensors of integers, and which ones those hold; empty: none.
+    pub(super) integers: Vec<Option<IntegerRange>>,
     names: Vec<String>,
     request_fields: Vec<RequestField>,
     schema: Schema,
@@ -119,11 +194,17 @@ impl JoinPlan {
             ModelInputs::Width(width) => columns_in_order(width, schema)?,
         };
         let layout = RecordLayout::new(schema);
+        let stored = schema.columns().iter().enumerate();
+        let positions: HashMap<_, _> =
+            stored.map(|(position, column)| (column.name.as_str(), position)).collect();
         let mut request_fields = Vec::new();
         let mut cells = Vec::with_capacity(columns.len());
         for (position, column) in columns.iter().enumerate() {
             let source = match column.source {
-                Source::Store => CellSource::Store(store_place(column, schema, &layout)?),
+                Source::Store => {
+                    let position = positions.get(column.name.as_str()).copied();
+                    CellSource::Store(store_place(column, position, schema, &layout)?)
+                }
                 Source::Request => {
                     let field = RequestField {
                         name: column.name.clone(),
@@ -148,12 +229,66 @@ impl JoinPlan {
             float_row: (precision == Precision::F32).then(|| FloatRow::of(&cells)).flatten(),
             cells,
             policies: policies.clone(),
+            integers: Vec::new(),
             names: columns.into_iter().map(|column| column.name).collect(),
             request_fields,
             schema: schema.clone(),
             layout,
             precision,
         })
+    }
+
+    /// The same for a model that reads integers in some of its columns: those whose range is given.
+    /// `ranges` is empty where there are none.
+    ///
+    /// # Errors
+    /// A column whose store or default is no integer.
+    pub fn with_integers(mut self, ranges: &[Option<IntegerRange>]) -> Result<Self, JoinError> {
+        for ((cell, range), name) in self.cells.iter().zip(ranges).zip(&self.names) {
+            let Some(range) = *range else { continue };
+            let column = || name.clone();
+            if let CellSource::Store(place) = cell.source
+                && matches!(place.column_type, ColumnType::Float | ColumnType::Double)
+            {
+                let found = place.column_type;
+                return Err(JoinError::NotIntegers { column: column(), found });
+            }
+            if !range.holds(cell.default) {
+                let default = cell.default;
+                return Err(JoinError::DefaultNotInteger { column: column(), default, range });
+            }
+        }
+        self.integers = ranges.to_vec();
+        Ok(self)
+    }
+
+    /// [`JoinPlan::bind`] for a model that was bound to other columns before. One that names none
+    /// reads the store's in order, and nothing tells that another order is not a mistake: it is
+    /// bound to columns of the same names in the same order alone, whatever else there is by now.
+    pub fn bind_again(&self, inputs: ModelInputs<'_>, schema: &Schema) -> Result<Self, JoinError> {
+        if let (ModelInputs::Width(_), Some(columns)) = (inputs, self.same_columns(schema)) {
+            let inputs = ModelInputs::Columns(&columns);
+            return Self::bind(inputs, schema, &self.policies, self.precision);
+        }
+        let bound = Self::bind(inputs, schema, &self.policies, self.precision)?;
+        if matches!(inputs, ModelInputs::Width(_)) {
+            let mut names = bound.names.iter().zip(&self.names);
+            if let Some(at) = names.position(|(found, expected)| found != expected) {
+                return Err(JoinError::Renamed {
+                    position: at + 1,
+                    found: bound.names[at].clone(),
+                    expected: self.names[at].clone(),
+                });
+            }
+        }
+        Ok(bound)
+    }
+
+    /// The columns of `schema` that have the plan's names, where they stand in the plan's order.
+    fn same_columns(&self, schema: &Schema) -> Option<Vec<InputColumn>> {
+        let mut stored = schema.columns().iter();
+        let named = self.names.iter().map(|name| stored.find(|column| column.name == *name));
+        named.map(|column| column.map(unnamed_column)).collect()
     }
 
     /// How many cells a row has.
@@ -188,6 +323,10 @@ impl JoinPlan {
 }
 
 fn columns_in_order(width: usize, schema: &Schema) -> Result<Vec<InputColumn>, JoinError> {
+    if let Some(unread) = schema.unread().first() {
+        let (column, found) = (unread.name.clone(), unread.found.clone());
+        return Err(JoinError::UnnamedUnread { column, found });
+    }
     let stored = schema.columns();
     if stored.len() != width {
         let column = stored
@@ -195,7 +334,12 @@ fn columns_in_order(width: usize, schema: &Schema) -> Result<Vec<InputColumn>, J
             .map_or_else(|| format!("input {}", stored.len() + 1), |column| column.name.clone());
         return Err(JoinError::Width { found: stored.len(), expected: width, column });
     }
-    let column = |stored: &crate::features::schema::StoreColumn| InputColumn {
+    Ok(stored.iter().map(unnamed_column).collect())
+}
+
+/// A column of a model that names none, as the store has it.
+fn unnamed_column(stored: &StoreColumn) -> InputColumn {
+    InputColumn {
         name: stored.name.clone(),
         column_type: stored.column_type,
         source: Source::Store,
@@ -203,16 +347,20 @@ fn columns_in_order(width: usize, schema: &Schema) -> Result<Vec<InputColumn>, J
         range: None,
         nan: NanMeaning::Default,
         quantiles: Vec::new(),
-    };
-    Ok(stored.iter().map(column).collect())
+    }
 }
 
 fn store_place(
     column: &InputColumn,
+    position: Option<usize>,
     schema: &Schema,
     layout: &RecordLayout,
 ) -> Result<CellPlace, JoinError> {
-    let Some(position) = schema.position(&column.name) else {
+    let Some(position) = position else {
+        if let Some(found) = schema.unread_type(&column.name) {
+            let (column, found) = (column.name.clone(), found.to_owned());
+            return Err(JoinError::ColumnUnread { column, found });
+        }
         return Err(JoinError::ColumnMissing {
             column: column.name.clone(),
             available: schema.columns().iter().map(|stored| stored.name.clone()).collect(),

@@ -11,6 +11,9 @@ pub enum Refusal {
     /// The store did not answer and `on_error = "reject"` (503).
     #[error("the feature store did not answer")]
     StoreUnavailable,
+    /// The store's columns do not fit the model any more (503).
+    #[error("the feature store's columns do not fit the model")]
+    StoreUnfit,
     /// The row is older than `max_age_s` and `on_expired = "reject"` (503).
     #[error("the user's features are too old")]
     Expired,
@@ -25,6 +28,18 @@ pub enum Refusal {
     /// A stored cell is null or NaN and its column says `nan = "reject"` (503).
     #[error("feature column {column} of the user is not a number")]
     StoredNotANumber {
+        /// The model's column, from 0.
+        column: u32,
+    },
+    /// A stored cell is null, or no integer of those that its tensor holds exactly (503).
+    #[error("feature column {column} of the user is no integer that the model holds exactly")]
+    StoredNotInteger {
+        /// The model's column, from 0.
+        column: u32,
+    },
+    /// The request gives no integer, or none that its tensor holds exactly (400).
+    #[error("the request's field for feature column {column} is no integer that the model holds")]
+    RequestNotInteger {
         /// The model's column, from 0.
         column: u32,
     },

@@ -2,7 +2,9 @@
 
 use super::bind::{CellPlan, CellSource, FloatRow, JoinPlan};
 use super::refusal::Refusal;
-use crate::features::inputs::{ColumnType, NanMeaning, OnError, OnExpired, OnMissing};
+use crate::features::inputs::{
+    ColumnType, IntegerRange, NanMeaning, OnError, OnExpired, OnMissing,
+};
 use crate::features::joined::{Joined, RowOutcome};
 use crate::features::matrix::RowMut;
 use crate::features::record::{CELLS_START, CellPlace, last_updated_us};
@@ -128,6 +130,7 @@ impl JoinPlan {
             }
             (RowMut::F64(cells), _, _) => {
                 written.cells(&self.cells, stored, request_cells, cells, defaulted_by_column);
+                written.integers(&self.cells, &self.integers, cells);
             }
         }
         let allowed = self.policies.max_defaulted_columns.unwrap_or(usize::MAX);
@@ -193,6 +196,21 @@ impl Written {
                 self.defaulted += 1;
                 defaulted_by_column[column] += 1;
                 C::from_double(plan.default)
+            });
+        }
+    }
+
+    /// Refuses the row where a cell of a tensor of integers holds anything else. `ranges` is empty
+    /// where the model reads none.
+    fn integers(&mut self, plans: &[CellPlan], ranges: &[Option<IntegerRange>], cells: &[f64]) {
+        for (column, ((plan, range), cell)) in plans.iter().zip(ranges).zip(cells).enumerate() {
+            if range.is_none_or(|range| range.holds(*cell)) {
+                continue;
+            }
+            let column = column as u32;
+            self.refusal.get_or_insert(match plan.source {
+                CellSource::Store(_) => Refusal::StoredNotInteger { column },
+                CellSource::Request { .. } => Refusal::RequestNotInteger { column },
             });
         }
     }

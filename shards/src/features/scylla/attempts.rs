@@ -2,34 +2,26 @@
 //!
 //! The group as a whole gets half of the time. What is left is for its keys singly, so that one
 //! that can't be read does not take the others with it; the retry budget and a bound on statements
-//! in flight keep that from multiplying what a dead cluster is asked.
+//! in flight keep that from multiplying what a dead cluster is asked. A cluster that does not take
+//! a statement of so many keys is asked in smaller and smaller groups, and what it took is kept.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use scylla::client::session::Session;
-use scylla::errors::{ExecutionError, RequestAttemptError};
 use scylla::response::query_result::QueryResult;
 use scylla::statement::bound::BoundStatement;
 
-use super::flight::{Flight, KeyState};
+use super::faults::{Fault, FaultReason};
+use super::flight::Flight;
 use super::routing::Target;
 use super::runtime::{Ended, Running};
 use super::session::CqlSession;
 use super::store::Inner;
 use crate::features::import::now_us;
 
-/// Why a statement brought nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failure {
-    /// The node did not answer, or not in time.
-    Node,
-    /// The node answered that it can't.
-    Answer,
-}
-
-type Answer = Result<QueryResult, Failure>;
+type Answer = Result<QueryResult, Fault>;
 
 /// By when a flight has to land.
 #[derive(Debug, Clone, Copy)]
@@ -56,64 +48,127 @@ pub(super) fn depart(
     deadlines: Deadlines,
 ) -> Departed {
     inner.budget.borrow_mut().earn(flight.len());
-    let running = ask_group(inner, &flight, &target, deadlines.group);
+    let asked: Vec<_> = (0..flight.len()).collect();
+    let running = ask(inner, &flight, &asked, &target, deadlines.group);
     Departed { flight, target, deadlines, running }
 }
 
 /// Waits for the statement and for what follows where it fails; then the flight has landed.
 pub(super) async fn arrive(inner: Rc<Inner>, departed: Departed) {
     let Departed { flight, target, deadlines, running } = departed;
+    let asked: Vec<_> = (0..flight.len()).collect();
     let mut failed = target;
-    let mut outcome = settle(&inner, &flight, &failed, running).await;
-    if outcome == Err(Failure::Node)
+    let mut outcome = settle(&inner, &flight, &asked, &failed, running).await;
+    if outcome.as_ref().is_err_and(|fault| fault.reason.is_silence())
         && Instant::now() < deadlines.group
         && let Some(other) = another_node(&inner, &flight, &failed)
         && inner.budget.borrow_mut().spend(1) == 1
     {
-        let running = ask_group(&inner, &flight, &other, deadlines.group);
-        outcome = settle(&inner, &flight, &other, running).await;
+        let running = ask(&inner, &flight, &asked, &other, deadlines.group);
+        outcome = settle(&inner, &flight, &asked, &other, running).await;
         failed = other;
     }
-    if outcome.is_err() {
-        ask_singly(&inner, &flight, &failed, deadlines.all).await;
+    if let Err(fault) = outcome {
+        let fault = match fault.reason {
+            FaultReason::Invalid => {
+                ask_in_parts(&inner, &flight, &failed, deadlines.all, fault).await
+            }
+            FaultReason::TableChanged => Some(fault),
+            _ => {
+                ask_singly(&inner, &flight, &failed, deadlines.all).await;
+                Some(fault)
+            }
+        };
+        if let Some(fault) = fault {
+            if fault.reason.doubts_table() {
+                flight.doubt_table();
+            }
+            inner.tell(&fault, flight.pending().len());
+        }
     }
     flight.land();
     inner.landed(&flight);
 }
 
-fn ask_group(
+/// Sends the statement for the keys `asked` of the flight.
+fn ask(
     inner: &Inner,
     flight: &Flight,
+    asked: &[usize],
     target: &Target,
     until: Instant,
 ) -> Option<Running<Answer>> {
-    let keys: Vec<&str> = (0..flight.len()).map(|index| text(flight, index)).collect();
-    let session = inner.session();
-    let mut statement = if let [key] = keys[..] {
-        session.single.clone().bind(&(key,)).ok()?
+    let session = inner.session_for(flight)?;
+    let mut statement = if let [index] = *asked {
+        session.single.clone().bind(&(text(flight, index),)).ok()?
     } else {
+        let keys: Vec<&str> = asked.iter().map(|&index| text(flight, index)).collect();
         session.group.clone().bind(&(keys,)).ok()?
     };
     statement.set_load_balancing_policy(Some(target.policy()));
     Some(send(inner, &session, statement, until))
 }
 
-/// Waits for a group's answer, takes its rows, and tells the node's breaker.
+/// Waits for an answer, takes its rows, and tells the node's breaker.
 async fn settle(
     inner: &Inner,
     flight: &Flight,
+    asked: &[usize],
     target: &Target,
     running: Option<Running<Answer>>,
-) -> Result<(), Failure> {
-    let Some(running) = running else { return Err(Failure::Answer) };
-    let answer = running.await.unwrap_or_else(|Ended| Err(Failure::Node));
-    inner.router.report(target, !matches!(answer, Err(Failure::Node)), Instant::now());
-    let asked: Vec<_> = (0..flight.len()).collect();
-    let taken = answer.and_then(|answer| {
-        flight.take(answer, &asked, &inner.shape, now_us()).map_err(|_| Failure::Answer)
-    });
-    inner.count(|counters| counters.statements_failed += u64::from(taken.is_err()));
+) -> Result<(), Fault> {
+    let Some(running) = running else {
+        return Err(Fault::new(FaultReason::TableChanged, "the table was found to be another"));
+    };
+    let answer = running.await.unwrap_or_else(|Ended| Err(Fault::ended()));
+    let is_silent = answer.as_ref().is_err_and(|fault| fault.reason.is_silence());
+    inner.heard(target, !is_silent, Instant::now());
+    let taken = answer.and_then(|answer| flight.take(answer, asked, now_us()));
+    if let Err(fault) = &taken {
+        inner.count_fault(fault);
+    }
     taken
+}
+
+/// Asks for the keys that are pending in groups of half as many, again and again, as long as the
+/// cluster says that the statement is none: it may be the number of keys that it does not take. The
+/// number that it takes is the most that later groups have. Returns what failed in the end.
+async fn ask_in_parts(
+    inner: &Inner,
+    flight: &Flight,
+    target: &Target,
+    until: Instant,
+    mut fault: Fault,
+) -> Option<Fault> {
+    let mut keys = flight.len();
+    while keys > 1 {
+        keys = keys.div_ceil(2);
+        let pending = flight.pending();
+        let parts: Vec<_> = pending.chunks(keys).collect();
+        if Instant::now() >= until || inner.budget.borrow_mut().spend(parts.len()) < parts.len() {
+            return Some(fault);
+        }
+        let send = |part: &&[usize]| ask(inner, flight, part, target, until);
+        let sent: Vec<_> = parts.iter().map(send).collect();
+        let mut refused = None;
+        for (part, running) in parts.into_iter().zip(sent) {
+            if let Err(fault) = settle(inner, flight, part, target, running).await {
+                refused = Some(fault);
+            }
+        }
+        match refused {
+            None => {
+                inner.limit_groups(keys, &fault.said);
+                return None;
+            }
+            Some(other) if other.reason == FaultReason::Invalid => fault = other,
+            Some(other) => {
+                ask_singly(inner, flight, target, until).await;
+                return Some(other);
+            }
+        }
+    }
+    Some(fault)
 }
 
 /// Asks for the keys that are still pending, each by itself, as far as the budget allows.
@@ -121,14 +176,13 @@ async fn ask_singly(inner: &Inner, flight: &Flight, failed: &Target, until: Inst
     if Instant::now() >= until {
         return;
     }
-    let mut keys: Vec<_> =
-        (0..flight.len()).filter(|&index| flight.result(index).0 == KeyState::Pending).collect();
+    let Some(session) = inner.session_for(flight) else { return };
+    let mut keys = flight.pending();
     let room = inner.settings.single_statements_max.saturating_sub(inner.singles.get());
     keys.truncate(room);
     let allowed = inner.budget.borrow_mut().spend(keys.len());
     keys.truncate(allowed);
     inner.singles.set(inner.singles.get() + keys.len());
-    let session = inner.session();
     let cluster = session.session.get_cluster_state();
     let mut sent = Vec::with_capacity(keys.len());
     for &index in &keys {
@@ -145,15 +199,10 @@ async fn ask_singly(inner: &Inner, flight: &Flight, failed: &Target, until: Inst
         sent.push((index, other, send(inner, &session, statement, until)));
     }
     for (index, other, running) in sent {
-        let answer = running.await.unwrap_or_else(|Ended| Err(Failure::Node));
         let target = other.as_ref().unwrap_or(failed);
-        inner.router.report(target, !matches!(answer, Err(Failure::Node)), Instant::now());
-        let taken =
-            answer.map(|answer| flight.take(answer, &[index], &inner.shape, now_us()).is_ok());
-        inner.count(|counters| {
-            counters.keys_retried += 1;
-            counters.statements_failed += u64::from(taken != Ok(true));
-        });
+        // Why the group failed is told; its keys fail for the same reason, or are read.
+        let _ = settle(inner, flight, &[index], target, Some(running)).await;
+        inner.count(|counters| counters.keys_retried += 1);
     }
     inner.singles.set(inner.singles.get() - keys.len());
 }
@@ -176,11 +225,8 @@ fn send(
 async fn execute(session: Arc<Session>, statement: BoundStatement, until: Instant) -> Answer {
     let answer = session.execute_bound_unpaged(&statement);
     match tokio::time::timeout_at(until.into(), answer).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(ExecutionError::LastAttemptError(RequestAttemptError::DbError(..)))) => {
-            Err(Failure::Answer)
-        }
-        Ok(Err(_)) | Err(_) => Err(Failure::Node),
+        Ok(answer) => answer.map_err(|error| Fault::of(&error)),
+        Err(_) => Err(Fault::new(FaultReason::Timeout, "no answer came in time")),
     }
 }
 

@@ -1,6 +1,10 @@
 //! Packs the rows of a CQL answer as records, without building values on the way.
 
 use scylla::deserialize::row::ColumnIterator;
+use scylla::frame::response::result::{ColumnType as CqlType, NativeType};
+use scylla::response::query_result::ColumnSpecs;
+
+use super::faults::{Fault, FaultReason};
 
 use crate::features::inputs::ColumnType;
 use crate::features::record::{CELLS_START, CellValue, RecordLayout};
@@ -17,6 +21,31 @@ pub(super) struct RowShape {
 }
 
 impl RowShape {
+    /// Whether an answer's columns are those that were asked for, in the types that they had then.
+    pub(super) fn check(&self, found: ColumnSpecs<'_, '_>) -> Result<(), Fault> {
+        let special = 1 + usize::from(self.has_last_updated);
+        let places = self.layout.places();
+        if found.len() != special + places.len() {
+            let said = format!("{} columns, expected {}", found.len(), special + places.len());
+            return Err(Fault::new(FaultReason::TableChanged, said));
+        }
+        for (at, spec) in found.iter().enumerate() {
+            let fits = match (at.checked_sub(special), spec.typ()) {
+                (None, CqlType::Native(NativeType::Text | NativeType::Ascii)) => at == 0,
+                (None, CqlType::Native(NativeType::Timestamp)) => at == 1,
+                (Some(place), CqlType::Native(native)) => {
+                    Some(places[place].column_type) == feature_type(native)
+                }
+                _ => false,
+            };
+            if !fits {
+                let said = format!("column `{}` is {:?} now", spec.name(), spec.typ());
+                return Err(Fault::new(FaultReason::TableChanged, said));
+            }
+        }
+        Ok(())
+    }
+
     /// Packs a row into `record`, as long as the layout says, and returns its key. A null
     /// `last_updated` and one that the table does not have count as `now_us`.
     pub(super) fn pack<'frame>(
@@ -53,6 +82,18 @@ impl RowShape {
             }
         }
         Ok(key)
+    }
+}
+
+/// The type that cells of this CQL type are packed as.
+fn feature_type(native: &NativeType) -> Option<ColumnType> {
+    match native {
+        NativeType::Float => Some(ColumnType::Float),
+        NativeType::Double => Some(ColumnType::Double),
+        NativeType::Int => Some(ColumnType::Int),
+        NativeType::BigInt => Some(ColumnType::Bigint),
+        NativeType::Boolean => Some(ColumnType::Boolean),
+        _ => None,
     }
 }
 

@@ -1,6 +1,15 @@
 //! Why a cluster can't serve a model's features.
 
 use super::settings::ScyllaSettings;
+use crate::escape;
+
+/// How much is shown of what a cluster says, in bytes.
+const SAID_BYTES_MAX: usize = 1_000;
+
+/// What the driver says, with what a node said in it: escaped, and cut where that has no end.
+pub(crate) fn said(error: &impl std::fmt::Display) -> String {
+    escape::excerpt(error.to_string().as_bytes(), SAID_BYTES_MAX)
+}
 
 /// Why a cluster can't serve a model's features, found at start; later faults only change the
 /// status of rows.
@@ -59,6 +68,70 @@ pub enum ScyllaError {
         /// The table.
         table: String,
     },
+    /// The name is a materialized view's.
+    #[error(
+        "`{table}` is a materialized view of the table `{base}`, and views are not read: name a \
+         table whose primary key is the users' key alone"
+    )]
+    View {
+        /// The view.
+        table: String,
+        /// The table that it is made from.
+        base: String,
+    },
+    /// The column that holds the users' keys is not the partition key.
+    #[error(
+        "the partition key of the table `{table}` is ({}), and `key_column` says `{column}`: users \
+         are looked up by a partition key of one column, not by an index or a part of the key. \
+         Name that column, or another table whose primary key is `{column}` alone",
+        partition_key.join(", ")
+    )]
+    PartitionKey {
+        /// The table.
+        table: String,
+        /// The column that is to be the key.
+        column: String,
+        /// The columns that are.
+        partition_key: Vec<String>,
+    },
+    /// A key has many rows, and nothing says which of them is meant.
+    #[error(
+        "the table `{table}` has the clustering columns ({}) beside the key `{key}`: a user may \
+         have many rows there, and the gateway reads one. Name a table whose primary key is `{key}` \
+         alone, and write each user's current row to it",
+        clustering.join(", ")
+    )]
+    Clustering {
+        /// The table.
+        table: String,
+        /// The column that holds the users' keys.
+        key: String,
+        /// The clustering columns, in order.
+        clustering: Vec<String>,
+    },
+    /// The user may not read the table.
+    #[error(
+        "Unauthorized: the user {user} may not read the table `{table}`: {reason}. \
+         GRANT SELECT ON {table} TO the user's role"
+    )]
+    Unauthorized {
+        /// The table, with its keyspace.
+        table: String,
+        /// The user name, or that there is none.
+        user: String,
+        /// What the cluster said.
+        reason: String,
+    },
+    /// The cluster is there, and gives no rows.
+    #[error("no node answers a SELECT from the table `{table}` within {waited_ms} ms: {reason}")]
+    Unanswered {
+        /// The table, with its keyspace.
+        table: String,
+        /// How long it was asked, in milliseconds.
+        waited_ms: u64,
+        /// What was said last.
+        reason: String,
+    },
     /// The table has no such column.
     #[error("the table `{table}` has no column `{column}`; it has {}", available.join(", "))]
     NoColumn {
@@ -107,21 +180,37 @@ const CREDENTIALS: [&str; 2] = ["uthenticat", "credentials"];
 const ENCRYPTION: [&str; 3] = ["certificate", "fatal alert", "corrupt message"];
 
 impl ScyllaError {
+    /// Whether it is about what the table is like: it is there, and no row of it may be read.
+    pub(super) fn is_about_table(&self) -> bool {
+        matches!(
+            self,
+            Self::View { .. }
+                | Self::PartitionKey { .. }
+                | Self::Clustering { .. }
+                | Self::NoColumn { .. }
+                | Self::ColumnType { .. }
+                | Self::Schema { .. }
+        )
+    }
+
     /// What the driver said, in `text`, of a session that could not be made.
     pub(super) fn of_connecting(settings: &ScyllaSettings, text: &str) -> Self {
         let unwrapped = WRAPPINGS
             .iter()
             .fold(text, |text, wrapping| text.rsplit(wrapping).next().unwrap_or(text));
-        let (contact_points, reason) = (settings.contact_points.join(", "), unwrapped.to_owned());
+        let (contact_points, reason) = (settings.contact_points.join(", "), said(&unwrapped));
         let says = |words: &[&str]| words.iter().any(|word| unwrapped.contains(word));
         if says(&CREDENTIALS) {
-            let user = settings.user.as_ref();
-            let user = user.map_or_else(|| "(none given)".to_owned(), |user| format!("`{user}`"));
-            Self::Credentials { contact_points, user, reason }
+            Self::Credentials { contact_points, user: user_of(settings), reason }
         } else if settings.tls.is_some() && says(&ENCRYPTION) {
             Self::Tls { contact_points, reason }
         } else {
             Self::Connect { contact_points, reason }
         }
     }
+}
+
+/// The user that a session logs in as, for people.
+pub(super) fn user_of(settings: &ScyllaSettings) -> String {
+    settings.user.as_ref().map_or_else(|| "(none given)".to_owned(), |user| format!("`{user}`"))
 }

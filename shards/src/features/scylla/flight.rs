@@ -2,12 +2,15 @@
 
 use std::cell::{Cell, Ref, RefCell};
 use std::future::Future;
+use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use scylla::deserialize::row::ColumnIterator;
 use scylla::response::query_result::QueryResult;
 
-use super::decode::{Malformed, RowShape};
+use super::decode::Malformed;
+use super::faults::{Fault, FaultReason};
+use super::session::{CqlSession, FoundTable};
 
 /// What is known of one key of a flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,20 +37,19 @@ struct Results {
 pub(super) struct Flight {
     key_bytes: Vec<u8>,
     key_ends: Vec<usize>,
-    record_length: usize,
+    /// What it departed with; another one may have taken its place by the time it lands.
+    session: Rc<CqlSession>,
     results: RefCell<Results>,
     landed: Cell<bool>,
+    /// What came back says that the table may be another.
+    doubts_table: Cell<bool>,
     waiting: RefCell<Vec<Waker>>,
 }
-
-/// The node answered with something that is not the rows asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NotRows;
 
 impl Flight {
     pub(super) fn new<'k>(
         keys: impl ExactSizeIterator<Item = &'k [u8]>,
-        record_length: usize,
+        session: Rc<CqlSession>,
     ) -> Self {
         let states = vec![KeyState::Pending; keys.len()];
         let (mut key_bytes, mut key_ends) = (Vec::new(), Vec::with_capacity(keys.len()));
@@ -55,13 +57,14 @@ impl Flight {
             key_bytes.extend_from_slice(key);
             key_ends.push(key_bytes.len());
         }
-        let records = vec![0; states.len() * record_length];
+        let records = vec![0; states.len() * session.table.shape.layout.length()];
         Self {
             key_bytes,
             key_ends,
-            record_length,
+            session,
             results: RefCell::new(Results { states, records }),
             landed: Cell::new(false),
+            doubts_table: Cell::new(false),
             waiting: RefCell::default(),
         }
     }
@@ -79,8 +82,31 @@ impl Flight {
     pub(super) fn result(&self, index: usize) -> (KeyState, Ref<'_, [u8]>) {
         let results = self.results.borrow();
         let state = results.states[index];
-        let span = index * self.record_length..(index + 1) * self.record_length;
+        let length = self.table().shape.layout.length();
+        let span = index * length..(index + 1) * length;
         (state, Ref::map(results, |results| &results.records[span]))
+    }
+
+    /// The keys of which nothing is known yet.
+    pub(super) fn pending(&self) -> Vec<usize> {
+        let states = &self.results.borrow().states;
+        let pending = states.iter().enumerate();
+        pending.filter(|(_, state)| **state == KeyState::Pending).map(|(index, _)| index).collect()
+    }
+
+    /// The table that its keys are asked of, as it was found.
+    pub(super) fn table(&self) -> &FoundTable {
+        &self.session.table
+    }
+
+    /// Notes that the table may not be what its keys were asked of.
+    pub(super) fn doubt_table(&self) {
+        self.doubts_table.set(true);
+    }
+
+    /// Whether what came back says so.
+    pub(super) fn doubts_table(&self) -> bool {
+        self.doubts_table.get()
     }
 
     /// Ready when nothing of it is pending.
@@ -112,16 +138,21 @@ impl Flight {
         &self,
         answer: QueryResult,
         asked: &[usize],
-        shape: &RowShape,
         now_us: i64,
-    ) -> Result<(), NotRows> {
-        let answer = answer.into_rows_result().map_err(|_| NotRows)?;
+    ) -> Result<(), Fault> {
+        let malformed = |said: &str| Fault::new(FaultReason::Other, said);
+        let answer = answer.into_rows_result().map_err(|error| malformed(&error.to_string()))?;
+        let shape = &self.table().shape;
+        shape.check(answer.column_specs())?;
+        let length = shape.layout.length();
         let mut results = self.results.borrow_mut();
-        let mut record = vec![0; self.record_length];
+        let mut record = vec![0; length];
         let mut expected = 0;
-        for row in answer.rows::<ColumnIterator<'_, '_>>().map_err(|_| NotRows)? {
-            let row = row.map_err(|_| NotRows)?;
-            let key = shape.pack(row, now_us, &mut record).map_err(|Malformed| NotRows)?;
+        let rows = answer.rows::<ColumnIterator<'_, '_>>();
+        for row in rows.map_err(|error| malformed(&error.to_string()))? {
+            let row = row.map_err(|error| malformed(&error.to_string()))?;
+            let key = shape.pack(row, now_us, &mut record);
+            let key = key.map_err(|Malformed| malformed("a row is cut short"))?;
             // Rows come in the order of the keys or of their tokens: where one was found, the next
             // is looked for first.
             let (before, after) = asked.split_at(expected);
@@ -131,8 +162,8 @@ impl Flight {
             };
             expected = (expected + skipped + 1) % asked.len();
             results.states[index] = KeyState::Found;
-            let start = index * self.record_length;
-            results.records[start..start + self.record_length].copy_from_slice(&record);
+            let start = index * length;
+            results.records[start..start + length].copy_from_slice(&record);
         }
         for &index in asked {
             if results.states[index] == KeyState::Pending {

@@ -3,21 +3,30 @@
 //!
 //! [`settings`] is the table `[features.scylla]`. [`runtime`] turns a tokio runtime, which the
 //! driver needs, from a task of the shard's executor.
-//! [`session`] connects, by [`tls`] where it is to be, prepares the statements and checks the
-//! columns; [`routing`] groups keys by the replica that owns them, past nodes whose breaker is
+//! [`session`] connects, by [`tls`] and with a [`password`] from a file where these are to be, has
+//! the table [`describe`]d, prepares the statements, and [`probe`]s by them what the cluster
+//! answers; [`routing`] groups keys by the replica that owns them, past nodes whose breaker is
 //! open. A [`flight`] is such a group on its way, and [`attempts`] asks for it, key by key where
 //! the group failed and the [`budget`] allows; [`decode`] packs CQL rows as records. [`store`]
 //! joins it all: the cache first, then keys that other batches already ask for, then new flights;
-//! [`recovery`] gives it a new session where the whole cluster was away.
-//! [`table`] is for tools that make and fill what shards read.
+//! [`recovery`] gives it a new session where the whole cluster was away, and new statements where
+//! the table is another; [`faults`] says why statements brought nothing. A [`table_watch`]
+//! remembers what was found of a table that may have changed. [`watch`] looks at what nodes send
+//! before the driver does, and closes connections whose [`frames`] are too long. [`table`] is for
+//! tools that make and fill what shards read.
 //!
 //! What is *not* here: what a record means to a model (`join`), and the cache itself (`cache`).
 
 mod attempts;
 mod budget;
 mod decode;
+mod describe;
 mod error;
+mod faults;
 mod flight;
+mod frames;
+mod password;
+mod probe;
 mod recovery;
 mod routing;
 mod runtime;
@@ -25,9 +34,14 @@ mod session;
 mod settings;
 mod store;
 mod table;
+mod table_watch;
 mod tls;
+mod watch;
 
 pub use error::ScyllaError;
+pub(crate) use error::said;
+pub use faults::FaultReason;
+pub(crate) use session::block_on;
 pub use session::describe_table;
 pub use settings::{Compression, Consistency, ScyllaSettings, TlsSettings};
 pub use store::{CqlCounters, CqlStore};

@@ -1,6 +1,6 @@
 //! Which node to ask for a key: a replica that owns it, is connected, and answered lately.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use super::settings::ScyllaSettings;
 use crate::breaker::Breaker;
 
 /// A node's identity, as the driver knows it.
-type HostId = u128;
+pub(super) type HostId = u128;
 
 /// A node, and the shard of it where it has some.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ pub(super) struct Group {
 pub(super) struct Router {
     table: TableSpec<'static>,
     local_datacenter: Option<String>,
-    group_keys_max: usize,
+    group_keys_max: Cell<usize>,
     breakers: RefCell<Vec<(HostId, Breaker)>>,
 }
 
@@ -59,7 +59,7 @@ impl Router {
         Self {
             table: TableSpec::owned(settings.keyspace.clone(), settings.table.clone()),
             local_datacenter: settings.local_datacenter.clone(),
-            group_keys_max: settings.group_keys_max,
+            group_keys_max: Cell::new(settings.group_keys_max),
             breakers: RefCell::default(),
         }
     }
@@ -80,7 +80,7 @@ impl Router {
                 continue;
             };
             let room = groups.iter_mut().rev().find(|group| {
-                group.target.is(node, shard) && group.keys.len() < self.group_keys_max
+                group.target.is(node, shard) && group.keys.len() < self.group_keys_max.get()
             });
             match room {
                 Some(group) => group.keys.push(name),
@@ -106,6 +106,21 @@ impl Router {
         let mut admitted = Admitted { router: self, now, asked };
         let (node, shard) = self.owner(cluster, key, &mut admitted)?;
         Some(Target { node: Arc::clone(node), shard })
+    }
+
+    /// How many keys a group has at most.
+    pub(super) fn group_keys_max(&self) -> usize {
+        self.group_keys_max.get()
+    }
+
+    /// Has groups of `keys` keys at most; whether they were larger.
+    pub(super) fn limit_groups(&self, keys: usize) -> bool {
+        keys < self.group_keys_max.replace(self.group_keys_max.get().min(keys))
+    }
+
+    /// Has a node asked again: it answered something else.
+    pub(super) fn admit(&self, node: HostId) {
+        self.with_breaker(node, Breaker::succeeded);
     }
 
     /// Forgets which nodes did not answer: there is a new session.

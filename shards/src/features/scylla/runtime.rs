@@ -17,6 +17,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::frames::FrameLimit;
+use super::watch;
+
 /// How often the runtime is turned while nothing is in flight: keep-alives, reconnects, metadata.
 const IDLE_TURN: Duration = Duration::from_millis(5);
 
@@ -24,6 +27,8 @@ const IDLE_TURN: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(super) struct Driver {
     runtime: tokio::runtime::Runtime,
+    /// What frames of nodes may take.
+    limit: Option<FrameLimit>,
     in_flight: Cell<usize>,
     idle: RefCell<Option<Waker>>,
     stopped: Cell<bool>,
@@ -62,7 +67,7 @@ impl<T> Future for Running<T> {
 impl Driver {
     /// Makes the runtime and starts the task that turns it, on the calling thread's executor. It
     /// ends after [`Self::stop`].
-    pub(super) fn start() -> std::io::Result<Rc<Self>> {
+    pub(super) fn start(limit: Option<FrameLimit>) -> std::io::Result<Rc<Self>> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -70,6 +75,7 @@ impl Driver {
             .build()?;
         let driver = Rc::new(Self {
             runtime,
+            limit,
             in_flight: Cell::new(0),
             idle: RefCell::new(None),
             stopped: Cell::new(false),
@@ -106,7 +112,8 @@ impl Driver {
 
     /// One turn, now: what was spawned since the last goes on the wire.
     pub(super) fn turn(&self) {
-        self.runtime.block_on(tokio::task::yield_now());
+        watch::watched(self.limit, || self.runtime.block_on(tokio::task::yield_now()));
+        watch::tell();
     }
 
     /// Ends the task that turns the runtime.

@@ -2,18 +2,23 @@
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::error::ScyllaError;
+use super::frames::FrameLimit;
+use super::password::{self, PasswordError};
 use crate::features::cache::CacheSettings;
 use crate::features::schema::LAST_UPDATED;
 
 /// The most keys that one statement may ask for: more would make one coordinator's memory and one
 /// slow partition everybody's.
 const GROUP_KEYS_MAX: usize = 100;
+
+/// A limit on frames below this would keep ordinary answers out.
+const FRAME_BYTES_MIN: u32 = 65_536;
 
 /// How to reach a cluster and what to read there.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -37,10 +42,12 @@ pub struct ScyllaSettings {
     /// The timestamp column that says when a row was written; where it is empty, a row counts as
     /// written when it is read.
     pub last_updated_column: String,
-    /// The user name, with `password`.
+    /// The user name, with `password` or `password_file`.
     pub user: Option<String>,
     /// The password.
     pub password: Option<String>,
+    /// A file that holds the password in its one line; it is read for each connection.
+    pub password_file: Option<PathBuf>,
     /// Encrypts the connections.
     pub tls: Option<TlsSettings>,
     /// Ask only nodes of this datacenter where there are some.
@@ -58,6 +65,9 @@ pub struct ScyllaSettings {
     pub speculative_execution_ms: Option<u64>,
     /// Compresses the frames.
     pub compression: Compression,
+    /// The longest frame that is taken from a node, in bytes, with and without compression: one that
+    /// announces more loses its connection. Encrypted connections are not held to it.
+    pub max_frame_bytes: u32,
     /// How many statements for single keys may be in flight.
     pub single_statements_max: usize,
     /// How many of a hundred keys may be asked for again, singly, after a group failed.
@@ -124,6 +134,7 @@ impl Default for ScyllaSettings {
             last_updated_column: LAST_UPDATED.to_owned(),
             user: None,
             password: None,
+            password_file: None,
             tls: None,
             local_datacenter: None,
             consistency: Consistency::default(),
@@ -132,6 +143,7 @@ impl Default for ScyllaSettings {
             group_keys_max: 64,
             speculative_execution_ms: None,
             compression: Compression::default(),
+            max_frame_bytes: 16 << 20,
             single_statements_max: 128,
             retry_budget_percent: 10.0,
             connect_timeout_ms: 5000,
@@ -157,6 +169,9 @@ impl ScyllaSettings {
         if !(1..=GROUP_KEYS_MAX).contains(&self.group_keys_max) {
             return wrong("group_keys_max", "it is not between 1 and 100");
         }
+        if self.max_frame_bytes < FRAME_BYTES_MIN {
+            return wrong("max_frame_bytes", "it is below 65536");
+        }
         if self.pool_size == 0 {
             return wrong("pool_size", "it is 0");
         }
@@ -166,16 +181,37 @@ impl ScyllaSettings {
         if !(0.0..=100.0).contains(&self.retry_budget_percent) {
             return wrong("retry_budget_percent", "it is not between 0 and 100");
         }
-        if self.user.is_some() != self.password.is_some() {
-            return wrong("user", "user and password go together");
+        if self.password.is_some() && self.password_file.is_some() {
+            return wrong("password_file", "the password is given twice, here and by `password`");
+        }
+        if self.user.is_some() != (self.password.is_some() || self.password_file.is_some()) {
+            return wrong("user", "user and password (or password_file) go together");
         }
         Ok(())
     }
 
+    /// What frames may take, where they can be looked at.
+    pub(super) fn frame_limit(&self) -> Option<FrameLimit> {
+        let limit = FrameLimit { bytes_max: self.max_frame_bytes, compression: self.compression };
+        self.tls.is_none().then_some(limit)
+    }
+
+    /// The file with the password, where every user of this machine may read it.
+    pub fn exposed_password_file(&self) -> Option<&Path> {
+        self.password_file.as_deref().filter(|path| password::is_exposed(path))
+    }
+
     /// Looks up the contact points' addresses: to be done once, before threads are pinned, as name
-    /// resolution starts threads of its own.
+    /// resolution starts threads of its own. A password in a file is looked at, too.
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, ScyllaError> {
         self.check()?;
+        if let Some(path) = &self.password_file {
+            let wrong = |error: PasswordError| ScyllaError::Setting {
+                setting: "password_file",
+                reason: error.to_string(),
+            };
+            password::read(path).map_err(wrong)?;
+        }
         let mut addresses = Vec::new();
         let mut reason = String::new();
         for contact_point in &self.contact_points {

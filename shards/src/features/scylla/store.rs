@@ -11,15 +11,17 @@ use hashbrown::HashTable;
 
 use super::attempts::{self, Deadlines};
 use super::budget::RetryBudget;
-use super::decode::RowShape;
 use super::error::ScyllaError;
+use super::faults::{Fault, FaultReason, FaultsSeen};
 use super::flight::{Flight, KeyState};
-use super::recovery;
-use super::routing::Router;
+use super::routing::{Router, Target};
 use super::runtime::{Driver, Ended};
-use super::session::{CqlSession, Opened};
+use super::session::CqlSession;
 use super::settings::ScyllaSettings;
+use super::table_watch::TableWatch;
+use super::{probe, recovery};
 use crate::features::cache::{CacheCounters, Cached, RecordCache};
+use crate::features::fit::{Fetched, Unfit};
 use crate::features::join::JoinPlan;
 use crate::features::joined::Joined;
 use crate::features::requests::{FetchRequests, KEY_BYTES_MAX};
@@ -41,10 +43,14 @@ pub struct CqlCounters {
     pub keys_failed: u64,
     /// Statements sent.
     pub statements: u64,
-    /// Statements that brought nothing.
-    pub statements_failed: u64,
-    /// Sessions that it made anew, as no node of the cluster was connected any more.
+    /// Statements that brought nothing, by the index of their reason in [`FaultReason::ALL`].
+    pub statements_failed: [u64; FaultReason::ALL.len()],
+    /// Sessions that it made anew, as no node of the cluster answered any more.
     pub sessions_renewed: u64,
+    /// How many keys a statement has at most.
+    pub group_keys_max: u64,
+    /// How many nodes are connected.
+    pub nodes_connected: u64,
     /// The cache's hits, misses and evictions.
     pub cache: CacheCounters,
 }
@@ -60,8 +66,6 @@ pub struct CqlStore {
 pub(super) struct Inner {
     pub(super) driver: Rc<Driver>,
     session: RefCell<Rc<CqlSession>>,
-    pub(super) schema: Schema,
-    pub(super) shape: RowShape,
     pub(super) settings: Arc<ScyllaSettings>,
     pub(super) router: Router,
     pub(super) budget: RefCell<RetryBudget>,
@@ -70,6 +74,11 @@ pub(super) struct Inner {
     cache: RefCell<RecordCache>,
     pending: RefCell<Pending>,
     counters: Cell<CqlCounters>,
+    faults_seen: FaultsSeen,
+    /// Since when no statement was answered, where some were asked.
+    pub(super) silent_since: Cell<Option<Instant>>,
+    /// What is known of the table beside what batches read.
+    pub(super) watch: TableWatch,
 }
 
 /// The keys that are in flight, and where.
@@ -100,10 +109,10 @@ impl CqlStore {
         settings: Arc<ScyllaSettings>,
         addresses: Vec<SocketAddr>,
     ) -> Result<Self, ScyllaError> {
-        let driver = Driver::start()?;
-        let opening = driver.run(CqlSession::open(Arc::clone(&settings), addresses.clone()));
-        let Opened { session, schema, shape } = match opening.await {
-            Ok(Ok(opened)) => opened,
+        let driver = Driver::start(settings.frame_limit())?;
+        let opening = driver.run(CqlSession::open(Arc::clone(&settings), addresses.clone(), None));
+        let session = match opening.await {
+            Ok(Ok(session)) => session,
             Ok(Err(error)) => {
                 driver.stop();
                 return Err(error);
@@ -113,28 +122,47 @@ impl CqlStore {
                 return Err(ScyllaError::Runtime(std::io::Error::other("the driver ended")));
             }
         };
+        let (warming, warmed) = (session.clone(), Arc::clone(&settings));
+        let warm = driver.run(async move { probe::warm_up(&warming, &warmed).await });
+        // A cluster that is slow at first is slow for a while: it has been asked, that is all.
+        let _ = warm.await;
         let inner = Inner {
             driver,
-            session: RefCell::new(Rc::new(session)),
-            schema,
-            shape,
             router: Router::new(&settings),
             budget: RefCell::new(RetryBudget::new(settings.retry_budget_percent)),
             singles: Cell::new(0),
             cache: RefCell::new(RecordCache::new(settings.cache)),
             pending: RefCell::default(),
             counters: Cell::default(),
+            faults_seen: FaultsSeen::default(),
+            silent_since: Cell::default(),
+            watch: TableWatch::default(),
+            session: RefCell::new(Rc::new(session)),
             settings,
         };
         let inner = Rc::new(inner);
-        let kept = recovery::keep_connected(Rc::downgrade(&inner), addresses);
+        inner.learn_group_keys().await;
+        let kept = recovery::look_after(Rc::downgrade(&inner), addresses);
         glommio::spawn_local(kept).detach();
         Ok(Self { inner })
     }
 
-    /// The columns that plans are to be bound to.
-    pub fn schema(&self) -> &Schema {
-        &self.inner.schema
+    /// The columns of the table as it was read last.
+    pub fn schema(&self) -> Rc<Schema> {
+        Rc::new(Schema::clone(&self.inner.session().table.schema))
+    }
+
+    /// The columns that plans are to be bound to, where the table can be read as it is now.
+    pub(crate) fn columns(&self) -> Result<Rc<Schema>, Unfit> {
+        match self.inner.watch.unreadable() {
+            Some(reason) => Err(Unfit::Store(reason)),
+            None => Ok(self.schema()),
+        }
+    }
+
+    /// A number that is another one whenever [`Self::columns`] is.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        self.inner.fingerprint()
     }
 
     /// How many bytes its cache holds.
@@ -145,21 +173,27 @@ impl CqlStore {
     /// What it did since it was opened.
     pub fn counters(&self) -> CqlCounters {
         let cache = self.inner.cache.borrow().counters();
-        CqlCounters { cache, ..self.inner.counters.get() }
+        let group_keys_max = self.inner.router.group_keys_max() as u64;
+        CqlCounters { group_keys_max, cache, ..self.inner.counters.get() }
     }
 
     /// Joins the batch's rows into `joined`, ages counted at `now_us` (µs since 1970). It does not
     /// fail, and takes no longer than the fetch deadline: what the cluster does not answer has the
-    /// status `Stale` or `Error`. Once it has been polled, its statements are on the wire.
+    /// status `Stale` or `Error`. Where the table's columns are not those of `plan`, nothing is
+    /// joined. Once it has been polled, its statements are on the wire.
     pub async fn fetch(
         &self,
         plan: &JoinPlan,
         requests: &FetchRequests,
         now_us: i64,
         joined: &mut Joined,
-    ) {
-        joined.reset(requests.len(), now_us);
+    ) -> Fetched {
         let inner = &self.inner;
+        let fingerprint = plan.schema().fingerprint();
+        if fingerprint != inner.fingerprint() {
+            return Fetched::SchemaChanged;
+        }
+        joined.reset(requests.len(), now_us);
         let now = Instant::now();
         let mut waiting = Vec::new();
         let mut unknown = Vec::new();
@@ -170,8 +204,17 @@ impl CqlStore {
         }
         for wait in &waiting {
             wait.flight.landed().await;
+        }
+        if waiting.iter().any(|wait| wait.flight.doubts_table()) {
+            inner.watch.looked(now + inner.settings.fetch_deadline()).await;
+            if fingerprint != inner.fingerprint() {
+                return Fetched::SchemaChanged;
+            }
+        }
+        for wait in &waiting {
             inner.join_landed(plan, requests, wait, joined);
         }
+        Fetched::Joined
     }
 }
 
@@ -187,17 +230,91 @@ impl Inner {
         Rc::clone(&self.session.borrow())
     }
 
-    /// Whether any node of the cluster is connected.
-    pub(super) fn is_connected(&self) -> bool {
-        let cluster = self.session().session.get_cluster_state();
-        cluster.get_nodes_info().iter().any(|node| node.is_connected())
+    /// The session to ask a flight's keys with; `None` where its table is another by now.
+    pub(super) fn session_for(&self, flight: &Flight) -> Option<Rc<CqlSession>> {
+        let session = self.session();
+        std::ptr::eq(&raw const *session.table, flight.table()).then_some(session)
     }
 
-    /// Asks with `session` from now on.
+    /// What tells the table, as it is read now, from what it was.
+    fn fingerprint(&self) -> u64 {
+        let unreadable = self.watch.unreadable_fingerprint();
+        unreadable.unwrap_or_else(|| self.session.borrow().table.schema.fingerprint())
+    }
+
+    /// How many nodes of the cluster are connected.
+    pub(super) fn count_connected(&self) -> usize {
+        let cluster = self.session().session.get_cluster_state();
+        let connected = cluster.get_nodes_info().iter().filter(|node| node.is_connected()).count();
+        self.count(|counters| counters.nodes_connected = connected as u64);
+        connected
+    }
+
+    /// Asks with `session` from now on. Where its table is not the one that was asked so far, what
+    /// is known of users' rows is forgotten.
     pub(super) fn renew(&self, session: CqlSession) {
+        if !Arc::ptr_eq(&session.table, &self.session().table) {
+            self.cache.borrow_mut().clear();
+            self.pending.take();
+        }
         self.session.replace(Rc::new(session));
         self.router.forget();
-        self.count(|counters| counters.sessions_renewed += 1);
+        self.silent_since.set(None);
+    }
+
+    /// Finds how many keys a statement may ask for, and says so where that is fewer than the
+    /// settings do.
+    pub(super) async fn learn_group_keys(&self) {
+        let (session, settings) = (self.session().as_ref().clone(), Arc::clone(&self.settings));
+        let asking = async move { probe::group_keys(&session, &settings).await };
+        if let Ok((keys, Some(said))) = self.driver.run_aside(asking).await {
+            self.limit_groups(keys, &said);
+        }
+    }
+
+    /// The cluster took statements of `keys` keys, and said `said` to more.
+    pub(super) fn limit_groups(&self, keys: usize, said: &str) {
+        let configured = self.settings.group_keys_max;
+        if self.router.limit_groups(keys) {
+            tracing::error!(
+                table = self.settings.table,
+                said,
+                "the cluster refuses statements for {configured} users and takes {keys}: they ask \
+                 for {keys} at most from now on. Set group_keys_max = {keys} in [features.scylla], \
+                 or raise the limit of the cluster"
+            );
+        }
+    }
+
+    /// Notes whether a node answered.
+    pub(super) fn heard(&self, target: &Target, answered: bool, now: Instant) {
+        self.router.report(target, answered, now);
+        let silent_since = if answered { None } else { self.silent_since.get().or(Some(now)) };
+        self.silent_since.set(silent_since);
+    }
+
+    pub(super) fn count_fault(&self, fault: &Fault) {
+        self.count(|counters| counters.statements_failed[fault.reason as usize] += 1);
+    }
+
+    /// Says why `keys` keys were not read in the end, where that is news.
+    pub(super) fn tell(self: &Rc<Self>, fault: &Fault, keys: usize) {
+        if fault.reason.doubts_table() {
+            recovery::doubt_table(self);
+        }
+        if keys > 0 && self.faults_seen.is_first(fault.reason, Instant::now()) {
+            let ScyllaSettings { keyspace, table, .. } = &*self.settings;
+            let (reason, said) = (fault.reason.as_str(), fault.said.as_str());
+            tracing::error!(
+                keyspace,
+                table,
+                reason,
+                said,
+                "the cluster gives no features for {keys} users: they are stale, defaults or \
+                 refused, as the model's on_error says. More of the same are counted in \
+                 shardgate_cluster_statements_failed_total"
+            );
+        }
     }
 
     pub(super) fn count(&self, add: impl FnOnce(&mut CqlCounters)) {
@@ -250,7 +367,8 @@ impl Inner {
         waiting: &mut Vec<Waiting>,
         unknown: &[u32],
     ) {
-        let cluster = self.session().session.get_cluster_state();
+        let session = self.session();
+        let cluster = session.session.get_cluster_state();
         let keys = unknown.iter().map(|&first| (first, requests.key(first as usize)));
         let mut nowhere = Vec::new();
         let groups = self.router.group(&cluster, keys, now, &mut nowhere);
@@ -262,7 +380,7 @@ impl Inner {
         let deadlines = Deadlines { group: now + deadline / 2, all: now + deadline };
         for group in groups {
             let keys = group.keys.iter().map(|&first| requests.key(first as usize));
-            let flight = Rc::new(Flight::new(keys, self.shape.layout.length()));
+            let flight = Rc::new(Flight::new(keys, Rc::clone(&session)));
             self.pending.borrow_mut().insert(&flight);
             for (index, &first) in group.keys.iter().enumerate() {
                 waiting.push(Waiting { first, flight: Rc::clone(&flight), index });
@@ -271,6 +389,10 @@ impl Inner {
             glommio::spawn_local(attempts::arrive(Rc::clone(self), departed)).detach();
         }
         self.driver.turn();
+        if !nowhere.is_empty() {
+            let said = "no node is connected, or none answered lately";
+            self.tell(&Fault::new(FaultReason::Connection, said), nowhere.len());
+        }
         for first in nowhere {
             self.join_failed(plan, requests, first, joined);
         }
@@ -321,6 +443,9 @@ impl Inner {
 
     /// Keeps what a flight brought, and forgets that its keys are in flight.
     pub(super) fn landed(&self, flight: &Rc<Flight>) {
+        if self.session_for(flight).is_none() {
+            return;
+        }
         self.pending.borrow_mut().remove(flight);
         let now = Instant::now();
         let mut cache = self.cache.borrow_mut();

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use scylla::client::session::Session;
 use scylla::statement::prepared::PreparedStatement;
 
-use super::error::ScyllaError;
-use super::session::{TableColumns, connect, prepare, qualified, quoted};
+use super::describe::TableDescription;
+use super::error::{ScyllaError, said};
+use super::session::{connect, prepare, qualified, quoted};
 use super::settings::ScyllaSettings;
 use crate::features::schema::Schema;
 
@@ -28,9 +29,10 @@ impl<'a> TableSession<'a> {
 
     /// The table's feature columns.
     pub(crate) async fn describe(&self) -> Result<Schema, ScyllaError> {
-        let columns = TableColumns::describe(&self.session, self.settings).await?;
-        columns.check_last_updated(self.settings)?;
-        columns.features(self.settings)
+        let table = TableDescription::fetch(&self.session, self.settings).await?;
+        table.check_key(self.settings)?;
+        table.check_last_updated(self.settings)?;
+        table.features(self.settings)
     }
 
     /// Makes the keyspace, replicated as CQL's `replication` says, and the table, where they are
@@ -56,14 +58,14 @@ impl<'a> TableSession<'a> {
             self.session
                 .query_unpaged(statement.as_str(), ())
                 .await
-                .map_err(|error| ScyllaError::Statement { statement, reason: error.to_string() })?;
+                .map_err(|error| ScyllaError::Statement { statement, reason: said(&error) })?;
         }
         let refused = |reason: String| ScyllaError::Statement {
             statement: "await schema agreement".to_owned(),
             reason,
         };
-        self.session.await_schema_agreement().await.map_err(|error| refused(error.to_string()))?;
-        self.session.refresh_metadata().await.map_err(|error| refused(error.to_string()))
+        self.session.await_schema_agreement().await.map_err(|error| refused(said(&error)))?;
+        self.session.refresh_metadata().await.map_err(|error| refused(said(&error)))
     }
 
     /// Writes a key, its `last_updated` and the cells of `schema`'s columns.

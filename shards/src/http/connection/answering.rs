@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Connection;
 use crate::batch::{Lane, Row};
 use crate::http::exchange::{Answer, Exchange, Form};
-use crate::http::head::Head;
+use crate::http::head::{ContentCoding, Head};
 use crate::http::intake::Arrival;
 use crate::http::origin::{Origin, RequestId, RequestIds};
 use crate::http::predict::{self, Asked, PredictError};
@@ -28,7 +28,9 @@ impl<S> Connection<S> {
         let close = !head.keep_alive;
         let origin = self.origin(head);
         let answer = match route(head.method, head.path) {
-            Route::Predict { .. } | Route::Oip(_) if head.is_coded && body.is_some() => {
+            Route::Predict { .. } | Route::Oip(_)
+                if body.is_some() && head.coding == ContentCoding::Coded =>
+            {
                 Answer::error(415, ACCEPTED, CODED)
             }
             Route::Predict { model } => self.predict(head, model, body, &origin, arrival),
@@ -84,7 +86,8 @@ impl<S> Connection<S> {
             );
         };
         let Some(lane) = self.shard.lane(model) else {
-            return Answer::error(404, "", "no such model");
+            let message = format!("no such model; there is: {}", self.shard.model_names());
+            return Answer::error(404, "", &message);
         };
         let terms = self.shard.settings.terms(head, arrival);
         if let Some(failure) = lane.refuse(&terms, 1) {

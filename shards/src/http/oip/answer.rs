@@ -174,7 +174,7 @@ impl InferForm {
                     scored(rows).map(|(_, scored)| 4 + scored.status.as_str().len()).sum()
                 }
                 (OutputKind::Version, _) => {
-                    scored(rows).map(|(lane, _)| 4 + version_of(lane).len()).sum()
+                    scored(rows).map(|(lane, _)| 4 + version_digits(lane)).sum()
                 }
                 (OutputKind::Score, Datatype::Fp32) => self.rows * size_of::<f32>(),
                 (OutputKind::Score, _) => self.rows * size_of::<f64>(),
@@ -210,7 +210,10 @@ impl InferForm {
                     OutputKind::Features => {
                         push_byte_string(body, scored.status.as_str().as_bytes());
                     }
-                    OutputKind::Version => push_byte_string(body, version_of(lane).as_bytes()),
+                    OutputKind::Version => {
+                        body.extend_from_slice(&(version_digits(lane) as u32).to_le_bytes());
+                        let _ = write!(body, "{}", lane.settings.version);
+                    }
                     OutputKind::Score if is_f32 => {
                         body.extend_from_slice(&(scored.score as f32).to_le_bytes());
                     }
@@ -243,9 +246,9 @@ fn scored(rows: &RequestRows) -> impl Iterator<Item = (&Lane, Scored)> {
     outcomes(rows).filter_map(|(lane, outcome)| Some((lane, outcome.ok()?)))
 }
 
-/// A version as the protocol spells it.
-fn version_of(lane: &Lane) -> String {
-    lane.settings.version.to_string()
+/// How many bytes a version takes as the protocol spells it: as text.
+fn version_digits(lane: &Lane) -> usize {
+    lane.settings.version.checked_ilog10().map_or(1, |tens| tens as usize + 1)
 }
 
 /// Triton's status of a failure: what it calls unavailable is 503, and a bad argument 400.

@@ -8,7 +8,7 @@ use crate::batch::Lane;
 use crate::features::Precision;
 use crate::model::repository::Role;
 use crate::telemetry::histograms::DIFFERENCE_UNIT;
-use crate::telemetry::{Counter, Sum};
+use crate::telemetry::{Counter, Phase, Sum};
 use crate::tensors::Datatype;
 
 const PLATFORM: &str = "shardgate_onnx";
@@ -27,14 +27,16 @@ pub(super) fn server(has_repository: bool) -> Value {
 }
 
 /// `GET /v2/models/NAME`; `versions` are those that may be asked.
-pub(super) fn metadata(lane: &Lane, versions: &[u32]) -> Value {
-    let versions: Vec<_> = versions.iter().map(u32::to_string).collect();
+pub(super) fn metadata(lane: &Lane, versions: &[u64]) -> Value {
+    let versions: Vec<_> = versions.iter().map(u64::to_string).collect();
+    let mut outputs = tensors(&outputs(lane));
+    outputs[0]["parameters"] = json!({"score": lane.telemetry().facts.description.score});
     json!({
         "name": lane.settings.model,
         "versions": versions,
         "platform": PLATFORM,
         "inputs": tensors(&inputs(lane)),
-        "outputs": tensors(&outputs(lane)),
+        "outputs": outputs,
     })
 }
 
@@ -71,6 +73,7 @@ pub(super) fn config(lane: &Lane, rows_max: usize) -> Value {
         },
         "parameters": {
             "description": {"string_value": signature.description},
+            "score": {"string_value": lane.telemetry().facts.description.score},
             "kernel": {"string_value": lane.telemetry().facts.description.kernel},
             "columns": {"string_value": signature.columns.join(",")},
             "max_queue_size": {"string_value": settings.queue_rows_max.to_string()},
@@ -86,7 +89,16 @@ pub(super) fn statistics<'a>(lanes: impl Iterator<Item = &'a Lane>) -> Value {
         let part = |count: u64, ns: u64| json!({"count": count, "ns": ns});
         let sum = |counters: &[Counter]| counters.iter().map(Counter::get).sum::<u64>();
         let batches = counters.batches.get();
-        let scored = sum(&counters.rows) + counters.rows_own_features.get();
+        let (scored, failed) = match lane.settings.role {
+            // Its rows are copies: they are no rows that were answered.
+            Role::Shadow => (counters.shadow.compared.get(), counters.shadow.failed.get()),
+            Role::Stable | Role::Canary => {
+                let scored = sum(&counters.rows) + counters.rows_own_features.get();
+                (scored, sum(&counters.rows_failed))
+            }
+        };
+        // Rows that got no score waited too.
+        let waited = lane.histograms.borrow().phase(Phase::Queue).len();
         let queue_ns = counters.queue_ns.get();
         let (features_ns, model_ns) = (counters.features_ns.get(), counters.model_ns.get());
         let mut described = json!({
@@ -97,8 +109,8 @@ pub(super) fn statistics<'a>(lanes: impl Iterator<Item = &'a Lane>) -> Value {
             "execution_count": batches,
             "inference_stats": {
                 "success": part(scored, queue_ns + features_ns + model_ns),
-                "fail": part(sum(&counters.rows_failed), 0),
-                "queue": part(scored, queue_ns),
+                "fail": part(failed, 0),
+                "queue": part(waited, queue_ns),
                 "compute_input": part(batches, features_ns),
                 "compute_infer": part(batches, model_ns),
                 "compute_output": part(batches, 0),

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::features::inputs::IntegerRange;
 use crate::tensors::TensorError;
 
 /// Why an inference request is refused; each is answered with 400.
@@ -35,6 +36,23 @@ pub enum InferError {
         found: &'static str,
         /// What it may be.
         expected: &'static str,
+    },
+    /// A cell of a column of integers is anything else, or may have been rounded on its way.
+    #[error(
+        "input `{input}`: column `{column}` of row {row} is {found}, expected a whole number from \
+         {} to {}", range.low, range.high
+    )]
+    NotInteger {
+        /// The tensor.
+        input: String,
+        /// The model's column.
+        column: String,
+        /// The row, from 0.
+        row: usize,
+        /// The cell; NaN for null.
+        found: f64,
+        /// What the model's tensor holds.
+        range: IntegerRange,
     },
     /// A tensor that the model does not read.
     #[error("unexpected input `{input}`: {expected}")]

@@ -51,7 +51,7 @@ impl Asker<'_> {
         head: &Head<'_>,
         body: Option<&[u8]>,
     ) -> Answer {
-        let is_ready = !self.shard.draining.get();
+        let is_ready = !self.shard.draining.get() && !self.shard.is_unfit();
         match route {
             OipRoute::Server => {
                 ready(200, &describe::server(self.shard.settings.takes_repository_requests))
@@ -85,7 +85,7 @@ impl Asker<'_> {
                     (None, ModelAction::Ready) => {
                         ready(readiness(false), &json!({"name": name, "ready": false}))
                     }
-                    (None, _) => Answer::error(404, "", &unknown_model(name, version)),
+                    (None, _) => Answer::error(404, "", &self.unknown_model(name, version)),
                 }
             }
         }
@@ -105,8 +105,21 @@ impl Asker<'_> {
         }
     }
 
+    /// What is not there, and what there is instead.
+    fn unknown_model(&self, name: &str, version: Option<&str>) -> String {
+        let versions = self.shard.versions(name);
+        match version {
+            Some(version) if !versions.is_empty() => {
+                let there: Vec<_> = versions.iter().map(u64::to_string).collect();
+                let there = there.join(", ");
+                format!("no version `{version}` of the model `{name}`; there is: {there}")
+            }
+            _ => format!("no model `{name}`; there is: {}", self.shard.model_names()),
+        }
+    }
+
     fn describe(&self, lane: &Lane, action: ModelAction) -> Answer {
-        let is_ready = !self.shard.draining.get();
+        let is_ready = !self.shard.draining.get() && !lane.is_unfit();
         match action {
             ModelAction::Ready => {
                 let body = json!({"name": lane.settings.model, "ready": is_ready});
@@ -217,13 +230,6 @@ impl Asker<'_> {
     ) -> Result<Asked<'r>, InferError> {
         let LaneSettings { signature, request_fields, .. } = &lane.settings;
         Asked::of(request, signature, request_fields, self.shard.limits().array_rows_max)
-    }
-}
-
-fn unknown_model(name: &str, version: Option<&str>) -> String {
-    match version {
-        None => format!("no model `{name}`"),
-        Some(version) => format!("no version `{version}` of a model `{name}`"),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::error::InferError;
 use super::rows::USER_ID;
-use crate::tensors::wire::WireTensor;
+use crate::tensors::wire::{WireTensor, null_is_none_given};
 use crate::tensors::{self, Tensor, TensorError};
 
 /// What a client asks for.
@@ -96,7 +96,7 @@ struct WireRequest<'a> {
     inputs: Vec<WireTensor<'a>>,
     #[serde(borrow, default)]
     outputs: Option<Vec<WireOutput<'a>>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_none_given")]
     parameters: RequestParameters,
 }
 
@@ -111,7 +111,7 @@ struct RequestParameters {
 struct WireOutput<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_none_given")]
     parameters: OutputParameters,
 }
 

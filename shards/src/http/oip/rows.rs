@@ -69,6 +69,7 @@ impl<'r> Asked<'r> {
         {
             let width = signature.columns.len();
             let cells = vec![Block { at: 0, width, numbers: block(matrix, rows, width)? }];
+            check_integers(&matrix.name, &cells[0], signature)?;
             return Ok(Self { rows, user_ids: None, cells, cells_per_row: width });
         }
         by_columns(inputs, signature, rows)
@@ -104,7 +105,7 @@ impl<'r> Asked<'r> {
         let (mut first, mut last) = (None, None);
         for place in (0..self.rows).filter(|place| is_wanted(*place)) {
             let id = self.fill_row(place, connection, rows);
-            match std::mem::replace(&mut last, Some(id)) {
+            match last.replace(id) {
                 Some(last) => rows.get_mut(last).next = Some(id),
                 None => first = Some(id),
             }
@@ -169,7 +170,9 @@ fn by_columns<'r>(
             let input = input.name.clone().into_owned();
             return Err(InferError::UnknownInput { input, expected: expected() });
         };
-        cells.push(Block { at, width: 1, numbers: block(input, rows, 1)? });
+        let block = Block { at, width: 1, numbers: block(input, rows, 1)? };
+        check_integers(&input.name, &block, signature)?;
+        cells.push(block);
     }
     if let Some(missing) = columns.iter().find(|column| inputs.iter().all(|i| i.name != **column)) {
         return Err(InferError::InputMissing { input: missing.clone(), expected: expected() });
@@ -188,6 +191,26 @@ fn block<'r>(input: &'r Tensor<'_>, rows: usize, width: usize) -> Result<&'r [f6
     };
     check_shape(input, rows, width)?;
     Ok(numbers)
+}
+
+/// Refuses what is no integer where the model reads integers.
+fn check_integers(input: &str, block: &Block<'_>, signature: &Signature) -> Result<(), InferError> {
+    if signature.integers.is_empty() {
+        return Ok(());
+    }
+    let columns = block.at..block.at + block.width;
+    for (row, numbers) in block.numbers.chunks_exact(block.width).enumerate() {
+        for (column, found) in columns.clone().zip(numbers) {
+            if let Some(range) = signature.integers[column]
+                && !range.holds(*found)
+            {
+                let (input, found) = (input.to_owned(), *found);
+                let column = signature.columns[column].clone();
+                return Err(InferError::NotInteger { input, column, row, found, range });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_shape(input: &Tensor<'_>, rows: usize, width: usize) -> Result<(), InferError> {

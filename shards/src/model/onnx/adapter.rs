@@ -8,9 +8,10 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core;
 use tract_onnx::tract_hir::internal::*;
 
-use super::ops::{self, CellsMut, NodeContext, RowKernel, RowOperator, RowShape, Rows};
+use super::ops::{
+    self, Cells, CellsMut, Element, NodeContext, RowKernel, RowOperator, RowShape, Rows,
+};
 use super::{corrections, graph};
-use crate::features::{Cells, Precision};
 use crate::model::trees::KernelChoice;
 
 /// tract with our operators in the place of its own.
@@ -30,7 +31,9 @@ pub(super) fn parse(
 ) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
     let graph = context.parent_graphs.last().context("a node without a graph")?;
     let parser = ops::parser(&node.op_type).context("an operator that is not ours")?;
-    let operator = parser(NodeContext { node, graph }).map_err(|error| anyhow!("{error}"))?.into();
+    let ml_version = graph::ml_version(context.model);
+    let node_context = NodeContext { node, graph, ml_version };
+    let operator = parser(node_context).map_err(|error| anyhow!("{error}"))?.into();
     let named = node.input.iter().filter(|name| !name.is_empty());
     let inputs = named
         .enumerate()
@@ -62,21 +65,45 @@ struct Adapter {
     choice: KernelChoice,
 }
 
-/// What rows of this type and width are to our operators; integers are read as 32-bit floats.
-fn row_shape(data_type: DatumType, columns: &TDim) -> TractResult<RowShape> {
-    let columns = columns.to_usize().context("the width of a row is not known")?;
-    let is_double = data_type == f64::datum_type();
-    Ok(RowShape { columns, precision: if is_double { Precision::F64 } else { Precision::F32 } })
+/// Whether tract's type is one of integers, its own type of dimensions included.
+fn is_integer(data_type: DatumType) -> bool {
+    data_type.is_integer() || data_type.is_tdim() || data_type == bool::datum_type()
 }
 
-fn datum_type(precision: Precision) -> DatumType {
-    match precision {
-        Precision::F32 => f32::datum_type(),
-        Precision::F64 => f64::datum_type(),
+fn datum_type(element: Element) -> DatumType {
+    match element {
+        Element::F32 => f32::datum_type(),
+        Element::F64 => f64::datum_type(),
+        Element::I64 => i64::datum_type(),
     }
 }
 
 impl Adapter {
+    /// What cells of this type are to the operator, once they are converted.
+    fn element(&self, data_type: DatumType) -> Element {
+        if data_type == f64::datum_type() {
+            Element::F64
+        } else if !is_integer(data_type) {
+            Element::F32
+        } else if self.operator.reads_integers() {
+            Element::I64
+        } else {
+            Element::F64
+        }
+    }
+
+    /// What rows of this type and width are to the operator.
+    fn row_shape(&self, data_type: DatumType, columns: &TDim) -> TractResult<RowShape> {
+        let columns = columns.to_usize().context("the width of a row is not known")?;
+        Ok(RowShape { columns, element: self.element(data_type) })
+    }
+
+    /// tract's type of what comes out where the operator makes `element` of `input`.
+    fn output_type(&self, input: DatumType, element: Element) -> DatumType {
+        let keeps = self.operator.keeps_type() && is_integer(input) && !input.is_tdim();
+        if keeps { input } else { datum_type(element) }
+    }
+
     fn output(&self, inputs: &[RowShape]) -> TractResult<RowShape> {
         self.operator.shape(inputs).map_err(|reason| anyhow!("{}: {reason}", self.name))
     }
@@ -85,12 +112,12 @@ impl Adapter {
         let mut shapes = TVec::new();
         for fact in inputs {
             ensure!(fact.rank() == 2, "{}: expected rows × columns, got {fact:?}", self.name);
-            shapes.push(row_shape(fact.datum_type, &fact.shape[1])?);
+            shapes.push(self.row_shape(fact.datum_type, &fact.shape[1])?);
         }
         let first = inputs.first().with_context(|| format!("{}: no input", self.name))?;
         let output = self.output(&shapes)?;
         let shape = [first.shape[0].clone(), output.columns.to_dim()];
-        Ok(datum_type(output.precision).fact(shape))
+        Ok(datum_type(output.element).fact(shape))
     }
 }
 
@@ -118,10 +145,11 @@ impl Expansion for Adapter {
                 let shapes: TVec<RowShape> = types
                     .iter()
                     .zip(&widths)
-                    .map(|(data_type, columns)| row_shape(*data_type, columns))
+                    .map(|(data_type, columns)| self.row_shape(*data_type, columns))
                     .collect::<TractResult<_>>()?;
                 let output = self.output(&shapes)?;
-                solver.equals(&outputs[0].datum_type, datum_type(output.precision))?;
+                let made = self.output_type(types[0], output.element);
+                solver.equals(&outputs[0].datum_type, made)?;
                 solver.equals(&outputs[0].shape[1], output.columns.to_dim())
             })
         })
@@ -134,22 +162,33 @@ impl Expansion for Adapter {
         inputs: &[OutletId],
     ) -> TractResult<TVec<OutletId>> {
         let mut read = TVec::new();
+        let mut first = None;
         for place in &self.inputs {
             let mut outlet = *inputs.get(*place).context("an input is missing")?;
             let data_type = model.outlet_fact(outlet)?.datum_type;
-            if data_type != f32::datum_type() && data_type != f64::datum_type() {
-                let cast = tract_core::ops::cast::cast(f32::datum_type());
+            first.get_or_insert(data_type);
+            let read_as = datum_type(self.element(data_type));
+            if data_type != read_as {
+                let cast = tract_core::ops::cast::cast(read_as);
                 outlet = model.wire_node(format!("{prefix}.cast{place}"), cast, &[outlet])?[0];
             }
             read.push(outlet);
         }
-        model.wire_node(prefix, RowNode(self.clone()), &read)
+        let made = model.wire_node(prefix, RowNode(self.clone()), &read)?;
+        let made_type = model.outlet_fact(made[0])?.datum_type;
+        match first.filter(|_| self.operator.keeps_type()) {
+            Some(first) if is_integer(first) && !first.is_tdim() && first != made_type => {
+                let cast = tract_core::ops::cast::cast(first);
+                model.wire_node(format!("{prefix}.cast"), cast, &made)
+            }
+            _ => Ok(made),
+        }
     }
 }
 
 /// The typed node; its operator runs in the state, which may keep buffers.
 #[derive(Debug, Clone)]
-struct RowNode(Adapter);
+pub(super) struct RowNode(Adapter);
 
 impl PartialEq for RowNode {
     /// Two nodes are never merged: an operator's parameters are not compared.
@@ -235,21 +274,22 @@ impl OpState for RowState {
                 self.adapter.name
             );
             let view = input.try_as_plain_ram()?;
-            let (cells, precision) = if input.datum_type() == f64::datum_type() {
-                (Cells::F64(view.as_slice::<f64>()?), Precision::F64)
-            } else {
-                (Cells::F32(view.as_slice::<f32>()?), Precision::F32)
+            let (cells, element) = match input.datum_type() {
+                DatumType::F64 => (Cells::F64(view.as_slice::<f64>()?), Element::F64),
+                DatumType::I64 => (Cells::I64(view.as_slice::<i64>()?), Element::I64),
+                _ => (Cells::F32(view.as_slice::<f32>()?), Element::F32),
             };
             read.push(Rows { cells, columns });
-            shapes.push(RowShape { columns, precision });
+            shapes.push(RowShape { columns, element });
         }
         let rows = rows.unwrap_or(0);
         let (shape, kernel) = self.kernel(shapes)?;
-        let mut output = Tensor::zero_dt(datum_type(shape.precision), &[rows, shape.columns])?;
+        let mut output = Tensor::zero_dt(datum_type(shape.element), &[rows, shape.columns])?;
         let mut view = output.try_as_plain_ram_mut()?;
-        let cells = match shape.precision {
-            Precision::F32 => CellsMut::F32(view.as_slice_mut::<f32>()?),
-            Precision::F64 => CellsMut::F64(view.as_slice_mut::<f64>()?),
+        let cells = match shape.element {
+            Element::F32 => CellsMut::F32(view.as_slice_mut::<f32>()?),
+            Element::F64 => CellsMut::F64(view.as_slice_mut::<f64>()?),
+            Element::I64 => CellsMut::I64(view.as_slice_mut::<i64>()?),
         };
         kernel.run(rows, &read, cells).map_err(|reason| anyhow!("{reason}"))?;
         Ok(tvec!(output.into_tvalue()))

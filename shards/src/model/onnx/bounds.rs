@@ -28,6 +28,12 @@ pub(super) fn check(graph: &GraphProto) -> Result<(), OnnxError> {
                  remote backend",
             ));
         }
+        if node.op_type == "Transpose" && !is_permutation(node) {
+            return Err(OnnxError::unsupported(
+                node,
+                "its `perm` names an axis twice or not at all: export the model again",
+            ));
+        }
         let sized = SIZED_BY_INPUT.iter().find(|(operator, _)| *operator == node.op_type);
         if let Some((_, place)) = sized
             && !is_bounded(graph, node, *place)
@@ -41,9 +47,17 @@ pub(super) fn check(graph: &GraphProto) -> Result<(), OnnxError> {
     Ok(())
 }
 
+/// Whether each axis has one place; tract makes axes of any number out of anything else.
+fn is_permutation(node: &NodeProto) -> bool {
+    let perm = node.attribute.iter().find(|attribute| attribute.name == "perm");
+    let mut axes = perm.map_or_else(Vec::new, |perm| perm.ints.clone());
+    axes.sort_unstable();
+    axes.iter().enumerate().all(|(place, axis)| *axis == place as i64)
+}
+
 /// Whether a size is a small constant, or the shape of another tensor.
 fn is_bounded(graph: &GraphProto, node: &NodeProto, place: usize) -> bool {
-    let context = NodeContext { node, graph };
+    let context = NodeContext { node, graph, ml_version: 0 };
     if let Some(size) = context.constant(place) {
         return size.iter().map(|dim| dim.abs().max(1.0)).product::<f64>() <= CELLS_MAX;
     }

@@ -5,13 +5,15 @@ use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension;
-use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
+use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto, type_proto};
 
 use super::error::OnnxError;
-use crate::model::manifest::{ClassChoice, ScoreOutput};
+use super::labels::Classes;
+use crate::model::manifest::ScoreOutput;
 
 /// Operators whose first output is a label and whose second holds the scores.
-const CLASSIFIERS: [&str; 3] = ["TreeEnsembleClassifier", "LinearClassifier", "SVMClassifier"];
+pub(super) const CLASSIFIERS: [&str; 3] =
+    ["TreeEnsembleClassifier", "LinearClassifier", "SVMClassifier"];
 
 /// One input of the graph, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +38,8 @@ pub(super) struct ScoreGraph {
     pub(super) score: String,
     /// The output's name in the file: differs from `score` where a `ZipMap` was cut off.
     pub(super) output: String,
-    /// The labels of the classes, as text; empty for a regressor.
-    pub(super) labels: Vec<String>,
+    /// What the columns of the output are.
+    pub(super) classes: Classes,
 }
 
 impl ScoreGraph {
@@ -49,60 +51,27 @@ impl ScoreGraph {
             None => default_output(&graph, &producers)?,
         };
         let mut score = output.clone();
-        let mut labels = Vec::new();
-        if let Some(&place) = producers.get(output.as_str()) {
-            let node = &graph.node[place];
-            if node.op_type == "ZipMap" {
-                labels = labels_of(node);
-                score = node.input.first().cloned().unwrap_or_default();
-            }
+        if let Some(&place) = producers.get(output.as_str())
+            && graph.node[place].op_type == "ZipMap"
+        {
+            score = graph.node[place].input.first().cloned().unwrap_or_default();
         }
+        let classes = Classes::of(&graph, &producers, &output, &score);
         let needed = needed_nodes(&graph, &producers, &score)?;
-        if labels.is_empty() {
-            labels = needed
-                .iter()
-                .map(|&at| labels_of(&graph.node[at]))
-                .find(|l| !l.is_empty())
-                .unwrap_or_default();
-        }
         let inputs = prune(&mut graph, &needed, &score)?;
         proto.graph = Some(graph);
-        Ok(Self { proto, inputs, score, output, labels })
+        Ok(Self { proto, inputs, score, output, classes })
     }
 
     pub(super) fn graph(&self) -> Result<&GraphProto, OnnxError> {
         self.proto.graph.as_ref().ok_or_else(|| OnnxError::Graph { reason: "no graph".to_owned() })
     }
+}
 
-    /// The score's column in an output of `width` columns.
-    pub(super) fn class(
-        &self,
-        wanted: Option<&ClassChoice>,
-        width: usize,
-    ) -> Result<usize, OnnxError> {
-        let labels = self.labels.join(", ");
-        let reason = match wanted {
-            None if width == 1 => return Ok(0),
-            None if width == 2 => return Ok(1),
-            None => format!(
-                "output `{}` has {width} columns: name the one that is the score in model.toml \
-                 with [output] class = INDEX or \"LABEL\" (labels: {labels})",
-                self.output
-            ),
-            Some(ClassChoice::Index(index)) if *index < width => return Ok(*index),
-            Some(ClassChoice::Index(index)) => format!(
-                "[output] class = {index}: output `{}` has {width} columns, counted from 0",
-                self.output
-            ),
-            Some(ClassChoice::Label(label)) => {
-                match self.labels.iter().position(|known| known == label) {
-                    Some(place) if place < width => return Ok(place),
-                    _ => format!("[output] class = \"{label}\": the model's labels are: {labels}"),
-                }
-            }
-        };
-        Err(OnnxError::Output { reason })
-    }
+/// The version of ai.onnx.ml that a model is written for; 1 where it does not say.
+pub(super) fn ml_version(model: &ModelProto) -> i64 {
+    let found = model.opset_import.iter().find(|opset| opset.domain == "ai.onnx.ml");
+    found.map_or(1, |opset| opset.version)
 }
 
 /// The constants of a graph, by name: initializers and `Constant` nodes.
@@ -173,20 +142,9 @@ fn tensor_type(value: &ValueInfoProto) -> Option<&type_proto::Tensor> {
     Some(tensor)
 }
 
-fn element_type(value: &ValueInfoProto) -> Option<DataType> {
+pub(super) fn element_type(value: &ValueInfoProto) -> Option<DataType> {
     let data_type = DataType::try_from(tensor_type(value)?.elem_type).ok()?;
     (data_type != DataType::Undefined).then_some(data_type)
-}
-
-fn labels_of(node: &NodeProto) -> Vec<String> {
-    let known = |name: &str| name.starts_with("classlabels_");
-    let Some(attribute) = node.attribute.iter().find(|attribute| known(&attribute.name)) else {
-        return Vec::new();
-    };
-    if attribute.strings.is_empty() {
-        return attribute.ints.iter().map(i64::to_string).collect();
-    }
-    attribute.strings.iter().map(|label| String::from_utf8_lossy(label).into_owned()).collect()
 }
 
 /// The nodes that `score` depends on, in an order in which each follows what it reads.

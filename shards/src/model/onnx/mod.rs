@@ -1,24 +1,33 @@
-//! Loads ONNX files: read within bounds (`file`), cut down to what the score needs (`graph`), and
-//! run either as a `program` of our own operators (`ops`) or by a `plan` of tract's, in which
-//! the same operators take part through the `adapter`, beside a few `corrections` of tract's own.
+//! Loads ONNX files: read within bounds (`file`), cut down to what the score needs (`graph`, `labels`), and
+//! run either as a `program` of our own operators (`ops`) or by a `plan` of tract's (`planner`), in which
+//! the same operators take part through the `adapter`, beside a few `corrections` of tract's own and its `casts`.
+//!
+//! A plan has to be proved to leave each row to itself (`rows`), and every model is tried on plausible
+//! rows (`trial`).
 //!
 //! What is *not* here: which file is loaded (`model::repository`) and what its columns mean
 //! (`model::manifest`).
 
 mod adapter;
 mod bounds;
+mod casts;
+mod constants;
 mod corrections;
 mod error;
 mod file;
 mod graph;
+mod inputs;
+mod labels;
 mod ops;
 mod plan;
+mod planner;
 mod planning;
 mod program;
+mod rows;
+pub(super) mod trial;
 
+use std::cell::Cell;
 use std::path::Path;
-
-use tract_onnx::pb::tensor_proto::DataType;
 
 pub use self::error::OnnxError;
 pub use self::file::FileLimits;
@@ -27,9 +36,11 @@ use self::graph::{GraphInput, ScoreGraph};
 use self::ops::RowShape;
 use self::plan::TractPlan;
 use self::program::Program;
+use self::trial::Verdict;
 use super::manifest::ScoreOutput;
 use super::scorer::LoadOptions;
 use super::trees::KernelChoice;
+use crate::features::inputs::{InputColumn, IntegerRange};
 use crate::features::{FeatureMatrix, Precision};
 
 /// A loaded file, ready to score.
@@ -39,9 +50,15 @@ pub(super) struct OnnxModel {
     /// The shape of the matrix that [`Self::score`] reads.
     pub(super) columns: usize,
     pub(super) precision: Precision,
+    /// For each column, which integers it takes; empty where none is one of integers.
+    pub(super) integers: Vec<Option<IntegerRange>>,
     pub(super) score_precision: Precision,
     pub(super) input_names: Vec<String>,
     pub(super) output_name: String,
+    /// What the score is, for people.
+    pub(super) score: String,
+    /// Whether a class that has a name in the file is the score only by its place.
+    pub(super) is_by_place: bool,
     pub(super) file_hash: u64,
 }
 
@@ -52,21 +69,31 @@ enum Engine {
 }
 
 impl OnnxModel {
-    /// Loads the file at `path`; `columns` is how many columns the manifest names, if it does.
+    /// Loads the file at `path`; `described` are the columns that the manifest names, if it does.
     pub(super) fn load(
         path: &Path,
         output: &ScoreOutput,
-        columns: Option<usize>,
+        described: Option<&[InputColumn]>,
         options: &LoadOptions,
     ) -> Result<Self, OnnxError> {
         let file = OnnxFile::read(path, options.limits)?;
         let graph = ScoreGraph::select(file.proto, output)?;
-        let inputs = input_widths(&graph.inputs, columns)?;
+        let inputs = inputs::widths(&graph.inputs, described.map(<[_]>::len))?;
         let columns = inputs.iter().map(|(_, width)| width).sum();
-        let precision = precision(&graph.inputs);
-        let class = |width| graph.class(output.class.as_ref(), width);
-        let shape = RowShape { columns, precision };
-        let engine = Engine::build(&graph, &inputs, shape, options.kernel, class)?;
+        let precision = inputs::precision(&graph.inputs);
+        let (classes, wanted) = (&graph.classes, output.class.as_ref());
+        let chosen = Cell::new((0, 0));
+        let class = |width| {
+            let column = classes.choose(wanted, width)?;
+            chosen.set((column, width));
+            Ok(column)
+        };
+        let shape = RowShape { columns, element: precision.into() };
+        let mut engine = Engine::build(&graph, &inputs, shape, options.kernel, class)?;
+        let (column, width) = chosen.get();
+        let integers = inputs::integers(&inputs);
+        let described = described.unwrap_or_default();
+        engine.settle(&graph, &trial::rows(columns, precision, described, &integers))?;
         let score_precision = match &engine {
             Engine::Program(program) => program.precision(),
             Engine::Tract(plan) => plan.precision(),
@@ -75,7 +102,10 @@ impl OnnxModel {
             engine,
             columns,
             precision,
+            integers,
             score_precision,
+            score: classes.describe(column, width),
+            is_by_place: classes.is_by_place(wanted, width),
             input_names: graph.inputs.into_iter().map(|input| input.name).collect(),
             output_name: graph.output,
             file_hash: file.hash,
@@ -98,12 +128,26 @@ impl OnnxModel {
     pub(super) fn kernel(&self) -> (String, usize) {
         match &self.engine {
             Engine::Program(program) => (program.kernels().join(", "), program.kernels().len()),
-            Engine::Tract(plan) => ("tract".to_owned(), plan.nodes()),
+            Engine::Tract(plan) => (plan.name().to_owned(), plan.nodes()),
         }
     }
 }
 
 impl Engine {
+    /// Tries it on plausible rows: each has to have the same bits in any batch.
+    fn settle(&mut self, graph: &ScoreGraph, rows: &FeatureMatrix) -> Result<(), OnnxError> {
+        let program = match self {
+            Self::Tract(plan) => return plan.settle(graph, rows),
+            Self::Program(program) => program,
+        };
+        let refused = |reason| Err(OnnxError::Plan { reason });
+        match trial::compare(rows, |matrix, scores| program.run(matrix, scores)) {
+            Ok(Verdict::Same) => Ok(()),
+            Ok(Verdict::Different) => refused("a row has other bits in another batch".to_owned()),
+            Err(reason) => refused(reason),
+        }
+    }
+
     fn build(
         graph: &ScoreGraph,
         inputs: &[(GraphInput, usize)],
@@ -111,57 +155,19 @@ impl Engine {
         choice: KernelChoice,
         class: impl Fn(usize) -> Result<usize, OnnxError>,
     ) -> Result<Self, OnnxError> {
-        let floats = |input: &(GraphInput, usize)| {
-            matches!(input.0.data_type, DataType::Float | DataType::Double) && input.0.rank == 2
-        };
-        if let [only] = inputs
-            && floats(only)
-            && let Some(program) =
-                Program::build(graph.graph()?, shape, &graph.score, choice, &class)?
+        if let Some(columns) = inputs::float_columns(inputs)
+            && let Some(program) = Program::build(
+                graph.graph()?,
+                graph::ml_version(&graph.proto),
+                shape,
+                &columns,
+                &graph.score,
+                choice,
+                &class,
+            )?
         {
             return Ok(Self::Program(program));
         }
         TractPlan::build(graph, inputs, choice, class).map(|plan| Self::Tract(Box::new(plan)))
     }
-}
-
-/// Doubles hold what any other type of input holds, up to integers of 53 bits.
-fn precision(inputs: &[GraphInput]) -> Precision {
-    let is_float = |input: &GraphInput| input.data_type == DataType::Float;
-    if inputs.iter().all(is_float) { Precision::F32 } else { Precision::F64 }
-}
-
-/// Each input with its width; one that the file leaves open takes what the manifest has left.
-fn input_widths(
-    inputs: &[GraphInput],
-    columns: Option<usize>,
-) -> Result<Vec<(GraphInput, usize)>, OnnxError> {
-    let known: usize = inputs.iter().filter_map(|input| input.columns).sum();
-    let open: Vec<_> = inputs.iter().filter(|input| input.columns.is_none()).collect();
-    let refused = |reason: String| Err(OnnxError::Input { reason });
-    let open_width = match (open.as_slice(), columns) {
-        ([], Some(columns)) if columns != known => {
-            return refused(format!("it reads {known} columns, model.toml names {columns}"));
-        }
-        ([], _) => 0,
-        ([_], Some(columns)) if columns > known => columns - known,
-        ([_], Some(columns)) => {
-            return refused(format!("it reads more than {known} columns, model.toml: {columns}"));
-        }
-        ([input], None) => {
-            return refused(format!(
-                "the width of input `{}` is not in the file: name its columns in model.toml, one \
-                 [[columns]] each",
-                input.name
-            ));
-        }
-        (_, _) => {
-            return refused("several inputs have no fixed width: export them fixed".to_owned());
-        }
-    };
-    let width = |input: &GraphInput| (input.clone(), input.columns.unwrap_or(open_width));
-    if known + open_width == 0 {
-        return refused("it has no input".to_owned());
-    }
-    Ok(inputs.iter().map(width).collect())
 }

@@ -1,20 +1,36 @@
-//! A model that needs tract: its optimised plan, the same for every batch size.
+//! A model that needs tract: its optimised plan, the same for every batch size, and how rows are
+//! put into it.
 
 #![allow(clippy::wildcard_imports, reason = "tract's macros need the names of its prelude")]
 
+use std::cell::Cell;
+use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
 
-use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::tract_core;
 use tract_onnx::tract_hir::internal::*;
 
 use super::error::OnnxError;
 use super::graph::{GraphInput, ScoreGraph};
-use super::{adapter, bounds};
+use super::planner::{self, Planned};
+use super::trial::{self, Verdict};
+use crate::features::inputs::IntegerRange;
 use crate::features::{Cells, FeatureMatrix, Precision};
 use crate::model::trees::KernelChoice;
 
-/// The most cells that a tensor of the plan may have for one row.
-const CELLS_MAX: i64 = 1 << 24;
+/// The most cells that one tensor of a run may have: where a row makes many, fewer rows are
+/// computed together.
+const RUN_CELLS_MAX: usize = 1 << 24;
+
+/// Operators that fail on places which there are not.
+const PICKERS: [&str; 6] = [
+    "ArrayFeatureExtractor",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "ScatterElements",
+    "ScatterND",
+];
 
 /// A plan of tract's and this shard's state of it.
 #[derive(Debug)]
@@ -26,15 +42,28 @@ pub(super) struct TractPlan {
     precision: Precision,
     /// The score's column in the output.
     class: usize,
+    batching: Batching,
+    /// Rows of the last run that have a cell which their tensor of integers does not hold.
+    invalid: Vec<usize>,
+}
+
+/// How many rows are computed in one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Batching {
+    /// A lone row is repeated where this is 2: some kernels round one row otherwise than two.
+    least: usize,
+    most: usize,
 }
 
 /// Which columns of the matrix an input of the plan is made of.
 #[derive(Debug)]
-struct PlanInput {
-    first_column: usize,
-    columns: usize,
-    rank: usize,
-    data_type: DatumType,
+pub(super) struct PlanInput {
+    pub(super) first_column: usize,
+    pub(super) columns: usize,
+    pub(super) rank: usize,
+    pub(super) data_type: DatumType,
+    /// What a tensor of integers holds.
+    pub(super) integers: Option<IntegerRange>,
 }
 
 impl TractPlan {
@@ -47,16 +76,27 @@ impl TractPlan {
         choice: KernelChoice,
         class: impl Fn(usize) -> Result<usize, OnnxError>,
     ) -> Result<Self, OnnxError> {
-        bounds::check(graph.graph()?)?;
-        // tract panics on some malformed graphs where it should return an error; a panic while a
-        // model is loaded leaves nothing behind but the memory that unwinding frees.
-        let built = panic::catch_unwind(AssertUnwindSafe(|| build(graph, inputs, choice)));
-        let reason = match built {
-            Ok(Ok(plan)) => return Ok(Self { class: class(plan.columns)?, ..plan }),
-            Ok(Err(error)) => format!("{error:#}"),
-            Err(_) => "it panicked; the graph is malformed".to_owned(),
+        let Planned { plan, inputs, cells } = planner::plan(graph, inputs, choice)?;
+        let failed =
+            |error: TractError| OnnxError::Plan { reason: planner::short(&error.to_string()) };
+        let output = plan.model().output_fact(0).map_err(failed)?;
+        let columns = match output.rank() {
+            1 => Some(1),
+            2 => output.shape[1].to_usize().ok().filter(|columns| *columns > 0),
+            _ => None,
         };
-        Err(OnnxError::Plan { reason })
+        let columns = columns.ok_or_else(|| OnnxError::Output {
+            reason: format!(
+                "output `{}` has the shape {:?}, expected rows × columns",
+                graph.output, output.shape
+            ),
+        })?;
+        let is_double = output.datum_type == f64::datum_type();
+        let precision = if is_double { Precision::F64 } else { Precision::F32 };
+        let class = class(columns)?;
+        let state = plan.spawn().map_err(failed)?;
+        let batching = Batching { least: 1, most: (RUN_CELLS_MAX / cells).max(1) };
+        Ok(Self { plan, state, inputs, columns, precision, class, batching, invalid: Vec::new() })
     }
 
     /// The precision of the output that holds the score.
@@ -69,111 +109,222 @@ impl TractPlan {
         self.plan.model().nodes().len()
     }
 
+    /// A word for people.
+    pub(super) fn name(&self) -> &'static str {
+        if self.batching.most == 1 { "tract, row by row" } else { "tract" }
+    }
+
+    /// Tries the plan on plausible rows, and settles how rows are computed together: so that each
+    /// has the same bits alone, in a batch and in any place of it. Where nothing else does that,
+    /// each is computed alone.
+    pub(super) fn settle(
+        &mut self,
+        graph: &ScoreGraph,
+        rows: &FeatureMatrix,
+    ) -> Result<(), OnnxError> {
+        let most = self.batching.most;
+        let alone = Batching { least: 1, most: 1 };
+        let ways = [self.batching, Batching { least: 2, most: most.max(2) }, alone];
+        for batching in ways {
+            self.batching = batching;
+            let score = |matrix: &FeatureMatrix, scores: &mut Vec<f64>| self.run(matrix, scores);
+            match trial::compare(rows, score) {
+                Ok(Verdict::Same) => return Ok(()),
+                Ok(Verdict::Different) => {}
+                Err(error) => {
+                    // Each row alone is right whatever is computed.
+                    self.batching = alone;
+                    return self.blame(graph, rows, &error);
+                }
+            }
+        }
+        Err(OnnxError::Plan {
+            reason: "the same row has another score each time it is computed".to_owned(),
+        })
+    }
+
+    /// Names the node that fails on rows which should be fine. Fails not where it is one that picks
+    /// by places: which ones there are is not known from outside.
+    fn blame(
+        &mut self,
+        graph: &ScoreGraph,
+        rows: &FeatureMatrix,
+        error: &TractError,
+    ) -> Result<(), OnnxError> {
+        let running = Cell::new(0);
+        let mut invalid = Vec::new();
+        let ran = panic::catch_unwind(AssertUnwindSafe(|| {
+            let inputs = self.inputs.iter().map(|input| input.tensor(rows, &(0..1), &mut invalid));
+            let inputs = inputs.collect::<TractResult<_>>()?;
+            self.state.run_plan_with_eval(inputs, |context, state, node, inputs| {
+                running.set(node.id);
+                tract_core::plan::eval(context, state, node, inputs)
+            })
+        }));
+        let said = planner::short(&error.root_cause().to_string());
+        let name = self.plan.model().node(running.get()).name.clone();
+        let node = graph.graph().ok().and_then(|graph| planner::node_of(graph, &name));
+        let advice = format!(
+            "it fails on plausible values ({said}): give the columns' quantiles or defaults in \
+             model.toml, or export the model without it"
+        );
+        // A failed run leaves values behind that make every later run of its state fail.
+        if let Ok(state) = self.plan.spawn() {
+            self.state = state;
+        }
+        match (ran, node) {
+            (Ok(Ok(_)), _) | (_, None) => Err(OnnxError::Plan { reason: said }),
+            (_, Some(node)) if PICKERS.contains(&node.op_type.as_str()) => Ok(()),
+            (_, Some(node)) => Err(OnnxError::unsupported(node, advice)),
+        }
+    }
+
     /// Computes all rows and appends the score of each to `scores`.
+    ///
+    /// Where the plan fails or panics on them together, each is computed alone, so that only those
+    /// that it fails on have no score: theirs is NaN.
     pub(super) fn run(
         &mut self,
         features: &FeatureMatrix,
         scores: &mut Vec<f64>,
     ) -> TractResult<()> {
-        let result = self.try_run(features, scores);
-        if result.is_err() {
-            // A failed run leaves values behind that make every later run of its state fail.
-            self.state = self.plan.spawn()?;
+        let rows = features.rows();
+        let mut failed = None;
+        let mut done = 0;
+        while done < rows {
+            let next = (done + self.batching.most).min(rows);
+            failed = self.run_some(features, done..next, scores).err().or(failed);
+            done = next;
         }
-        result
+        match failed {
+            Some(error) if scores.iter().rev().take(rows).all(|score| score.is_nan()) => Err(error),
+            _ => Ok(()),
+        }
     }
 
-    fn try_run(&mut self, features: &FeatureMatrix, scores: &mut Vec<f64>) -> TractResult<()> {
-        let inputs = self.inputs.iter().map(|input| input.tensor(features));
+    /// Computes some rows; those that fail alone too have NaN.
+    fn run_some(
+        &mut self,
+        features: &FeatureMatrix,
+        rows: Range<usize>,
+        scores: &mut Vec<f64>,
+    ) -> TractResult<()> {
+        let start = scores.len();
+        let Err(error) = self.attempt(features, rows.clone(), scores) else { return Ok(()) };
+        scores.truncate(start);
+        if rows.len() < 2 {
+            scores.push(f64::NAN);
+            return Err(error);
+        }
+        for row in rows {
+            let done = scores.len();
+            if self.attempt(features, row..row + 1, scores).is_err() {
+                scores.truncate(done);
+                scores.push(f64::NAN);
+            }
+        }
+        Err(error)
+    }
+
+    /// Computes some rows in one run; the plan is as good as before where it fails on them.
+    fn attempt(
+        &mut self,
+        features: &FeatureMatrix,
+        rows: Range<usize>,
+        scores: &mut Vec<f64>,
+    ) -> TractResult<()> {
+        let start = scores.len();
+        let scored = panic::catch_unwind(AssertUnwindSafe(|| self.try_run(features, rows, scores)));
+        let scored = scored.unwrap_or_else(|_| Err(anyhow!("it panics")));
+        if scored.is_err() {
+            // A failed run leaves values behind that make every later run of its state fail.
+            self.state = self.plan.spawn()?;
+        } else {
+            for row in self.invalid.drain(..) {
+                if let Some(score) = scores.get_mut(start + row) {
+                    *score = f64::NAN;
+                }
+            }
+        }
+        scored
+    }
+
+    fn try_run(
+        &mut self,
+        features: &FeatureMatrix,
+        rows: Range<usize>,
+        scores: &mut Vec<f64>,
+    ) -> TractResult<()> {
+        self.invalid.clear();
+        let (invalid, wanted) = (&mut self.invalid, rows.len());
+        let computed = wanted.max(self.batching.least);
+        let inputs = self.inputs.iter().map(|input| {
+            let tensor = input.tensor(features, &rows, invalid)?;
+            if computed == wanted { Ok(tensor) } else { repeated(&tensor, computed) }
+        });
         let outputs = self.state.run(inputs.collect::<TractResult<_>>()?)?;
         let output = outputs.first().context("the plan has no output")?;
-        let (rows, columns, class) = (features.rows(), self.columns, self.class);
+        let (columns, class) = (self.columns, self.class);
         ensure!(
-            output.len() == rows * columns,
-            "output shape {:?}, expected {rows} × {columns}",
+            output.len() == computed * columns,
+            "output shape {:?}, expected {computed} × {columns}",
             output.shape()
         );
         let output = output.cast_to::<f64>()?;
         let cells = output.try_as_plain_ram()?;
-        scores.extend(cells.as_slice::<f64>()?.chunks_exact(columns).map(|row| row[class]));
+        let cells = cells.as_slice::<f64>()?.chunks_exact(columns).take(wanted);
+        scores.extend(cells.map(|row| row[class]));
         Ok(())
     }
 }
 
-fn build(
-    graph: &ScoreGraph,
-    inputs: &[(GraphInput, usize)],
-    choice: KernelChoice,
-) -> TractResult<TractPlan> {
-    let mut model = adapter::onnx().model_for_proto_model(&graph.proto)?;
-    adapter::choose_kernel(&mut model, choice);
-    let symbol = model.symbols.sym("N");
-    let rows = symbol.to_dim();
-    let mut plan_inputs = Vec::new();
-    let mut first_column = 0;
-    for (input, columns) in inputs {
-        if input.used {
-            let data_type = data_type(input.data_type)?;
-            let shape: TVec<TDim> =
-                [rows.clone(), columns.to_dim()].into_iter().take(input.rank).collect();
-            let place = plan_inputs.len();
-            model.set_input_fact(place, InferenceFact::dt_shape(data_type, shape))?;
-            let (columns, rank) = (*columns, input.rank);
-            plan_inputs.push(PlanInput { first_column, columns, rank, data_type });
-        }
-        first_column += columns;
-    }
-    let outlets = model.output_outlets()?.to_vec();
-    ensure!(outlets.len() == 1, "{} outputs, expected 1", outlets.len());
-    let typed = model.into_typed()?;
-    check_widths(&typed, &symbol)?;
-    let plan = typed.into_optimized()?.into_runnable()?;
-    let fact = plan.model().output_fact(0)?.clone();
-    let columns = match fact.rank() {
-        1 => 1,
-        2 => fact.shape[1].to_usize().context("the width of the output is not known")?,
-        rank => bail!("the output has {rank} dimensions, expected rows × columns"),
-    };
-    ensure!(columns > 0, "the output has no columns");
-    let is_double = fact.datum_type == f64::datum_type();
-    let precision = if is_double { Precision::F64 } else { Precision::F32 };
-    let state = plan.spawn()?;
-    Ok(TractPlan { plan, state, inputs: plan_inputs, columns, precision, class: 0 })
-}
-
-/// Refuses tensors that one row makes very large, before anything of their size is allocated.
-fn check_widths(model: &TypedModel, rows: &Symbol) -> TractResult<()> {
-    for node in model.nodes() {
-        for output in &node.outputs {
-            let mut cells = 1_i64;
-            for dim in output.fact.shape.iter() {
-                let dim = dim.substitute(rows, &1.to_dim())?.to_i64().unwrap_or(1);
-                cells = cells.saturating_mul(dim.max(1));
-            }
-            ensure!(cells <= CELLS_MAX, "node {}: {cells} cells a row", node.name);
-        }
-    }
-    Ok(())
-}
-
-fn data_type(data_type: DataType) -> TractResult<DatumType> {
-    DatumType::try_from(data_type)
+/// The only row of a tensor, so many times.
+fn repeated(tensor: &TValue, times: usize) -> TractResult<TValue> {
+    let rows: TVec<&Tensor> = (0..times).map(|_| &**tensor).collect();
+    Ok(Tensor::stack_tensors(0, &rows)?.into_tvalue())
 }
 
 impl PlanInput {
-    fn tensor(&self, features: &FeatureMatrix) -> TractResult<TValue> {
-        let shape = [features.rows(), self.columns];
+    /// The tensor of these rows. Those that it does not hold are added to `invalid`, counted from
+    /// the first of `rows`.
+    fn tensor(
+        &self,
+        features: &FeatureMatrix,
+        rows: &Range<usize>,
+        invalid: &mut Vec<usize>,
+    ) -> TractResult<TValue> {
+        let span = rows.start * features.columns()..rows.end * features.columns();
+        let shape = [rows.len(), self.columns];
         let shape = &shape[..self.rank];
-        let tensor = match features.cells() {
-            Cells::F32(cells) => self.select(cells, features.columns(), shape)?,
-            Cells::F64(cells) => self.select(cells, features.columns(), shape)?,
+        let mut tensor = match features.cells() {
+            Cells::F32(cells) => self.select(&cells[span], features.columns(), shape)?,
+            Cells::F64(cells) => self.select(&cells[span], features.columns(), shape)?,
         };
-        let tensor = if tensor.datum_type() == self.data_type {
-            tensor
-        } else {
-            tensor.cast_to_dt(self.data_type)?.into_owned()
-        };
+        if let Some(range) = self.integers {
+            self.check(range, &mut tensor, invalid)?;
+        }
+        if tensor.datum_type() != self.data_type {
+            tensor = tensor.cast_to_dt(self.data_type)?.into_owned();
+        }
         Ok(tensor.into_tvalue())
+    }
+
+    /// Puts an integer in the place of what is none, and says in which rows.
+    fn check(
+        &self,
+        range: IntegerRange,
+        tensor: &mut Tensor,
+        invalid: &mut Vec<usize>,
+    ) -> TractResult<()> {
+        let mut cells = tensor.try_as_plain_ram_mut()?;
+        // A matrix that integers are read from is of doubles.
+        for (place, cell) in cells.as_slice_mut::<f64>()?.iter_mut().enumerate() {
+            if !range.holds(*cell) {
+                *cell = range.high.min(1.0);
+                invalid.push(place / self.columns);
+            }
+        }
+        Ok(())
     }
 
     fn select<T: Datum + Copy>(

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use tract_onnx::pb::{GraphProto, NodeProto};
 
 use super::error::{OnnxError, node_name};
-use super::ops::{self, NodeContext, RowOperator, RowShape};
+use super::ops::{self, Element, NodeContext, RowOperator, RowShape};
 
 /// The most columns of a row: a file of some bytes must not ask for all memory by concatenating
 /// rows with themselves.
@@ -17,6 +17,19 @@ const COLUMNS_MAX: usize = 1 << 16;
 pub(super) enum Source {
     Features,
     Step(usize),
+    /// Some columns of the matrix: no step reads them until they are cut out by one.
+    Columns {
+        first: usize,
+        count: usize,
+    },
+}
+
+/// An input of the graph: which columns of the matrix it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InputColumns<'g> {
+    pub(super) name: &'g str,
+    pub(super) first: usize,
+    pub(super) count: usize,
 }
 
 /// An operator with what it reads.
@@ -31,20 +44,25 @@ pub(super) struct PlannedStep<'g> {
 
 /// The steps of a program in their order; the last one makes the score.
 pub(super) struct Planning<'g> {
-    input: RowShape,
+    matrix: RowShape,
     pub(super) steps: Vec<PlannedStep<'g>>,
 }
 
 impl<'g> Planning<'g> {
-    /// The steps of a graph of one input, or `None` if one of its operators is not ours.
+    /// The steps of a graph whose inputs are these columns of a matrix of the shape `matrix`, or
+    /// `None` if one of its operators is not ours.
     pub(super) fn of(
         graph: &'g GraphProto,
-        input: RowShape,
+        ml_version: i64,
+        matrix: RowShape,
+        inputs: &[InputColumns<'g>],
         score: &str,
     ) -> Result<Option<Self>, OnnxError> {
-        let [features] = graph.input.as_slice() else { return Ok(None) };
-        let mut planning = Self { input, steps: Vec::new() };
-        let mut sources = HashMap::from([(features.name.as_str(), Source::Features)]);
+        let mut planning = Self { matrix, steps: Vec::new() };
+        let source = |input: &InputColumns<'g>| {
+            (input.name, planning.columns_from(input.first, input.count))
+        };
+        let mut sources: HashMap<_, _> = inputs.iter().map(source).collect();
         for node in graph.node.iter().filter(|node| node.op_type != "Constant") {
             let (Some(parser), [output]) = (ops::parser(&node.op_type), node.output.as_slice())
             else {
@@ -52,7 +70,7 @@ impl<'g> Planning<'g> {
             };
             let inputs: Vec<_> =
                 node.input.iter().filter_map(|name| sources.get(name.as_str())).copied().collect();
-            let operator = parser(NodeContext { node, graph });
+            let operator = parser(NodeContext { node, graph, ml_version });
             let added = operator.and_then(|operator| planning.add(node, operator, inputs));
             match added {
                 Ok(source) => sources.insert(output, source),
@@ -75,8 +93,27 @@ impl<'g> Planning<'g> {
         &mut self,
         node: &'g NodeProto,
         operator: Box<dyn RowOperator>,
-        inputs: Vec<Source>,
+        mut inputs: Vec<Source>,
     ) -> Result<Source, OnnxError> {
+        let shapes: Vec<_> = inputs.iter().map(|source| self.shape(*source)).collect();
+        if operator.joins(&shapes)
+            && let Some(joined) = self.joined(&inputs)
+        {
+            return Ok(joined);
+        }
+        for source in &mut inputs {
+            if let Source::Columns { first, count } = *source {
+                let cut = ops::columns(first..first + count);
+                *source = self.add(node, cut, vec![Source::Features])?;
+            }
+        }
+        if !operator.reads_integers() && ops::is_ours_alone(&node.op_type) {
+            for source in &mut inputs {
+                if self.shape(*source).element == Element::I64 {
+                    *source = self.add(node, ops::conversion(Element::F64), vec![*source])?;
+                }
+            }
+        }
         let shapes: Vec<_> = inputs.iter().map(|source| self.shape(*source)).collect();
         let output = operator.shape(&shapes).map_err(|why| OnnxError::unsupported(node, why))?;
         if output.columns > COLUMNS_MAX {
@@ -97,9 +134,33 @@ impl<'g> Planning<'g> {
 
     fn shape(&self, source: Source) -> RowShape {
         match source {
-            Source::Features => self.input,
+            Source::Features => self.matrix,
             Source::Step(step) => self.steps[step].output,
+            Source::Columns { count, .. } => RowShape { columns: count, ..self.matrix },
         }
+    }
+
+    /// Some columns of the matrix, or all of it.
+    fn columns_from(&self, first: usize, count: usize) -> Source {
+        if count == self.matrix.columns {
+            Source::Features
+        } else {
+            Source::Columns { first, count }
+        }
+    }
+
+    /// What columns of the matrix are together, if each follows the one before.
+    fn joined(&self, inputs: &[Source]) -> Option<Source> {
+        let mut joined: Option<(usize, usize)> = None;
+        for input in inputs {
+            let Source::Columns { first, count } = *input else { return None };
+            joined = Some(match joined {
+                None => (first, count),
+                Some((start, before)) if start + before == first => (start, before + count),
+                Some(_) => return None,
+            });
+        }
+        joined.map(|(first, count)| self.columns_from(first, count))
     }
 
     /// Folds each step into the only one that reads it, where that one can do the work of both.

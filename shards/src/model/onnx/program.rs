@@ -3,9 +3,9 @@
 use tract_onnx::pb::GraphProto;
 
 use super::error::OnnxError;
-use super::ops::{CellsMut, RowKernel, RowShape, Rows};
-use super::planning::{Planning, Source};
-use crate::features::{Cells, FeatureMatrix, Precision};
+use super::ops::{Cells, CellsMut, Element, RowKernel, RowShape, Rows};
+use super::planning::{InputColumns, Planning, Source};
+use crate::features::{FeatureMatrix, Precision};
 use crate::model::trees::KernelChoice;
 
 /// The most inputs of one step.
@@ -32,6 +32,7 @@ struct Buffer {
     shape: RowShape,
     f32s: Vec<f32>,
     f64s: Vec<f64>,
+    i64s: Vec<i64>,
 }
 
 impl Program {
@@ -40,12 +41,16 @@ impl Program {
     /// `class` says which column of so many is the score.
     pub(super) fn build(
         graph: &GraphProto,
-        input: RowShape,
+        ml_version: i64,
+        matrix: RowShape,
+        inputs: &[InputColumns<'_>],
         score: &str,
         choice: KernelChoice,
         class: impl Fn(usize) -> Result<usize, OnnxError>,
     ) -> Result<Option<Self>, OnnxError> {
-        let Some(mut planning) = Planning::of(graph, input, score)? else { return Ok(None) };
+        let Some(mut planning) = Planning::of(graph, ml_version, matrix, inputs, score)? else {
+            return Ok(None);
+        };
         if planning.steps.iter().any(|step| step.inputs.len() > INPUTS_MAX) {
             return Ok(None);
         }
@@ -56,14 +61,16 @@ impl Program {
             let kernel = step.operator.kernel(&step.shapes, choice);
             let kernel = kernel.map_err(|why| OnnxError::unsupported(step.node, why))?;
             program.steps.push(Step { kernel, inputs: step.inputs });
-            program.buffers.push(Buffer { shape: step.output, f32s: vec![], f64s: vec![] });
+            program.buffers.push(Buffer::new(step.output));
         }
         Ok(Some(program))
     }
 
     /// The precision of the score.
     pub(super) fn precision(&self) -> Precision {
-        self.buffers.last().map_or(Precision::F32, |buffer| buffer.shape.precision)
+        // Integers are widened to doubles.
+        let of = |buffer: &Buffer| buffer.shape.element.precision().unwrap_or(Precision::F64);
+        self.buffers.last().map_or(Precision::F32, of)
     }
 
     /// What runs, in order.
@@ -78,7 +85,7 @@ impl Program {
         scores: &mut Vec<f64>,
     ) -> Result<(), String> {
         let rows = features.rows();
-        let whole = Rows { cells: features.cells(), columns: features.columns() };
+        let whole = Rows { cells: features.cells().into(), columns: features.columns() };
         for (place, step) in self.steps.iter_mut().enumerate() {
             let (earlier, rest) = self.buffers.split_at_mut(place);
             let mut inputs = [whole; INPUTS_MAX];
@@ -98,30 +105,42 @@ impl Program {
             Cells::F64(cells) => {
                 scores.extend(cells.chunks_exact(last.columns).map(|row| row[class]));
             }
+            Cells::I64(cells) => {
+                scores.extend(cells.chunks_exact(last.columns).map(|row| row[class] as f64));
+            }
         }
         Ok(())
     }
 }
 
 impl Buffer {
+    fn new(shape: RowShape) -> Self {
+        Self { shape, f32s: Vec::new(), f64s: Vec::new(), i64s: Vec::new() }
+    }
+
     fn resized(&mut self, rows: usize) -> CellsMut<'_> {
         let cells = rows * self.shape.columns;
-        match self.shape.precision {
-            Precision::F32 => {
+        match self.shape.element {
+            Element::F32 => {
                 self.f32s.resize(cells, 0.0);
                 CellsMut::F32(&mut self.f32s)
             }
-            Precision::F64 => {
+            Element::F64 => {
                 self.f64s.resize(cells, 0.0);
                 CellsMut::F64(&mut self.f64s)
+            }
+            Element::I64 => {
+                self.i64s.resize(cells, 0);
+                CellsMut::I64(&mut self.i64s)
             }
         }
     }
 
     fn rows(&self) -> Rows<'_> {
-        let cells = match self.shape.precision {
-            Precision::F32 => Cells::F32(&self.f32s),
-            Precision::F64 => Cells::F64(&self.f64s),
+        let cells = match self.shape.element {
+            Element::F32 => Cells::F32(&self.f32s),
+            Element::F64 => Cells::F64(&self.f64s),
+            Element::I64 => Cells::I64(&self.i64s),
         };
         Rows { cells, columns: self.shape.columns }
     }

@@ -1,6 +1,7 @@
 //! One shard's connections to a remote server, within the bounds that the model's manifest sets.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
@@ -10,9 +11,10 @@ use glommio::timer::sleep;
 
 use super::connection::Connection;
 use super::error::RemoteError;
-use super::message;
+use super::message::{self, AnswerTag, RequestTag, RequestTerms};
 use super::settings::RemoteModel;
 use crate::breaker::Breaker;
+use crate::escape;
 use crate::features::FeatureMatrix;
 use crate::http::TraceParent;
 
@@ -28,6 +30,17 @@ pub(crate) struct RemoteClient {
     /// Connections that no batch uses at present.
     idle: RefCell<Vec<Connection>>,
     breaker: RefCell<Breaker>,
+    /// The id of the last request; each has the next one.
+    last_id: Cell<u64>,
+    tags: Cell<Tags>,
+}
+
+/// Whether the server repeats the ids of requests in its answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tags {
+    Unknown,
+    Repeated,
+    LeftOut,
 }
 
 impl RemoteClient {
@@ -37,6 +50,9 @@ impl RemoteClient {
             addresses: RefCell::default(),
             idle: RefCell::default(),
             breaker: RefCell::new(Breaker::new()),
+            // Ids of other shards and of other times are others.
+            last_id: Cell::new(RandomState::new().hash_one(0)),
+            tags: Cell::new(Tags::Unknown),
         }
     }
 
@@ -111,16 +127,17 @@ impl RemoteClient {
     }
 
     /// Asks on a connection that is open, or on a new one; once more on a new one if that fails
-    /// before anything has come back, as the end of an idle connection is seen only by using it.
+    /// before anything of an answer to it has come back.
     async fn ask(
         &self,
         features: &FeatureMatrix,
         trace: Option<TraceParent>,
         scores: &mut Vec<f64>,
     ) -> Result<(), RemoteError> {
-        let open = self.idle.borrow_mut().pop();
-        match self.ask_on(open, features, trace, scores).await {
-            Err(error) if error.is_safe_to_retry() => {
+        let kept = self.take_kept();
+        let was_kept = kept.is_some();
+        match self.ask_on(kept, features, trace, scores).await {
+            Err(error) if error.is_safe_to_retry(was_kept) => {
                 // What ended one connection has most likely ended the others.
                 self.idle.borrow_mut().clear();
                 self.ask_on(None, features, trace, scores).await
@@ -129,32 +146,74 @@ impl RemoteClient {
         }
     }
 
+    /// A connection on which nothing has come since its last answer; others are closed.
+    fn take_kept(&self) -> Option<Connection> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(connection) = idle.pop() {
+            if connection.is_quiet() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
     async fn ask_on(
         &self,
-        open: Option<Connection>,
+        kept: Option<Connection>,
         features: &FeatureMatrix,
         trace: Option<TraceParent>,
         scores: &mut Vec<f64>,
     ) -> Result<(), RemoteError> {
-        let mut connection = match open {
+        let was_kept = kept.is_some();
+        let mut connection = match kept {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        message::write_request(&mut connection.output, &self.model, trace, features);
+        let tag = RequestTag(self.last_id.get().wrapping_add(1));
+        self.last_id.set(tag.0);
+        let close = self.tags.get() == Tags::LeftOut;
+        let terms = RequestTerms { tag, trace, close };
+        message::write_request(&mut connection.output, &self.model, terms, features);
         let answer = connection.exchange().await?;
-        let outcome = if answer.status == 200 {
-            let (rows, output) = (features.rows(), &self.model.output);
-            message::read_scores(answer.body, answer.json_bytes, rows, output, scores)
-                .map_err(RemoteError::from)
-        } else {
-            let text = &answer.body[..answer.body.len().min(REFUSAL_BYTES_MAX)];
-            let text = String::from_utf8_lossy(text).into_owned();
-            Err(RemoteError::Refused { status: answer.status, text })
-        };
-        if answer.keep_alive {
+        let keep_alive = answer.keep_alive;
+        if answer.status != 200 {
+            let (status, text) = (answer.status, escape::excerpt(answer.body, REFUSAL_BYTES_MAX));
+            // An error has no id. Should it be another request's, then this one's answer comes next,
+            // and its id tells.
+            self.keep(connection, keep_alive && self.tags.get() != Tags::LeftOut);
+            return Err(RemoteError::Refused { status, text });
+        }
+        let (rows, output) = (features.rows(), &self.model.output);
+        let read = message::read_scores(answer.body, answer.json_bytes, tag, rows, output, scores)?;
+        match read {
+            AnswerTag::Same => self.tags.set(Tags::Repeated),
+            AnswerTag::None if was_kept => {
+                scores.clear();
+                return Err(RemoteError::Unclaimed);
+            }
+            AnswerTag::None => self.note_left_out(),
+        }
+        self.keep(connection, keep_alive && read == AnswerTag::Same);
+        Ok(())
+    }
+
+    fn keep(&self, connection: Connection, keep_alive: bool) {
+        if keep_alive {
             self.idle.borrow_mut().push(connection);
         }
-        outcome
+    }
+
+    /// Without an id an answer is known to be that of its request only where no other request has
+    /// gone before on its connection.
+    fn note_left_out(&self) {
+        if self.tags.replace(Tags::LeftOut) != Tags::LeftOut {
+            let server = self.model.url.authority();
+            tracing::warn!(
+                server,
+                "the model's server leaves the request's id out of its answers: \
+                 each batch takes a connection of its own"
+            );
+        }
     }
 
     /// Opens a connection to the first address that takes one.

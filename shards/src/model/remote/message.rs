@@ -1,11 +1,14 @@
 //! A batch as an inference request, and the scores in its answer: bytes in, bytes out.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::io::Write;
 
 use serde::Deserialize;
 use thiserror::Error;
 
 use super::settings::{RemoteModel, TensorForm};
+use crate::escape;
 use crate::features::{Cells, FeatureMatrix};
 use crate::http::TraceParent;
 use crate::model::manifest::{ClassChoice, ScoreOutput};
@@ -21,13 +24,21 @@ pub enum AnswerError {
     /// A tensor of it cannot be read.
     #[error("the answer: {0}")]
     Tensor(#[from] TensorError),
+    /// It says that it answers another request.
+    #[error("the answer is to the request `{found}`, and `{sent}` was sent")]
+    OtherId {
+        /// The id that was sent.
+        sent: RequestTag,
+        /// The start of the id that came, escaped.
+        found: String,
+    },
     /// The output is not there, or none of floats is.
-    #[error("the answer has no output {expected}; it has: {}", found.join(", "))]
+    #[error("the answer has no output {expected}; it has: {found}")]
     NoOutput {
         /// What was looked for.
         expected: String,
-        /// The outputs that there are.
-        found: Vec<String>,
+        /// The names of the outputs that there are, escaped and cut short.
+        found: String,
     },
     /// The output has another shape.
     #[error("output `{output}` has the shape {found:?}, expected {expected}")]
@@ -41,19 +52,52 @@ pub enum AnswerError {
     },
 }
 
+/// How much is shown of a text that the server chose, in bytes.
+const SHOWN_BYTES_MAX: usize = 200;
+
+/// The `id` of a request, which its answer repeats: sixteen hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestTag(pub u64);
+
+impl fmt::Display for RequestTag {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:016x}", self.0)
+    }
+}
+
+/// What an answer says of which request it is to, where it does not name another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerTag {
+    /// It repeats the request's id.
+    Same,
+    /// It has no id.
+    None,
+}
+
+/// What a request says beside its rows.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestTerms {
+    /// Its id.
+    pub tag: RequestTag,
+    /// The trace that it belongs to, if to any.
+    pub trace: Option<TraceParent>,
+    /// Whether its connection ends with the answer.
+    pub close: bool,
+}
+
 /// Replaces `out` by the HTTP request that asks for the scores of `features`.
 ///
-/// `trace` goes on unchanged, as W3C Trace Context has it of a service that records no span of its
+/// The trace goes on unchanged, as W3C Trace Context has it of a service that records no span of its
 /// own. One request carries a batch, and a field one trace: that of the batch's first row that has
 /// one. `tracestate` is not sent on.
 pub fn write_request(
     out: &mut Vec<u8>,
     model: &RemoteModel,
-    trace: Option<TraceParent>,
+    terms: RequestTerms,
     features: &FeatureMatrix,
 ) {
     let is_binary = model.settings.tensors == TensorForm::Binary;
-    let json = request_json(model, features);
+    let json = request_json(model, terms.tag, features);
     let elements_bytes = if is_binary { size_of_val_cells(features.cells()) } else { 0 };
     out.clear();
     // Writing to a Vec cannot fail, here and below.
@@ -64,7 +108,10 @@ pub fn write_request(
         model.url.authority(),
         json.len() + elements_bytes
     );
-    if let Some(trace) = trace {
+    if terms.close {
+        out.extend_from_slice(b"connection: close\r\n");
+    }
+    if let Some(trace) = terms.trace {
         out.extend_from_slice(b"traceparent: ");
         trace.write(out);
         out.extend_from_slice(b"\r\n");
@@ -94,10 +141,10 @@ fn size_of_val_cells(cells: Cells<'_>) -> usize {
     }
 }
 
-fn request_json(model: &RemoteModel, features: &FeatureMatrix) -> Vec<u8> {
+fn request_json(model: &RemoteModel, tag: RequestTag, features: &FeatureMatrix) -> Vec<u8> {
     let mut json = Vec::with_capacity(256);
     let is_binary = model.settings.tensors == TensorForm::Binary;
-    json.extend_from_slice(b"{\"inputs\": [{\"name\": ");
+    let _ = write!(json, "{{\"id\": \"{tag}\", \"inputs\": [{{\"name\": ");
     write_string(&mut json, &model.settings.input);
     let datatype = match features.cells() {
         Cells::F32(_) => Datatype::Fp32,
@@ -139,25 +186,38 @@ fn write_string(json: &mut Vec<u8>, text: &str) {
 
 #[derive(Deserialize)]
 struct WireAnswer<'a> {
+    #[serde(borrow, default)]
+    id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     outputs: Vec<WireTensor<'a>>,
 }
 
-/// Replaces `scores` by those of the `rows` rows in an answer's body, whose JSON ends after
-/// `json_bytes` if binary tensors follow it.
+/// Replaces `scores` by those of the `rows` rows in the body of the answer to `sent`. Its JSON ends
+/// after `json_bytes` if binary tensors follow it.
 ///
 /// # Errors
-/// An answer that does not hold one score for each row; `scores` is empty then.
+/// An answer to another request, or one that does not hold one score for each row; `scores` is empty
+/// then.
 pub fn read_scores(
     body: &[u8],
     json_bytes: Option<usize>,
+    sent: RequestTag,
     rows: usize,
     wanted: &ScoreOutput,
     scores: &mut Vec<f64>,
-) -> Result<(), AnswerError> {
+) -> Result<AnswerTag, AnswerError> {
     scores.clear();
     let (json, mut binary) = tensors::split(body, json_bytes)?;
     let answer: WireAnswer<'_> = serde_json::from_slice(json)?;
+    // Before anything else of it is looked at: another request may have had other rows.
+    let tag = match answer.id {
+        None => AnswerTag::None,
+        Some(id) if id == sent.to_string() => AnswerTag::Same,
+        Some(id) => {
+            let found = escape::excerpt(id.as_bytes(), SHOWN_BYTES_MAX);
+            return Err(AnswerError::OtherId { sent, found });
+        }
+    };
     let mut outputs = Vec::with_capacity(answer.outputs.len());
     for output in answer.outputs {
         outputs.push(output.finish(&mut binary)?);
@@ -170,13 +230,17 @@ pub fn read_scores(
         Some(Tensor { name, shape, data: TensorData::Numbers(numbers), .. }) => {
             let (width, at) = place(name, shape, rows, wanted.class.as_ref())?;
             scores.extend(numbers.iter().skip(at).step_by(width));
-            Ok(())
+            Ok(tag)
         }
         _ => Err(AnswerError::NoOutput {
             expected: wanted.tensor.clone().unwrap_or_else(|| "of floats".to_owned()),
-            found: outputs.iter().map(|output| output.name.clone().into_owned()).collect(),
+            found: escape::excerpt(names(&outputs).as_bytes(), SHOWN_BYTES_MAX),
         }),
     }
+}
+
+fn names(outputs: &[Tensor<'_>]) -> String {
+    outputs.iter().map(|output| &*output.name).collect::<Vec<_>>().join(", ")
 }
 
 /// How many numbers a row of the output has, and which of them is the score.
@@ -194,7 +258,7 @@ fn place(
     let at = match (class, width) {
         (Some(ClassChoice::Index(at)), _) => *at,
         (_, 1) => 0,
-        (_, 2) => 1,
+        // Which of two it is nobody knows here: they may be targets, and classes in any order.
         _ => width,
     };
     if at < width {
@@ -202,9 +266,10 @@ fn place(
     }
     let expected = match class {
         Some(ClassChoice::Index(at)) => format!("[{rows}, more than {at}]"),
-        _ => format!("[{rows}, 1] or [{rows}, 2], or `output.class` in model.toml"),
+        _ => format!("[{rows}, 1], or `output.class` in model.toml"),
     };
-    Err(AnswerError::Shape { output: output.to_owned(), found: shape.to_vec(), expected })
+    let output = escape::excerpt(output.as_bytes(), SHOWN_BYTES_MAX);
+    Err(AnswerError::Shape { output, found: shape.to_vec(), expected })
 }
 
 #[cfg(test)]
@@ -216,6 +281,21 @@ mod tests {
     use crate::http::oip::request;
     use crate::model::remote::RemoteSettings;
     use crate::model::remote::settings::RemoteDatatype;
+
+    const SENT: RequestTag = RequestTag(1_234);
+
+    /// The scores of two rows, or of one.
+    fn read(
+        body: &[u8],
+        json_bytes: Option<usize>,
+        rows: usize,
+        wanted: &ScoreOutput,
+    ) -> Result<(AnswerTag, Vec<f64>), AnswerError> {
+        let mut scores = vec![1.0];
+        let tag = read_scores(body, json_bytes, SENT, rows, wanted, &mut scores);
+        assert!(tag.is_ok() || scores.is_empty(), "{tag:?} {scores:?}");
+        tag.map(|tag| (tag, scores))
+    }
 
     fn model(tensors: TensorForm, columns: usize) -> RemoteModel {
         RemoteModel {
@@ -259,9 +339,13 @@ mod tests {
             }
             let form = if is_binary { TensorForm::Binary } else { TensorForm::Json };
             let mut out = Vec::new();
-            write_request(&mut out, &model(form, 3), None, &matrix);
+            let terms = RequestTerms { tag: SENT, trace: None, close: is_binary };
+            write_request(&mut out, &model(form, 3), terms, &matrix);
             let (body, json_bytes) = body_of(&out);
             let read = request::parse(body, json_bytes).expect("a request");
+            prop_assert_eq!(read.id.as_deref(), Some("00000000000004d2"));
+            let says_close = out.windows(19).any(|text| text == b"connection: close\r\n");
+            prop_assert_eq!(says_close, is_binary);
             prop_assert_eq!(&read.inputs[0].shape, &[cells.len(), 3]);
             let TensorData::Numbers(numbers) = &read.inputs[0].data else { panic!("numbers") };
             let Cells::F64(sent) = matrix.cells() else { panic!("doubles") };
@@ -279,14 +363,13 @@ mod tests {
         ) {
             let mut body = br#"{"outputs": [{"name": "p", "datatype": "FP64", "shape": [2, 2],
                 "data": [[0.25, 0.75], [0.5, 0.5]]}]}"#.to_vec();
-            let mut scores = vec![1.0];
-            read_scores(&body, None, 2, &ScoreOutput::default(), &mut scores).expect("whole");
-            prop_assert_eq!(&scores, &[0.75, 0.5]);
+            let second = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(1)) };
+            let whole = read(&body, None, 2, &second).expect("whole");
+            prop_assert_eq!(whole, (AnswerTag::None, vec![0.75, 0.5]));
             let at = flip.0.index(body.len());
             body[at] = flip.1;
             body.truncate(cut.index(body.len()));
-            let read = read_scores(&body, json_bytes, 2, &ScoreOutput::default(), &mut scores);
-            prop_assert!(read.is_err() && scores.is_empty());
+            prop_assert!(read(&body, json_bytes, 2, &second).is_err());
         }
     }
 
@@ -295,17 +378,48 @@ mod tests {
         let body =
             br#"{"outputs": [{"name": "label", "datatype": "INT64", "shape": [1], "data": [1]},
             {"name": "p", "datatype": "FP32", "shape": [1, 3], "data": [0.25, 0.5, 0.125]}]}"#;
-        let mut scores = Vec::new();
-        let mut read = |tensor: Option<&str>, class| {
+        let read = |tensor: Option<&str>, class| {
             let wanted = ScoreOutput { tensor: tensor.map(str::to_owned), class };
-            read_scores(body, None, 1, &wanted, &mut scores).map(|()| scores[0])
+            read(body, None, 1, &wanted).map(|(_, scores)| scores[0])
         };
         let bits = |read: Result<f64, AnswerError>| read.expect("there").to_bits();
         assert_eq!(bits(read(None, Some(ClassChoice::Index(2)))), 0.125_f64.to_bits());
         assert_eq!(bits(read(Some("label"), None)), 1_f64.to_bits());
         assert!(matches!(read(None, None), Err(AnswerError::Shape { .. })));
+        let two = br#"{"outputs": [{"name": "p", "datatype": "FP32", "shape": [1, 2],
+            "data": [0.25, 0.75]}]}"#;
+        let wanted = ScoreOutput::default();
+        let unchosen = read_scores(two, None, SENT, 1, &wanted, &mut Vec::new());
+        assert!(unchosen.is_err_and(|error| error.to_string().contains("`output.class`")));
         let beyond = read(Some("p"), Some(ClassChoice::Index(3)));
         assert!(matches!(beyond, Err(AnswerError::Shape { .. })));
         assert!(matches!(read(Some("q"), None), Err(AnswerError::NoOutput { .. })));
+    }
+
+    #[test]
+    fn an_answer_to_another_request_is_refused_whatever_else_it_says() {
+        let answer = |id: &str| {
+            let body = format!(
+                "{{{id}\"parameters\": null, \"outputs\": [{{\"name\": \"y\", \"datatype\": \"FP32\", \
+                 \"shape\": [1], \"parameters\": null, \"data\": [0.25]}}]}}"
+            );
+            read(body.as_bytes(), None, 1, &ScoreOutput::default()).map(|(tag, _)| tag)
+        };
+        for (id, tag) in [
+            ("\"id\": \"00000000000004d2\", ", AnswerTag::Same),
+            ("", AnswerTag::None),
+            ("\"id\": null, ", AnswerTag::None),
+        ] {
+            assert_eq!(answer(id).expect(id), tag);
+        }
+        for (id, shown) in [
+            ("\"id\": \"00000000000004d1\", ", "00000000000004d1"),
+            ("\"id\": \"\", ", "``"),
+            ("\"id\": \"1234\\u001b[31m\", ", "1234\\u{1b}[31m"),
+        ] {
+            let error = answer(id).expect_err(id);
+            assert!(matches!(error, AnswerError::OtherId { .. }), "{error}");
+            assert!(error.to_string().contains(shown), "{error}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::features::Precision;
-use crate::model::manifest::ScoreOutput;
+use crate::model::manifest::{ClassChoice, ScoreOutput};
 
 /// The `[remote]` table of `model.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -153,6 +153,19 @@ impl RemoteModel {
         match self.settings.datatype {
             RemoteDatatype::Fp32 => Precision::F32,
             RemoteDatatype::Fp64 => Precision::F64,
+        }
+    }
+
+    /// What the score is, for people.
+    pub(crate) fn score(&self) -> String {
+        let output = match &self.output.tensor {
+            Some(tensor) => format!("output \"{tensor}\""),
+            None => "the first output of floats".to_owned(),
+        };
+        match &self.output.class {
+            Some(ClassChoice::Index(column)) => format!("column {column} of {output}"),
+            Some(ClassChoice::Label(label)) => format!("class \"{label}\" of {output}"),
+            None => output,
         }
     }
 }

@@ -4,6 +4,11 @@
 //! belong to one class has the scores `[-s, s]`, or `[1 - s, s]` if no weight is negative. It
 //! departs from it where ONNX Runtime loses information that the model has: two base values are
 //! added to the score they belong to, and LOGISTIC holds for a single target too.
+//!
+//! LOGISTIC of two classes: ONNX Runtime leaves it out where all weights belong to one class, none
+//! of them is negative and there are fewer than two base values. The libraries always apply it, so
+//! it is always applied here. One converter builds on the omission; its files are recognised where
+//! they are parsed (`onnx::ops::trees`).
 
 use super::attributes::{Aggregate, EnsembleKind, PostTransform, TreeAttributes};
 use super::error::EnsembleError;

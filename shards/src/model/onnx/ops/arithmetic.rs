@@ -48,13 +48,14 @@ impl RowOperator for Arithmetic {
         if widths.iter().any(|width| *width != 1 && *width != columns) {
             return Err(format!("rows of {widths:?} columns cannot be combined"));
         }
-        if inputs.iter().any(|input| input.precision != first.precision) {
+        first.element.precision()?;
+        if inputs.iter().any(|input| input.element != first.element) {
             return Err("its inputs are of several types".to_owned());
         }
         if self.operands.iter().filter(|operand| operand.is_none()).count() != inputs.len() {
             return Err("an input is neither rows nor constant".to_owned());
         }
-        Ok(RowShape { columns, precision: first.precision })
+        Ok(RowShape { columns, element: first.element })
     }
 
     fn kernel(
@@ -63,7 +64,7 @@ impl RowOperator for Arithmetic {
         _choice: KernelChoice,
     ) -> Result<Box<dyn RowKernel>, String> {
         let shape = self.shape(inputs)?;
-        Ok(match shape.precision {
+        Ok(match shape.element.precision()? {
             Precision::F32 => Box::new(Combine::<f32>::new(self, shape.columns)),
             Precision::F64 => Box::new(Combine::<f64>::new(self, shape.columns)),
         })

@@ -4,6 +4,7 @@
 use super::number::Number;
 use super::{
     CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
+    only_floats,
 };
 use crate::features::Precision;
 
@@ -39,7 +40,7 @@ pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, On
 
 impl RowOperator for BatchNorm {
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
-        let input = only(inputs)?;
+        let input = only_floats(inputs)?;
         if input.columns != self.factors.len() {
             return Err(format!("{} columns, expected {}", input.columns, self.factors.len()));
         }
@@ -51,7 +52,7 @@ impl RowOperator for BatchNorm {
         inputs: &[RowShape],
         _choice: KernelChoice,
     ) -> Result<Box<dyn RowKernel>, String> {
-        let precision = only(inputs)?.precision;
+        let precision = only(inputs)?.element.precision()?;
         Ok(Box::new(BatchNormKernel { numbers: self.clone(), precision }))
     }
 }

@@ -1,40 +1,48 @@
-//! `Cast` between floats, `Identity`, and `Reshape` to the columns that a row has already.
+//! `Cast` between floats and 64-bit integers, `Identity`, and `Reshape` to the columns that a row
+//! has already.
 
 use tract_onnx::pb::tensor_proto::DataType;
 
 use super::{
-    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows,
+    CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows,
 };
-use crate::features::{Cells, Precision};
 
 /// Copies its input.
 #[derive(Debug, Clone)]
-struct Cast {
+pub(super) struct Cast {
     /// The type of its output, if that is not the input's.
-    to: Option<Precision>,
+    to: Option<Element>,
     /// How many columns the input must have.
     columns: Option<usize>,
 }
 
+impl Cast {
+    /// A conversion, or a plain copy.
+    pub(super) fn new(to: Option<Element>) -> Self {
+        Self { to, columns: None }
+    }
+}
+
 pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError> {
-    let (mut to, mut columns) = (None, None);
+    let mut cast = Cast::new(None);
     match context.node.op_type.as_str() {
         "Cast" => {
-            to = Some(match DataType::try_from(context.required_integer("to")? as i32) {
-                Ok(DataType::Float) => Precision::F32,
-                Ok(DataType::Double) => Precision::F64,
+            cast.to = Some(match DataType::try_from(context.required_integer("to")? as i32) {
+                Ok(DataType::Float) => Element::F32,
+                Ok(DataType::Double) => Element::F64,
+                Ok(DataType::Int64) => Element::I64,
                 other => return Err(context.refuse(format!("a cast to {other:?}"))),
             });
         }
         "Reshape" => {
-            columns = Some(match context.constant(1).as_deref() {
+            cast.columns = Some(match context.constant(1).as_deref() {
                 Some([-1.0 | 0.0, columns]) if *columns > 0.0 => *columns as usize,
                 _ => return Err(context.refuse("another shape than rows of so many columns")),
             });
         }
         _ => {}
     }
-    Ok(Box::new(Cast { to, columns }))
+    Ok(Box::new(cast))
 }
 
 impl RowOperator for Cast {
@@ -43,11 +51,15 @@ impl RowOperator for Cast {
         if self.columns.is_some_and(|columns| columns != input.columns) {
             return Err(format!("{} columns in another shape", input.columns));
         }
-        Ok(RowShape { precision: self.to.unwrap_or(input.precision), ..input })
+        Ok(RowShape { element: self.to.unwrap_or(input.element), ..input })
+    }
+
+    fn reads_integers(&self) -> bool {
+        true
     }
 
     fn is_copy(&self, input: RowShape) -> bool {
-        self.to.is_none_or(|to| to == input.precision)
+        self.to.is_none_or(|to| to == input.element)
     }
 
     fn kernel(
@@ -68,18 +80,10 @@ impl RowKernel for Cast {
         &mut self,
         _rows: usize,
         inputs: &[Rows<'_>],
-        output: CellsMut<'_>,
+        mut output: CellsMut<'_>,
     ) -> Result<(), String> {
-        match (inputs[0].cells, output) {
-            (Cells::F32(from), CellsMut::F32(to)) => to.copy_from_slice(from),
-            (Cells::F64(from), CellsMut::F64(to)) => to.copy_from_slice(from),
-            (Cells::F32(from), CellsMut::F64(to)) => {
-                to.iter_mut().zip(from).for_each(|(to, from)| *to = f64::from(*from));
-            }
-            (Cells::F64(from), CellsMut::F32(to)) => {
-                to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
-            }
-        }
+        let columns = inputs[0].columns;
+        inputs[0].cells.place(columns, &mut output, 0, columns);
         Ok(())
     }
 }

@@ -1,25 +1,23 @@
 //! `Concat` of columns, and `FeatureVectorizer`, which makes 32-bit floats of them.
 
-use super::number::Number;
 use super::{
-    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows,
+    CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows,
 };
-use crate::features::{Cells, Precision};
 
 #[derive(Debug, Clone, Copy)]
 struct Concat {
     /// What the output is made of, where that is not the type of the inputs.
-    precision: Option<Precision>,
+    element: Option<Element>,
     parts: usize,
 }
 
 pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError> {
     let parts = context.node.input.len();
     if context.node.op_type == "FeatureVectorizer" {
-        return Ok(Box::new(Concat { precision: Some(Precision::F32), parts }));
+        return Ok(Box::new(Concat { element: Some(Element::F32), parts }));
     }
     match context.required_integer("axis")? {
-        1 | -1 => Ok(Box::new(Concat { precision: None, parts })),
+        1 | -1 => Ok(Box::new(Concat { element: None, parts })),
         axis => Err(context.refuse(format!("axis {axis}"))),
     }
 }
@@ -30,11 +28,20 @@ impl RowOperator for Concat {
         if inputs.len() != self.parts {
             return Err("a part of it is constant".to_owned());
         }
-        let precision = self.precision.unwrap_or(first.precision);
-        if self.precision.is_none() && inputs.iter().any(|input| input.precision != precision) {
+        let element = self.element.unwrap_or(first.element);
+        if self.element.is_none() && inputs.iter().any(|input| input.element != element) {
             return Err("its inputs are of several types".to_owned());
         }
-        Ok(RowShape { columns: inputs.iter().map(|input| input.columns).sum(), precision })
+        Ok(RowShape { columns: inputs.iter().map(|input| input.columns).sum(), element })
+    }
+
+    fn joins(&self, inputs: &[RowShape]) -> bool {
+        let keeps = |input: &RowShape| self.element.is_none_or(|element| element == input.element);
+        inputs.len() == self.parts && inputs.iter().all(keeps)
+    }
+
+    fn reads_integers(&self) -> bool {
+        true
     }
 
     fn kernel(
@@ -55,44 +62,14 @@ impl RowKernel for Concat {
         &mut self,
         _rows: usize,
         inputs: &[Rows<'_>],
-        output: CellsMut<'_>,
+        mut output: CellsMut<'_>,
     ) -> Result<(), String> {
         let width = inputs.iter().map(|input| input.columns).sum();
         let mut start = 0;
-        match output {
-            CellsMut::F32(output) => {
-                for input in inputs {
-                    place(input, output, start, width);
-                    start += input.columns;
-                }
-            }
-            CellsMut::F64(output) => {
-                for input in inputs {
-                    place(input, output, start, width);
-                    start += input.columns;
-                }
-            }
+        for input in inputs {
+            input.cells.place(input.columns, &mut output, start, width);
+            start += input.columns;
         }
         Ok(())
-    }
-}
-
-/// Copies the columns of `input` to `start` of each row of `width` cells.
-fn place<T: Number>(input: &Rows<'_>, output: &mut [T], start: usize, width: usize) {
-    let columns = input.columns;
-    let rows = output.chunks_exact_mut(width).map(|row| &mut row[start..start + columns]);
-    match input.cells {
-        Cells::F32(cells) => copy(cells.chunks_exact(columns), rows),
-        Cells::F64(cells) => copy(cells.chunks_exact(columns), rows),
-    }
-}
-
-fn copy<'a, F: Number, T: Number>(
-    from: impl Iterator<Item = &'a [F]>,
-    to: impl Iterator<Item = &'a mut [T]>,
-) {
-    for (from, to) in from.zip(to) {
-        // A conversion to the same type is one to doubles and back, which changes nothing.
-        to.iter_mut().zip(from).for_each(|(to, from)| *to = T::from_f64(from.to_f64()));
     }
 }

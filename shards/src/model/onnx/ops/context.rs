@@ -5,6 +5,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
 use super::OnnxError;
+use crate::model::onnx::constants::{integers, numbers};
 use crate::model::onnx::graph;
 
 /// A node and the graph that its constant inputs are looked up in.
@@ -12,6 +13,8 @@ use crate::model::onnx::graph;
 pub(in crate::model::onnx) struct NodeContext<'g> {
     pub(in crate::model::onnx) node: &'g NodeProto,
     pub(in crate::model::onnx) graph: &'g GraphProto,
+    /// The version of ai.onnx.ml that the file is written for.
+    pub(in crate::model::onnx) ml_version: i64,
 }
 
 impl<'g> NodeContext<'g> {
@@ -93,6 +96,19 @@ impl<'g> NodeContext<'g> {
             .ok_or_else(|| self.refuse(format!("attribute `{name}` holds no numbers")))
     }
 
+    /// A tensor's integers, if it is given and holds integers.
+    pub(super) fn tensor_integers(self, name: &str) -> Result<Option<Vec<i64>>, OnnxError> {
+        let attribute = self.attribute(name, AttributeType::Tensor)?;
+        Ok(attribute.and_then(|attribute| integers(attribute.t.as_ref()?)))
+    }
+
+    /// Whether a tensor is given that holds 64-bit floats.
+    pub(super) fn is_tensor_of_doubles(self, name: &str) -> bool {
+        let attribute = self.node.attribute.iter().find(|attribute| attribute.name == name);
+        let tensor = attribute.and_then(|attribute| attribute.t.as_ref());
+        tensor.is_some_and(|tensor| tensor.data_type == DataType::Double as i32)
+    }
+
     /// The numbers of an input that is a constant, if it is one.
     pub(in crate::model::onnx) fn constant(self, place: usize) -> Option<Vec<f64>> {
         numbers(self.constant_tensor(place)?)
@@ -121,34 +137,4 @@ impl<'g> NodeContext<'g> {
     fn constant_tensor(self, place: usize) -> Option<&'g TensorProto> {
         graph::constant(self.graph, self.node.input.get(place)?)
     }
-}
-
-/// A tensor's cells as doubles: exact for floats, and for integers up to 2^53.
-fn numbers(tensor: &TensorProto) -> Option<Vec<f64>> {
-    let raw = &tensor.raw_data;
-    Some(match DataType::try_from(tensor.data_type).ok()? {
-        DataType::Float if raw.is_empty() => {
-            tensor.float_data.iter().map(|cell| f64::from(*cell)).collect()
-        }
-        DataType::Double if raw.is_empty() => tensor.double_data.clone(),
-        DataType::Int64 if raw.is_empty() => {
-            tensor.int64_data.iter().map(|cell| *cell as f64).collect()
-        }
-        DataType::Int32 if raw.is_empty() => {
-            tensor.int32_data.iter().map(|cell| f64::from(*cell)).collect()
-        }
-        DataType::Float => cells(raw, |bytes| f64::from(f32::from_le_bytes(bytes))),
-        DataType::Double => cells(raw, f64::from_le_bytes),
-        DataType::Int64 => cells(raw, |bytes| i64::from_le_bytes(bytes) as f64),
-        DataType::Int32 => cells(raw, |bytes| f64::from(i32::from_le_bytes(bytes))),
-        DataType::Uint8 if raw.is_empty() => {
-            tensor.int32_data.iter().map(|cell| f64::from(*cell)).collect()
-        }
-        DataType::Uint8 => raw.iter().map(|cell| f64::from(*cell)).collect(),
-        _ => return None,
-    })
-}
-
-fn cells<const BYTES: usize>(raw: &[u8], read: impl Fn([u8; BYTES]) -> f64) -> Vec<f64> {
-    raw.as_chunks::<BYTES>().0.iter().map(|bytes| read(*bytes)).collect()
 }

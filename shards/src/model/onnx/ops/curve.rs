@@ -3,6 +3,7 @@
 use super::number::Number;
 use super::{
     CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
+    only_floats,
 };
 use crate::features::Precision;
 use crate::model::trees::{exponential, logistic};
@@ -54,7 +55,7 @@ fn bound(
 
 impl RowOperator for Curve {
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
-        only(inputs)
+        only_floats(inputs)
     }
 
     fn kernel(
@@ -62,7 +63,7 @@ impl RowOperator for Curve {
         inputs: &[RowShape],
         _choice: KernelChoice,
     ) -> Result<Box<dyn RowKernel>, String> {
-        let precision = only(inputs)?.precision;
+        let precision = only(inputs)?.element.precision()?;
         Ok(Box::new(CurveKernel { curve: *self, precision }))
     }
 }

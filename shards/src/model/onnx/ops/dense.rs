@@ -3,6 +3,7 @@
 use super::number::{Number, converted};
 use super::{
     CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
+    only_floats,
 };
 use crate::features::Precision;
 
@@ -66,7 +67,7 @@ fn transposed(cells: &[f64], rows: usize, columns: usize) -> Vec<f64> {
 
 impl RowOperator for Dense {
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
-        let input = only(inputs)?;
+        let input = only_floats(inputs)?;
         if input.columns != self.inputs {
             return Err(format!("{} columns, its matrix reads {}", input.columns, self.inputs));
         }
@@ -78,7 +79,7 @@ impl RowOperator for Dense {
         inputs: &[RowShape],
         _choice: KernelChoice,
     ) -> Result<Box<dyn RowKernel>, String> {
-        Ok(match only(inputs)?.precision {
+        Ok(match only(inputs)?.element.precision()? {
             Precision::F32 => Box::new(DenseKernel::<f32>::new(self)),
             Precision::F64 => Box::new(DenseKernel::<f64>::new(self)),
         })

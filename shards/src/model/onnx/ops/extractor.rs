@@ -1,17 +1,25 @@
 //! `ArrayFeatureExtractor` and `Slice`: pick columns by a constant list of their places.
 
+use std::ops::Range;
+
 use super::{
-    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
-    wrong_type,
+    Cells, CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows,
+    only, wrong_type,
 };
-use crate::features::Cells;
 
 /// A slice that ends further on ends with the row, whose width is not known here: not ours.
 const COLUMNS_MAX: f64 = 65_536.0;
 
 #[derive(Debug, Clone)]
-struct Extractor {
+pub(super) struct Extractor {
     places: Vec<usize>,
+}
+
+impl Extractor {
+    /// Picks these columns.
+    pub(super) fn new(places: Range<usize>) -> Self {
+        Self { places: places.collect() }
+    }
 }
 
 pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError> {
@@ -42,6 +50,14 @@ pub(super) fn parse_slice(context: NodeContext<'_>) -> Result<Box<dyn RowOperato
 }
 
 impl RowOperator for Extractor {
+    fn reads_integers(&self) -> bool {
+        true
+    }
+
+    fn keeps_type(&self) -> bool {
+        true
+    }
+
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
         let input = only(inputs)?;
         if self.places.is_empty() {
@@ -77,6 +93,7 @@ impl RowKernel for Extractor {
         match (inputs[0].cells, output) {
             (Cells::F32(cells), CellsMut::F32(output)) => self.pick(cells, columns, output),
             (Cells::F64(cells), CellsMut::F64(output)) => self.pick(cells, columns, output),
+            (Cells::I64(cells), CellsMut::I64(output)) => self.pick(cells, columns, output),
             _ => return Err(wrong_type()),
         }
         Ok(())

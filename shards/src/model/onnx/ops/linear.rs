@@ -2,10 +2,9 @@
 
 use super::transform::Transform;
 use super::{
-    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
-    wrong_type,
+    Cells, CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
+    RowShape, Rows, only_floats, wrong_type,
 };
-use crate::features::{Cells, Precision};
 
 /// Sums are made in doubles, four columns apart, in an order that depends on nothing but the
 /// number of columns: a row has the same bits wherever it stands in a batch.
@@ -68,12 +67,12 @@ fn parse(
 
 impl RowOperator for Linear {
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
-        let input = only(inputs)?;
+        let input = only_floats(inputs)?;
         if input.columns != self.columns {
             return Err(format!("{} columns, its coefficients: {}", input.columns, self.columns));
         }
         let columns = self.intercepts.len() + usize::from(self.complements);
-        Ok(RowShape { columns, precision: Precision::F32 })
+        Ok(RowShape { columns, element: Element::F32 })
     }
 
     fn narrow(&mut self, column: usize) -> bool {
@@ -110,6 +109,7 @@ impl RowKernel for Linear {
         match inputs[0].cells {
             Cells::F32(cells) => self.score(cells, output),
             Cells::F64(cells) => self.score(cells, output),
+            Cells::I64(_) => return Err(wrong_type()),
         }
         Ok(())
     }

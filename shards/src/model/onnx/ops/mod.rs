@@ -13,10 +13,12 @@ mod concat;
 mod context;
 mod curve;
 mod dense;
+mod element;
 mod extractor;
 mod imputer;
 mod label_encoder;
 mod linear;
+mod lookup;
 mod normalizer;
 mod number;
 mod pairwise;
@@ -28,17 +30,18 @@ mod trees;
 mod trees_v5;
 
 use std::fmt::Debug;
+use std::ops::Range;
 
 pub(super) use self::context::NodeContext;
+pub(super) use self::element::{Cells, CellsMut, Element, cast_to_i32, cast_to_i64, exact_i64};
 use super::error::OnnxError;
-use crate::features::{Cells, Precision};
 use crate::model::trees::KernelChoice;
 
 /// What the rows of a value are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RowShape {
     pub(super) columns: usize,
-    pub(super) precision: Precision,
+    pub(super) element: Element,
 }
 
 /// The rows that an operator reads, row-major.
@@ -46,13 +49,6 @@ pub(super) struct RowShape {
 pub(super) struct Rows<'a> {
     pub(super) cells: Cells<'a>,
     pub(super) columns: usize,
-}
-
-/// The rows that an operator writes, row-major.
-#[derive(Debug)]
-pub(super) enum CellsMut<'a> {
-    F32(&'a mut [f32]),
-    F64(&'a mut [f64]),
 }
 
 /// An operator that makes each row of its output from the same row of its inputs alone, as its
@@ -67,6 +63,21 @@ pub(super) trait RowOperator: Debug + Send + Sync {
         inputs: &[RowShape],
         choice: KernelChoice,
     ) -> Result<Box<dyn RowKernel>, String>;
+
+    /// Whether it reads integers as they are; they are made doubles for it otherwise.
+    fn reads_integers(&self) -> bool {
+        false
+    }
+
+    /// Whether its output has the type of its input, whichever that is.
+    fn keeps_type(&self) -> bool {
+        false
+    }
+
+    /// Whether its output is its inputs side by side, bit for bit.
+    fn joins(&self, _inputs: &[RowShape]) -> bool {
+        false
+    }
 
     /// Whether its output is its input, bit for bit.
     fn is_copy(&self, _input: RowShape) -> bool {
@@ -163,6 +174,23 @@ pub(super) fn parser(operator: &str) -> Option<Parser> {
 /// Whether an operator is ours alone: what we refuse of it, nobody runs.
 pub(super) fn is_ours_alone(operator: &str) -> bool {
     MACHINE_LEARNING.iter().any(|(name, _)| *name == operator)
+}
+
+/// The shape of an operator's only input, which holds floats.
+fn only_floats(inputs: &[RowShape]) -> Result<RowShape, String> {
+    let input = only(inputs)?;
+    input.element.precision()?;
+    Ok(input)
+}
+
+/// An operator that makes doubles of integers, or anything else of `to`.
+pub(super) fn conversion(to: Element) -> Box<dyn RowOperator> {
+    Box::new(cast::Cast::new(Some(to)))
+}
+
+/// An operator that picks these columns.
+pub(super) fn columns(places: Range<usize>) -> Box<dyn RowOperator> {
+    Box::new(extractor::Extractor::new(places))
 }
 
 /// The shape of an operator's only input.

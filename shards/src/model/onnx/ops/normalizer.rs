@@ -1,10 +1,9 @@
 //! `Normalizer`: divides each row by its norm; a row whose norm is zero is left as it is.
 
 use super::{
-    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
-    wrong_type,
+    Cells, CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
+    RowShape, Rows, only_floats, wrong_type,
 };
-use crate::features::{Cells, Precision};
 
 #[derive(Debug, Clone, Copy)]
 enum Normalizer {
@@ -25,7 +24,7 @@ pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, On
 
 impl RowOperator for Normalizer {
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
-        Ok(RowShape { precision: Precision::F32, ..only(inputs)? })
+        Ok(RowShape { element: Element::F32, ..only_floats(inputs)? })
     }
 
     fn kernel(
@@ -52,6 +51,7 @@ impl RowKernel for Normalizer {
         match inputs[0].cells {
             Cells::F32(cells) => self.normalize(cells, inputs[0].columns, output),
             Cells::F64(cells) => self.normalize(cells, inputs[0].columns, output),
+            Cells::I64(_) => return Err(wrong_type()),
         }
         Ok(())
     }

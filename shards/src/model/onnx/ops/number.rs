@@ -3,8 +3,7 @@
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Sub};
 
-use super::{CellsMut, wrong_type};
-use crate::features::Cells;
+use super::{Cells, CellsMut, wrong_type};
 
 /// `f32` or `f64`.
 pub(super) trait Number:

@@ -4,6 +4,7 @@
 use super::number::Number;
 use super::{
     CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
+    only_floats,
 };
 use crate::features::Precision;
 use crate::model::trees::exponential;
@@ -47,7 +48,7 @@ pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, On
 
 impl RowOperator for Reduction {
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
-        let input = only(inputs)?;
+        let input = only_floats(inputs)?;
         Ok(match self {
             Self::Softmax | Self::L1 | Self::L2 => input,
             Self::Sum | Self::Product => RowShape { columns: 1, ..input },
@@ -59,7 +60,7 @@ impl RowOperator for Reduction {
         inputs: &[RowShape],
         _choice: KernelChoice,
     ) -> Result<Box<dyn RowKernel>, String> {
-        let precision = only(inputs)?.precision;
+        let precision = only(inputs)?.element.precision()?;
         Ok(Box::new(ReductionKernel { reduction: *self, precision }))
     }
 }

@@ -1,10 +1,9 @@
 //! `Scaler`: `(x - offset) * scale`, each column by its own numbers.
 
 use super::{
-    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
-    wrong_type,
+    Cells, CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
+    RowShape, Rows, only_floats, wrong_type,
 };
-use crate::features::{Cells, Precision};
 
 /// Computed in the input's precision, as ONNX Runtime does; the result is a 32-bit float.
 #[derive(Debug, Clone)]
@@ -23,14 +22,14 @@ pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, On
 
 impl RowOperator for Scaler {
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
-        let input = only(inputs)?;
+        let input = only_floats(inputs)?;
         for (name, numbers) in [("offset", &self.offsets), ("scale", &self.scales)] {
             if numbers.len() != 1 && numbers.len() != input.columns {
                 let found = numbers.len();
                 return Err(format!("`{name}` has {found} numbers for {} columns", input.columns));
             }
         }
-        Ok(RowShape { precision: Precision::F32, ..input })
+        Ok(RowShape { element: Element::F32, ..input })
     }
 
     fn as_scaler(&self) -> Option<(&[f32], &[f32])> {
@@ -68,6 +67,7 @@ impl RowKernel for Scaler {
                     ((x - f64::from(offset)) * f64::from(scale)) as f32
                 });
             }
+            Cells::I64(_) => return Err(wrong_type()),
         }
         Ok(())
     }

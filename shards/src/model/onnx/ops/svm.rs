@@ -2,10 +2,10 @@
 
 use super::pairwise::pairwise_coupling;
 use super::{
-    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
-    wrong_type,
+    CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape,
+    Rows, only_floats, wrong_type,
 };
-use crate::features::{Cells, Precision};
+use crate::features::Cells;
 use crate::model::trees::{exponential, logistic};
 
 /// `kernel_type`, with the `kernel_params` that it uses.
@@ -157,7 +157,7 @@ impl Vectors {
     }
 
     fn check(&self, inputs: &[RowShape]) -> Result<(), String> {
-        let found = only(inputs)?.columns;
+        let found = only_floats(inputs)?.columns;
         if found == self.columns {
             return Ok(());
         }
@@ -194,15 +194,16 @@ fn each_row(
     output: &mut [f32],
     scratch: &mut Scratch,
     mut score: impl FnMut(&mut Scratch, &mut [f32]),
-) {
-    let rows = match input.cells {
+) -> Result<(), String> {
+    let cells = input.cells.floats()?;
+    let rows = match cells {
         Cells::F32(cells) => cells.len() / input.columns,
         Cells::F64(cells) => cells.len() / input.columns,
     };
     for (row, output) in output.chunks_exact_mut(output.len() / rows.max(1)).enumerate() {
         let range = row * input.columns..(row + 1) * input.columns;
         scratch.row.clear();
-        match input.cells {
+        match cells {
             Cells::F32(cells) => {
                 scratch.row.extend(cells[range].iter().copied().map(f64::from));
             }
@@ -210,12 +211,13 @@ fn each_row(
         }
         score(scratch, output);
     }
+    Ok(())
 }
 
 impl RowOperator for Regressor {
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
         self.vectors.check(inputs)?;
-        Ok(RowShape { columns: 1, precision: Precision::F32 })
+        Ok(RowShape { columns: 1, element: Element::F32 })
     }
 
     fn kernel(
@@ -249,15 +251,14 @@ impl RowKernel for Regressor {
                 (true, true) => 1.0,
                 (true, false) => -1.0,
             };
-        });
-        Ok(())
+        })
     }
 }
 
 impl RowOperator for Classifier {
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
         self.vectors.check(inputs)?;
-        Ok(RowShape { columns: self.starts.len() - 1, precision: Precision::F32 })
+        Ok(RowShape { columns: self.starts.len() - 1, element: Element::F32 })
     }
 
     fn kernel(
@@ -282,7 +283,7 @@ impl RowKernel for Classifier {
     ) -> Result<(), String> {
         let CellsMut::F32(output) = output else { return Err(wrong_type()) };
         let mut scratch = std::mem::take(&mut self.scratch);
-        each_row(inputs[0], output, &mut scratch, |scratch, output| {
+        let scored = each_row(inputs[0], output, &mut scratch, |scratch, output| {
             self.vectors.compare(scratch);
             self.compare_classes(scratch);
             pairwise_coupling(&scratch.pairwise, &mut scratch.probabilities);
@@ -291,7 +292,7 @@ impl RowKernel for Classifier {
             }
         });
         self.scratch = scratch;
-        Ok(())
+        scored
     }
 }
 

@@ -3,13 +3,13 @@
 use std::str::FromStr;
 
 use super::{
-    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
-    wrong_type,
+    CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape,
+    Rows, only, only_floats, wrong_type,
 };
 use crate::features::Precision;
 use crate::model::trees::{
-    Ensemble, EnsembleKind, EnsembleLimits, Outputs, Scaler, Scores, TreeAttributes, TreeKernel,
-    UnknownWord,
+    Ensemble, EnsembleKind, EnsembleLimits, NodeMode, Outputs, PostTransform, Scaler, Scores,
+    TreeAttributes, TreeKernel, UnknownWord,
 };
 
 /// The ensemble as the node spells it: which kernel it needs is known with its input's precision.
@@ -36,25 +36,58 @@ pub(super) fn parse_classifier(
 ) -> Result<Box<dyn RowOperator>, OnnxError> {
     let strings = context.strings("classlabels_strings")?.len();
     let labels = strings.max(context.integers("classlabels_int64s")?.len());
-    parse(context, EnsembleKind::Classifier { labels }, "class")
+    let mut attributes = parse(context, EnsembleKind::Classifier { labels }, "class")?;
+    if let Some(base) = base_of_probability(context, &attributes) {
+        attributes.base_values = vec![base];
+    }
+    Ok(Box::new(Trees::rounding(attributes)))
+}
+
+/// The base value in log odds, of a classifier of two classes whose file has it as a probability.
+///
+/// `XGBoost`'s converter writes the probability itself where the first tree is a leaf of weight 0,
+/// and log odds elsewhere. That is right in ONNX Runtime alone, and only while no weight is
+/// negative, as that leaves LOGISTIC out then. Converters whose base values are always log odds
+/// write `nodes_hitrates`.
+fn base_of_probability(context: NodeContext<'_>, attributes: &TreeAttributes) -> Option<f64> {
+    let [base] = *attributes.base_values.as_slice() else { return None };
+    let has = |name: &str| context.node.attribute.iter().any(|known| known.name == name);
+    let first = *attributes.nodes_treeids.first()?;
+    let nodes = attributes.nodes_treeids.iter().filter(|tree| **tree == first).count();
+    let mut weights = attributes.leaf_treeids.iter().zip(&attributes.leaf_weights);
+    let is_its =
+        |mode: &NodeMode| matches!(mode, NodeMode::Leaf | NodeMode::BranchLt | NodeMode::BranchEq);
+    let is_probability = attributes.kind == EnsembleKind::Classifier { labels: 2 }
+        && attributes.post_transform == PostTransform::Logistic
+        && base > 0.0
+        && base < 1.0
+        && attributes.leaf_outputs.iter().all(|class| *class == 0)
+        && nodes == 1
+        && weights.all(|(tree, weight)| *tree != first || *weight == 0.0)
+        && attributes.nodes_modes.iter().all(is_its)
+        && !has("nodes_hitrates")
+        && !has("nodes_hitrates_as_tensor");
+    // Rounded as the library does, which computes in 32 bits.
+    is_probability.then(|| f64::from((base / (1.0 - base)).ln() as f32))
 }
 
 pub(super) fn parse_regressor(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError> {
     let targets = context.integer("n_targets")?.unwrap_or(1);
     let targets = usize::try_from(targets)
         .map_err(|_| context.refuse(format!("attribute `n_targets` is {targets}")))?;
-    parse(context, EnsembleKind::Regressor { targets }, "target")
+    let attributes = parse(context, EnsembleKind::Regressor { targets }, "target")?;
+    Ok(Box::new(Trees::rounding(attributes)))
 }
 
 fn parse(
     context: NodeContext<'_>,
     kind: EnsembleKind,
     leaf: &str,
-) -> Result<Box<dyn RowOperator>, OnnxError> {
+) -> Result<TreeAttributes, OnnxError> {
     let integers = |name: &str| context.integers(name).map(<[i64]>::to_vec);
     let modes = context.strings("nodes_modes")?;
     let modes: Result<_, _> = modes.into_iter().map(FromStr::from_str).collect();
-    let attributes = TreeAttributes {
+    Ok(TreeAttributes {
         nodes_treeids: integers("nodes_treeids")?,
         nodes_nodeids: integers("nodes_nodeids")?,
         nodes_featureids: integers("nodes_featureids")?,
@@ -71,8 +104,7 @@ fn parse(
         aggregate: word(context, "aggregate_function", "SUM")?,
         post_transform: word(context, "post_transform", "NONE")?,
         ..TreeAttributes::new(Precision::F32, kind)
-    };
-    Ok(Box::new(Trees { attributes, keeps_precision: false, scaler: None, outputs: Outputs::All }))
+    })
 }
 
 /// An attribute's numbers, which lie in a list of floats or, since ai.onnx.ml 3, in a tensor.
@@ -93,6 +125,11 @@ fn word<T: FromStr<Err = UnknownWord>>(
 }
 
 impl Trees {
+    /// An ensemble whose scores have 32 bits whatever its input.
+    fn rounding(attributes: TreeAttributes) -> Self {
+        Self { attributes, keeps_precision: false, scaler: None, outputs: Outputs::All }
+    }
+
     /// An ensemble whose scores have the type of its input.
     pub(super) fn keeping_precision(attributes: TreeAttributes) -> Self {
         Self { attributes, keeps_precision: true, scaler: None, outputs: Outputs::All }
@@ -101,14 +138,14 @@ impl Trees {
 
 impl RowOperator for Trees {
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
-        let input = only(inputs)?;
-        let precision = if self.keeps_precision { input.precision } else { Precision::F32 };
+        let input = only_floats(inputs)?;
+        let element = if self.keeps_precision { input.element } else { Element::F32 };
         let columns = match (self.outputs, self.attributes.kind) {
             (Outputs::Only(_), _) => 1,
             (Outputs::All, EnsembleKind::Classifier { labels }) => labels,
             (Outputs::All, EnsembleKind::Regressor { targets }) => targets,
         };
-        Ok(RowShape { columns, precision })
+        Ok(RowShape { columns, element })
     }
 
     fn absorb(&mut self, before: &dyn RowOperator, shapes: &[RowShape]) -> bool {
@@ -133,7 +170,10 @@ impl RowOperator for Trees {
     ) -> Result<Box<dyn RowKernel>, String> {
         let input = only(inputs)?;
         // A scaler's output has 32 bits whatever it reads.
-        let precision = if self.scaler.is_some() { Precision::F32 } else { input.precision };
+        let precision = match self.scaler {
+            Some(_) => Precision::F32,
+            None => input.element.precision()?,
+        };
         let attributes = TreeAttributes { precision, ..self.attributes.clone() };
         let ensemble = Ensemble::build(&attributes, &EnsembleLimits::default())
             .map_err(|error| error.to_string())?;
@@ -159,6 +199,7 @@ impl RowKernel for TreesKernel {
         output: CellsMut<'_>,
     ) -> Result<(), String> {
         let Rows { cells, columns } = inputs[0];
+        let cells = cells.floats()?;
         let scored = match (self.kernel.precision(), output) {
             (Precision::F32, CellsMut::F32(output)) => {
                 self.kernel.score(cells, rows, columns, Scores::F32(output))
@@ -174,7 +215,9 @@ impl RowKernel for TreesKernel {
                 }
                 scored
             }
-            (Precision::F32, CellsMut::F64(_)) => return Err(wrong_type()),
+            (_, CellsMut::I64(_)) | (Precision::F32, CellsMut::F64(_)) => {
+                return Err(wrong_type());
+            }
         };
         scored.map_err(|error| error.to_string())
     }

@@ -1,0 +1,81 @@
+"""README's own recipe works, command by command, for a user with a pickle and a CSV."""
+
+import csv
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+import gateway
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def recipe():
+    """The commands of the section on one's own model, in order."""
+    section = README.split("## How do I serve my model?", 1)[1]
+    return [shlex.split(line, comments=True)
+            for line in re.search(r"```sh\n(.*?)```", section, re.DOTALL)[1].splitlines()]
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A folder as a clone is, with what the user brings; target is the one that was built."""
+    for path in (ROOT / "models").glob("*.py"):
+        (tmp_path / "models").mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / "models")
+    built = tmp_path / "target" / "release"
+    built.mkdir(parents=True)
+    (built / "shardgate").symlink_to(gateway.find(None))
+    columns = next(word for line in recipe() for word in line if "," in word).split(",")
+    rows = np.random.default_rng(3).normal(50, 9, (60, len(columns)))
+    model = LogisticRegression().fit(rows, rows[:, 0] > rows[:, 1])
+    joblib.dump(model, tmp_path / "model.pkl")
+    with (tmp_path / "users.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["user_id", *columns])
+        writer.writerows([f"u{index}", *row] for index, row in enumerate(rows))
+    return tmp_path
+
+
+def test_the_recipe_is_right(clone):
+    ran = []
+    for command in recipe():
+        if command[:3] == ["cargo", "run", "--release"]:
+            command = ["target/release/shardgate", *command[4:]]
+        elif command[0] == ".cache/venv/bin/python":
+            command = [sys.executable, *command[1:]]
+        elif command[:2] == ["cargo", "build"] or command[0] == "python3":
+            continue
+        if command[1] == "serve":
+            # Its options are those that were checked just before.
+            assert command[2:] == ran[-1][2:]
+            continue
+        ended = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, (command, ended)
+        ran.append(command)
+    assert [command[1] for command in ran] == ["models/export.py", "import", "check"]
+    assert (clone / "models" / "my-model" / "1" / "model.onnx").is_file()
+    assert "60 rows, largest difference" in ended.stdout
+
+
+def test_load_is_put_on_users_that_the_first_run_has():
+    count, form = re.search(r"random_users\.lua \S+ -- (\d+) (\S+)", README).groups()
+    with (ROOT / "models" / "credit-risk" / "features.csv").open(newline="") as file:
+        users = {row["user_id"] for row in csv.DictReader(file)}
+    assert {form % number for number in range(1, int(count) + 1)} <= users
+
+
+def test_what_operators_are_told_of_exists():
+    version = re.search(r"Linux (\d+\.\d+) or newer", README)[1]
+    source = (ROOT / "src" / "serve" / "io_uring.rs").read_text(encoding="utf-8")
+    assert f"{version} or newer is needed" in source
+    assert "| `/config` |" in README

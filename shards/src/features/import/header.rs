@@ -1,0 +1,280 @@
+//! The header of a CSV file: what separates its columns, their names and types, and which one holds
+//! the keys.
+
+use std::io::Read;
+
+use super::notes::ImportNote;
+use super::records::{RecordError, Records};
+use crate::features::inputs::{ColumnType, UnknownColumnType};
+use crate::features::schema::{LAST_UPDATED, Schema, SchemaError, StoreColumn};
+
+/// What the column of keys is called, unless another one is named.
+const KEY_COLUMN: &str = "user_id";
+/// What may separate columns.
+const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// How files begin that are no CSV, and what to do with them.
+const OTHER_FORMATS: [(&[u8], &str, &str); 9] = [
+    (b"\xff\xfe", "UTF-16", "convert it first, as with iconv -f UTF-16 -t UTF-8"),
+    (b"\xfe\xff", "UTF-16", "convert it first, as with iconv -f UTF-16 -t UTF-8"),
+    (
+        b"\x1f\x8b",
+        "compressed by gzip",
+        "give it uncompressed: gunzip -c FILE | shardgate import -",
+    ),
+    (
+        b"\x28\xb5\x2f\xfd",
+        "compressed by zstd",
+        "give it uncompressed: zstdcat FILE | shardgate import -",
+    ),
+    (b"BZh", "compressed by bzip2", "give it uncompressed: bzcat FILE | shardgate import -"),
+    (b"PK\x03\x04", "a zip archive, as .xlsx files are", "save it as CSV"),
+    (b"PAR1", "Parquet", "write it as CSV, as with pandas: read_parquet(FILE).to_csv(index=False)"),
+    (b"ARROW1", "an Arrow file", "write it as CSV"),
+    (b"SQLite format 3", "a SQLite database", "write the table as CSV: sqlite3 -header -csv"),
+];
+
+/// A header that no rows can be read by.
+#[derive(Debug, thiserror::Error)]
+pub enum HeaderError {
+    /// There is nothing, not even a header.
+    #[error("line 1: there is no header")]
+    NoHeader,
+    /// The file is of another format.
+    #[error("the file is not CSV, it is {found}: {advice}")]
+    OtherFormat {
+        /// What it is.
+        found: &'static str,
+        /// What to do with it.
+        advice: &'static str,
+    },
+    /// More than one character could separate the columns.
+    #[error(
+        "line 1: the header has {found}, and one of them separates the columns: put the names that \
+         hold the other in double quotes"
+    )]
+    Delimiter {
+        /// Those that it has.
+        found: String,
+    },
+    /// The header is one column, which looks like several.
+    #[error("line 1: the header is one column, `{found}`: separate columns by `,`, `;` or tabs")]
+    OneColumn {
+        /// The column.
+        found: String,
+    },
+    /// The header is not text.
+    #[error(
+        "line 1, column {column}: the header is not UTF-8 (byte 0x{byte:02X}): convert the file \
+         first, as with iconv -f WINDOWS-1252 -t UTF-8"
+    )]
+    NotText {
+        /// The column's position, from 1.
+        column: usize,
+        /// The first byte that is wrong.
+        byte: u8,
+    },
+    /// A header's type is none.
+    #[error("line 1, column {column}: {source}")]
+    Type {
+        /// The column's position, from 1.
+        column: usize,
+        /// The word found.
+        source: UnknownColumnType,
+    },
+    /// The key column is not in the header.
+    #[error("line 1: there is no key column `{name}`; there is: {}", found.join(", "))]
+    NoKeyColumn {
+        /// The name asked for.
+        name: String,
+        /// The header's names.
+        found: Vec<String>,
+    },
+    /// The first column has no name, as in a file with an index.
+    #[error(
+        "line 1: the first column has no name: pandas writes its index so; name it, or leave it out \
+         by to_csv(index=False)"
+    )]
+    Index,
+    /// The header's columns can't form a schema.
+    #[error("line 1: {0}")]
+    Schema(#[from] SchemaError),
+}
+
+/// What a header says.
+#[derive(Debug)]
+pub(super) struct Header {
+    /// The names of all columns, in order.
+    pub(super) names: Vec<String>,
+    /// The columns of the rows.
+    pub(super) schema: Schema,
+    /// Where each of the schema's columns stands in a line.
+    pub(super) positions: Vec<usize>,
+    pub(super) key_position: usize,
+    pub(super) last_updated_position: Option<usize>,
+    delimiter: u8,
+    /// The keys are those of the first column for want of a better one.
+    is_key_assumed: bool,
+}
+
+impl Header {
+    /// Reads the first line. `key_column` is the name that was asked for. A column without a type
+    /// has the one that it has in `stored`, and those of `stored` take its order.
+    pub(super) fn read<R: Read>(
+        records: &mut Records<R>,
+        key_column: Option<&str>,
+        stored: Option<&Schema>,
+    ) -> Result<Self, super::csv::CsvError> {
+        let line = match records.first_line() {
+            // A compressed file may have no line's end for long.
+            Err(RecordError::TooLong { .. }) => return Err(not_csv().into()),
+            line => line?.ok_or(HeaderError::NoHeader)?,
+        };
+        ensure_text(line)?;
+        if line.starts_with(BYTE_ORDER_MARK) {
+            line.drain(..BYTE_ORDER_MARK.len());
+        }
+        let delimiter = delimiter_of(line)?;
+        records.split_first(delimiter)?;
+        let fields: Vec<&[u8]> = (0..records.len()).map(|at| records.field(at)).collect();
+        let (names, types) = names_and_types(&fields)?;
+        if let [name] = &names[..]
+            && name.contains(['|', ' '])
+        {
+            return Err(HeaderError::OneColumn { found: name.clone() }.into());
+        }
+        let (key_position, is_key_assumed) = key_position(&names, key_column)?;
+        Ok(Self::new(names, &types, stored, delimiter, key_position, is_key_assumed)?)
+    }
+
+    fn new(
+        names: Vec<String>,
+        types: &[Option<ColumnType>],
+        stored: Option<&Schema>,
+        delimiter: u8,
+        key_position: usize,
+        is_key_assumed: bool,
+    ) -> Result<Self, HeaderError> {
+        let key = &names[key_position];
+        if names.iter().filter(|name| *name == key).count() > 1 {
+            return Err(SchemaError::Duplicate { name: key.clone() }.into());
+        }
+        if names[0].is_empty() && key_position != 0 {
+            return Err(HeaderError::Index);
+        }
+        let position = |name: &str| names.iter().position(|column| column == name);
+        let last_updated_position = position(LAST_UPDATED).filter(|&at| at != key_position);
+        let mut columns = Vec::new();
+        for (at, name) in names.iter().enumerate() {
+            if at == key_position || Some(at) == last_updated_position {
+                continue;
+            }
+            let stored = stored.and_then(|stored| Some((stored, stored.position(name)?)));
+            let stored_type = stored.map(|(stored, at)| stored.columns()[at].column_type);
+            let column_type = types[at].or(stored_type).unwrap_or_default();
+            let order = stored.map_or(usize::MAX, |(_, at)| at);
+            columns.push((order, at, StoreColumn { name: name.clone(), column_type }));
+        }
+        columns.sort_by_key(|(order, at, _)| (*order, *at));
+        let positions = columns.iter().map(|(_, at, _)| *at).collect();
+        let schema = Schema::new(columns.into_iter().map(|(_, _, column)| column).collect())?;
+        Ok(Self {
+            names,
+            schema,
+            positions,
+            key_position,
+            last_updated_position,
+            delimiter,
+            is_key_assumed,
+        })
+    }
+
+    /// What was chosen and was not said by the file itself.
+    pub(super) fn notes(&self) -> Vec<ImportNote> {
+        let mut notes = Vec::new();
+        if self.is_key_assumed {
+            let name = self.names[self.key_position].clone();
+            notes.push(ImportNote::KeyColumn { name });
+        }
+        if self.delimiter != b',' {
+            notes.push(ImportNote::Delimiter { found: char::from(self.delimiter) });
+        }
+        notes
+    }
+}
+
+fn not_csv() -> HeaderError {
+    HeaderError::OtherFormat { found: "binary", advice: "write it as CSV" }
+}
+
+/// Refuses a first line that another format begins with, or that holds what no text does.
+fn ensure_text(line: &[u8]) -> Result<(), HeaderError> {
+    for (start, found, advice) in OTHER_FORMATS {
+        if line.starts_with(start) {
+            return Err(HeaderError::OtherFormat { found, advice });
+        }
+    }
+    if line.contains(&0) { Err(not_csv()) } else { Ok(()) }
+}
+
+/// The one of [`DELIMITERS`] that the header has outside of quotes; a comma where it has none.
+fn delimiter_of(line: &[u8]) -> Result<u8, HeaderError> {
+    let mut is_quoted = false;
+    let mut found = Vec::new();
+    for byte in line {
+        if *byte == b'"' {
+            is_quoted = !is_quoted;
+        } else if !is_quoted && DELIMITERS.contains(byte) && !found.contains(byte) {
+            found.push(*byte);
+        }
+    }
+    match found[..] {
+        [] => Ok(b','),
+        [delimiter] => Ok(delimiter),
+        _ => {
+            let name = |byte: &u8| match byte {
+                b'\t' => "tabs".to_owned(),
+                byte => format!("`{}`", char::from(*byte)),
+            };
+            let found: Vec<String> = found.iter().map(name).collect();
+            Err(HeaderError::Delimiter { found: found.join(" and ") })
+        }
+    }
+}
+
+/// The header's names, and the types that it gives.
+fn names_and_types(
+    fields: &[&[u8]],
+) -> Result<(Vec<String>, Vec<Option<ColumnType>>), HeaderError> {
+    let mut names = Vec::with_capacity(fields.len());
+    let mut types = Vec::with_capacity(fields.len());
+    for (at, field) in fields.iter().enumerate() {
+        let column = at + 1;
+        let text = std::str::from_utf8(field)
+            .map_err(|error| HeaderError::NotText { column, byte: field[error.valid_up_to()] })?
+            .trim();
+        let (name, column_type) = match text.rsplit_once(':') {
+            Some((name, word)) => {
+                let column_type =
+                    word.parse().map_err(|source| HeaderError::Type { column, source })?;
+                (name, Some(column_type))
+            }
+            None => (text, None),
+        };
+        names.push(name.to_owned());
+        types.push(column_type);
+    }
+    Ok((names, types))
+}
+
+/// Where the keys are, and whether that is an assumption.
+fn key_position(names: &[String], asked: Option<&str>) -> Result<(usize, bool), HeaderError> {
+    let position = |name: &str| names.iter().position(|column| column == name);
+    match asked {
+        Some(name) => position(name).map(|at| (at, false)).ok_or_else(|| {
+            HeaderError::NoKeyColumn { name: name.to_owned(), found: names.to_vec() }
+        }),
+        None => Ok(position(KEY_COLUMN).map_or((0, true), |at| (at, false))),
+    }
+}

@@ -1,0 +1,95 @@
+//! The columns of a model's inputs: how many, of which precision, and which of them are integers.
+
+use tract_onnx::pb::tensor_proto::DataType;
+
+use super::error::OnnxError;
+use super::graph::GraphInput;
+use super::planning::InputColumns;
+use crate::features::Precision;
+use crate::features::inputs::IntegerRange;
+
+/// Doubles hold what any other type of input holds, up to integers of 53 bits.
+pub(super) fn precision(inputs: &[GraphInput]) -> Precision {
+    let is_float = |input: &GraphInput| input.data_type == DataType::Float;
+    if inputs.iter().all(is_float) { Precision::F32 } else { Precision::F64 }
+}
+
+/// Each input with its width; one that the file leaves open takes what the manifest has left.
+pub(super) fn widths(
+    inputs: &[GraphInput],
+    columns: Option<usize>,
+) -> Result<Vec<(GraphInput, usize)>, OnnxError> {
+    let known: usize = inputs.iter().filter_map(|input| input.columns).sum();
+    let open: Vec<_> = inputs.iter().filter(|input| input.columns.is_none()).collect();
+    let refused = |reason: String| Err(OnnxError::Input { reason });
+    let open_width = match (open.as_slice(), columns) {
+        ([], Some(columns)) if columns != known => {
+            return refused(format!("it reads {known} columns, model.toml names {columns}"));
+        }
+        ([], _) => 0,
+        ([_], Some(columns)) if columns > known => columns - known,
+        ([_], Some(columns)) => {
+            return refused(format!("it reads more than {known} columns, model.toml: {columns}"));
+        }
+        ([input], None) => {
+            return refused(format!(
+                "the width of input `{}` is not in the file: name its columns in model.toml, one \
+                 [[columns]] each",
+                input.name
+            ));
+        }
+        (_, _) => {
+            return refused("several inputs have no fixed width: export them fixed".to_owned());
+        }
+    };
+    let width = |input: &GraphInput| (input.clone(), input.columns.unwrap_or(open_width));
+    if known + open_width == 0 {
+        return refused("it has no input".to_owned());
+    }
+    Ok(inputs.iter().map(width).collect())
+}
+
+/// For each column, which integers its tensor holds; empty where no tensor is one of integers.
+pub(super) fn integers(inputs: &[(GraphInput, usize)]) -> Vec<Option<IntegerRange>> {
+    let ranges = inputs.iter().map(|(input, width)| (integers_of(input.data_type), *width));
+    if ranges.clone().all(|(range, _)| range.is_none()) {
+        return Vec::new();
+    }
+    ranges.flat_map(|(range, width)| std::iter::repeat_n(range, width)).collect()
+}
+
+/// The integers that a tensor of this type holds exactly on their way through 64-bit floats.
+pub(super) fn integers_of(data_type: DataType) -> Option<IntegerRange> {
+    let unbounded = f64::INFINITY;
+    let (low, high) = match data_type {
+        DataType::Int64 => (-unbounded, unbounded),
+        DataType::Uint64 => (0.0, unbounded),
+        DataType::Int32 => (f64::from(i32::MIN), f64::from(i32::MAX)),
+        DataType::Uint32 => (0.0, f64::from(u32::MAX)),
+        DataType::Int16 => (f64::from(i16::MIN), f64::from(i16::MAX)),
+        DataType::Uint16 => (0.0, f64::from(u16::MAX)),
+        DataType::Int8 => (f64::from(i8::MIN), f64::from(i8::MAX)),
+        DataType::Uint8 => (0.0, f64::from(u8::MAX)),
+        DataType::Bool => (0.0, 1.0),
+        _ => return None,
+    };
+    Some(IntegerRange::new(low, high))
+}
+
+/// Which columns of the matrix each used input is, where all inputs are rows of floats of one type.
+pub(super) fn float_columns(inputs: &[(GraphInput, usize)]) -> Option<Vec<InputColumns<'_>>> {
+    let first = inputs.first()?.0.data_type;
+    let mut columns = Vec::new();
+    let mut start = 0;
+    for (input, count) in inputs {
+        let is_float = matches!(input.data_type, DataType::Float | DataType::Double);
+        if !is_float || input.data_type != first || input.rank != 2 {
+            return None;
+        }
+        if input.used {
+            columns.push(InputColumns { name: &input.name, first: start, count: *count });
+        }
+        start += count;
+    }
+    Some(columns)
+}

@@ -1,0 +1,211 @@
+//! The classes of an output: their labels, and which of its columns is the score.
+
+use std::collections::{HashMap, HashSet};
+
+use tract_onnx::pb::attribute_proto::AttributeType;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
+
+use super::constants::{integers, numbers};
+use super::error::OnnxError;
+use super::graph::{CLASSIFIERS, constant, element_type};
+use crate::model::manifest::ClassChoice;
+
+/// Nodes whose columns are those of their first input.
+const COPIES: [&str; 4] = ["Cast", "Identity", "Reshape", "ZipMap"];
+
+/// What is known of the columns of an output.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Classes {
+    /// The output's name in the file.
+    output: String,
+    /// The labels, one a column, as text; empty where they are not known.
+    labels: Vec<String>,
+    /// Whether the labels are text in the file too.
+    are_text: bool,
+    /// Whether the columns are classes, with labels or without.
+    is_classifier: bool,
+    /// Whether the columns may be decision values, which are no probabilities.
+    may_decide: bool,
+}
+
+/// The labels that a node or a constant has.
+#[derive(Debug, Default)]
+struct Labels {
+    names: Vec<String>,
+    are_text: bool,
+}
+
+impl Classes {
+    /// Of the output `output`, which is `score` without its `ZipMap`.
+    pub(super) fn of(
+        graph: &GraphProto,
+        producers: &HashMap<String, usize>,
+        output: &str,
+        score: &str,
+    ) -> Self {
+        let node_of = |name: &str| producers.get(name).map(|place| &graph.node[*place]);
+        let maps = node_of(output).filter(|node| node.op_type == "ZipMap");
+        let mut origin = node_of(score);
+        // A chain is no longer than the graph, whatever a hostile file says.
+        for _ in 0..graph.node.len() {
+            let copied = origin.filter(|node| COPIES.contains(&node.op_type.as_str()));
+            let Some(copied) = copied else { break };
+            origin = copied.input.first().and_then(|name| node_of(name));
+        }
+        let classifier = origin.filter(|node| CLASSIFIERS.contains(&node.op_type.as_str()));
+        let beside: Vec<_> = graph
+            .output
+            .iter()
+            .filter(|other| other.name != output && holds_labels(element_type(other)))
+            .collect();
+        let labels = maps
+            .or(classifier)
+            .map(labels_of)
+            .filter(|labels| !labels.names.is_empty())
+            .or_else(|| beside.iter().find_map(|label| behind(graph, producers, &label.name)))
+            .unwrap_or_default();
+        Self {
+            output: output.to_owned(),
+            is_classifier: maps.is_some() || classifier.is_some() || !beside.is_empty(),
+            are_text: labels.are_text,
+            labels: labels.names,
+            may_decide: classifier.is_some_and(may_decide),
+        }
+    }
+
+    /// The score's column in an output of `width` columns.
+    pub(super) fn choose(
+        &self,
+        wanted: Option<&ClassChoice>,
+        width: usize,
+    ) -> Result<usize, OnnxError> {
+        let Self { output, .. } = self;
+        let known = self.known(width);
+        let labels = if known.is_empty() { "not known".to_owned() } else { known.join(", ") };
+        let reason = match wanted {
+            None if width == 1 => return Ok(0),
+            None if width == 2 && self.is_classifier => return Ok(1),
+            None if self.is_classifier => format!(
+                "output `{output}` has {width} columns: name the one that is the score in \
+                 model.toml with [output] class = INDEX or \"LABEL\" (labels: {labels})"
+            ),
+            None => format!(
+                "output `{output}` has {width} columns and is no classifier's: name the one that \
+                 is the score in model.toml with [output] class = INDEX, counted from 0"
+            ),
+            Some(ClassChoice::Index(index)) if *index < width => return Ok(*index),
+            Some(ClassChoice::Index(index)) => format!(
+                "[output] class = {index}: output `{output}` has {width} columns, counted from 0"
+            ),
+            Some(ClassChoice::Label(label)) => {
+                if let Some(place) = known.iter().position(|known| known == label) {
+                    return Ok(place);
+                }
+                format!("[output] class = \"{label}\": the model's labels are: {labels}")
+            }
+        };
+        Err(OnnxError::Output { reason })
+    }
+
+    /// What column `column` of `width` is, for people: `P(class "bad")`.
+    pub(super) fn describe(&self, column: usize, width: usize) -> String {
+        let Self { output, .. } = self;
+        match self.known(width).get(column) {
+            Some(label) if self.may_decide => format!("decision value of class \"{label}\""),
+            Some(label) => format!("P(class \"{label}\")"),
+            None if width > 1 => format!("column {column} of output \"{output}\""),
+            None if self.labels.len() == 2 => {
+                let [first, second] = [&self.labels[0], &self.labels[1]];
+                format!("output \"{output}\", one number for classes \"{first}\" and \"{second}\"")
+            }
+            None => format!("output \"{output}\""),
+        }
+    }
+
+    /// Whether a class that has a name in the file is the score only by its place.
+    pub(super) fn is_by_place(&self, wanted: Option<&ClassChoice>, width: usize) -> bool {
+        wanted.is_none() && self.are_text && width > 1
+    }
+
+    /// The labels, where there is one for each of `width` columns.
+    fn known(&self, width: usize) -> &[String] {
+        if self.labels.len() == width { &self.labels } else { &[] }
+    }
+}
+
+fn holds_labels(data_type: Option<DataType>) -> bool {
+    matches!(data_type, Some(DataType::Int64 | DataType::Int32 | DataType::String))
+}
+
+/// The labels of a classifier or a `ZipMap`.
+fn labels_of(node: &NodeProto) -> Labels {
+    let is_known = |name: &str| name.starts_with("classlabels_");
+    let Some(attribute) = node.attribute.iter().find(|attribute| is_known(&attribute.name)) else {
+        return Labels::default();
+    };
+    if attribute.strings.is_empty() {
+        let names = attribute.ints.iter().map(i64::to_string).collect();
+        return Labels { names, are_text: false };
+    }
+    Labels { names: texts(&attribute.strings), are_text: true }
+}
+
+fn texts(strings: &[Vec<u8>]) -> Vec<String> {
+    strings.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect()
+}
+
+/// The labels that an output of labels is chosen from: a classifier's, or a constant that a node
+/// picks from.
+fn behind(graph: &GraphProto, producers: &HashMap<String, usize>, label: &str) -> Option<Labels> {
+    let mut seen = HashSet::new();
+    let mut open = vec![label];
+    while let Some(name) = open.pop() {
+        let Some(&place) = producers.get(name) else { continue };
+        if !seen.insert(place) {
+            continue;
+        }
+        let node = &graph.node[place];
+        let operator = node.op_type.as_str();
+        let is_label = node.output.first().is_some_and(|first| first == name);
+        if CLASSIFIERS.contains(&operator) && is_label {
+            return Some(labels_of(node)).filter(|labels| !labels.names.is_empty());
+        }
+        if matches!(operator, "ArrayFeatureExtractor" | "Gather")
+            && let Some(labels) = node.input.first().and_then(|from| constant(graph, from))
+        {
+            return in_constant(labels);
+        }
+        open.extend(node.input.iter().map(String::as_str));
+    }
+    None
+}
+
+fn in_constant(tensor: &TensorProto) -> Option<Labels> {
+    if tensor.data_type == DataType::String as i32 {
+        return Some(Labels { names: texts(&tensor.string_data), are_text: true });
+    }
+    let names = match integers(tensor) {
+        Some(integers) => integers.iter().map(i64::to_string).collect(),
+        None => numbers(tensor)?.iter().map(f64::to_string).collect(),
+    };
+    Some(Labels { names, are_text: false })
+}
+
+/// Whether a classifier's scores may be anything but probabilities.
+fn may_decide(node: &NodeProto) -> bool {
+    let attribute = |name: &str| node.attribute.iter().find(|known| known.name == name);
+    let transform =
+        attribute("post_transform").filter(|t| t.r#type == AttributeType::String as i32);
+    if transform.is_some_and(|transform| transform.s != b"NONE") {
+        return false;
+    }
+    let negative = |name: &str| {
+        attribute(name).is_some_and(|weights| weights.floats.iter().any(|weight| *weight < 0.0))
+    };
+    match node.op_type.as_str() {
+        "SVMClassifier" => attribute("prob_a").is_none_or(|slopes| slopes.floats.is_empty()),
+        "LinearClassifier" => true,
+        _ => negative("class_weights") || negative("base_values"),
+    }
+}

@@ -1,0 +1,159 @@
+//! A model is tried on plausible rows when it is loaded: each alone, in a batch of others and in
+//! another place has to have the same bits. Zeros would not do: a graph may divide by them.
+
+use crate::features::inputs::{InputColumn, IntegerRange};
+use crate::features::{FeatureMatrix, Precision};
+
+/// How many rows there are, each unlike the others.
+pub(in crate::model) const ROWS: usize = 8;
+
+/// The most cells that a batch is tried with.
+const CELLS_MAX: usize = 1 << 20;
+
+/// Cells of columns of which nothing is known: small, positive, whole and not.
+const FLOATS: [f64; ROWS] = [1.0, 2.0, 0.5, 3.0, 1.5, 0.25, 4.0, 2.5];
+const INTEGERS: [f64; ROWS] = [1.0, 2.0, 1.0, 3.0, 2.0, 1.0, 4.0, 2.0];
+
+/// Plausible rows for a model of these columns, as far as they are described.
+pub(in crate::model) fn rows(
+    columns: usize,
+    precision: Precision,
+    described: &[InputColumn],
+    integers: &[Option<IntegerRange>],
+) -> FeatureMatrix {
+    let mut matrix = FeatureMatrix::new(columns, precision);
+    matrix.reset(ROWS);
+    for column in 0..columns {
+        let integers = integers.get(column).copied().flatten();
+        for row in 0..ROWS {
+            matrix.set(row, column, cell(described.get(column), integers, row + column));
+        }
+    }
+    matrix
+}
+
+/// The cell of a column, by a number that differs from row to row and column to column.
+fn cell(described: Option<&InputColumn>, integers: Option<IntegerRange>, step: usize) -> f64 {
+    let pool = if integers.is_some() { &INTEGERS } else { &FLOATS };
+    let mut cell = pool[step % ROWS];
+    if let Some(column) = described {
+        if !column.quantiles.is_empty() {
+            cell = column.quantiles[step % column.quantiles.len()];
+        } else if column.default.is_finite() && column.default != 0.0 {
+            cell *= column.default;
+        }
+        let (low, high) = column.range.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+        cell = cell.clamp(low, high);
+    }
+    match integers {
+        Some(range) => cell.round().clamp(range.low, range.high),
+        None => cell,
+    }
+}
+
+/// Whether rows have the same bits in any batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Same,
+    Different,
+}
+
+/// Batches in which each row stands in several places, with others before and behind it.
+fn batches() -> [Vec<usize>; 4] {
+    [
+        (0..ROWS).collect(),
+        (0..ROWS).rev().collect(),
+        (5..=5 + 2 * ROWS).map(|row| row % ROWS).collect(),
+        (3..3 + 8 * ROWS).map(|row| row * 5 % ROWS).collect(),
+    ]
+}
+
+/// Scores each of the rows alone and in batches of all, and compares their bits. An error is one of
+/// each row alone.
+pub(super) fn compare<E>(
+    rows: &FeatureMatrix,
+    mut score: impl FnMut(&FeatureMatrix, &mut Vec<f64>) -> Result<(), E>,
+) -> Result<Verdict, E> {
+    let mut some = FeatureMatrix::new(rows.columns(), rows.precision());
+    let mut alone = Vec::with_capacity(ROWS);
+    let mut failed = None;
+    for row in 0..rows.rows() {
+        some.copy_rows(rows, &[row]);
+        let done = alone.len();
+        if let Err(error) = score(&some, &mut alone) {
+            failed = Some(error);
+        }
+        alone.resize(done + 1, f64::NAN);
+    }
+    match failed {
+        Some(error) if alone.iter().all(|score| score.is_nan()) => return Err(error),
+        _ => {}
+    }
+    let mut together = Vec::new();
+    // What is very wide is tried in smaller batches.
+    let rows_max = (CELLS_MAX / rows.columns().max(1)).max(2);
+    for mut batch in batches() {
+        batch.truncate(rows_max);
+        some.copy_rows(rows, &batch);
+        together.clear();
+        score(&some, &mut together)?;
+        let same = |(row, score): (&usize, &f64)| {
+            alone[*row].to_bits() == score.to_bits() || (alone[*row].is_nan() && score.is_nan())
+        };
+        if together.len() != batch.len() || !batch.iter().zip(&together).all(same) {
+            return Ok(Verdict::Different);
+        }
+    }
+    Ok(Verdict::Same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `score` makes of each row of a matrix of one column, by its place.
+    fn tried(score: impl Fn(usize, f64, usize) -> f64) -> Verdict {
+        let matrix = rows(1, Precision::F64, &[], &[]);
+        compare(&matrix, |matrix, scores| {
+            let rows = matrix.rows();
+            scores.extend((0..rows).map(|row| score(row, matrix.get(row, 0), rows)));
+            Ok::<_, ()>(())
+        })
+        .expect("it never fails")
+    }
+
+    #[test]
+    fn a_bit_by_place_or_batch_is_a_difference() {
+        assert_eq!(tried(|_, cell, _| cell.sqrt()), Verdict::Same);
+        assert_eq!(tried(|_, _, _| f64::NAN), Verdict::Same);
+        for row in 0..8 * ROWS {
+            let by_place = tried(|place, cell, _| if place == row { cell.next_up() } else { cell });
+            let by_batch = tried(|_, cell, rows| if rows > row { cell.next_up() } else { cell });
+            assert_eq!(by_place, Verdict::Different, "place {row}");
+            assert_eq!(by_batch, if row == 0 { Verdict::Same } else { Verdict::Different });
+        }
+    }
+
+    fn column(text: &str) -> InputColumn {
+        toml::from_str(text).expect("a column")
+    }
+
+    #[test]
+    fn cells_are_those_that_training_may_have_seen() {
+        let described = [
+            column("name = 'a'\nquantiles = [3.5, 4.5]"),
+            column("name = 'b'\ndefault = 40.0\nrange = [18.0, 60.0]"),
+            column("name = 'c'"),
+            column("name = 'd'\ntype = 'int'\nquantiles = [0.4, 900.6]"),
+        ];
+        let integers = [None, None, None, Some(IntegerRange::new(0.0, 255.0))];
+        let matrix = rows(4, Precision::F64, &described, &integers);
+        for row in 0..ROWS {
+            let cells: Vec<_> = (0..4).map(|column| matrix.get(row, column)).collect();
+            assert!([3.5, 4.5].contains(&cells[0]), "{cells:?}");
+            assert!((18.0..=60.0).contains(&cells[1]), "{cells:?}");
+            assert!(cells[2] > 0.0, "{cells:?}");
+            assert!([0.0, 255.0].contains(&cells[3]), "{cells:?}");
+        }
+    }
+}
