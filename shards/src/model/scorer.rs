@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::files::{self, FileFormat};
+use super::forest::{ModelColumn, NativeError, NativeModel, Objective};
 use super::manifest::Manifest;
 use super::onnx::{FileLimits, OnnxError, OnnxModel, trial};
 use super::remote::RemoteModel;
 use super::repository::ModelDirectory;
 use super::signature::Signature;
 use super::trees::KernelChoice;
-use crate::features::inputs::IntegerRange;
+use crate::features::inputs::{InputColumn, IntegerRange};
 use crate::features::{FeatureMatrix, Precision};
 
 /// How a model is loaded.
@@ -34,6 +36,14 @@ pub enum ModelError {
         path: PathBuf,
         /// Why.
         source: OnnxError,
+    },
+    /// Its file of `LightGBM`, `XGBoost` or `CatBoost` is refused.
+    #[error("{}: {source}", path.display())]
+    Native {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<NativeError>,
     },
 }
 
@@ -109,7 +119,25 @@ pub struct Model {
 #[derive(Debug)]
 enum Source {
     Onnx(OnnxModel),
+    Native(Box<NativeModel>),
     Remote(RemoteModel),
+}
+
+/// Reads the model's own file.
+fn load_file(
+    path: PathBuf,
+    manifest: &Manifest,
+    options: &LoadOptions,
+) -> Result<Source, ModelError> {
+    if FileFormat::of(&path) == FileFormat::Onnx {
+        let columns = manifest.columns.as_deref();
+        let loaded = OnnxModel::load(&path, &manifest.output, columns, options);
+        return loaded.map(Source::Onnx).map_err(|source| ModelError::Onnx { path, source });
+    }
+    match files::load(&path, manifest, options) {
+        Ok(native) => Ok(Source::Native(Box::new(native))),
+        Err(source) => Err(ModelError::Native { path, source: Box::new(source) }),
+    }
 }
 
 impl Model {
@@ -117,12 +145,9 @@ impl Model {
     pub fn load(directory: &ModelDirectory, options: &LoadOptions) -> Result<Self, ModelError> {
         let path = directory.file.clone();
         let manifest = directory.manifest.clone();
-        let columns = manifest.columns.as_deref();
         let source = match manifest.remote_model() {
             Some(remote) => Source::Remote(remote),
-            None => OnnxModel::load(&path, &manifest.output, columns, options)
-                .map(Source::Onnx)
-                .map_err(|source| ModelError::Onnx { path, source })?,
+            None => load_file(path, &manifest, options)?,
         };
         let mut model =
             Self { name: directory.name.clone(), version: directory.version, manifest, source };
@@ -162,6 +187,7 @@ impl Model {
     pub fn columns(&self) -> usize {
         match &self.source {
             Source::Onnx(onnx) => onnx.columns,
+            Source::Native(native) => native.columns.len(),
             Source::Remote(remote) => remote.columns,
         }
     }
@@ -170,6 +196,7 @@ impl Model {
     pub fn precision(&self) -> Precision {
         match &self.source {
             Source::Onnx(onnx) => onnx.precision,
+            Source::Native(native) => native.precision,
             Source::Remote(remote) => remote.precision(),
         }
     }
@@ -179,7 +206,7 @@ impl Model {
     pub fn integers(&self) -> &[Option<IntegerRange>] {
         match &self.source {
             Source::Onnx(onnx) => &onnx.integers,
-            Source::Remote(_) => &[],
+            Source::Native(_) | Source::Remote(_) => &[],
         }
     }
 
@@ -187,6 +214,7 @@ impl Model {
     pub fn score_precision(&self) -> Precision {
         match &self.source {
             Source::Onnx(onnx) => onnx.score_precision,
+            Source::Native(native) => native.score_precision,
             // Known only when it answers; a double holds either.
             Source::Remote(_) => Precision::F64,
         }
@@ -195,7 +223,7 @@ impl Model {
     /// Where the model is computed, if not here: then [`Model::score`] always fails.
     pub fn remote(&self) -> Option<&RemoteModel> {
         match &self.source {
-            Source::Onnx(_) => None,
+            Source::Onnx(_) | Source::Native(_) => None,
             Source::Remote(remote) => Some(remote),
         }
     }
@@ -224,6 +252,7 @@ impl Model {
         }
         let scored = match &mut self.source {
             Source::Onnx(onnx) => onnx.score(features, scores),
+            Source::Native(native) => native.score(features, scores),
             Source::Remote(remote) => Err(format!("it is computed at {}", remote.url)),
         };
         scored.map_err(|reason| {
@@ -232,13 +261,47 @@ impl Model {
         })
     }
 
+    /// The columns that the model's own file describes, in order; none of an ONNX file.
+    pub fn model_columns(&self) -> &[ModelColumn] {
+        match &self.source {
+            Source::Native(native) => &native.columns,
+            Source::Onnx(_) | Source::Remote(_) => &[],
+        }
+    }
+
+    /// The labels of the model's classes, as its own file has them; empty where there are none.
+    pub fn labels(&self) -> &[String] {
+        match &self.source {
+            Source::Native(native) => &native.labels,
+            Source::Onnx(_) | Source::Remote(_) => &[],
+        }
+    }
+
+    /// What the model was trained for, where its own file says so.
+    pub fn objective(&self) -> Option<&Objective> {
+        match &self.source {
+            Source::Native(native) => Some(&native.objective),
+            Source::Onnx(_) | Source::Remote(_) => None,
+        }
+    }
+
+    /// The columns that the model reads: those of `model.toml`, else those of its own file, if
+    /// that names them as the training data did. What is not known is then missing.
+    pub fn input_columns(&self) -> Option<&[InputColumn]> {
+        let named = self.manifest.columns.as_deref();
+        match &self.source {
+            Source::Native(native) => named.or(native.input_columns.as_deref()),
+            Source::Onnx(_) | Source::Remote(_) => named,
+        }
+    }
+
     /// What the model reads and gives; `columns` are its columns' names, in order.
     pub fn signature(&self, columns: &[String]) -> Signature {
         Signature {
             description: self.manifest.description.clone(),
             matrix: match &self.source {
                 Source::Onnx(onnx) if onnx.input_names.len() == 1 => onnx.input_names[0].clone(),
-                Source::Onnx(_) => Signature::MATRIX.to_owned(),
+                Source::Onnx(_) | Source::Native(_) => Signature::MATRIX.to_owned(),
                 Source::Remote(remote) => remote.settings.input.clone(),
             },
             columns: columns.to_vec(),
@@ -262,6 +325,15 @@ impl Model {
                     file_hash: onnx.file_hash,
                 }
             }
+            Source::Native(native) => ModelDescription {
+                kernel: native.kernel().to_owned(),
+                nodes: 1,
+                inputs: vec![Signature::MATRIX.to_owned()],
+                output: native.output_name.to_owned(),
+                score: native.score.clone(),
+                is_class_by_place: native.is_by_place,
+                file_hash: native.file_hash,
+            },
             Source::Remote(remote) => ModelDescription {
                 kernel: remote.url.to_string(),
                 nodes: 0,
