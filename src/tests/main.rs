@@ -17,6 +17,7 @@ mod connections_are_steered_to_their_core;
 mod foreign_text_reaches_no_terminal_as_it_is;
 mod imports_are_seen_whole_while_serving;
 mod imports_say_what_was_taken;
+mod memory_of_slow_clients_is_given_back;
 mod models_are_loaded_and_unloaded_by_request;
 mod operators_hear_what_was_wrong;
 mod predictions_are_logged_and_scored_again;

@@ -123,3 +123,53 @@ impl Serialize for ModelSeconds {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use shards::model::ModelDescription;
+    use shards::telemetry::{Histograms, LaneFacts};
+
+    use super::*;
+
+    fn lane() -> LaneTelemetry {
+        let description = ModelDescription {
+            kernel: String::new(),
+            nodes: 0,
+            inputs: Vec::new(),
+            output: String::new(),
+            score: String::new(),
+            is_class_by_place: false,
+            file_hash: 0,
+        };
+        LaneTelemetry::new(LaneFacts {
+            model: "model".to_owned(),
+            version: 1,
+            role: Role::Stable,
+            description,
+            columns: Vec::new(),
+            is_remote: false,
+            load_ns: 0,
+        })
+    }
+
+    /// A busy shard makes a copy late, or leaves one out: its requests are those of all that time.
+    #[test]
+    fn a_rate_is_over_the_time_between_the_copies() {
+        let lane = Arc::new(lane());
+        let start = Instant::now();
+        let copies = |ms: u64, count: u64| {
+            let mut histograms = Histograms::default();
+            histograms.record(Phase::Request, 1_000, count);
+            HistogramCopies {
+                taken_at: start + Duration::from_millis(ms),
+                without_model: Histograms::default(),
+                lanes: vec![(Arc::clone(&lane), histograms)],
+            }
+        };
+        let mut seconds = ModelSeconds::default();
+        seconds.add(&copies(1_800, 1_000), Some(&copies(0, 100)));
+        assert!((seconds.0[0].requests_per_s - 500.0).abs() < 1e-6, "{seconds:?}");
+    }
+}
