@@ -17,6 +17,9 @@ import gateway
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+# What git keeps and people read.
+PAGES = sorted(path for pattern in ("*.md", "[b-z]*/**/*.md", ".github/*.md")
+               for path in ROOT.glob(pattern) if "target" not in path.parts)
 
 
 def recipe():
@@ -68,7 +71,8 @@ def test_the_recipe_is_right(clone):
 
 
 def test_load_is_put_on_users_that_the_first_run_has():
-    count, form = re.search(r"random_users\.lua \S+ -- (\d+) (\S+)", README).groups()
+    page = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
+    count, form = re.search(r"random_users\.lua \S+ -- (\d+) (\S+)", page).groups()
     with (ROOT / "models" / "credit-risk" / "features.csv").open(newline="") as file:
         users = {row["user_id"] for row in csv.DictReader(file)}
     assert {form % number for number in range(1, int(count) + 1)} <= users
@@ -78,4 +82,27 @@ def test_what_operators_are_told_of_exists():
     version = re.search(r"Linux (\d+\.\d+) or newer", README)[1]
     source = (ROOT / "src" / "serve" / "io_uring.rs").read_text(encoding="utf-8")
     assert f"{version} or newer is needed" in source
-    assert "| `/config` |" in README
+    operation = (ROOT / "src" / "manual" / "operation.md").read_text(encoding="utf-8")
+    assert "| `/config` |" in operation
+
+
+def anchors(page):
+    """The headings of a page, as links name them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"\w+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_first_page_is_short():
+    assert README.count("\n") < 150

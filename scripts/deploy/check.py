@@ -100,24 +100,6 @@ def check_idle_times(admin):
     print(f"ok idle times: shorter than the gateway's {own:.0f} s")
 
 
-def check_redispatch(folder, serving, admin):
-    """Where a gateway is gone that no probe has missed yet, another one is asked."""
-    port = free_port()
-    haproxy = configured("haproxy.cfg", folder, {8888: serving, 9888: admin, 8080: port})
-    gone = free_port()
-    haproxy.write_text(f"{haproxy.read_text()}\n    server gateway-2 127.0.0.1:{gone} no-check\n")
-    with running(["haproxy", "-f", str(haproxy)], stderr=subprocess.DEVNULL):
-        for _ in range(100):
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                ask(port, "nobody")
-                break
-            time.sleep(0.1)
-        statuses = {ask(port, "nobody").status for _ in range(REQUESTS)}
-        if statuses != {200}:
-            sys.exit(f"haproxy: {statuses} where one of two gateways is gone, expected 200 alone")
-    print("ok haproxy: asks the other gateway where one is gone")
-
-
 def check_proxies(folder):
     with contextlib.ExitStack() as stack:
         running_gateway = stack.enter_context(contextlib.ExitStack())
@@ -130,7 +112,6 @@ def check_proxies(folder):
         port = free_port()
         haproxy = configured("haproxy.cfg", folder, {8888: serving, 9888: admin, 8080: port})
         check_proxy("haproxy", ["haproxy", "-f", str(haproxy)], folder, serving, admin, port)
-        check_redispatch(folder, serving, admin)
         check_idle_times(admin)
         stack.enter_context(running(["haproxy", "-f", str(haproxy)], stderr=subprocess.DEVNULL))
         time.sleep(2)

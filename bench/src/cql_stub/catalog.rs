@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use shards::features::inputs::ColumnType;
+use shards::features::column::ColumnType;
 use shards::features::schema::LAST_UPDATED;
 
 use super::answers::{Column, CqlType, Table};

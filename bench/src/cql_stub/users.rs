@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use shards::features::column::CellValue;
 use shards::features::import::{CsvOptions, CsvRows, now_us};
-use shards::features::record::CellValue;
 use shards::features::schema::Schema;
 
 /// Every user's row: the key, `last_updated`, and the features in the order of the schema.

@@ -2,10 +2,9 @@
 //!
 //! `model.toml` is read into these types (`model::manifest`); the join obeys them.
 
-use std::fmt;
-use std::str::FromStr;
+use serde::Deserialize;
 
-use serde::{Deserialize, Serialize};
+use super::column::ColumnType;
 
 /// Where a cell comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -29,74 +28,6 @@ pub enum NanMeaning {
     Missing,
     /// An error: the row is refused.
     Reject,
-}
-
-/// The declared type of a model's column; every cell reaches the model as its tensor's precision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ColumnType {
-    /// 32-bit floating point.
-    #[default]
-    Float,
-    /// 64-bit floating point.
-    Double,
-    /// 32-bit integer.
-    Int,
-    /// 64-bit integer.
-    Bigint,
-    /// `true` is 1, `false` is 0.
-    Boolean,
-}
-
-impl ColumnType {
-    /// Every type, in the order of their widths' declaration.
-    pub const ALL: [Self; 5] = [Self::Float, Self::Double, Self::Int, Self::Bigint, Self::Boolean];
-
-    /// Whether `value` is one that a column of this type can hold; NaN stands for null.
-    pub fn holds(self, value: f64) -> bool {
-        let whole_between =
-            |low: f64, high: f64| value.fract() == 0.0 && low <= value && value < high;
-        let fits = match self {
-            Self::Float | Self::Double => true,
-            Self::Int => whole_between(-2_147_483_648.0, 2_147_483_648.0),
-            Self::Bigint => whole_between(-(2_f64.powi(63)), 2_f64.powi(63)),
-            Self::Boolean => whole_between(0.0, 2.0),
-        };
-        fits || value.is_nan()
-    }
-
-    /// The word that names it in `model.toml`, in CSV headers and in CQL.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Float => "float",
-            Self::Double => "double",
-            Self::Int => "int",
-            Self::Bigint => "bigint",
-            Self::Boolean => "boolean",
-        }
-    }
-}
-
-impl fmt::Display for ColumnType {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
-/// A word that names no column type.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a column type (float, double, int, bigint or boolean)")]
-pub struct UnknownColumnType(pub String);
-
-impl FromStr for ColumnType {
-    type Err = UnknownColumnType;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|column_type| column_type.as_str() == word)
-            .ok_or_else(|| UnknownColumnType(word.to_owned()))
-    }
 }
 
 /// One input column of a model, in the order of its tensor.

@@ -19,6 +19,37 @@ pub enum Cells<'a> {
     F64(&'a [f64]),
 }
 
+/// A cell of the matrix; a stored value is rounded to it once.
+pub(crate) trait MatrixCell: Copy {
+    fn from_float(value: f32) -> Self;
+    fn from_double(value: f64) -> Self;
+    fn from_integer(value: i64) -> Self;
+}
+
+impl MatrixCell for f32 {
+    fn from_float(value: f32) -> Self {
+        value
+    }
+    fn from_double(value: f64) -> Self {
+        value as Self
+    }
+    fn from_integer(value: i64) -> Self {
+        value as Self
+    }
+}
+
+impl MatrixCell for f64 {
+    fn from_float(value: f32) -> Self {
+        Self::from(value)
+    }
+    fn from_double(value: f64) -> Self {
+        value
+    }
+    fn from_integer(value: i64) -> Self {
+        value as Self
+    }
+}
+
 /// The cells of one row, to be written.
 pub(crate) enum RowMut<'a> {
     F32(&'a mut [f32]),

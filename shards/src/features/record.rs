@@ -4,28 +4,11 @@
 //! as wide as its type and without padding, then one null bit per column. A null float is packed
 //! as NaN besides, so that a row of floats is read without looking at its bits.
 
-use super::inputs::ColumnType;
+use super::column::{CellValue, ColumnType};
 use super::schema::Schema;
 
 /// Where the first cell starts.
 pub(crate) const CELLS_START: usize = size_of::<i64>();
-
-/// The value of a cell, in the type of its column.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum CellValue {
-    /// Not known.
-    Null,
-    /// Of a `float` column.
-    Float(f32),
-    /// Of a `double` column.
-    Double(f64),
-    /// Of an `int` column.
-    Int(i32),
-    /// Of a `bigint` column.
-    Bigint(i64),
-    /// Of a `boolean` column.
-    Boolean(bool),
-}
 
 /// Where a column's cell lies in a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,20 +59,12 @@ pub enum EncodeError {
     },
 }
 
-const fn width(column_type: ColumnType) -> usize {
-    match column_type {
-        ColumnType::Float | ColumnType::Int => 4,
-        ColumnType::Double | ColumnType::Bigint => 8,
-        ColumnType::Boolean => 1,
-    }
-}
-
 impl RecordLayout {
     /// The layout of `schema`'s records.
     pub fn new(schema: &Schema) -> Self {
         let columns = schema.columns();
-        let nulls: usize =
-            CELLS_START + columns.iter().map(|column| width(column.column_type)).sum::<usize>();
+        let nulls: usize = CELLS_START
+            + columns.iter().map(|column| column.column_type.width_bytes()).sum::<usize>();
         let mut offset = CELLS_START;
         let places = columns.iter().enumerate().map(|(index, column)| {
             let place = CellPlace {
@@ -98,7 +73,7 @@ impl RecordLayout {
                 null_offset: nulls + index / 8,
                 null_mask: 1 << (index % 8),
             };
-            offset += width(column.column_type);
+            offset += column.column_type.width_bytes();
             place
         });
         let places = places.collect();
@@ -152,32 +127,10 @@ impl RecordLayout {
 impl CellPlace {
     /// Writes the cell; false where its type is not the column's.
     pub(crate) fn write(&self, value: CellValue, record: &mut [u8]) -> bool {
-        let at = &mut record[self.offset..];
-        match (self.column_type, value) {
-            (ColumnType::Float, CellValue::Float(cell)) => {
-                at[..4].copy_from_slice(&cell.to_le_bytes());
-            }
-            (ColumnType::Double, CellValue::Double(cell)) => {
-                at[..8].copy_from_slice(&cell.to_le_bytes());
-            }
-            (ColumnType::Int, CellValue::Int(cell)) => {
-                at[..4].copy_from_slice(&cell.to_le_bytes());
-            }
-            (ColumnType::Bigint, CellValue::Bigint(cell)) => {
-                at[..8].copy_from_slice(&cell.to_le_bytes());
-            }
-            (ColumnType::Boolean, CellValue::Boolean(cell)) => at[0] = u8::from(cell),
-            (column_type, CellValue::Null) => {
-                match column_type {
-                    ColumnType::Float => at[..4].copy_from_slice(&f32::NAN.to_le_bytes()),
-                    ColumnType::Double => at[..8].copy_from_slice(&f64::NAN.to_le_bytes()),
-                    ColumnType::Int | ColumnType::Bigint | ColumnType::Boolean => {}
-                }
-                record[self.null_offset] |= self.null_mask;
-            }
-            _ => return false,
+        if value == CellValue::Null {
+            record[self.null_offset] |= self.null_mask;
         }
-        true
+        self.column_type.pack(value, &mut record[self.offset..])
     }
 
     /// Whether the cell is null.
@@ -185,11 +138,9 @@ impl CellPlace {
         record[self.null_offset] & self.null_mask != 0
     }
 
-    /// Reads the cell's bytes, as wide as its type.
-    pub(crate) fn bytes<const WIDTH: usize>(&self, record: &[u8]) -> [u8; WIDTH] {
-        let mut bytes = [0; WIDTH];
-        bytes.copy_from_slice(&record[self.offset..self.offset + WIDTH]);
-        bytes
+    /// The record from the cell's bytes on.
+    pub(crate) fn bytes<'a>(&self, record: &'a [u8]) -> &'a [u8] {
+        &record[self.offset..]
     }
 }
 
@@ -222,12 +173,6 @@ impl Record<'_> {
         if place.is_null(self.bytes) {
             return CellValue::Null;
         }
-        match place.column_type {
-            ColumnType::Float => CellValue::Float(f32::from_le_bytes(place.bytes(self.bytes))),
-            ColumnType::Double => CellValue::Double(f64::from_le_bytes(place.bytes(self.bytes))),
-            ColumnType::Int => CellValue::Int(i32::from_le_bytes(place.bytes(self.bytes))),
-            ColumnType::Bigint => CellValue::Bigint(i64::from_le_bytes(place.bytes(self.bytes))),
-            ColumnType::Boolean => CellValue::Boolean(self.bytes[place.offset] != 0),
-        }
+        place.column_type.unpack(place.bytes(self.bytes))
     }
 }

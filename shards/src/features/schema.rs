@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
-use super::inputs::ColumnType;
+use super::column::ColumnType;
 
 /// The most columns that a store may have.
 pub const COLUMNS_MAX: usize = 4096;

@@ -12,8 +12,8 @@ use glommio::LocalExecutorBuilder;
 
 use super::*;
 use crate::batch::{Cost, Lane, Priority, RowFailure, RowId, RowState, Window, refuse_all};
+use crate::features::column::ColumnType;
 use crate::features::embedded::{EmbeddedStore, EmbeddedWriter};
-use crate::features::inputs::ColumnType;
 use crate::features::schema::{Schema, StoreColumn};
 use crate::model::repository::Repository;
 use crate::telemetry::Counter;

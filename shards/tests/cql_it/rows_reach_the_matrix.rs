@@ -5,7 +5,8 @@ use crate::cql::{
 };
 use shards::features::FeatureStatus::{Cached, Missing, Stored};
 use shards::features::Precision;
-use shards::features::inputs::{ColumnType, FeaturePolicies};
+use shards::features::column::ColumnType;
+use shards::features::inputs::FeaturePolicies;
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::scylla::{Compression, Consistency, ScyllaSettings};
 

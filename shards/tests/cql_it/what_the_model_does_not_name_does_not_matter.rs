@@ -3,8 +3,9 @@
 
 use crate::cql::{column, fetch, keyspace, node, on_shard, open, row, settings};
 use crate::importing::import;
+use shards::features::column::ColumnType;
 use shards::features::import::CqlImportOptions;
-use shards::features::inputs::{ColumnType, FeaturePolicies};
+use shards::features::inputs::FeaturePolicies;
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::{FeatureStatus, Precision};
 

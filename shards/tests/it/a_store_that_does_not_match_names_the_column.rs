@@ -1,7 +1,8 @@
 //! A model and a store that don't fit are told apart before the first request, by column.
 
 use shards::features::Precision;
-use shards::features::inputs::{ColumnType, FeaturePolicies, InputColumn};
+use shards::features::column::ColumnType;
+use shards::features::inputs::{FeaturePolicies, InputColumn};
 use shards::features::join::{JoinError, JoinPlan, ModelInputs};
 use shards::features::schema::{Schema, StoreColumn};
 

@@ -1,10 +1,11 @@
 //! Whatever a row holds comes back from its record, and reaches the matrix as its columns say.
 
 use proptest::prelude::*;
+use shards::features::column::{CellValue, ColumnType};
 use shards::features::embedded::{EmbeddedReader, EmbeddedStore, EmbeddedWriter};
-use shards::features::inputs::{ColumnType, FeaturePolicies, InputColumn, NanMeaning, Source};
+use shards::features::inputs::{FeaturePolicies, InputColumn, NanMeaning, Source};
 use shards::features::join::{JoinPlan, ModelInputs};
-use shards::features::record::{CellValue, RecordLayout};
+use shards::features::record::RecordLayout;
 use shards::features::schema::{Schema, StoreColumn};
 use shards::features::{FetchRequests, Fetched, Joined, Precision};
 

@@ -47,7 +47,7 @@ fn an_old_plan_joins_nothing_after_a_replacement() {
 
     assert_eq!(reader.schema().columns()[0].name, "z");
     let mut z = column("z");
-    z.column_type = shards::features::inputs::ColumnType::Int;
+    z.column_type = shards::features::column::ColumnType::Int;
     let plan = plan_of(&reader, &[z], &FeaturePolicies::default());
     assert_eq!(crate::stores::row(&fetch(&reader, &plan, &["u"]), 0), [7.0]);
 }

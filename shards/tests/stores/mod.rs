@@ -2,12 +2,13 @@
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
+use shards::features::column::ColumnType;
 use shards::features::embedded::{EmbeddedReader, EmbeddedStore};
 use shards::features::import::{
     CsvOptions, ImportError, ImportNote, ImportObserver, ImportOptions, ImportProgress, OnBadRow,
     RowError, import_embedded,
 };
-use shards::features::inputs::{ColumnType, FeaturePolicies, InputColumn, NanMeaning, Source};
+use shards::features::inputs::{FeaturePolicies, InputColumn, NanMeaning, Source};
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::{FetchRequests, Fetched, Joined, Precision};
 

@@ -183,8 +183,7 @@ mod tests {
 
     use super::super::{EmbeddedStore, EmbeddedWriter};
     use super::Shortcuts;
-    use crate::features::inputs::ColumnType;
-    use crate::features::record::CellValue;
+    use crate::features::column::{CellValue, ColumnType};
     use crate::features::schema::{Schema, StoreColumn};
 
     /// Few hashes, so that keys take each other's place.

@@ -4,8 +4,9 @@
 use heed::{PutFlags, RwTxn};
 
 use super::store::{EmbeddedError, EmbeddedStore, Meta};
+use crate::features::column::CellValue;
 use crate::features::import::now_us;
-use crate::features::record::{CellValue, EncodeError, RecordLayout};
+use crate::features::record::{EncodeError, RecordLayout};
 use crate::features::schema::Schema;
 
 /// One import under way. Dropping it leaves the store as it was.

@@ -1,10 +1,7 @@
 //! The value of a cell: what its text means in a column of a type, and where it means nothing, what
 //! its writer may have meant.
 
-use std::fmt;
-
-use crate::features::inputs::ColumnType;
-use crate::features::record::CellValue;
+use crate::features::column::{Cause, CellValue, ColumnType, FALSE_WORDS, TRUE_WORDS};
 
 /// How much of a wrong cell is shown, in characters.
 const SHOWN_CHARACTERS_MAX: usize = 40;
@@ -16,8 +13,6 @@ const NULL_WORDS: [&str; 15] = [
 ];
 /// How many letters a unit has at most: a text with more is no number with a unit.
 const UNIT_LETTERS_MAX: usize = 3;
-const TRUE_WORDS: [&str; 3] = ["true", "True", "TRUE"];
-const FALSE_WORDS: [&str; 3] = ["false", "False", "FALSE"];
 
 /// What a cell was read as.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,80 +22,24 @@ pub(super) struct CellRead {
     pub(super) word: Option<&'static str>,
 }
 
-/// What the writer of a cell that is no value may have meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// Bytes that are no UTF-8.
-    NotUtf8,
-    /// A number that a wider type holds.
-    Wider(ColumnType),
-    /// A number beyond every type.
-    TooGreat,
-    /// A whole number was expected.
-    Fraction,
-    /// A whole number was expected, and is written with an exponent.
-    Exponent,
-    /// A comma within a number.
-    Comma,
-    /// A date or a time.
-    Date,
-    /// A number with a unit, a currency or a percent sign.
-    Unit,
-    /// Neither yes nor no.
-    NotBoolean,
-    /// Text.
-    Text,
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self {
-            Self::NotUtf8 => "it is not UTF-8: convert the file, as with iconv -t UTF-8",
-            Self::Wider(column_type) => {
-                return write!(formatter, "give the column the type {column_type} in the header");
-            }
-            Self::TooGreat => "no type holds a number as great",
-            Self::Fraction => {
-                "it has a fraction: give the column the type float or double in the header"
-            }
-            Self::Exponent => {
-                "a whole number is written without an exponent: write its digits, or give the \
-                 column the type double in the header"
-            }
-            Self::Comma => {
-                "a comma in a number is unclear: write a point before the fraction, and no \
-                 separator of thousands"
-            }
-            Self::Date => "it looks like a date: write it as a number, as the model was trained on",
-            Self::Unit => "write the number alone, without a unit, currency or percent sign",
-            Self::NotBoolean => "write true or false, or 1 or 0",
-            Self::Text => {
-                "the store holds numbers: leave the column out, or write what the model was \
-                 trained on in its place; an empty cell is a value that is not known"
-            }
-        };
-        formatter.write_str(text)
-    }
-}
-
 /// A cell's value. An empty one is null, and so is a word for that; a float column's NaN stays one.
 pub(super) fn read(text: &[u8], column_type: ColumnType) -> Result<CellRead, Cause> {
     if text.is_empty() {
         return Ok(CellRead { value: CellValue::Null, word: None });
     }
     let text = std::str::from_utf8(text).map_err(|_| Cause::NotUtf8)?;
-    if let Some(value) = literal(text, column_type) {
+    if let Some(value) = column_type.parse(text) {
         return Ok(CellRead { value, word: None });
     }
     if let Some(word) = among(&NULL_WORDS, text) {
         return Ok(CellRead { value: CellValue::Null, word: Some(word) });
     }
-    let truth = [(&TRUE_WORDS, 1), (&FALSE_WORDS, 0)]
+    let truth = [(&TRUE_WORDS, true), (&FALSE_WORDS, false)]
         .into_iter()
-        .find_map(|(words, number)| Some((among(words, text)?, number)));
+        .find_map(|(words, truth)| Some((among(words, text)?, truth)));
     match truth {
-        Some((word, number)) => {
-            Ok(CellRead { value: whole(number, column_type), word: Some(word) })
+        Some((word, truth)) => {
+            Ok(CellRead { value: column_type.of_truth(truth), word: Some(word) })
         }
         None => Err(cause(text, column_type)),
     }
@@ -110,71 +49,9 @@ fn among(words: &[&'static str], text: &str) -> Option<&'static str> {
     words.iter().copied().find(|word| *word == text)
 }
 
-/// The number 0 or 1 in a type.
-fn whole(number: i32, column_type: ColumnType) -> CellValue {
-    match column_type {
-        ColumnType::Float => CellValue::Float(number as f32),
-        ColumnType::Double => CellValue::Double(f64::from(number)),
-        ColumnType::Int => CellValue::Int(number),
-        ColumnType::Bigint => CellValue::Bigint(i64::from(number)),
-        ColumnType::Boolean => CellValue::Boolean(number == 1),
-    }
-}
-
-/// A text that is written as values of the type are.
-fn literal(text: &str, column_type: ColumnType) -> Option<CellValue> {
-    // A number that is too great reads as infinity: only a writer of infinity means it.
-    let is_meant = |is_infinite: bool| {
-        !is_infinite || text.trim_start_matches(['+', '-']).starts_with(['i', 'I'])
-    };
-    Some(match column_type {
-        ColumnType::Float => {
-            let value: f32 = text.parse().ok()?;
-            CellValue::Float(is_meant(value.is_infinite()).then_some(value)?)
-        }
-        ColumnType::Double => {
-            let value: f64 = text.parse().ok()?;
-            CellValue::Double(is_meant(value.is_infinite()).then_some(value)?)
-        }
-        ColumnType::Int => CellValue::Int(without_zero_fraction(text).parse().ok()?),
-        ColumnType::Bigint => CellValue::Bigint(without_zero_fraction(text).parse().ok()?),
-        ColumnType::Boolean => CellValue::Boolean(match without_zero_fraction(text) {
-            "1" => true,
-            "0" => false,
-            word if TRUE_WORDS.contains(&word) => true,
-            word if FALSE_WORDS.contains(&word) => false,
-            _ => return None,
-        }),
-    })
-}
-
-/// `3.0` is written for 3 where a data frame keeps whole numbers beside missing ones.
-fn without_zero_fraction(text: &str) -> &str {
-    match text.split_once('.') {
-        Some((number, fraction))
-            if number.ends_with(|last: char| last.is_ascii_digit())
-                && fraction.bytes().all(|digit| digit == b'0') =>
-        {
-            number
-        }
-        _ => text,
-    }
-}
-
 fn cause(text: &str, column_type: ColumnType) -> Cause {
-    let number: Option<f64> = text.parse().ok();
-    let is_whole_type = matches!(column_type, ColumnType::Int | ColumnType::Bigint);
-    match number {
-        Some(_) if column_type == ColumnType::Boolean => return Cause::NotBoolean,
-        Some(number) if number.is_infinite() => return Cause::TooGreat,
-        Some(_) if column_type == ColumnType::Float => return Cause::Wider(ColumnType::Double),
-        Some(_) if is_whole_type && text.contains(['e', 'E']) => return Cause::Exponent,
-        Some(number) if is_whole_type && number.fract() != 0.0 => return Cause::Fraction,
-        Some(_) if column_type == ColumnType::Int && text.parse::<i64>().is_ok() => {
-            return Cause::Wider(ColumnType::Bigint);
-        }
-        Some(_) => return Cause::Wider(ColumnType::Double),
-        None => {}
+    if let Ok(number) = text.parse() {
+        return column_type.cause(text, number);
     }
     let bytes = text.as_bytes();
     let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();

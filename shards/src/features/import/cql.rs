@@ -15,7 +15,6 @@ use tokio::task::JoinSet;
 use super::csv::{CsvError, CsvRows, Row};
 use super::options::{ImportObserver, ImportOptions, ImportProgress, OnBadRow};
 use super::replication::Replication;
-use crate::features::record::CellValue;
 use crate::features::schema::Schema;
 use crate::features::scylla::{ScyllaError, ScyllaSettings, TableSession, block_on, said};
 
@@ -229,14 +228,7 @@ fn values(row: &Row<'_>) -> Vec<Option<CqlValue>> {
     let mut values = Vec::with_capacity(row.cells.len() + 2);
     values.push(Some(CqlValue::Text(key)));
     values.push(Some(CqlValue::Timestamp(last_updated)));
-    values.extend(row.cells.iter().map(|cell| match *cell {
-        CellValue::Null => None,
-        CellValue::Float(value) => Some(CqlValue::Float(value)),
-        CellValue::Double(value) => Some(CqlValue::Double(value)),
-        CellValue::Int(value) => Some(CqlValue::Int(value)),
-        CellValue::Bigint(value) => Some(CqlValue::BigInt(value)),
-        CellValue::Boolean(value) => Some(CqlValue::Boolean(value)),
-    }));
+    values.extend(row.cells.iter().map(|cell| cell.to_cql()));
     values
 }
 

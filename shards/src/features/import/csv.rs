@@ -5,14 +5,13 @@
 
 use std::io::Read;
 
-use super::cell::{self, Cause};
+use super::cell;
 use super::header::{Header, HeaderError};
 use super::notes::{ImportNote, NoteTaker, RoundedCell};
 use super::records::{RecordError, RecordPlace, Records};
 use super::repeats::SeenKeys;
 use super::timestamp;
-use crate::features::inputs::ColumnType;
-use crate::features::record::CellValue;
+use crate::features::column::{Cause, CellValue, ColumnType};
 use crate::features::requests::KEY_BYTES_MAX;
 use crate::features::schema::Schema;
 
@@ -260,7 +259,7 @@ impl<R: Read> CsvRows<R> {
             })?;
             self.cells.push(read.value);
             if let Some(word) = read.word {
-                self.taker.word(word, meaning(read.value), line, &column.name);
+                self.taker.word(word, meaning(read.value, expected), line, &column.name);
             }
             if let CellValue::Float(value) = read.value
                 && cell::is_rounded(text, value)
@@ -296,13 +295,10 @@ fn key_problem(key: &[u8]) -> Option<CellProblem> {
 }
 
 /// What a word was taken for, for people.
-fn meaning(value: CellValue) -> &'static str {
+fn meaning(value: CellValue, column_type: ColumnType) -> &'static str {
     match value {
         CellValue::Null => "a value that is not known",
-        CellValue::Float(1.0)
-        | CellValue::Double(1.0)
-        | CellValue::Int(1)
-        | CellValue::Bigint(1) => "1",
+        value if value == column_type.of_truth(true) => "1",
         _ => "0",
     }
 }

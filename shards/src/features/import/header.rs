@@ -5,7 +5,7 @@ use std::io::Read;
 
 use super::notes::ImportNote;
 use super::records::{RecordError, Records};
-use crate::features::inputs::{ColumnType, UnknownColumnType};
+use crate::features::column::{ColumnType, UnknownColumnType};
 use crate::features::schema::{LAST_UPDATED, Schema, SchemaError, StoreColumn};
 
 /// What the column of keys is called, unless another one is named.

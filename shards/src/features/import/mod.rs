@@ -21,7 +21,6 @@ mod repeats;
 mod replication;
 mod timestamp;
 
-pub use self::cell::Cause;
 pub use self::cql::{CqlImportError, CqlImportOptions, import_cql};
 pub use self::csv::{CellProblem, CsvError, CsvOptions, CsvRows, Row, RowError};
 pub use self::embedded::{ImportError, import_embedded};

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use crate::features::Precision;
-use crate::features::inputs::{
-    ColumnType, FeaturePolicies, InputColumn, IntegerRange, NanMeaning, Source,
-};
+use crate::features::column::ColumnType;
+use crate::features::inputs::{FeaturePolicies, InputColumn, IntegerRange, NanMeaning, Source};
 use crate::features::record::{CELLS_START, CellPlace, RecordLayout};
 use crate::features::schema::{Schema, StoreColumn};
 
@@ -248,7 +247,7 @@ impl JoinPlan {
             let Some(range) = *range else { continue };
             let column = || name.clone();
             if let CellSource::Store(place) = cell.source
-                && matches!(place.column_type, ColumnType::Float | ColumnType::Double)
+                && place.column_type.is_floating()
             {
                 let found = place.column_type;
                 return Err(JoinError::NotIntegers { column: column(), found });
@@ -367,7 +366,7 @@ fn store_place(
         });
     };
     let found = schema.columns()[position].column_type;
-    if !reads_exactly(found, column.column_type) {
+    if !column.column_type.reads(found) {
         return Err(JoinError::ColumnType {
             column: column.name.clone(),
             found,
@@ -375,18 +374,6 @@ fn store_place(
         });
     }
     Ok(layout.places()[position])
-}
-
-/// Whether every value of `stored` is one of `declared`.
-fn reads_exactly(stored: ColumnType, declared: ColumnType) -> bool {
-    use ColumnType::{Bigint, Boolean, Double, Float, Int};
-    match declared {
-        Float => matches!(stored, Float | Boolean),
-        Double => matches!(stored, Double | Float | Int | Boolean),
-        Int => matches!(stored, Int | Boolean),
-        Bigint => matches!(stored, Bigint | Int | Boolean),
-        Boolean => stored == Boolean,
-    }
 }
 
 impl FloatRow {

@@ -2,8 +2,7 @@
 //! threshold takes another branch.
 
 use super::bind::{CellSource, JoinPlan};
-use crate::features::Precision;
-use crate::features::record::{CellValue, Record};
+use crate::features::record::Record;
 
 impl JoinPlan {
     /// Adds to `rounded`, a count for each of the model's columns, the cells of a stored record
@@ -16,27 +15,16 @@ impl JoinPlan {
         for (column, cell) in self.cells.iter().enumerate() {
             if let CellSource::Store(place) = cell.source {
                 let value = record.cell(place);
-                rounded[column] += u64::from(is_rounded(value, self.precision()));
+                rounded[column] += u64::from(value.is_rounded(self.precision()));
             }
         }
     }
 }
 
-fn is_rounded(value: CellValue, precision: Precision) -> bool {
-    match (value, precision) {
-        (CellValue::Double(value), Precision::F32) => {
-            !value.is_nan() && f64::from(value as f32).to_bits() != value.to_bits()
-        }
-        (CellValue::Int(value), Precision::F32) => value as f32 as i64 != i64::from(value),
-        (CellValue::Bigint(value), Precision::F32) => value as f32 as i128 != i128::from(value),
-        (CellValue::Bigint(value), Precision::F64) => value as f64 as i128 != i128::from(value),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::features::Precision;
+    use crate::features::column::CellValue;
 
     #[test]
     fn what_a_float_has_is_not_rounded() {
@@ -59,8 +47,8 @@ mod tests {
             (Bigint(i64::MAX), true, true),
             (Bigint(i64::MIN), false, false),
         ] {
-            assert_eq!(is_rounded(value, Precision::F32), in_f32, "{value:?}");
-            assert_eq!(is_rounded(value, Precision::F64), in_f64, "{value:?}");
+            assert_eq!(value.is_rounded(Precision::F32), in_f32, "{value:?}");
+            assert_eq!(value.is_rounded(Precision::F64), in_f64, "{value:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Why a row must not be scored.
 
-use crate::features::inputs::ColumnType;
+use crate::features::column::ColumnType;
 
 /// Why a row must not be scored; each policy that can refuse has its variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

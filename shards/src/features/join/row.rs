@@ -2,44 +2,11 @@
 
 use super::bind::{CellPlan, CellSource, FloatRow, JoinPlan};
 use super::refusal::Refusal;
-use crate::features::inputs::{
-    ColumnType, IntegerRange, NanMeaning, OnError, OnExpired, OnMissing,
-};
+use crate::features::inputs::{IntegerRange, NanMeaning, OnError, OnExpired, OnMissing};
 use crate::features::joined::{Joined, RowOutcome};
-use crate::features::matrix::RowMut;
+use crate::features::matrix::{MatrixCell, RowMut};
 use crate::features::record::{CELLS_START, CellPlace, last_updated_us};
 use crate::features::status::FeatureStatus;
-
-/// A cell of the model's input tensor; stored values are rounded to it once.
-trait Cell: Copy {
-    fn from_float(value: f32) -> Self;
-    fn from_double(value: f64) -> Self;
-    fn from_bigint(value: i64) -> Self;
-}
-
-impl Cell for f32 {
-    fn from_float(value: f32) -> Self {
-        value
-    }
-    fn from_double(value: f64) -> Self {
-        value as Self
-    }
-    fn from_bigint(value: i64) -> Self {
-        value as Self
-    }
-}
-
-impl Cell for f64 {
-    fn from_float(value: f32) -> Self {
-        Self::from(value)
-    }
-    fn from_double(value: f64) -> Self {
-        value
-    }
-    fn from_bigint(value: i64) -> Self {
-        value as Self
-    }
-}
 
 /// What the row stands on.
 #[derive(Clone, Copy)]
@@ -169,7 +136,7 @@ struct Written {
 }
 
 impl Written {
-    fn cells<C: Cell>(
+    fn cells<C: MatrixCell>(
         &mut self,
         plans: &[CellPlan],
         stored: Stored<'_>,
@@ -216,7 +183,7 @@ impl Written {
     }
 
     /// The stored cell; `None` where it is not known and its default takes its place.
-    fn stored_cell<C: Cell>(
+    fn stored_cell<C: MatrixCell>(
         &mut self,
         plan: &CellPlan,
         place: CellPlace,
@@ -260,30 +227,9 @@ impl Written {
 }
 
 /// A cell's value for comparisons, NaN where it is null, and as the matrix takes it.
-fn read<C: Cell>(place: CellPlace, record: &[u8]) -> (f64, C) {
+fn read<C: MatrixCell>(place: CellPlace, record: &[u8]) -> (f64, C) {
     if place.is_null(record) {
         return (f64::NAN, C::from_double(f64::NAN));
     }
-    match place.column_type {
-        ColumnType::Float => {
-            let value = f32::from_le_bytes(place.bytes(record));
-            (f64::from(value), C::from_float(value))
-        }
-        ColumnType::Double => {
-            let value = f64::from_le_bytes(place.bytes(record));
-            (value, C::from_double(value))
-        }
-        ColumnType::Int => {
-            let value = i32::from_le_bytes(place.bytes(record));
-            (f64::from(value), C::from_bigint(i64::from(value)))
-        }
-        ColumnType::Bigint => {
-            let value = i64::from_le_bytes(place.bytes(record));
-            (value as f64, C::from_bigint(value))
-        }
-        ColumnType::Boolean => {
-            let value = i64::from(record[place.offset] != 0);
-            (value as f64, C::from_bigint(value))
-        }
-    }
+    place.column_type.join(place.bytes(record))
 }

@@ -6,8 +6,8 @@ use scylla::response::query_result::ColumnSpecs;
 
 use super::faults::{Fault, FaultReason};
 
-use crate::features::inputs::ColumnType;
-use crate::features::record::{CELLS_START, CellValue, RecordLayout};
+use crate::features::column::{CellValue, ColumnType};
+use crate::features::record::{CELLS_START, RecordLayout};
 
 /// A row that is not as the statement asked for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl RowShape {
                 (None, CqlType::Native(NativeType::Text | NativeType::Ascii)) => at == 0,
                 (None, CqlType::Native(NativeType::Timestamp)) => at == 1,
                 (Some(place), CqlType::Native(native)) => {
-                    Some(places[place].column_type) == feature_type(native)
+                    Some(places[place].column_type) == ColumnType::of_cql(native)
                 }
                 _ => false,
             };
@@ -69,31 +69,13 @@ impl RowShape {
             let cell = match next()? {
                 // CQL tells an empty value from null; for a number neither says anything.
                 None | Some([]) => CellValue::Null,
-                Some(bytes) => match place.column_type {
-                    ColumnType::Float => CellValue::Float(f32::from_be_bytes(fixed(bytes)?)),
-                    ColumnType::Double => CellValue::Double(f64::from_be_bytes(fixed(bytes)?)),
-                    ColumnType::Int => CellValue::Int(i32::from_be_bytes(fixed(bytes)?)),
-                    ColumnType::Bigint => CellValue::Bigint(i64::from_be_bytes(fixed(bytes)?)),
-                    ColumnType::Boolean => CellValue::Boolean(fixed::<1>(bytes)?[0] != 0),
-                },
+                Some(bytes) => place.column_type.decode(bytes).ok_or(Malformed)?,
             };
             if !place.write(cell, record) {
                 return Err(Malformed);
             }
         }
         Ok(key)
-    }
-}
-
-/// The type that cells of this CQL type are packed as.
-fn feature_type(native: &NativeType) -> Option<ColumnType> {
-    match native {
-        NativeType::Float => Some(ColumnType::Float),
-        NativeType::Double => Some(ColumnType::Double),
-        NativeType::Int => Some(ColumnType::Int),
-        NativeType::BigInt => Some(ColumnType::Bigint),
-        NativeType::Boolean => Some(ColumnType::Boolean),
-        _ => None,
     }
 }
 

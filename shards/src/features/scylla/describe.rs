@@ -11,7 +11,7 @@ use scylla::response::query_result::QueryRowsResult;
 use super::error::ScyllaError;
 use super::session::prepare;
 use super::settings::ScyllaSettings;
-use crate::features::inputs::ColumnType;
+use crate::features::column::ColumnType;
 use crate::features::schema::{Schema, StoreColumn, UnreadColumn};
 
 /// The types of columns that can be read.
@@ -229,5 +229,5 @@ fn refused(statement: &str, error: &dyn Display) -> ScyllaError {
 }
 
 fn feature_type(cql_type: &str) -> Option<ColumnType> {
-    ColumnType::ALL.into_iter().find(|column_type| column_type.as_str() == cql_type)
+    cql_type.parse().ok()
 }

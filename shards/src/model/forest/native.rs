@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::{Linear, ModelColumn, NativeError, Objective, Preparation, Program, Trained};
-use crate::features::inputs::{ColumnType, InputColumn, NanMeaning, Source as CellSource};
+use crate::features::column::ColumnType;
+use crate::features::inputs::{InputColumn, NanMeaning, Source as CellSource};
 use crate::features::{Cells, FeatureMatrix, Precision};
 use crate::model::manifest::{ClassChoice, ScoreOutput};
 use crate::model::trees::{
