@@ -19,6 +19,8 @@ use crate::journal::settings::{AccessLog, Journals, PredictionLog};
 use crate::logging::LogFormat;
 use crate::placement::CoreList;
 use crate::serve::steering::Steering;
+use crate::system::Granted;
+use crate::system::descriptors::Descriptors;
 
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8888);
 const ADMIN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9888);
@@ -58,6 +60,34 @@ struct ConfigFile {
 impl ConfigFile {
     fn journals(&self) -> Journals {
         Journals { predictions: self.prediction_log.clone(), access: self.access_log }
+    }
+}
+
+/// Which limits the file says itself: the others follow what the system lets the process have.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SaidFile {
+    http: SaidHttp,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SaidHttp {
+    buffered_bytes_max: Option<usize>,
+    connections_max: Option<usize>,
+}
+
+impl SaidHttp {
+    /// The limits of the file, those derived that it doesn't say itself and that memory bounds.
+    fn with_derived(&self, file: HttpLimits, granted: &Granted, cores: &CoreList) -> HttpLimits {
+        let Some(memory) = &granted.memory else { return file };
+        // Cores that there are not are refused where they are to be used.
+        let derived = memory.http_limits(cores.resolve().map_or(1, |cores| cores.len()));
+        HttpLimits {
+            buffered_bytes_max: self.buffered_bytes_max.unwrap_or(derived.buffered_bytes_max),
+            connections_max: self.connections_max.unwrap_or(derived.connections_max),
+            ..file
+        }
     }
 }
 
@@ -121,6 +151,8 @@ pub(crate) struct Config {
     pub(crate) journals: Journals,
     /// How each shard serves.
     pub(crate) shard: ShardSettings,
+    /// What the system lets the process have.
+    pub(crate) granted: Granted,
 }
 
 /// Who may operate the process, and where.
@@ -139,11 +171,14 @@ pub(crate) struct AdminConfig {
 impl Config {
     /// Reads the file that the flags name and lays the flags over it.
     pub(crate) fn load(flags: ServeFlags) -> anyhow::Result<Self> {
-        let file = match &flags.config {
+        let (file, said) = match &flags.config {
             Some(path) => read(path)?,
-            None => ConfigFile::default(),
+            None => Default::default(),
         };
         let journals = file.journals();
+        let granted = Granted::of_process();
+        let cores = flags.cores.or(file.cores).unwrap_or_default();
+        let http = said.http.with_derived(file.http, &granted, &cores);
         let model_is_default = flags.model.is_empty() && file.model.is_none();
         let named = match file.model {
             _ if !flags.model.is_empty() => flags.model,
@@ -165,7 +200,7 @@ impl Config {
                 hosts: file.admin.hosts,
                 repository_on_serving_port: file.admin.repository_on_serving_port,
             },
-            cores: flags.cores.or(file.cores).unwrap_or_default(),
+            cores,
             steering: flags.steering.or(file.steering).unwrap_or_default(),
             models: flags.models.or(file.models).unwrap_or_else(|| "models".into()),
             model: named,
@@ -185,7 +220,7 @@ impl Config {
             log: flags.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
             shard: ShardSettings {
-                http: file.http,
+                http,
                 batch: file.batch,
                 queue_rows_max: file.queue_rows_max.unwrap_or(shard_defaults.queue_rows_max),
                 queue_us_max: file.queue_us_max.unwrap_or(shard_defaults.queue_us_max),
@@ -195,8 +230,10 @@ impl Config {
                 deadline_ms: file.deadline_ms,
                 request_ids: file.request_ids,
                 takes_repository_requests: file.admin.repository_on_serving_port,
+                descriptors_max: granted.descriptors.map(Descriptors::connections_end),
                 journal: journals.settings(),
             },
+            granted,
             journals,
         })
     }
@@ -254,6 +291,7 @@ impl Config {
             "access_log": self.journals.access,
             "http": self.shard.http,
             "batch": self.shard.batch,
+            "system": self.granted.to_json(),
         })
     }
 
@@ -297,15 +335,20 @@ fn in_one_line(path: &Path, text: &str, error: &toml::de::Error) -> anyhow::Erro
     anyhow::anyhow!("{}: line {line}: {message}", path.display())
 }
 
-fn read(path: &Path) -> anyhow::Result<ConfigFile> {
+fn read(path: &Path) -> anyhow::Result<(ConfigFile, SaidFile)> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("{}: cannot be read", path.display()))?;
-    let file: ConfigFile =
-        toml::from_str(&text).map_err(|error| in_one_line(path, &text, &error))?;
+    let not_read = |error| in_one_line(path, &text, &error);
+    let file: ConfigFile = toml::from_str(&text).map_err(not_read)?;
+    let said = toml::from_str(&text).map_err(not_read)?;
     for (key, found) in [
         ("batch.max_batch_size", file.batch.batch_rows_max),
         ("batch.max_batches_in_flight", file.batch.batches_in_flight_max),
         ("http.connections_max", file.http.connections_max),
+        (
+            "http.connections_per_address_max",
+            file.http.connections_per_address_max.unwrap_or(usize::MAX),
+        ),
         ("http.pipelined_requests_max", file.http.pipelined_requests_max),
     ] {
         anyhow::ensure!(
@@ -322,5 +365,5 @@ fn read(path: &Path) -> anyhow::Result<ConfigFile> {
         );
     }
     file.journals().ensure_usable().with_context(|| path.display().to_string())?;
-    Ok(file)
+    Ok((file, said))
 }

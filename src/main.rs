@@ -4,8 +4,9 @@
 //! [`placement`] says which cores the shards get; [`serve`] starts the shards, listens to signals
 //! and stops them; [`admin`] answers operators and scrapers meanwhile; [`commands`] are the other
 //! subcommands, which print by [`output`]; [`journal`] writes the prediction log; [`logging`] sets
-//! up the log; [`quiet`] keeps threads off the shards' cores, and [`quota`] is what they may use of
-//! them; [`bus_fault`] has the process survive a store's file that somebody cuts.
+//! up the log; [`quiet`] keeps threads off the shards' cores; [`system`] is what the system lets the
+//! process have, [`allocator`] how its memory is given back, and [`bus_fault`] has it survive a store's
+//! file that somebody cuts.
 //!
 //! What is *not* here: anything that happens to a request. That is the `shards` library, which
 //! knows nothing of signals, the process and the command line.
@@ -14,6 +15,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod admin;
+mod allocator;
 mod bus_fault;
 mod cli;
 mod commands;
@@ -23,8 +25,8 @@ mod logging;
 mod output;
 mod placement;
 mod quiet;
-mod quota;
 mod serve;
+mod system;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -34,6 +36,7 @@ use shards::escape::escaped;
 use signal_hook::consts::SIGXFSZ;
 
 fn main() -> ExitCode {
+    allocator::set_up();
     let arguments = cli::Arguments::parse();
     // A limit on a file's size (`ulimit -f`) is an error of the write that reaches it, not the end
     // of the process. Where the handler is refused it stays the end.

@@ -4,8 +4,10 @@
     scripts/deploy/check.py
 
 - nginx and HAProxy run as configured here, in front of a gateway: scores arrive, connections to
-  the gateway are kept, and HAProxy's probe takes a gateway that is gone out of service.
+  the gateway are kept, and HAProxy's probe takes a gateway that is gone out of service, before which
+  another one is asked.
 - systemd-analyze verifies the units and rates the service.
+- Idle times of proxies are held against the gateway's.
 - What the files tell the gateway (configuration, flags, variables) is read by the gateway, and one
   serves under the seccomp profile.
 - Kubernetes objects are decoded into the API's own Go types, and KServe's are held against the
@@ -87,6 +89,17 @@ def check_proxy(name, command, folder, serving, admin, port):
         print(f"ok {name}: {REQUESTS} scores over {opened} new connections to the gateway")
 
 
+def check_idle_times(admin):
+    """The gateway's idle time is longer than the proxies', so that they end idle connections."""
+    own = json.loads(get(f"http://127.0.0.1:{admin}/config"))["http"]["idle_timeout_ms"] / 1000
+    for name, pattern in (("nginx.conf", r"^ *keepalive_timeout (\d+)s;"),
+                          ("apisix.yaml", r"idle_timeout: (\d+)")):
+        found = re.findall(pattern, (HERE / name).read_text(), re.MULTILINE)
+        if len(found) != 1 or int(found[0]) >= own:
+            sys.exit(f"{name}: idle time {found} s, expected less than the gateway's {own:.0f} s")
+    print(f"ok idle times: shorter than the gateway's {own:.0f} s")
+
+
 def check_proxies(folder):
     with contextlib.ExitStack() as stack:
         running_gateway = stack.enter_context(contextlib.ExitStack())
@@ -99,6 +112,7 @@ def check_proxies(folder):
         port = free_port()
         haproxy = configured("haproxy.cfg", folder, {8888: serving, 9888: admin, 8080: port})
         check_proxy("haproxy", ["haproxy", "-f", str(haproxy)], folder, serving, admin, port)
+        check_idle_times(admin)
         stack.enter_context(running(["haproxy", "-f", str(haproxy)], stderr=subprocess.DEVNULL))
         time.sleep(2)
         running_gateway.close()
@@ -182,7 +196,7 @@ def check_kubernetes():
     definitions = Path(json.loads(downloaded)["Dir"]) / "config/crd/full"
     folder = HERE / "kubernetes"
     subprocess.run(["go", "run", ".", "-definitions", definitions, folder / "shardgate.yaml",
-                    folder / "kserve.yaml"], cwd=folder / "validate", check=True)
+                    folder / "networkpolicy.yaml", folder / "kserve.yaml"], cwd=folder / "validate", check=True)
 
 
 def main():

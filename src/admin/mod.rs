@@ -1,6 +1,6 @@
 //! The admin port: what an operator and a scraper ask while the shards serve.
 //!
-//! [`start`] opens it. [`server`] accepts connections, each with a thread of its own and one
+//! [`start`] opens it. [`server`] accepts [`connections`], each with a thread of its own and one
 //! request, read by [`request`] and answered by a [`reply`]; [`routes`] says what each path is, and
 //! [`access`] who may ask it. [`health`] says whether it is ready, and how well. [`metrics`] is what
 //! Prometheus scrapes; [`page`] is the live page, and [`live`] what it shows; [`store`] is what is
@@ -10,6 +10,7 @@
 //! write, and asks for copies that shards make when they have time.
 
 pub(crate) mod access;
+mod connections;
 mod health;
 mod live;
 mod metrics;
@@ -92,7 +93,7 @@ pub(crate) struct Admin {
     /// A second handle on its socket, for the process that takes over.
     pub(crate) listener: TcpListener,
     thread: JoinHandle<()>,
-    /// How many connections are being answered.
+    /// How many threads answer connections.
     asked: Arc<AtomicUsize>,
 }
 

@@ -40,7 +40,7 @@ impl Reply {
     }
 
     /// Writes the answer, after which the connection ends.
-    pub(super) fn write(&self, stream: &mut TcpStream, head_only: bool) -> io::Result<()> {
+    pub(super) fn write(&self, mut stream: &TcpStream, head_only: bool) -> io::Result<()> {
         let mut out = Vec::with_capacity(self.body.len() + 512);
         write!(
             out,
@@ -59,7 +59,7 @@ impl Reply {
 }
 
 /// The head of a stream of server-sent events.
-pub(super) fn write_event_stream_head(stream: &mut TcpStream) -> io::Result<()> {
+pub(super) fn write_event_stream_head(mut stream: &TcpStream) -> io::Result<()> {
     let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{COMMON}\r\n");
     stream.write_all(head.as_bytes())
 }

@@ -9,7 +9,8 @@ use super::access::Asker;
 const HEAD_BYTES_MAX: usize = 16_384;
 const BODY_BYTES_MAX: usize = 65_536;
 const FIELDS_MAX: usize = 64;
-/// How long a request may take to arrive.
+/// How long a request's head may take to arrive, and how long all of it may.
+const HEAD_PATIENCE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long what is left of a refused one is read.
 const LEFT_PATIENCE: Duration = Duration::from_secs(1);
@@ -49,15 +50,24 @@ impl Request {
         media_type.is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))
     }
 
+    /// Whether its body has a content coding, as `gzip`, so that it cannot be read as it is.
+    pub(super) fn is_coded(&self) -> bool {
+        let is_coding =
+            |coding: &str| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity");
+        let mut codings =
+            self.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-encoding"));
+        codings.any(|(_, value)| value.split(',').map(str::trim).any(is_coding))
+    }
+
     /// Reads a request; `Err` holds the status to refuse it with, `None` if the peer said nothing.
-    pub(super) fn read(stream: &mut TcpStream) -> Result<Self, Option<u16>> {
-        let give_up = Instant::now() + PATIENCE;
+    pub(super) fn read(stream: &TcpStream) -> Result<Self, Option<u16>> {
+        let start = Instant::now();
         let mut bytes = Vec::new();
         loop {
             if let Some((mut request, head_bytes)) = parse_head(&bytes)? {
                 let length = request.body_bytes()?;
                 while bytes.len() < head_bytes + length {
-                    read_more(stream, &mut bytes, give_up)?;
+                    read_more(stream, &mut bytes, start + PATIENCE)?;
                 }
                 request.body = bytes[head_bytes..head_bytes + length].to_vec();
                 return Ok(request);
@@ -65,14 +75,14 @@ impl Request {
             if bytes.len() > HEAD_BYTES_MAX {
                 return Err(Some(431));
             }
-            read_more(stream, &mut bytes, give_up)?;
+            read_more(stream, &mut bytes, start + HEAD_PATIENCE)?;
         }
     }
 
     /// Reads and forgets what is left of a request that was refused: a socket that is closed with bytes
     /// that nobody has read resets its connection, and the client may see that instead of its answer
     /// (RFC 9112 section 9.6).
-    pub(super) fn read_what_is_left(stream: &mut TcpStream) {
+    pub(super) fn read_what_is_left(stream: &TcpStream) {
         let (give_up, mut bytes) = (Instant::now() + LEFT_PATIENCE, Vec::new());
         while read_more(stream, &mut bytes, give_up).is_ok() {
             bytes.clear();
@@ -125,7 +135,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(Request, usize)>, Option<u16>> {
 }
 
 fn read_more(
-    stream: &mut TcpStream,
+    mut stream: &TcpStream,
     bytes: &mut Vec<u8>,
     give_up: Instant,
 ) -> Result<(), Option<u16>> {

@@ -30,6 +30,10 @@ enum Intent {
 pub(super) fn answer(request: &Request, state: &AdminState) -> Outcome {
     let is_get = matches!(request.method.as_str(), "GET" | "HEAD");
     let reply = match request.path.as_str() {
+        _ if request.is_coded() && !request.body.is_empty() => {
+            Reply::error(415, "the body has a Content-Encoding: send it without one")
+                .with_fields("accept-encoding: identity\r\n")
+        }
         "/events" if request.method == "GET" => {
             return match check(request, state, Intent::See) {
                 Ok(()) => Outcome::Events,

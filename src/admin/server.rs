@@ -1,18 +1,17 @@
 //! Accepts operators' connections: a thread each, up to a limit, and one request a connection.
 
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::AdminState;
+use super::connections::{Connections, Place, Stage};
 use super::reply::Reply;
 use super::request::Request;
 use super::{live, routes};
 
-/// Connections that are served at once; probes and scrapes are a few.
-const CONNECTIONS_MAX: usize = 32;
-/// How many of them may be streams of events, which last.
+/// How many connections may be streams of events, which last: a part of all.
 const STREAMS_MAX: usize = 8;
 /// How long a client may take no byte of its answer.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
@@ -28,34 +27,38 @@ pub(super) enum Outcome {
 }
 
 /// Serves `listener` until the process ends, or another one serves in its place: then one more
-/// connection may come here. `asked` is how many are being answered.
+/// connection may come here. `asked` is how many threads answer.
 ///
 /// It waits in `accept` and nowhere else, which keeps a descriptor for the next connection: the
 /// process can be asked how it is when it has no other left.
 pub(super) fn accept(listener: &TcpListener, state: &Arc<AdminState>, asked: &Arc<AtomicUsize>) {
+    let connections = Arc::new(Connections::default());
     let streams = Arc::new(AtomicUsize::new(0));
     while !state.shutdown.is_taken_over() {
         let Ok((stream, _)) = listener.accept() else {
             std::thread::park_timeout(ACCEPT_PAUSE);
             continue;
         };
-        let Some(place) = Place::take(asked, CONNECTIONS_MAX) else { continue };
+        let Some(place) = connections.take(Arc::new(stream)) else { continue };
+        let counted = Counted::new(asked);
         let (state, streams) = (Arc::clone(state), Arc::clone(&streams));
         let thread = std::thread::Builder::new().name("admin-request".to_owned());
         // Without a thread to be had the connection is closed, and the next may fare better.
         let _ = thread.spawn(move || {
-            serve(stream, &state, &streams);
-            drop(place);
+            serve(&place, &state, &streams);
+            drop((place, counted));
         });
     }
 }
 
-fn serve(mut stream: TcpStream, state: &AdminState, streams: &Arc<AtomicUsize>) {
+fn serve(place: &Place, state: &AdminState, streams: &Arc<AtomicUsize>) {
+    let stream = place.stream();
     let _ = stream.set_nodelay(true);
     if stream.set_write_timeout(Some(WRITE_PATIENCE)).is_err() {
         return;
     }
-    let request = Request::read(&mut stream);
+    let request = Request::read(stream);
+    place.is(Stage::Working);
     let (outcome, head_only) = match &request {
         Ok(request) => (routes::answer(request, state), request.method == "HEAD"),
         Err(Some(status)) => (Outcome::Reply(Reply::error(*status, "not a usable request")), false),
@@ -63,30 +66,42 @@ fn serve(mut stream: TcpStream, state: &AdminState, streams: &Arc<AtomicUsize>) 
     };
     // A client that went away has no use for the rest of its answer.
     let _ = match outcome {
-        Outcome::Reply(reply) => reply.write(&mut stream, head_only),
-        Outcome::Events => match Place::take(streams, STREAMS_MAX) {
-            Some(_place) => live::stream(&mut stream, state),
-            None => Reply::error(503, "too many live pages are open").write(&mut stream, false),
-        },
+        Outcome::Reply(reply) => {
+            place.is(Stage::Writing);
+            reply.write(stream, head_only)
+        }
+        Outcome::Events => {
+            let counted = Counted::new(streams);
+            if counted.others < STREAMS_MAX {
+                live::stream(stream, state)
+            } else {
+                place.is(Stage::Writing);
+                Reply::error(503, "too many live pages are open").write(stream, false)
+            }
+        }
     };
     let _ = stream.shutdown(Shutdown::Write);
     if request.is_err() {
-        Request::read_what_is_left(&mut stream);
+        place.is(Stage::Leaving);
+        Request::read_what_is_left(stream);
     }
 }
 
-/// One of a limited number of places; given back when dropped.
-struct Place(Arc<AtomicUsize>);
+/// One of those that are counted, until it is dropped.
+struct Counted {
+    count: Arc<AtomicUsize>,
+    /// How many there were before it.
+    others: usize,
+}
 
-impl Place {
-    fn take(taken: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
-        let place = Self(Arc::clone(taken));
-        (taken.fetch_add(1, Ordering::AcqRel) < most).then_some(place)
+impl Counted {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        Self { others: count.fetch_add(1, Ordering::AcqRel), count: Arc::clone(count) }
     }
 }
 
-impl Drop for Place {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.count.fetch_sub(1, Ordering::AcqRel);
     }
 }

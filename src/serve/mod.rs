@@ -49,7 +49,10 @@ use crate::admin::access::Access;
 use crate::admin::store::StoreView;
 use crate::config::Config;
 use crate::journal::{JournalThread, Writer};
-use crate::{admin, logging, quota};
+use crate::system::descriptors::Descriptors;
+use crate::system::memory::MemoryLimit;
+use crate::system::quota;
+use crate::{admin, logging};
 
 /// How long beyond its own limit a drain may take before the shards that hang are named.
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
@@ -59,9 +62,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let log = logging::start(&config.log, config.log_format)?;
     let signals = signals::Waiter::register()?;
     let cores = config.cores.resolve()?;
-    if let Some(quota) = quota::of_this_process() {
-        quota.warn(cores.len(), &config.cores.to_string());
-    }
+    say_what_is_limited(config, cores.len());
     io_uring::ensure_available()?;
     let models = find_models(config)?;
     for name in &config.model {
@@ -122,6 +123,46 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     admin.finish();
     tracing::info!("stopped");
     Ok(code)
+}
+
+/// Says by what the system limits the process, and what connections may take of it.
+fn say_what_is_limited(config: &Config, shards: usize) {
+    if let Some(quota) = quota::of_process() {
+        quota.warn(shards, &config.cores.to_string());
+    }
+    let http = &config.shard.http;
+    let (buffered_bytes_max, connections_max) = (http.buffered_bytes_max, http.connections_max);
+    if let Some(MemoryLimit { bytes: limit_bytes, file }) = &config.granted.memory {
+        let by = file.display();
+        tracing::info!(
+            limit_bytes,
+            %by,
+            shards,
+            buffered_bytes_max,
+            connections_max,
+            "memory is limited, and what each shard's connections may keep of it"
+        );
+        let kept_bytes = (shards as u64).saturating_mul(buffered_bytes_max as u64);
+        if kept_bytes >= *limit_bytes {
+            tracing::warn!(
+                limit_bytes,
+                kept_bytes,
+                "all shards' connections together may keep more than the memory that there is: \
+                 lower `buffered_bytes_max` of `[http]`"
+            );
+        }
+    }
+    if let Some(Descriptors { limit, reserve }) = config.granted.descriptors
+        && shards.saturating_mul(connections_max) as u64 > limit - reserve
+    {
+        tracing::info!(
+            limit,
+            left_by_connections = reserve,
+            shards,
+            connections_max,
+            "descriptors end before places for connections: further ones wait (LimitNOFILE)"
+        );
+    }
 }
 
 fn start_journal(writer: Writer, shards: &[ShardHandle]) -> anyhow::Result<JournalThread> {

@@ -19,6 +19,7 @@ fn and_the_answer_arrives_however_much_they_send() {
         (format!("{reload}content-length: \r\n\r\n{{}}"), 400),
         (format!("{reload}content-length: 2\r\ncontent-length: 2\r\n\r\n{{}}"), 400),
         (format!("{reload}transfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n"), 411),
+        (format!("{reload}content-encoding: gzip\r\ncontent-length: 2\r\n\r\n{{}}"), 415),
         (format!("{reload}host: localhost\r\n\r\n"), 400),
         (format!("{reload} folded: line\r\n\r\n"), 400),
         (format!("\u{16}\u{3}\u{1}{much}"), 400),

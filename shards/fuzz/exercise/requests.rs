@@ -43,26 +43,31 @@ fn read(wire: &[u8], piece: usize) -> (Vec<Found>, bool) {
     };
     let mut reader = RequestReader::default();
     let mut found = Vec::new();
-    let (mut from, mut to) = (0, 0);
-    while to < wire.len() {
-        to = wire.len().min(to + piece);
-        while from < to {
-            match reader.next(&wire[from..to], &limits) {
+    let mut arrived = Vec::new();
+    for piece in wire.chunks(piece) {
+        arrived.extend_from_slice(piece);
+        while !arrived.is_empty() {
+            match reader.next(&arrived, &limits) {
                 Ok(Step::Request { head, body, taken }) => {
-                    assert!(taken > 0 && taken <= to - from);
-                    from += taken;
+                    assert!(taken > 0 && taken <= arrived.len());
                     found.push(Found {
                         method: head.method.to_owned(),
                         path: head.path.to_owned(),
                         keep_alive: head.keep_alive,
                         body: body.map(<[u8]>::to_vec),
                     });
+                    arrived.drain(..taken);
                 }
                 Ok(Step::Skip { taken }) => {
                     assert!(taken > 0);
-                    from += taken;
+                    arrived.drain(..taken);
                 }
-                Ok(Step::More { .. }) => break,
+                Ok(Step::More { spent, .. }) => {
+                    arrived.drain(spent);
+                    // A head, and what is no whole body or line of a chunk or trailer.
+                    assert!(arrived.len() <= 200 + 100 + 8_192);
+                    break;
+                }
                 Err(_) => return (found, true),
             }
         }

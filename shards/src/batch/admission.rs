@@ -77,16 +77,21 @@ impl Lane {
     /// or at least so many; its rows are counted. One with more rows than there is room for at any
     /// time is let in when nothing waits.
     pub(crate) fn refuse(&self, terms: &Terms, rows: usize) -> Option<RowFailure> {
-        let behind = rows.saturating_sub(1);
-        let refusal = match self.refusal(terms, 0) {
-            None if self.waiting_rows() > 0 => self.refusal(terms, behind),
-            None if self.batches_in_flight() > 0 => self.unreachable(terms, behind),
-            first => first,
-        };
+        let refusal = self.refusal_of_all(terms, rows);
         if let Some(failure) = refusal {
             self.count_failures(failure, rows);
         }
         refusal
+    }
+
+    /// Why so many rows of one request would be refused now.
+    fn refusal_of_all(&self, terms: &Terms, rows: usize) -> Option<RowFailure> {
+        let behind = rows.saturating_sub(1);
+        match self.refusal(terms, 0) {
+            None if self.waiting_rows() > 0 => self.refusal(terms, behind),
+            None if self.batches_in_flight() > 0 => self.unreachable(terms, behind),
+            first => first,
+        }
     }
 
     /// How many of the first `most` rows would be let in: the further behind, the fewer.
@@ -187,6 +192,19 @@ impl Lane {
         let is_late = terms.now_ns.saturating_add(predicted_ns) > terms.deadline_ns;
         is_late.then_some(RowFailure::DeadlineUnreachable { predicted_us: predicted_ns / 1_000 })
     }
+}
+
+/// [`Lane::refuse`] for a request whose rows are for two lanes, so many for each: what one of them
+/// refuses is refused as a whole.
+pub(crate) fn refuse_all(parts: [(&Lane, usize); 2], terms: &Terms) -> Option<RowFailure> {
+    let failure = parts
+        .iter()
+        .filter(|(_, rows)| *rows > 0)
+        .find_map(|(lane, rows)| lane.refusal_of_all(terms, *rows))?;
+    for (lane, rows) in parts {
+        lane.count_failures(failure, rows);
+    }
+    Some(failure)
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub(crate) mod shadow;
 mod under_way;
 mod window;
 
+pub(crate) use admission::refuse_all;
 pub use admission::{Priority, Terms};
 pub use contention::Contention;
 pub use cost::Cost;

@@ -58,8 +58,10 @@ pub struct Row {
     pub state: RowState,
     /// Whether a queue or a batch still has its id, so that its slot cannot be used again.
     pub is_held: bool,
-    /// The next row of the same request.
+    /// The next row of the same request in the same lane.
     pub next: Option<RowId>,
+    /// Which row of its request it is, from 0, where two versions score the rows of one.
+    pub place: u32,
     /// Whether the slot is free.
     is_free: bool,
 }
@@ -91,6 +93,7 @@ impl Rows {
             row.state = RowState::Waiting;
             row.is_held = false;
             row.next = None;
+            row.place = 0;
             row.is_free = false;
             return id;
         }
@@ -108,6 +111,7 @@ impl Rows {
             state: RowState::Waiting,
             is_held: false,
             next: None,
+            place: 0,
             is_free: false,
         });
         self.deadlines_ns.push(u64::MAX);
@@ -132,6 +136,64 @@ impl Rows {
     /// The rows of one request, from `first` on.
     pub(crate) fn chain(&self, first: RowId) -> impl Iterator<Item = RowId> {
         std::iter::successors(Some(first), |id| self.get(*id).next)
+    }
+
+    /// Makes two chains of the rows of one request, from `first` on: of those that stay and of those
+    /// that `goes` holds for, each in the request's order. Returns the first of either, and tells each
+    /// row its place in the request.
+    pub fn divide(
+        &mut self,
+        first: RowId,
+        goes: impl Fn(&Row) -> bool,
+    ) -> (Option<RowId>, Option<RowId>) {
+        let (mut firsts, mut lasts) = ([None; 2], [None; 2]);
+        let (mut next, mut place) = (Some(first), 0);
+        while let Some(id) = next {
+            let row = self.get_mut(id);
+            next = row.next.take();
+            row.place = place;
+            place += 1;
+            let chain = usize::from(goes(row));
+            match lasts[chain].replace(id) {
+                Some(last) => self.get_mut(last).next = Some(id),
+                None => firsts[chain] = Some(id),
+            }
+        }
+        (firsts[0], firsts[1])
+    }
+
+    /// Takes rows of one request over from another lane's, from `first` on, before they are queued;
+    /// returns the first. Their buffers are exchanged, not copied.
+    pub fn adopt(&mut self, from: &mut Self, first: Option<RowId>) -> Option<RowId> {
+        let (mut adopted, mut last) = (None, None);
+        let mut next = first;
+        while let Some(left) = next {
+            let source = from.get_mut(left);
+            next = source.next;
+            let id = self.insert(source.connection);
+            let row = self.get_mut(id);
+            std::mem::swap(&mut row.key, &mut source.key);
+            std::mem::swap(&mut row.request_cells, &mut source.request_cells);
+            row.key_is_integer = source.key_is_integer;
+            row.has_own_features = source.has_own_features;
+            row.state = source.state;
+            row.place = source.place;
+            from.remove(left);
+            match last.replace(id) {
+                Some(last) => self.get_mut(last).next = Some(id),
+                None => adopted = Some(id),
+            }
+        }
+        adopted
+    }
+
+    /// Frees the rows of a request, from `first` on, that nobody has queued.
+    pub(crate) fn forget(&mut self, first: Option<RowId>) {
+        let mut next = first;
+        while let Some(id) = next {
+            next = self.get(id).next;
+            self.remove(id);
+        }
     }
 
     /// When a row's answer is worthless, in ns of the shard's clock.

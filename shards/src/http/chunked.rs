@@ -10,7 +10,7 @@ const TRAILER_BYTES_MAX: usize = 8_192;
 /// Leading zeros are fine; without end they only serve to be read differently.
 const SIZE_DIGITS_MAX: usize = 32;
 /// What size lines may take in all: this much, and so many bytes for each byte of the body. Small
-/// chunks are fine; extensions without end are not, as the connection holds them until the end.
+/// chunks are fine; extensions without end are not, as they would be read for nothing.
 const FRAMING_BYTES_MAX: usize = 16_384;
 const FRAMING_BYTES_PER_BYTE_MAX: usize = 8;
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::Origin;
 use super::oip::InferForm;
 use super::rendered::Sampled;
+use super::request_rows::{Admission, RequestRows};
 use super::response::{self, HeadOptions};
 use crate::batch::{Lane, ROW_BYTES, RowFailure, RowId, RowState, Terms};
 use crate::shard::AwaitedReply;
@@ -45,8 +46,8 @@ pub(crate) enum Answer {
     Ready { status: u16, fields: &'static str, body: Vec<u8> },
     /// Made by the process, when it has done what was asked.
     Awaited(AwaitedReply),
-    /// To be made of rows, when all are done; `pending` is the first that may not be.
-    Rows { lane: Rc<Lane>, first: RowId, count: usize, pending: Option<RowId>, form: Form },
+    /// To be made of rows, when all are done.
+    Rows { rows: RequestRows, form: Form },
 }
 
 /// How the outcomes of rows are written.
@@ -82,32 +83,14 @@ impl Answer {
     /// Queues the rows of a request that are not done already, and waits for all of them. Where an
     /// answer may be given in part, those that there is no room for are refused; tensors have been
     /// let in as a whole.
-    pub(crate) fn queue(
-        lane: Rc<Lane>,
-        first: RowId,
-        form: Form,
-        terms: &Terms,
-        origin: &Origin,
-    ) -> Self {
-        if !origin.is_empty() {
-            let mut rows = lane.rows.borrow_mut();
-            let mut next = Some(first);
-            while let Some(id) = next {
-                let row = rows.get_mut(id);
-                row.origin = origin.clone();
-                next = row.next;
-            }
-        }
-        let count = match form {
-            Form::Lone => 1,
-            Form::Array | Form::Tensors(_) => lane.rows.borrow().chain(first).count(),
+    pub(crate) fn queue(rows: RequestRows, form: Form, terms: &Terms, origin: &Origin) -> Self {
+        let admission = match form {
+            Form::Lone => Admission::Lone,
+            Form::Array => Admission::Each,
+            Form::Tensors(_) => Admission::Whole,
         };
-        match form {
-            Form::Lone => lane.admit_lone(first, terms),
-            Form::Array => lane.admit_each(first, terms),
-            Form::Tensors(_) => lane.admit_whole(first, terms),
-        }
-        Self::Rows { lane, first, count, pending: Some(first), form }
+        rows.queue(admission, terms, origin);
+        Self::Rows { rows, form }
     }
 }
 
@@ -129,17 +112,20 @@ impl Exchange {
         match &self.answer {
             Answer::Ready { body, .. } => body.capacity(),
             Answer::Awaited(_) => 0,
-            Answer::Rows { count, form: Form::Tensors(form), .. } => {
-                count * ROW_BYTES + form.held_bytes()
+            Answer::Rows { rows, form } => {
+                let form_bytes = match form {
+                    Form::Tensors(form) => form.held_bytes(),
+                    Form::Lone | Form::Array => 0,
+                };
+                rows.count() * ROW_BYTES + form_bytes
             }
-            Answer::Rows { count, .. } => count * ROW_BYTES,
         }
     }
 
-    /// The lane whose rows answer it, if any do.
+    /// The lane whose first row answers it, if any do.
     pub(crate) fn lane(&self) -> Option<Rc<Lane>> {
         match &self.answer {
-            Answer::Rows { lane, .. } => Some(Rc::clone(lane)),
+            Answer::Rows { rows, .. } => Some(Rc::clone(rows.first().0)),
             Answer::Ready { .. } | Answer::Awaited(_) => None,
         }
     }
@@ -148,33 +134,25 @@ impl Exchange {
     /// user is named.
     pub(crate) fn sample(&self, with_user: bool) -> Sampled {
         let mut sampled = Sampled { origin: self.origin.clone(), ..Sampled::default() };
-        let Answer::Rows { lane, first, count, .. } = &self.answer else { return sampled };
-        let rows = lane.rows.borrow();
-        let row = rows.get(*first);
+        let Answer::Rows { rows, .. } = &self.answer else { return sampled };
+        let (lane, first) = rows.first();
+        sampled.rows = rows.count() as u32;
+        let slots = lane.rows.borrow();
+        let row = slots.get(first);
         sampled.batch = row.batch;
         if with_user {
             sampled.user_id.push_str(&row.key);
         }
-        sampled.rows = *count as u32;
         sampled
     }
 
-    /// Whether the answer can be rendered; moves its cursor past the rows that are done.
+    /// Whether the answer can be rendered.
     pub(crate) fn is_ready(&mut self) -> bool {
-        let (lane, pending) = match &mut self.answer {
-            Answer::Ready { .. } => return true,
-            Answer::Awaited(reply) => return reply.get().is_some(),
-            Answer::Rows { lane, pending, .. } => (lane, pending),
-        };
-        let rows = lane.rows.borrow();
-        while let Some(id) = *pending {
-            let row = rows.get(id);
-            if !matches!(row.state, RowState::Done(_)) {
-                return false;
-            }
-            *pending = row.next;
+        match &mut self.answer {
+            Answer::Ready { .. } => true,
+            Answer::Awaited(reply) => reply.get().is_some(),
+            Answer::Rows { rows, .. } => rows.is_done(),
         }
-        true
     }
 
     /// Appends the answer to `out`; returns its status. `body` is room to work in.
@@ -199,23 +177,14 @@ impl Exchange {
                 response::write_answer(out, status, &[], body, options);
                 status
             }
-            Answer::Rows { lane, first, form, .. } => match form {
-                Form::Lone => render_row(out, body, lane, *first, options),
-                Form::Array => render_array(out, body, lane, *first, options),
-                Form::Tensors(form) => form.render(out, body, lane, *first, options),
+            Answer::Rows { rows, form } => match form {
+                Form::Lone => {
+                    let (lane, id) = rows.first();
+                    render_row(out, body, lane, id, options)
+                }
+                Form::Array => render_array(out, body, rows, options),
+                Form::Tensors(form) => form.render(out, body, rows, options),
             },
-        }
-    }
-}
-
-impl Drop for Exchange {
-    /// Frees its rows: they have been rendered, or nobody will read them.
-    fn drop(&mut self) {
-        let Answer::Rows { lane, first, .. } = &self.answer else { return };
-        let mut next = Some(*first);
-        while let Some(id) = next {
-            next = lane.rows.borrow().get(id).next;
-            lane.release(id);
         }
     }
 }
@@ -248,33 +217,29 @@ fn render_row(
     failure.status()
 }
 
-/// Writes the answer of an array: 200, each member with its own outcome.
+/// Writes the answer of an array: 200, each member with its own outcome and, where two versions
+/// scored them, its own version.
 fn render_array(
     out: &mut Vec<u8>,
     body: &mut Vec<u8>,
-    lane: &Lane,
-    first: RowId,
+    rows: &RequestRows,
     options: HeadOptions<'_>,
 ) -> u16 {
     body.push(b'[');
     let mut worst = None;
-    let mut next = Some(first);
-    while let Some(id) = next {
-        if id != first {
+    for (at, (lane, id)) in rows.members().enumerate() {
+        if at > 0 {
             body.extend_from_slice(b", ");
         }
-        response::write_member(body, lane, id);
-        let rows = lane.rows.borrow();
-        let row = rows.get(id);
-        worst = worst.max(match row.state {
+        response::write_member(body, lane, id, rows.is_divided());
+        worst = worst.max(match lane.rows.borrow().get(id).state {
             RowState::Done(Ok(scored)) => Some(scored.status),
             RowState::Done(Err(failure)) => response::failure_features(failure),
             _ => None,
         });
-        next = row.next;
     }
     body.push(b']');
     let features = worst.map_or("", response::features_field);
-    response::write_answer(out, 200, &[features, &lane.version_field], body, options);
+    response::write_answer(out, 200, &[features, rows.version_field()], body, options);
     200
 }

@@ -1,7 +1,7 @@
 //! The fields of a request's head that the gateway reads; any other may say what it likes.
 
 use super::framing::{FramingFields, decimal};
-use super::head::{Credentials, HeadError};
+use super::head::{ContentCoding, Credentials, HeadError};
 use super::{TraceParent, target};
 use crate::batch::Priority;
 
@@ -16,6 +16,7 @@ pub(super) struct FieldReader<'a> {
     traces: usize,
     pub(super) hosts: usize,
     pub(super) framing: FramingFields,
+    pub(super) coding: ContentCoding,
     pub(super) expects_continue: bool,
     pub(super) limit_ns: Option<u64>,
     pub(super) priority: Priority,
@@ -64,6 +65,11 @@ impl<'a> FieldReader<'a> {
             13 if name.eq_ignore_ascii_case("authorization") => {
                 take_once(&mut self.credentials.authorization, value);
             }
+            16 if name.eq_ignore_ascii_case("content-encoding") => {
+                if !is_identity(value) {
+                    self.coding = ContentCoding::Coded;
+                }
+            }
             _ => self.framing.read(name, value)?,
         }
         Ok(())
@@ -77,6 +83,13 @@ impl<'a> FieldReader<'a> {
     fn limit(&mut self, limit_ns: u64) {
         self.limit_ns = Some(self.limit_ns.map_or(limit_ns, |known| known.min(limit_ns)));
     }
+}
+
+/// Whether a Content-Encoding says that the body is as it is: an empty list, or `identity`, which some
+/// clients send although it is no coding (RFC 9110 section 8.4.1).
+fn is_identity(value: &[u8]) -> bool {
+    let codings = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    codings.filter(|it| !it.is_empty()).all(|coding| coding.eq_ignore_ascii_case(b"identity"))
 }
 
 /// Keeps a field's value; two of them are kept as none that anything would agree with.
@@ -120,7 +133,7 @@ fn grpc_timeout_ns(value: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use crate::http::HttpLimits;
-    use crate::http::head::parse;
+    use crate::http::head::{ContentCoding, parse};
 
     #[test]
     fn an_id_that_could_break_a_line_is_not_sent_back() {
@@ -134,6 +147,22 @@ mod tests {
             let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: {sent}\r\n\r\n");
             let limits = HttpLimits::default();
             assert_eq!(parse(head.as_bytes(), &limits).expect("valid").request_id, kept, "{sent}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_coded_where_any_field_says_so() {
+        for (fields, is_coded) in [
+            ("", false),
+            ("Content-Encoding:\r\n", false),
+            ("Content-Encoding: Identity\r\n", false),
+            ("content-encoding: gzip\r\n", true),
+            ("Content-Encoding: identity, br\r\n", true),
+            ("Content-Encoding: gzip\r\nContent-Encoding: identity\r\n", true),
+        ] {
+            let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            let head = parse(head.as_bytes(), &HttpLimits::default()).expect("valid");
+            assert_eq!(head.coding == ContentCoding::Coded, is_coded, "{fields}");
         }
     }
 

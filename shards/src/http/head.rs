@@ -74,6 +74,16 @@ pub enum Framing {
     Chunked,
 }
 
+/// What was done to a body before it was sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ContentCoding {
+    /// Nothing.
+    #[default]
+    Identity,
+    /// A content coding, as `gzip`, so that it cannot be read as it is.
+    Coded,
+}
+
 /// What a head asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head<'a> {
@@ -91,6 +101,8 @@ pub struct Head<'a> {
     pub trace: Option<TraceParent>,
     /// How the end of the body is known.
     pub framing: Framing,
+    /// `Content-Encoding`.
+    pub coding: ContentCoding,
     /// Whether the client waits for `100 Continue` before it sends its body.
     pub expects_continue: bool,
     /// How long the answer is worth having, in ns: by `x-deadline-ms` or `grpc-timeout`, by the
@@ -268,6 +280,7 @@ fn understand<'a>(
         request_id: reading.request_id,
         trace: reading.trace(),
         framing: reading.framing.framing(is_http_1_0, limits.body_bytes_max)?,
+        coding: reading.coding,
         expects_continue: reading.expects_continue && !is_http_1_0,
         limit_ns: reading.limit_ns,
         priority: reading.priority,

@@ -16,8 +16,12 @@ pub struct HttpLimits {
     pub array_rows_max: usize,
     /// The most requests of one connection that are being answered at once; reading stops there.
     pub pipelined_requests_max: usize,
-    /// The most connections a shard holds; further ones are closed at once.
+    /// The most connections a shard holds. For a further one the longest idle makes room, first one
+    /// that has sent nothing for `head_timeout_ms`; where none is idle, it is closed at once.
     pub connections_max: usize,
+    /// The most connections a shard holds of one address, where that is limited; further ones are
+    /// closed at once. Addresses of IPv6 count by their first 64 bits.
+    pub connections_per_address_max: Option<usize>,
     /// The most bytes that a shard keeps for all its connections together: of requests that have
     /// not wholly arrived or are being answered, and of answers that have not wholly been taken.
     /// Beyond it, slow clients make room, first those for whom most is kept for longest: who is slow
@@ -62,6 +66,7 @@ impl Default for HttpLimits {
             array_rows_max: 1_024,
             pipelined_requests_max: 64,
             connections_max: 16_384,
+            connections_per_address_max: None,
             buffered_bytes_max: 268_435_456,
             head_timeout_ms: 10_000,
             body_timeout_ms: 10_000,

@@ -2,11 +2,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::task::Waker;
 
 use slab::Slab;
+
+use super::room::{PatienceMs, Turn, Waits};
 
 /// How long a client may be slow before memory that others need is taken from it, in ms.
 const SLOW_MS_MIN: u64 = 250;
@@ -14,6 +18,10 @@ const SLOW_MS_MIN: u64 = 250;
 /// Where it has waited for less, it isn't worth a look: that its stream has ended is seen when it is
 /// read.
 pub(crate) const PATIENCE_NS_MIN: u64 = 100_000_000;
+
+/// How many connections are found at a time that are to make room: looking at all of them takes longer
+/// than accepting one.
+const CANDIDATES_MAX: usize = 256;
 
 /// What a connection shares with its shard.
 #[derive(Debug)]
@@ -30,6 +38,15 @@ pub(crate) struct Link {
     /// Since when it has waited for its client, to take an answer or to send the rest of a request,
     /// in ms of the shard's coarse clock; `u64::MAX` where it does not.
     pub(crate) slow_since_ms: Cell<u64>,
+    /// Since when it has waited for a request, in ms of the shard's coarse clock; `u64::MAX` where it
+    /// does not.
+    pub(crate) idle_since_ms: Cell<u64>,
+    /// Whether it has ever asked anything.
+    pub(crate) has_asked: Cell<bool>,
+    /// Whether it was told to end, as another needs its place.
+    makes_room: Cell<bool>,
+    /// Where its client is, as far as connections are counted by that.
+    address: Cell<Option<IpAddr>>,
     /// Since when it waits to be read, in ns of the shard's clock, if it does.
     pub(crate) unread_since_ns: Cell<Option<u64>>,
     /// The client's socket, where it is known.
@@ -51,6 +68,10 @@ impl Default for Link {
             timed_out: Cell::default(),
             kept_bytes: Cell::default(),
             slow_since_ms: Cell::new(u64::MAX),
+            idle_since_ms: Cell::new(u64::MAX),
+            has_asked: Cell::default(),
+            makes_room: Cell::default(),
+            address: Cell::default(),
             unread_since_ns: Cell::default(),
             socket: Cell::default(),
             is_deaf: Cell::default(),
@@ -82,6 +103,16 @@ impl Link {
         is_burden.then(|| slow_ms.saturating_mul(self.kept_bytes.get() as u64))
     }
 
+    /// When it makes room for another, if it does.
+    fn turn(&self, now_ms: u64, patience: PatienceMs) -> Option<Turn> {
+        let waits = Waits {
+            idle_since_ms: self.idle_since_ms.get(),
+            slow_since_ms: self.slow_since_ms.get(),
+            has_asked: self.has_asked.get(),
+        };
+        if self.makes_room.get() { None } else { waits.turn(now_ms, patience) }
+    }
+
     /// Whether there is something to read from its client, and not only the end; true where its
     /// socket is not known.
     pub(crate) fn has_sent(&self) -> bool {
@@ -110,6 +141,13 @@ pub(crate) struct Links {
     leaving_bytes: Cell<usize>,
     /// When slow clients were last looked for, in ms of the shard's coarse clock.
     cut_ms: Cell<u64>,
+    /// How many were told to make room and have not ended yet.
+    making_room: Cell<usize>,
+    /// The next ones to make room, by number and turn, and when they were looked for.
+    candidates: RefCell<VecDeque<(u32, Turn)>>,
+    candidates_ms: Cell<Option<u64>>,
+    /// How many there are of each address, where that is counted.
+    by_address: RefCell<HashMap<IpAddr, usize>>,
 }
 
 impl Links {
@@ -124,7 +162,86 @@ impl Links {
     pub(crate) fn remove(&self, number: u32) {
         if let Some(link) = self.open.borrow_mut().try_remove(number as usize) {
             self.given_back(&link);
+            self.stays(&link);
+            if let Some(address) = link.address.get() {
+                self.leave(address);
+            }
         }
+    }
+
+    /// Counts a connection by its client's address.
+    pub(crate) fn count_address(&self, link: &Link, address: IpAddr) {
+        link.address.set(Some(address));
+        *self.by_address.borrow_mut().entry(address).or_default() += 1;
+    }
+
+    fn leave(&self, address: IpAddr) {
+        let mut counts = self.by_address.borrow_mut();
+        if let Some(count) = counts.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&address);
+            }
+        }
+    }
+
+    /// How many connections there are of an address.
+    pub(crate) fn of_address(&self, address: IpAddr) -> usize {
+        self.by_address.borrow().get(&address).copied().unwrap_or_default()
+    }
+
+    /// Tells the connection whose turn it is to make room for another; false where there is none.
+    /// What it has sent by then is still answered.
+    pub(crate) fn make_room(&self, now_ms: u64, patience: PatienceMs) -> bool {
+        loop {
+            let next = self.candidates.borrow_mut().pop_front();
+            let Some((number, turn)) = next else {
+                // Once a tick: time goes on by ticks.
+                if self.candidates_ms.replace(Some(now_ms)) == Some(now_ms) {
+                    return false;
+                }
+                self.find_candidates(now_ms, patience);
+                continue;
+            };
+            if let Some(link) = self.open.borrow().get(number as usize)
+                && link.turn(now_ms, patience) == Some(turn)
+                && !link.has_sent()
+            {
+                link.makes_room.set(true);
+                self.making_room.set(self.making_room.get() + 1);
+                link.deadline_ms.set(0);
+                link.wake();
+                return true;
+            }
+        }
+    }
+
+    fn find_candidates(&self, now_ms: u64, patience: PatienceMs) {
+        let open = self.open.borrow();
+        let turn = |(number, link): (usize, &Rc<Link>)| {
+            Some((link.turn(now_ms, patience)?, number as u32))
+        };
+        let mut found: Vec<(Turn, u32)> = open.iter().filter_map(turn).collect();
+        if found.len() > CANDIDATES_MAX {
+            found.select_nth_unstable(CANDIDATES_MAX);
+            found.truncate(CANDIDATES_MAX);
+        }
+        found.sort_unstable();
+        let mut candidates = self.candidates.borrow_mut();
+        candidates.clear();
+        candidates.extend(found.into_iter().map(|(turn, number)| (number, turn)));
+    }
+
+    /// A connection that was to make room does not, as its client has asked meanwhile; or it has.
+    pub(crate) fn stays(&self, link: &Link) {
+        if link.makes_room.replace(false) {
+            self.making_room.set(self.making_room.get() - 1);
+        }
+    }
+
+    /// How many are open and stay.
+    pub(crate) fn staying(&self) -> usize {
+        self.len() - self.making_room.get()
     }
 
     /// A connection has given back the memory that it was to.
@@ -207,12 +324,17 @@ impl Links {
     }
 }
 
+/// Whether a socket has something to read or, where it listens, a connection to accept.
+pub(crate) fn has_input(socket: RawFd) -> bool {
+    ready_for(socket, libc::POLLIN) != 0
+}
+
 /// Which of these events, and of errors, a socket has now.
 pub(crate) fn ready_for(socket: RawFd, events: i16) -> i16 {
     let mut polled = libc::pollfd { fd: socket, events, revents: 0 };
     // SAFETY: there is one structure, which lives through the call, and the call does not wait. A
     // socket is closed after its connection has left the links, so it is still that client's; the
-    // one to a model's server is closed with what asks here.
+    // one to a model's server is closed with what asks here, and one that listens is its caller's.
     let ready = unsafe { libc::poll(&raw mut polled, 1, 0) };
     if ready > 0 { polled.revents } else { 0 }
 }

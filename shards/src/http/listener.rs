@@ -5,7 +5,7 @@
 //! while the wait is given up is accepted for nobody.
 
 use std::io;
-use std::net::{TcpListener, TcpStream as StdStream};
+use std::net::{SocketAddr, TcpListener, TcpStream as StdStream};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,31 +14,73 @@ use futures_lite::AsyncReadExt;
 use glommio::net::TcpStream;
 use glommio::timer::sleep;
 
+use super::HttpLimits;
 use super::connection::Connection;
-use super::hop_limit;
+use super::room::{PatienceMs, counted_address};
+use super::{hop_limit, links};
 use crate::shard::ShardState;
 
 /// How long to pause after an `accept` that failed: file descriptors may be short (EMFILE), and
 /// trying again at once would only burn the core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+/// For how long a connection stays idle, or has not asked anything, before it makes room for another,
+/// in ms.
+const IDLE_MS_MIN: u64 = 1_000;
+const SILENT_MS_MIN: u64 = 250;
+/// How many connections make room at a time where descriptors are short: one at first, and twice as
+/// many as the time before while that does not suffice.
+const ROOM_MAX: usize = 64;
 /// How long handshakes that began before [`refuse_new`] may take to end up in the queue.
 const HANDSHAKES_END: Duration = Duration::from_millis(50);
 
 /// Accepts connections until it is dropped, which loses none. An error never ends it.
 pub(crate) async fn accept(listener: TcpListener, shard: Rc<ShardState>) {
+    let (mut is_short, mut room) = (false, 1);
     loop {
+        is_short = is_short && !has_descriptors(&listener, &shard);
+        if is_short && links::has_input(listener.as_raw_fd()) {
+            make_room(&shard, room);
+            room = (2 * room).min(ROOM_MAX);
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        }
         match listener.accept() {
-            Ok((stream, _)) => {
-                start(stream, &shard);
+            Ok((stream, address)) => {
+                (is_short, room) = (!is_within(&stream, &shard), 1);
+                start(stream, address, &shard);
                 // A flood of connections must not keep those that are open from being served.
                 glommio::yield_if_needed().await;
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => readable(&listener).await,
             Err(_) => {
                 shard.counters().accept_errors.add(1);
+                make_room(&shard, 1);
                 sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// Whether connections may take one more descriptor: the next is that of the lowest free number.
+fn has_descriptors(listener: &TcpListener, shard: &ShardState) -> bool {
+    listener.try_clone().is_ok_and(|next| is_within(&next, shard))
+}
+
+/// Whether a descriptor is one of those that connections may take.
+fn is_within(descriptor: &impl AsRawFd, shard: &ShardState) -> bool {
+    shard.settings.descriptors_max.is_none_or(|most| descriptor.as_raw_fd() < most)
+}
+
+/// Has so many connections end that have been idle for long: others wait to be accepted, which can
+/// wait a little longer than those that would be refused.
+fn make_room(shard: &ShardState, count: usize) {
+    let long_ms = shard.limits().head_timeout_ms;
+    let patience = PatienceMs { silent: long_ms, idle: long_ms, head: long_ms };
+    for _ in 0..count {
+        if !shard.links.make_room(shard.coarse_ms.get(), patience) {
+            return;
+        }
+        shard.counters().connections_evicted.add(1);
     }
 }
 
@@ -66,8 +108,8 @@ pub(crate) fn accept_rest(listeners: &[TcpListener], shard: &Rc<ShardState>) {
         if listener.set_nonblocking(true).is_err() {
             continue;
         }
-        while let Ok((stream, _)) = listener.accept() {
-            start(stream, shard);
+        while let Ok((stream, address)) = listener.accept() {
+            start(stream, address, shard);
         }
     }
 }
@@ -84,8 +126,13 @@ pub(crate) async fn refuse_new(listeners: &[TcpListener]) {
     sleep(HANDSHAKES_END).await;
 }
 
-fn start(accepted: StdStream, shard: &Rc<ShardState>) {
-    if shard.links.len() >= shard.limits().connections_max {
+fn start(accepted: StdStream, address: SocketAddr, shard: &Rc<ShardState>) {
+    let limits = shard.limits();
+    let address =
+        limits.connections_per_address_max.map(|most| (counted_address(address.ip()), most));
+    let is_one_of_too_many =
+        address.is_some_and(|(address, most)| shard.links.of_address(address) >= most);
+    if is_one_of_too_many || !has_room(shard, limits) {
         shard.counters().connections_refused.add(1);
         return;
     }
@@ -99,6 +146,19 @@ fn start(accepted: StdStream, shard: &Rc<ShardState>) {
     let _ = accepted.set_nodelay(true);
     let socket = accepted.as_raw_fd();
     let connection = Connection::new(stream(accepted), Rc::clone(shard));
-    connection.watch(socket);
+    connection.watch(socket, address.map(|(address, _)| address));
     glommio::spawn_local(connection.serve()).detach();
+}
+
+/// Whether the shard has a place for one more connection, or one that is idle makes room for it.
+fn has_room(shard: &ShardState, limits: &HttpLimits) -> bool {
+    let patience =
+        PatienceMs { silent: SILENT_MS_MIN, idle: IDLE_MS_MIN, head: limits.head_timeout_ms };
+    while shard.links.staying() >= limits.connections_max {
+        if !shard.links.make_room(shard.coarse_ms.get(), patience) {
+            return false;
+        }
+        shard.counters().connections_evicted.add(1);
+    }
+    true
 }

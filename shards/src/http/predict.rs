@@ -49,6 +49,8 @@ impl PredictError {
 pub struct Asked {
     /// Its first row; the others follow by [`Row::next`].
     pub first: RowId,
+    /// How many there are.
+    pub count: usize,
     /// Whether it was an array, and is answered by one.
     pub is_array: bool,
 }
@@ -84,24 +86,15 @@ pub fn parse(
     let parsed = parsed.and_then(|count| json.end().map(|()| count));
     let first = sink.first;
     match (parsed, first) {
-        (Ok(count), Some(first)) if count <= array_rows_max => Ok(Asked { first, is_array }),
+        (Ok(count), Some(first)) if count <= array_rows_max => Ok(Asked { first, count, is_array }),
         (outcome, first) => {
-            release(rows, first);
+            rows.forget(first);
             match outcome {
                 Ok(0) => Err(PredictError::Empty),
                 Ok(_) => Err(PredictError::TooManyRows { limit: array_rows_max }),
                 Err(error) => Err(PredictError::NotJson(error)),
             }
         }
-    }
-}
-
-/// Frees the rows of a request, from `first` on, that nobody queued.
-pub(super) fn release(rows: &mut Rows, first: Option<RowId>) {
-    let mut next = first;
-    while let Some(id) = next {
-        next = rows.get(id).next;
-        rows.remove(id);
     }
 }
 

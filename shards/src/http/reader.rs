@@ -1,5 +1,7 @@
 //! Finds whole requests in the bytes that have arrived, however they were cut on the way.
 
+use std::ops::Range;
+
 use super::HttpLimits;
 use super::chunked::ChunkedBody;
 use super::head::{self, Framing, Head, HeadError};
@@ -21,10 +23,13 @@ pub enum Step<'a> {
         /// How many.
         taken: usize,
     },
-    /// A request whose end has not arrived: to be called again with the same bytes and more.
+    /// A request whose end has not arrived: to be called again with the same bytes and more, but
+    /// without those that are spent.
     More {
         /// Whether the client waits for `100 Continue`; said once.
         invite: bool,
+        /// Which of the bytes are not needed any more: chunks that have been decoded.
+        spent: Range<usize>,
     },
 }
 
@@ -44,7 +49,8 @@ enum Pending {
 #[derive(Debug, Default)]
 pub struct RequestReader {
     pending: Pending,
-    /// How many of the bytes have been looked at: for the end of the head, or by the decoder.
+    /// How many of the bytes have been looked at: for the end of the head, or by the decoder, whose
+    /// bytes are not given again.
     scanned: usize,
     chunks: ChunkedBody,
 }
@@ -83,7 +89,7 @@ impl RequestReader {
                 return Ok(Step::Skip { taken: 2 });
             }
             let Some(end) = head::find_end(bytes, &mut self.scanned, limits)? else {
-                return Ok(Step::More { invite: false });
+                return Ok(Step::More { invite: false, spent: 0..0 });
             };
             let head = head::parse(&bytes[..end], limits)?;
             invite = head.expects_continue && bytes.len() == end;
@@ -112,16 +118,49 @@ impl RequestReader {
                 let fed = self.chunks.feed(&bytes[self.scanned..], limits.body_bytes_max)?;
                 self.scanned += fed.consumed;
                 if !fed.complete {
-                    return Ok(Step::More { invite });
+                    let spent = head..std::mem::replace(&mut self.scanned, head);
+                    return Ok(Step::More { invite, spent });
                 }
                 (head, None, self.scanned)
             }
-            Pending::Head | Pending::Length { .. } => return Ok(Step::More { invite }),
+            Pending::Head | Pending::Length { .. } => {
+                return Ok(Step::More { invite, spent: 0..0 });
+            }
         };
         self.pending = Pending::Head;
         self.scanned = 0;
         let head = head::parse(&bytes[..head_end], limits)?;
         let body = span.map_or(self.chunks.body(), |span| &bytes[span]);
         Ok(Step::Request { head, body: Some(body), taken })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HttpLimits, RequestReader, Step};
+
+    #[test]
+    fn chunks_are_not_kept_once_they_are_decoded() {
+        const HEAD: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let chunk = format!("80;{}\r\n{}\r\n", "e".repeat(900), "x".repeat(128));
+        let wire = [HEAD, chunk.repeat(500).as_bytes(), b"0\r\nt: x\r\n\r\nNEXT"].concat();
+        for piece in [1, 700, 65_536] {
+            let mut reader = RequestReader::default();
+            let (mut kept, mut bodies) = (Vec::new(), 0);
+            for piece in wire.chunks(piece) {
+                kept.extend_from_slice(piece);
+                match reader.next(&kept, &HttpLimits::default()).expect("valid") {
+                    Step::More { spent, .. } => _ = kept.drain(spent),
+                    Step::Request { head, body, taken } => {
+                        assert_eq!((head.path, body.map(<[u8]>::len)), ("/", Some(500 * 128)));
+                        kept.drain(..taken);
+                        bodies += 1;
+                    }
+                    Step::Skip { .. } => unreachable!("there is nothing between requests"),
+                }
+                assert!(kept.len() <= HEAD.len() + 910, "{} bytes are kept", kept.len());
+            }
+            assert_eq!((bodies, kept.starts_with(b"N")), (1, true));
+        }
     }
 }

@@ -192,14 +192,15 @@ pub(crate) fn write_scored(body: &mut Vec<u8>, lane: &Lane, id: RowId, scored: S
     body.push(b'}');
 }
 
-/// Writes the object that answers one member of an array, and its status.
-pub(crate) fn write_member(body: &mut Vec<u8>, lane: &Lane, id: RowId) {
+/// Writes the object that answers one member of an array, its status and, where not all members
+/// have the same, the version that it is of.
+pub(crate) fn write_member(body: &mut Vec<u8>, lane: &Lane, id: RowId, says_version: bool) {
     match lane.rows.borrow().get(id).state {
         RowState::Done(Ok(scored)) => {
             write_user_and_score(body, lane, id, scored);
             body.extend_from_slice(b", \"features\": \"");
             body.extend_from_slice(scored.status.as_str().as_bytes());
-            body.extend_from_slice(b"\"}");
+            body.push(b'"');
         }
         RowState::Done(Err(failure)) => {
             body.push(b'{');
@@ -209,12 +210,17 @@ pub(crate) fn write_member(body: &mut Vec<u8>, lane: &Lane, id: RowId) {
             }
             body.extend_from_slice(b"\"error\": ");
             write_message(body, &failure_message(lane, failure));
-            let _ = write!(body, ", \"status\": {}}}", failure.status());
+            let _ = write!(body, ", \"status\": {}", failure.status());
         }
         RowState::Waiting | RowState::Running | RowState::Abandoned => {
             body.extend_from_slice(b"null");
+            return;
         }
     }
+    if says_version {
+        let _ = write!(body, ", \"model_version\": {}", lane.settings.version);
+    }
+    body.push(b'}');
 }
 
 fn write_user_and_score(body: &mut Vec<u8>, lane: &Lane, id: RowId, scored: Scored) {

@@ -14,6 +14,7 @@ mod shared;
 mod state;
 
 use std::net::TcpListener;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -63,6 +64,10 @@ pub struct ShardSettings {
     /// Whether requests about the model repository are handed to the process; otherwise they are
     /// refused with 403.
     pub takes_repository_requests: bool,
+    /// The number of a descriptor from which on no connection is accepted, so that some are left for
+    /// whatever else the process does. The system gives out the lowest that is free.
+    #[serde(skip)]
+    pub descriptors_max: Option<RawFd>,
     /// What is written down of the answers.
     #[serde(skip)]
     pub journal: JournalSettings,
@@ -79,6 +84,7 @@ impl Default for ShardSettings {
             deadline_ms: None,
             request_ids: RequestIds::default(),
             takes_repository_requests: false,
+            descriptors_max: None,
             journal: JournalSettings::default(),
         }
     }

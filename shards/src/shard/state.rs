@@ -16,6 +16,7 @@ use crate::http::intake::Intake;
 use crate::http::links::Links;
 use crate::http::origin::RequestIdMaker;
 use crate::journal::Journal;
+use crate::model::canary::Canary;
 use crate::model::repository::Role;
 use crate::shard::Command;
 use crate::telemetry::{Histograms, ShardCounters};
@@ -180,13 +181,13 @@ impl ShardState {
         if others > 0 { format!("{named} and {others} more") } else { named }
     }
 
-    /// The lane of the version that is tried out beside `lane`, if it is to score this user.
-    pub(crate) fn canary(&self, lane: &Lane, user: &str) -> Option<Rc<Lane>> {
+    /// The share of the users of `lane` whom the version that is tried out scores, and the lane of
+    /// that version, if there is one.
+    #[inline]
+    pub(crate) fn canary(&self, lane: &Lane) -> Option<(Canary, Rc<Lane>)> {
         let LaneSettings { model, canary, .. } = &lane.settings;
-        if !canary.is_some_and(|canary| canary.takes(model, user)) {
-            return None;
-        }
-        self.lane_for(model, Role::Canary)
+        let share = (*canary)?;
+        Some((share, self.lane_for(model, Role::Canary)?))
     }
 
     /// The lane of the candidate that scores copies of the rows of `lane`, if there is one.

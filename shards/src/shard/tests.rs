@@ -1,6 +1,7 @@
 //! What a shard does between batches, seen from inside: no socket, no load, no chance.
 
 mod giving_up;
+mod making_room;
 mod reading;
 
 use std::io::Write;
@@ -10,7 +11,7 @@ use std::path::Path;
 use glommio::LocalExecutorBuilder;
 
 use super::*;
-use crate::batch::{Cost, Lane, Priority, RowFailure, RowId, RowState, Window};
+use crate::batch::{Cost, Lane, Priority, RowFailure, RowId, RowState, Window, refuse_all};
 use crate::features::column::ColumnType;
 use crate::features::embedded::{EmbeddedStore, EmbeddedWriter};
 use crate::features::schema::{Schema, StoreColumn};

@@ -64,8 +64,10 @@ pub struct ShardCounters {
     pub connections_accepted: Counter,
     /// Connections open now.
     pub connections_open: Counter,
-    /// Connections refused because the shard holds as many as it may.
+    /// Connections refused because the shard, or their address, has as many as it may.
     pub connections_refused: Counter,
+    /// Connections told to end, as others needed their places.
+    pub connections_evicted: Counter,
     /// Connections ended as their clients were slow to take their answers.
     pub connections_cut: Counter,
     /// Connections that wait to be read, as refusing what they ask would take too much time.

@@ -17,7 +17,21 @@ pub struct Handover {
     requested: AtomicU64,
     answered: AtomicU64,
     closed: AtomicBool,
-    copy: Mutex<Histograms>,
+    copy: Mutex<Copied>,
+}
+
+/// The last copy, and when it was made: what it counts can only be told per second by that.
+#[derive(Debug, Default)]
+struct Copied {
+    at: Option<Instant>,
+    histograms: Histograms,
+}
+
+impl Copied {
+    fn copy_from(&mut self, live: &Histograms) {
+        self.histograms.copy_from(live);
+        self.at = Some(Instant::now());
+    }
 }
 
 impl Handover {
@@ -66,13 +80,19 @@ impl Handover {
     /// The last copy that was made, whenever that was. Not for shards.
     #[expect(clippy::disallowed_methods, reason = "the reader's thread waits, never a shard's")]
     pub fn latest(&self) -> Histograms {
-        self.copy.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.copy.lock().unwrap_or_else(PoisonError::into_inner).histograms.clone()
+    }
+
+    /// When the last copy was made; `None` before the first. Not for shards.
+    #[expect(clippy::disallowed_methods, reason = "the reader's thread waits, never a shard's")]
+    pub fn copied_at(&self) -> Option<Instant> {
+        self.copy.lock().unwrap_or_else(PoisonError::into_inner).at
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::Handover;
     use crate::telemetry::{Histograms, Phase};
@@ -82,10 +102,15 @@ mod tests {
         let handover = Handover::default();
         let number = handover.request();
         assert!(handover.wait(number, Duration::from_millis(5)).is_none());
+        assert_eq!(handover.copied_at(), None);
+        let asked_at = Instant::now();
         let mut live = Histograms::default();
         live.record(Phase::Model, 2_000, 1);
         handover.answer(&live);
+        let answered_at = Instant::now();
         let copy = handover.wait(number, Duration::ZERO).expect("answered");
+        let copied_at = handover.copied_at().expect("copied");
+        assert!((asked_at..=answered_at).contains(&copied_at), "not when it was waited for");
         assert_eq!(copy.phase(Phase::Model).len(), 1);
         handover.close(&live);
         assert!(handover.wait(handover.request(), Duration::ZERO).is_some(), "closed");

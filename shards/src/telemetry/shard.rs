@@ -58,6 +58,8 @@ pub struct Asked<'a> {
 /// Copies of a shard's histograms.
 #[derive(Debug)]
 pub struct HistogramCopies {
+    /// When the shard made them.
+    pub taken_at: Instant,
     /// Of answers that no model was asked for.
     pub without_model: Histograms,
     /// Of each version of each model.
@@ -71,6 +73,7 @@ impl Asked<'_> {
         let give_up = Instant::now() + patience;
         let left = || give_up.saturating_duration_since(Instant::now());
         let without_model = self.shard.handover.wait(self.without_model, left())?;
+        let taken_at = self.shard.handover.copied_at()?;
         let copied = self.lanes.into_iter().map(|(number, lane)| {
             // One that a reload has replaced answers no more; its last copy is final, or nearly.
             let retired = || lane.counters.retired.get() == 1;
@@ -78,11 +81,17 @@ impl Asked<'_> {
             let copy = copy.or_else(|| retired().then(|| lane.handover.latest()))?;
             Some((lane, copy))
         });
-        Some(HistogramCopies { without_model, lanes: copied.collect::<Option<_>>()? })
+        let lanes = copied.collect::<Option<_>>()?;
+        Some(HistogramCopies { taken_at, without_model, lanes })
     }
 }
 
 impl HistogramCopies {
+    /// How long before them `earlier` ones were made, in seconds.
+    pub fn elapsed_s(&self, earlier: &Self) -> f64 {
+        self.taken_at.saturating_duration_since(earlier.taken_at).as_secs_f64()
+    }
+
     /// What was measured since `earlier`, all merged into one; everything where there is none.
     pub fn since(&self, earlier: Option<&Self>) -> Histograms {
         let mut since = self.without_model.clone();

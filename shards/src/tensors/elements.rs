@@ -1,6 +1,8 @@
 //! The types of tensors, and their elements in the binary-tensor extension: little-endian numbers
 //! in a row, and byte strings each behind its length in four bytes.
 
+use std::ops::RangeInclusive;
+
 /// The type of a tensor's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Datatype {
@@ -65,6 +67,21 @@ impl Datatype {
         }
     }
 
+    /// The integers that the type holds; `None` where it holds others than integers.
+    pub fn integers(self) -> Option<RangeInclusive<i128>> {
+        Some(match self {
+            Self::Uint8 => 0..=u8::MAX.into(),
+            Self::Uint16 => 0..=u16::MAX.into(),
+            Self::Uint32 => 0..=u32::MAX.into(),
+            Self::Uint64 => 0..=u64::MAX.into(),
+            Self::Int8 => i8::MIN.into()..=i8::MAX.into(),
+            Self::Int16 => i16::MIN.into()..=i16::MAX.into(),
+            Self::Int32 => i32::MIN.into()..=i32::MAX.into(),
+            Self::Int64 => i64::MIN.into()..=i64::MAX.into(),
+            Self::Bool | Self::Fp32 | Self::Fp64 | Self::Bytes => return None,
+        })
+    }
+
     /// The type that a word means.
     pub fn named(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|datatype| datatype.as_str() == word)
@@ -74,13 +91,6 @@ impl Datatype {
 /// The numbers that `bytes` hold; `None` for byte strings, and for bytes that are no whole number
 /// of elements. Integers beyond 53 bits are rounded.
 pub fn numbers(datatype: Datatype, bytes: &[u8]) -> Option<Vec<f64>> {
-    fn read<const WIDTH: usize>(
-        bytes: &[u8],
-        value: impl Fn([u8; WIDTH]) -> f64,
-    ) -> Option<Vec<f64>> {
-        let (elements, rest) = bytes.as_chunks::<WIDTH>();
-        rest.is_empty().then(|| elements.iter().map(|element| value(*element)).collect())
-    }
     match datatype {
         Datatype::Bool => read(bytes, |[byte]: [u8; 1]| f64::from(u8::from(byte != 0))),
         Datatype::Uint8 => read(bytes, |[byte]: [u8; 1]| f64::from(byte)),
@@ -95,6 +105,28 @@ pub fn numbers(datatype: Datatype, bytes: &[u8]) -> Option<Vec<f64>> {
         Datatype::Fp64 => read(bytes, f64::from_le_bytes),
         Datatype::Bytes => None,
     }
+}
+
+/// The integers that `bytes` hold, exactly; `None` for types of others, and for bytes that are no
+/// whole number of elements.
+pub fn integers(datatype: Datatype, bytes: &[u8]) -> Option<Vec<i128>> {
+    match datatype {
+        Datatype::Uint8 => read(bytes, |element| u8::from_le_bytes(element).into()),
+        Datatype::Uint16 => read(bytes, |element| u16::from_le_bytes(element).into()),
+        Datatype::Uint32 => read(bytes, |element| u32::from_le_bytes(element).into()),
+        Datatype::Uint64 => read(bytes, |element| u64::from_le_bytes(element).into()),
+        Datatype::Int8 => read(bytes, |element| i8::from_le_bytes(element).into()),
+        Datatype::Int16 => read(bytes, |element| i16::from_le_bytes(element).into()),
+        Datatype::Int32 => read(bytes, |element| i32::from_le_bytes(element).into()),
+        Datatype::Int64 => read(bytes, |element| i64::from_le_bytes(element).into()),
+        Datatype::Bool | Datatype::Fp32 | Datatype::Fp64 | Datatype::Bytes => None,
+    }
+}
+
+/// Elements of so many bytes each; `None` where the last one is cut off.
+fn read<const WIDTH: usize, T>(bytes: &[u8], value: impl Fn([u8; WIDTH]) -> T) -> Option<Vec<T>> {
+    let (elements, rest) = bytes.as_chunks::<WIDTH>();
+    rest.is_empty().then(|| elements.iter().map(|element| value(*element)).collect())
 }
 
 /// The byte strings that `bytes` hold; `None` where the last one is cut off.
@@ -120,7 +152,7 @@ pub fn push_byte_string(out: &mut Vec<u8>, element: &[u8]) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Datatype, byte_strings, numbers, push_byte_string};
+    use super::{Datatype, byte_strings, integers, numbers, push_byte_string};
 
     proptest! {
         #[test]
@@ -151,6 +183,20 @@ mod tests {
                 let expected = bytes.len().is_multiple_of(width).then_some(bytes.len() / width);
                 prop_assert_eq!(found, expected);
             }
+        }
+
+        #[test]
+        fn integers_are_read_exactly_where_numbers_are_rounded(bytes in any::<[u8; 8]>()) {
+            for datatype in Datatype::ALL {
+                let read = integers(datatype, &bytes);
+                prop_assert_eq!(read.is_some(), datatype.integers().is_some());
+                let (Some(read), Some(range)) = (read, datatype.integers()) else { continue };
+                let rounded: Vec<_> = read.iter().map(|integer| *integer as f64).collect();
+                prop_assert_eq!(numbers(datatype, &bytes), Some(rounded));
+                prop_assert!(read.iter().all(|integer| range.contains(integer)));
+            }
+            let exact = i128::from(i64::from_le_bytes(bytes));
+            prop_assert_eq!(integers(Datatype::Int64, &bytes), Some(vec![exact]));
         }
 
         #[test]

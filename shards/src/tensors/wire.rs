@@ -19,7 +19,7 @@ pub struct WireTensor<'a> {
     #[serde(default, deserialize_with = "null_is_none_given")]
     parameters: Parameters,
     #[serde(borrow, default)]
-    data: Option<Flat<'a>>,
+    data: Option<Elements<'a>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -42,52 +42,85 @@ where
 }
 
 impl<'a> WireTensor<'a> {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The tensor, its elements taken from `binary` where they are not in the JSON.
     ///
     /// # Errors
     /// Whatever is wrong with it by itself.
     pub fn finish(self, binary: &mut &'a [u8]) -> Result<Tensor<'a>, TensorError> {
-        let name = || self.name.clone().into_owned();
-        let Some(datatype) = Datatype::named(&self.datatype) else {
-            return Err(TensorError::Datatype {
-                tensor: name(),
-                found: self.datatype.into_owned(),
-            });
+        self.finish_as(binary, |elements, datatype| match elements {
+            Found::Json(elements) => of_datatype(elements.data(), datatype),
+            Found::Binary(bytes) if datatype == Datatype::Bytes => elements::byte_strings(bytes)
+                .map(|strings| {
+                    TensorData::Strings(strings.into_iter().map(Cow::Borrowed).collect())
+                }),
+            Found::Binary(bytes) => elements::numbers(datatype, bytes).map(TensorData::Numbers),
+        })
+    }
+
+    /// [`WireTensor::finish`] for keys, which are text: integers are spelled out, exactly.
+    ///
+    /// # Errors
+    /// Whatever is wrong with it by itself.
+    pub fn finish_keys(self, binary: &mut &'a [u8]) -> Result<Tensor<'a>, TensorError> {
+        if Datatype::named(&self.datatype).is_none_or(|datatype| datatype.integers().is_none()) {
+            return self.finish(binary);
+        }
+        self.finish_as(binary, |elements, datatype| {
+            let integers = match elements {
+                Found::Json(elements) => elements.integers(datatype),
+                Found::Binary(bytes) => elements::integers(datatype, bytes),
+            };
+            let spelled = |integer: i128| Cow::Owned(integer.to_string().into_bytes());
+            integers.map(|all| TensorData::Strings(all.into_iter().map(spelled).collect()))
+        })
+    }
+
+    /// The tensor with the elements that `read` makes of what was found; `None` where these are not
+    /// of the datatype.
+    fn finish_as(
+        self,
+        binary: &mut &'a [u8],
+        read: impl FnOnce(Found<'a>, Datatype) -> Option<TensorData<'a>>,
+    ) -> Result<Tensor<'a>, TensorError> {
+        let Self { name, shape, datatype, parameters, data } = self;
+        let Some(known) = Datatype::named(&datatype) else {
+            let (tensor, found) = (name.into_owned(), datatype.into_owned());
+            return Err(TensorError::Datatype { tensor, found });
         };
-        let data = match (self.data, self.parameters.binary_data_size) {
-            (Some(Flat(data)), None) => of_datatype(data, datatype),
+        let found = match (data, parameters.binary_data_size) {
+            (Some(elements), None) => Found::Json(elements),
             (None, Some(size)) => {
                 let Some((bytes, rest)) = binary.split_at_checked(size) else {
-                    return Err(TensorError::BinaryCut {
-                        tensor: name(),
-                        size,
-                        left: binary.len(),
-                    });
+                    let (tensor, left) = (name.into_owned(), binary.len());
+                    return Err(TensorError::BinaryCut { tensor, size, left });
                 };
                 *binary = rest;
-                if datatype == Datatype::Bytes {
-                    elements::byte_strings(bytes).map(|strings| {
-                        TensorData::Strings(strings.into_iter().map(Cow::Borrowed).collect())
-                    })
-                } else {
-                    elements::numbers(datatype, bytes).map(TensorData::Numbers)
-                }
+                Found::Binary(bytes)
             }
-            _ => return Err(TensorError::OneData(name())),
+            _ => return Err(TensorError::OneData(name.into_owned())),
         };
-        let Some(data) = data else {
-            return Err(TensorError::NotOfDatatype { tensor: name(), datatype: datatype.as_str() });
+        let Some(data) = read(found, known) else {
+            let (tensor, datatype) = (name.into_owned(), known.as_str());
+            return Err(TensorError::NotOfDatatype { tensor, datatype });
         };
-        let elements = self.shape.iter().try_fold(1_usize, |all, length| all.checked_mul(*length));
+        let elements = shape.iter().try_fold(1_usize, |all, length| all.checked_mul(*length));
         if elements != Some(data.len()) {
-            return Err(TensorError::Elements {
-                tensor: name(),
-                found: data.len(),
-                shape: self.shape,
-            });
+            let (tensor, found) = (name.into_owned(), data.len());
+            return Err(TensorError::Elements { tensor, found, shape });
         }
-        Ok(Tensor { name: self.name, shape: self.shape, datatype, data })
+        Ok(Tensor { name, shape, datatype: known, data })
     }
+}
+
+/// A tensor's elements as they came.
+enum Found<'a> {
+    Json(Elements<'a>),
+    Binary(&'a [u8]),
 }
 
 /// JSON's elements as those of a datatype; an empty list is one of any.
@@ -109,25 +142,53 @@ fn of_datatype(data: TensorData<'_>, datatype: Datatype) -> Option<TensorData<'_
     }
 }
 
-/// A tensor's elements, nested in any way or flat.
-struct Flat<'a>(TensorData<'a>);
+/// The largest integer up to which every one is a float.
+const FLOAT_INTEGER_MAX: u64 = 1 << 53;
 
-impl<'de: 'a, 'a> Deserialize<'de> for Flat<'a> {
+/// A tensor's elements, nested in any way or flat: all numbers, or all strings.
+#[derive(Default)]
+struct Elements<'a> {
+    numbers: Vec<f64>,
+    /// Those of the numbers that a float may have rounded, by their places.
+    wide: Vec<(usize, i128)>,
+    strings: Vec<Cow<'a, [u8]>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut found = Elements::default();
+        let mut found = Self::default();
         deserializer.deserialize_seq(ElementSeed { found: &mut found })?;
-        match (found.numbers.is_empty(), found.strings.is_empty()) {
-            (false, false) => Err(de::Error::custom("`data` holds both numbers and strings")),
-            (true, false) => Ok(Self(TensorData::Strings(found.strings))),
-            (_, true) => Ok(Self(TensorData::Numbers(found.numbers))),
+        if found.numbers.is_empty() || found.strings.is_empty() {
+            Ok(found)
+        } else {
+            Err(de::Error::custom("`data` holds both numbers and strings"))
         }
     }
 }
 
-#[derive(Default)]
-struct Elements<'a> {
-    numbers: Vec<f64>,
-    strings: Vec<Cow<'a, [u8]>>,
+impl<'a> Elements<'a> {
+    fn data(self) -> TensorData<'a> {
+        if self.strings.is_empty() {
+            TensorData::Numbers(self.numbers)
+        } else {
+            TensorData::Strings(self.strings)
+        }
+    }
+
+    /// The integers of this type, exactly; `None` where they are others.
+    fn integers(self, datatype: Datatype) -> Option<Vec<i128>> {
+        let range = datatype.integers()?;
+        let mut wide = self.wide.into_iter().peekable();
+        let exact = |(place, number): (usize, &f64)| {
+            let integer = match wide.next_if(|(known, _)| *known == place) {
+                Some((_, integer)) => integer,
+                None => Some(*number as i128).filter(|_| number.fract() == 0.0)?,
+            };
+            range.contains(&integer).then_some(integer)
+        };
+        let integers = self.numbers.iter().enumerate().map(exact).collect();
+        if self.strings.is_empty() { integers } else { None }
+    }
 }
 
 /// Reads an element, or a list of them; the depth is bounded by the JSON reader.
@@ -156,10 +217,16 @@ impl<'de: 'a, 'a> Visitor<'de> for ElementSeed<'_, 'a> {
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<(), E> {
+        if value > FLOAT_INTEGER_MAX {
+            self.found.wide.push((self.found.numbers.len(), value.into()));
+        }
         self.visit_f64(value as f64)
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
+        if value.unsigned_abs() > FLOAT_INTEGER_MAX {
+            self.found.wide.push((self.found.numbers.len(), value.into()));
+        }
         self.visit_f64(value as f64)
     }
 

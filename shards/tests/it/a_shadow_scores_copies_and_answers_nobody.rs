@@ -1,7 +1,7 @@
 //! `[shadow]`: a candidate scores a copy of some users' rows. Only how far its scores are from
 //! those that were answered is seen of it, and on a busy shard not even that.
 
-use crate::support::served::bundled;
+use crate::support::served::{INTERCEPT, demo_with_intercept};
 use crate::support::{Client, Served, Setup, post_to, wait_until};
 use serde_json::{Value, json};
 use shards::model::repository::Role;
@@ -17,18 +17,6 @@ const COLUMNS: &str = r#"
     [[columns]]
     name = "feature_3"
 "#;
-/// The intercept of the second class in the model's file.
-const INTERCEPT: f32 = 0.200_825_87;
-
-/// The bundled model with another intercept.
-fn candidate(intercept: f32) -> Vec<u8> {
-    let mut file = std::fs::read(bundled().join("demo-logistic/1/model.onnx")).unwrap();
-    let known = INTERCEPT.to_le_bytes();
-    let at = file.windows(4).position(|bytes| bytes == known).expect("the intercept");
-    file[at..at + 4].copy_from_slice(&intercept.to_le_bytes());
-    file
-}
-
 /// A hundred users, no two alike.
 fn csv() -> String {
     let row = |user: u32| format!("user-{user},{},{},0.5\n", user % 10, f64::from(user) / 50.0);
@@ -85,7 +73,8 @@ fn statistics(served: &Served) -> Value {
 
 #[test]
 fn the_differences_are_those_of_the_two_versions() {
-    let (served, alone) = (serve(100.0, &candidate(0.7)), serve_alone(&candidate(0.7)));
+    let (served, alone) =
+        (serve(100.0, &demo_with_intercept(0.7)), serve_alone(&demo_with_intercept(0.7)));
     let (mut client, mut other) = (served.client(), alone.client());
     let mut differences = Vec::new();
     for user in 0..100 {
@@ -119,7 +108,8 @@ fn the_differences_are_those_of_the_two_versions() {
 
 #[test]
 fn answers_are_those_of_the_stable_version() {
-    let (served, alone) = (serve(100.0, &candidate(3.0)), serve_alone(&candidate(INTERCEPT)));
+    let (served, alone) =
+        (serve(100.0, &demo_with_intercept(3.0)), serve_alone(&demo_with_intercept(INTERCEPT)));
     let (mut client, mut other) = (served.client(), alone.client());
     for user in 0..100 {
         let body = body_of(user);
@@ -135,7 +125,7 @@ fn answers_are_those_of_the_stable_version() {
 
 #[test]
 fn the_same_users_are_copied_each_time_and_no_others() {
-    let served = serve(30.0, &candidate(0.7));
+    let served = serve(30.0, &demo_with_intercept(0.7));
     let shadow = Shadow { version: 2, percent: 30.0 };
     let mut client = served.client();
     let mut copied = 0;
@@ -160,7 +150,7 @@ fn the_same_users_are_copied_each_time_and_no_others() {
 
 #[test]
 fn on_a_busy_shard_copies_are_skipped_and_every_request_is_answered() {
-    let served = serve(100.0, &candidate(0.7));
+    let served = serve(100.0, &demo_with_intercept(0.7));
     // An array is several batches: when the first has been answered, the rest still wait.
     let members: Vec<_> = (0..500).map(|member| body_of(member % 100)).collect();
     let answer = served.client().predict(&format!("[{}]", members.join(",")));
@@ -179,7 +169,7 @@ fn body_of(user: u32) -> String {
 
 #[test]
 fn a_candidate_without_a_score_fails_nobody() {
-    let served = serve(100.0, &candidate(f32::NAN));
+    let served = serve(100.0, &demo_with_intercept(f32::NAN));
     let mut client = served.client();
     for user in 0..20 {
         predict(&mut client, user);

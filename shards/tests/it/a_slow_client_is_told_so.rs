@@ -136,17 +136,3 @@ fn those_that_leave_most_lying_make_room_for_others() {
     drop(clients);
     wait_until("what was kept is given back", || kept.get() == 0);
 }
-
-#[test]
-fn too_many_connections_are_closed_and_a_free_place_is_taken() {
-    let served = shard(|limits| limits.connections_max = 2);
-    let mut first = served.client();
-    let mut second = served.client();
-    assert_eq!(first.predict("{\"user_id\": 1}").status, 200);
-    assert_eq!(second.predict("{\"user_id\": 1}").status, 200);
-    served.client().expect_end();
-    assert_eq!(served.counters().connections_refused.get(), 1);
-    drop(first);
-    wait_until("a place is free", || served.counters().connections_open.get() == 1);
-    assert_eq!(served.client().predict("{\"user_id\": 1}").status, 200);
-}

@@ -80,7 +80,7 @@ fn what_cannot_be_read_is_named() {
         ("{\"inputs\": []}".to_owned(), "no row"),
         (format!("{{\"inputs\": [{{\"name\": \"x\", {cells}}}]}}"), "unexpected input `x`"),
         (tensor("feature_1", "FP32", "[1]", "[1]"), "input `feature_2` is missing"),
-        (tensor("user_id", "INT64", "[1]", "[1]"), "expected BYTES"),
+        (tensor("user_id", "FP32", "[1]", "[1]"), "expected BYTES or a type of integers"),
         (tensor("user_id", "BYTES", "[1]", "[1]"), "not elements of BYTES"),
         (tensor("user_id", "BYTES", "[1]", "[\"\"]"), "element 0 is empty"),
         (tensor("user_id", "BYTES", "[2]", "[\"a\"]"), "the shape [2]"),

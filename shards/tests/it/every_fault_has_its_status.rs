@@ -1,7 +1,7 @@
 //! Every way in which a request can fail is answered with the status that HTTP has for it, a JSON
 //! body that says why, and the connection goes on where the next request's start is known.
 
-use crate::support::{Client, Served, Setup, post};
+use crate::support::{Client, Served, Setup, post, post_to};
 use shards::batch::RowFailure;
 
 const HEAD: &str = "POST /predict HTTP/1.1\r\nhost: test\r\n";
@@ -66,6 +66,27 @@ fn what_is_asked_of_the_wrong_place() {
         body.len()
     );
     check(&served, request.as_bytes(), 404, "no such model; there is: demo-logistic", true);
+}
+
+#[test]
+fn a_body_with_a_coding_hears_which_is_taken() {
+    let served = shard();
+    let mut client = served.client();
+    let body = "{\"user_id\": \"user-001\"}";
+    for path in ["/predict", "/predict/demo-logistic", "/v2/models/demo-logistic/infer"] {
+        for coding in ["gzip", "identity, deflate", "br"] {
+            let field = format!("content-encoding: {coding}\r\n");
+            // What it holds is not looked at.
+            for body in [body, "\u{1f}\u{8b}\u{8}"] {
+                let answer = client.ask(post_to(path, &field, body));
+                assert_eq!(answer.status, 415, "{path} {coding}: {answer:?}");
+                assert_eq!(answer.field("accept-encoding"), Some("identity"));
+                assert!(answer.error().contains("Content-Encoding"), "{answer:?}");
+            }
+        }
+    }
+    let answer = client.ask(post_to("/predict", "content-encoding: identity\r\n", body));
+    assert_eq!(answer.status, 200, "{answer:?}");
 }
 
 #[test]

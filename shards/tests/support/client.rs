@@ -128,6 +128,17 @@ impl Client {
         Response { status, head, body: String::new() }
     }
 
+    /// The next line of an answer without an end, as of a stream of events.
+    pub(crate) fn receive_line(&mut self) -> String {
+        let end = loop {
+            if let Some(at) = self.input.iter().position(|byte| *byte == b'\n') {
+                break at + 1;
+            }
+            self.fill_to(self.input.len() + 1);
+        };
+        String::from_utf8(self.input.drain(..end).collect()).expect("UTF-8")
+    }
+
     fn fill_to(&mut self, length: usize) {
         let mut bytes = [0; 16_384];
         while self.input.len() < length {

@@ -33,6 +33,18 @@ pub(crate) fn golden(model: &str) -> Vec<(String, f64)> {
     rows.map(|(user, score)| (user.to_owned(), score.parse().unwrap())).collect()
 }
 
+/// The intercept of the second class in the file of `demo-logistic`.
+pub(crate) const INTERCEPT: f32 = 0.200_825_87;
+
+/// The file of `demo-logistic` with another intercept: it has the same inputs and other scores.
+pub(crate) fn demo_with_intercept(intercept: f32) -> Vec<u8> {
+    let mut file = std::fs::read(bundled().join("demo-logistic/1/model.onnx")).unwrap();
+    let known = INTERCEPT.to_le_bytes();
+    let at = file.windows(4).position(|bytes| bytes == known).expect("the intercept");
+    file[at..at + 4].copy_from_slice(&intercept.to_le_bytes());
+    file
+}
+
 /// A repository of one's own: a copy of `demo-logistic` with this manifest.
 fn repository_with(manifest: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();

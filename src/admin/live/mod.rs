@@ -120,7 +120,7 @@ pub(super) fn store_faults(state: &AdminState) -> Vec<String> {
 }
 
 /// Sends what was seen, and then each second, until the client goes away or the gateway drains.
-pub(super) fn stream(stream: &mut TcpStream, state: &AdminState) -> io::Result<()> {
+pub(super) fn stream(mut stream: &TcpStream, state: &AdminState) -> io::Result<()> {
     super::reply::write_event_stream_head(stream)?;
     let mut after = 0;
     let mut sent = String::new();

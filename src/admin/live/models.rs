@@ -9,6 +9,9 @@ use shards::telemetry::{HistogramCopies, LaneTelemetry, Phase};
 
 use super::second::quantile_us;
 
+/// Copies that were made as good as together tell no rate.
+pub(super) const ELAPSED_S_MIN: f64 = 1e-3;
+
 /// Those that were asked, and those that score copies.
 #[derive(Debug, Default)]
 pub(super) struct ModelSeconds(Vec<ModelSecond>);
@@ -45,13 +48,11 @@ struct Difference {
 }
 
 impl ModelSeconds {
-    /// Adds what a shard measured since `last`, in `elapsed_s`.
-    pub(super) fn add(
-        &mut self,
-        now: &HistogramCopies,
-        last: Option<&HistogramCopies>,
-        elapsed_s: f64,
-    ) {
+    /// Adds what a shard measured since `last`: of the time between these copies, which is not that
+    /// between two looks where a shard was too busy to answer one.
+    pub(super) fn add(&mut self, now: &HistogramCopies, last: Option<&HistogramCopies>) {
+        // Before the first copies a shard has served for less than a second.
+        let elapsed_s = last.map_or(1.0, |last| now.elapsed_s(last).max(ELAPSED_S_MIN));
         for (lane, histograms) in &now.lanes {
             if lane.counters.retired.get() == 1 {
                 continue;
@@ -120,5 +121,55 @@ impl Serialize for ModelSeconds {
                 },
             }),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use shards::model::ModelDescription;
+    use shards::telemetry::{Histograms, LaneFacts};
+
+    use super::*;
+
+    fn lane() -> LaneTelemetry {
+        let description = ModelDescription {
+            kernel: String::new(),
+            nodes: 0,
+            inputs: Vec::new(),
+            output: String::new(),
+            score: String::new(),
+            is_class_by_place: false,
+            file_hash: 0,
+        };
+        LaneTelemetry::new(LaneFacts {
+            model: "model".to_owned(),
+            version: 1,
+            role: Role::Stable,
+            description,
+            columns: Vec::new(),
+            is_remote: false,
+            load_ns: 0,
+        })
+    }
+
+    /// A busy shard makes a copy late, or leaves one out: its requests are those of all that time.
+    #[test]
+    fn a_rate_is_over_the_time_between_the_copies() {
+        let lane = Arc::new(lane());
+        let start = Instant::now();
+        let copies = |ms: u64, count: u64| {
+            let mut histograms = Histograms::default();
+            histograms.record(Phase::Request, 1_000, count);
+            HistogramCopies {
+                taken_at: start + Duration::from_millis(ms),
+                without_model: Histograms::default(),
+                lanes: vec![(Arc::clone(&lane), histograms)],
+            }
+        };
+        let mut seconds = ModelSeconds::default();
+        seconds.add(&copies(1_800, 1_000), Some(&copies(0, 100)));
+        assert!((seconds.0[0].requests_per_s - 500.0).abs() < 1e-6, "{seconds:?}");
     }
 }

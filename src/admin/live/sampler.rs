@@ -42,12 +42,10 @@ impl Known {
 fn look_forever(state: &AdminState) {
     let mut last: Vec<Known> = state.shards.iter().map(|shard| Known::now(shard, None)).collect();
     let mut next = Instant::now() + INTERVAL;
-    let mut seen_at = Instant::now();
     for look in 0_u64.. {
         std::thread::park_timeout(next.saturating_duration_since(Instant::now()));
         next = Instant::now().max(next) + INTERVAL;
-        look_once(state, &mut last, seen_at.elapsed().as_secs_f64());
-        seen_at = Instant::now();
+        look_once(state, &mut last);
         if look % LOOKS_A_MINUTE == 0 {
             look_at_drift(state);
         }
@@ -55,7 +53,7 @@ fn look_forever(state: &AdminState) {
     }
 }
 
-fn look_once(state: &AdminState, last: &mut [Known], elapsed_s: f64) {
+fn look_once(state: &AdminState, last: &mut [Known]) {
     // Before they serve, shards answer nobody.
     let serving = state.is_serving();
     let copies = if serving {
@@ -64,7 +62,7 @@ fn look_once(state: &AdminState, last: &mut [Known], elapsed_s: f64) {
         state.shards.iter().map(|_| None).collect()
     };
     let time_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let mut second = Second::begin(time_s, elapsed_s);
+    let mut second = Second::begin(time_s);
     let mut beating = Vec::with_capacity(state.shards.len());
     for ((shard, last), copies) in state.shards.iter().zip(last).zip(copies) {
         let now = Known::now(shard, copies);

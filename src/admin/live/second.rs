@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -11,7 +12,7 @@ use shards::features::scylla::FaultReason;
 use shards::telemetry::counters::STATUSES;
 use shards::telemetry::{Counter, HistogramCopies, Histograms, Phase};
 
-use super::models::ModelSeconds;
+use super::models::{ELAPSED_S_MIN, ModelSeconds};
 use super::store::StoreSecond;
 use crate::admin::{ShardView, metrics};
 
@@ -31,8 +32,11 @@ pub(in crate::admin) struct Second {
 }
 
 /// What a shard had counted at some time.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Counted {
+    /// That time, read beside the counters: what lies between two looks is counted in all of it, and
+    /// in none that the look itself takes.
+    at: Instant,
     responses: Vec<u64>,
     features: Vec<u64>,
     failed: Vec<u64>,
@@ -49,17 +53,19 @@ impl Counted {
     pub(super) fn of(shard: &ShardView) -> Self {
         let telemetry = &shard.shared.telemetry;
         let mut counted = Self {
+            at: Instant::now(),
             responses: telemetry.counters.responses.iter().map(Counter::get).collect(),
             features: vec![0; FeatureStatus::ALL.len()],
             failed: vec![0; RowFailure::REASONS.len()],
             cpu_s: metrics::thread_cpu_s(telemetry.counters.thread_id.get()).unwrap_or(0.0),
+            features_ns: 0,
+            model_ns: 0,
             statements_failed: std::array::from_fn(|reason| {
                 telemetry.store.statements_failed[reason].get()
             }),
             damaged: telemetry.store.damaged.get(),
             is_disconnected: telemetry.store.is_cluster()
                 && telemetry.store.nodes_connected.get() == 0,
-            ..Self::default()
         };
         for lane in telemetry.lanes() {
             let cells = &lane.counters;
@@ -74,6 +80,11 @@ impl Counted {
         }
         counted
     }
+
+    /// How long before it `earlier` was, in seconds.
+    fn elapsed_s(&self, earlier: &Self) -> f64 {
+        self.at.saturating_duration_since(earlier.at).as_secs_f64().max(ELAPSED_S_MIN)
+    }
 }
 
 /// A second in the making.
@@ -81,6 +92,8 @@ impl Counted {
 pub(super) struct Draft {
     /// Its end, in seconds since 1970.
     time_s: u64,
+    /// How long it was: of the shard whose counters lie furthest apart.
+    elapsed_s: f64,
     shards: Vec<ShardSecond>,
     responses: BTreeMap<u16, u64>,
     features: BTreeMap<&'static str, u64>,
@@ -90,8 +103,6 @@ pub(super) struct Draft {
     heat: Vec<u64>,
     requests_per_s: f64,
     models: ModelSeconds,
-    #[serde(skip)]
-    elapsed_s: f64,
     #[serde(skip)]
     merged: Histograms,
     #[serde(skip)]
@@ -123,10 +134,11 @@ struct PhaseSecond {
 }
 
 impl Second {
-    /// Begins a second that ended at `time_s` and was `elapsed_s` long.
-    pub(super) fn begin(time_s: u64, elapsed_s: f64) -> Draft {
+    /// Begins a second that ended at `time_s`.
+    pub(super) fn begin(time_s: u64) -> Draft {
         Draft {
             time_s,
+            elapsed_s: 0.0,
             shards: Vec::new(),
             responses: BTreeMap::new(),
             features: FeatureStatus::ALL.iter().map(|status| (status.as_str(), 0)).collect(),
@@ -136,7 +148,6 @@ impl Second {
             heat: Vec::new(),
             requests_per_s: 0.0,
             models: ModelSeconds::default(),
-            elapsed_s: elapsed_s.max(1e-3),
             merged: Histograms::default(),
             store: StoreSecond::default(),
         }
@@ -155,8 +166,10 @@ impl Draft {
         let grown = |now: &[u64], last: &[u64]| -> Vec<u64> {
             now.iter().zip(last).map(|(now, last)| now.saturating_sub(*last)).collect()
         };
+        let elapsed_s = now.elapsed_s(last);
+        self.elapsed_s = self.elapsed_s.max(elapsed_s);
         let responses = grown(&now.responses, &last.responses);
-        let requests_per_s = responses.iter().sum::<u64>() as f64 / self.elapsed_s;
+        let requests_per_s = responses.iter().sum::<u64>() as f64 / elapsed_s;
         for (status, count) in STATUSES.iter().zip(responses).filter(|(_, count)| *count > 0) {
             *self.responses.entry(*status).or_default() += count;
         }
@@ -180,7 +193,7 @@ impl Draft {
         }
         let request = since.map(|since| since.phase(Phase::Request));
         let quantile = |q| request.map_or(0.0, |times| quantile_us(times, q));
-        let share = |now: u64, last: u64| now.saturating_sub(last) as f64 / 1e9 / self.elapsed_s;
+        let share = |now: u64, last: u64| now.saturating_sub(last) as f64 / 1e9 / elapsed_s;
         let telemetry = &shard.shared.telemetry;
         let lanes = telemetry.lanes();
         self.shards.push(ShardSecond {
@@ -192,7 +205,7 @@ impl Draft {
             p99_us: quantile(0.99),
             connections: telemetry.counters.connections_open.get(),
             queue_rows: lanes.iter().map(|lane| lane.counters.queue_rows.get()).sum(),
-            busy: ((now.cpu_s - last.cpu_s) / self.elapsed_s).clamp(0.0, 1.0),
+            busy: ((now.cpu_s - last.cpu_s) / elapsed_s).clamp(0.0, 1.0),
             features: share(now.features_ns, last.features_ns),
             model: share(now.model_ns, last.model_ns),
         });
@@ -204,7 +217,7 @@ impl Draft {
 
     /// Adds what was measured of each model on a shard, beside what was before.
     pub(super) fn add_models(&mut self, now: &HistogramCopies, last: Option<&HistogramCopies>) {
-        self.models.add(now, last, self.elapsed_s);
+        self.models.add(now, last);
     }
 
     /// The second as it is kept.
@@ -258,7 +271,34 @@ fn round(value: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{HEAT_ROWS, heat_row};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use shards::shard::ShardShared;
+
+    use super::{Counted, HEAT_ROWS, Second, heat_row};
+    use crate::admin::ShardView;
+
+    /// A shard is slow to hand over its histograms, so that a look lasts: what it answers meanwhile
+    /// is counted, and the time is too.
+    #[test]
+    fn a_rate_is_over_the_time_between_its_counters() {
+        let shared = Arc::new(ShardShared::default());
+        let shard = ShardView { index: 0, core: 0, shared: Arc::clone(&shared) };
+        let last = Counted::of(&shard);
+        shared.telemetry.counters.response(200);
+        let mut now = Counted::of(&shard);
+        assert!(now.at >= last.at, "the time is that of the look");
+        now.at = last.at + Duration::from_millis(1_800);
+        now.responses = last.responses.iter().map(|count| count + 900).collect();
+        now.model_ns = last.model_ns + 900_000_000;
+        let mut second = Second::begin(0);
+        second.add(&shard, &now, &last, None);
+        let expected = 900.0 * now.responses.len() as f64 / 1.8;
+        assert!((second.requests_per_s - expected).abs() < 1e-6, "{}", second.requests_per_s);
+        assert!((second.shards[0].model - 0.5).abs() < 1e-9, "{}", second.shards[0].model);
+        assert!((second.elapsed_s - 1.8).abs() < 1e-9, "what the page divides counts by");
+    }
 
     #[test]
     fn each_row_of_the_heat_map_is_the_square_root_of_two_above_the_last() {

@@ -91,7 +91,7 @@ fn write_shards(text: &mut Exposition, shards: &[Scraped<'_>]) {
 }
 
 fn write_shard_cells(text: &mut Exposition, shards: &[Scraped<'_>]) {
-    let cells: [Cell; 8] = [
+    let cells: [Cell; 9] = [
         (
             "shardgate_shard_ticks_total",
             Kind::Counter,
@@ -107,8 +107,14 @@ fn write_shard_cells(text: &mut Exposition, shards: &[Scraped<'_>]) {
         (
             "shardgate_connections_refused_total",
             Kind::Counter,
-            "Connections closed at once, as the shard holds as many as it may.",
+            "Connections closed at once, as the shard or their address has as many as it may.",
             |shard| &shard.counters.connections_refused,
+        ),
+        (
+            "shardgate_connections_evicted_total",
+            Kind::Counter,
+            "Idle connections that were ended, as others needed their places.",
+            |shard| &shard.counters.connections_evicted,
         ),
         (
             "shardgate_connections_cut_total",

@@ -103,7 +103,7 @@ function lately(count) {
   for (const second of last) {
     for (const [key, value] of Object.entries(count(second))) total[key] = (total[key] || 0) + value;
   }
-  return { total, seconds: last.length };
+  return { total, elapsed: sum(last.map((second) => second.elapsed_s)) };
 }
 
 function drawBatches() {
@@ -121,7 +121,7 @@ function drawBatches() {
 }
 
 function drawFeatures() {
-  const { total, seconds: span } = lately((second) => second.features);
+  const { total, elapsed } = lately((second) => second.features);
   const all = sum(total);
   const rows = ['stored', 'cached', 'stale', 'expired', 'missing', 'error'];
   const tone = { error: 'bad', stale: 'warn', expired: 'warn' };
@@ -133,7 +133,7 @@ function drawFeatures() {
     const others = element('i');
     others.style.flexGrow = Math.max(all - count, all ? 0 : 1);
     bar.append(others);
-    return element('tr', {}, name, cell(number(count / span)), element('td', {}, bar));
+    return element('tr', {}, name, cell(number(count / elapsed)), element('td', {}, bar));
   }));
 }
 
@@ -145,7 +145,7 @@ function drawAnswers(now) {
   fill('answer-rows', Object.entries(total).map(([status, count]) => {
     const name = cell(status, 'th', status >= 500 ? 'bad' : status >= 400 ? 'warn' : '');
     name.scope = 'row';
-    return element('tr', {}, name, cell(number(now.responses[status] || 0)), cell(number(count)));
+    return element('tr', {}, name, cell(number((now.responses[status] || 0) / now.elapsed_s)), cell(number(count)));
   }));
   const { total: failed } = lately((second) => second.failed);
   const reasons = Object.entries(failed).map(([reason, count]) => `${reason.replaceAll('_', ' ')} ${number(count)}`);

@@ -19,6 +19,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -30,6 +31,7 @@ var kinds = map[string]any{
 	"v1/ConfigMap":                           &corev1.ConfigMap{},
 	"v1/Service":                             &corev1.Service{},
 	"apps/v1/Deployment":                     &appsv1.Deployment{},
+	"networking.k8s.io/v1/NetworkPolicy":     &networkingv1.NetworkPolicy{},
 	"policy/v1/PodDisruptionBudget":          &policyv1.PodDisruptionBudget{},
 	"autoscaling/v2/HorizontalPodAutoscaler": &autoscalingv2.HorizontalPodAutoscaler{},
 }

@@ -3,24 +3,36 @@
 use std::rc::Rc;
 
 use super::Connection;
-use crate::batch::{Lane, RowId};
+use crate::batch::{Lane, Row};
 use crate::http::exchange::{Answer, Exchange, Form};
-use crate::http::head::Head;
+use crate::http::head::{ContentCoding, Head};
 use crate::http::intake::Arrival;
 use crate::http::origin::{Origin, RequestId, RequestIds};
 use crate::http::predict::{self, Asked, PredictError};
 use crate::http::reader::RequestReader;
+use crate::http::request_rows::{LaneRows, RequestRows};
 use crate::http::routes::{Route, route};
 use crate::http::{oip, response};
+
+/// What is said of a body with a content coding, and which is taken (RFC 9110 section 12.5.3).
+const CODED: &str =
+    "the body has a Content-Encoding, and is taken only as it is: send it without one";
+const ACCEPTED: &str = "accept-encoding: identity\r\n";
 
 impl<S> Connection<S> {
     /// Queues what a complete request asks for.
     pub(super) fn answer(&mut self, head: &Head<'_>, body: Option<&[u8]>, arrival: Arrival) {
         self.start_over();
+        self.link.has_asked.set(true);
         self.invites = false;
         let close = !head.keep_alive;
         let origin = self.origin(head);
         let answer = match route(head.method, head.path) {
+            Route::Predict { .. } | Route::Oip(_)
+                if body.is_some() && head.coding == ContentCoding::Coded =>
+            {
+                Answer::error(415, ACCEPTED, CODED)
+            }
             Route::Predict { model } => self.predict(head, model, body, &origin, arrival),
             Route::Oip(route) => {
                 let (shard, connection) = (&self.shard, self.number);
@@ -73,7 +85,7 @@ impl<S> Connection<S> {
                 "the request has no body: send Content-Length or chunks",
             );
         };
-        let Some(mut lane) = self.shard.lane(model) else {
+        let Some(lane) = self.shard.lane(model) else {
             let message = format!("no such model; there is: {}", self.shard.model_names());
             return Answer::error(404, "", &message);
         };
@@ -81,20 +93,13 @@ impl<S> Connection<S> {
         if let Some(failure) = lane.refuse(&terms, 1) {
             return Answer::refusal(failure, failure.status());
         }
-        let mut asked = self.parse(body, &lane);
-        if let Ok(Asked { first, .. }) = asked
-            && let Some(canary) = self.canary(&lane, first)
-        {
-            // Its version may read other fields of the request.
-            asked = self.parse(body, &canary);
-            lane = canary;
-        }
+        let asked = self.parse(body, &lane).and_then(|asked| {
+            let form = if asked.is_array { Form::Array } else { Form::Lone };
+            Ok((self.divide(asked, body, lane)?, form))
+        });
         match asked {
             Err(error) => Answer::error(error.status(), "", &error),
-            Ok(asked) => {
-                let form = if asked.is_array { Form::Array } else { Form::Lone };
-                Answer::queue(lane, asked.first, form, &terms, origin)
-            }
+            Ok((rows, form)) => Answer::queue(rows, form, &terms, origin),
         }
     }
 
@@ -104,14 +109,42 @@ impl<S> Connection<S> {
         predict::parse(body, fields, rows_max, self.number, &mut lane.rows.borrow_mut())
     }
 
-    /// The version that is tried out, if it is to score the rows from `first` on, which are then
-    /// freed. An array is scored by one version: the one for its first user.
-    fn canary(&self, lane: &Lane, first: RowId) -> Option<Rc<Lane>> {
-        lane.settings.canary?;
-        let mut rows = lane.rows.borrow_mut();
-        let canary = self.shard.canary(lane, &rows.get(first).key)?;
-        predict::release(&mut rows, Some(first));
-        Some(canary)
+    /// Leaves to the version that is tried out those rows of `lane` whose users are its. Each user
+    /// has one version, alone as in an array. What names no user stays.
+    fn divide(
+        &self,
+        asked: Asked,
+        body: &[u8],
+        lane: Rc<Lane>,
+    ) -> Result<RequestRows, PredictError> {
+        let Some((share, canary)) = self.shard.canary(&lane) else {
+            return Ok(RequestRows::of_one(LaneRows::new(lane, asked.first), asked.count));
+        };
+        let model = lane.settings.model.as_str();
+        let is_canarys = |row: &Row| !row.key.is_empty() && share.takes(model, &row.key);
+        let (stays, goes) = lane.rows.borrow_mut().divide(asked.first, is_canarys);
+        let taken = if lane.settings.request_fields == canary.settings.request_fields {
+            canary.rows.borrow_mut().adopt(&mut lane.rows.borrow_mut(), goes)
+        } else {
+            lane.rows.borrow_mut().forget(goes);
+            match goes.map(|_| self.parse(body, &canary)) {
+                None => None,
+                // The version that is tried out reads other fields of the request.
+                Some(Ok(again)) => {
+                    let mut rows = canary.rows.borrow_mut();
+                    let (others, taken) = rows.divide(again.first, is_canarys);
+                    rows.forget(others);
+                    taken
+                }
+                Some(Err(error)) => {
+                    lane.rows.borrow_mut().forget(stays);
+                    return Err(error);
+                }
+            }
+        };
+        let stays = stays.map(|first| LaneRows::new(Rc::clone(&lane), first));
+        let taken = taken.map(|first| LaneRows::new(canary, first));
+        RequestRows::of(stays, taken, asked.count).ok_or(PredictError::Empty)
     }
 
     /// Ends the connection with an error, after what was asked before it.

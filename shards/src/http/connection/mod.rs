@@ -15,6 +15,7 @@ mod writing;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -92,6 +93,7 @@ impl<S> Connection<S> {
     fn start_over(&mut self) {
         self.doing = Doing::Starting;
         self.link.slow_since_ms.set(u64::MAX);
+        self.link.idle_since_ms.set(u64::MAX);
     }
 }
 
@@ -126,9 +128,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Says by which socket the client comes, so that it is seen to go away even while nothing is
-    /// read from it.
-    pub(crate) fn watch(&self, socket: RawFd) {
+    /// read from it; and its address, where connections are counted by that.
+    pub(crate) fn watch(&self, socket: RawFd, address: Option<IpAddr>) {
         self.link.socket.set(Some(socket));
+        if let Some(address) = address {
+            self.shard.links.count_address(&self.link, address);
+        }
     }
 
     /// Serves the connection until it ends.
@@ -292,6 +297,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 matches!(doing, Doing::ReadingHead | Doing::ReadingBody | Doing::Writing);
             let now_ms = self.shard.coarse_ms.get();
             self.link.slow_since_ms.set(if waits_for_client { now_ms } else { u64::MAX });
+            let is_idle = doing == Doing::Idle;
+            self.link.idle_since_ms.set(if is_idle { now_ms } else { u64::MAX });
         } else if doing == Doing::Idle && due_ms < self.link.deadline_ms.get() {
             self.link.deadline_ms.set(due_ms);
         }

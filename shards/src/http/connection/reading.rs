@@ -1,5 +1,6 @@
 //! The way in: bytes of the socket become requests, as many as may wait at a time.
 
+use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -20,6 +21,20 @@ const AHEAD_BYTES_MAX: usize = 65_536;
 /// What those are told whose requests there is no memory for.
 pub(super) const MEMORY_SCARCE: &str =
     "too much memory is held by requests that have not wholly arrived";
+
+/// What of some bytes is not needed any more.
+struct Taken {
+    /// So many at the start were requests.
+    bytes: usize,
+    /// And these, behind them, belong to a request whose end has not arrived.
+    spent: Range<usize>,
+}
+
+impl Taken {
+    fn all(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.len(), spent: bytes.len()..bytes.len() }
+    }
+}
 
 impl<S: AsyncRead + Unpin> Connection<S> {
     /// Tells the shard how much memory the connection keeps; true where all keep too much.
@@ -73,6 +88,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
             self.end_of_input = true;
             return Poll::Ready(Ok(()));
         }
+        shard.links.stays(&self.link);
         if self.closing {
             self.lingered += length;
             return Poll::Ready(Ok(()));
@@ -84,8 +100,9 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         }
         let arrival = self.arrival();
         if self.input.is_empty() {
-            let taken = self.take_requests(&scratch.input[..length], arrival);
-            self.input.extend_from_slice(&scratch.input[taken..length]);
+            let Taken { bytes, spent } = self.take_requests(&scratch.input[..length], arrival);
+            self.input.extend_from_slice(&scratch.input[bytes..spent.start]);
+            self.input.extend_from_slice(&scratch.input[spent.end..length]);
         } else {
             let mut input = std::mem::take(&mut self.input);
             input.extend_from_slice(&scratch.input[..length]);
@@ -105,19 +122,26 @@ impl<S: AsyncRead + Unpin> Connection<S> {
 
     /// Takes the requests that `input` holds and keeps the rest.
     fn take_from(&mut self, mut input: Vec<u8>, arrival: Arrival) {
-        let taken = self.take_requests(&input, arrival);
-        if taken == input.len() {
+        let Taken { bytes, spent } = self.take_requests(&input, arrival);
+        if bytes == input.len() {
             // The buffer goes back to the allocator: an idle connection holds none.
             self.input = Vec::new();
-        } else {
-            input.drain(..taken);
-            self.input = input;
+            return;
         }
+        let has_spent = !spent.is_empty();
+        input.drain(spent);
+        input.drain(..bytes);
+        if has_spent {
+            // What is left is the head of a request whose body is kept elsewhere.
+            input.shrink_to_fit();
+        }
+        self.input = input;
     }
 
-    /// Takes every complete request at the start of `bytes`; returns how many bytes they were.
-    fn take_requests(&mut self, bytes: &[u8], arrival: Arrival) -> usize {
+    /// Takes every complete request at the start of `bytes`.
+    fn take_requests(&mut self, bytes: &[u8], arrival: Arrival) -> Taken {
         let mut at = 0;
+        let mut spent_at_end = 0..0;
         while at < bytes.len() && !self.closing {
             if self.is_full() {
                 self.stalled = true;
@@ -137,21 +161,25 @@ impl<S: AsyncRead + Unpin> Connection<S> {
                     at += taken;
                     self.reader = reader;
                 }
-                Ok(Step::More { invite }) => {
+                Ok(Step::More { invite, spent }) => {
                     self.reader = reader;
                     self.invites |= invite;
+                    spent_at_end = spent;
                     break;
                 }
                 Err(error) => {
                     self.refuse(error.status(), &error.to_string());
-                    return bytes.len();
+                    return Taken::all(bytes);
                 }
             }
         }
         if at == bytes.len() && self.shard.draining.get() {
             self.close_after_last();
         }
-        if self.closing { bytes.len() } else { at }
+        if self.closing {
+            return Taken::all(bytes);
+        }
+        Taken { bytes: at, spent: at + spent_at_end.start..at + spent_at_end.end }
     }
 
     /// While draining: before the last answer is rendered, what has arrived is read; if that is

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use super::error::InferError;
 use super::request::InferRequest;
-use crate::batch::{Lane, RowFailure, RowId, RowState, Scored};
-use crate::features::FeatureStatus;
+use crate::batch::{Lane, RowFailure, RowState, Scored};
+use crate::http::request_rows::RequestRows;
 use crate::http::response::{self, HeadOptions};
 use crate::tensors::Datatype;
 use crate::tensors::elements::push_byte_string;
@@ -14,6 +14,8 @@ use crate::tensors::elements::push_byte_string;
 pub const SCORE: &str = "score";
 /// The output that says what each row's features stood on.
 pub const FEATURES: &str = "features";
+/// The output that says which version scored each row.
+pub const MODEL_VERSION: &str = "model_version";
 
 const BINARY: &str = "content-type: application/octet-stream\r\n";
 
@@ -21,6 +23,7 @@ const BINARY: &str = "content-type: application/octet-stream\r\n";
 enum OutputKind {
     Score,
     Features,
+    Version,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +42,8 @@ pub struct InferForm {
 }
 
 impl InferForm {
-    /// What `request` asks to have answered; of rows by user also what their features stood on,
-    /// unless it chooses its outputs.
+    /// What `request` asks to have answered. Unless it chooses its outputs, these are the scores, of
+    /// rows by user what their features stood on and, where two versions score them, which did.
     ///
     /// # Errors
     /// An output that there is not.
@@ -48,16 +51,19 @@ impl InferForm {
         request: &InferRequest<'_>,
         rows: usize,
         is_by_user: bool,
+        is_divided: bool,
     ) -> Result<Self, InferError> {
-        let mut outputs = Vec::with_capacity(2);
+        let mut outputs = Vec::with_capacity(3);
         if let Some(chosen) = request.outputs.as_ref().filter(|chosen| !chosen.is_empty()) {
             for output in chosen {
                 let kind = match &*output.name {
                     SCORE => OutputKind::Score,
                     FEATURES if is_by_user => OutputKind::Features,
+                    MODEL_VERSION => OutputKind::Version,
                     _ => {
                         let output = output.name.clone().into_owned();
-                        let expected = "there are `score` and, of rows by user_id, `features`";
+                        let expected = "there are `score`, `model_version` and, of rows by \
+                            user_id, `features`";
                         return Err(InferError::UnknownOutput { output, expected });
                     }
                 };
@@ -72,6 +78,9 @@ impl InferForm {
             outputs.push(Output { kind: OutputKind::Score, is_binary });
             if is_by_user {
                 outputs.push(Output { kind: OutputKind::Features, is_binary });
+            }
+            if is_divided {
+                outputs.push(Output { kind: OutputKind::Version, is_binary });
             }
         }
         let id = request.id.as_ref().map(|id| id.clone().into_owned());
@@ -89,35 +98,34 @@ impl InferForm {
         &self,
         out: &mut Vec<u8>,
         body: &mut Vec<u8>,
-        lane: &Lane,
-        first: RowId,
+        rows: &RequestRows,
         options: HeadOptions<'_>,
     ) -> u16 {
         let mut worst = None;
         let mut failed = None;
-        for (place, outcome) in outcomes(lane, first).enumerate() {
+        for (place, (lane, outcome)) in outcomes(rows).enumerate() {
             match outcome {
                 Ok(scored) => worst = worst.max(Some(scored.status)),
                 Err(failure) => {
                     worst = worst.max(response::failure_features(failure));
-                    failed = failed.or(Some((place, failure)));
+                    failed = failed.or(Some((place, lane, failure)));
                 }
             }
         }
         let features = worst.filter(|_| self.is_by_user).map_or("", response::features_field);
-        let version = lane.version_field.as_str();
-        if let Some((place, failure)) = failed {
+        if let Some((place, lane, failure)) = failed {
             let status = status_of(failure);
             let message = response::failure_message(lane, failure);
             response::write_error_body(body, &format!("row {place}: {message}"));
-            let retry = response::retry_field(failure);
-            response::write_answer(out, status, &[features, version, retry], body, options);
+            let fields = [features, &lane.version_field, response::retry_field(failure)];
+            response::write_answer(out, status, &fields, body, options);
             return status;
         }
-        self.write_json(body, lane, first);
+        self.write_json(body, rows);
+        let version = rows.version_field();
         if self.outputs.iter().any(|output| output.is_binary) {
             let json = format!("inference-header-content-length: {}\r\n", body.len());
-            self.write_binary(body, lane, first);
+            self.write_binary(body, rows);
             let fields = [features, version, &json];
             response::write_answer_of(BINARY, out, 200, &fields, body, options);
         } else {
@@ -126,14 +134,13 @@ impl InferForm {
         200
     }
 
-    fn write_json(&self, body: &mut Vec<u8>, lane: &Lane, first: RowId) {
-        let settings = &lane.settings;
+    fn write_json(&self, body: &mut Vec<u8>, rows: &RequestRows) {
+        let settings = &rows.first().0.settings;
         // Writing to a Vec cannot fail, here and below. A model's name needs no escapes.
-        let _ = write!(
-            body,
-            "{{\"model_name\": \"{}\", \"model_version\": \"{}\", ",
-            settings.model, settings.version
-        );
+        let _ = write!(body, "{{\"model_name\": \"{}\", ", settings.model);
+        if !rows.is_divided() {
+            let _ = write!(body, "\"model_version\": \"{}\", ", settings.version);
+        }
         if let Some(id) = &self.id {
             body.extend_from_slice(b"\"id\": ");
             response::write_json_string(body, id);
@@ -144,15 +151,16 @@ impl InferForm {
             if place > 0 {
                 body.extend_from_slice(b", ");
             }
-            self.write_output(body, lane, first, *output);
+            self.write_output(body, rows, *output);
         }
         body.extend_from_slice(b"]}");
     }
 
-    fn write_output(&self, body: &mut Vec<u8>, lane: &Lane, first: RowId, output: Output) {
+    fn write_output(&self, body: &mut Vec<u8>, rows: &RequestRows, output: Output) {
         let (name, datatype) = match output.kind {
-            OutputKind::Score => (SCORE, score_datatype(lane.settings.score_is_f32)),
+            OutputKind::Score => (SCORE, score_datatype(rows.score_is_f32())),
             OutputKind::Features => (FEATURES, Datatype::Bytes),
+            OutputKind::Version => (MODEL_VERSION, Datatype::Bytes),
         };
         let _ = write!(
             body,
@@ -163,7 +171,10 @@ impl InferForm {
         if output.is_binary {
             let size: usize = match (output.kind, datatype) {
                 (OutputKind::Features, _) => {
-                    statuses(lane, first).map(|status| 4 + status.as_str().len()).sum()
+                    scored(rows).map(|(_, scored)| 4 + scored.status.as_str().len()).sum()
+                }
+                (OutputKind::Version, _) => {
+                    scored(rows).map(|(lane, _)| 4 + version_digits(lane)).sum()
                 }
                 (OutputKind::Score, Datatype::Fp32) => self.rows * size_of::<f32>(),
                 (OutputKind::Score, _) => self.rows * size_of::<f64>(),
@@ -172,30 +183,38 @@ impl InferForm {
             return;
         }
         body.extend_from_slice(b"\"data\": [");
-        for (place, scored) in outcomes(lane, first).flatten().enumerate() {
+        for (place, (lane, scored)) in scored(rows).enumerate() {
             if place > 0 {
                 body.extend_from_slice(b", ");
             }
             match output.kind {
                 OutputKind::Score => {
-                    response::write_score(body, scored.score, lane.settings.score_is_f32);
+                    response::write_score(body, scored.score, rows.score_is_f32());
                 }
                 OutputKind::Features => {
                     let _ = write!(body, "\"{}\"", scored.status.as_str());
+                }
+                OutputKind::Version => {
+                    let _ = write!(body, "\"{}\"", lane.settings.version);
                 }
             }
         }
         body.extend_from_slice(b"]}");
     }
 
-    fn write_binary(&self, body: &mut Vec<u8>, lane: &Lane, first: RowId) {
+    fn write_binary(&self, body: &mut Vec<u8>, rows: &RequestRows) {
+        let is_f32 = rows.score_is_f32();
         for output in self.outputs.iter().filter(|output| output.is_binary) {
-            for scored in outcomes(lane, first).flatten() {
+            for (lane, scored) in scored(rows) {
                 match output.kind {
                     OutputKind::Features => {
                         push_byte_string(body, scored.status.as_str().as_bytes());
                     }
-                    OutputKind::Score if lane.settings.score_is_f32 => {
+                    OutputKind::Version => {
+                        body.extend_from_slice(&(version_digits(lane) as u32).to_le_bytes());
+                        let _ = write!(body, "{}", lane.settings.version);
+                    }
+                    OutputKind::Score if is_f32 => {
                         body.extend_from_slice(&(scored.score as f32).to_le_bytes());
                     }
                     OutputKind::Score => body.extend_from_slice(&scored.score.to_le_bytes()),
@@ -210,23 +229,26 @@ pub(super) const fn score_datatype(is_f32: bool) -> Datatype {
     if is_f32 { Datatype::Fp32 } else { Datatype::Fp64 }
 }
 
-/// What became of the rows of one request, in order.
-fn outcomes(lane: &Lane, first: RowId) -> impl Iterator<Item = Result<Scored, RowFailure>> {
-    let mut next = Some(first);
-    std::iter::from_fn(move || {
-        let rows = lane.rows.borrow();
-        let row = rows.get(next?);
-        next = row.next;
-        Some(match row.state {
+/// What became of the rows of one request, in order, each with its lane.
+fn outcomes(rows: &RequestRows) -> impl Iterator<Item = (&Lane, Result<Scored, RowFailure>)> {
+    rows.members().map(|(lane, id)| {
+        let outcome = match lane.rows.borrow().get(id).state {
             RowState::Done(outcome) => outcome,
             // All were done before this is asked, so it is a defect; the client is told.
             _ => Err(RowFailure::ModelFailed),
-        })
+        };
+        (lane, outcome)
     })
 }
 
-fn statuses(lane: &Lane, first: RowId) -> impl Iterator<Item = FeatureStatus> {
-    outcomes(lane, first).flatten().map(|scored| scored.status)
+/// The rows that have a score.
+fn scored(rows: &RequestRows) -> impl Iterator<Item = (&Lane, Scored)> {
+    outcomes(rows).filter_map(|(lane, outcome)| Some((lane, outcome.ok()?)))
+}
+
+/// How many bytes a version takes as the protocol spells it: as text.
+fn version_digits(lane: &Lane) -> usize {
+    lane.settings.version.checked_ilog10().map_or(1, |tens| tens as usize + 1)
 }
 
 /// Triton's status of a failure: what it calls unavailable is 503, and a bad argument 400.

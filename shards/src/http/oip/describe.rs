@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{FEATURES, SCORE, score_datatype};
+use super::answer::{FEATURES, MODEL_VERSION, SCORE, score_datatype};
 use super::rows::USER_ID;
 use crate::batch::Lane;
 use crate::features::Precision;
@@ -181,6 +181,7 @@ fn outputs(lane: &Lane) -> Vec<Tensor<'static>> {
     vec![
         Tensor { name: SCORE, datatype, width: 1 },
         Tensor { name: FEATURES, datatype: Datatype::Bytes, width: 1 },
+        Tensor { name: MODEL_VERSION, datatype: Datatype::Bytes, width: 1 },
     ]
 }
 

@@ -28,7 +28,8 @@ use super::exchange::{Answer, Form};
 use super::head::Head;
 use super::intake::Arrival;
 use super::origin::Origin;
-use crate::batch::{Lane, LaneSettings, Terms};
+use super::request_rows::{LaneRows, RequestRows};
+use crate::batch::{Lane, LaneSettings, Terms, refuse_all};
 use crate::shard::ShardState;
 
 /// A request, and where its answer goes.
@@ -161,36 +162,56 @@ impl Asker<'_> {
         }
     }
 
-    /// Queues the rows that a body asks for in the lane; where no version is pinned, in that of
-    /// the version that is tried out if it is to score the first user. Rows without users are
-    /// scored by the stable version.
+    /// Queues the rows that a body asks for in the lane; where no version is pinned, those of the
+    /// users whom the version that is tried out scores in that one's. Rows without users are scored
+    /// by the stable version.
     fn queue(
         &self,
-        mut lane: Rc<Lane>,
+        lane: Rc<Lane>,
         is_pinned: bool,
         head: &Head<'_>,
         body: &[u8],
     ) -> Result<Answer, InferError> {
         let request = request::parse(body, head.inference_header_length)?;
-        let mut asked = self.read(&request, &lane)?;
-        if !is_pinned
-            && let Some(user) = asked.first_user()
-            && let Some(canary) = self.shard.canary(&lane, user)
-        {
-            // Its version may read other tensors.
-            asked = self.read(&request, &canary)?;
-            lane = canary;
-        }
-        let form = InferForm::of(&request, asked.rows(), asked.is_by_user())?;
+        let asked = self.read(&request, &lane)?;
+        let canary = if is_pinned { None } else { self.shard.canary(&lane) };
+        let goes: Vec<bool> = canary.as_ref().map_or_else(Vec::new, |(share, _)| {
+            asked.users().map(|user| share.takes(&lane.settings.model, user)).collect()
+        });
+        let taken = goes.iter().filter(|goes| **goes).count();
+        let canary = canary.map(|(_, canary)| canary).filter(|_| taken > 0);
+        // Its version may read other tensors.
+        let asked_of_canary = canary.as_ref().map(|it| self.read(&request, it)).transpose()?;
+        let stays = asked.rows() - taken;
+        let is_divided = taken > 0 && stays > 0;
+        let form = InferForm::of(&request, asked.rows(), asked.is_by_user(), is_divided)?;
         let terms = self.terms(head, &request);
         // A tensor has no place for an error: rows that were let in beside others that were not
         // would be computed for nobody.
-        if let Some(failure) = lane.refuse(&terms, asked.rows()) {
+        let refusal = match &canary {
+            Some(canary) => refuse_all([(&lane, stays), (canary, taken)], &terms),
+            None => lane.refuse(&terms, stays),
+        };
+        if let Some(failure) = refusal {
             return Ok(Answer::refusal(failure, answer::status_of(failure)));
         }
-        let first = asked.fill(self.connection, &mut lane.rows.borrow_mut());
-        let form = Form::Tensors(Box::new(form));
-        Ok(Answer::queue(lane, first, form, &terms, self.origin))
+        let is_canarys = |place: usize| goes.get(place).copied().unwrap_or(false);
+        let stable = self.fill(&asked, lane, |place| !is_canarys(place));
+        let canarys = asked_of_canary.zip(canary);
+        let canarys = canarys.and_then(|(asked, canary)| self.fill(&asked, canary, is_canarys));
+        let rows = RequestRows::of(stable, canarys, asked.rows()).ok_or(InferError::NoRows)?;
+        Ok(Answer::queue(rows, Form::Tensors(Box::new(form)), &terms, self.origin))
+    }
+
+    /// Those of the rows that `is_wanted` holds for, by their places.
+    fn fill(
+        &self,
+        asked: &Asked<'_>,
+        lane: Rc<Lane>,
+        is_wanted: impl Fn(usize) -> bool,
+    ) -> Option<LaneRows> {
+        let first = asked.fill_those(self.connection, &mut lane.rows.borrow_mut(), is_wanted);
+        first.map(|first| LaneRows::new(lane, first))
     }
 
     /// What a request is admitted by: of a limit in its head and one in its parameters the earlier

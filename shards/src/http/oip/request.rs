@@ -6,6 +6,7 @@ use memchr::memmem;
 use serde::Deserialize;
 
 use super::error::InferError;
+use super::rows::USER_ID;
 use crate::tensors::wire::{WireTensor, null_is_none_given};
 use crate::tensors::{self, Tensor, TensorError};
 
@@ -44,7 +45,10 @@ pub fn parse(body: &[u8], json_bytes: Option<usize>) -> Result<InferRequest<'_>,
     let wire: WireRequest<'_> = serde_json::from_str(json)?;
     let mut inputs = Vec::with_capacity(wire.inputs.len());
     for input in wire.inputs {
-        inputs.push(input.finish(&mut binary)?);
+        let is_keys = input.name() == USER_ID;
+        let finished =
+            if is_keys { input.finish_keys(&mut binary) } else { input.finish(&mut binary) };
+        inputs.push(finished?);
     }
     if !binary.is_empty() {
         return Err(TensorError::BinaryLeft(binary.len()).into());

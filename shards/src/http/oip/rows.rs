@@ -7,7 +7,7 @@ use super::request::InferRequest;
 use crate::batch::{RowId, Rows};
 use crate::features::KEY_BYTES_MAX;
 use crate::model::Signature;
-use crate::tensors::{Datatype, Tensor, TensorData};
+use crate::tensors::{Tensor, TensorData};
 
 /// The tensor that names users whose features are looked up.
 pub const USER_ID: &str = "user_id";
@@ -85,19 +85,30 @@ impl<'r> Asked<'r> {
         self.user_ids.is_some()
     }
 
-    /// The first of the users, where users are named.
-    pub fn first_user(&self) -> Option<&'r str> {
-        self.user_ids.as_ref()?.first().copied()
+    /// The users, where users are named.
+    pub fn users(&self) -> impl Iterator<Item = &'r str> {
+        self.user_ids.iter().flatten().copied()
     }
 
     /// Makes the rows for `connection`, chained; gives back the first.
-    pub fn fill(&self, connection: u32, rows: &mut Rows) -> RowId {
-        let first = self.fill_row(0, connection, rows);
-        let mut last = first;
-        for row in 1..self.rows {
-            let id = self.fill_row(row, connection, rows);
-            rows.get_mut(last).next = Some(id);
-            last = id;
+    pub fn fill(&self, connection: u32, rows: &mut Rows) -> Option<RowId> {
+        self.fill_those(connection, rows, |_| true)
+    }
+
+    /// [`Asked::fill`] for those rows that `is_wanted` holds for, by their places from 0 on.
+    pub(crate) fn fill_those(
+        &self,
+        connection: u32,
+        rows: &mut Rows,
+        is_wanted: impl Fn(usize) -> bool,
+    ) -> Option<RowId> {
+        let (mut first, mut last) = (None, None);
+        for place in (0..self.rows).filter(|place| is_wanted(*place)) {
+            let id = self.fill_row(place, connection, rows);
+            match last.replace(id) {
+                Some(last) => rows.get_mut(last).next = Some(id),
+                None => first = Some(id),
+            }
         }
         first
     }
@@ -105,6 +116,7 @@ impl<'r> Asked<'r> {
     fn fill_row(&self, place: usize, connection: u32, rows: &mut Rows) -> RowId {
         let id = rows.insert(connection);
         let row = rows.get_mut(id);
+        row.place = place as u32;
         row.request_cells.resize(self.cells_per_row, f64::NAN);
         for block in &self.cells {
             let numbers = &block.numbers[place * block.width..(place + 1) * block.width];
@@ -218,7 +230,7 @@ fn user_ids<'r>(input: &'r Tensor<'_>, rows: usize) -> Result<Vec<&'r str>, Infe
         return Err(InferError::Type {
             input: USER_ID.to_owned(),
             found: input.datatype.as_str(),
-            expected: Datatype::Bytes.as_str(),
+            expected: "BYTES or a type of integers",
         });
     };
     check_shape(input, rows, 1)?;

@@ -78,3 +78,20 @@ fn a_deadline_that_passes_while_a_row_waits_is_not_noticed_late() {
         },
     );
 }
+
+#[test]
+fn what_one_of_two_versions_refuses_is_refused_as_a_whole() {
+    let settings = |settings: &mut ShardSettings| settings.queue_rows_max = 4;
+    with_endless_batch(settings, |shard, lane| async move {
+        let telemetry = shard.shared.telemetry.add_lane(lane.telemetry().facts.clone());
+        let canary = Lane::new(lane.settings.clone(), telemetry);
+        let refuse =
+            |rows: usize, canarys: usize| refuse_all([(&lane, rows), (&canary, canarys)], &TERMS);
+        let failed = |lane: &Lane| lane.counters().rows_failed.iter().map(Counter::get).sum();
+        (0..3).for_each(|_| _ = queue_row(&lane));
+        assert_eq!(refuse(0, 3), None, "nothing is asked of the full one");
+        assert_eq!(refuse(2, 3), Some(RowFailure::Overloaded));
+        assert_eq!((failed(&lane), failed(&canary)), (2_u64, 3_u64));
+        assert_eq!((lane.waiting_rows(), canary.waiting_rows()), (3, 0));
+    });
+}

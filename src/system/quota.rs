@@ -6,6 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::cgroup::Groups;
+
 /// A limit by a quota.
 #[derive(Debug, PartialEq)]
 pub(crate) struct CpuQuota {
@@ -16,10 +18,8 @@ pub(crate) struct CpuQuota {
 }
 
 /// The narrowest limit of this process; `None` where there is none, or the system does not say.
-pub(crate) fn of_this_process() -> Option<CpuQuota> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    narrowest(&groups, &mounts)
+pub(crate) fn of_process() -> Option<CpuQuota> {
+    narrowest(&Groups::of_process()?)
 }
 
 impl CpuQuota {
@@ -41,25 +41,13 @@ impl CpuQuota {
     }
 }
 
-/// The narrowest of the quotas of the groups in `/proc/self/cgroup`, and of those above them, as
-/// `/proc/self/mountinfo` has them in the file system.
-fn narrowest(groups: &str, mounts: &str) -> Option<CpuQuota> {
-    let quotas = groups.lines().filter_map(|line| {
-        let mut parts = line.splitn(3, ':');
-        let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
-        let is_first = controllers.split(',').any(|name| name == "cpu");
-        if !is_first && !controllers.is_empty() {
-            return None;
-        }
-        let read = if is_first { read_first } else { read_second };
-        let mount = mounts.lines().filter_map(Mount::parse).find(|mount| mount.is_of(is_first))?;
-        mount.folders(path).filter_map(|folder| read(&folder)).min_by(narrower)
+/// The narrowest of the quotas of the groups that the process is in.
+fn narrowest(groups: &Groups) -> Option<CpuQuota> {
+    let quotas = groups.folders("cpu").filter_map(|folder| {
+        let read = if folder.is_v2 { read_second } else { read_first };
+        read(&folder.path)
     });
-    quotas.min_by(narrower)
-}
-
-fn narrower(one: &CpuQuota, other: &CpuQuota) -> std::cmp::Ordering {
-    one.cores.total_cmp(&other.cores)
+    quotas.min_by(|one, other| one.cores.total_cmp(&other.cores))
 }
 
 /// Version 1: the quota and its period have a file each; the former is negative without a limit.
@@ -80,48 +68,10 @@ fn read_second(folder: &Path) -> Option<CpuQuota> {
     (period > 0.0).then(|| CpuQuota { cores: quota / period, file })
 }
 
-/// A line of `/proc/self/mountinfo`.
-struct Mount<'a> {
-    /// The folder of its file system that is mounted.
-    root: &'a str,
-    /// Where.
-    point: &'a str,
-    kind: &'a str,
-    options: &'a str,
-}
-
-impl<'a> Mount<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        let (before, after) = line.split_once(" - ")?;
-        let mut fields = before.split(' ').skip(3);
-        let (root, point) = (fields.next()?, fields.next()?);
-        let mut fields = after.split(' ');
-        let (kind, _source, options) = (fields.next()?, fields.next()?, fields.next()?);
-        Some(Self { root, point, kind, options })
-    }
-
-    /// Whether it has the quotas of version 1, or else of version 2.
-    fn is_of(&self, is_first: bool) -> bool {
-        if is_first {
-            self.kind == "cgroup" && self.options.split(',').any(|option| option == "cpu")
-        } else {
-            self.kind == "cgroup2"
-        }
-    }
-
-    /// The folders of the group `path` and of those above it, as far as they are mounted.
-    fn folders(&self, path: &str) -> impl Iterator<Item = PathBuf> {
-        // In a container the mount's root is its own group, and what is above is not to be seen.
-        let below = Path::new(path).strip_prefix(self.root).unwrap_or(Path::new(""));
-        let point = PathBuf::from(self.point);
-        let below: Vec<_> = below.ancestors().map(|folder| point.join(folder)).collect();
-        below.into_iter()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::cgroup::tests::groups as groups_of;
 
     /// Writes files of control groups below a folder of its own.
     fn groups(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -146,9 +96,9 @@ mod tests {
             ("other/cpu.max", "1 100000\n"),
         ]);
         let mounts = mount("/", folder.path(), "cgroup2 cgroup2 rw,nsdelegate");
-        let found = narrowest("0::/pod/own\n", &mounts).unwrap();
+        let found = narrowest(&groups_of("0::/pod/own\n", &mounts)).unwrap();
         assert_eq!(found, CpuQuota { cores: 1.5, file: folder.path().join("pod/cpu.max") });
-        assert_eq!(narrowest("0::/\n", &mounts), None);
+        assert_eq!(narrowest(&groups_of("0::/\n", &mounts)), None);
     }
 
     #[test]
@@ -164,8 +114,8 @@ mod tests {
         let lines = "5:memory:/docker/b\n4:cpu,cpuacct:/docker/a\n0::/\n";
         let quota = |cores, file: &str| CpuQuota { cores, file: folder.path().join(file) };
         let expected = quota(0.5, "docker/a/cpu.cfs_quota_us");
-        assert_eq!(narrowest(lines, &mounts), Some(expected));
-        assert_eq!(narrowest("4:cpu,cpuacct:/docker\n", &mounts), None);
+        assert_eq!(narrowest(&groups_of(lines, &mounts)), Some(expected));
+        assert_eq!(narrowest(&groups_of("4:cpu,cpuacct:/docker\n", &mounts)), None);
     }
 
     #[test]
@@ -176,7 +126,7 @@ mod tests {
             [("/kubepods/pod/c", "/kubepods/pod/c"), ("/../../..", "/"), ("/", "/")]
         {
             let mounts = mount(root, folder.path(), "cgroup2 cgroup2 rw");
-            let found = narrowest(&format!("0::{group}\n"), &mounts);
+            let found = narrowest(&groups_of(&format!("0::{group}\n"), &mounts));
             let expected = CpuQuota { cores: 2.0, file: folder.path().join("cpu.max") };
             assert_eq!(found, Some(expected));
         }

@@ -1,0 +1,185 @@
+//! The rows of one request: all in the lane of one version or, where a canary scores some of its
+//! users, in the lanes of two.
+//!
+//! Each lane has its own rows chained in the order of the request, so that admission and batches
+//! know nothing of the other lane; an answer merges the two chains by the rows' places.
+
+use std::rc::Rc;
+
+use super::origin::Origin;
+use crate::batch::{Lane, RowId, RowState, Terms};
+
+/// Those rows of a request that one version scores, in the order of the request.
+pub(crate) struct LaneRows {
+    lane: Rc<Lane>,
+    first: RowId,
+    /// All before this one are done.
+    pending: RowId,
+}
+
+impl LaneRows {
+    /// The rows from `first` on, which this value frees.
+    pub(crate) fn new(lane: Rc<Lane>, first: RowId) -> Self {
+        Self { lane, first, pending: first }
+    }
+
+    /// Whether every row is done; moves the cursor past those that are.
+    fn is_done(&mut self) -> bool {
+        let rows = self.lane.rows.borrow();
+        loop {
+            let row = rows.get(self.pending);
+            match (row.state, row.next) {
+                (RowState::Done(_), Some(next)) => self.pending = next,
+                (state, _) => return matches!(state, RowState::Done(_)),
+            }
+        }
+    }
+
+    fn start(&self) -> (&Lane, RowId) {
+        (&self.lane, self.first)
+    }
+
+    /// Queues the rows that are not done already, and says where their request comes from.
+    fn queue(&self, admission: Admission, terms: &Terms, origin: &Origin) {
+        let Self { lane, first, .. } = self;
+        if !origin.is_empty() {
+            let mut rows = lane.rows.borrow_mut();
+            let mut next = Some(*first);
+            while let Some(id) = next {
+                let row = rows.get_mut(id);
+                row.origin = origin.clone();
+                next = row.next;
+            }
+        }
+        match admission {
+            Admission::Lone => lane.admit_lone(*first, terms),
+            Admission::Each => lane.admit_each(*first, terms),
+            Admission::Whole => lane.admit_whole(*first, terms),
+        }
+    }
+}
+
+impl Drop for LaneRows {
+    /// Frees the rows: they have been rendered, or nobody will read them.
+    fn drop(&mut self) {
+        let mut next = Some(self.first);
+        while let Some(id) = next {
+            next = self.lane.rows.borrow().get(id).next;
+            self.lane.release(id);
+        }
+    }
+}
+
+/// How the rows of a request are let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// There is one row.
+    Lone,
+    /// As many as there is room for; the others are refused.
+    Each,
+    /// All: [`Lane::refuse`] let them in.
+    Whole,
+}
+
+/// The rows of a request.
+pub(crate) struct RequestRows {
+    rows: LaneRows,
+    /// Those of the version that is tried out, where both score some.
+    canary: Option<LaneRows>,
+    count: u32,
+}
+
+impl RequestRows {
+    /// All `count` rows of a request.
+    pub(crate) fn of_one(rows: LaneRows, count: usize) -> Self {
+        Self { rows, canary: None, count: count as u32 }
+    }
+
+    /// The `count` rows of the stable version and of the one that is tried out, which know their
+    /// places in the request; `None` where there are neither.
+    pub(crate) fn of(
+        stable: Option<LaneRows>,
+        canary: Option<LaneRows>,
+        count: usize,
+    ) -> Option<Self> {
+        let (rows, canary) = match (stable, canary) {
+            (Some(rows), canary) => (rows, canary),
+            (None, canary) => (canary?, None),
+        };
+        Some(Self { rows, canary, count: count as u32 })
+    }
+
+    /// Queues the rows that are not done already.
+    pub(crate) fn queue(&self, admission: Admission, terms: &Terms, origin: &Origin) {
+        self.rows.queue(admission, terms, origin);
+        if let Some(canary) = &self.canary {
+            canary.queue(admission, terms, origin);
+        }
+    }
+
+    /// Whether every row is done.
+    pub(crate) fn is_done(&mut self) -> bool {
+        self.rows.is_done() && self.canary.as_mut().is_none_or(LaneRows::is_done)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether two versions score them, so that each has to say which.
+    pub(crate) fn is_divided(&self) -> bool {
+        self.canary.is_some()
+    }
+
+    /// The first row, and the lane that it is in: the request is measured with those of that lane.
+    pub(crate) fn first(&self) -> (&Rc<Lane>, RowId) {
+        match &self.canary {
+            Some(canary) if place(&canary.lane, canary.first) == 0 => (&canary.lane, canary.first),
+            _ => (&self.rows.lane, self.rows.first),
+        }
+    }
+
+    /// The header line of the version that scores them; empty where there are two.
+    pub(crate) fn version_field(&self) -> &str {
+        if self.is_divided() { "" } else { &self.rows.lane.version_field }
+    }
+
+    /// Whether every score is a 32-bit float.
+    pub(crate) fn score_is_f32(&self) -> bool {
+        let is_f32 = |rows: &LaneRows| rows.lane.settings.score_is_f32;
+        is_f32(&self.rows) && self.canary.as_ref().is_none_or(is_f32)
+    }
+
+    /// The rows in the order of the request, each with its lane.
+    pub(crate) fn members(&self) -> Members<'_> {
+        let canary = self.canary.as_ref().map(LaneRows::start);
+        Members { next: Some(self.rows.start()), canary }
+    }
+}
+
+/// The rows of a request in its order.
+pub(crate) struct Members<'a> {
+    next: Option<(&'a Lane, RowId)>,
+    canary: Option<(&'a Lane, RowId)>,
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (&'a Lane, RowId);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let is_canarys = match (self.next, self.canary) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some((lane, id)), Some((canary, tried))) => place(canary, tried) < place(lane, id),
+        };
+        let from = if is_canarys { &mut self.canary } else { &mut self.next };
+        let (lane, id) = (*from)?;
+        *from = lane.rows.borrow().get(id).next.map(|next| (lane, next));
+        Some((lane, id))
+    }
+}
+
+fn place(lane: &Lane, id: RowId) -> u32 {
+    lane.rows.borrow().get(id).place
+}

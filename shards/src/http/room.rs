@@ -1,0 +1,126 @@
+//! Which connection makes room where a shard has as many as it may.
+//!
+//! Somebody who opens connections and says nothing must not keep everybody else out until they time
+//! out. An idle connection costs its client a new one at most; one that is being answered never makes
+//! room.
+//!
+//! What is *not* here: who is let in (`listener`), and how one is told (`links`).
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// For how long a connection has had its client do nothing before it makes room, in ms. Its client may
+/// just be about to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PatienceMs {
+    /// Of one that has never asked anything, since it was accepted.
+    pub(crate) silent: u64,
+    /// Of one that was answered, or whose client is slow to send a request or to take an answer.
+    pub(crate) idle: u64,
+    /// From when on one that has never asked anything goes before any other.
+    pub(crate) head: u64,
+}
+
+/// What a connection has its shard wait for, each since when in ms of the shard's coarse clock;
+/// `u64::MAX` where it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Waits {
+    /// For a request that it may never send.
+    pub(crate) idle_since_ms: u64,
+    /// For its client, to send the rest of a request or to take an answer.
+    pub(crate) slow_since_ms: u64,
+    /// Whether it has ever asked anything.
+    pub(crate) has_asked: bool,
+}
+
+/// When a connection makes room: the lesser goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Turn {
+    /// It could have asked long ago.
+    Silent { since_ms: u64 },
+    /// It waits for a request, or was accepted a moment ago.
+    Idle { since_ms: u64 },
+    /// A request or an answer is on its way, slowly.
+    Slow { since_ms: u64 },
+}
+
+impl Waits {
+    /// The connection's turn; `None` where it isn't to make room.
+    pub(crate) fn turn(self, now_ms: u64, patience: PatienceMs) -> Option<Turn> {
+        let Self { idle_since_ms, slow_since_ms, has_asked } = self;
+        if let Some(idle_ms) = now_ms.checked_sub(idle_since_ms) {
+            let (since_ms, is_silent) = (idle_since_ms, !has_asked);
+            let least_ms = if is_silent { patience.silent } else { patience.idle };
+            return match idle_ms {
+                _ if is_silent && idle_ms >= patience.head => Some(Turn::Silent { since_ms }),
+                _ if idle_ms >= least_ms => Some(Turn::Idle { since_ms }),
+                _ => None,
+            };
+        }
+        let slow_ms = now_ms.checked_sub(slow_since_ms)?;
+        (slow_ms >= patience.idle).then_some(Turn::Slow { since_ms: slow_since_ms })
+    }
+}
+
+/// What counts as one address: whoever has one of IPv6 mostly has the 2^64 that begin alike.
+pub(crate) fn counted_address(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PatienceMs, Turn, Waits, counted_address};
+
+    const PATIENCE: PatienceMs = PatienceMs { silent: 250, idle: 1_000, head: 10_000 };
+    const NEVER: u64 = u64::MAX;
+
+    fn turn(has_asked: bool, idle_since_ms: u64, slow_since_ms: u64) -> Option<Turn> {
+        Waits { idle_since_ms, slow_since_ms, has_asked }.turn(20_000, PATIENCE)
+    }
+
+    #[test]
+    fn those_that_never_asked_go_first_and_then_the_longest_idle() {
+        let turns = [
+            turn(false, 5_000, NEVER),
+            turn(false, 10_000, NEVER),
+            turn(true, 1_000, NEVER),
+            turn(false, 10_001, NEVER),
+            turn(true, 19_000, NEVER),
+            turn(false, 19_750, NEVER),
+            turn(true, NEVER, 2_000),
+            turn(false, NEVER, 19_000),
+        ];
+        assert!(turns.iter().all(Option::is_some), "{turns:?}");
+        assert!(turns.is_sorted(), "{turns:?}");
+    }
+
+    #[test]
+    fn who_may_be_about_to_ask_and_who_is_answered_stays() {
+        for turn in [
+            turn(false, 19_751, NEVER),
+            turn(true, 19_001, NEVER),
+            turn(true, NEVER, 19_001),
+            turn(true, NEVER, NEVER),
+            turn(false, 20_001, NEVER),
+        ] {
+            assert_eq!(turn, None);
+        }
+    }
+
+    #[test]
+    fn an_address_is_that_of_whom_it_was_given_to() {
+        for (address, counted) in [
+            ("10.1.2.3", "10.1.2.3"),
+            ("::ffff:10.1.2.3", "10.1.2.3"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ] {
+            let read = |text: &str| text.parse().expect("an address");
+            assert_eq!(counted_address(read(address)), read(counted));
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! How the C library's allocator keeps memory that was given back.
+
+/// From how many bytes on an allocation is a mapping of its own: glibc's default at its start.
+#[cfg(target_env = "gnu")]
+const MMAP_THRESHOLD_BYTES: libc::c_int = 128 * 1_024;
+
+/// Has large buffers go back to the system when they are freed. To be called before the first thread
+/// starts.
+///
+/// glibc raises its threshold to the size of each mapping that is freed, up to 32 MiB: after the first
+/// bodies of a mebibyte the next ones come from the heap, where they stay resident below whatever was
+/// allocated after them. `buffered_bytes_max` was overshot by a factor of two so.
+pub(crate) fn set_up() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the call takes two numbers; no other thread allocates meanwhile. Where it is refused,
+    // the allocator stays as it was.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES);
+    }
+}
