@@ -25,3 +25,4 @@ mod signals_are_obeyed;
 mod sockets_that_systemd_holds_stay_open;
 mod the_live_page_hears_of_models_and_the_store;
 mod the_process_starts_or_says_why_not;
+mod what_is_unloaded_leaves_nothing_behind;
