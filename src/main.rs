@@ -17,6 +17,7 @@ mod admin;
 mod cli;
 mod commands;
 mod config;
+mod heap;
 mod journal;
 mod logging;
 mod output;

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use shards::features::schema::Schema;
 use shards::features::{StoreError, StoreSource};
-use shards::model::LoadOptions;
 use shards::model::repository::{ModelDirectory, Repository, RepositoryError};
+use shards::model::{LoadOptions, Loads};
 use shards::shard::{Command, PrepareError, PreparedModel, ShardShared};
 use thiserror::Error;
 
 use crate::config::Config;
+use crate::heap;
 
 /// How long a shard may take to swap prepared models; it does so at its next tick.
 const SWAP_MAX: Duration = Duration::from_secs(5);
@@ -206,7 +207,9 @@ impl Reloader {
             }
             error
         })?;
-        let prepared = self.prepare(&found).map_err(|(directory, error)| {
+        let prepared = self.prepare(&found);
+        heap::give_back();
+        let prepared = prepared.map_err(|(directory, error)| {
             served.fail(&directory.name, Some(directory.version), error.to_string());
             error
         })?;
@@ -254,15 +257,16 @@ impl Reloader {
         self.shards.iter().find_map(|shard| shard.schema()).ok_or(ReloadError::NoSchema)
     }
 
-    /// Loads a copy of every directory for each shard.
+    /// Loads a copy of every directory for each shard, from files that are read once.
     fn prepare<'a>(
         &self,
         directories: &'a [ModelDirectory],
     ) -> Result<Vec<Vec<PreparedModel>>, (&'a ModelDirectory, ReloadError)> {
         let Some(first) = directories.first() else { return Ok(Vec::new()) };
         let schema = self.schema().map_err(|error| (first, error))?;
+        let loads = Loads::for_shards(self.shards.len());
         let load = |directory: &'a ModelDirectory| {
-            let loaded = PreparedModel::load(directory, self.load, &schema);
+            let loaded = PreparedModel::load_with(&loads, directory, self.load, &schema);
             loaded.map_err(|error| (directory, error.into()))
         };
         let load_all = || directories.iter().map(load).collect::<Result<Vec<_>, _>>();

@@ -4,7 +4,7 @@
 //! versions), [`manifest`] reads its `model.toml`, and
 //! [`Model::load`] makes this shard's own copy of it from the ONNX file (`onnx`), whose tree
 //! ensembles are scored by the kernels of [`trees`], or makes the way to a [`remote`] server that
-//! computes it. [`golden`] replays recorded predictions, and
+//! computes it; [`Loads`] has shards read a file once. [`golden`] replays recorded predictions, and
 //! [`canary`] and [`shadow`] say which users another version scores, for them or aside.
 //!
 //! What is *not* here: where the features come from (`features`), which requests are scored
@@ -13,6 +13,7 @@
 pub mod canary;
 mod fnv;
 pub mod golden;
+mod loads;
 pub mod manifest;
 mod onnx;
 pub mod remote;
@@ -23,6 +24,7 @@ mod signature;
 pub mod trees;
 pub mod versions;
 
+pub use loads::Loads;
 pub use onnx::{FileLimits, OnnxError};
 pub use scorer::{LoadOptions, Model, ModelDescription, ModelError, ScoreError};
 pub use signature::Signature;

@@ -23,6 +23,7 @@ mod a_canary_takes_the_same_users_each_time;
 mod a_client_that_goes_away_leaves_nothing_behind;
 mod a_cql_frame_without_end_is_refused;
 mod a_failed_batch_leaves_the_model_as_it_was;
+mod a_file_is_read_once_for_all_shards;
 mod a_hostile_ensemble_is_refused;
 mod a_manifest_names_what_is_wrong_with_it;
 mod a_null_field_is_one_that_is_not_given;

@@ -131,6 +131,7 @@ impl Setup {
             settings: self.settings,
             models: models.clone(),
             load: LoadOptions::default(),
+            loads: Arc::default(),
             store: source,
             shared: Arc::clone(&shared),
         };
