@@ -178,7 +178,8 @@ fn check_model(
     check_golden(subject, directory, &mut model, findings);
     let Some(store) = store else { return };
     let manifest = model.manifest();
-    let inputs = match &manifest.columns {
+    let columns = model.input_columns();
+    let inputs = match &columns {
         Some(columns) => ModelInputs::Columns(columns),
         None => ModelInputs::Width(model.columns()),
     };

@@ -73,6 +73,47 @@ fn check_counts_the_values_that_the_model_rounds() {
 }
 
 #[test]
+fn check_replays_what_a_library_predicted_of_its_own_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let native = models().with_file_name("shards").join("tests/native/lightgbm-4.6.0-regression");
+    let golden = std::fs::read_to_string(native.join("golden.csv")).unwrap();
+    let model = folder.path().join("models/score");
+    std::fs::create_dir_all(model.join("1")).unwrap();
+    std::fs::copy(native.join("model.txt"), model.join("1/model.txt")).unwrap();
+    // Users and their features for the store: the golden rows.
+    let header = "user_id,x0:double,x1:double,x2:double,x3:double,c0:double,c1:double";
+    let cells = |line: &str| line.split(',').take(6).collect::<Vec<_>>().join(",");
+    let rows = golden.lines().skip(1).filter(|line| !line.contains("inf"));
+    let users: Vec<_> =
+        rows.enumerate().map(|(at, line)| format!("u{at},{}", cells(line))).collect();
+    let csv = folder.path().join("users.csv");
+    std::fs::write(&csv, format!("{header}\n{}\n", users.join("\n"))).unwrap();
+    let target = folder.path().join("store");
+    import(&csv, &target);
+    let check = |golden: &str| {
+        std::fs::write(model.join("golden.csv"), golden).unwrap();
+        run(shardgate()
+            .args(["check", "--model", "score", "--store", &store(&target), "--models"])
+            .arg(folder.path().join("models")))
+    };
+    let golden = golden.replacen("score_0", "score", 1);
+    let ended = check(&golden);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    for said in ["6 columns", "LightGBM v4", "40 rows, largest difference 0.0e0", "every column"] {
+        assert!(ended.stdout.contains(said), "no `{said}` in: {}", ended.stdout);
+    }
+    // Each score with another digit in front.
+    let header = golden.lines().next().unwrap();
+    let changed = |line: &str| {
+        let (cells, score) = line.rsplit_once(',').unwrap();
+        format!("{cells},1{}", score.trim_start_matches('-'))
+    };
+    let rows: Vec<_> = golden.lines().skip(1).map(changed).collect();
+    let ended = check(&format!("{header}\n{}\n", rows.join("\n")));
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+}
+
+#[test]
 fn models_are_shown_as_a_table() {
     let ended = run(shardgate()
         .arg("models")

@@ -205,7 +205,7 @@ impl Table {
 
     /// The places of the model's columns: by name, else all that is neither user nor score.
     fn features(&self, model: &Model) -> Result<Vec<usize>, GoldenError> {
-        if let Some(columns) = &model.manifest().columns {
+        if let Some(columns) = model.input_columns() {
             let mut known: HashMap<&str, usize> = HashMap::with_capacity(self.header.len());
             for (place, name) in self.header.iter().enumerate() {
                 known.entry(name).or_insert(place);

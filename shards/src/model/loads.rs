@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::files::{self, FileFormat};
+use super::forest::NativeModel;
 use super::manifest::Manifest;
 use super::onnx::Blueprint;
 use super::remote::RemoteModel;
@@ -24,7 +26,25 @@ pub(super) struct ReadModel {
 #[derive(Debug)]
 enum ReadSource {
     Onnx { path: PathBuf, blueprint: Blueprint },
+    Native(Box<NativeModel>),
     Remote(RemoteModel),
+}
+
+impl ReadSource {
+    /// Reads the model's own file.
+    fn read(path: PathBuf, manifest: &Manifest, options: &LoadOptions) -> Result<Self, ModelError> {
+        if FileFormat::of(&path) == FileFormat::Onnx {
+            let columns = manifest.columns.as_deref();
+            return match Blueprint::read(&path, &manifest.output, columns, options) {
+                Ok(blueprint) => Ok(Self::Onnx { path, blueprint }),
+                Err(source) => Err(ModelError::Onnx { path, source }),
+            };
+        }
+        match files::load(&path, manifest, options) {
+            Ok(native) => Ok(Self::Native(Box::new(native))),
+            Err(source) => Err(ModelError::Native { path, source: Box::new(source) }),
+        }
+    }
 }
 
 impl ReadModel {
@@ -35,13 +55,9 @@ impl ReadModel {
     ) -> Result<Self, ModelError> {
         let path = directory.file.clone();
         let manifest = directory.manifest.clone();
-        let columns = manifest.columns.as_deref();
         let source = match manifest.remote_model() {
             Some(remote) => ReadSource::Remote(remote),
-            None => match Blueprint::read(&path, &manifest.output, columns, options) {
-                Ok(blueprint) => ReadSource::Onnx { path, blueprint },
-                Err(source) => return Err(ModelError::Onnx { path, source }),
-            },
+            None => ReadSource::read(path, &manifest, options)?,
         };
         let (name, version) = (directory.name.clone(), directory.version);
         Ok(Self { name, version, manifest, source })
@@ -54,6 +70,7 @@ impl ReadModel {
                 .model()
                 .map(Source::Onnx)
                 .map_err(|source| ModelError::Onnx { path: path.clone(), source })?,
+            ReadSource::Native(native) => Source::Native(native.clone()),
             ReadSource::Remote(remote) => Source::Remote(remote.clone()),
         };
         Ok(Model::new(self.name.clone(), self.version, self.manifest.clone(), source, options))
@@ -66,6 +83,7 @@ impl ReadModel {
                 .into_model()
                 .map(Source::Onnx)
                 .map_err(|source| ModelError::Onnx { path, source })?,
+            ReadSource::Native(native) => Source::Native(native),
             ReadSource::Remote(remote) => Source::Remote(remote),
         };
         Ok(Model::new(self.name, self.version, self.manifest, source, options))

@@ -3,16 +3,24 @@
 //! [`repository`] finds a model's directory and version ([`versions`] says which folders are
 //! versions), [`manifest`] reads its `model.toml`, and
 //! [`Model::load`] makes this shard's own copy of it from the ONNX file (`onnx`), whose tree
-//! ensembles are scored by the kernels of [`trees`], or makes the way to a [`remote`] server that
-//! computes it; [`Loads`] has shards read a file once. [`golden`] replays recorded predictions, and
+//! ensembles are scored by the kernels of [`trees`], or from the file that its own library wrote
+//! (`files`: `lightgbm`, `xgboost`, `catboost`, which end in one [`forest`]), or makes the way to a
+//! [`remote`] server that computes it; [`Loads`] has shards read a file once. [`golden`] replays
+//! recorded predictions, and
 //! [`canary`] and [`shadow`] say which users another version scores, for them or aside.
 //!
 //! What is *not* here: where the features come from (`features`), which requests are scored
 //! together (`batch`), and HTTP.
 
 pub mod canary;
+mod catboost;
+pub mod explain;
+mod files;
 mod fnv;
+pub mod forest;
 pub mod golden;
+mod json;
+mod lightgbm;
 mod loads;
 pub mod manifest;
 mod onnx;
@@ -23,7 +31,10 @@ pub mod shadow;
 mod signature;
 pub mod trees;
 pub mod versions;
+mod xgboost;
 
+pub use catboost::category_hash;
+pub use files::{FileFormat, MODEL_FILES};
 pub use loads::Loads;
 pub use onnx::{FileLimits, OnnxError};
 pub use scorer::{LoadOptions, Model, ModelDescription, ModelError, ScoreError};

@@ -1,10 +1,12 @@
-//! Finds models on disk: `ROOT/NAME/model.toml` and `ROOT/NAME/VERSION/model.onnx`.
+//! Finds models on disk: `ROOT/NAME/model.toml` and `ROOT/NAME/VERSION/model.onnx`, or in its place
+//! the file that the model's own library wrote (`model::files`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::files::files_in;
 use super::manifest::{Backend, MANIFEST_FILE, Manifest, ManifestError};
 use super::versions::{self, FolderNote, VersionFolder};
 
@@ -168,6 +170,14 @@ pub enum RepositoryError {
         /// The versions that there are, oldest first.
         available: Vec<u64>,
     },
+    /// A version has more than one file that could be the model.
+    #[error("{}: holds {}: a version is one file, remove the others", path.display(), files.join(" and "))]
+    SeveralFiles {
+        /// The version's directory.
+        path: PathBuf,
+        /// The names of the files.
+        files: Vec<String>,
+    },
     /// `model.toml` cannot be used.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -280,7 +290,7 @@ impl Repository {
             return Err(RepositoryError::NoVersion { path, version: wanted, asked_by, available });
         };
         let file = match manifest.backend {
-            Backend::Onnx => path.join(&found.folder).join(MODEL_FILE),
+            Backend::Onnx => only_file(&path.join(&found.folder))?,
             Backend::Remote => path.join(MANIFEST_FILE),
         };
         Ok(ModelDirectory { name: name.to_owned(), path, manifest, version: wanted, file })
@@ -330,6 +340,18 @@ fn versions_of(path: &Path, manifest: &Manifest) -> Result<Vec<VersionFolder>, R
             Ok(vec![VersionFolder { version, folder: version.to_string() }])
         }
     }
+}
+
+/// The model's file in a version's directory: there is exactly one.
+fn only_file(directory: &Path) -> Result<PathBuf, RepositoryError> {
+    let mut files = files_in(directory);
+    if files.len() > 1 {
+        let name = |file: &PathBuf| Some(file.file_name()?.to_string_lossy().into_owned());
+        let files = files.iter().filter_map(name).collect();
+        return Err(RepositoryError::SeveralFiles { path: directory.to_owned(), files });
+    }
+    // None if it went since the versions were listed; then loading says so.
+    Ok(files.pop().unwrap_or_else(|| directory.join(MODEL_FILE)))
 }
 
 fn versions_below(path: &Path) -> Result<Vec<VersionFolder>, RepositoryError> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::forest::{ModelColumn, NativeError, NativeModel, Objective};
 use super::loads::ReadModel;
 use super::manifest::Manifest;
 use super::onnx::{FileLimits, OnnxError, OnnxModel, trial};
@@ -11,7 +12,7 @@ use super::remote::RemoteModel;
 use super::repository::ModelDirectory;
 use super::signature::Signature;
 use super::trees::KernelChoice;
-use crate::features::inputs::IntegerRange;
+use crate::features::inputs::{InputColumn, IntegerRange};
 use crate::features::{FeatureMatrix, Precision};
 
 /// How a model is loaded.
@@ -35,6 +36,14 @@ pub enum ModelError {
         path: PathBuf,
         /// Why.
         source: OnnxError,
+    },
+    /// Its file of `LightGBM`, `XGBoost` or `CatBoost` is refused.
+    #[error("{}: {source}", path.display())]
+    Native {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<NativeError>,
     },
 }
 
@@ -110,6 +119,7 @@ pub struct Model {
 #[derive(Debug)]
 pub(super) enum Source {
     Onnx(OnnxModel),
+    Native(Box<NativeModel>),
     Remote(RemoteModel),
 }
 
@@ -165,6 +175,7 @@ impl Model {
     pub fn columns(&self) -> usize {
         match &self.source {
             Source::Onnx(onnx) => onnx.facts.columns,
+            Source::Native(native) => native.columns.len(),
             Source::Remote(remote) => remote.columns,
         }
     }
@@ -173,6 +184,7 @@ impl Model {
     pub fn precision(&self) -> Precision {
         match &self.source {
             Source::Onnx(onnx) => onnx.facts.precision,
+            Source::Native(native) => native.precision,
             Source::Remote(remote) => remote.precision(),
         }
     }
@@ -182,7 +194,7 @@ impl Model {
     pub fn integers(&self) -> &[Option<IntegerRange>] {
         match &self.source {
             Source::Onnx(onnx) => &onnx.facts.integers,
-            Source::Remote(_) => &[],
+            Source::Native(_) | Source::Remote(_) => &[],
         }
     }
 
@@ -190,6 +202,7 @@ impl Model {
     pub fn score_precision(&self) -> Precision {
         match &self.source {
             Source::Onnx(onnx) => onnx.facts.score_precision,
+            Source::Native(native) => native.score_precision,
             // Known only when it answers; a double holds either.
             Source::Remote(_) => Precision::F64,
         }
@@ -198,7 +211,7 @@ impl Model {
     /// Where the model is computed, if not here: then [`Model::score`] always fails.
     pub fn remote(&self) -> Option<&RemoteModel> {
         match &self.source {
-            Source::Onnx(_) => None,
+            Source::Onnx(_) | Source::Native(_) => None,
             Source::Remote(remote) => Some(remote),
         }
     }
@@ -227,12 +240,47 @@ impl Model {
         }
         let scored = match &mut self.source {
             Source::Onnx(onnx) => onnx.score(features, scores),
+            Source::Native(native) => native.score(features, scores),
             Source::Remote(remote) => Err(format!("it is computed at {}", remote.url)),
         };
         scored.map_err(|reason| {
             scores.clear();
             ScoreError::Run { reason }
         })
+    }
+
+    /// The columns that the model's own file describes, in order; none of an ONNX file.
+    pub fn model_columns(&self) -> &[ModelColumn] {
+        match &self.source {
+            Source::Native(native) => &native.columns,
+            Source::Onnx(_) | Source::Remote(_) => &[],
+        }
+    }
+
+    /// The labels of the model's classes, as its own file has them; empty where there are none.
+    pub fn labels(&self) -> &[String] {
+        match &self.source {
+            Source::Native(native) => &native.labels,
+            Source::Onnx(_) | Source::Remote(_) => &[],
+        }
+    }
+
+    /// What the model was trained for, where its own file says so.
+    pub fn objective(&self) -> Option<&Objective> {
+        match &self.source {
+            Source::Native(native) => Some(&native.objective),
+            Source::Onnx(_) | Source::Remote(_) => None,
+        }
+    }
+
+    /// The columns that the model reads: those of `model.toml`, else those of its own file, if
+    /// that names them as the training data did. What is not known is then missing.
+    pub fn input_columns(&self) -> Option<&[InputColumn]> {
+        let named = self.manifest.columns.as_deref();
+        match &self.source {
+            Source::Native(native) => named.or(native.input_columns.as_deref()),
+            Source::Onnx(_) | Source::Remote(_) => named,
+        }
     }
 
     /// What the model reads and gives; `columns` are its columns' names, in order.
@@ -243,7 +291,7 @@ impl Model {
                 Source::Onnx(onnx) if onnx.facts.input_names.len() == 1 => {
                     onnx.facts.input_names[0].clone()
                 }
-                Source::Onnx(_) => Signature::MATRIX.to_owned(),
+                Source::Onnx(_) | Source::Native(_) => Signature::MATRIX.to_owned(),
                 Source::Remote(remote) => remote.settings.input.clone(),
             },
             columns: columns.to_vec(),
@@ -267,6 +315,15 @@ impl Model {
                     file_hash: onnx.facts.file_hash,
                 }
             }
+            Source::Native(native) => ModelDescription {
+                kernel: native.kernel().to_owned(),
+                nodes: 1,
+                inputs: vec![Signature::MATRIX.to_owned()],
+                output: native.output_name.to_owned(),
+                score: native.score.clone(),
+                is_class_by_place: native.is_by_place,
+                file_hash: native.file_hash,
+            },
             Source::Remote(remote) => ModelDescription {
                 kernel: remote.url.to_string(),
                 nodes: 0,

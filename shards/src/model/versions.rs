@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use super::repository::MODEL_FILE;
+use super::files::{MODEL_FILES, files_in};
 
 /// A folder that is a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,8 @@ impl fmt::Display for FolderNote {
                 u64::MAX
             ),
             FolderFinding::NoModel => {
-                write!(formatter, "folder `{folder}` is ignored: it has no {MODEL_FILE}")
+                let names = MODEL_FILES.map(|(name, _)| name).join(", ");
+                write!(formatter, "folder `{folder}` is ignored: it has none of {names}")
             }
             FolderFinding::LeadingZeros { version } => {
                 write!(formatter, "folder `{folder}` is version {version}")
@@ -92,7 +93,7 @@ pub(super) fn sort_out(
     folders.sort_unstable_by(|one, other| (one.len(), one).cmp(&(other.len(), other)));
     let (mut versions, mut notes) = (Vec::<VersionFolder>::new(), Vec::new());
     for folder in folders {
-        let has_model = path.join(&folder).join(MODEL_FILE).is_file();
+        let has_model = !files_in(&path.join(&folder)).is_empty();
         let is_number = folder.bytes().all(|byte| byte.is_ascii_digit());
         let finding = match folder.parse::<u64>() {
             _ if folder.starts_with('.') || !(is_number || has_model) => continue,

@@ -151,7 +151,7 @@ impl PreparedModel {
 
 /// What a model reads, as a plan is bound to it.
 fn inputs_of(model: &Model) -> ModelInputs<'_> {
-    match &model.manifest().columns {
+    match model.input_columns() {
         Some(columns) => ModelInputs::Columns(columns),
         None => ModelInputs::Width(model.columns()),
     }

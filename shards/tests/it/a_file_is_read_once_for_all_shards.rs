@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::zoo_models::folder;
 use shards::features::FeatureMatrix;
 use shards::model::repository::{ModelDirectory, Repository};
-use shards::model::{LoadOptions, Loads, Model};
+use shards::model::{LoadOptions, Loads, MODEL_FILES, Model};
 
 const SHARDS: usize = 3;
 
@@ -15,16 +15,23 @@ const SHARDS: usize = 3;
 fn copy_of(file: &Path, name: &str, root: &Path) -> ModelDirectory {
     let version = root.join(name).join("1");
     fs::create_dir_all(&version).unwrap();
-    fs::copy(file, version.join("model.onnx")).unwrap();
+    fs::copy(file, version.join(file.file_name().unwrap())).unwrap();
     Repository::new(root).find(name, None).expect("it is there")
 }
 
-/// Every model of the zoo.
-fn zoo() -> Vec<(String, PathBuf)> {
-    let entries = fs::read_dir(folder("")).unwrap().map(|entry| entry.unwrap());
-    let named = entries
-        .map(|entry| (entry.file_name().into_string().unwrap(), entry.path().join("model.onnx")));
-    named.filter(|(_, file)| file.is_file()).collect()
+/// Every model of the zoo, and every one that its library wrote.
+fn every_model() -> Vec<(String, PathBuf)> {
+    let mut found = Vec::new();
+    for kind in [folder(""), folder("../native")] {
+        for entry in fs::read_dir(kind).unwrap().map(Result::unwrap) {
+            let file =
+                |(name, _): &(&str, _)| Some(entry.path().join(name)).filter(|f| f.is_file());
+            if let Some(file) = MODEL_FILES.iter().find_map(file) {
+                found.push((entry.file_name().into_string().unwrap(), file));
+            }
+        }
+    }
+    found
 }
 
 fn scores(model: &mut Model) -> Vec<u64> {
@@ -42,8 +49,8 @@ fn scores(model: &mut Model) -> Vec<u64> {
 
 #[test]
 fn the_first_reads_and_the_others_copy() {
-    let (mut programs, mut plans) = (0, 0);
-    for (name, file) in zoo() {
+    let (mut programs, mut plans, mut natives) = (0, 0, 0);
+    for (name, file) in every_model() {
         let root = tempfile::tempdir().unwrap();
         let directory = copy_of(&file, &name, root.path());
         let options = LoadOptions { warm_up_rows: 8, ..LoadOptions::default() };
@@ -51,7 +58,10 @@ fn the_first_reads_and_the_others_copy() {
         let Ok(mut alone) = Model::load(&directory, &options) else { continue };
         let expected = scores(&mut alone);
         let is_plan = alone.describe().kernel.starts_with("tract");
-        *(if is_plan { &mut plans } else { &mut programs }) += 1;
+        let is_native = !file.ends_with("model.onnx");
+        natives += usize::from(is_native);
+        plans += usize::from(is_plan);
+        programs += usize::from(!is_native && !is_plan);
         let loads = Loads::for_shards(SHARDS);
         let mut models = vec![loads.load(&directory, &options).expect("it loads")];
         assert_eq!(loads.kept(), 1, "{name}: for the others");
@@ -67,7 +77,8 @@ fn the_first_reads_and_the_others_copy() {
         }
         loads.load(&directory, &options).expect_err("each shard takes it once");
     }
-    assert!(programs > 50 && plans > 0, "{programs} programs, {plans} plans");
+    let counts = (programs, plans, natives);
+    assert!(programs > 50 && plans > 0 && natives > 50, "{counts:?}");
 }
 
 #[test]

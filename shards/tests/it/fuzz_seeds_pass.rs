@@ -39,6 +39,63 @@ fn model() {
     each_seed("model", exercise::model::run);
 }
 
+/// Bytes that mean something in texts.
+const SYNTAX: &[u8] = b"0123456789-eE.[]{}\",: \n";
+
+/// Seeds of a library's own format, whole, cut short and with bytes changed here and there, as
+/// many times as `FUZZ_ROUNDS` says.
+fn each_native_seed(target: &str, name: &'static str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+    let mut random = crate::forest::Random::new(1);
+    let rounds = std::env::var("FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    let rounds: usize = rounds.unwrap_or(60);
+    for entry in fs::read_dir(&folder).expect("the target has a folder of seeds") {
+        let bytes = fs::read(entry.expect("a readable folder").path()).expect("a readable file");
+        exercise::native::run(name, &bytes);
+        for _ in 0..rounds {
+            let mut changed = bytes.clone();
+            for _ in 0..=random.below(3) {
+                let at = random.below(changed.len());
+                changed[at] = match random.below(4) {
+                    0 => SYNTAX[random.below(SYNTAX.len())],
+                    1 => changed[at] ^ (1 << random.below(8)),
+                    2 => [0, 1, 0x7f, 0x80, 0xff][random.below(5)],
+                    _ => changed[random.below(bytes.len())],
+                };
+            }
+            if random.once_in(5) {
+                changed.truncate(random.below(changed.len()));
+            }
+            exercise::native::run(name, &changed);
+        }
+    }
+}
+
+#[test]
+fn lightgbm() {
+    each_native_seed("lightgbm", "model.txt");
+}
+
+#[test]
+fn xgboost_json() {
+    each_native_seed("xgboost_json", "model.json");
+}
+
+#[test]
+fn xgboost_ubjson() {
+    each_native_seed("xgboost_ubjson", "model.ubj");
+}
+
+#[test]
+fn catboost() {
+    each_native_seed("catboost", "model.cbm");
+}
+
+#[test]
+fn catboost_json() {
+    each_native_seed("catboost_json", "model.cbm.json");
+}
+
 #[test]
 fn oip() {
     each_seed("oip", exercise::oip::run);

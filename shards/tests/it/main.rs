@@ -6,6 +6,8 @@
 
 #[path = "../forest/mod.rs"]
 mod forest;
+#[path = "../native_models/mod.rs"]
+mod native_models;
 #[path = "../random/mod.rs"]
 mod random;
 #[path = "../simulation/mod.rs"]
@@ -18,6 +20,7 @@ mod zoo_models;
 use support::stores;
 
 mod a_bad_row_is_named_by_line_and_column;
+mod a_broken_native_file_is_refused_with_its_place;
 mod a_canary_scores_its_share_of_the_users;
 mod a_canary_takes_the_same_users_each_time;
 mod a_client_that_goes_away_leaves_nothing_behind;
@@ -36,21 +39,25 @@ mod a_shadow_scores_copies_and_answers_nobody;
 mod a_slow_client_is_told_so;
 mod a_stop_loses_nothing_that_was_accepted;
 mod a_store_that_does_not_match_names_the_column;
+mod a_version_is_one_file_in_its_librarys_own_format;
 mod an_array_is_answered_member_by_member;
 mod an_import_is_seen_whole_or_not_at_all;
 mod an_import_says_what_it_changed;
 mod an_inference_request_fails_alone;
 mod broken_model_files_are_refused_and_never_panic;
+mod contributions_are_shapley_values;
 mod csv_of_other_programs_is_read_or_refused;
 mod every_answer_is_counted_once;
 mod every_answer_reaches_the_one_who_asked;
 mod every_fault_has_its_status;
 mod every_kernel_gives_the_same_bits;
+mod every_kernel_gives_the_same_bits_for_sets;
 mod every_zoo_model_agrees_with_its_library;
 mod features_that_are_not_known_follow_the_policies;
 mod fuzz_seeds_pass;
 mod golden_scores_match_scikit_learn;
 mod integers_travel_exactly_or_are_refused;
+mod native_files_score_as_their_library;
 mod no_cache_line_has_two_shards;
 mod no_row_gets_the_score_of_another;
 mod no_row_is_lost_behind_a_quote;

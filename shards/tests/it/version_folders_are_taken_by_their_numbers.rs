@@ -75,7 +75,8 @@ fn what_is_no_version_is_named() {
         "folder `0` is ignored: versions are counted from 1",
         "folder `+3` is ignored: its name is not a number",
         "folder `18446744073709551616` is ignored: the greatest version is 18446744073709551615",
-        "folder `4` is ignored: it has no model.onnx",
+        "folder `4` is ignored: it has none of model.onnx, model.txt, model.json, model.ubj, \
+         model.cbm, model.cbm.json",
     ] {
         assert!(said.iter().any(|note| note.starts_with(expected)), "no `{expected}`: {said:#?}");
     }

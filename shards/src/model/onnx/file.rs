@@ -44,7 +44,8 @@ impl OnnxFile {
             return Err(OnnxError::FileTooLarge { bytes, bytes_max });
         }
         // It may grow while it is read: one byte more than allowed shows that.
-        let mut reader = Hashed { file: file.take(bytes_max + 1), bytes: 0, hash: FNV1A_START };
+        let mut reader =
+            Hashed { file: file.take(bytes_max.saturating_add(1)), bytes: 0, hash: FNV1A_START };
         let decoded = tract_onnx::onnx().proto_model_for_read(&mut reader);
         let Hashed { bytes, hash, .. } = reader;
         if bytes > bytes_max {

@@ -37,6 +37,9 @@ pub enum PostTransform {
     SoftmaxZero,
     /// The inverse of the normal distribution's cumulative function.
     Probit,
+    /// Each score is the one before it plus `ln(1 + exp(s)) + 1e-6`: `XGBoost`'s expectiles; not in
+    /// ONNX.
+    Rising,
 }
 
 /// How the leaves that a row reaches are made one score.

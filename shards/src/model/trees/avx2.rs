@@ -5,14 +5,17 @@
 //! four rows a register, and two results packed into one.
 
 use std::arch::x86_64::{
-    __m256, __m256i, _mm256_add_epi32, _mm256_add_pd, _mm256_add_ps, _mm256_and_si256,
-    _mm256_andnot_si256, _mm256_blendv_epi8, _mm256_blendv_ps, _mm256_castpd_ps, _mm256_castps_pd,
-    _mm256_castps_si256, _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_cmp_pd, _mm256_cmp_ps,
-    _mm256_cmpeq_epi32, _mm256_cvtepi32_ps, _mm256_extracti128_si256, _mm256_i32gather_pd,
-    _mm256_i32gather_ps, _mm256_load_pd, _mm256_load_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-    _mm256_permute4x64_pd, _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_set1_pd,
-    _mm256_set1_ps, _mm256_setzero_si256, _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_srli_epi32,
-    _mm256_store_pd, _mm256_store_ps, _mm256_sub_epi32,
+    __m256, __m256d, __m256i, _CMP_GE_OQ, _CMP_UNORD_Q, _mm256_add_epi32, _mm256_add_pd,
+    _mm256_add_ps, _mm256_and_si256, _mm256_andnot_si256, _mm256_blendv_epi8, _mm256_blendv_ps,
+    _mm256_castpd_ps, _mm256_castps_pd, _mm256_castps_si256, _mm256_castsi256_ps,
+    _mm256_castsi256_si128, _mm256_cmp_pd, _mm256_cmp_ps, _mm256_cmpeq_epi32, _mm256_cmpgt_epi32,
+    _mm256_cvtepi32_ps, _mm256_cvttpd_epi32, _mm256_cvttps_epi32, _mm256_extracti128_si256,
+    _mm256_i32gather_pd, _mm256_i32gather_ps, _mm256_load_pd, _mm256_load_ps, _mm256_loadu_ps,
+    _mm256_loadu_si256, _mm256_mask_i32gather_epi32, _mm256_maskload_epi32, _mm256_max_epu32,
+    _mm256_or_si256, _mm256_permute4x64_pd, _mm256_permutevar8x32_epi32, _mm256_permutevar8x32_ps,
+    _mm256_set_m128i, _mm256_set1_epi32, _mm256_set1_pd, _mm256_set1_ps, _mm256_setr_epi32,
+    _mm256_setzero_si256, _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_sllv_epi32,
+    _mm256_srli_epi32, _mm256_store_pd, _mm256_store_ps, _mm256_sub_epi32,
 };
 
 use super::block::{self, Instructions, Span};
@@ -20,7 +23,7 @@ use super::cells::Rows;
 use super::finish::Finish;
 use super::plan::{BitOrder, Finder, LANES, Lanes, Plan, WORD};
 use super::real::Real;
-use super::vector::{self, Vector};
+use super::vector::{self, Set, Vector};
 
 /// The most words that are faster than a walk.
 pub(super) const WORDS_MAX: usize = 4;
@@ -142,6 +145,30 @@ impl Vector for Single {
     }
 
     #[inline(always)]
+    unsafe fn narrow_to_members<const NAN_PASSES: bool>(
+        bits: __m256i,
+        cells: *const f32,
+        set: Set<f32>,
+        keep: u32,
+    ) -> __m256i {
+        // SAFETY: as promised to this function.
+        unsafe {
+            let cells = _mm256_load_ps(cells);
+            let least = _mm256_set1_ps(set.least);
+            let at_least = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_GE_OQ>(cells, least));
+            let nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(cells, cells));
+            // What does not fit becomes the largest place, which is in no set.
+            let place = _mm256_cvttps_epi32(cells);
+            let mut passes = members(place, at_least, set.words, set.bits);
+            if NAN_PASSES {
+                passes = _mm256_or_si256(passes, nan);
+            }
+            let lost = _mm256_andnot_si256(passes, _mm256_set1_epi32(!keep as i32));
+            _mm256_andnot_si256(lost, bits)
+        }
+    }
+
+    #[inline(always)]
     unsafe fn first_bit(bits: __m256i) -> __m256i {
         // SAFETY: the CPU has the feature.
         unsafe { lowest_bit(bits) }
@@ -195,12 +222,38 @@ impl Vector for Double {
             let threshold = _mm256_set1_pd(threshold);
             let low = _mm256_cmp_pd::<FAILS>(_mm256_load_pd(cells), threshold);
             let high = _mm256_cmp_pd::<FAILS>(_mm256_load_pd(cells.add(4)), threshold);
-            // Every other 32-bit piece: rows 0, 1, 4, 5 and 2, 3, 6, 7; then in order again.
-            let both = _mm256_shuffle_ps::<0x88>(_mm256_castpd_ps(low), _mm256_castpd_ps(high));
-            let fails = _mm256_permute4x64_pd::<0xd8>(_mm256_castps_pd(both));
             let lost = _mm256_set1_epi32(!keep as i32);
-            let fails = _mm256_castps_si256(_mm256_castpd_ps(fails));
-            _mm256_andnot_si256(_mm256_and_si256(fails, lost), bits)
+            _mm256_andnot_si256(_mm256_and_si256(packed(low, high), lost), bits)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn narrow_to_members<const NAN_PASSES: bool>(
+        bits: __m256i,
+        cells: *const f64,
+        set: Set<f64>,
+        keep: u32,
+    ) -> __m256i {
+        // SAFETY: as promised to this function.
+        unsafe {
+            let (low, high) = (_mm256_load_pd(cells), _mm256_load_pd(cells.add(4)));
+            let least = _mm256_set1_pd(set.least);
+            let at_least = packed(
+                _mm256_cmp_pd::<_CMP_GE_OQ>(low, least),
+                _mm256_cmp_pd::<_CMP_GE_OQ>(high, least),
+            );
+            let nan = packed(
+                _mm256_cmp_pd::<_CMP_UNORD_Q>(low, low),
+                _mm256_cmp_pd::<_CMP_UNORD_Q>(high, high),
+            );
+            // What does not fit becomes the largest place, which is in no set.
+            let place = _mm256_set_m128i(_mm256_cvttpd_epi32(high), _mm256_cvttpd_epi32(low));
+            let mut passes = members(place, at_least, set.words, set.bits);
+            if NAN_PASSES {
+                passes = _mm256_or_si256(passes, nan);
+            }
+            let lost = _mm256_andnot_si256(passes, _mm256_set1_epi32(!keep as i32));
+            _mm256_andnot_si256(lost, bits)
         }
     }
 
@@ -234,6 +287,46 @@ impl Vector for Double {
         // SAFETY: as promised to this function.
         unsafe { _mm256_loadu_si256(words.cast()) }
     }
+}
+
+/// The masks of eight 64-bit cells as masks of 32 bits.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn packed(low: __m256d, high: __m256d) -> __m256i {
+    // Every other 32-bit piece: rows 0, 1, 4, 5 and 2, 3, 6, 7; then in order again.
+    let both = _mm256_shuffle_ps::<0x88>(_mm256_castpd_ps(low), _mm256_castpd_ps(high));
+    let in_order = _mm256_permute4x64_pd::<0xd8>(_mm256_castps_pd(both));
+    _mm256_castps_si256(_mm256_castpd_ps(in_order))
+}
+
+/// The rows, among those in `known`, whose place is in a set of `bits` bits.
+///
+/// # Safety
+/// `words` points to `bits / 32` words.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn members(place: __m256i, known: __m256i, words: *const u32, bits: u32) -> __m256i {
+    // A comparison without signs: the larger of the two is the limit, and the place is not.
+    let length = bits / 32;
+    let bits = _mm256_set1_epi32(bits as i32);
+    let too_large = _mm256_cmpeq_epi32(_mm256_max_epu32(place, bits), place);
+    let known = _mm256_andnot_si256(too_large, known);
+    let word = _mm256_srli_epi32::<5>(place);
+    // SAFETY: only words of the set are read.
+    let words = unsafe {
+        if length <= 8 {
+            // All of them fit a register.
+            let places = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            let all = _mm256_cmpgt_epi32(_mm256_set1_epi32(length as i32), places);
+            _mm256_permutevar8x32_epi32(_mm256_maskload_epi32(words.cast(), all), word)
+        } else {
+            _mm256_mask_i32gather_epi32::<4>(_mm256_setzero_si256(), words.cast(), word, known)
+        }
+    };
+    let bit =
+        _mm256_sllv_epi32(_mm256_set1_epi32(1), _mm256_and_si256(place, _mm256_set1_epi32(31)));
+    let found = _mm256_and_si256(words, bit);
+    _mm256_andnot_si256(_mm256_cmpeq_epi32(found, _mm256_setzero_si256()), known)
 }
 
 /// The number of the lowest bit set; anything where there is none.

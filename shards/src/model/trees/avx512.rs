@@ -4,12 +4,18 @@
 //! compared eight rows a register, and their values gathered.
 
 use std::arch::x86_64::{
-    __m256i, __m512, __m512i, _mm256_loadu_si256, _mm256_lzcnt_epi32, _mm256_mask_add_epi32,
-    _mm256_mask_and_epi32, _mm256_set1_epi32, _mm256_test_epi32_mask, _mm512_add_pd, _mm512_add_ps,
-    _mm512_cmp_pd_mask, _mm512_cmp_ps_mask, _mm512_i32gather_pd, _mm512_i32gather_ps,
-    _mm512_load_pd, _mm512_load_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_lzcnt_epi32,
-    _mm512_mask_add_epi32, _mm512_mask_and_epi32, _mm512_mask_blend_ps, _mm512_permutex2var_ps,
-    _mm512_permutexvar_ps, _mm512_set1_epi32, _mm512_set1_pd, _mm512_set1_ps, _mm512_store_pd,
+    __m256i, __m512, __m512i, _CMP_GE_OQ, _CMP_UNORD_Q, _mm256_and_si256, _mm256_cmplt_epu32_mask,
+    _mm256_loadu_si256, _mm256_lzcnt_epi32, _mm256_mask_add_epi32, _mm256_mask_and_epi32,
+    _mm256_mask_test_epi32_mask, _mm256_maskz_loadu_epi32, _mm256_mmask_i32gather_epi32,
+    _mm256_permutexvar_epi32, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_sllv_epi32,
+    _mm256_srli_epi32, _mm256_test_epi32_mask, _mm512_add_pd, _mm512_add_ps, _mm512_and_epi32,
+    _mm512_cmp_pd_mask, _mm512_cmp_ps_mask, _mm512_cmplt_epu32_mask, _mm512_cvttpd_epi32,
+    _mm512_cvttps_epi32, _mm512_i32gather_pd, _mm512_i32gather_ps, _mm512_load_pd, _mm512_load_ps,
+    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_lzcnt_epi32, _mm512_mask_add_epi32,
+    _mm512_mask_and_epi32, _mm512_mask_blend_ps, _mm512_mask_i32gather_epi32,
+    _mm512_mask_test_epi32_mask, _mm512_maskz_loadu_epi32, _mm512_permutex2var_ps,
+    _mm512_permutexvar_epi32, _mm512_permutexvar_ps, _mm512_set1_epi32, _mm512_set1_pd,
+    _mm512_set1_ps, _mm512_setzero_si512, _mm512_sllv_epi32, _mm512_srli_epi32, _mm512_store_pd,
     _mm512_store_ps, _mm512_test_epi32_mask,
 };
 
@@ -20,7 +26,7 @@ use super::gather;
 use super::plan::{BitOrder, Finder, LANES, Lanes, Plan, WORD};
 use super::real::Real;
 use super::transpose;
-use super::vector::{self, Vector};
+use super::vector::{self, Set, Vector};
 
 /// The most words that are faster than a walk.
 pub(super) const WORDS_MAX: usize = 8;
@@ -146,6 +152,42 @@ impl Vector for Single {
     }
 
     #[inline(always)]
+    unsafe fn narrow_to_members<const NAN_PASSES: bool>(
+        bits: __m512i,
+        cells: *const f32,
+        set: Set<f32>,
+        keep: u32,
+    ) -> __m512i {
+        // SAFETY: as promised to this function; only words of the set are read.
+        unsafe {
+            let cells = _mm512_load_ps(cells);
+            // What does not fit becomes the largest place, which is in no set.
+            let place = _mm512_cvttps_epi32(cells);
+            let known = _mm512_cmplt_epu32_mask(place, _mm512_set1_epi32(set.bits as i32));
+            let known = known & _mm512_cmp_ps_mask::<_CMP_GE_OQ>(cells, _mm512_set1_ps(set.least));
+            let word = _mm512_srli_epi32::<5>(place);
+            let words = if set.bits <= 512 {
+                // All words fit a register.
+                let all = (1_u32 << (set.bits / 32)) - 1;
+                let all = _mm512_maskz_loadu_epi32(all as u16, set.words.cast());
+                _mm512_permutexvar_epi32(word, all)
+            } else {
+                let zeros = _mm512_setzero_si512();
+                _mm512_mask_i32gather_epi32::<4>(zeros, known, word, set.words.cast())
+            };
+            let bit = _mm512_sllv_epi32(
+                _mm512_set1_epi32(1),
+                _mm512_and_epi32(place, _mm512_set1_epi32(31)),
+            );
+            let mut passes = _mm512_mask_test_epi32_mask(known, words, bit);
+            if NAN_PASSES {
+                passes |= _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(cells, cells);
+            }
+            _mm512_mask_and_epi32(bits, !passes, bits, _mm512_set1_epi32(keep as i32))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn first_bit(bits: __m512i) -> __m512i {
         // SAFETY: the CPU has the features.
         unsafe { _mm512_lzcnt_epi32(bits) }
@@ -183,7 +225,13 @@ impl Vector for Single {
         block: &[Lanes<f32>],
     ) -> [__m512i; GROUPS] {
         // SAFETY: as promised to this function.
-        unsafe { gather::walk::<GROUPS, MIXED>(plan.nodes(), root, block) }
+        unsafe {
+            if plan.has_sets() {
+                vector::walk::<Self, GROUPS, MIXED>(plan, root, block)
+            } else {
+                gather::walk::<GROUPS, MIXED>(plan.nodes(), root, block)
+            }
+        }
     }
 }
 
@@ -213,6 +261,42 @@ impl Vector for Double {
             let cells = _mm512_load_pd(cells);
             let fails = _mm512_cmp_pd_mask::<FAILS>(cells, _mm512_set1_pd(threshold));
             _mm256_mask_and_epi32(bits, fails, bits, _mm256_set1_epi32(keep as i32))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn narrow_to_members<const NAN_PASSES: bool>(
+        bits: __m256i,
+        cells: *const f64,
+        set: Set<f64>,
+        keep: u32,
+    ) -> __m256i {
+        // SAFETY: as promised to this function; only words of the set are read.
+        unsafe {
+            let cells = _mm512_load_pd(cells);
+            // What does not fit becomes the largest place, which is in no set.
+            let place = _mm512_cvttpd_epi32(cells);
+            let known = _mm256_cmplt_epu32_mask(place, _mm256_set1_epi32(set.bits as i32));
+            let known = known & _mm512_cmp_pd_mask::<_CMP_GE_OQ>(cells, _mm512_set1_pd(set.least));
+            let word = _mm256_srli_epi32::<5>(place);
+            let words = if set.bits <= 256 {
+                // All words fit a register.
+                let all = (1_u32 << (set.bits / 32)) - 1;
+                let all = _mm256_maskz_loadu_epi32(all as u8, set.words.cast());
+                _mm256_permutexvar_epi32(word, all)
+            } else {
+                let zeros = _mm256_setzero_si256();
+                _mm256_mmask_i32gather_epi32::<4>(zeros, known, word, set.words.cast())
+            };
+            let bit = _mm256_sllv_epi32(
+                _mm256_set1_epi32(1),
+                _mm256_and_si256(place, _mm256_set1_epi32(31)),
+            );
+            let mut passes = _mm256_mask_test_epi32_mask(known, words, bit);
+            if NAN_PASSES {
+                passes |= _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(cells, cells);
+            }
+            _mm256_mask_and_epi32(bits, !passes, bits, _mm256_set1_epi32(keep as i32))
         }
     }
 

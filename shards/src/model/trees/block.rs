@@ -69,6 +69,7 @@ pub(super) struct Blocked<T> {
     instructions: Instructions<T>,
     finish: Finish,
     block: Vec<Lanes<T>>,
+    starts: Vec<T>,
     sums: Vec<Lanes<T>>,
     values: Vec<[T; LANES]>,
 }
@@ -77,6 +78,7 @@ impl<T: Real> Blocked<T> {
     pub(super) fn new(ensemble: &Ensemble, plan: Plan<T>, instructions: Instructions<T>) -> Self {
         Self {
             block: vec![Lanes::default(); plan.columns().len() * PARTS_MAX],
+            starts: (0..plan.sums()).map(|sum| T::from_f64(ensemble.start(sum))).collect(),
             sums: vec![Lanes::default(); plan.sums() * PARTS_MAX],
             values: vec![[T::default(); LANES]; ensemble.finish.columns.len()],
             finish: ensemble.finish.clone(),
@@ -88,6 +90,7 @@ impl<T: Real> Blocked<T> {
     /// About how long the smallest block takes, in nanoseconds.
     pub(super) fn smallest_ns(&self) -> f64 {
         let entries = self.plan.entries().len() as f64 * self.instructions.entry_ns;
+        let entries = entries + self.plan.members() as f64 * self.instructions.entry_ns * 2.0;
         let steps = self.plan.steps() * self.instructions.step_ns;
         entries + steps + self.plan.trees().len() as f64 * TREE_NS
     }
@@ -107,7 +110,9 @@ impl<T: Real> Blocked<T> {
             let span = Span { first, count, parts };
             let has_nan = (self.instructions.load)(from, self.plan.columns(), span, block);
             let mixed = self.plan.is_mixed(has_nan);
-            sums.fill(Lanes::default());
+            for (sums, start) in sums.chunks_exact_mut(parts).zip(&self.starts) {
+                sums.fill(Lanes([*start; LANES]));
+            }
             (self.instructions.add_trees)(&self.plan, block, parts, mixed, sums);
             let scores = &mut scores[first * outputs..(first + count) * outputs];
             (self.instructions.finish)(&self.finish, sums, parts, &mut self.values, scores);

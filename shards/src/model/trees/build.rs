@@ -6,6 +6,7 @@ use super::error::EnsembleError;
 use super::finish::Finish;
 use super::normal_form::normal_form;
 use crate::features::Precision;
+use crate::model::forest::CategorySets;
 
 /// No node.
 const NONE: u32 = u32::MAX;
@@ -29,6 +30,9 @@ pub(super) fn build(
         leaves: vec![0],
         weights: Vec::with_capacity(attributes.leaf_weights.len()),
         sums,
+        starts: Vec::new(),
+        sets: CategorySets::default(),
+        linear: Vec::new(),
         finish,
     };
     for tree in &nodes.roots {
@@ -36,7 +40,7 @@ pub(super) fn build(
     }
     let columns = ensemble.branches.iter().map(|branch| branch.column as usize + 1).max();
     ensemble.columns = columns.unwrap_or(0);
-    check_overflow(&ensemble, attributes)?;
+    check_overflow(&ensemble, &attributes.base_values)?;
     Ok(ensemble)
 }
 
@@ -91,7 +95,7 @@ fn check_sizes(
     Ok(outputs)
 }
 
-fn at_most(what: &'static str, found: usize, limit: usize) -> Result<(), EnsembleError> {
+pub(super) fn at_most(what: &'static str, found: usize, limit: usize) -> Result<(), EnsembleError> {
     if found > limit { Err(EnsembleError::TooMany { what, found, limit }) } else { Ok(()) }
 }
 
@@ -116,14 +120,14 @@ fn check_numbers(attributes: &TreeAttributes) -> Result<(), EnsembleError> {
 }
 
 #[expect(clippy::float_cmp, reason = "asks whether rounding changes the value at all")]
-fn fits(value: f64, precision: Precision) -> bool {
+pub(super) fn fits(value: f64, precision: Precision) -> bool {
     match precision {
         Precision::F32 => f64::from(value as f32) == value,
         Precision::F64 => !value.is_nan(),
     }
 }
 
-fn name_of(precision: Precision) -> &'static str {
+pub(super) fn name_of(precision: Precision) -> &'static str {
     match precision {
         Precision::F32 => "32-bit",
         Precision::F64 => "64-bit",
@@ -376,21 +380,21 @@ fn branch(
 }
 
 /// No sum of leaves may overflow: infinity minus infinity would be NaN in a score.
-fn check_overflow(ensemble: &Ensemble, attributes: &TreeAttributes) -> Result<(), EnsembleError> {
+pub(super) fn check_overflow(ensemble: &Ensemble, bases: &[f64]) -> Result<(), EnsembleError> {
     let greatest_of = |tree: &Tree| {
         let leaves = tree.leaves.0..tree.leaves.1;
         let magnitude = |leaf| ensemble.weights_of(leaf).iter().map(|w| w.value.abs()).sum::<f64>();
         leaves.map(magnitude).fold(0.0, f64::max)
     };
-    let bases: f64 = attributes.base_values.iter().map(|base| base.abs()).sum();
+    let bases: f64 = bases.iter().map(|base| base.abs()).sum();
     let found = ensemble.trees.iter().map(greatest_of).sum::<f64>() + bases;
-    let limit = match attributes.precision {
+    let limit = match ensemble.precision {
         Precision::F32 => f64::from(f32::MAX),
         Precision::F64 => f64::MAX,
     };
     if found <= limit / 2.0 {
         Ok(())
     } else {
-        Err(EnsembleError::Overflow { found, precision: name_of(attributes.precision) })
+        Err(EnsembleError::Overflow { found, precision: name_of(ensemble.precision) })
     }
 }

@@ -6,13 +6,16 @@
 use super::ensemble::{Child, Ensemble, Test, Tree};
 use super::plan::place_of;
 use super::real::Real;
+use crate::model::forest::CategorySets;
 
 /// `x == t` instead of `x <= t`.
 pub(super) const EQUAL: u32 = 1 << 31;
 /// NaN passes.
 pub(super) const NAN_PASSES: u32 = 1 << 30;
+/// `x` is in a set instead of `x <= t`.
+pub(super) const MEMBER: u32 = 1 << 29;
 /// The rest of [`DeepNode::column`].
-pub(super) const COLUMN: u32 = NAN_PASSES - 1;
+pub(super) const COLUMN: u32 = MEMBER - 1;
 
 /// A branch or a leaf.
 #[derive(Debug, Clone, Copy)]
@@ -20,11 +23,11 @@ pub(super) const COLUMN: u32 = NAN_PASSES - 1;
 pub(super) struct DeepNode<T> {
     /// Infinity in a leaf.
     pub(super) threshold: T,
-    /// The column's place in the block, and the two flags.
+    /// The column's place in the block, and the flags.
     pub(super) column: u32,
     /// Where rows that pass go; those that fail go to the node after it. A leaf's own place.
     pub(super) yes: u32,
-    /// A leaf's number in its tree.
+    /// A leaf's number in its tree; the set that a branch asks for.
     pub(super) leaf: u32,
 }
 
@@ -50,8 +53,13 @@ pub(super) fn add_tree<T: Real>(
                 let mut column = place_of(columns, branch.column);
                 column |= if branch.test == Test::Equal { EQUAL } else { 0 };
                 column |= if branch.nan_is_yes { NAN_PASSES } else { 0 };
+                let mut set = 0;
+                if let Test::Member(wanted) = branch.test {
+                    column |= MEMBER;
+                    set = wanted;
+                }
                 let threshold = T::from_f64(branch.threshold);
-                DeepNode { threshold, column, yes: yes as u32, leaf: 0 }
+                DeepNode { threshold, column, yes: yes as u32, leaf: set }
             }
         };
     }
@@ -82,5 +90,14 @@ impl<T: Real> DeepNode<T> {
         let equal = (cell == self.threshold) & (self.column & EQUAL != 0);
         let nan = cell.is_nan() & (self.column & NAN_PASSES != 0);
         self.yes + u32::from(!(at_most | equal | nan))
+    }
+
+    /// As [`Self::next`], for ensembles that ask for sets.
+    pub(super) fn next_with_sets(&self, cell: T, sets: &CategorySets) -> u32 {
+        if self.column & MEMBER == 0 {
+            return self.next(cell);
+        }
+        let nan = cell.is_nan() && self.column & NAN_PASSES != 0;
+        self.yes + u32::from(!(nan || sets.contains(self.leaf, cell.to_f64())))
     }
 }

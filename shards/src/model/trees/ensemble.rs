@@ -4,7 +4,9 @@ use super::attributes::TreeAttributes;
 use super::build;
 use super::error::EnsembleError;
 use super::finish::Finish;
+use super::{OutputColumns, plant};
 use crate::features::Precision;
+use crate::model::forest::{CategorySets, Forest};
 
 /// What a model file may ask for; a file that asks for more is refused before memory is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,13 +45,16 @@ pub(super) enum Child {
     Leaf(u32),
 }
 
-/// The two tests that ONNX's six modes come down to; the others are these with children swapped.
+/// The tests of kernels: ONNX's six modes come down to the first two, with children swapped for
+/// the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Test {
     /// `x <= t`
     AtMost,
     /// `x == t`
     Equal,
+    /// `x` is in this one of the ensemble's sets.
+    Member(u32),
 }
 
 /// A branch. `threshold` is never NaN, and is exact in the ensemble's precision.
@@ -71,6 +76,14 @@ pub(super) struct Weight {
     pub(super) sum: u32,
     /// Exact in the ensemble's precision.
     pub(super) value: f64,
+}
+
+/// A leaf whose value is a linear function of the row, unless a cell that it reads is NaN.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Linear {
+    pub(super) constant: f64,
+    /// Columns and coefficients, in the order in which they are added.
+    pub(super) terms: Vec<(u32, f64)>,
 }
 
 /// A tree: its branches and leaves are contiguous in the ensemble, both in preorder with `yes`
@@ -98,6 +111,12 @@ pub struct Ensemble {
     pub(super) weights: Vec<Weight>,
     /// How many sums the leaves add to; outputs without any weight have none.
     pub(super) sums: usize,
+    /// Where each sum starts, if not all at zero.
+    pub(super) starts: Vec<f64>,
+    /// What [`Test::Member`] asks for.
+    pub(super) sets: CategorySets,
+    /// The leaves that are linear functions, by leaf; only the plain walk knows these.
+    pub(super) linear: Vec<(u32, Linear)>,
     pub(super) finish: Finish,
 }
 
@@ -111,6 +130,19 @@ impl Ensemble {
         limits: &EnsembleLimits,
     ) -> Result<Self, EnsembleError> {
         build::build(attributes, limits)
+    }
+
+    /// Checks a library's own forest and brings it into the form that kernels are made from;
+    /// `columns` are the outputs that its sums make.
+    ///
+    /// # Errors
+    /// Says which tree or node is wrong, what was found and what was expected.
+    pub fn plant(
+        forest: &Forest,
+        columns: OutputColumns,
+        limits: &EnsembleLimits,
+    ) -> Result<Self, EnsembleError> {
+        plant::plant(forest, columns, limits)
     }
 
     /// The element type of its input and, as all sums are made in it, of its scores.
@@ -138,6 +170,17 @@ impl Ensemble {
         self.trees.iter().map(|tree| (tree.leaves.1 - tree.leaves.0) as usize).max().unwrap_or(0)
     }
 
+    /// Where sum `sum` starts.
+    pub(super) fn start(&self, sum: usize) -> f64 {
+        self.starts.get(sum).copied().unwrap_or(0.0)
+    }
+
+    /// The linear part of leaf `leaf`, if it has one.
+    pub(super) fn linear_of(&self, leaf: u32) -> Option<&Linear> {
+        let place = self.linear.binary_search_by_key(&leaf, |(leaf, _)| *leaf).ok()?;
+        Some(&self.linear[place].1)
+    }
+
     /// The weights of leaf `leaf`.
     pub(super) fn weights_of(&self, leaf: u32) -> &[Weight] {
         let leaf = leaf as usize;
@@ -157,6 +200,14 @@ impl Ensemble {
             });
         }
         let mut narrowed = Self { sums: sums as usize, finish, ..self.clone() };
+        if !self.starts.is_empty() {
+            narrowed.starts = vec![0.0; narrowed.sums];
+            for (start, sum) in self.starts.iter().zip(&renumbered) {
+                if let Some(sum) = sum {
+                    narrowed.starts[*sum as usize] = *start;
+                }
+            }
+        }
         narrowed.leaves.clear();
         narrowed.leaves.push(0);
         narrowed.weights.clear();

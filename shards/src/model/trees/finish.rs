@@ -14,26 +14,30 @@ use super::attributes::{Aggregate, EnsembleKind, PostTransform, TreeAttributes};
 use super::error::EnsembleError;
 use super::exponential::{exponential, logistic};
 use super::real::Real;
+use crate::model::forest::Curve;
 
 /// How one output comes out of the sums, before the post transform.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Column {
     /// The sum it is made of, if any leaf adds to it.
     pub(super) sum: Option<u32>,
-    base: f64,
+    pub(super) base: f64,
     /// `Some(c)`: the output is `c - (sum + base)`.
-    mirror: Option<f64>,
+    pub(super) mirror: Option<f64>,
+    /// What is done to it before the post transform.
+    pub(super) curve: Curve,
 }
 
 /// All that happens to a row after its leaves were added up.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Finish {
     pub(super) columns: Vec<Column>,
-    transform: PostTransform,
+    pub(super) transform: PostTransform,
     pub(super) aggregate: Aggregate,
-    trees: f64,
+    /// What an average divides by.
+    pub(super) trees: f64,
     /// The one column whose score is wanted; all of them if none.
-    wanted: Option<usize>,
+    pub(super) wanted: Option<usize>,
 }
 
 impl Finish {
@@ -70,7 +74,9 @@ impl Finish {
     /// out.
     pub(super) fn only(&self, output: usize) -> Self {
         match self.transform {
-            PostTransform::Softmax | PostTransform::SoftmaxZero if self.columns.len() > 1 => {
+            PostTransform::Softmax | PostTransform::SoftmaxZero | PostTransform::Rising
+                if self.columns.len() > 1 =>
+            {
                 Self { wanted: Some(output), ..self.clone() }
             }
             _ => Self { columns: vec![self.columns[output]], ..self.clone() },
@@ -90,12 +96,14 @@ impl Finish {
         for (column, values) in self.columns.iter().zip(values.iter_mut()) {
             *values = column.sum.map_or([T::default(); N], |sum| sums(sum as usize));
             self.add_base(column, values);
+            bend(column.curve, values);
         }
         match self.transform {
             PostTransform::None => {}
             PostTransform::Logistic => each(values, logistic),
             PostTransform::Probit => each(values, probit),
             PostTransform::Softmax | PostTransform::SoftmaxZero if self.columns.len() == 1 => {}
+            PostTransform::Rising => rise(values),
             PostTransform::Softmax => softmax(values, |_| true),
             PostTransform::SoftmaxZero => softmax(values, |value| value.abs() > 1e-7),
         }
@@ -158,7 +166,12 @@ fn each_its_base(
         });
     }
     let base_of = |output: usize| bases.get(output).copied().unwrap_or(0.0);
-    let column = |(output, &sum)| Column { sum, base: base_of(output), mirror: None };
+    let column = |(output, &sum)| Column {
+        sum,
+        base: base_of(output),
+        mirror: None,
+        curve: Curve::Identity,
+    };
     Ok(sum_of.iter().enumerate().map(column).collect())
 }
 
@@ -176,7 +189,7 @@ fn two_classes(
     }
     let first = bases.first().copied().unwrap_or(0.0);
     let last = bases.last().copied().unwrap_or(0.0);
-    let column = |sum, base, mirror| Column { sum, base, mirror };
+    let column = |sum, base, mirror| Column { sum, base, mirror, curve: Curve::Identity };
     match (sum_of[0], sum_of[1]) {
         // One class's weights, filed under the first: the score is the second class's.
         (Some(sum), None) => {
@@ -207,10 +220,55 @@ fn two_classes(
     }
 }
 
+/// Bends one output's values; computed in 64 bits whatever the precision.
+#[inline(always)]
+fn bend<T: Real, const N: usize>(curve: Curve, values: &mut [T; N]) {
+    let values = std::slice::from_mut(values);
+    match curve {
+        Curve::Identity => {}
+        Curve::Sigmoid { scale } => sigmoid(scale, values),
+        Curve::SigmoidComplement { scale } => {
+            sigmoid(scale, values);
+            for value in values.as_flattened_mut() {
+                *value = T::from_f64(1.0) - *value;
+            }
+        }
+        Curve::Exponential => each(values, exponential),
+        Curve::ExponentialOfTwice => each(values, |x| exponential(2.0 * x)),
+        Curve::SignedSquare => each(values, |x| x * x.abs()),
+        Curve::SoftPlus => each(values, |x| exponential(x).ln_1p()),
+        Curve::Step => each(values, |x| f64::from(u8::from(x > 0.0))),
+    }
+}
+
+/// `1 / (1 + exp(-scale * x))`, rounded at each step as the libraries do.
+#[inline(always)]
+fn sigmoid<T: Real, const N: usize>(scale: f64, values: &mut [[T; N]]) {
+    let one = T::from_f64(1.0);
+    for value in values.as_flattened_mut() {
+        let power = exponential((-scale * value.to_f64()).min(T::EXPONENT_MAX));
+        *value = one / (one + T::from_f64(power));
+    }
+}
+
 #[inline(always)]
 fn each<T: Real, const N: usize>(values: &mut [[T; N]], transform: impl Fn(f64) -> f64) {
     for value in values.as_flattened_mut() {
         *value = T::from_f64(transform(value.to_f64()));
+    }
+}
+
+/// Each row's values, from the second on, as what they add to the value before them.
+#[inline(always)]
+fn rise<T: Real, const N: usize>(values: &mut [[T; N]]) {
+    for at in 1..values.len() {
+        let before = values[at - 1];
+        for (value, before) in values[at].iter_mut().zip(before) {
+            let x = value.to_f64();
+            // Without overflow where x is large.
+            let step = exponential(-x.abs()).ln_1p() + x.max(0.0) + 1e-6;
+            *value = before + T::from_f64(step);
+        }
     }
 }
 

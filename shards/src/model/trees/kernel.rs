@@ -178,7 +178,9 @@ fn blocked<T: Real>(
 ) -> Scorer<T> {
     let plan = Plan::new(&ensemble, words_max, order);
     match (Single::new(&ensemble), plan) {
-        (Some(single), Some(plan)) if !ensemble.finish.is_extreme() => {
+        (Some(single), Some(plan))
+            if !ensemble.finish.is_extreme() && ensemble.linear.is_empty() =>
+        {
             let blocked = Blocked::new(&ensemble, plan, instructions);
             let rows = (blocked.smallest_ns() / single.row_ns()) as usize;
             // A full block that is no faster than its rows alone stays so in any batch.

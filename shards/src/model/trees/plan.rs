@@ -8,6 +8,7 @@
 use super::deep::{self, DeepNode};
 use super::ensemble::{Branch, Child, Ensemble, Test, Tree};
 use super::real::Real;
+use crate::model::forest::CategorySets;
 
 /// Leaves in a word.
 pub(super) const WORD: usize = 32;
@@ -38,6 +39,18 @@ pub(super) struct Entry<T> {
     pub(super) keep: u32,
 }
 
+/// A test for a set of categories: rows that fail it keep only the leaves in `keep`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MemberEntry {
+    /// The column's place in the block.
+    pub(super) column: u32,
+    pub(super) keep: u32,
+    /// The set's first word.
+    pub(super) words: u32,
+    /// How many bits the set has, a multiple of 32.
+    pub(super) bits: u32,
+}
+
 /// The entries of one word, sorted by what they test: `x <= t` with NaN failing, `x <= t` with NaN
 /// passing, `x == t` with NaN failing, `x == t` with NaN passing.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +58,8 @@ pub(super) struct Word {
     pub(super) start: u32,
     /// Where the entries of each kind end.
     pub(super) ends: [u32; 4],
+    /// Its tests for sets: where those start that NaN fails, where those that NaN passes, the end.
+    pub(super) members: [u32; 3],
 }
 
 /// How a tree's leaf is found.
@@ -85,6 +100,9 @@ pub(super) struct Plan<T> {
     trees: Vec<TreePlan>,
     words: Vec<Word>,
     entries: Vec<Entry<T>>,
+    member_entries: Vec<MemberEntry>,
+    /// What the members' entries and the nodes ask for.
+    pub(super) sets: CategorySets,
     nodes: Vec<DeepNode<T>>,
     tables: Vec<Table>,
     values: Vec<T>,
@@ -112,6 +130,8 @@ impl<T: Real> Plan<T> {
             trees: Vec::with_capacity(ensemble.trees.len()),
             words: Vec::new(),
             entries: Vec::new(),
+            member_entries: Vec::new(),
+            sets: ensemble.sets.clone(),
             nodes: Vec::new(),
             tables: Vec::new(),
             values: Vec::new(),
@@ -153,24 +173,66 @@ impl<T: Real> Plan<T> {
             let start = self.entries.len() as u32;
             let mut ends = [0; 4];
             for (kind, end) in ends.iter_mut().enumerate() {
-                let branches = tree.branches.0..tree.branches.1;
-                for (branch, (lost, _)) in branches.zip(&ranges) {
-                    let branch = &ensemble.branches[branch as usize];
-                    let bits = bits_of(*lost, word);
-                    if bits != 0 && kind_of(branch) == kind {
-                        let keep = match self.order {
-                            BitOrder::LowestFirst => !bits,
-                            BitOrder::HighestFirst => !bits.reverse_bits(),
-                        };
+                let of_kind = self.entries.len();
+                for (branch, keep) in self.excluding(ensemble, tree, &ranges, word) {
+                    if kind_of(branch) == Some(kind) {
                         let column = place_of(&self.columns, branch.column);
                         let threshold = T::from_f64(branch.threshold);
-                        self.entries.push(Entry { threshold, column, keep });
+                        push_entry(&mut self.entries, of_kind, Entry { threshold, column, keep });
                     }
                 }
                 *end = self.entries.len() as u32;
             }
-            self.words.push(Word { start, ends });
+            let members = self.add_members(ensemble, tree, &ranges, word);
+            self.words.push(Word { start, ends, members });
         }
+    }
+
+    /// The branches of a tree that exclude leaves of a word, each with the leaves that it keeps.
+    fn excluding<'e>(
+        &self,
+        ensemble: &'e Ensemble,
+        tree: &Tree,
+        ranges: &[(Leaves, Leaves)],
+        word: usize,
+    ) -> Vec<(&'e Branch, u32)> {
+        let branches = tree.branches.0..tree.branches.1;
+        let of = |(branch, (lost, _)): (u32, &(Leaves, Leaves))| {
+            let bits = bits_of(*lost, word);
+            let keep = match self.order {
+                BitOrder::LowestFirst => !bits,
+                BitOrder::HighestFirst => !bits.reverse_bits(),
+            };
+            (bits != 0).then(|| (&ensemble.branches[branch as usize], keep))
+        };
+        branches.zip(ranges).filter_map(of).collect()
+    }
+
+    fn add_members(
+        &mut self,
+        ensemble: &Ensemble,
+        tree: &Tree,
+        ranges: &[(Leaves, Leaves)],
+        word: usize,
+    ) -> [u32; 3] {
+        let mut places = [self.member_entries.len() as u32; 3];
+        if self.sets.is_empty() {
+            return places;
+        }
+        for (nan_passes, end) in [false, true].into_iter().zip(&mut places[1..]) {
+            for (branch, keep) in self.excluding(ensemble, tree, ranges, word) {
+                if let Test::Member(set) = branch.test
+                    && branch.nan_is_yes == nan_passes
+                {
+                    let (words, length) = self.sets.span(set);
+                    let column = place_of(&self.columns, branch.column);
+                    let entry = MemberEntry { column, keep, words, bits: length * 32 };
+                    self.member_entries.push(entry);
+                }
+            }
+            *end = self.member_entries.len() as u32;
+        }
+        places
     }
 
     /// One table for each sum that the tree adds to. None if a leaf adds twice to the same sum, or
@@ -234,6 +296,21 @@ impl<T> Plan<T> {
         &self.entries
     }
 
+    /// The entries of the words' tests for sets.
+    pub(super) fn member_entries(&self) -> &[MemberEntry] {
+        &self.member_entries
+    }
+
+    /// How many of these there are.
+    pub(super) fn members(&self) -> usize {
+        self.member_entries.len()
+    }
+
+    /// Whether any test asks for a set.
+    pub(super) fn has_sets(&self) -> bool {
+        !self.sets.is_empty()
+    }
+
     pub(super) fn nodes(&self) -> &[DeepNode<T>] {
         &self.nodes
     }
@@ -271,12 +348,24 @@ pub(super) fn place_of(columns: &[u32], column: u32) -> u32 {
     columns.binary_search(&column).unwrap_or(0) as u32
 }
 
-fn kind_of(branch: &Branch) -> usize {
+/// Which kind of entry a branch is; none if it asks for a set.
+fn kind_of(branch: &Branch) -> Option<usize> {
     match (branch.test, branch.nan_is_yes) {
-        (Test::AtMost, false) => 0,
-        (Test::AtMost, true) => 1,
-        (Test::Equal, false) => 2,
-        (Test::Equal, true) => 3,
+        (Test::AtMost, false) => Some(0),
+        (Test::AtMost, true) => Some(1),
+        (Test::Equal, false) => Some(2),
+        (Test::Equal, true) => Some(3),
+        (Test::Member(_), _) => None,
+    }
+}
+
+/// Adds an entry to a word's entries of one kind, which start at `first`: to an entry that makes
+/// the same test, as all nodes of a level of a symmetric tree do, if there is one.
+fn push_entry<T: Real>(entries: &mut Vec<Entry<T>>, first: usize, entry: Entry<T>) {
+    let bits = |entry: &Entry<T>| (entry.column, entry.threshold.to_f64().to_bits());
+    match entries[first..].iter_mut().find(|known| bits(known) == bits(&entry)) {
+        Some(known) => known.keep &= entry.keep,
+        None => entries.push(entry),
     }
 }
 

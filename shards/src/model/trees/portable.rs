@@ -129,7 +129,31 @@ fn bits<T: Real>(plan: &Plan<T>, word: &Word, rows: &Group<'_, T>, mixed: bool) 
         let t = entry.threshold;
         narrow(&mut bits, rows.column(entry.column), entry.keep, |x| (x == t) | x.is_nan());
     }
+    if plan.has_sets() {
+        exclude_by_sets(plan, word, rows, &mut bits);
+    }
     bits
+}
+
+fn exclude_by_sets<T: Real>(
+    plan: &Plan<T>,
+    word: &Word,
+    rows: &Group<'_, T>,
+    bits: &mut [u32; GROUP],
+) {
+    let [start, nan_passes, end] = word.members.map(|place| place as usize);
+    let (words, least) = (plan.sets.words(), plan.sets.least);
+    let entries = plan.member_entries();
+    for (at, entry) in (start..end).zip(&entries[start..end]) {
+        let words = &words[entry.words as usize..][..entry.bits as usize / 32];
+        let or_nan = at >= nan_passes;
+        narrow(bits, rows.column(entry.column), entry.keep, |x| {
+            let (x, place) = (x.to_f64(), x.to_f64() as u64);
+            let word = words.get(place as usize / 32).copied().unwrap_or(0);
+            let is_in = x >= least && word >> (place % 32) & 1 == 1;
+            is_in || (or_nan && x.is_nan())
+        });
+    }
 }
 
 #[inline]
@@ -153,7 +177,9 @@ pub(super) fn walk<T: Real>(
     rows: &Group<'_, T>,
     mixed: bool,
 ) -> [u32; GROUP] {
-    if mixed {
+    if plan.has_sets() {
+        walk_by(plan.nodes(), root, rows, |node, cell| node.next_with_sets(cell, &plan.sets))
+    } else if mixed {
         walk_by(plan.nodes(), root, rows, DeepNode::next)
     } else {
         walk_by(plan.nodes(), root, rows, DeepNode::next_if_at_most)

@@ -13,6 +13,9 @@ pub(super) trait Real:
     + Div<Output = Self>
     + 'static
 {
+    /// The largest power of `e` that is taken for a logistic function.
+    const EXPONENT_MAX: f64;
+
     fn from_f32(value: f32) -> Self;
     fn from_f64(value: f64) -> Self;
     fn to_f64(self) -> f64;
@@ -20,6 +23,8 @@ pub(super) trait Real:
 }
 
 impl Real for f32 {
+    const EXPONENT_MAX: f64 = 88.7;
+
     fn from_f32(value: f32) -> Self {
         value
     }
@@ -38,6 +43,8 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
+    const EXPONENT_MAX: f64 = 709.0;
+
     fn from_f32(value: f32) -> Self {
         f64::from(value)
     }

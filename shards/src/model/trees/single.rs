@@ -20,6 +20,7 @@ pub(super) struct Single<T> {
     finish: Finish,
     /// One row, in the plan's order of columns.
     cells: Vec<T>,
+    starts: Vec<T>,
     sums: Vec<T>,
     values: Vec<[T; 1]>,
 }
@@ -31,6 +32,7 @@ impl<T: Real> Single<T> {
         Some(Self {
             // A leaf reads the first column, even if no branch reads any.
             cells: vec![T::default(); plan.columns().len().max(1)],
+            starts: (0..plan.sums()).map(|sum| T::from_f64(ensemble.start(sum))).collect(),
             sums: vec![T::default(); plan.sums()],
             values: vec![[T::default()]; ensemble.finish.columns.len()],
             finish: ensemble.finish.clone(),
@@ -52,8 +54,13 @@ impl<T: Real> Single<T> {
                 [*cell] = from.column(row, *column as usize, 1);
                 has_nan |= cell.is_nan();
             }
-            self.sums.fill(T::default());
-            if self.plan.is_mixed(has_nan) {
+            self.sums.copy_from_slice(&self.starts);
+            if self.plan.has_sets() {
+                // By reference, the closure would hold `self`.
+                let sets = std::mem::take(&mut self.plan.sets);
+                self.add_trees(|node, cell| node.next_with_sets(cell, &sets));
+                self.plan.sets = sets;
+            } else if self.plan.is_mixed(has_nan) {
                 self.add_trees(DeepNode::next);
             } else {
                 self.add_trees(DeepNode::next_if_at_most);

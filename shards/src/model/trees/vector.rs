@@ -6,9 +6,17 @@
 
 use std::arch::x86_64::{_CMP_GT_OQ, _CMP_NEQ_OQ, _CMP_NEQ_UQ, _CMP_NLE_UQ};
 
-use super::plan::{Entry, Finder, LANES, Lanes, Plan, TreePlan, WORD};
+use super::plan::{Entry, Finder, LANES, Lanes, Plan, TreePlan, WORD, Word};
 use super::portable::{self, Group};
 use super::real::Real;
+
+/// A set of categories; see `forest::CategorySets`.
+#[derive(Clone, Copy)]
+pub(super) struct Set<T> {
+    pub(super) words: *const u32,
+    pub(super) bits: u32,
+    pub(super) least: T,
+}
 
 /// A register's worth of rows, on a CPU with certain features.
 ///
@@ -33,6 +41,18 @@ pub(super) trait Vector {
         bits: Self::Words,
         cells: *const Self::Cell,
         threshold: Self::Cell,
+        keep: u32,
+    ) -> Self::Words;
+
+    /// Of rows whose cell is not in `set`, only the bits in `keep`; a NaN cell is treated as one in
+    /// it if `NAN_PASSES`.
+    ///
+    /// # Safety
+    /// `cells` points to `ROWS` cells, aligned as their size, `set.words` to `set.bits / 32` words.
+    unsafe fn narrow_to_members<const NAN_PASSES: bool>(
+        bits: Self::Words,
+        cells: *const Self::Cell,
+        set: Set<Self::Cell>,
         keep: u32,
     ) -> Self::Words;
 
@@ -70,19 +90,33 @@ pub(super) trait Vector {
         root: u32,
         block: &[Lanes<Self::Cell>],
     ) -> [Self::Words; GROUPS] {
-        let parts = GROUPS * Self::ROWS / LANES;
-        let mut leaves = [[0; LANES]; GROUPS];
-        for (group, leaves) in leaves.iter_mut().enumerate() {
-            let eights = leaves[..Self::ROWS].as_chunks_mut().0;
-            let first = group * eights.len();
-            for (eight, leaves) in eights.iter_mut().enumerate() {
-                let rows = Group::new(block, parts, first + eight);
-                *leaves = portable::walk(plan, root, &rows, MIXED);
-            }
-        }
-        // SAFETY: each of the arrays has at least `ROWS` words.
-        leaves.map(|leaves| unsafe { Self::read(leaves.as_ptr()) })
+        // SAFETY: as promised to this function.
+        unsafe { walk::<Self, GROUPS, MIXED>(plan, root, block) }
     }
+}
+
+/// Walks eight rows at a time, with no instruction of the CPU's own.
+///
+/// # Safety
+/// As [`Vector::walk`].
+#[inline(always)]
+pub(super) unsafe fn walk<V: Vector + ?Sized, const GROUPS: usize, const MIXED: bool>(
+    plan: &Plan<V::Cell>,
+    root: u32,
+    block: &[Lanes<V::Cell>],
+) -> [V::Words; GROUPS] {
+    let parts = GROUPS * V::ROWS / LANES;
+    let mut leaves = [[0; LANES]; GROUPS];
+    for (group, leaves) in leaves.iter_mut().enumerate() {
+        let eights = leaves[..V::ROWS].as_chunks_mut().0;
+        let first = group * eights.len();
+        for (eight, leaves) in eights.iter_mut().enumerate() {
+            let rows = Group::new(block, parts, first + eight);
+            *leaves = portable::walk(plan, root, &rows, MIXED);
+        }
+    }
+    // SAFETY: each of the arrays has at least `ROWS` words.
+    leaves.map(|leaves| unsafe { V::read(leaves.as_ptr()) })
 }
 
 /// Adds every tree's leaf values to `sums`; see `portable::add_trees`.
@@ -220,10 +254,45 @@ unsafe fn bits<V: Vector, const GROUPS: usize, const MIXED: bool>(
             narrow::<V, GROUPS, _CMP_GT_OQ>(&mut bits, of(at_most..nan_passes), block);
             narrow::<V, GROUPS, _CMP_NEQ_UQ>(&mut bits, of(nan_passes..equal), block);
             narrow::<V, GROUPS, _CMP_NEQ_OQ>(&mut bits, of(equal..end), block);
+            if plan.has_sets() {
+                exclude_by_sets::<V, GROUPS>(plan, word, block, &mut bits);
+            }
         } else {
             narrow::<V, GROUPS, _CMP_NLE_UQ>(&mut bits, of(start..end), block);
         }
         bits
+    }
+}
+
+/// Takes the leaves that the word's tests for sets exclude.
+///
+/// # Safety
+/// As [`add_to`].
+#[inline(always)]
+unsafe fn exclude_by_sets<V: Vector, const GROUPS: usize>(
+    plan: &Plan<V::Cell>,
+    word: &Word,
+    block: &[Lanes<V::Cell>],
+    bits: &mut [V::Words; GROUPS],
+) {
+    let [start, nan_passes, end] = word.members.map(|place| place as usize);
+    let (words, least) = (plan.sets.words().as_ptr(), V::Cell::from_f64(plan.sets.least));
+    let block = block.as_ptr().cast::<V::Cell>();
+    for (at, entry) in (start..end).zip(&plan.member_entries()[start..end]) {
+        for (group, bits) in bits.iter_mut().enumerate() {
+            // SAFETY: as promised to this function; `Plan::new` takes a set's words and bits from
+            // the sets that the plan holds.
+            *bits = unsafe {
+                let cells = block.add((entry.column as usize * GROUPS + group) * V::ROWS);
+                let set = words.add(entry.words as usize);
+                let set = Set { words: set, bits: entry.bits, least };
+                if at < nan_passes {
+                    V::narrow_to_members::<false>(*bits, cells, set, entry.keep)
+                } else {
+                    V::narrow_to_members::<true>(*bits, cells, set, entry.keep)
+                }
+            };
+        }
     }
 }
 

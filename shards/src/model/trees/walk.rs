@@ -2,7 +2,7 @@
 
 use super::attributes::Aggregate;
 use super::cells::Rows;
-use super::ensemble::{Branch, Child, Ensemble, Test, Weight};
+use super::ensemble::{Branch, Child, Ensemble, Linear, Test, Weight};
 use super::real::Real;
 
 /// Scores rows one by one; knows every aggregate and every test.
@@ -37,17 +37,36 @@ impl<T: Real> Walk<T> {
 }
 
 fn add_leaves<T: Real>(ensemble: &Ensemble, cells: &[T], sums: &mut [T]) {
-    let start = match ensemble.finish.aggregate {
-        Aggregate::Sum | Aggregate::Average => T::default(),
+    match ensemble.finish.aggregate {
+        Aggregate::Sum | Aggregate::Average => {
+            for (at, sum) in sums.iter_mut().enumerate() {
+                *sum = T::from_f64(ensemble.start(at));
+            }
+        }
         // No leaf yet.
-        Aggregate::Min | Aggregate::Max => T::from_f64(f64::NAN),
-    };
-    sums.fill(start);
+        Aggregate::Min | Aggregate::Max => sums.fill(T::from_f64(f64::NAN)),
+    }
     for tree in &ensemble.trees {
-        for weight in ensemble.weights_of(leaf_of(ensemble, tree.root, cells)) {
-            add(ensemble.finish.aggregate, *weight, sums);
+        let leaf = leaf_of(ensemble, tree.root, cells);
+        let linear = ensemble.linear_of(leaf).and_then(|linear| value_of(linear, cells));
+        for weight in ensemble.weights_of(leaf) {
+            let value = linear.unwrap_or(weight.value);
+            add(ensemble.finish.aggregate, Weight { value, ..*weight }, sums);
         }
     }
+}
+
+/// The value of a linear leaf; none if a cell that it reads is missing.
+fn value_of<T: Real>(linear: &Linear, cells: &[T]) -> Option<f64> {
+    let mut value = linear.constant;
+    for (column, coefficient) in &linear.terms {
+        let cell = cells[*column as usize].to_f64();
+        if cell.is_nan() {
+            return None;
+        }
+        value += coefficient * cell;
+    }
+    Some(value)
 }
 
 fn add<T: Real>(aggregate: Aggregate, weight: Weight, sums: &mut [T]) {
@@ -70,19 +89,20 @@ fn leaf_of<T: Real>(ensemble: &Ensemble, root: Child, cells: &[T]) -> u32 {
             Child::Leaf(leaf) => return leaf,
             Child::Branch(branch) => {
                 let branch = &ensemble.branches[branch as usize];
-                at = if passes(branch, cells) { branch.yes } else { branch.no };
+                at = if passes(ensemble, branch, cells) { branch.yes } else { branch.no };
             }
         }
     }
 }
 
 #[expect(clippy::float_cmp, reason = "BRANCH_EQ is an exact comparison")]
-fn passes<T: Real>(branch: &Branch, cells: &[T]) -> bool {
+fn passes<T: Real>(ensemble: &Ensemble, branch: &Branch, cells: &[T]) -> bool {
     // Widening is exact, so this is the comparison in the ensemble's own precision.
     let cell = cells[branch.column as usize].to_f64();
     let passed = match branch.test {
         Test::AtMost => cell <= branch.threshold,
         Test::Equal => cell == branch.threshold,
+        Test::Member(set) => ensemble.sets.contains(set, cell),
     };
     passed || (branch.nan_is_yes && cell.is_nan())
 }

@@ -1,0 +1,128 @@
+//! An ensemble as explanations read it: tests, leaf values, and how many rows took each branch.
+
+/// A test of one column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SplitTest {
+    /// `x <= threshold`.
+    AtMost(f64),
+    /// `x == value`.
+    Equal(f64),
+    /// The category `x` is in the set; bit `x % 64` of word `x / 64`.
+    InSet(Box<[u64]>),
+}
+
+/// A node of a tree.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Node {
+    /// Rows that pass the test go to `yes`.
+    Branch {
+        /// The column that it reads, from 0.
+        column: u32,
+        /// The test.
+        test: SplitTest,
+        /// Whether NaN goes to `yes`.
+        nan_is_yes: bool,
+        /// The node where rows go that pass.
+        yes: u32,
+        /// The node where the others go.
+        no: u32,
+    },
+    /// What it adds to the margin.
+    Leaf(f64),
+}
+
+/// A tree, and the weight of the training rows that reached each node.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TreeOutline {
+    /// The first is the root; children come after their parents.
+    pub nodes: Vec<Node>,
+    /// One a node, not negative.
+    pub covers: Vec<f64>,
+}
+
+/// An ensemble whose margin is `base` plus the value of one leaf of each tree.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Outline {
+    /// How many columns a row has.
+    pub columns: usize,
+    /// The margin without any tree.
+    pub base: f64,
+    /// The trees.
+    pub trees: Vec<TreeOutline>,
+    /// Whether cells are rounded to 32 bits before they are compared.
+    pub is_single: bool,
+}
+
+/// Why an outline cannot be explained.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum OutlineError {
+    /// The covers don't tell how training rows were shared out.
+    #[error(
+        "tree {tree}, node {node}: its cover is {found}, expected a finite number that is not \
+         negative, for the share of training rows that took each branch"
+    )]
+    Cover {
+        /// The tree, from 0.
+        tree: usize,
+        /// The node, from 0.
+        node: usize,
+        /// Its cover.
+        found: f64,
+    },
+    /// A node's child isn't one that follows it.
+    #[error("tree {tree}, node {node}: child {child} is not one of the {nodes} nodes after it")]
+    Child {
+        /// The tree, from 0.
+        tree: usize,
+        /// The node, from 0.
+        node: usize,
+        /// The child.
+        child: u32,
+        /// How many nodes the tree has.
+        nodes: usize,
+    },
+    /// A test reads a column that rows don't have.
+    #[error("tree {tree}, node {node}: it reads column {column}, rows have {columns}")]
+    Column {
+        /// The tree, from 0.
+        tree: usize,
+        /// The node, from 0.
+        node: usize,
+        /// The column, from 0.
+        column: u32,
+        /// How many columns a row has.
+        columns: usize,
+    },
+}
+
+impl Outline {
+    /// Checks that children follow their parents, each with one parent, that columns exist, and
+    /// that covers are shares.
+    pub(super) fn check(&self) -> Result<(), OutlineError> {
+        self.trees.iter().enumerate().try_for_each(|(tree, outline)| self.check_tree(tree, outline))
+    }
+
+    fn check_tree(&self, tree: usize, outline: &TreeOutline) -> Result<(), OutlineError> {
+        let nodes = outline.nodes.len();
+        let mut is_child = vec![false; nodes];
+        for (node, what) in outline.nodes.iter().enumerate() {
+            let cover = outline.covers.get(node).copied().unwrap_or(f64::NAN);
+            if !cover.is_finite() || cover < 0.0 {
+                return Err(OutlineError::Cover { tree, node, found: cover });
+            }
+            let Node::Branch { column, yes, no, .. } = what else { continue };
+            if *column as usize >= self.columns {
+                let (column, columns) = (*column, self.columns);
+                return Err(OutlineError::Column { tree, node, column, columns });
+            }
+            for child in [*yes, *no] {
+                let place = child as usize;
+                if place <= node || place >= nodes || std::mem::replace(&mut is_child[place], true)
+                {
+                    return Err(OutlineError::Child { tree, node, child, nodes });
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,208 @@
+//! Explains tree ensembles, in the instructions that the CPU has.
+
+#[cfg(target_arch = "x86_64")]
+use super::avx2::{self, Avx2};
+#[cfg(target_arch = "x86_64")]
+use super::avx512::{self, Avx512};
+use super::block::{self, Room};
+use super::outline::{Outline, OutlineError};
+use super::program::TreeProgram;
+use super::quadrature::Quadrature;
+use super::wide::{Lanes, Portable, ROWS, Wide};
+use crate::features::Cells;
+
+/// Blocks that a tree's constants are used for while they are at hand.
+const BLOCKS_MAX: usize = 8;
+
+/// Exact Shapley values of an ensemble's margin, against the rows that it was trained on: the
+/// path-dependent values of `shap.TreeExplainer` (Lundberg et al. 2020, algorithm 1).
+///
+/// A row's contributions have the same bits in any batch, at any position and on any CPU.
+#[derive(Debug)]
+pub struct TreeExplainer {
+    /// The columns that the trees read, ascending.
+    read: Vec<u32>,
+    columns: usize,
+    is_single: bool,
+    base: f64,
+    trees: Vec<TreeProgram>,
+    /// By how many points a tree has.
+    rules: Vec<Quadrature>,
+    instructions: Instructions,
+    room: Room,
+    cells: Vec<Lanes>,
+    sums: Vec<Lanes>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Instructions {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl TreeExplainer {
+    /// Makes ready what explaining needs.
+    ///
+    /// # Errors
+    /// The outline is no forest, or its covers don't say how training rows were shared out.
+    pub fn new(outline: &Outline) -> Result<Self, OutlineError> {
+        outline.check()?;
+        let mut read: Vec<u32> = outline.trees.iter().flat_map(columns_of).collect();
+        read.sort_unstable();
+        read.dedup();
+        let place = |column: u32| read.partition_point(|known| *known < column) as u32;
+        let mut trees: Vec<_> =
+            outline.trees.iter().map(|tree| TreeProgram::new(tree, place)).collect();
+        let base = outline.base + trees.iter().map(|tree| tree.mean).sum::<f64>();
+        trees.retain(|tree| !tree.steps.is_empty());
+        let points_max = trees.iter().map(|tree| tree.points).max().unwrap_or(0);
+        Ok(Self {
+            columns: outline.columns,
+            is_single: outline.is_single,
+            base,
+            room: Room::for_all(&trees),
+            trees,
+            rules: (0..=points_max).map(Quadrature::of).collect(),
+            instructions: Instructions::best(),
+            cells: Vec::new(),
+            sums: Vec::new(),
+            read,
+        })
+    }
+
+    /// The mean margin of the training rows: a row's margin is this plus its contributions.
+    pub fn base(&self) -> f64 {
+        self.base
+    }
+
+    /// How many columns a row has.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Writes `rows × columns` contributions, row-major; `cells` are `rows × columns` too.
+    pub fn explain(&mut self, cells: Cells<'_>, rows: usize, contributions: &mut [f64]) {
+        assert_eq!(contributions.len(), rows * self.columns, "one contribution a cell");
+        contributions.fill(0.0);
+        let mut first = 0;
+        while first < rows {
+            let count = (rows - first).min(BLOCKS_MAX * ROWS);
+            self.explain_some(cells, first, count);
+            self.write(first, count, contributions);
+            first += count;
+        }
+    }
+
+    /// Computes the sums of rows `first..first + count`.
+    fn explain_some(&mut self, cells: Cells<'_>, first: usize, count: usize) {
+        let (blocks, width) = (count.div_ceil(ROWS), self.read.len());
+        self.cells.clear();
+        self.cells.resize(blocks * width, Lanes::default());
+        self.sums.clear();
+        self.sums.resize(blocks * width, Lanes::default());
+        for row in 0..count {
+            for (place, column) in self.read.iter().enumerate() {
+                let at = (first + row) * self.columns + *column as usize;
+                let cell = match cells {
+                    Cells::F32(cells) => f64::from(cells[at]),
+                    Cells::F64(cells) if self.is_single => f64::from(cells[at] as f32),
+                    Cells::F64(cells) => cells[at],
+                };
+                self.cells[row / ROWS * width + place].0[row % ROWS] = cell;
+            }
+        }
+        if width > 0 {
+            self.add_trees(width);
+        }
+    }
+
+    fn add_trees(&mut self, width: usize) {
+        let Self { trees, rules, cells, sums, room, instructions, .. } = self;
+        let blocks = Blocks { trees, rules, cells, width };
+        match instructions {
+            // SAFETY: plain arrays need no feature.
+            Instructions::Portable => unsafe { blocks.add::<Portable>(room, sums) },
+            // SAFETY: `Instructions::best` found that the CPU has them.
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => unsafe { add_avx2(&blocks, room, sums) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => unsafe { add_avx512(&blocks, room, sums) },
+        }
+    }
+
+    fn write(&self, first: usize, count: usize, contributions: &mut [f64]) {
+        let width = self.read.len();
+        for row in 0..count {
+            let own = &mut contributions[(first + row) * self.columns..][..self.columns];
+            for (place, column) in self.read.iter().enumerate() {
+                own[*column as usize] = self.sums[row / ROWS * width + place].0[row % ROWS];
+            }
+        }
+    }
+}
+
+impl Instructions {
+    fn best() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if avx512::is_available() {
+                return Self::Avx512;
+            }
+            if avx2::is_available() {
+                return Self::Avx2;
+            }
+        }
+        Self::Portable
+    }
+}
+
+/// Some blocks of rows, and the trees to run for them.
+struct Blocks<'a> {
+    trees: &'a [TreeProgram],
+    rules: &'a [Quadrature],
+    cells: &'a [Lanes],
+    width: usize,
+}
+
+impl Blocks<'_> {
+    /// Adds the contributions of every tree to `sums`.
+    ///
+    /// # Safety
+    /// As for [`Wide`].
+    #[inline(always)]
+    unsafe fn add<W: Wide>(&self, room: &mut Room, sums: &mut [Lanes]) {
+        for tree in self.trees {
+            let rule = &self.rules[tree.points];
+            let blocks = self.cells.chunks_exact(self.width);
+            for (cells, sums) in blocks.zip(sums.chunks_exact_mut(self.width)) {
+                // SAFETY: as promised to this function.
+                unsafe { block::add_tree::<W>(tree, rule, cells, room, sums) };
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn add_avx2(blocks: &Blocks<'_>, room: &mut Room, sums: &mut [Lanes]) {
+    // SAFETY: this function has the features.
+    unsafe { blocks.add::<Avx2>(room, sums) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn add_avx512(blocks: &Blocks<'_>, room: &mut Room, sums: &mut [Lanes]) {
+    // SAFETY: this function has the features.
+    unsafe { blocks.add::<Avx512>(room, sums) }
+}
+
+fn columns_of(tree: &super::outline::TreeOutline) -> impl Iterator<Item = u32> + '_ {
+    tree.nodes.iter().filter_map(|node| match node {
+        super::outline::Node::Branch { column, .. } => Some(*column),
+        super::outline::Node::Leaf(_) => None,
+    })
+}

@@ -1,0 +1,327 @@
+//! A model read from its library's own file, ready to score.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::{Linear, ModelColumn, NativeError, Objective, Preparation, Program, Trained};
+use crate::features::inputs::{ColumnType, InputColumn, NanMeaning, Source as CellSource};
+use crate::features::{Cells, FeatureMatrix, Precision};
+use crate::model::manifest::{ClassChoice, ScoreOutput};
+use crate::model::trees::{
+    Ensemble, EnsembleLimits, KernelChoice, OutputColumns, Outputs, Scores, TreeKernel,
+};
+
+/// The output that holds predictions: probabilities, or values on the target's scale.
+const PREDICTION: &str = "prediction";
+/// The output that holds the sums themselves: `raw_score`, `output_margin`, `RawFormulaVal`.
+const MARGIN: &str = "margin";
+
+/// One shard's own copy of a model that its library wrote.
+#[derive(Debug, Clone)]
+pub(in crate::model) struct NativeModel {
+    engine: Engine,
+    preparation: Option<Preparation>,
+    pub(in crate::model) columns: Vec<ModelColumn>,
+    /// What to read for each column, if the file has the names that the training data had.
+    pub(in crate::model) input_columns: Option<Vec<InputColumn>>,
+    pub(in crate::model) precision: Precision,
+    pub(in crate::model) score_precision: Precision,
+    pub(in crate::model) labels: Vec<String>,
+    pub(in crate::model) objective: Objective,
+    pub(in crate::model) output_name: &'static str,
+    /// What the score is, for people.
+    pub(in crate::model) score: String,
+    /// Whether a class that has a name in the file is the score only by its place.
+    pub(in crate::model) is_by_place: bool,
+    pub(in crate::model) file_hash: u64,
+    kernel_name: String,
+    scratch: Scratch,
+}
+
+#[derive(Debug, Clone)]
+enum Engine {
+    Trees(Box<TreeKernel>),
+    Linear(Box<LinearEngine>),
+}
+
+#[derive(Debug, Clone)]
+struct LinearEngine {
+    linear: Linear,
+    finish: OutputColumns,
+    sums: Vec<f32>,
+}
+
+/// Buffers that keep their size from batch to batch.
+#[derive(Debug, Clone, Default)]
+struct Scratch {
+    row: Vec<f64>,
+    prepared: Vec<f64>,
+    narrow: Vec<f32>,
+}
+
+impl NativeModel {
+    /// Makes a model of what a parser read; `hash` is that of the file.
+    pub(in crate::model) fn build(
+        trained: Trained,
+        output: &ScoreOutput,
+        choice: KernelChoice,
+        hash: u64,
+    ) -> Result<Self, NativeError> {
+        let sums = match &trained.program {
+            Program::Forest(forest) => forest.sums(),
+            Program::Linear(linear) => linear.starts.len(),
+        };
+        let (output_name, columns) = choose_output(&trained, output, sums)?;
+        let width = columns.len();
+        let labels = labels(&trained, width);
+        let class = choose_class(output, output_name, width, &labels, &trained.objective)?;
+        let score = describe(output_name, class, width, &labels);
+        let are_texts = labels.iter().any(|label| label.parse::<f64>().is_err());
+        let is_by_place = output.class.is_none() && width > 1 && are_texts;
+        let input_columns = trained.columns_are_named.then(|| as_inputs(&trained.columns));
+        let (engine, kernel_name, score_precision) = match trained.program {
+            Program::Forest(forest) => {
+                let limits = EnsembleLimits::default();
+                let ensemble = Ensemble::plant(&forest, columns, &limits)?;
+                let name = format!("{}, {} trees", trained.library, ensemble.trees());
+                let precision = ensemble.precision();
+                // All that the kernel needs of the forest it has now.
+                drop(forest);
+                let kernel = TreeKernel::new(&ensemble, choice, None, Outputs::Only(class))?;
+                (Engine::Trees(Box::new(kernel)), name, precision)
+            }
+            Program::Linear(linear) => {
+                let name = format!("{}, linear", trained.library);
+                let sums = vec![0.0; linear.starts.len()];
+                let finish = columns.only(class);
+                let engine = LinearEngine { linear, finish, sums };
+                (Engine::Linear(Box::new(engine)), name, Precision::F32)
+            }
+        };
+        Ok(Self {
+            engine,
+            preparation: trained.preparation,
+            columns: trained.columns,
+            input_columns,
+            precision: trained.input,
+            score_precision,
+            labels,
+            objective: trained.objective,
+            output_name,
+            score,
+            is_by_place,
+            file_hash: hash,
+            kernel_name,
+            scratch: Scratch::default(),
+        })
+    }
+
+    /// What computes the scores.
+    pub(in crate::model) fn kernel(&self) -> &str {
+        &self.kernel_name
+    }
+
+    /// Appends the score of each row to `scores`; the matrix has the shape that the model reads.
+    pub(in crate::model) fn score(
+        &mut self,
+        features: &FeatureMatrix,
+        scores: &mut Vec<f64>,
+    ) -> Result<(), String> {
+        let rows = features.rows();
+        let scratch = &mut self.scratch;
+        let (cells, columns) = match &mut self.preparation {
+            Some(preparation) => {
+                let columns = preparation.columns();
+                scratch.prepare(features, preparation);
+                (Cells::F64(&scratch.prepared), columns)
+            }
+            None => (features.cells(), features.columns()),
+        };
+        let first = scores.len();
+        match &mut self.engine {
+            Engine::Trees(kernel) if kernel.precision() == Precision::F64 => {
+                scores.resize(first + rows, 0.0);
+                let scores = Scores::F64(&mut scores[first..]);
+                kernel.score(cells, rows, columns, scores).map_err(|error| error.to_string())
+            }
+            Engine::Trees(kernel) => {
+                scratch.narrow.resize(rows, 0.0);
+                let narrow = Scores::F32(&mut scratch.narrow);
+                kernel.score(cells, rows, columns, narrow).map_err(|error| error.to_string())?;
+                scores.extend(scratch.narrow.iter().map(|score| f64::from(*score)));
+                Ok(())
+            }
+            Engine::Linear(engine) => {
+                match cells {
+                    Cells::F32(cells) => {
+                        scores.extend(cells.chunks_exact(columns).map(|row| engine.score(row)));
+                    }
+                    Cells::F64(_) => return Err("a linear model reads 32-bit cells".to_owned()),
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl LinearEngine {
+    fn score(&mut self, row: &[f32]) -> f64 {
+        self.linear.add(row.iter().copied(), &mut self.sums);
+        self.finish.score(&self.sums)
+    }
+}
+
+impl Scratch {
+    fn prepare(&mut self, features: &FeatureMatrix, preparation: &mut Preparation) {
+        let (rows, columns) = (features.rows(), features.columns());
+        self.prepared.resize(rows * preparation.columns(), 0.0);
+        self.row.resize(columns, 0.0);
+        let prepared = self.prepared.chunks_exact_mut(preparation.columns().max(1));
+        for (row, prepared) in prepared.take(rows).enumerate() {
+            let cells = row * columns..(row + 1) * columns;
+            match features.cells() {
+                Cells::F64(all) => preparation.derive(&all[cells], prepared),
+                Cells::F32(all) => {
+                    for (wide, cell) in self.row.iter_mut().zip(&all[cells]) {
+                        *wide = f64::from(*cell);
+                    }
+                    preparation.derive(&self.row, prepared);
+                }
+            }
+        }
+    }
+}
+
+/// Which output is wanted, and how its columns come out of the sums.
+fn choose_output(
+    trained: &Trained,
+    output: &ScoreOutput,
+    sums: usize,
+) -> Result<(&'static str, OutputColumns), NativeError> {
+    let objective = &trained.objective;
+    match output.tensor.as_deref() {
+        None | Some(PREDICTION) => match &objective.unknown {
+            Some(reason) => Err(NativeError::Output { reason: reason.clone() }),
+            None => Ok((PREDICTION, OutputColumns::predictions(objective, sums))),
+        },
+        Some(MARGIN) => Ok((MARGIN, OutputColumns::margins(sums))),
+        Some(other) => Err(NativeError::Output {
+            reason: format!(
+                "[output] tensor = \"{other}\": expected \"{PREDICTION}\" (the default) or \
+                 \"{MARGIN}\" (the raw sum)"
+            ),
+        }),
+    }
+}
+
+/// What column `class` of an output of `width` columns is, for people: `P(class "bad")`.
+fn describe(output: &str, class: usize, width: usize, labels: &[String]) -> String {
+    match labels.get(class) {
+        Some(label) if output == PREDICTION => format!("P(class \"{label}\")"),
+        Some(label) => format!("margin of class \"{label}\""),
+        None if width > 1 => format!("column {class} of output \"{output}\""),
+        None => format!("output \"{output}\""),
+    }
+}
+
+/// The columns as they are read where `model.toml` has none: each by its name from the store, and
+/// missing where it is not known.
+fn as_inputs(columns: &[ModelColumn]) -> Vec<InputColumn> {
+    let input = |column: &ModelColumn| InputColumn {
+        name: column.name.clone(),
+        // Whatever the store holds is then read; the matrix has the model's own precision.
+        column_type: ColumnType::Double,
+        source: CellSource::Store,
+        default: f64::NAN,
+        range: None,
+        nan: NanMeaning::Missing,
+        quantiles: Vec::new(),
+    };
+    columns.iter().map(input).collect()
+}
+
+/// The labels of an output's columns: the file's, or the classes counted from 0.
+fn labels(trained: &Trained, width: usize) -> Vec<String> {
+    if trained.labels.len() == width {
+        return trained.labels.clone();
+    }
+    if trained.objective.is_classifier && width > 1 {
+        return (0..width).map(|class| class.to_string()).collect();
+    }
+    Vec::new()
+}
+
+/// The column of the output that is the score.
+fn choose_class(
+    output: &ScoreOutput,
+    name: &str,
+    width: usize,
+    labels: &[String],
+    objective: &Objective,
+) -> Result<usize, NativeError> {
+    let known = if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
+    let reason = match &output.class {
+        None if width == 1 => return Ok(0),
+        None if width == 2 && objective.is_classifier => return Ok(1),
+        None => format!(
+            "output `{name}` has {width} columns: name the one that is the score in model.toml \
+             with [output] class = INDEX or \"LABEL\" (labels: {known})"
+        ),
+        Some(ClassChoice::Index(index)) if *index < width => return Ok(*index),
+        Some(ClassChoice::Index(index)) => {
+            format!("[output] class = {index}: output `{name}` has {width} columns, counted from 0")
+        }
+        Some(ClassChoice::Label(label)) => {
+            match labels.iter().position(|candidate| candidate == label) {
+                Some(place) => return Ok(place),
+                None => format!("[output] class = \"{label}\": the model's labels are: {known}"),
+            }
+        }
+    };
+    Err(NativeError::Output { reason })
+}
+
+/// Refuses columns of `model.toml` that are others than the file's; `named` are theirs in order.
+pub(in crate::model) fn check_columns(
+    columns: &[ModelColumn],
+    are_named: bool,
+    named: &[&str],
+) -> Result<(), NativeError> {
+    if named.len() != columns.len() {
+        let (found, expected) = (named.len(), columns.len());
+        let reason = format!("it reads {expected} columns, model.toml names {found}");
+        return Err(NativeError::Columns { reason });
+    }
+    let differ = named.iter().zip(columns).position(|(name, column)| *name != column.name);
+    let Some(place) = differ.filter(|_| are_named) else { return Ok(()) };
+    // Other names are other names; the same ones in another order are a mistake.
+    let names: HashSet<&str> = named.iter().copied().collect();
+    if columns.iter().all(|column| names.contains(column.name.as_str())) {
+        let reason = format!(
+            "model.toml names the file's columns in another order: [[columns]] number {place} \
+             (from 0) is `{}`, the file's is `{}`; put them in the file's order",
+            named[place], columns[place].name
+        );
+        return Err(NativeError::Columns { reason });
+    }
+    Ok(())
+}
+
+/// Reads a file of at most `bytes_max` bytes.
+pub(in crate::model) fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, NativeError> {
+    use std::io::Read;
+    let failed = |source| NativeError::Read { source };
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    if size > bytes_max {
+        return Err(NativeError::FileTooLarge { bytes: size, bytes_max });
+    }
+    // It may grow while it is read: one byte more than allowed shows that.
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    let size = bytes.len() as u64;
+    if size > bytes_max {
+        return Err(NativeError::FileTooLarge { bytes: size, bytes_max });
+    }
+    Ok(bytes)
+}

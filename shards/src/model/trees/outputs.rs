@@ -1,0 +1,74 @@
+//! Which outputs a library's own sums make: predictions or margins.
+
+use super::attributes::{Aggregate, PostTransform};
+use super::finish::{Column, Finish};
+use crate::model::forest::{Curve, Joint, Objective};
+
+/// The outputs of a model, each made of one sum or of all of them.
+#[derive(Debug, Clone)]
+pub struct OutputColumns {
+    pub(super) finish: Finish,
+    /// The sums as they are: not even divided where predictions are means.
+    pub(super) are_margins: bool,
+}
+
+impl OutputColumns {
+    /// The predictions of an objective: probabilities, or values on the target's scale.
+    pub fn predictions(objective: &Objective, sums: usize) -> Self {
+        let mut columns: Vec<_> =
+            (0..sums as u32).map(|sum| column(sum, objective.curve(sum as usize))).collect();
+        if objective.two_classes && sums == 1 {
+            let first = match objective.curve(0) {
+                Curve::Sigmoid { scale } => column(0, Curve::SigmoidComplement { scale }),
+                curve => column(0, curve),
+            };
+            columns.insert(0, first);
+        }
+        let transform = match objective.joint {
+            Joint::None => PostTransform::None,
+            Joint::Softmax => PostTransform::Softmax,
+            Joint::Rising => PostTransform::Rising,
+        };
+        Self::new(columns, transform)
+    }
+
+    /// The sums themselves.
+    pub fn margins(sums: usize) -> Self {
+        let columns = (0..sums as u32).map(|sum| column(sum, Curve::Identity)).collect();
+        Self { are_margins: true, ..Self::new(columns, PostTransform::None) }
+    }
+
+    fn new(columns: Vec<Column>, transform: PostTransform) -> Self {
+        let aggregate = Aggregate::Sum;
+        let finish = Finish { columns, transform, aggregate, trees: 1.0, wanted: None };
+        Self { finish, are_margins: false }
+    }
+
+    /// How many outputs there are.
+    pub fn len(&self) -> usize {
+        self.finish.outputs()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Output `output` alone.
+    #[must_use]
+    pub fn only(&self, output: usize) -> Self {
+        Self { finish: self.finish.only(output), are_margins: self.are_margins }
+    }
+
+    /// The score of one row from its sums; there is one output.
+    pub fn score(&self, sums: &[f32]) -> f64 {
+        let mut values = vec![[0.0_f32]; self.finish.columns.len()];
+        let mut score = [0.0];
+        self.finish.rows(|sum| [sums[sum]], &mut values, 1, &mut score);
+        f64::from(score[0])
+    }
+}
+
+fn column(sum: u32, curve: Curve) -> Column {
+    Column { sum: Some(sum), base: 0.0, mirror: None, curve }
+}
