@@ -10,8 +10,8 @@ use shards::batch::BatchPolicy;
 use shards::features::address::StoreAddress;
 use shards::features::scylla::ScyllaSettings;
 use shards::http::{HttpLimits, RequestIds};
-use shards::model::LoadOptions;
 use shards::model::trees::KernelChoice;
+use shards::model::{FileLimits, LoadOptions};
 use shards::shard::ShardSettings;
 
 use crate::cli::ServeFlags;
@@ -43,6 +43,7 @@ struct ConfigFile {
     store: Option<StoreAddress>,
     takeover: Option<PathBuf>,
     kernel: Option<KernelChoice>,
+    model_file_bytes_max: Option<u64>,
     log: Option<String>,
     log_format: Option<LogFormat>,
     queue_rows_max: Option<usize>,
@@ -143,6 +144,8 @@ pub(crate) struct Config {
     pub(crate) takeover: Option<PathBuf>,
     /// What scores tree ensembles.
     pub(crate) kernel: KernelChoice,
+    /// The largest file of a model that is loaded, in bytes.
+    pub(crate) model_file_bytes_max: u64,
     /// What to log.
     pub(crate) log: String,
     /// How to log.
@@ -217,6 +220,9 @@ impl Config {
             store: store.unwrap_or_else(|| StoreAddress::Embedded(STORE_DEFAULT.into())),
             takeover: flags.takeover.or(file.takeover),
             kernel: flags.kernel.or(file.kernel).unwrap_or_default(),
+            model_file_bytes_max: file
+                .model_file_bytes_max
+                .unwrap_or(FileLimits::default().file_bytes_max),
             log: flags.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
             shard: ShardSettings {
@@ -280,6 +286,7 @@ impl Config {
             "store": self.store.to_string(),
             "features": { "scylla": scylla },
             "kernel": format!("{:?}", self.kernel).to_lowercase(),
+            "model_file_bytes_max": self.model_file_bytes_max,
             "log": self.log,
             "log_format": self.log_format,
             "queue_rows_max": self.shard.queue_rows_max,
@@ -300,7 +307,10 @@ impl Config {
         LoadOptions {
             warm_up_rows: self.shard.batch.batch_rows_max,
             kernel: self.kernel,
-            ..LoadOptions::default()
+            limits: FileLimits {
+                file_bytes_max: self.model_file_bytes_max,
+                ..FileLimits::default()
+            },
         }
     }
 }

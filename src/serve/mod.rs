@@ -36,6 +36,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::Context;
+use shards::model::Loads;
 use shards::model::repository::{ModelDirectory, Repository};
 use shards::shard::{ShardSetup, ShardShared, Shutdown};
 
@@ -52,7 +53,7 @@ use crate::journal::{JournalThread, Writer};
 use crate::system::descriptors::Descriptors;
 use crate::system::memory::MemoryLimit;
 use crate::system::quota;
-use crate::{admin, logging};
+use crate::{admin, allocator, logging};
 
 /// How long beyond its own limit a drain may take before the shards that hang are named.
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
@@ -81,18 +82,20 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     }
     let (sender, news) = channel();
     let mut shards = Vec::with_capacity(cores.len());
+    let loads = Arc::new(Loads::for_shards(cores.len()));
     for (index, core) in cores.iter().enumerate() {
         let setup = ShardSetup {
             settings: config.shard.clone(),
             models: models.clone(),
             load: config.load_options(),
+            loads: Arc::clone(&loads),
             store: store.clone(),
             shared: Arc::new(ShardShared::default()),
         };
         let started = shard_thread::spawn(index, *core, setup, shutdown.clone(), sender.clone());
         shards.push(started.context("a shard's thread could not be started")?);
     }
-    drop(sender);
+    drop((sender, loads));
     let views = shards.iter().map(ShardHandle::view).collect();
     let journal = writer.map(|writer| start_journal(writer, &shards)).transpose()?;
     let written = journal.as_ref().map(|journal| Arc::clone(&journal.counters));
@@ -103,6 +106,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         tracing::info!("stopped before it served");
         return Ok(ExitCode::SUCCESS);
     }
+    allocator::give_back();
     let handover = start_listening(config, &shards, &mut sockets, &admin)?;
     let invitation =
         models.first().and_then(|model| invitation::line(sockets.address, &store, model));

@@ -1,20 +1,24 @@
 //! Takes models and new versions of them into service, on every shard or on none, and out of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use shards::features::schema::Schema;
 use shards::features::{StoreError, StoreSource};
-use shards::model::LoadOptions;
 use shards::model::repository::{ModelDirectory, Repository, RepositoryError};
+use shards::model::{LoadOptions, Loads};
 use shards::shard::{Command, PrepareError, PreparedModel, ShardShared};
 use thiserror::Error;
 
+use crate::allocator;
 use crate::config::Config;
 
 /// How long a shard may take to swap prepared models; it does so at its next tick.
 const SWAP_MAX: Duration = Duration::from_secs(5);
+
+/// Of how many models that are not served it is remembered why: names come and go without end.
+const REMEMBERED_MAX: usize = 256;
 
 /// Why what is served was not changed.
 #[derive(Debug, Error)]
@@ -72,10 +76,11 @@ pub(crate) struct Reloader {
 pub(crate) struct Served {
     /// The versions that are served, those of the default model first.
     pub(crate) directories: Vec<ModelDirectory>,
-    /// Of models that were to be loaded and are not: why the last attempt failed.
+    /// Of models that were to be loaded and are not: why the last attempt failed. Of
+    /// [`REMEMBERED_MAX`] models at most.
     pub(crate) failures: BTreeMap<String, Failure>,
-    /// Models that were served and were unloaded since.
-    pub(crate) unloaded: Vec<String>,
+    /// Models that were served and were unloaded since, the last [`REMEMBERED_MAX`] of them.
+    pub(crate) unloaded: VecDeque<String>,
 }
 
 /// Why a model was not loaded.
@@ -114,6 +119,24 @@ impl Served {
         self.directories.splice(place..place, now);
         self.failures.remove(name);
         self.unloaded.retain(|known| known != name);
+    }
+
+    /// A model could not be loaded.
+    fn fail(&mut self, name: &str, version: Option<u64>, reason: String) {
+        // Which one is forgotten does not matter: each was logged when it failed.
+        if self.failures.len() >= REMEMBERED_MAX && !self.failures.contains_key(name) {
+            self.failures.pop_first();
+        }
+        self.failures.insert(name.to_owned(), Failure { version, reason });
+    }
+
+    /// A model is served no more.
+    fn unload(&mut self, name: String) {
+        self.replace(&name, Vec::new());
+        if self.unloaded.len() >= REMEMBERED_MAX {
+            self.unloaded.pop_front();
+        }
+        self.unloaded.push_back(name);
     }
 }
 
@@ -170,8 +193,7 @@ impl Reloader {
         }
         let sent = self.shards.iter().map(|shard| shard.send(Command::Remove(name.clone())));
         let sent: Vec<u64> = sent.collect();
-        served.replace(&name, Vec::new());
-        served.unloaded.push(name);
+        served.unload(name);
         self.wait_for(&sent)
     }
 
@@ -181,15 +203,14 @@ impl Reloader {
         let found = self.find(names).map_err(|(name, error)| {
             // Of what is no model nothing is remembered.
             if !matches!(error, RepositoryError::Name { .. } | RepositoryError::NoModel { .. }) {
-                let failure = Failure { version: None, reason: error.to_string() };
-                served.failures.insert(name.clone(), failure);
+                served.fail(name, None, error.to_string());
             }
             error
         })?;
-        let prepared = self.prepare(&found).map_err(|(directory, error)| {
-            let reason = error.to_string();
-            let failure = Failure { version: Some(directory.version), reason };
-            served.failures.insert(directory.name.clone(), failure);
+        let prepared = self.prepare(&found);
+        allocator::give_back();
+        let prepared = prepared.map_err(|(directory, error)| {
+            served.fail(&directory.name, Some(directory.version), error.to_string());
             error
         })?;
         for model in prepared.first().into_iter().flatten() {
@@ -236,15 +257,16 @@ impl Reloader {
         self.shards.iter().find_map(|shard| shard.schema()).ok_or(ReloadError::NoSchema)
     }
 
-    /// Loads a copy of every directory for each shard.
+    /// Loads a copy of every directory for each shard, from files that are read once.
     fn prepare<'a>(
         &self,
         directories: &'a [ModelDirectory],
     ) -> Result<Vec<Vec<PreparedModel>>, (&'a ModelDirectory, ReloadError)> {
         let Some(first) = directories.first() else { return Ok(Vec::new()) };
         let schema = self.schema().map_err(|error| (first, error))?;
+        let loads = Loads::for_shards(self.shards.len());
         let load = |directory: &'a ModelDirectory| {
-            let loaded = PreparedModel::load(directory, self.load, &schema);
+            let loaded = PreparedModel::load_with(&loads, directory, self.load, &schema);
             loaded.map_err(|error| (directory, error.into()))
         };
         let load_all = || directories.iter().map(load).collect::<Result<Vec<_>, _>>();

@@ -29,4 +29,5 @@ mod sockets_that_systemd_holds_stay_open;
 mod strangers_do_not_hold_up_the_admin_port;
 mod the_live_page_hears_of_models_and_the_store;
 mod the_process_starts_or_says_why_not;
+mod what_is_unloaded_leaves_nothing_behind;
 mod what_the_system_allows_bounds_connections;

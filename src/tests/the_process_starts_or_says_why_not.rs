@@ -154,6 +154,21 @@ fn a_model_that_is_not_there() {
 }
 
 #[test]
+fn a_model_whose_file_is_larger_than_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shardgate.toml");
+    std::fs::write(&path, "model_file_bytes_max = 100\n").unwrap();
+    let file = models().join("demo-logistic/1/model.onnx");
+    let size = std::fs::metadata(&file).unwrap().len();
+    let said = [
+        &*file.display().to_string(),
+        &format!("{size} bytes or more"),
+        "model_file_bytes_max = 100",
+    ];
+    refused(|command| _ = command.arg("--config").arg(&path), &said);
+}
+
+#[test]
 fn a_configuration_that_is_broken() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("broken.toml");

@@ -77,6 +77,7 @@ fn setup(store: EmbeddedStore, kernel: KernelChoice) -> Result<ShardSetup> {
         settings: ShardSettings { batch, ..ShardSettings::default() },
         models: vec![Repository::new(Path::new("models")).find(MODEL, None)?],
         load: LoadOptions { kernel, warm_up_rows: batch.batch_rows_max, ..LoadOptions::default() },
+        loads: Arc::default(),
         store: StoreSource::Embedded(store),
         shared: Arc::new(ShardShared::default()),
     })

@@ -5,7 +5,8 @@
 //! [`Model::load`] makes this shard's own copy of it from the ONNX file (`onnx`), whose tree
 //! ensembles are scored by the kernels of [`trees`], or from the file that its own library wrote
 //! (`files`: `lightgbm`, `xgboost`, `catboost`, which end in one [`forest`]), or makes the way to a
-//! [`remote`] server that computes it. [`golden`] replays recorded predictions, and
+//! [`remote`] server that computes it; [`Loads`] has shards read a file once. [`golden`] replays
+//! recorded predictions, and
 //! [`canary`] and [`shadow`] say which users another version scores, for them or aside.
 //!
 //! What is *not* here: where the features come from (`features`), which requests are scored
@@ -20,6 +21,7 @@ pub mod forest;
 pub mod golden;
 mod json;
 mod lightgbm;
+mod loads;
 pub mod manifest;
 mod onnx;
 pub mod remote;
@@ -33,6 +35,7 @@ mod xgboost;
 
 pub use catboost::category_hash;
 pub use files::{FileFormat, MODEL_FILES};
+pub use loads::Loads;
 pub use onnx::{FileLimits, OnnxError};
 pub use scorer::{LoadOptions, Model, ModelDescription, ModelError, ScoreError};
 pub use signature::Signature;

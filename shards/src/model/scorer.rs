@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::files::{self, FileFormat};
 use super::forest::{ModelColumn, NativeError, NativeModel, Objective};
+use super::loads::ReadModel;
 use super::manifest::Manifest;
 use super::onnx::{FileLimits, OnnxError, OnnxModel, trial};
 use super::remote::RemoteModel;
@@ -117,44 +117,32 @@ pub struct Model {
 
 /// What computes the scores.
 #[derive(Debug)]
-enum Source {
+pub(super) enum Source {
     Onnx(OnnxModel),
     Native(Box<NativeModel>),
     Remote(RemoteModel),
 }
 
-/// Reads the model's own file.
-fn load_file(
-    path: PathBuf,
-    manifest: &Manifest,
-    options: &LoadOptions,
-) -> Result<Source, ModelError> {
-    if FileFormat::of(&path) == FileFormat::Onnx {
-        let columns = manifest.columns.as_deref();
-        let loaded = OnnxModel::load(&path, &manifest.output, columns, options);
-        return loaded.map(Source::Onnx).map_err(|source| ModelError::Onnx { path, source });
-    }
-    match files::load(&path, manifest, options) {
-        Ok(native) => Ok(Source::Native(Box::new(native))),
-        Err(source) => Err(ModelError::Native { path, source: Box::new(source) }),
-    }
-}
-
 impl Model {
-    /// Loads a version that a repository found.
+    /// Loads a version that a repository found. Where several shards load it, [`Loads`](super::Loads)
+    /// reads the file once.
     pub fn load(directory: &ModelDirectory, options: &LoadOptions) -> Result<Self, ModelError> {
-        let path = directory.file.clone();
-        let manifest = directory.manifest.clone();
-        let source = match manifest.remote_model() {
-            Some(remote) => Source::Remote(remote),
-            None => load_file(path, &manifest, options)?,
-        };
-        let mut model =
-            Self { name: directory.name.clone(), version: directory.version, manifest, source };
+        ReadModel::read(directory, options)?.into_model(options)
+    }
+
+    /// A model whose file was read, warmed up if `options` say so.
+    pub(super) fn new(
+        name: String,
+        version: u64,
+        manifest: Manifest,
+        source: Source,
+        options: &LoadOptions,
+    ) -> Self {
+        let mut model = Self { name, version, manifest, source };
         if options.warm_up_rows > 0 && model.remote().is_none() {
             model.warm_up(options.warm_up_rows);
         }
-        Ok(model)
+        model
     }
 
     /// Scores plausible rows, so that the first batch of as many finds its buffers allocated. They
@@ -186,7 +174,7 @@ impl Model {
     /// How many columns a row has.
     pub fn columns(&self) -> usize {
         match &self.source {
-            Source::Onnx(onnx) => onnx.columns,
+            Source::Onnx(onnx) => onnx.facts.columns,
             Source::Native(native) => native.columns.len(),
             Source::Remote(remote) => remote.columns,
         }
@@ -195,7 +183,7 @@ impl Model {
     /// The type of the matrix that is read.
     pub fn precision(&self) -> Precision {
         match &self.source {
-            Source::Onnx(onnx) => onnx.precision,
+            Source::Onnx(onnx) => onnx.facts.precision,
             Source::Native(native) => native.precision,
             Source::Remote(remote) => remote.precision(),
         }
@@ -205,7 +193,7 @@ impl Model {
     /// tensor is one of integers.
     pub fn integers(&self) -> &[Option<IntegerRange>] {
         match &self.source {
-            Source::Onnx(onnx) => &onnx.integers,
+            Source::Onnx(onnx) => &onnx.facts.integers,
             Source::Native(_) | Source::Remote(_) => &[],
         }
     }
@@ -213,7 +201,7 @@ impl Model {
     /// The type of the scores before they are widened: `F32` scores have 24 significant bits.
     pub fn score_precision(&self) -> Precision {
         match &self.source {
-            Source::Onnx(onnx) => onnx.score_precision,
+            Source::Onnx(onnx) => onnx.facts.score_precision,
             Source::Native(native) => native.score_precision,
             // Known only when it answers; a double holds either.
             Source::Remote(_) => Precision::F64,
@@ -300,7 +288,9 @@ impl Model {
         Signature {
             description: self.manifest.description.clone(),
             matrix: match &self.source {
-                Source::Onnx(onnx) if onnx.input_names.len() == 1 => onnx.input_names[0].clone(),
+                Source::Onnx(onnx) if onnx.facts.input_names.len() == 1 => {
+                    onnx.facts.input_names[0].clone()
+                }
                 Source::Onnx(_) | Source::Native(_) => Signature::MATRIX.to_owned(),
                 Source::Remote(remote) => remote.settings.input.clone(),
             },
@@ -318,11 +308,11 @@ impl Model {
                 ModelDescription {
                     kernel,
                     nodes,
-                    inputs: onnx.input_names.clone(),
-                    output: onnx.output_name.clone(),
-                    score: onnx.score.clone(),
-                    is_class_by_place: onnx.is_by_place,
-                    file_hash: onnx.file_hash,
+                    inputs: onnx.facts.input_names.clone(),
+                    output: onnx.facts.output_name.clone(),
+                    score: onnx.facts.score.clone(),
+                    is_class_by_place: onnx.facts.is_by_place,
+                    file_hash: onnx.facts.file_hash,
                 }
             }
             Source::Native(native) => ModelDescription {

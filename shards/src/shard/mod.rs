@@ -36,8 +36,8 @@ use crate::http::head::Head;
 use crate::http::intake::Arrival;
 use crate::http::{HttpLimits, RequestIds, listener};
 use crate::journal::JournalSettings;
-use crate::model::LoadOptions;
 use crate::model::repository::ModelDirectory;
+use crate::model::{LoadOptions, Loads};
 
 /// How often a shard looks at what others ask of it, and at its clock.
 const TICK: Duration = Duration::from_millis(10);
@@ -113,6 +113,8 @@ pub struct ShardSetup {
     pub models: Vec<ModelDirectory>,
     /// How models are loaded.
     pub load: LoadOptions,
+    /// With which other shards they are loaded.
+    pub loads: Arc<Loads>,
     /// The store of their features.
     pub store: StoreSource,
     /// What the process sees of the shard.
@@ -149,8 +151,9 @@ impl Shard {
         let schema = store.schema().map_err(ShardError::Unfit)?;
         let mut models = Vec::with_capacity(setup.models.len());
         for directory in &setup.models {
-            models.push(PreparedModel::load(directory, setup.load, &schema)?);
+            models.push(PreparedModel::load_with(&setup.loads, directory, setup.load, &schema)?);
         }
+        drop(setup.loads);
         setup.shared.set_schema(Some(schema));
         let state = ShardState::new(setup.settings, setup.shared, store);
         for prepared in models {

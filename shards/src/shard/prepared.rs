@@ -10,7 +10,7 @@ use crate::features::Precision;
 use crate::features::join::{JoinError, JoinPlan, ModelInputs};
 use crate::features::schema::Schema;
 use crate::model::repository::{ModelDirectory, Role};
-use crate::model::{LoadOptions, Model, ModelDescription, ModelError};
+use crate::model::{LoadOptions, Loads, Model, ModelDescription, ModelError};
 use crate::shard::ShardSettings;
 use crate::telemetry::{LaneColumn, LaneFacts};
 
@@ -48,8 +48,18 @@ impl PreparedModel {
         load: LoadOptions,
         schema: &Schema,
     ) -> Result<Self, PrepareError> {
+        Self::load_with(&Loads::default(), directory, load, schema)
+    }
+
+    /// [`Self::load`], where other shards load the same.
+    pub fn load_with(
+        loads: &Loads,
+        directory: &ModelDirectory,
+        load: LoadOptions,
+        schema: &Schema,
+    ) -> Result<Self, PrepareError> {
         let start = Instant::now();
-        let model = Model::load(directory, &load)?;
+        let model = loads.load(directory, &load)?;
         let load_ns = start.elapsed().as_nanos() as u64;
         let policies = &model.manifest().policies;
         let plan = JoinPlan::bind(inputs_of(&model), schema, policies, model.precision())

@@ -29,6 +29,7 @@ fn setup(folder: &Path) -> ShardSetup {
         settings: ShardSettings::default(),
         models: vec![Repository::new(models).find("demo-logistic", None).expect("bundled")],
         load: LoadOptions::default(),
+        loads: Arc::default(),
         store: StoreSource::Embedded(store),
         shared: Arc::default(),
     }

@@ -63,6 +63,12 @@ impl Handover {
         self.closed.store(true, Ordering::Release);
     }
 
+    /// Whether the last copy was made: what is copied will not change again, nor will any counter
+    /// beside it.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
     /// Waits until request `number` is answered; `None` when the shard did not within `patience`.
     /// Blocks its thread: not for shards.
     pub fn wait(&self, number: u64, patience: Duration) -> Option<Histograms> {

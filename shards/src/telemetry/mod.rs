@@ -3,7 +3,8 @@
 //! [`counters`] are relaxed atomics with one writer, on cache lines of their own: a shard's, and
 //! in [`lane`] those of each model on it, with as many [`cells`] as the model has columns.
 //! [`histograms`] are plain HDR histograms that only the shard touches; [`handover`] is where it
-//! copies them when somebody asks. [`shard`] is the whole of it for one shard, and
+//! copies them when somebody asks. [`shard`] is the whole of it for one shard: the versions that it
+//! serves, the last of those that it served before, and one sum of the others. And
 //! [`report`] prints histograms for an operator.
 //!
 //! What is *not* here: signals and the admin port, which ask; and logs, which are the binary's.
@@ -14,6 +15,7 @@ mod fit;
 pub mod handover;
 pub mod histograms;
 pub mod lane;
+mod past;
 pub mod report;
 pub mod shard;
 
@@ -22,4 +24,5 @@ pub use fit::Fit;
 pub use handover::Handover;
 pub use histograms::{Histograms, Phase};
 pub use lane::{LaneColumn, LaneCounters, LaneFacts, LaneTelemetry, ShadowCounters};
-pub use shard::{HistogramCopies, ShardTelemetry};
+pub use past::{LaneCounts, Past};
+pub use shard::{HistogramCopies, RETIRED_LANES_MAX, ShardTelemetry, Total};

@@ -27,6 +27,7 @@ mod a_client_that_goes_away_leaves_nothing_behind;
 mod a_cql_frame_without_end_is_refused;
 mod a_damaged_store_never_gives_another_score;
 mod a_failed_batch_leaves_the_model_as_it_was;
+mod a_file_is_read_once_for_all_shards;
 mod a_file_that_is_moved_into_place_is_read;
 mod a_hostile_ensemble_is_refused;
 mod a_manifest_names_what_is_wrong_with_it;

@@ -39,7 +39,7 @@ fn everything_that_was_served_is_served() {
 }
 
 /// The operator that mixes rows in each of the graphs of `operators/rows.py`.
-const MIXERS: [(&str, &str); 19] = [
+const MIXERS: [(&str, &str); 22] = [
     ("softmax", "Softmax"),
     ("mean", "ReduceMean"),
     ("mean-of-all", "ReduceMean"),
@@ -59,6 +59,9 @@ const MIXERS: [(&str, &str); 19] = [
     ("count", "Div"),
     ("top", "TopK"),
     ("random", "RandomUniformLike"),
+    ("turned-mean", "ReduceMean"),
+    ("scan", "Scan"),
+    ("loop", "Loop"),
 ];
 
 #[test]

@@ -26,6 +26,7 @@ CONSTANTS = {
     "quantized": np.array([[3], [-5], [7]], np.int8),
     "one": np.array(1.0, np.float32),
     "half": np.array(0.5, np.float32),
+    "trips": np.array(2, np.int64), "yes": np.array(True),
     "columns of 3": np.array([1], np.int64),
 }
 
@@ -42,6 +43,14 @@ def summed(source="mixed"):
 def added(source="mixed"):
     """A score from the input and something of another shape."""
     return [helper.make_node("Add", ["input", source], ["sum"]), summed("sum")]
+
+
+def body(inputs, nodes, outputs):
+    """The graph that a loop repeats."""
+    types = {"i": TensorProto.INT64, "go": TensorProto.BOOL, "on": TensorProto.BOOL}
+    values = [[helper.make_tensor_value_info(name, types.get(name, TensorProto.FLOAT), None)
+               for name in names] for names in (inputs, outputs)]
+    return helper.make_graph(nodes, "body", *values)
 
 
 REFUSED = {
@@ -83,6 +92,18 @@ REFUSED = {
         mixer("Div", ["input", "count"]), summed()],
     "top": [mixer("TopK", ["input", "axis 1"], ["mixed", "at"], axis=0), *added()],
     "random": [mixer("RandomUniformLike", ["input"]), *added()],
+    "turned-mean": [
+        helper.make_node("Transpose", ["input"], ["t"], perm=[1, 0]),
+        mixer("ReduceMean", ["t", "axis 1"], keepdims=1),
+        helper.make_node("Transpose", ["mixed"], ["mean"], perm=[1, 0]), *added("mean")],
+    "scan": [mixer("Scan", ["ones", "input"], ["last", "mixed"], num_scan_inputs=1, body=body(
+        ["sum", "row"], [helper.make_node("Add", ["sum", "row"], ["next"]),
+                         helper.make_node("Identity", ["next"], ["made"])], ["next", "made"])),
+        helper.make_node("Reshape", ["mixed", "rows of 3"], ["flat rows"]), summed("flat rows")],
+    "loop": [mixer("Loop", ["trips", "yes", "input"], body=body(
+        ["i", "go", "rows"], [helper.make_node("Identity", ["go"], ["on"]),
+                              helper.make_node("Add", ["rows", "one"], ["more"])],
+        ["on", "more"])), summed()],
 }
 
 # What tract panics on, or takes all memory for: refused by the node `mixer` too.

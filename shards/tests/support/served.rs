@@ -143,6 +143,7 @@ impl Setup {
             settings: self.settings,
             models: models.clone(),
             load: LoadOptions::default(),
+            loads: Arc::default(),
             store: source,
             shared: Arc::clone(&shared),
         };

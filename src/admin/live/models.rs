@@ -162,11 +162,8 @@ mod tests {
         let copies = |ms: u64, count: u64| {
             let mut histograms = Histograms::default();
             histograms.record(Phase::Request, 1_000, count);
-            HistogramCopies {
-                taken_at: start + Duration::from_millis(ms),
-                without_model: Histograms::default(),
-                lanes: vec![(Arc::clone(&lane), histograms)],
-            }
+            let lanes = vec![(Arc::clone(&lane), histograms)];
+            HistogramCopies::new(start + Duration::from_millis(ms), Histograms::default(), lanes)
         };
         let mut seconds = ModelSeconds::default();
         seconds.add(&copies(1_800, 1_000), Some(&copies(0, 100)));

@@ -50,6 +50,7 @@ fn look_forever(state: &AdminState) {
             look_at_drift(state);
         }
         state.log.tell_suppressed();
+        state.shards.iter().for_each(|shard| shard.shared.telemetry.fold());
     }
 }
 

@@ -10,7 +10,7 @@ use shards::batch::RowFailure;
 use shards::features::FeatureStatus;
 use shards::features::scylla::FaultReason;
 use shards::telemetry::counters::STATUSES;
-use shards::telemetry::{Counter, HistogramCopies, Histograms, Phase};
+use shards::telemetry::{Counter, HistogramCopies, Histograms, LaneCounts, Phase};
 
 use super::models::{ELAPSED_S_MIN, ModelSeconds};
 use super::store::StoreSecond;
@@ -52,33 +52,23 @@ impl Counted {
     /// What `shard` has counted by now.
     pub(super) fn of(shard: &ShardView) -> Self {
         let telemetry = &shard.shared.telemetry;
-        let mut counted = Self {
+        // Of all versions there were, as those that are gone take their own counts along.
+        let LaneCounts { rows, rows_failed, features_ns, model_ns, .. } = telemetry.total().counts;
+        Self {
             at: Instant::now(),
             responses: telemetry.counters.responses.iter().map(Counter::get).collect(),
-            features: vec![0; FeatureStatus::ALL.len()],
-            failed: vec![0; RowFailure::REASONS.len()],
+            features: rows.to_vec(),
+            failed: rows_failed.to_vec(),
             cpu_s: metrics::thread_cpu_s(telemetry.counters.thread_id.get()).unwrap_or(0.0),
-            features_ns: 0,
-            model_ns: 0,
+            features_ns,
+            model_ns,
             statements_failed: std::array::from_fn(|reason| {
                 telemetry.store.statements_failed[reason].get()
             }),
             damaged: telemetry.store.damaged.get(),
             is_disconnected: telemetry.store.is_cluster()
                 && telemetry.store.nodes_connected.get() == 0,
-        };
-        for lane in telemetry.lanes() {
-            let cells = &lane.counters;
-            counted.features.iter_mut().zip(&cells.rows).for_each(|(sum, cell)| *sum += cell.get());
-            counted
-                .failed
-                .iter_mut()
-                .zip(&cells.rows_failed)
-                .for_each(|(sum, cell)| *sum += cell.get());
-            counted.features_ns += cells.features_ns.get();
-            counted.model_ns += cells.model_ns.get();
         }
-        counted
     }
 
     /// How long before it `earlier` was, in seconds.

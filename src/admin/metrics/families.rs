@@ -2,7 +2,7 @@
 
 use shards::features::scylla::FaultReason;
 use shards::telemetry::counters::STATUSES;
-use shards::telemetry::{Counter, HistogramCopies, ShardTelemetry, StoreCounters};
+use shards::telemetry::{Counter, HistogramCopies, ShardTelemetry, StoreCounters, Total};
 
 use super::buckets::Buckets;
 use super::drift::DriftWindow;
@@ -88,6 +88,26 @@ fn write_shards(text: &mut Exposition, shards: &[Scraped<'_>]) {
         }
     }
     write_shard_cells(text, shards);
+    write_shard_rows(text, shards);
+}
+
+/// What stays when a version's own series disappear.
+fn write_shard_rows(text: &mut Exposition, shards: &[Scraped<'_>]) {
+    let totals: Vec<_> =
+        shards.iter().map(|one| (&one.index, one.shard.shared.telemetry.total())).collect();
+    let help = "Rows of all versions there were, by whether they got a score.";
+    text.family("shardgate_shard_rows_total", Kind::Counter, help);
+    for (index, Total { counts, .. }) in &totals {
+        let outcomes = [("scored", counts.rows_scored()), ("failed", counts.rows_not_scored())];
+        for (outcome, count) in outcomes {
+            text.count(&[("shard", index), ("outcome", outcome)], count);
+        }
+    }
+    let help = "Versions that are not served any more and have no series of their own any more.";
+    text.family("shardgate_versions_gone_total", Kind::Counter, help);
+    for (index, Total { lanes_gone, .. }) in &totals {
+        text.count(&[("shard", index)], *lanes_gone);
+    }
 }
 
 fn write_shard_cells(text: &mut Exposition, shards: &[Scraped<'_>]) {

@@ -39,7 +39,7 @@ pub(super) struct CtrBase {
 }
 
 /// A CTR feature.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct CtrFeature {
     pub(super) base: CtrBase,
     pub(super) kind: CtrType,
@@ -51,7 +51,7 @@ pub(super) struct CtrFeature {
 }
 
 /// What training counted for each combination of categories.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Table {
     pub(super) base: CtrBase,
     /// The place of each hash among the counts.

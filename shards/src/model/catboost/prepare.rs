@@ -9,7 +9,7 @@ use crate::model::forest::Derive;
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// Makes prepared columns: floats, then categories' hashes, then CTR values.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Prepare {
     /// The column of each float feature.
     floats: Vec<usize>,
@@ -21,7 +21,7 @@ pub(super) struct Prepare {
     hashes: Vec<Option<i32>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Ctr {
     feature: CtrFeature,
     /// The place of its table.

@@ -1,7 +1,7 @@
 //! A linear model: a bias and a weight for each column, in 32 bits, missing cells left out.
 
 /// The sums of a linear model.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::model) struct Linear {
     /// Where each sum starts.
     pub(in crate::model) starts: Vec<f32>,

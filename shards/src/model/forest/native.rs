@@ -18,7 +18,7 @@ const PREDICTION: &str = "prediction";
 const MARGIN: &str = "margin";
 
 /// One shard's own copy of a model that its library wrote.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::model) struct NativeModel {
     engine: Engine,
     preparation: Option<Preparation>,
@@ -39,13 +39,13 @@ pub(in crate::model) struct NativeModel {
     scratch: Scratch,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Engine {
     Trees(Box<TreeKernel>),
     Linear(Box<LinearEngine>),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct LinearEngine {
     linear: Linear,
     finish: OutputColumns,
@@ -53,7 +53,7 @@ struct LinearEngine {
 }
 
 /// Buffers that keep their size from batch to batch.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Scratch {
     row: Vec<f64>,
     prepared: Vec<f64>,
@@ -313,11 +313,16 @@ pub(in crate::model) fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>
     use std::io::Read;
     let failed = |source| NativeError::Read { source };
     let mut bytes = Vec::new();
-    // One byte more than allowed tells a file that is too long from one that just fits.
-    let mut file = std::fs::File::open(path).map_err(failed)?.take(bytes_max.saturating_add(1));
-    file.read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > bytes_max {
-        return Err(NativeError::FileTooLarge { bytes_max });
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    if size > bytes_max {
+        return Err(NativeError::FileTooLarge { bytes: size, bytes_max });
+    }
+    // It may grow while it is read: one byte more than allowed shows that.
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    let size = bytes.len() as u64;
+    if size > bytes_max {
+        return Err(NativeError::FileTooLarge { bytes: size, bytes_max });
     }
     Ok(bytes)
 }

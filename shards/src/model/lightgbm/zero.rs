@@ -40,7 +40,7 @@ impl ZeroColumns {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ZeroIsMissing {
     width: usize,
     sources: Vec<u32>,

@@ -13,8 +13,13 @@ pub enum OnnxError {
         source: std::io::Error,
     },
     /// The file is larger than the limit.
-    #[error("larger than the limit of {bytes_max} bytes")]
+    #[error(
+        "{bytes} bytes or more, the limit is model_file_bytes_max = {bytes_max}: raise it in the \
+         configuration where there is memory for about ten times the file while it is loaded"
+    )]
     FileTooLarge {
+        /// How large it is at least.
+        bytes: u64,
         /// The limit.
         bytes_max: u64,
     },

@@ -10,7 +10,7 @@ use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 use tract_onnx::prelude::Framework;
 
 use super::error::OnnxError;
-use crate::model::fnv::fnv1a;
+use crate::model::fnv::{FNV1A_START, fnv1a_more};
 
 /// What a model's file may ask for; a file is input, and may be hostile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,26 +37,43 @@ pub(super) struct OnnxFile {
 impl OnnxFile {
     pub(super) fn read(path: &Path, limits: FileLimits) -> Result<Self, OnnxError> {
         let failed = |source| OnnxError::Read { source };
-        let mut bytes = Vec::new();
-        // One byte more than allowed tells a file that is too long from one that just fits.
-        let mut file = File::open(path).map_err(failed)?.take(limits.file_bytes_max + 1);
-        file.read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() as u64 > limits.file_bytes_max {
-            return Err(OnnxError::FileTooLarge { bytes_max: limits.file_bytes_max });
+        let file = File::open(path).map_err(failed)?;
+        let bytes = file.metadata().map_err(failed)?.len();
+        let bytes_max = limits.file_bytes_max;
+        if bytes > bytes_max {
+            return Err(OnnxError::FileTooLarge { bytes, bytes_max });
         }
-        Self::decode(&bytes, limits)
-    }
-
-    pub(super) fn decode(bytes: &[u8], limits: FileLimits) -> Result<Self, OnnxError> {
-        let proto = tract_onnx::onnx()
-            .proto_model_for_read(&mut &*bytes)
-            .map_err(|error| OnnxError::Decode { reason: format!("{error:#}") })?;
+        // It may grow while it is read: one byte more than allowed shows that.
+        let mut reader =
+            Hashed { file: file.take(bytes_max.saturating_add(1)), bytes: 0, hash: FNV1A_START };
+        let decoded = tract_onnx::onnx().proto_model_for_read(&mut reader);
+        let Hashed { bytes, hash, .. } = reader;
+        if bytes > bytes_max {
+            return Err(OnnxError::FileTooLarge { bytes, bytes_max });
+        }
+        let proto = decoded.map_err(|error| OnnxError::Decode { reason: format!("{error:#}") })?;
         let graph = proto
             .graph
             .as_ref()
             .ok_or_else(|| OnnxError::Decode { reason: "there is no graph".to_owned() })?;
         check_graph(graph, limits)?;
-        Ok(Self { proto, hash: fnv1a(bytes.iter().copied()) })
+        Ok(Self { proto, hash })
+    }
+}
+
+/// A file whose bytes are hashed as they are read, so that they are kept once: by the decoder.
+struct Hashed<R> {
+    file: R,
+    bytes: u64,
+    hash: u64,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.bytes += count as u64;
+        self.hash = fnv1a_more(self.hash, buffer[..count].iter().copied());
+        Ok(count)
     }
 }
 

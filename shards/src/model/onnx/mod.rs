@@ -1,4 +1,4 @@
-//! Loads ONNX files: read within bounds (`file`), cut down to what the score needs (`graph`, `labels`), and
+//! Loads ONNX files once for all shards (`blueprint`): read within bounds (`file`), cut down to what the score needs (`graph`, `labels`), and
 //! run either as a `program` of our own operators (`ops`) or by a `plan` of tract's (`planner`), in which
 //! the same operators take part through the `adapter`, beside a few `corrections` of tract's own and its `casts`.
 //!
@@ -9,6 +9,7 @@
 //! (`model::manifest`).
 
 mod adapter;
+mod blueprint;
 mod bounds;
 mod casts;
 mod constants;
@@ -26,28 +27,30 @@ mod program;
 mod rows;
 pub(super) mod trial;
 
-use std::cell::Cell;
-use std::path::Path;
-
+pub(super) use self::blueprint::Blueprint;
 pub use self::error::OnnxError;
 pub use self::file::FileLimits;
-use self::file::OnnxFile;
 use self::graph::{GraphInput, ScoreGraph};
 use self::ops::RowShape;
 use self::plan::TractPlan;
 use self::program::Program;
 use self::trial::Verdict;
-use super::manifest::ScoreOutput;
-use super::scorer::LoadOptions;
 use super::trees::KernelChoice;
-use crate::features::inputs::{InputColumn, IntegerRange};
+use crate::features::inputs::IntegerRange;
 use crate::features::{FeatureMatrix, Precision};
 
 /// A loaded file, ready to score.
 #[derive(Debug)]
 pub(super) struct OnnxModel {
     engine: Engine,
-    /// The shape of the matrix that [`Self::score`] reads.
+    /// What is known of it.
+    pub(super) facts: OnnxFacts,
+}
+
+/// What is known of a loaded file.
+#[derive(Debug, Clone)]
+pub(super) struct OnnxFacts {
+    /// The shape of the matrix that [`OnnxModel::score`] reads.
     pub(super) columns: usize,
     pub(super) precision: Precision,
     /// For each column, which integers it takes; empty where none is one of integers.
@@ -69,49 +72,6 @@ enum Engine {
 }
 
 impl OnnxModel {
-    /// Loads the file at `path`; `described` are the columns that the manifest names, if it does.
-    pub(super) fn load(
-        path: &Path,
-        output: &ScoreOutput,
-        described: Option<&[InputColumn]>,
-        options: &LoadOptions,
-    ) -> Result<Self, OnnxError> {
-        let file = OnnxFile::read(path, options.limits)?;
-        let graph = ScoreGraph::select(file.proto, output)?;
-        let inputs = inputs::widths(&graph.inputs, described.map(<[_]>::len))?;
-        let columns = inputs.iter().map(|(_, width)| width).sum();
-        let precision = inputs::precision(&graph.inputs);
-        let (classes, wanted) = (&graph.classes, output.class.as_ref());
-        let chosen = Cell::new((0, 0));
-        let class = |width| {
-            let column = classes.choose(wanted, width)?;
-            chosen.set((column, width));
-            Ok(column)
-        };
-        let shape = RowShape { columns, element: precision.into() };
-        let mut engine = Engine::build(&graph, &inputs, shape, options.kernel, class)?;
-        let (column, width) = chosen.get();
-        let integers = inputs::integers(&inputs);
-        let described = described.unwrap_or_default();
-        engine.settle(&graph, &trial::rows(columns, precision, described, &integers))?;
-        let score_precision = match &engine {
-            Engine::Program(program) => program.precision(),
-            Engine::Tract(plan) => plan.precision(),
-        };
-        Ok(Self {
-            engine,
-            columns,
-            precision,
-            integers,
-            score_precision,
-            score: classes.describe(column, width),
-            is_by_place: classes.is_by_place(wanted, width),
-            input_names: graph.inputs.into_iter().map(|input| input.name).collect(),
-            output_name: graph.output,
-            file_hash: file.hash,
-        })
-    }
-
     /// Appends the score of each row to `scores`; the matrix has the shape that the model reads.
     pub(super) fn score(
         &mut self,

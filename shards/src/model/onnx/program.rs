@@ -12,7 +12,7 @@ use crate::model::trees::KernelChoice;
 const INPUTS_MAX: usize = 16;
 
 /// Our own operators in the order in which they run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Program {
     steps: Vec<Step>,
     buffers: Vec<Buffer>,
@@ -20,14 +20,14 @@ pub(super) struct Program {
     class: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Step {
     kernel: Box<dyn RowKernel>,
     inputs: Vec<Source>,
 }
 
 /// What a step writes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Buffer {
     shape: RowShape,
     f32s: Vec<f32>,

@@ -63,7 +63,7 @@ impl Span {
 }
 
 /// An ensemble's plan, the instructions to run it with, and the memory that both need.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Blocked<T> {
     plan: Plan<T>,
     instructions: Instructions<T>,

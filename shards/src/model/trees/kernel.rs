@@ -124,7 +124,7 @@ pub enum KernelError {
 ///
 /// A row's scores have the same bits in any batch, at any position, by any choice of kernel and
 /// on any CPU. Scoring allocates nothing once a batch as large has been scored.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TreeKernel {
     engine: Engine,
     scaler: Option<Scaler>,
@@ -132,20 +132,20 @@ pub struct TreeKernel {
     outputs: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Engine {
     F32(Scorer<f32>),
     F64(Scorer<f64>),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Scorer<T> {
     Walk(Box<Walk<T>>),
     Planned(Box<Planned<T>>),
 }
 
 /// The fast kernels for one ensemble.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Planned<T> {
     single: Single<T>,
     blocked: Blocked<T>,

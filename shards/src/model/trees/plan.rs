@@ -93,7 +93,7 @@ pub(super) struct TreePlan {
 }
 
 /// The layout. Every index in it is in range; [`Plan::new`] is the only way to make one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Plan<T> {
     /// Which column of a row each column of a block is.
     columns: Vec<u32>,

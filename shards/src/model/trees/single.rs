@@ -14,7 +14,7 @@ const STEP_NS: f64 = 1.7;
 const ABREAST: usize = 8;
 
 /// An ensemble whose trees are all laid out for walking.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Single<T> {
     plan: Plan<T>,
     finish: Finish,

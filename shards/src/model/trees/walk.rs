@@ -6,7 +6,7 @@ use super::ensemble::{Branch, Child, Ensemble, Linear, Test, Weight};
 use super::real::Real;
 
 /// Scores rows one by one; knows every aggregate and every test.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Walk<T> {
     ensemble: Ensemble,
     cells: Vec<T>,

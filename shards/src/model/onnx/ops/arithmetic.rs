@@ -71,7 +71,7 @@ impl RowOperator for Arithmetic {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Combine<T> {
     sign: Sign,
     operands: Vec<Option<Vec<T>>>,

@@ -57,7 +57,7 @@ impl RowOperator for BatchNorm {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct BatchNormKernel {
     numbers: BatchNorm,
     precision: Precision,

@@ -68,7 +68,7 @@ impl RowOperator for Curve {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct CurveKernel {
     curve: Curve,
     precision: Precision,

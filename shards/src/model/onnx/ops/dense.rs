@@ -86,7 +86,7 @@ impl RowOperator for Dense {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct DenseKernel<T> {
     weights: Vec<T>,
     outputs: usize,

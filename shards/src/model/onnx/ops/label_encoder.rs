@@ -26,7 +26,7 @@ struct LabelEncoder {
 }
 
 /// An encoder for cells of one type.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct EncoderKernel {
     lookup: Lookup,
     values: Values,

@@ -14,14 +14,14 @@ pub(super) enum Keys {
 }
 
 /// Keys, sorted, to be found among.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Lookup {
     Floats(Sorted<f64>),
     Integers(Sorted<i64>),
 }
 
 /// Sorted keys with their places in the file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Sorted<K> {
     keys: Vec<K>,
     places: Vec<usize>,

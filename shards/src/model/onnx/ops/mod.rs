@@ -102,8 +102,26 @@ pub(super) trait RowOperator: Debug + Send + Sync {
     }
 }
 
+/// Copies a kernel for another shard; every kernel that can be cloned does.
+pub(super) trait CopyKernel {
+    /// One of the same tables, with buffers of its own.
+    fn copy(&self) -> Box<dyn RowKernel>;
+}
+
+impl<K: RowKernel + Clone + 'static> CopyKernel for K {
+    fn copy(&self) -> Box<dyn RowKernel> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn RowKernel> {
+    fn clone(&self) -> Self {
+        (**self).copy()
+    }
+}
+
 /// Computes an operator; one shard's own, with the buffers it needs.
-pub(super) trait RowKernel: Debug + Send {
+pub(super) trait RowKernel: CopyKernel + Debug + Send + Sync {
     /// A word for people.
     fn name(&self) -> String;
 

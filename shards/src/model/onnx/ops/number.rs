@@ -9,6 +9,8 @@ use super::{Cells, CellsMut, wrong_type};
 pub(super) trait Number:
     Copy
     + Debug
+    + Send
+    + Sync
     + PartialOrd
     + Send
     + Add<Output = Self>

@@ -65,7 +65,7 @@ impl RowOperator for Reduction {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ReductionKernel {
     reduction: Reduction,
     precision: Precision,

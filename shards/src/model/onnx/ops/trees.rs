@@ -1,5 +1,6 @@
 //! `TreeEnsembleClassifier` and `TreeEnsembleRegressor`: read here, scored by `model::trees`.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use super::{
@@ -23,7 +24,7 @@ pub(super) struct Trees {
     outputs: Outputs,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct TreesKernel {
     kernel: TreeKernel,
     trees: usize,
@@ -174,7 +175,12 @@ impl RowOperator for Trees {
             Some(_) => Precision::F32,
             None => input.element.precision()?,
         };
-        let attributes = TreeAttributes { precision, ..self.attributes.clone() };
+        // Of a large ensemble a copy takes as much as its file.
+        let attributes = if precision == self.attributes.precision {
+            Cow::Borrowed(&self.attributes)
+        } else {
+            Cow::Owned(TreeAttributes { precision, ..self.attributes.clone() })
+        };
         let ensemble = Ensemble::build(&attributes, &EnsembleLimits::default())
             .map_err(|error| error.to_string())?;
         if ensemble.columns() > input.columns {

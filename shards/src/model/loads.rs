@@ -1,0 +1,165 @@
+//! Has a model's file read and decoded once, however many shards load it.
+//!
+//! Decoding a file takes several times its size for a moment: done by each shard by itself, that
+//! many times over. Nothing is shared once a model is loaded: each shard has its own.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::files::{self, FileFormat};
+use super::forest::NativeModel;
+use super::manifest::Manifest;
+use super::onnx::Blueprint;
+use super::remote::RemoteModel;
+use super::repository::ModelDirectory;
+use super::scorer::{LoadOptions, Model, ModelError, Source};
+
+/// A version that was read, and that models are made of.
+#[derive(Debug)]
+pub(super) struct ReadModel {
+    name: String,
+    version: u64,
+    manifest: Manifest,
+    source: ReadSource,
+}
+
+#[derive(Debug)]
+enum ReadSource {
+    Onnx { path: PathBuf, blueprint: Blueprint },
+    Native(Box<NativeModel>),
+    Remote(RemoteModel),
+}
+
+impl ReadSource {
+    /// Reads the model's own file.
+    fn read(path: PathBuf, manifest: &Manifest, options: &LoadOptions) -> Result<Self, ModelError> {
+        if FileFormat::of(&path) == FileFormat::Onnx {
+            let columns = manifest.columns.as_deref();
+            return match Blueprint::read(&path, &manifest.output, columns, options) {
+                Ok(blueprint) => Ok(Self::Onnx { path, blueprint }),
+                Err(source) => Err(ModelError::Onnx { path, source }),
+            };
+        }
+        match files::load(&path, manifest, options) {
+            Ok(native) => Ok(Self::Native(Box::new(native))),
+            Err(source) => Err(ModelError::Native { path, source: Box::new(source) }),
+        }
+    }
+}
+
+impl ReadModel {
+    /// Reads a version that a repository found.
+    pub(super) fn read(
+        directory: &ModelDirectory,
+        options: &LoadOptions,
+    ) -> Result<Self, ModelError> {
+        let path = directory.file.clone();
+        let manifest = directory.manifest.clone();
+        let source = match manifest.remote_model() {
+            Some(remote) => ReadSource::Remote(remote),
+            None => ReadSource::read(path, &manifest, options)?,
+        };
+        let (name, version) = (directory.name.clone(), directory.version);
+        Ok(Self { name, version, manifest, source })
+    }
+
+    /// A model of a shard's own.
+    fn model(&self, options: &LoadOptions) -> Result<Model, ModelError> {
+        let source = match &self.source {
+            ReadSource::Onnx { path, blueprint } => blueprint
+                .model()
+                .map(Source::Onnx)
+                .map_err(|source| ModelError::Onnx { path: path.clone(), source })?,
+            ReadSource::Native(native) => Source::Native(native.clone()),
+            ReadSource::Remote(remote) => Source::Remote(remote.clone()),
+        };
+        Ok(Model::new(self.name.clone(), self.version, self.manifest.clone(), source, options))
+    }
+
+    /// The last model that is made of it.
+    pub(super) fn into_model(self, options: &LoadOptions) -> Result<Model, ModelError> {
+        let source = match self.source {
+            ReadSource::Onnx { path, blueprint } => blueprint
+                .into_model()
+                .map(Source::Onnx)
+                .map_err(|source| ModelError::Onnx { path, source })?,
+            ReadSource::Native(native) => Source::Native(native),
+            ReadSource::Remote(remote) => Source::Remote(remote),
+        };
+        Ok(Model::new(self.name, self.version, self.manifest, source, options))
+    }
+}
+
+/// What several shards load together.
+#[derive(Debug, Default)]
+pub struct Loads {
+    shards: usize,
+    /// Held while a file is read: the others wait for it, and no two are decoded at a time.
+    kept: Mutex<Vec<Kept>>,
+}
+
+/// A version that some shards have still to take.
+#[derive(Debug)]
+struct Kept {
+    file: PathBuf,
+    version: u64,
+    read: Arc<ReadModel>,
+    left: usize,
+}
+
+impl Loads {
+    /// So many shards will each load the same models; fewer leave what they did not take until this
+    /// is dropped.
+    pub fn for_shards(shards: usize) -> Self {
+        Self { shards, kept: Mutex::default() }
+    }
+
+    /// A shard's own copy of a version that a repository found; reads the file for the first of
+    /// them. Waits while another thread reads one.
+    pub fn load(
+        &self,
+        directory: &ModelDirectory,
+        options: &LoadOptions,
+    ) -> Result<Model, ModelError> {
+        let read = self.take(directory, options)?;
+        // The last who has it need not copy.
+        match Arc::try_unwrap(read) {
+            Ok(read) => read.into_model(options),
+            Err(read) => read.model(options),
+        }
+    }
+
+    fn take(
+        &self,
+        directory: &ModelDirectory,
+        options: &LoadOptions,
+    ) -> Result<Arc<ReadModel>, ModelError> {
+        let mut kept = self.lock();
+        let is_it =
+            |known: &Kept| known.file == directory.file && known.version == directory.version;
+        if let Some(place) = kept.iter().position(is_it) {
+            kept[place].left -= 1;
+            return Ok(match kept[place].left {
+                0 => kept.swap_remove(place).read,
+                _ => Arc::clone(&kept[place].read),
+            });
+        }
+        let read = Arc::new(ReadModel::read(directory, options)?);
+        let left = self.shards.saturating_sub(1);
+        if left > 0 {
+            let (file, version) = (directory.file.clone(), directory.version);
+            kept.push(Kept { file, version, read: Arc::clone(&read), left });
+        }
+        Ok(read)
+    }
+
+    /// How many versions are kept for shards that have not taken theirs.
+    pub fn kept(&self) -> usize {
+        self.lock().len()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "shards meet where models are loaded")]
+    fn lock(&self) -> MutexGuard<'_, Vec<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
