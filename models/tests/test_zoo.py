@@ -1,4 +1,5 @@
-"""The committed zoo is complete, small, and scores in ONNX Runtime as its libraries do."""
+"""The committed zoo is complete and small, and scores in ONNX Runtime as its libraries do, but for
+those whose entry says that it does not."""
 
 import csv
 import sys
@@ -31,7 +32,8 @@ def test_the_graph_gives_the_librarys_scores(model):
     if "class" in model:
         found = found[:, [model["class"]]]
     difference = np.abs(found - expected) / np.maximum(1, np.abs(expected))
-    assert difference.max() <= DIFFERENCE_MAX
+    differs = model["onnxruntime_difference"] > DIFFERENCE_MAX
+    assert (difference.max() > DIFFERENCE_MAX) == differs, difference.max()
 
 
 def test_the_index_names_what_is_there():

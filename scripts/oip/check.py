@@ -53,7 +53,7 @@ def check_descriptions(client):
     assert client.get_server_metadata()["name"] == "shardgate"
     metadata = client.get_model_metadata(MODEL, "1")
     assert metadata["versions"] == ["1"]
-    assert [made["datatype"] for made in metadata["outputs"]] == ["FP32", "BYTES"]
+    assert [made["datatype"] for made in metadata["outputs"]] == ["FP32", "BYTES", "BYTES"]
     config = client.get_model_config(MODEL)
     assert config["input"][1]["data_type"] == "TYPE_STRING", config
     refused("404", "no model `nobody`", lambda: client.get_model_metadata("nobody"))

@@ -1,7 +1,7 @@
 //! The files of the log: one is appended to, and followed by another by size and age; old ones go.
 //!
 //! A disk that is full, or a process that may write no larger file, loses lines and nothing else:
-//! the newest file keeps its whole lines and is written to again. [`retention`](super::retention)
+//! the newest file keeps its whole lines and is written to again. [`retention`]
 //! decides which files go, and [`clock`](super::clock) when none may, as the clock was set.
 
 use std::fs::{self, DirBuilder};

@@ -6,7 +6,7 @@
 //! [`FeatureStatus`] first of all. A store is [`embedded`] in a file of this machine, or a cluster,
 //! [`scylla`], of whose rows a shard keeps a [`cache`]; a [`StoreSource`] is a store as the process
 //! configures it, a [`FeatureStore`] a shard's own handle. A store whose columns changed says so by
-//! [`Fetched`], and is [`Unfit`] for a model that no plan can be bound to. [`column`] has the types of columns, [`record`] packs rows, [`import`] reads
+//! [`Fetched`], and is [`Unfit`] for a model that no plan can be bound to. [`mod@column`] has the types of columns, [`record`] packs rows, [`import`] reads
 //! them from CSV, [`address`] names a store.
 //!
 //! What is *not* here: which requests form a batch (`batch`), and what is computed from the
