@@ -16,12 +16,19 @@
 
 pub mod batch;
 mod breaker;
+mod context;
 pub mod escape;
 pub mod executor;
+pub mod facts;
+pub mod failure;
 pub mod features;
 pub mod http;
+pub mod http1;
 pub mod journal;
 pub mod model;
+pub mod origin;
+pub mod priority;
+pub mod provenance;
 pub mod shard;
 pub mod telemetry;
 pub mod tensors;

@@ -15,27 +15,23 @@
 //! What is *not* here: TLS, authentication and rate limits (the API gateway in front does them),
 //! and the admin port, which is the process's.
 
-pub mod chunked;
 pub(crate) mod connection;
+pub(crate) mod desk;
 pub(crate) mod exchange;
-mod fields;
-pub(crate) mod framing;
-pub mod head;
+pub(crate) mod front;
 pub mod hop_limit;
 pub(crate) mod intake;
-pub mod limits;
 pub(crate) mod links;
 pub(crate) mod listener;
 pub mod oip;
-pub mod origin;
 pub mod predict;
-pub mod reader;
 pub(crate) mod rendered;
 pub(crate) mod request_rows;
 pub(crate) mod response;
 pub(crate) mod room;
 pub mod routes;
-mod target;
+mod settings;
+pub mod statuses;
 
-pub use limits::HttpLimits;
-pub use origin::{Origin, RequestId, RequestIds, TraceId, TraceParent};
+pub use desk::{ProcessReply, RepositoryRequest};
+pub use settings::ShardSettings;
