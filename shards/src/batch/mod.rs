@@ -6,7 +6,9 @@
 //! asks and what came of it, in memory that is reused; a [`Lane`] is one model's queue on this
 //! shard; and [`pipeline`] takes batches from it, has their features fetched and their scores
 //! computed, has `notes` write them down where that is configured, and wakes the connections that
-//! wait. `shadow` is how a candidate scores a copy of the traffic.
+//! wait. `shadow` is how a candidate scores a copy of the traffic. [`Lanes`] are the models of a shard,
+//! a [`PreparedModel`] is one made ready on any thread, and a [`Host`] is what lanes share: by its
+//! [`Clients`] a batch wakes those who wait.
 //!
 //! What is *not* here: bytes. Requests arrive parsed and leave as numbers.
 

@@ -1,16 +1,15 @@
 //! HTTP/1.1 between the socket and the batcher.
 //!
 //! A [`listener`] accepts connections for its shard; a [`connection`] reads requests, hands them
-//! on and writes the answers in order, each an [`exchange`] whose rows are [`request_rows`]; a
-//! [`reader`] finds whole requests
-//! in what has arrived, by [`head`], its [`target`] and its [`fields`], and by [`chunked`], which
-//! read what RFC 9112 frames, and [`framing`], by which answers of other servers are read too; [`predict`] reads the JSON body of a prediction into rows and [`oip`]
-//! serves the Open Inference Protocol; [`routes`] says what a target means; [`origin`] is the id
-//! and the trace of a request; [`response`] writes bytes; [`rendered`] is measured when an answer
-//! has been written; [`limits`] bounds all of it; [`hop_limit`] closes a listener to newcomers;
-//! [`links`] is how a connection is woken, timed and drained by its shard; [`room`] says which makes
-//! room for another; and [`intake`] has connections wait to be read where refusing takes too much
-//! time.
+//! on and writes the answers in order, each an [`exchange`]. [`front`] is what connections share: among
+//! it [`links`], by which one is woken, timed and drained, [`room`], which one makes for another,
+//! [`intake`], which has some wait to be read where refusing takes too much time, and [`desk`], which
+//! has requests for the process. [`routes`] says what a target means; [`predict`] reads the JSON body of
+//! a prediction into [`request_rows`], and [`oip`] serves the Open Inference Protocol. [`response`]
+//! writes bytes, with the [`statuses`] of failures, and [`rendered`] is measured when an answer has been
+//! written; [`hop_limit`] closes a listener to newcomers.
+//!
+//! Bytes of HTTP are read by [`http1`](crate::http1).
 //!
 //! What is *not* here: TLS, authentication and rate limits (the API gateway in front does them),
 //! and the admin port, which is the process's.
