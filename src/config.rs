@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use shards::batch::BatchPolicy;
 use shards::features::address::StoreAddress;
 use shards::features::scylla::ScyllaSettings;
-use shards::http::{HttpLimits, RequestIds};
+use shards::http1::HttpLimits;
 use shards::model::trees::KernelChoice;
 use shards::model::{FileLimits, LoadOptions};
+use shards::origin::RequestIds;
 use shards::shard::ShardSettings;
 
 use crate::cli::ServeFlags;

@@ -1,7 +1,7 @@
 //! The models that the feature store does not fit, as the admin port says it.
 
 use serde::Serialize;
-use shards::model::repository::Role;
+use shards::facts::Role;
 
 use super::AdminState;
 

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use shards::escape::Escaped;
+use shards::facts::Role;
 use shards::features::Precision;
 use shards::features::address::StoreAddress;
 use shards::features::embedded::{EmbeddedError, EmbeddedStore, RecordsChecked};
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::schema::Schema;
 use shards::features::scylla::describe_table;
-use shards::model::repository::{ModelDirectory, Repository, Role};
+use shards::model::repository::{ModelDirectory, Repository};
 use shards::model::{LoadOptions, Model, golden};
 
 use crate::config::Config;

@@ -1,7 +1,7 @@
 //! The access log: a line of the log for each request that was sampled.
 
-use shards::http::TraceId;
 use shards::journal::AccessEntry;
+use shards::origin::TraceId;
 
 use crate::logging::ACCESS;
 

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use shards::http::TraceId;
 use shards::journal::{BatchEntry, RowEntry, RowResult};
+use shards::origin::TraceId;
 
 use super::users::Users;
 
@@ -64,7 +64,7 @@ impl<'a> Line<'a> {
         let text = |bytes: &'a [u8]| (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes));
         let user_hash = if row.user_id.is_empty() { None } else { users.hash(row.user_id) };
         let is_own = row.user_id.is_empty() && !row.cells.is_empty();
-        let features = row.features.map(shards::features::FeatureStatus::as_str);
+        let features = row.features.map(shards::provenance::FeatureStatus::as_str);
         Self {
             time_us: batch.time_us,
             shard,

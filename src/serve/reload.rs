@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use shards::batch::{PrepareError, PreparedModel};
 use shards::features::schema::Schema;
 use shards::features::{StoreError, StoreSource};
 use shards::model::repository::{ModelDirectory, Repository, RepositoryError};
 use shards::model::{LoadOptions, Loads};
-use shards::shard::{Command, PrepareError, PreparedModel, ShardShared};
+use shards::shard::{Command, ShardShared};
 use thiserror::Error;
 
 use crate::allocator;

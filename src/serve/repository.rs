@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shards::escape::{Escaped, escaped};
+use shards::facts::Role;
 use shards::http::oip::RepositoryRoute;
-use shards::model::repository::{ModelDirectory, RepositoryError, Role};
+use shards::model::repository::{ModelDirectory, RepositoryError};
 use shards::tensors::wire::null_is_none_given;
 
 use super::reload::{Reloader, Served};

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use shards::http::HttpLimits;
+use shards::http1::HttpLimits;
 
 use super::cgroup::Groups;
 

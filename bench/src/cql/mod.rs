@@ -22,7 +22,8 @@ use shards::features::cache::CacheSettings;
 use shards::features::inputs::FeaturePolicies;
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::scylla::{CqlStore, ScyllaSettings};
-use shards::features::{FeatureStatus, FetchRequests, Fetched, Joined, Precision};
+use shards::features::{FetchRequests, Fetched, Joined, Precision};
+use shards::provenance::FeatureStatus;
 
 use self::bare::Bare;
 use self::processor::processor_ns;

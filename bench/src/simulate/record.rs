@@ -18,10 +18,11 @@ use shards::features::cache::CacheSettings;
 use shards::features::inputs::FeaturePolicies;
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::scylla::{CqlStore, ScyllaSettings};
-use shards::features::{FeatureMatrix, FeatureStatus, FetchRequests, Fetched, Joined, Precision};
+use shards::features::{FeatureMatrix, FetchRequests, Fetched, Joined, Precision};
 use shards::model::manifest::Manifest;
 use shards::model::repository::ModelDirectory;
 use shards::model::{LoadOptions, Model};
+use shards::provenance::FeatureStatus;
 
 use crate::generate::user_id;
 use crate::random::Random;

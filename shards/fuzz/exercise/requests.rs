@@ -3,9 +3,9 @@
 //! The first byte says how the rest is cut; however it is cut, the same requests come out.
 
 use shards::batch::Rows;
-use shards::http::HttpLimits;
 use shards::http::predict;
-use shards::http::reader::{RequestReader, Step};
+use shards::http1::HttpLimits;
+use shards::http1::reader::{RequestReader, Step};
 
 const FIELDS: [&str; 2] = ["amount", "term"];
 const ARRAY_ROWS_MAX: usize = 8;

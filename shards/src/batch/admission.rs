@@ -2,30 +2,9 @@
 //! in time.
 
 use super::decide::places;
-use super::{Lane, RowFailure, RowId, RowState};
-
-/// How willingly a request is let in while the queue fills up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Priority {
-    /// As long as there is room at all.
-    High,
-    /// While the queue is less than nine tenths full.
-    #[default]
-    Normal,
-    /// While the queue is less than half full.
-    Low,
-}
-
-impl Priority {
-    /// How much of a queue with this limit requests of this priority may fill.
-    pub const fn share_of(self, limit: u64) -> u64 {
-        match self {
-            Self::High => limit,
-            Self::Normal => limit - limit / 10,
-            Self::Low => limit.div_ceil(2),
-        }
-    }
-}
+use super::{Lane, RowId, RowState};
+use crate::failure::RowFailure;
+use crate::priority::Priority;
 
 /// What a request is admitted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,7 +188,7 @@ pub(crate) fn refuse_all(parts: [(&Lane, usize); 2], terms: &Terms) -> Option<Ro
 
 #[cfg(test)]
 mod tests {
-    use super::Priority;
+    use crate::priority::Priority;
 
     #[test]
     fn low_is_shed_before_normal_and_normal_before_high() {

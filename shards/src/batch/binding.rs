@@ -4,9 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::Lane;
+use crate::batch::PreparedModel;
 use crate::features::join::JoinPlan;
 use crate::features::{FeatureStore, Unfit};
-use crate::shard::PreparedModel;
 use crate::telemetry::ShardCounters;
 
 /// A lane's plan, or none while the store does not fit the model.

@@ -6,18 +6,18 @@ use tracing::field::{DisplayValue, display};
 
 use super::gate::yield_once;
 use super::pipeline::{Engine, Work};
-use super::{Lane, RowFailure, RowState};
+use super::{Host, Lane, RowState};
+use crate::failure::RowFailure;
 use crate::features::FeatureMatrix;
-use crate::http::TraceId;
 use crate::model::ScoreError;
 use crate::model::remote::{RemoteClient, RemoteError};
-use crate::shard::ShardState;
+use crate::origin::TraceId;
 
 /// Has the scores of the rows that were joined at `fetched_ns` computed by a server.
 pub(super) async fn ask(
     lane: &Lane,
     remote: &RemoteClient,
-    shard: &ShardState,
+    host: &Host,
     work: &mut Work,
     fetched_ns: u64,
 ) -> Result<(), RowFailure> {
@@ -25,7 +25,7 @@ pub(super) async fn ask(
     // The last of the rows that can still wait decides.
     let limit = Duration::from_nanos(work.deadline_ns.saturating_sub(fetched_ns));
     let asked = remote.score(&work.joined.matrix, work.trace, limit, &mut work.scores).await;
-    work.compute_ns = shard.clock.now_ns().saturating_sub(fetched_ns);
+    work.compute_ns = host.now_ns().saturating_sub(fetched_ns);
     let counters = lane.counters();
     counters.remote[RemoteError::outcome_index(&asked)].add(1);
     counters.remote_ns.add(work.compute_ns);
@@ -45,15 +45,15 @@ pub(super) async fn ask(
 pub(super) async fn compute(
     lane: &Lane,
     engine: &Engine,
-    shard: &ShardState,
+    host: &Host,
     work: &mut Work,
 ) -> Result<(), RowFailure> {
     let count = work.joined.matrix.rows();
     let computed = if count <= slice_rows_max(lane) {
         let Work { joined, scores, compute_ns, .. } = work;
-        score(lane, engine, shard, &joined.matrix, scores, compute_ns)
+        score(lane, engine, host, &joined.matrix, scores, compute_ns)
     } else {
-        compute_sliced(lane, engine, shard, work).await
+        compute_sliced(lane, engine, host, work).await
     };
     computed.map_err(|error| {
         let (model, trace_id) = (lane.settings.model.as_str(), trace_id(work));
@@ -71,7 +71,7 @@ fn slice_rows_max(lane: &Lane) -> usize {
 async fn compute_sliced(
     lane: &Lane,
     engine: &Engine,
-    shard: &ShardState,
+    host: &Host,
     work: &mut Work,
 ) -> Result<(), ScoreError> {
     let count = work.joined.matrix.rows();
@@ -83,11 +83,11 @@ async fn compute_sliced(
         if next > 0 {
             yield_once().await;
         }
-        next = fill_slice(lane, shard, work, next, slice_rows_max(lane));
+        next = fill_slice(lane, host, work, next, slice_rows_max(lane));
         rest.set(count - next);
         if !work.slice_rows.is_empty() {
             let Work { slice, slice_scores, compute_ns, .. } = work;
-            score(lane, engine, shard, slice, slice_scores, compute_ns)?;
+            score(lane, engine, host, slice, slice_scores, compute_ns)?;
             for (row, score) in work.slice_rows.iter().zip(&work.slice_scores) {
                 work.scores[*row] = *score;
             }
@@ -123,14 +123,8 @@ impl Drop for Rest<'_> {
 
 /// Puts up to `rows_max` rows from `first` on into the slice, without those that nobody waits for
 /// any more. Returns the first row that is left.
-fn fill_slice(
-    lane: &Lane,
-    shard: &ShardState,
-    work: &mut Work,
-    first: usize,
-    rows_max: usize,
-) -> usize {
-    lane.expire(shard.clock.now_ns(), |connection| shard.links.wake(connection));
+fn fill_slice(lane: &Lane, host: &Host, work: &mut Work, first: usize, rows_max: usize) -> usize {
+    lane.expire(host.now_ns(), |connection| host.clients.wake(connection));
     let rows = lane.rows.borrow();
     work.slice_rows.clear();
     let mut next = first;
@@ -148,14 +142,14 @@ fn fill_slice(
 fn score(
     lane: &Lane,
     engine: &Engine,
-    shard: &ShardState,
+    host: &Host,
     matrix: &FeatureMatrix,
     scores: &mut Vec<f64>,
     compute_ns: &mut u64,
 ) -> Result<(), ScoreError> {
-    let start_ns = shard.clock.now_ns();
+    let start_ns = host.now_ns();
     let scored = engine.prepared.model.borrow_mut().score(matrix, scores);
-    let taken_ns = shard.clock.now_ns().saturating_sub(start_ns);
+    let taken_ns = host.now_ns().saturating_sub(start_ns);
     *compute_ns += taken_ns;
     lane.estimates.borrow_mut().compute.observe(matrix.rows(), 0, taken_ns);
     scored

@@ -7,8 +7,7 @@ use std::time::Duration;
 use futures_lite::future::or;
 use glommio::timer::sleep;
 
-use super::Lane;
-use crate::shard::ShardState;
+use super::{Host, Lane};
 
 /// How long the rows are left alone after a look at their deadlines, in ns: where many pass one
 /// after the other, looking must not cost more than answering.
@@ -16,10 +15,10 @@ const PAUSE_NS: u64 = 200_000;
 
 /// Watches the deadlines of a lane's rows, for as long as it is awaited. A lane whose rows have
 /// none never wakes it.
-pub(crate) async fn watch(lane: Rc<Lane>, shard: Rc<ShardState>) {
+pub(crate) async fn watch(lane: Rc<Lane>, host: Host) {
     loop {
-        let now_ns = shard.clock.now_ns();
-        lane.expire(now_ns, |connection| shard.links.wake(connection));
+        let now_ns = host.now_ns();
+        lane.expire(now_ns, |connection| host.clients.wake(connection));
         let earliest_ns = lane.earliest_deadline_ns();
         if earliest_ns == u64::MAX {
             lane.deadlines.pass().await;

@@ -6,12 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{
-    BatchPolicy, Decision, Estimates, Gate, QueueView, RowFailure, RowId, RowState, Rows, UnderWay,
-    decide,
+    BatchPolicy, Decision, Estimates, Gate, QueueView, RowId, RowState, Rows, UnderWay, decide,
 };
+use crate::facts::Role;
+use crate::failure::RowFailure;
 use crate::model::Signature;
 use crate::model::canary::Canary;
-use crate::model::repository::Role;
 use crate::model::shadow::Shadow;
 use crate::telemetry::{Histograms, LaneCounters, LaneTelemetry};
 

@@ -6,7 +6,9 @@
 //! asks and what came of it, in memory that is reused; a [`Lane`] is one model's queue on this
 //! shard; and [`pipeline`] takes batches from it, has their features fetched and their scores
 //! computed, has `notes` write them down where that is configured, and wakes the connections that
-//! wait. `shadow` is how a candidate scores a copy of the traffic.
+//! wait. `shadow` is how a candidate scores a copy of the traffic. [`Lanes`] are the models of a shard,
+//! a [`PreparedModel`] is one made ready on any thread, and a [`Host`] is what lanes share: by its
+//! [`Clients`] a batch wakes those who wait.
 //!
 //! What is *not* here: bytes. Requests arrive parsed and leave as numbers.
 
@@ -18,25 +20,30 @@ mod cost;
 mod decide;
 mod estimates;
 pub(crate) mod expiry;
-mod failure;
 mod gate;
+mod host;
 mod lane;
+mod lanes;
 mod notes;
 pub mod pipeline;
+mod prepared;
 mod rows;
 pub(crate) mod shadow;
 mod under_way;
 mod window;
 
+pub use admission::Terms;
 pub(crate) use admission::refuse_all;
-pub use admission::{Priority, Terms};
 pub use contention::Contention;
 pub use cost::Cost;
 pub use decide::{BatchPolicy, Decision, Load, QueueView, Window, decide, wanted};
 pub use estimates::{Arrivals, Drain, Estimates};
-pub use failure::RowFailure;
 pub use gate::Gate;
+pub(crate) use host::{Clients, Host};
 pub use lane::{Lane, LaneSettings};
+pub(crate) use lanes::Lanes;
+pub(crate) use prepared::QueueLimits;
+pub use prepared::{PrepareError, PreparedModel};
 pub(crate) use rows::ROW_BYTES;
 pub use rows::{Row, RowId, RowState, Rows, Scored};
 pub use under_way::UnderWay;

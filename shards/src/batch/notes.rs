@@ -1,7 +1,8 @@
 //! Writes a batch down in the shard's journal, and tells its rows what it was like.
 
 use super::pipeline::Work;
-use super::{Lane, RowFailure, RowId, RowState, Scored};
+use super::{Lane, RowId, RowState, Scored};
+use crate::failure::RowFailure;
 use crate::features::Joined;
 use crate::journal::{BatchEntry, BatchFigures, Journal, RowNote, RowResult};
 use crate::telemetry::ShardCounters;

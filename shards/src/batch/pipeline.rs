@@ -14,13 +14,14 @@ use super::binding::Binding;
 use super::compute::{ask, compute};
 use super::decide::{places, wanted};
 use super::gate::yield_once;
-use super::{Decision, Lane, RowFailure, RowId, Scored, notes, shadow};
-use crate::features::join::{JoinPlan, Refusal};
+use super::{Decision, Host, Lane, PreparedModel, RowId, Scored, notes, shadow};
+use crate::facts::Role;
+use crate::failure::Refusal;
+use crate::failure::RowFailure;
+use crate::features::join::JoinPlan;
 use crate::features::{FeatureMatrix, FeatureStore, FetchRequests, Fetched, Joined};
-use crate::http::TraceParent;
 use crate::model::remote::RemoteClient;
-use crate::model::repository::Role;
-use crate::shard::{PreparedModel, ShardState};
+use crate::origin::TraceParent;
 use crate::telemetry::Phase;
 
 /// How often a batch is joined anew where the store's columns change meanwhile.
@@ -46,8 +47,8 @@ impl Engine {
     }
 
     /// The plan for the columns that the store has now; `None` where they do not fit the model.
-    fn plan(&self, lane: &Lane, shard: &ShardState) -> Option<Rc<JoinPlan>> {
-        self.binding.plan(lane, &self.prepared, &self.store, shard.counters())
+    fn plan(&self, lane: &Lane, host: &Host) -> Option<Rc<JoinPlan>> {
+        self.binding.plan(lane, &self.prepared, &self.store, host.context.counters())
     }
 
     /// Whether a batch never waits: then there is nothing to gain from a second one under way.
@@ -113,7 +114,7 @@ impl Work {
 }
 
 /// Runs the batches of `lane` until it is retired and empty.
-pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, shard: Rc<ShardState>) {
+pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, host: Host) {
     let engine = Rc::new(engine);
     let is_shadow = lane.settings.role == Role::Shadow;
     loop {
@@ -122,8 +123,8 @@ pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, shard: Rc<ShardState>) {
             yield_once().await;
         }
         // Without a request, too: whether the store fits is asked by others than clients.
-        let _ = engine.plan(&lane, &shard);
-        let now_ns = shard.clock.now_ns();
+        let _ = engine.plan(&lane, &host);
+        let now_ns = host.now_ns();
         match lane.decide(now_ns) {
             Decision::Sleep if lane.is_finished() => return,
             Decision::Sleep | Decision::WaitForCompletion => lane.gate.pass().await,
@@ -131,17 +132,17 @@ pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, shard: Rc<ShardState>) {
                 let wait = Duration::from_nanos(time_ns.saturating_sub(now_ns));
                 or(lane.gate.pass(), sleep(wait)).await;
             }
-            Decision::Run { .. } if is_shadow && shard.is_busy() => shadow::skip(&lane),
+            Decision::Run { .. } if is_shadow && host.lanes.is_busy() => shadow::skip(&lane),
             Decision::Run { rows } => {
                 let mut work = engine.work();
-                take_batch(&lane, &shard, &mut work, rows, now_ns);
+                take_batch(&lane, &host, &mut work, rows, now_ns);
                 if engine.is_immediate() {
-                    run_batch(&lane, &engine, &shard, work, now_ns).await;
+                    run_batch(&lane, &engine, &host, work, now_ns).await;
                 } else {
-                    let batch = (Rc::clone(&lane), Rc::clone(&engine), Rc::clone(&shard));
+                    let batch = (Rc::clone(&lane), Rc::clone(&engine), host.clone());
                     glommio::spawn_local(async move {
-                        let (lane, engine, shard) = batch;
-                        run_batch(&lane, &engine, &shard, work, now_ns).await;
+                        let (lane, engine, host) = batch;
+                        run_batch(&lane, &engine, &host, work, now_ns).await;
                     })
                     .detach();
                 }
@@ -155,9 +156,9 @@ pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, shard: Rc<ShardState>) {
 
 /// Moves rows from the lane's queue into a batch; those whose deadline has passed, or will before
 /// the batch is done, are answered.
-fn take_batch(lane: &Lane, shard: &ShardState, work: &mut Work, rows: usize, now_ns: u64) {
+fn take_batch(lane: &Lane, host: &Host, work: &mut Work, rows: usize, now_ns: u64) {
     work.rows.clear();
-    let wake = |connection| shard.links.wake(connection);
+    let wake = |connection| host.clients.wake(connection);
     lane.expire(now_ns, wake);
     if lane.waiting_rows() > rows {
         let batch_ns = lane.estimates.borrow().batch_ns(rows, lane.batches_in_flight());
@@ -166,33 +167,27 @@ fn take_batch(lane: &Lane, shard: &ShardState, work: &mut Work, rows: usize, now
     work.wanted = wanted(lane.batches_in_flight(), lane.waiting_rows(), &lane.settings.policy);
     lane.take(rows, &mut work.rows);
     if lane.settings.role != Role::Shadow {
-        shard.read_newest(lane.departed_rows());
+        host.clients.rows_left(lane.departed_rows());
     }
     work.others = lane.under_way.borrow_mut().start(now_ns);
 }
 
 /// Scores a batch and ends each of its rows. A panic ends them as failed; the buffers and the
 /// model that it may have left half-changed are replaced.
-async fn run_batch(
-    lane: &Lane,
-    engine: &Engine,
-    shard: &ShardState,
-    mut work: Work,
-    start_ns: u64,
-) {
+async fn run_batch(lane: &Lane, engine: &Engine, host: &Host, mut work: Work, start_ns: u64) {
     if !work.rows.is_empty() {
-        let scored = AssertUnwindSafe(score_batch(lane, engine, shard, &mut work, start_ns));
+        let scored = AssertUnwindSafe(score_batch(lane, engine, host, &mut work, start_ns));
         if let Ok(outcome) = scored.catch_unwind().await {
-            finish(lane, shard, &work, outcome);
+            finish(lane, host, &work, outcome);
         } else {
             lane.counters().batches_panicked.add(1);
-            finish(lane, shard, &work, Err(RowFailure::Panicked));
+            finish(lane, host, &work, Err(RowFailure::Panicked));
             engine.prepared.replace_model();
             work = Work::new(&engine.prepared.plan);
         }
     }
     engine.spare.borrow_mut().push(work);
-    lane.under_way.borrow_mut().end(start_ns, shard.clock.now_ns());
+    lane.under_way.borrow_mut().end(start_ns, host.now_ns());
     lane.gate.open();
 }
 
@@ -200,7 +195,7 @@ async fn run_batch(
 async fn score_batch(
     lane: &Lane,
     engine: &Engine,
-    shard: &ShardState,
+    host: &Host,
     work: &mut Work,
     start_ns: u64,
 ) -> Result<(), RowFailure> {
@@ -228,7 +223,7 @@ async fn score_batch(
         }
     }
     lane.counters().queue_ns.add(queue_ns);
-    fetch(lane, engine, shard, work).await;
+    fetch(lane, engine, host, work).await;
     if !engine.store.is_immediate() {
         // The next batch's statements go on the wire before this one is computed.
         lane.gate.open();
@@ -237,34 +232,34 @@ async fn score_batch(
     if work.own_rows > 0 {
         write_own_features(lane, work);
     }
-    let fetched_ns = shard.clock.now_ns();
+    let fetched_ns = host.now_ns();
     work.compute_ns = 0;
     let company_until = |now_ns| lane.under_way.borrow_mut().company(start_ns, now_ns);
     let scored = if let Some(remote) = &engine.remote {
-        let asked = ask(lane, remote, shard, work, fetched_ns).await;
+        let asked = ask(lane, remote, host, work, fetched_ns).await;
         work.company = company_until(fetched_ns + work.compute_ns);
         asked
     } else {
         if !engine.is_immediate() {
             work.company = company_until(fetched_ns);
         }
-        compute(lane, engine, shard, work).await
+        compute(lane, engine, host, work).await
     };
     (work.start_ns, work.fetch_ns) = (start_ns, fetched_ns.saturating_sub(start_ns));
-    measure(lane, engine, shard, work);
+    measure(lane, engine, host, work);
     scored
 }
 
 /// Joins the rows' features, all by one plan. Where the store's columns are others than at the last
 /// batch, the plan is bound to them first.
-async fn fetch(lane: &Lane, engine: &Engine, shard: &ShardState, work: &mut Work) {
+async fn fetch(lane: &Lane, engine: &Engine, host: &Host, work: &mut Work) {
     let now_us = wall_us();
     if lane.is_unfit() {
         // Nothing is fetched, so nothing else would show that the columns fit again.
         engine.store.look();
     }
     for _ in 0..FETCHES_MAX {
-        let Some(plan) = engine.plan(lane, shard) else {
+        let Some(plan) = engine.plan(lane, host) else {
             return work.joined.refuse_all(work.requests.len(), now_us, Refusal::StoreUnfit);
         };
         let fetched = engine.store.fetch(&plan, &work.requests, now_us, &mut work.joined);
@@ -277,7 +272,7 @@ async fn fetch(lane: &Lane, engine: &Engine, shard: &ShardState, work: &mut Work
 }
 
 /// Records a batch that was fetched and computed, and learns from it.
-fn measure(lane: &Lane, engine: &Engine, shard: &ShardState, work: &Work) {
+fn measure(lane: &Lane, engine: &Engine, host: &Host, work: &Work) {
     let (count, fetch_ns) = (work.rows.len(), work.fetch_ns);
     {
         let mut histograms = lane.histograms.borrow_mut();
@@ -295,7 +290,7 @@ fn measure(lane: &Lane, engine: &Engine, shard: &ShardState, work: &Work) {
             known.contention.observe(count, work.wanted, work.company, waited_ns);
             lane.counters().batch_places.set(places(&known, &lane.settings.policy) as u64);
         }
-        known.drain.observe(count, lane.waiting_rows(), shard.clock.now_ns());
+        known.drain.observe(count, lane.waiting_rows(), host.now_ns());
     }
     let counters = lane.counters();
     counters.features_ns.add(fetch_ns);
@@ -341,7 +336,7 @@ fn write_own_features(lane: &Lane, work: &mut Work) {
 }
 
 /// Gives each row its outcome and wakes the connections.
-fn finish(lane: &Lane, shard: &ShardState, work: &Work, computed: Result<(), RowFailure>) {
+fn finish(lane: &Lane, host: &Host, work: &Work, computed: Result<(), RowFailure>) {
     let outcome = |index| computed.and_then(|()| outcome_of(work, index));
     if lane.settings.role == Role::Shadow {
         for (index, id) in work.rows.iter().enumerate() {
@@ -349,22 +344,22 @@ fn finish(lane: &Lane, shard: &ShardState, work: &Work, computed: Result<(), Row
         }
         return;
     }
-    if let Some(journal) = &shard.journal {
+    if let Some(journal) = &host.context.journal {
         if journal.predictions {
             let rows = (&*work.rows, &work.joined);
-            notes::note(journal, lane, rows, computed.is_ok(), outcome, shard.counters());
+            notes::note(journal, lane, rows, computed.is_ok(), outcome, host.context.counters());
         }
         if journal.is_sampling() {
             notes::tell_rows(lane, work);
         }
     }
-    let candidate = shard.shadow(lane);
+    let candidate = host.lanes.shadow(lane);
     for (index, id) in work.rows.iter().enumerate() {
         if let (Some(candidate), Ok(scored)) = (&candidate, outcome(index)) {
-            shadow::copy(lane, *id, scored.score, candidate, shard.clock.now_ns());
+            shadow::copy(lane, *id, scored.score, candidate, host.now_ns());
         }
         if let Some(connection) = lane.complete(*id, outcome(index)) {
-            shard.links.wake(connection);
+            host.clients.wake(connection);
         }
     }
 }

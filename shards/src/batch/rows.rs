@@ -1,9 +1,9 @@
 //! What each request asks and what came of it, in slots that are reused with their buffers.
 
-use super::RowFailure;
-use crate::features::FeatureStatus;
-use crate::http::Origin;
+use crate::failure::RowFailure;
 use crate::journal::BatchFigures;
+use crate::origin::Origin;
+use crate::provenance::FeatureStatus;
 
 /// A slot of [`Rows`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -4,7 +4,8 @@
 //! A row is copied into the candidate's lane when its answer is known, and scored when nobody
 //! waits, a few rows at a time. On a busy shard copies are dropped and counted, not scored later.
 
-use super::{BatchPolicy, Lane, RowFailure, RowId, RowState, Scored};
+use super::{BatchPolicy, Lane, RowId, RowState, Scored};
+use crate::failure::RowFailure;
 
 /// Copies that may wait.
 const WAITING_ROWS_MAX: usize = 256;

@@ -2,6 +2,7 @@
 //!
 //! What is *not* here: threads and their cores.
 
+pub(crate) mod readiness;
 mod rings;
 
 use std::time::Duration;

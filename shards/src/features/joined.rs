@@ -1,8 +1,9 @@
 //! What a fetch answers: the batch's matrix, and what each of its rows stood on.
 
-use super::join::{JoinPlan, Refusal};
+use super::join::JoinPlan;
 use super::matrix::{FeatureMatrix, RowMut};
-use super::status::FeatureStatus;
+use crate::failure::Refusal;
+use crate::provenance::FeatureStatus;
 
 /// What came of joining one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

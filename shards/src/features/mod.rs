@@ -27,12 +27,10 @@ pub mod record;
 mod requests;
 pub mod schema;
 pub mod scylla;
-mod status;
 mod store;
 
 pub use fit::{Fetched, Unfit};
 pub use joined::{Joined, RowOutcome};
 pub use matrix::{Cells, FeatureMatrix, Precision};
 pub use requests::{FetchRequests, KEY_BYTES_MAX};
-pub use status::FeatureStatus;
 pub use store::{FeatureStore, StoreError, StoreSource};

@@ -3,13 +3,15 @@
 use std::fmt::{self, Display, Write};
 use std::rc::Rc;
 
-use super::Origin;
 use super::oip::InferForm;
 use super::rendered::Sampled;
 use super::request_rows::{Admission, RequestRows};
 use super::response::{self, HeadOptions};
-use crate::batch::{Lane, ROW_BYTES, RowFailure, RowId, RowState, Terms};
-use crate::shard::AwaitedReply;
+use crate::batch::{Lane, ROW_BYTES, RowId, RowState, Terms};
+use crate::failure::RowFailure;
+use crate::http::desk::AwaitedReply;
+use crate::http::statuses::status_of;
+use crate::origin::Origin;
 
 /// The longest message of an error: some quote what the client sent, which may be long.
 const MESSAGE_BYTES_MAX: usize = 1_024;
@@ -213,8 +215,8 @@ fn render_row(
     response::write_error_body(body, &response::failure_message(lane, failure));
     let features = response::failure_features(failure).map_or("", response::features_field);
     let retry = response::retry_field(failure);
-    response::write_answer(out, failure.status(), &[features, version, retry], body, options);
-    failure.status()
+    response::write_answer(out, status_of(failure), &[features, version, retry], body, options);
+    status_of(failure)
 }
 
 /// Writes the answer of an array: 200, each member with its own outcome and, where two versions

@@ -14,11 +14,12 @@ use futures_lite::AsyncReadExt;
 use glommio::net::TcpStream;
 use glommio::timer::sleep;
 
-use super::HttpLimits;
 use super::connection::Connection;
+use super::hop_limit;
 use super::room::{PatienceMs, counted_address};
-use super::{hop_limit, links};
-use crate::shard::ShardState;
+use crate::executor::readiness::has_input;
+use crate::http::front::Front;
+use crate::http1::HttpLimits;
 
 /// How long to pause after an `accept` that failed: file descriptors may be short (EMFILE), and
 /// trying again at once would only burn the core.
@@ -34,27 +35,27 @@ const ROOM_MAX: usize = 64;
 const HANDSHAKES_END: Duration = Duration::from_millis(50);
 
 /// Accepts connections until it is dropped, which loses none. An error never ends it.
-pub(crate) async fn accept(listener: TcpListener, shard: Rc<ShardState>) {
+pub(crate) async fn accept(listener: TcpListener, front: Rc<Front>) {
     let (mut is_short, mut room) = (false, 1);
     loop {
-        is_short = is_short && !has_descriptors(&listener, &shard);
-        if is_short && links::has_input(listener.as_raw_fd()) {
-            make_room(&shard, room);
+        is_short = is_short && !has_descriptors(&listener, &front);
+        if is_short && has_input(listener.as_raw_fd()) {
+            make_room(&front, room);
             room = (2 * room).min(ROOM_MAX);
             sleep(ACCEPT_PAUSE).await;
             continue;
         }
         match listener.accept() {
             Ok((stream, address)) => {
-                (is_short, room) = (!is_within(&stream, &shard), 1);
-                start(stream, address, &shard);
+                (is_short, room) = (!is_within(&stream, &front), 1);
+                start(stream, address, &front);
                 // A flood of connections must not keep those that are open from being served.
                 glommio::yield_if_needed().await;
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => readable(&listener).await,
             Err(_) => {
-                shard.counters().accept_errors.add(1);
-                make_room(&shard, 1);
+                front.counters().accept_errors.add(1);
+                make_room(&front, 1);
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -62,25 +63,25 @@ pub(crate) async fn accept(listener: TcpListener, shard: Rc<ShardState>) {
 }
 
 /// Whether connections may take one more descriptor: the next is that of the lowest free number.
-fn has_descriptors(listener: &TcpListener, shard: &ShardState) -> bool {
-    listener.try_clone().is_ok_and(|next| is_within(&next, shard))
+fn has_descriptors(listener: &TcpListener, front: &Front) -> bool {
+    listener.try_clone().is_ok_and(|next| is_within(&next, front))
 }
 
 /// Whether a descriptor is one of those that connections may take.
-fn is_within(descriptor: &impl AsRawFd, shard: &ShardState) -> bool {
-    shard.settings.descriptors_max.is_none_or(|most| descriptor.as_raw_fd() < most)
+fn is_within(descriptor: &impl AsRawFd, front: &Front) -> bool {
+    front.settings.descriptors_max.is_none_or(|most| descriptor.as_raw_fd() < most)
 }
 
 /// Has so many connections end that have been idle for long: others wait to be accepted, which can
 /// wait a little longer than those that would be refused.
-fn make_room(shard: &ShardState, count: usize) {
-    let long_ms = shard.limits().head_timeout_ms;
+fn make_room(front: &Front, count: usize) {
+    let long_ms = front.limits().head_timeout_ms;
     let patience = PatienceMs { silent: long_ms, idle: long_ms, head: long_ms };
     for _ in 0..count {
-        if !shard.links.make_room(shard.coarse_ms.get(), patience) {
+        if !front.links.make_room(front.coarse_ms.get(), patience) {
             return;
         }
-        shard.counters().connections_evicted.add(1);
+        front.counters().connections_evicted.add(1);
     }
 }
 
@@ -103,13 +104,13 @@ fn stream(socket: impl IntoRawFd) -> TcpStream {
 /// Takes over the connections that are still in the listener's queue. To be called after
 /// [`refuse_new`], with `accept` dropped: then the queue can only shrink, and the listener may
 /// be closed once it is empty.
-pub(crate) fn accept_rest(listeners: &[TcpListener], shard: &Rc<ShardState>) {
+pub(crate) fn accept_rest(listeners: &[TcpListener], front: &Rc<Front>) {
     for listener in listeners {
         if listener.set_nonblocking(true).is_err() {
             continue;
         }
         while let Ok((stream, address)) = listener.accept() {
-            start(stream, address, shard);
+            start(stream, address, front);
         }
     }
 }
@@ -126,17 +127,17 @@ pub(crate) async fn refuse_new(listeners: &[TcpListener]) {
     sleep(HANDSHAKES_END).await;
 }
 
-fn start(accepted: StdStream, address: SocketAddr, shard: &Rc<ShardState>) {
-    let limits = shard.limits();
+fn start(accepted: StdStream, address: SocketAddr, front: &Rc<Front>) {
+    let limits = front.limits();
     let address =
         limits.connections_per_address_max.map(|most| (counted_address(address.ip()), most));
     let is_one_of_too_many =
-        address.is_some_and(|(address, most)| shard.links.of_address(address) >= most);
-    if is_one_of_too_many || !has_room(shard, limits) {
-        shard.counters().connections_refused.add(1);
+        address.is_some_and(|(address, most)| front.links.of_address(address) >= most);
+    if is_one_of_too_many || !has_room(front, limits) {
+        front.counters().connections_refused.add(1);
         return;
     }
-    if shard.draining.get() {
+    if front.draining.get() {
         // It may have its listener's hop limit; until now the kernel has dropped what its client
         // sent, which is sent again.
         let _ = hop_limit::require(&accepted, hop_limit::ANY);
@@ -145,20 +146,20 @@ fn start(accepted: StdStream, address: SocketAddr, shard: &Rc<ShardState>) {
     // refuses the option has been closed already, which its first read will tell.
     let _ = accepted.set_nodelay(true);
     let socket = accepted.as_raw_fd();
-    let connection = Connection::new(stream(accepted), Rc::clone(shard));
+    let connection = Connection::new(stream(accepted), Rc::clone(front));
     connection.watch(socket, address.map(|(address, _)| address));
     glommio::spawn_local(connection.serve()).detach();
 }
 
 /// Whether the shard has a place for one more connection, or one that is idle makes room for it.
-fn has_room(shard: &ShardState, limits: &HttpLimits) -> bool {
+fn has_room(front: &Front, limits: &HttpLimits) -> bool {
     let patience =
         PatienceMs { silent: SILENT_MS_MIN, idle: IDLE_MS_MIN, head: limits.head_timeout_ms };
-    while shard.links.staying() >= limits.connections_max {
-        if !shard.links.make_room(shard.coarse_ms.get(), patience) {
+    while front.links.staying() >= limits.connections_max {
+        if !front.links.make_room(front.coarse_ms.get(), patience) {
             return false;
         }
-        shard.counters().connections_evicted.add(1);
+        front.counters().connections_evicted.add(1);
     }
     true
 }

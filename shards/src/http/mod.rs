@@ -1,41 +1,36 @@
 //! HTTP/1.1 between the socket and the batcher.
 //!
 //! A [`listener`] accepts connections for its shard; a [`connection`] reads requests, hands them
-//! on and writes the answers in order, each an [`exchange`] whose rows are [`request_rows`]; a
-//! [`reader`] finds whole requests
-//! in what has arrived, by [`head`], its [`target`] and its [`fields`], and by [`chunked`], which
-//! read what RFC 9112 frames, and [`framing`], by which answers of other servers are read too; [`predict`] reads the JSON body of a prediction into rows and [`oip`]
-//! serves the Open Inference Protocol; [`routes`] says what a target means; [`origin`] is the id
-//! and the trace of a request; [`response`] writes bytes; [`rendered`] is measured when an answer
-//! has been written; [`limits`] bounds all of it; [`hop_limit`] closes a listener to newcomers;
-//! [`links`] is how a connection is woken, timed and drained by its shard; [`room`] says which makes
-//! room for another; and [`intake`] has connections wait to be read where refusing takes too much
-//! time.
+//! on and writes the answers in order, each an [`exchange`]. [`front`] is what connections share: among
+//! it [`links`], by which one is woken, timed and drained, [`room`], which one makes for another,
+//! [`intake`], which has some wait to be read where refusing takes too much time, and [`desk`], which
+//! has requests for the process. [`routes`] says what a target means; [`predict`] reads the JSON body of
+//! a prediction into [`request_rows`], and [`oip`] serves the Open Inference Protocol. [`response`]
+//! writes bytes, with the [`statuses`] of failures, and [`rendered`] is measured when an answer has been
+//! written; [`hop_limit`] closes a listener to newcomers.
+//!
+//! Bytes of HTTP are read by [`http1`](crate::http1).
 //!
 //! What is *not* here: TLS, authentication and rate limits (the API gateway in front does them),
 //! and the admin port, which is the process's.
 
-pub mod chunked;
 pub(crate) mod connection;
+pub(crate) mod desk;
 pub(crate) mod exchange;
-mod fields;
-pub(crate) mod framing;
-pub mod head;
+pub(crate) mod front;
 pub mod hop_limit;
 pub(crate) mod intake;
-pub mod limits;
 pub(crate) mod links;
 pub(crate) mod listener;
 pub mod oip;
-pub mod origin;
 pub mod predict;
-pub mod reader;
 pub(crate) mod rendered;
 pub(crate) mod request_rows;
 pub(crate) mod response;
 pub(crate) mod room;
 pub mod routes;
-mod target;
+mod settings;
+pub mod statuses;
 
-pub use limits::HttpLimits;
-pub use origin::{Origin, RequestId, RequestIds, TraceId, TraceParent};
+pub use desk::{ProcessReply, RepositoryRequest};
+pub use settings::ShardSettings;

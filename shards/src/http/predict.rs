@@ -6,7 +6,8 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use thiserror::Error;
 
-use crate::batch::{Row, RowFailure, RowId, RowState, Rows};
+use crate::batch::{Row, RowId, RowState, Rows};
+use crate::failure::RowFailure;
 
 /// The longest user id, in bytes; the embedded store can hold no longer key.
 pub const USER_ID_BYTES_MAX: usize = 511;

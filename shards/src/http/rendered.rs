@@ -4,10 +4,10 @@
 use std::rc::Rc;
 
 use super::exchange::Exchange;
-use super::origin::Origin;
 use crate::batch::Lane;
+use crate::http::front::Front;
 use crate::journal::{AccessFigures, AccessNote, BatchFigures};
-use crate::shard::ShardState;
+use crate::origin::Origin;
 use crate::telemetry::Phase;
 
 /// An answer that has been rendered and not wholly written.
@@ -34,9 +34,9 @@ pub(crate) struct Sampled {
 
 impl Rendered {
     /// The answer to a request, rendered with this status; counts it.
-    pub(crate) fn new(exchange: &Exchange, status: u16, shard: &ShardState) -> Self {
-        shard.counters().response(status);
-        let journal = shard.journal.as_ref().filter(|journal| journal.samples_next());
+    pub(crate) fn new(exchange: &Exchange, status: u16, front: &Front) -> Self {
+        front.counters().response(status);
+        let journal = front.context.journal.as_ref().filter(|journal| journal.samples_next());
         Self {
             started_ns: exchange.started_ns,
             status,
@@ -47,24 +47,24 @@ impl Rendered {
 
     /// Records how long the request took whose answer has been written at `now_ns`, and the write
     /// itself.
-    pub(crate) fn record(&self, shard: &ShardState, now_ns: u64, write_ns: u64) {
+    pub(crate) fn record(&self, front: &Front, now_ns: u64, write_ns: u64) {
         let duration_ns = now_ns.saturating_sub(self.started_ns);
         {
             let mut histograms = match &self.lane {
                 Some(lane) => lane.histograms.borrow_mut(),
-                None => shard.histograms.borrow_mut(),
+                None => front.histograms.borrow_mut(),
             };
             histograms.record_request(self.status, duration_ns);
             histograms.record(Phase::Write, write_ns, 1);
         }
         if let Some(sampled) = &self.sampled {
-            self.note(sampled, shard, duration_ns, write_ns);
+            self.note(sampled, front, duration_ns, write_ns);
         }
     }
 
     /// Writes a sampled request down.
-    fn note(&self, sampled: &Sampled, shard: &ShardState, duration_ns: u64, write_ns: u64) {
-        let Some(journal) = &shard.journal else { return };
+    fn note(&self, sampled: &Sampled, front: &Front, duration_ns: u64, write_ns: u64) {
+        let Some(journal) = &front.context.journal else { return };
         let settings = self.lane.as_ref().map(|lane| &lane.settings);
         let Sampled { origin, user_id, rows, batch } = sampled;
         let (status, rows, batch) = (self.status, *rows, *batch);
@@ -74,6 +74,6 @@ impl Rendered {
             model: settings.map(|settings| (settings.model.as_str(), settings.version)),
             figures: AccessFigures { status, duration_ns, write_ns, rows, batch },
         };
-        journal.note_access(&note, shard.counters());
+        journal.note_access(&note, front.counters());
     }
 }

@@ -6,8 +6,8 @@
 
 use std::rc::Rc;
 
-use super::origin::Origin;
 use crate::batch::{Lane, RowId, RowState, Terms};
+use crate::origin::Origin;
 
 /// Those rows of a request that one version scores, in the order of the request.
 pub(crate) struct LaneRows {

@@ -2,11 +2,13 @@
 
 use std::io::Write;
 
-use crate::batch::{Lane, RowFailure, RowId, RowState, Scored};
+use crate::batch::{Lane, RowId, RowState, Scored};
 use crate::escape::escaped;
-use crate::features::FeatureStatus;
-use crate::features::join::Refusal;
-use crate::http::RequestId;
+use crate::failure::Refusal;
+use crate::failure::RowFailure;
+use crate::http::statuses::status_of;
+use crate::origin::RequestId;
+use crate::provenance::FeatureStatus;
 
 /// What every answer's head says apart from its status and body.
 #[derive(Debug, Clone, Copy)]
@@ -210,7 +212,7 @@ pub(crate) fn write_member(body: &mut Vec<u8>, lane: &Lane, id: RowId, says_vers
             }
             body.extend_from_slice(b"\"error\": ");
             write_message(body, &failure_message(lane, failure));
-            let _ = write!(body, ", \"status\": {}", failure.status());
+            let _ = write!(body, ", \"status\": {}", status_of(failure));
         }
         RowState::Waiting | RowState::Running | RowState::Abandoned => {
             body.extend_from_slice(b"null");

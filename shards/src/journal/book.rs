@@ -99,11 +99,12 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::{Cells, FeatureStatus};
-    use crate::http::{Origin, RequestId, TraceParent};
+    use crate::features::Cells;
     use crate::journal::{
         AccessEntry, AccessFigures, BatchFigures, Entries, Entry, RowEntry, RowResult, Share,
     };
+    use crate::origin::{Origin, RequestId, TraceParent};
+    use crate::provenance::FeatureStatus;
 
     const BATCH: BatchEntry<'static> =
         BatchEntry { model: "risk", version: 7, file_hash: 0xabc, time_us: 5 };

@@ -1,9 +1,10 @@
 //! How entries are laid out in a shard's buffer: little-endian, one after the other, a batch's own
 //! entry before those of its rows. Requests of the access log stand among them.
 
-use crate::batch::RowFailure;
-use crate::features::{Cells, FeatureStatus};
-use crate::http::{Origin, RequestId, TraceParent};
+use crate::failure::RowFailure;
+use crate::features::Cells;
+use crate::origin::{Origin, RequestId, TraceParent};
+use crate::provenance::FeatureStatus;
 
 const BATCH: u8 = 1;
 const ROW: u8 = 2;

@@ -37,5 +37,5 @@ pub use catboost::category_hash;
 pub use files::{FileFormat, MODEL_FILES};
 pub use loads::Loads;
 pub use onnx::{FileLimits, OnnxError};
-pub use scorer::{LoadOptions, Model, ModelDescription, ModelError, ScoreError};
+pub use scorer::{LoadOptions, Model, ModelError, ScoreError};
 pub use signature::Signature;

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::files::files_in;
 use super::manifest::{Backend, MANIFEST_FILE, Manifest, ManifestError};
 use super::versions::{self, FolderNote, VersionFolder};
+use crate::facts::Role;
 
 /// The name of the model's file in a version's directory.
 pub const MODEL_FILE: &str = "model.onnx";
@@ -41,29 +42,6 @@ pub struct ModelDirectory {
     pub version: u64,
     /// The file that is loaded; of a remote model, its manifest.
     pub file: PathBuf,
-}
-
-/// What a version is served for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// It answers, unless the canary does.
-    #[default]
-    Stable,
-    /// It answers a share of the users.
-    Canary,
-    /// It answers nobody: its scores are compared with those that are answered.
-    Shadow,
-}
-
-impl Role {
-    /// Its name, for people and labels.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stable => "stable",
-            Self::Canary => "canary",
-            Self::Shadow => "shadow",
-        }
-    }
 }
 
 impl ModelDirectory {

@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{PreparedModel, ProcessReply, RepositoryRequest};
+use super::{ProcessReply, RepositoryRequest};
+use crate::batch::PreparedModel;
 use crate::features::schema::Schema;
 use crate::journal::JournalSlot;
 use crate::telemetry::ShardTelemetry;
@@ -13,7 +14,7 @@ use crate::telemetry::ShardTelemetry;
 #[derive(Debug, Default)]
 pub struct ShardShared {
     /// What it counts and measures.
-    pub telemetry: ShardTelemetry,
+    pub telemetry: Arc<ShardTelemetry>,
     /// Where it leaves what it wrote down.
     pub journal: JournalSlot,
     mailbox: Mailbox,

@@ -11,11 +11,14 @@ use std::path::Path;
 use glommio::LocalExecutorBuilder;
 
 use super::*;
-use crate::batch::{Cost, Lane, Priority, RowFailure, RowId, RowState, Window, refuse_all};
+use crate::batch::{Cost, Lane, RowId, RowState, Terms, Window, refuse_all};
+use crate::failure::RowFailure;
 use crate::features::column::ColumnType;
 use crate::features::embedded::{EmbeddedStore, EmbeddedWriter};
 use crate::features::schema::{Schema, StoreColumn};
+use crate::http::statuses::status_of;
 use crate::model::repository::Repository;
+use crate::priority::Priority;
 use crate::telemetry::Counter;
 
 fn setup(folder: &Path) -> ShardSetup {
@@ -70,7 +73,7 @@ fn a_panic_fails_its_batch_with_500_and_the_next_is_scored() {
     let executor = LocalExecutorBuilder::default().make().expect("io_uring");
     executor.run(async {
         let shard = Shard::open(setup).await.expect("it opens");
-        let lane = shard.state.lane(None).expect("a model");
+        let lane = shard.state.lanes.lane(None).expect("a model");
         // The batch finds its histograms lent out, which panics in the middle of it.
         let lent = lane.histograms.borrow_mut();
         let (first, second) = (queue_row(&lane), queue_row(&lane));
@@ -79,7 +82,7 @@ fn a_panic_fails_its_batch_with_500_and_the_next_is_scored() {
             assert_eq!(outcome(&lane, id).await, failed);
         }
         drop(lent);
-        assert_eq!(RowFailure::Panicked.status(), 500);
+        assert_eq!(status_of(RowFailure::Panicked), 500);
         assert_eq!(lane.counters().batches_panicked.get(), 1);
         let next = queue_row(&lane);
         assert!(matches!(outcome(&lane, next).await, RowState::Done(Ok(_))));
@@ -91,7 +94,7 @@ fn with_lane<F: Future<Output = ()>>(
     change: impl FnOnce(&mut ShardSettings),
     test: impl FnOnce(Rc<Lane>) -> F,
 ) {
-    with_shard(change, |shard| test(shard.lane(None).expect("a model")));
+    with_shard(change, |shard| test(shard.lanes.lane(None).expect("a model")));
 }
 
 /// Opens a shard with these settings and gives it to `test`.
@@ -120,7 +123,7 @@ fn with_endless_batch<F: Future<Output = ()>>(
         change(settings);
     };
     with_shard(settings, |shard| {
-        let lane = shard.lane(None).expect("a model");
+        let lane = shard.lanes.lane(None).expect("a model");
         lane.under_way.borrow_mut().start(0);
         test(shard, lane)
     });
@@ -202,7 +205,7 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
 fn connect(shard: &Rc<ShardState>) -> TcpStream {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let client = TcpStream::connect(listener.local_addr().expect("an address"));
-    listener::accept_rest(&[listener], shard);
+    listener::accept_rest(&[listener], &shard.front);
     client.expect("a connection")
 }
 
@@ -230,8 +233,8 @@ fn a_client_is_seen_to_go_away_behind_more_requests_than_are_taken() {
             until("they wait", || lane.waiting_rows() == 4).await;
             client.shutdown(std::net::Shutdown::Write).expect("ended");
             until("it is seen", || {
-                shard.links.sweep(0, sweeps);
-                lane.waiting_rows() == 0 && shard.links.len() == 0
+                shard.front.links.sweep(0, sweeps);
+                lane.waiting_rows() == 0 && shard.front.links.len() == 0
             })
             .await;
         }

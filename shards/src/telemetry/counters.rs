@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::features::scylla::FaultReason;
+use crate::failure::FaultReason;
 
 /// A number that one thread writes and others read. A load and a store, never a locked add: with
 /// a single writer no update can be lost, and the cache line stays with its owner.

@@ -2,11 +2,11 @@
 
 use super::cells::Cells;
 use super::{Counter, Fit, Handover, Sum};
-use crate::batch::RowFailure;
-use crate::features::FeatureStatus;
-use crate::model::ModelDescription;
-use crate::model::remote::RemoteError;
-use crate::model::repository::Role;
+use crate::facts::ModelDescription;
+use crate::facts::Role;
+use crate::failure::REMOTE_OUTCOMES;
+use crate::failure::RowFailure;
+use crate::provenance::FeatureStatus;
 
 /// What is known of a lane when it is opened.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,8 +79,8 @@ pub struct LaneCounters {
     /// Nanoseconds spent computing scores.
     pub model_ns: Counter,
     /// Batches that were sent to the server of a remote model, by the index of what came of it in
-    /// [`RemoteError::OUTCOMES`].
-    pub remote: [Counter; RemoteError::OUTCOMES.len()],
+    /// [`REMOTE_OUTCOMES`].
+    pub remote: [Counter; REMOTE_OUTCOMES.len()],
     /// Nanoseconds that they took, summed over them.
     pub remote_ns: Counter,
     /// 1 while the server of a remote model is left alone.

@@ -1,9 +1,9 @@
 //! What the lanes that are gone had counted, in one sum, so that totals do not go back with them.
 
 use super::{Counter, Histograms, LaneTelemetry};
-use crate::batch::RowFailure;
-use crate::features::FeatureStatus;
-use crate::model::repository::Role;
+use crate::facts::Role;
+use crate::failure::RowFailure;
+use crate::provenance::FeatureStatus;
 
 /// The sum of what lanes counted that are not kept one by one any more.
 #[derive(Debug, Clone, Default)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::past::{LaneCounts, Past};
 use super::{Handover, Histograms, LaneFacts, LaneTelemetry, ShardCounters, StoreCounters};
-use crate::model::repository::Role;
+use crate::facts::Role;
 
 /// How many versions that are not served any more a shard keeps its counts of, one by one: so many
 /// reloads may lie between two scrapes, and each of them takes a megabyte of histograms.

@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cql::{PROFILES, fetch, keyspace, node, on_shard, profile_plan};
-use crate::switched::Switched;
 use glommio::timer::Timer;
-use shards::features::FeatureStatus;
 use shards::features::cache::CacheSettings;
 use shards::features::inputs::FeaturePolicies;
 use shards::features::join::JoinPlan;
 use shards::features::scylla::{CqlStore, ScyllaSettings};
+use shards::provenance::FeatureStatus;
+
+use crate::cql::{PROFILES, fetch, keyspace, node, on_shard, profile_plan};
+use crate::switched::Switched;
 
 const INSERT: &str = "INSERT INTO user_profiles (user_id, feature_1) VALUES ('a', 1)";
 

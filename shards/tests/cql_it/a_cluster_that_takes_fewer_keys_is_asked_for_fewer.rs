@@ -1,15 +1,18 @@
 //! Where the cluster has a limit on the keys of one statement, groups become as small as it takes,
 //! and stay so: at start, and where the limit comes while the gateway runs.
 
+use scylla_proxy::{RequestReaction, RequestRule};
+use shards::failure::FaultReason;
+use shards::features::Joined;
+use shards::features::cache::CacheSettings;
+use shards::features::inputs::FeaturePolicies;
+use shards::features::scylla::ScyllaSettings;
+use shards::provenance::FeatureStatus;
+
 use crate::cql::{
     as_superuser, fetch, node, on_shard, open, profile_plan, settings, with_passwords,
 };
 use crate::proxied::{Proxied, asks_for};
-use scylla_proxy::{RequestReaction, RequestRule};
-use shards::features::cache::CacheSettings;
-use shards::features::inputs::FeaturePolicies;
-use shards::features::scylla::{FaultReason, ScyllaSettings};
-use shards::features::{FeatureStatus, Joined};
 
 const USERS: usize = 60;
 

@@ -5,11 +5,12 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::cql::{PROFILES, fetch, keyspace, node, on_shard, open, profile_plan};
-use shards::features::FeatureStatus;
 use shards::features::cache::CacheSettings;
 use shards::features::inputs::FeaturePolicies;
 use shards::features::scylla::ScyllaSettings;
+use shards::provenance::FeatureStatus;
+
+use crate::cql::{PROFILES, fetch, keyspace, node, on_shard, open, profile_plan};
 
 const FETCHES: usize = 200;
 

@@ -1,14 +1,15 @@
 //! Encrypted connections: rows come from a node whose certificate the given authority signed, and
 //! to a client whose certificate the node accepts; anything else is refused at start in one line.
 
+use shards::features::inputs::FeaturePolicies;
+use shards::features::scylla::{ScyllaError, ScyllaSettings, TlsSettings};
+use shards::provenance::FeatureStatus::{Missing, Stored};
+
 use crate::cql::{
     cassandra, certified, fetch, on_shard, open, profile_plan, row, settings, trusting,
     with_passwords,
 };
 use crate::importing::{creating, import};
-use shards::features::FeatureStatus::{Missing, Stored};
-use shards::features::inputs::FeaturePolicies;
-use shards::features::scylla::{ScyllaError, ScyllaSettings, TlsSettings};
 
 const CSV: &str = "user_id,feature_1,feature_2,feature_3\nuser-001,0.5,1.25,-0.75\n";
 

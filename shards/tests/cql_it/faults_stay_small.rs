@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use crate::cql::{PROFILES, fetch, keyspace, node, on_shard, open, profile_plan, row};
-use crate::proxied::{Proxied, asks, asks_for, cuts, delays, drops, fails};
-use shards::features::FeatureStatus::{self, Cached, Error, Stale, Stored};
+use shards::failure::Refusal;
 use shards::features::Joined;
 use shards::features::cache::CacheSettings;
 use shards::features::inputs::{FeaturePolicies, OnError};
-use shards::features::join::Refusal;
 use shards::features::scylla::{CqlStore, ScyllaSettings};
+use shards::provenance::FeatureStatus::{self, Cached, Error, Stale, Stored};
+
+use crate::cql::{PROFILES, fetch, keyspace, node, on_shard, open, profile_plan, row};
+use crate::proxied::{Proxied, asks, asks_for, cuts, delays, drops, fails};
 
 /// Longer than any test: what is delayed by it never comes.
 const FOREVER: Duration = Duration::from_hours(1);

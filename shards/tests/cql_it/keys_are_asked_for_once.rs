@@ -1,10 +1,11 @@
 //! However many rows and batches want a key at a time, one query asks for it; a cached one, none.
 
-use crate::cql::{PROFILES, fetch, keyspace, node, on_shard, open, profile_plan, row};
-use shards::features::FeatureStatus::{Cached, Missing, Stored};
 use shards::features::cache::CacheSettings;
 use shards::features::inputs::FeaturePolicies;
 use shards::features::scylla::ScyllaSettings;
+use shards::provenance::FeatureStatus::{Cached, Missing, Stored};
+
+use crate::cql::{PROFILES, fetch, keyspace, node, on_shard, open, profile_plan, row};
 
 const INSERT: &str = "INSERT INTO user_profiles (user_id, feature_1) VALUES ('a', 1)";
 

@@ -6,16 +6,17 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::cql::{
-    PROFILES, fetch, keyspace, node, on_shard, on_tokio, open, plain_session, profile_plan,
-};
-use crate::sharded::{IGNORED_BITS, SHARDS, Seen, relay};
 use glommio::timer::Timer;
-use shards::features::FeatureStatus;
 use shards::features::cache::CacheSettings;
 use shards::features::inputs::FeaturePolicies;
 use shards::features::join::JoinPlan;
 use shards::features::scylla::{CqlStore, ScyllaSettings};
+use shards::provenance::FeatureStatus;
+
+use crate::cql::{
+    PROFILES, fetch, keyspace, node, on_shard, on_tokio, open, plain_session, profile_plan,
+};
+use crate::sharded::{IGNORED_BITS, SHARDS, Seen, relay};
 
 /// The shard that owns each user, by the token that the cluster itself computes.
 fn owners(node: SocketAddr, table: &str) -> BTreeMap<String, u16> {

@@ -1,14 +1,15 @@
 //! Users stored in a real cluster are joined as they were written, whatever a row lacks.
 
-use crate::cql::{
-    PROFILES, column, fetch, keyspace, node, on_shard, open, profile_plan, row, settings,
-};
-use shards::features::FeatureStatus::{Cached, Missing, Stored};
 use shards::features::Precision;
 use shards::features::column::ColumnType;
 use shards::features::inputs::FeaturePolicies;
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::scylla::{Compression, Consistency, ScyllaSettings};
+use shards::provenance::FeatureStatus::{Cached, Missing, Stored};
+
+use crate::cql::{
+    PROFILES, column, fetch, keyspace, node, on_shard, open, profile_plan, row, settings,
+};
 
 #[test]
 fn the_documented_statements_give_the_documented_features() {
@@ -75,7 +76,7 @@ fn every_type_null_and_nan_is_read() {
         assert_eq!(row(&joined, 2), [0.0; 5]);
         let defaulted: Vec<_> = joined.outcomes.iter().map(|outcome| outcome.defaulted).collect();
         assert_eq!(defaulted, [0, 5, 5]);
-        assert_eq!(joined.outcomes[0].status, shards::features::FeatureStatus::Expired);
+        assert_eq!(joined.outcomes[0].status, shards::provenance::FeatureStatus::Expired);
         assert_eq!(joined.outcomes[1].status, Stored);
     });
 }

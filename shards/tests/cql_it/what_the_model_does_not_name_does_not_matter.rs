@@ -1,13 +1,15 @@
 //! Other tables of the keyspace, and other columns of the table, may be of any type: only what a
 //! model or an import names has to be one that can be read.
 
-use crate::cql::{column, fetch, keyspace, node, on_shard, open, row, settings};
-use crate::importing::import;
+use shards::features::Precision;
 use shards::features::column::ColumnType;
 use shards::features::import::CqlImportOptions;
 use shards::features::inputs::FeaturePolicies;
 use shards::features::join::{JoinPlan, ModelInputs};
-use shards::features::{FeatureStatus, Precision};
+use shards::provenance::FeatureStatus;
+
+use crate::cql::{column, fetch, keyspace, node, on_shard, open, row, settings};
+use crate::importing::import;
 
 const TABLE: &str = "CREATE TABLE user_profiles (user_id text PRIMARY KEY, f1 double, f2 double, \
      note text, size smallint, \"What\" frozen<\"My Type\">, last_updated timestamp)";

@@ -4,8 +4,9 @@
 use std::fs;
 
 use proptest::prelude::*;
+use shards::facts::Role;
 use shards::model::canary::Canary;
-use shards::model::repository::{Repository, Role};
+use shards::model::repository::Repository;
 use shards::model::shadow::Shadow;
 
 fn canary(percent: f64) -> Canary {

@@ -6,13 +6,14 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use crate::stores::{Heard, column, fetch, import, options, plan_of, row, store_of};
-use crate::support::{Setup, wait_until};
 use proptest::prelude::*;
-use shards::features::FeatureStatus::{self, Error, Missing, Stored};
 use shards::features::embedded::{EmbeddedError, EmbeddedReader, EmbeddedStore, RecordsChecked};
 use shards::features::import::{ImportError, OnBadRow, import_embedded};
 use shards::features::inputs::FeaturePolicies;
+use shards::provenance::FeatureStatus::{self, Error, Missing, Stored};
+
+use crate::stores::{Heard, column, fetch, import, options, plan_of, row, store_of};
+use crate::support::{Setup, wait_until};
 
 /// Where a file's records begin; the header before them is read once, when the file is opened.
 const RECORDS_AT: usize = 4_096;

@@ -3,11 +3,12 @@
 
 use std::fs;
 
-use crate::stores::{column, fetch, import, plan_of, row, store_of};
-use crate::support::{Setup, wait_until};
-use shards::features::FeatureStatus;
 use shards::features::embedded::{EmbeddedReader, EmbeddedStore};
 use shards::features::inputs::FeaturePolicies;
+use shards::provenance::FeatureStatus;
+
+use crate::stores::{column, fetch, import, plan_of, row, store_of};
+use crate::support::{Setup, wait_until};
 
 const FILE: &str = "features.store";
 const USER: &str = "{\"user_id\": \"u\"}";

@@ -3,9 +3,10 @@
 
 use std::collections::HashSet;
 
+use shards::origin::RequestIds;
+
 use crate::support::model_server::{says, score};
 use crate::support::{Client, ModelServer, Setup, post_to};
-use shards::http::RequestIds;
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

@@ -1,13 +1,15 @@
 //! `[shadow]`: a candidate scores a copy of some users' rows. Only how far its scores are from
 //! those that were answered is seen of it, and on a busy shard not even that.
 
-use crate::support::served::{INTERCEPT, demo_with_intercept};
-use crate::support::{Client, Served, Setup, post_to, wait_until};
+use std::sync::Arc;
+
 use serde_json::{Value, json};
-use shards::model::repository::Role;
+use shards::facts::Role;
 use shards::model::shadow::Shadow;
 use shards::telemetry::LaneTelemetry;
-use std::sync::Arc;
+
+use crate::support::served::{INTERCEPT, demo_with_intercept};
+use crate::support::{Client, Served, Setup, post_to, wait_until};
 
 const COLUMNS: &str = r#"
     [[columns]]

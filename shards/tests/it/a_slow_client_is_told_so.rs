@@ -4,8 +4,9 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
+use shards::http1::HttpLimits;
+
 use crate::support::{Client, Served, Setup, pause, post, wait_until};
-use shards::http::HttpLimits;
 
 fn shard(change: impl FnOnce(&mut HttpLimits)) -> Served {
     Setup::of("demo-logistic").settings(|settings| change(&mut settings.http)).serve()

@@ -3,13 +3,15 @@
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::Over;
-use crate::support::stores::{Heard, column, fetch, import, options, plan_of, row, store_of};
 use shards::features::column::CellValue;
 use shards::features::embedded::{EmbeddedReader, EmbeddedWriter};
 use shards::features::import::{OnBadRow, import_embedded, now_us};
 use shards::features::inputs::FeaturePolicies;
-use shards::features::{FeatureStatus, FetchRequests, Fetched, Joined};
+use shards::features::{FetchRequests, Fetched, Joined};
+use shards::provenance::FeatureStatus;
+
+use crate::support::Over;
+use crate::support::stores::{Heard, column, fetch, import, options, plan_of, row, store_of};
 
 const USERS: usize = 500;
 

@@ -4,12 +4,13 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use crate::stores::{Heard, column, fetch, import, options, plan_of, row, store_of};
-use shards::features::FeatureStatus;
 use shards::features::column::CellValue;
 use shards::features::embedded::{EmbeddedReader, EmbeddedStore, EmbeddedWriter};
 use shards::features::import::{OnBadRow, import_embedded};
 use shards::features::inputs::FeaturePolicies;
+use shards::provenance::FeatureStatus;
+
+use crate::stores::{Heard, column, fetch, import, options, plan_of, row, store_of};
 
 const USERS: usize = 20_000;
 const COLUMNS: usize = 30;

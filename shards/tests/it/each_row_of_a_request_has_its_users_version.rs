@@ -3,14 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::served::demo_with_intercept;
-use crate::support::{Client, Response, Setup, post_to, wait_until};
 use serde_json::{Value, json};
+use shards::batch::PreparedModel;
 use shards::model::LoadOptions;
 use shards::model::canary::Canary;
 use shards::model::repository::Repository;
-use shards::shard::{Command, PreparedModel};
+use shards::shard::Command;
 use shards::telemetry::Counter;
+
+use crate::support::served::demo_with_intercept;
+use crate::support::{Client, Response, Setup, post_to, wait_until};
 
 const CANARY: Canary = Canary { version: 2, percent: 40.0 };
 const COLUMNS: &str = "[[columns]]\nname = \"feature_1\"\n[[columns]]\nname = \"feature_2\"\n\

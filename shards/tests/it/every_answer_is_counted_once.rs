@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Client, Over, Response, Served, Setup, pause, post, post_to, wait_until};
-use shards::batch::RowFailure;
+use shards::failure::RowFailure;
 use shards::shard::ShardShared;
 use shards::telemetry::counters::STATUSES;
 use shards::telemetry::{Counter, LaneTelemetry};
+
+use crate::support::{Client, Over, Response, Served, Setup, pause, post, post_to, wait_until};
 
 const CLIENTS_PER_SHARD: usize = 3;
 const ROUNDS: usize = 200;

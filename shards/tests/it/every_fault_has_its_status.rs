@@ -1,8 +1,9 @@
 //! Every way in which a request can fail is answered with the status that HTTP has for it, a JSON
 //! body that says why, and the connection goes on where the next request's start is known.
 
+use shards::failure::RowFailure;
+
 use crate::support::{Client, Served, Setup, post, post_to};
-use shards::batch::RowFailure;
 
 const HEAD: &str = "POST /predict HTTP/1.1\r\nhost: test\r\n";
 

@@ -1,13 +1,15 @@
 //! Unknown users, unknown cells and old rows: defaults, statuses and refusals, as the model says.
 
-use crate::stores::{WRITTEN_US, column, fetch, plan_of, row, store_of};
-use shards::features::FeatureStatus::{self, Missing, Stored};
+use shards::failure::Refusal;
 use shards::features::embedded::EmbeddedReader;
 use shards::features::inputs::{
     FeaturePolicies, InputColumn, NanMeaning, OnExpired, OnMissing, Source,
 };
-use shards::features::join::{JoinPlan, Refusal};
+use shards::features::join::JoinPlan;
 use shards::features::{FetchRequests, Fetched, Joined};
+use shards::provenance::FeatureStatus::{self, Missing, Stored};
+
+use crate::stores::{WRITTEN_US, column, fetch, plan_of, row, store_of};
 
 const CSV: &str = "user_id,a,b,last_updated\nfull,1,2,\nnull,,2,\nnan,NaN,2,\nold,1,2,1000\n";
 

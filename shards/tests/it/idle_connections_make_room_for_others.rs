@@ -3,9 +3,10 @@
 
 use std::net::{SocketAddr, TcpStream};
 
-use crate::support::{Client, Served, Setup, wait_until};
-use shards::http::HttpLimits;
+use shards::http1::HttpLimits;
 use socket2::{Domain, Socket, Type};
+
+use crate::support::{Client, Served, Setup, wait_until};
 
 const USER: &str = "{\"user_id\": \"user-001\"}";
 

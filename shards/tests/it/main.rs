@@ -58,6 +58,7 @@ mod every_kernel_gives_the_same_bits;
 mod every_kernel_gives_the_same_bits_for_sets;
 mod every_zoo_model_agrees_with_its_library;
 mod features_that_are_not_known_follow_the_policies;
+mod folders_import_only_what_is_below;
 mod fuzz_seeds_pass;
 mod golden_scores_match_scikit_learn;
 mod idle_connections_make_room_for_others;

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use crate::support::{Client, Response, Served, Setup, post_to, wait_until};
-use shards::model::repository::Role;
+use shards::facts::Role;
 use shards::telemetry::LaneTelemetry;
+
+use crate::support::{Client, Response, Served, Setup, post_to, wait_until};
 
 const COLUMNS: &str = r#"
     [[columns]]

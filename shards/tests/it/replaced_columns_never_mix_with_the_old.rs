@@ -1,11 +1,13 @@
 //! A store's columns change only where the import says so, and a plan that was bound to the old
 //! ones reads nothing from then on.
 
-use crate::stores::{Heard, column, fetch, import, options, plan_of, store_of};
 use shards::features::embedded::{EmbeddedError, EmbeddedReader};
 use shards::features::import::{ImportError, OnBadRow, import_embedded};
 use shards::features::inputs::FeaturePolicies;
-use shards::features::{FeatureStatus, FetchRequests, Fetched, Joined};
+use shards::features::{FetchRequests, Fetched, Joined};
+use shards::provenance::FeatureStatus;
+
+use crate::stores::{Heard, column, fetch, import, options, plan_of, store_of};
 
 #[test]
 fn other_columns_are_refused_by_name_and_type() {

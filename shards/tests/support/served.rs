@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use shards::batch::PreparedModel;
 use shards::executor;
 use shards::features::StoreSource;
 use shards::features::embedded::EmbeddedStore;
@@ -12,9 +13,7 @@ use shards::features::import::{OnBadRow, import_embedded};
 use shards::features::scylla::ScyllaSettings;
 use shards::model::LoadOptions;
 use shards::model::repository::{ModelDirectory, Repository};
-use shards::shard::{
-    Command, PreparedModel, Shard, ShardSettings, ShardSetup, ShardShared, Shutdown,
-};
+use shards::shard::{Command, Shard, ShardSettings, ShardSetup, ShardShared, Shutdown};
 use shards::telemetry::{LaneTelemetry, ShardCounters};
 
 use super::client::Client;

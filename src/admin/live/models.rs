@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};
-use shards::model::repository::Role;
+use shards::facts::Role;
 use shards::telemetry::{HistogramCopies, LaneTelemetry, Phase};
 
 use super::second::quantile_us;
@@ -128,7 +128,7 @@ impl Serialize for ModelSeconds {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use shards::model::ModelDescription;
+    use shards::facts::ModelDescription;
     use shards::telemetry::{Histograms, LaneFacts};
 
     use super::*;

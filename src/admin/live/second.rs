@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
-use shards::batch::RowFailure;
-use shards::features::FeatureStatus;
-use shards::features::scylla::FaultReason;
+use shards::failure::FaultReason;
+use shards::failure::RowFailure;
+use shards::provenance::FeatureStatus;
 use shards::telemetry::counters::STATUSES;
 use shards::telemetry::{Counter, HistogramCopies, Histograms, LaneCounts, Phase};
 

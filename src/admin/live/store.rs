@@ -1,9 +1,9 @@
 //! What the feature store failed to give in the last seconds, in words that `/readyz`, the page and
 //! the metrics share.
 
-use shards::batch::RowFailure;
-use shards::features::FeatureStatus;
-use shards::features::scylla::FaultReason;
+use shards::failure::FaultReason;
+use shards::failure::RowFailure;
+use shards::provenance::FeatureStatus;
 
 /// What the store did in a second, over all shards.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) struct StoreSecond {
 impl StoreSecond {
     /// The index of refused rows among those without a score.
     pub(super) const REFUSED: usize = {
-        let reason = RowFailure::Refused(shards::features::join::Refusal::StoreUnavailable);
+        let reason = RowFailure::Refused(shards::failure::Refusal::StoreUnavailable);
         reason.reason_index()
     };
 

@@ -1,6 +1,6 @@
 //! What is said of the process and of each shard.
 
-use shards::features::scylla::FaultReason;
+use shards::failure::FaultReason;
 use shards::telemetry::counters::STATUSES;
 use shards::telemetry::{Counter, HistogramCopies, ShardTelemetry, StoreCounters, Total};
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use hdrhistogram::Histogram;
-use shards::batch::RowFailure;
-use shards::features::FeatureStatus;
-use shards::model::remote::RemoteError;
-use shards::model::repository::Role;
+use shards::facts::Role;
+use shards::failure::REMOTE_OUTCOMES;
+use shards::failure::RowFailure;
+use shards::provenance::FeatureStatus;
 use shards::telemetry::{
     Counter, HistogramCopies, Histograms, LaneCounters, LaneTelemetry, Phase, ShadowCounters,
     ShardTelemetry,
@@ -222,7 +222,7 @@ fn write_remote(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
     let help = "Batches for the server of a remote model, by what came of it.";
     text.family("shardgate_remote_batches_total", Kind::Counter, help);
     for lane in lanes.iter().filter(remote) {
-        for (result, cell) in RemoteError::OUTCOMES.iter().zip(&lane.telemetry.counters.remote) {
+        for (result, cell) in REMOTE_OUTCOMES.iter().zip(&lane.telemetry.counters.remote) {
             text.count(&lane.labels_and("result", result), cell.get());
         }
     }

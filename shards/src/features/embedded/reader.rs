@@ -13,7 +13,7 @@ use crate::features::join::JoinPlan;
 use crate::features::joined::Joined;
 use crate::features::requests::{FetchRequests, KEY_BYTES_MAX};
 use crate::features::schema::Schema;
-use crate::features::status::FeatureStatus;
+use crate::provenance::FeatureStatus;
 
 /// Reads the store on one thread. It takes no lock, and nobody writes what it reads.
 #[derive(Debug)]

@@ -9,8 +9,6 @@
 
 mod bind;
 mod cast;
-mod refusal;
 mod row;
 
 pub use bind::{JoinError, JoinPlan, ModelInputs, RequestField};
-pub use refusal::Refusal;

@@ -1,12 +1,12 @@
 //! Writes one row of the matrix from a record, or from the defaults, as the model's policies say.
 
 use super::bind::{CellPlan, CellSource, FloatRow, JoinPlan};
-use super::refusal::Refusal;
+use crate::failure::Refusal;
 use crate::features::inputs::{IntegerRange, NanMeaning, OnError, OnExpired, OnMissing};
 use crate::features::joined::{Joined, RowOutcome};
 use crate::features::matrix::{MatrixCell, RowMut};
 use crate::features::record::{CELLS_START, CellPlace, last_updated_us};
-use crate::features::status::FeatureStatus;
+use crate::provenance::FeatureStatus;
 
 /// What the row stands on.
 #[derive(Clone, Copy)]
@@ -220,7 +220,8 @@ impl Written {
             self.refusal.get_or_insert(Refusal::RequestOutOfRange { column });
         } else if !plan.column_type.holds(value) {
             let expected = plan.column_type;
-            self.refusal.get_or_insert(Refusal::RequestNotOfType { column, expected });
+            self.refusal
+                .get_or_insert(Refusal::RequestNotOfType { column, expected: expected.as_str() });
         }
         value
     }

@@ -13,12 +13,13 @@ use scylla::client::session::Session;
 use scylla::response::query_result::QueryResult;
 use scylla::statement::bound::BoundStatement;
 
-use super::faults::{Fault, FaultReason};
+use super::faults::Fault;
 use super::flight::Flight;
 use super::routing::Target;
 use super::runtime::{Ended, Running};
 use super::session::CqlSession;
 use super::store::Inner;
+use crate::failure::FaultReason;
 use crate::features::import::now_us;
 
 type Answer = Result<QueryResult, Fault>;

@@ -4,8 +4,8 @@ use scylla::deserialize::row::ColumnIterator;
 use scylla::frame::response::result::{ColumnType as CqlType, NativeType};
 use scylla::response::query_result::ColumnSpecs;
 
-use super::faults::{Fault, FaultReason};
-
+use super::faults::Fault;
+use crate::failure::FaultReason;
 use crate::features::column::{CellValue, ColumnType};
 use crate::features::record::{CELLS_START, RecordLayout};
 

@@ -9,8 +9,9 @@ use scylla::deserialize::row::ColumnIterator;
 use scylla::response::query_result::QueryResult;
 
 use super::decode::Malformed;
-use super::faults::{Fault, FaultReason};
+use super::faults::Fault;
 use super::session::{CqlSession, FoundTable};
+use crate::failure::FaultReason;
 
 /// What is known of one key of a flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,7 +40,6 @@ mod watch;
 
 pub use error::ScyllaError;
 pub(crate) use error::said;
-pub use faults::FaultReason;
 pub(crate) use session::block_on;
 pub use session::describe_table;
 pub use settings::{Compression, Consistency, ScyllaSettings, TlsSettings};

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::error::{ScyllaError, user_of};
-use super::faults::{Fault, FaultReason};
+use super::faults::Fault;
 use super::routing::HostId;
 use super::session::{CqlSession, qualified};
 use super::settings::ScyllaSettings;
+use crate::failure::FaultReason;
 
 /// The pause before a probe that was not answered is made again.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -12,7 +12,7 @@ use hashbrown::HashTable;
 use super::attempts::{self, Deadlines};
 use super::budget::RetryBudget;
 use super::error::ScyllaError;
-use super::faults::{Fault, FaultReason, FaultsSeen};
+use super::faults::{Fault, FaultsSeen};
 use super::flight::{Flight, KeyState};
 use super::routing::{Router, Target};
 use super::runtime::{Driver, Ended};
@@ -20,13 +20,14 @@ use super::session::CqlSession;
 use super::settings::ScyllaSettings;
 use super::table_watch::TableWatch;
 use super::{probe, recovery};
+use crate::failure::FaultReason;
 use crate::features::cache::{CacheCounters, Cached, RecordCache};
 use crate::features::fit::{Fetched, Unfit};
 use crate::features::join::JoinPlan;
 use crate::features::joined::Joined;
 use crate::features::requests::{FetchRequests, KEY_BYTES_MAX};
 use crate::features::schema::Schema;
-use crate::features::status::FeatureStatus;
+use crate::provenance::FeatureStatus;
 
 /// What a shard's store did since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

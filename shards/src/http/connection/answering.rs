@@ -5,14 +5,15 @@ use std::rc::Rc;
 use super::Connection;
 use crate::batch::{Lane, Row};
 use crate::http::exchange::{Answer, Exchange, Form};
-use crate::http::head::{ContentCoding, Head};
 use crate::http::intake::Arrival;
-use crate::http::origin::{Origin, RequestId, RequestIds};
 use crate::http::predict::{self, Asked, PredictError};
-use crate::http::reader::RequestReader;
 use crate::http::request_rows::{LaneRows, RequestRows};
 use crate::http::routes::{Route, route};
+use crate::http::statuses::status_of;
 use crate::http::{oip, response};
+use crate::http1::head::{ContentCoding, Head};
+use crate::http1::reader::RequestReader;
+use crate::origin::{Origin, RequestId, RequestIds};
 
 /// What is said of a body with a content coding, and which is taken (RFC 9110 section 12.5.3).
 const CODED: &str =
@@ -35,8 +36,8 @@ impl<S> Connection<S> {
             }
             Route::Predict { model } => self.predict(head, model, body, &origin, arrival),
             Route::Oip(route) => {
-                let (shard, connection) = (&self.shard, self.number);
-                let asker = oip::Asker { shard, connection, arrival, origin: &origin };
+                let (front, connection) = (&self.front, self.number);
+                let asker = oip::Asker { front, connection, arrival, origin: &origin };
                 asker.answer(route, head, body)
             }
             Route::NotFound => Answer::error(404, "", "no such path"),
@@ -61,9 +62,9 @@ impl<S> Connection<S> {
 
     /// Where a request comes from; without an id it gets one, if that is configured.
     fn origin(&self, head: &Head<'_>) -> Origin {
-        let request_id = match (head.request_id, self.shard.settings.request_ids) {
+        let request_id = match (head.request_id, self.front.settings.request_ids) {
             (Some(id), _) => RequestId::Sent(id.into()),
-            (None, RequestIds::Make) => self.shard.request_ids.make(),
+            (None, RequestIds::Make) => self.front.request_ids.make(),
             (None, RequestIds::Echo) => RequestId::None,
         };
         Origin { request_id, trace: head.trace }
@@ -85,13 +86,13 @@ impl<S> Connection<S> {
                 "the request has no body: send Content-Length or chunks",
             );
         };
-        let Some(lane) = self.shard.lane(model) else {
-            let message = format!("no such model; there is: {}", self.shard.model_names());
+        let Some(lane) = self.front.lanes.lane(model) else {
+            let message = format!("no such model; there is: {}", self.front.lanes.model_names());
             return Answer::error(404, "", &message);
         };
-        let terms = self.shard.settings.terms(head, arrival);
+        let terms = self.front.settings.terms(head, arrival);
         if let Some(failure) = lane.refuse(&terms, 1) {
-            return Answer::refusal(failure, failure.status());
+            return Answer::refusal(failure, status_of(failure));
         }
         let asked = self.parse(body, &lane).and_then(|asked| {
             let form = if asked.is_array { Form::Array } else { Form::Lone };
@@ -105,7 +106,7 @@ impl<S> Connection<S> {
 
     fn parse(&self, body: &[u8], lane: &Lane) -> Result<Asked, PredictError> {
         let (fields, rows_max) =
-            (&lane.settings.request_fields, self.shard.limits().array_rows_max);
+            (&lane.settings.request_fields, self.front.limits().array_rows_max);
         predict::parse(body, fields, rows_max, self.number, &mut lane.rows.borrow_mut())
     }
 
@@ -117,7 +118,7 @@ impl<S> Connection<S> {
         body: &[u8],
         lane: Rc<Lane>,
     ) -> Result<RequestRows, PredictError> {
-        let Some((share, canary)) = self.shard.canary(&lane) else {
+        let Some((share, canary)) = self.front.lanes.canary(&lane) else {
             return Ok(RequestRows::of_one(LaneRows::new(lane, asked.first), asked.count));
         };
         let model = lane.settings.model.as_str();
@@ -151,7 +152,7 @@ impl<S> Connection<S> {
     pub(super) fn refuse(&mut self, status: u16, message: &str) {
         let fields = if status == 503 { response::RETRY } else { "" };
         let answer = Answer::error(status, fields, message);
-        let mut exchange = Exchange::new(answer, self.shard.clock.now_ns());
+        let mut exchange = Exchange::new(answer, self.front.context.clock.now_ns());
         exchange.close = true;
         self.push(exchange);
         self.input = Vec::new();

@@ -24,9 +24,9 @@ use futures_lite::{AsyncRead, AsyncWrite};
 
 use super::exchange::Exchange;
 use super::links::Link;
-use super::reader::RequestReader;
 use super::rendered::Rendered;
-use crate::shard::ShardState;
+use crate::http::front::Front;
+use crate::http1::reader::RequestReader;
 
 /// How much of a refused request is read and thrown away, so that the refusal arrives.
 const LINGER_BYTES_MAX: usize = 1_048_576;
@@ -52,7 +52,7 @@ enum Doing {
 #[expect(clippy::struct_excessive_bools, reason = "none of the four follows from the others")]
 pub(crate) struct Connection<S> {
     stream: S,
-    shard: Rc<ShardState>,
+    front: Rc<Front>,
     link: Rc<Link>,
     number: u32,
     input: Vec<u8>,
@@ -82,9 +82,9 @@ pub(crate) struct Connection<S> {
 
 impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
-        self.shard.links.remove(self.number);
-        self.shard.counters().connections_open.subtract(1);
-        self.shard.counters().buffered_bytes.subtract(self.buffered_bytes as u64);
+        self.front.links.remove(self.number);
+        self.front.counters().connections_open.subtract(1);
+        self.front.counters().buffered_bytes.subtract(self.buffered_bytes as u64);
     }
 }
 
@@ -98,13 +98,13 @@ impl<S> Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(crate) fn new(stream: S, shard: Rc<ShardState>) -> Self {
-        let (number, link) = shard.links.add();
-        shard.counters().connections_open.add(1);
-        shard.counters().connections_accepted.add(1);
+    pub(crate) fn new(stream: S, front: Rc<Front>) -> Self {
+        let (number, link) = front.links.add();
+        front.counters().connections_open.add(1);
+        front.counters().connections_accepted.add(1);
         Self {
             stream,
-            shard,
+            front,
             link,
             number,
             input: Vec::new(),
@@ -132,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(crate) fn watch(&self, socket: RawFd, address: Option<IpAddr>) {
         self.link.socket.set(Some(socket));
         if let Some(address) = address {
-            self.shard.links.count_address(&self.link, address);
+            self.front.links.count_address(&self.link, address);
         }
     }
 
@@ -150,10 +150,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Poll::Ready(());
         }
         let is_called = self.link.is_called.replace(false);
-        let start_ns = self.shard.intake.is_watched().then(|| self.shard.clock.now_ns());
+        let start_ns = self.front.intake.is_watched().then(|| self.front.context.clock.now_ns());
         if !is_called && self.waits_to_be_read() {
             if let Some(start_ns) = start_ns {
-                self.shard.intake.spend(self.shard.clock.now_ns().saturating_sub(start_ns));
+                self.front.intake.spend(self.front.context.clock.now_ns().saturating_sub(start_ns));
             }
             return Poll::Pending;
         }
@@ -161,10 +161,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let served = self.poll_rounds(context);
         if self.refused > 0 {
             let (refused, answered) = (u64::from(self.refused), u64::from(self.answered));
-            let clock = &self.shard.clock;
+            let clock = &self.front.context.clock;
             let taken_ns = start_ns.map(|start_ns| clock.now_ns().saturating_sub(start_ns));
             let share_ns = taken_ns.map(|taken_ns| taken_ns.saturating_mul(refused) / answered);
-            self.shard.intake.charge(self.refused, share_ns);
+            self.front.intake.charge(self.refused, share_ns);
         }
         served
     }
@@ -176,10 +176,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return false;
         }
         if !self.output.is_empty() {
-            self.shard.counters().connections_cut.add(1);
+            self.front.counters().connections_cut.add(1);
             return true;
         }
-        self.shard.links.given_back(&self.link);
+        self.front.links.given_back(&self.link);
         // Its request may have come to its end since.
         let is_unfinished = !self.input.is_empty() || self.reader.is_in_body();
         if is_unfinished && self.exchanges.is_empty() && !self.closing {
@@ -191,10 +191,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Whether it is to be read later: its socket has the beginning of a request, and nothing else is
     /// to be done.
     fn waits_to_be_read(&mut self) -> bool {
-        let shard = &self.shard;
+        let front = &self.front;
         let is_idle = self.exchanges.is_empty() && self.output.is_empty() && !self.closing;
         let is_between = is_idle && self.input.is_empty() && !self.reader.is_in_body();
-        if !is_between || shard.draining.get() || shard.intake.is_open() {
+        if !is_between || front.draining.get() || front.intake.is_open() {
             return false;
         }
         if self.link.unread_since_ns.get().is_some() {
@@ -206,8 +206,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !is_woken && !self.link.has_sent() {
             return false;
         }
-        self.link.unread_since_ns.set(Some(shard.clock.now_ns()));
-        shard.intake.wait(self.number);
+        self.link.unread_since_ns.set(Some(front.context.clock.now_ns()));
+        front.intake.wait(self.number);
         // Until its turn comes it is not the client that is late.
         self.start_over();
         self.link.deadline_ms.set(u64::MAX);
@@ -217,7 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Writes and reads as long as there is something to write and to read, for some rounds.
     fn poll_rounds(&mut self, context: &mut Context<'_>) -> Poll<()> {
         for _ in 0..ROUNDS_MAX {
-            if self.shard.draining.get() && self.poll_last(context).is_err() {
+            if self.front.draining.get() && self.poll_last(context).is_err() {
                 return Poll::Ready(());
             }
             let Ok(wrote) = self.poll_output(context) else { return Poll::Ready(()) };
@@ -235,7 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             // Only now: what has arrived in time is served, however late its turn comes.
             self.set_time_limit();
             self.link.timed_out.set(false);
-            if self.link.deadline_ms.get() > self.shard.coarse_ms.get() {
+            if self.link.deadline_ms.get() > self.front.coarse_ms.get() {
                 return Poll::Pending;
             }
             if self.time_out() {
@@ -251,7 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let silent = self.output.is_empty() && self.exchanges.is_empty() && !self.stalled;
         if self.end_of_input {
             // With answers outstanding, the end of the stream means that the client went away.
-            return silent || !self.shard.limits().answer_half_closed;
+            return silent || !self.front.limits().answer_half_closed;
         }
         self.closing && silent && self.lingered >= LINGER_BYTES_MAX
     }
@@ -265,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Doing::Starting | Doing::Waiting => false,
             Doing::Writing => {
-                self.shard.counters().connections_cut.add(1);
+                self.front.counters().connections_cut.add(1);
                 true
             }
             Doing::Idle | Doing::Lingering => true,
@@ -273,7 +273,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn set_time_limit(&mut self) {
-        let limits = self.shard.limits();
+        let limits = self.front.limits();
         let (doing, limit_ms) = if !self.output.is_empty() {
             (Doing::Writing, limits.write_limit_ms(self.output.len()))
         } else if !self.exchanges.is_empty() {
@@ -284,18 +284,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             (Doing::ReadingBody, limits.body_timeout_ms)
         } else if !self.input.is_empty() {
             (Doing::ReadingHead, limits.head_timeout_ms)
-        } else if self.shard.draining.get() {
+        } else if self.front.draining.get() {
             (Doing::Idle, limits.drain_idle_ms)
         } else {
             (Doing::Idle, limits.idle_timeout_ms)
         };
-        let due_ms = self.shard.coarse_ms.get().saturating_add(limit_ms);
+        let due_ms = self.front.coarse_ms.get().saturating_add(limit_ms);
         if self.doing != doing {
             self.doing = doing;
             self.link.deadline_ms.set(due_ms);
             let waits_for_client =
                 matches!(doing, Doing::ReadingHead | Doing::ReadingBody | Doing::Writing);
-            let now_ms = self.shard.coarse_ms.get();
+            let now_ms = self.front.coarse_ms.get();
             self.link.slow_since_ms.set(if waits_for_client { now_ms } else { u64::MAX });
             let is_idle = doing == Doing::Idle;
             self.link.idle_since_ms.set(if is_idle { now_ms } else { u64::MAX });

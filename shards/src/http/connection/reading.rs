@@ -10,7 +10,7 @@ use futures_lite::AsyncRead;
 use super::Connection;
 use crate::http::exchange::Exchange;
 use crate::http::intake::Arrival;
-use crate::http::reader::Step;
+use crate::http1::reader::Step;
 
 /// How much the requests of one connection that are not answered yet may keep, about; beyond it no
 /// further one is taken. Some 1,400 rows.
@@ -39,7 +39,7 @@ impl Taken {
 impl<S: AsyncRead + Unpin> Connection<S> {
     /// Tells the shard how much memory the connection keeps; true where all keep too much.
     fn is_memory_scarce(&mut self) -> bool {
-        let counter = &self.shard.counters().buffered_bytes;
+        let counter = &self.front.counters().buffered_bytes;
         let buffers = self.input.capacity() + self.reader.buffered_bytes() + self.output.capacity();
         let kept = buffers + self.held_bytes;
         if kept != self.buffered_bytes {
@@ -47,21 +47,21 @@ impl<S: AsyncRead + Unpin> Connection<S> {
             counter.subtract(std::mem::replace(&mut self.buffered_bytes, kept) as u64);
             self.link.kept_bytes.set(kept);
         }
-        kept > 0 && self.shard.is_memory_scarce()
+        kept > 0 && self.front.is_memory_scarce()
     }
 
     /// Whether no further request is taken for now: the client has to take its answers first, or
     /// enough of its requests are being answered.
     fn is_full(&self) -> bool {
         !self.output.is_empty()
-            || self.exchanges.len() >= self.shard.limits().pipelined_requests_max
+            || self.exchanges.len() >= self.front.limits().pipelined_requests_max
             || self.held_bytes >= HELD_BYTES_MAX
     }
 
     pub(super) fn poll_input(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         let is_scarce = self.is_memory_scarce();
         let is_full = self.is_full() && !self.closing;
-        let shard = Rc::clone(&self.shard);
+        let shard = Rc::clone(&self.front);
         // What was read beyond the limits comes before what the socket has.
         if self.stalled && !is_full {
             self.stalled = false;
@@ -116,7 +116,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
 
     /// Of what has just been read.
     fn arrival(&self) -> Arrival {
-        let read_ns = self.shard.clock.now_ns();
+        let read_ns = self.front.context.clock.now_ns();
         Arrival { arrived_ns: self.link.unread_since_ns.take().unwrap_or(read_ns), read_ns }
     }
 
@@ -149,7 +149,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
             }
             // The reader is lent out, as what it finds borrows from it.
             let mut reader = std::mem::take(&mut self.reader);
-            let step = reader.next(&bytes[at..], self.shard.limits());
+            let step = reader.next(&bytes[at..], self.front.limits());
             match step {
                 Ok(Step::Request { head, body, taken }) => {
                     at += taken;
@@ -173,7 +173,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
                 }
             }
         }
-        if at == bytes.len() && self.shard.draining.get() {
+        if at == bytes.len() && self.front.draining.get() {
             self.close_after_last();
         }
         if self.closing {

@@ -17,13 +17,13 @@ const OUTPUT_BYTES_MAX: usize = 262_144;
 impl<S: AsyncWrite + Unpin> Connection<S> {
     /// Renders every answer that is ready and in turn, and writes; true if anything moved.
     pub(super) fn poll_output(&mut self, context: &mut Context<'_>) -> std::io::Result<bool> {
-        let shard = Rc::clone(&self.shard);
+        let front = Rc::clone(&self.front);
         if self.invites && self.exchanges.is_empty() {
             self.invites = false;
             self.output.extend_from_slice(response::CONTINUE);
         }
         if self.output.is_empty() {
-            let mut scratch = shard.scratch.borrow_mut();
+            let mut scratch = front.scratch.borrow_mut();
             let scratch = &mut *scratch;
             scratch.clear();
             if !self.render(&mut scratch.output, &mut scratch.body) {
@@ -57,11 +57,11 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
 
     /// Records what the written answers took, and half-closes after the last.
     fn finish_write(&mut self, context: &mut Context<'_>) {
-        let now_ns = self.shard.clock.now_ns();
+        let now_ns = self.front.context.clock.now_ns();
         self.start_over();
         let write_ns = now_ns.saturating_sub(self.rendered_ns);
         for rendered in self.rendered.drain(..) {
-            rendered.record(&self.shard, now_ns, write_ns);
+            rendered.record(&self.front, now_ns, write_ns);
         }
         if self.closing && self.exchanges.is_empty() && !self.end_of_input {
             // The client sees the end at once; what it still sends is read and thrown away, as
@@ -72,15 +72,15 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
 
     /// Appends the answers at the front that are ready; true if there was one.
     fn render(&mut self, out: &mut Vec<u8>, body: &mut Vec<u8>) -> bool {
-        let shard = Rc::clone(&self.shard);
-        let date = shard.date.borrow();
+        let front = Rc::clone(&self.front);
+        let date = front.date.borrow();
         let mut any = false;
         while out.len() < OUTPUT_BYTES_MAX
             && self.exchanges.front_mut().is_some_and(Exchange::is_ready)
             && let Some(exchange) = self.exchanges.pop_front()
         {
             if !any {
-                self.rendered_ns = shard.clock.now_ns();
+                self.rendered_ns = front.context.clock.now_ns();
             }
             any = true;
             self.held_bytes -= exchange.held_bytes();
@@ -88,7 +88,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
             // The Open Inference Protocol says 503 of what is too late.
             self.answered += 1;
             self.refused += u32::from(matches!(status, 429 | 503 | 504));
-            self.rendered.push(Rendered::new(&exchange, status, &shard));
+            self.rendered.push(Rendered::new(&exchange, status, &front));
         }
         any
     }

@@ -4,9 +4,11 @@ use std::io::Write;
 
 use super::error::InferError;
 use super::request::InferRequest;
-use crate::batch::{Lane, RowFailure, RowState, Scored};
+use crate::batch::{Lane, RowState, Scored};
+use crate::failure::RowFailure;
 use crate::http::request_rows::RequestRows;
 use crate::http::response::{self, HeadOptions};
+use crate::http::statuses::oip_status_of;
 use crate::tensors::Datatype;
 use crate::tensors::elements::push_byte_string;
 
@@ -114,7 +116,7 @@ impl InferForm {
         }
         let features = worst.filter(|_| self.is_by_user).map_or("", response::features_field);
         if let Some((place, lane, failure)) = failed {
-            let status = status_of(failure);
+            let status = oip_status_of(failure);
             let message = response::failure_message(lane, failure);
             response::write_error_body(body, &format!("row {place}: {message}"));
             let fields = [features, &lane.version_field, response::retry_field(failure)];
@@ -249,13 +251,4 @@ fn scored(rows: &RequestRows) -> impl Iterator<Item = (&Lane, Scored)> {
 /// How many bytes a version takes as the protocol spells it: as text.
 fn version_digits(lane: &Lane) -> usize {
     lane.settings.version.checked_ilog10().map_or(1, |tens| tens as usize + 1)
-}
-
-/// Triton's status of a failure: what it calls unavailable is 503, and a bad argument 400.
-pub(super) const fn status_of(failure: RowFailure) -> u16 {
-    match failure.status() {
-        429 | 504 => 503,
-        422 => 400,
-        other => other,
-    }
 }

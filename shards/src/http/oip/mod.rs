@@ -25,16 +25,17 @@ use self::request::InferRequest;
 pub use self::routes::{ModelAction, OipRoute, RepositoryRoute};
 use self::rows::Asked;
 use super::exchange::{Answer, Form};
-use super::head::Head;
 use super::intake::Arrival;
-use super::origin::Origin;
 use super::request_rows::{LaneRows, RequestRows};
 use crate::batch::{Lane, LaneSettings, Terms, refuse_all};
-use crate::shard::ShardState;
+use crate::http::front::Front;
+use crate::http::statuses::oip_status_of;
+use crate::http1::head::Head;
+use crate::origin::Origin;
 
 /// A request, and where its answer goes.
 pub(crate) struct Asker<'a> {
-    pub(crate) shard: &'a ShardState,
+    pub(crate) front: &'a Front,
     /// The connection that asks.
     pub(crate) connection: u32,
     /// When the request came.
@@ -51,29 +52,29 @@ impl Asker<'_> {
         head: &Head<'_>,
         body: Option<&[u8]>,
     ) -> Answer {
-        let is_ready = !self.shard.draining.get() && !self.shard.is_unfit();
+        let is_ready = !self.front.draining.get() && !self.front.lanes.is_unfit();
         match route {
             OipRoute::Server => {
-                ready(200, &describe::server(self.shard.settings.takes_repository_requests))
+                ready(200, &describe::server(self.front.settings.takes_repository_requests))
             }
             OipRoute::Live => ready(200, &json!({"live": true})),
             OipRoute::Ready => ready(readiness(is_ready), &json!({"ready": is_ready})),
             OipRoute::Statistics => {
-                let lanes = self.shard.lanes();
+                let lanes = self.front.lanes.all();
                 ready(200, &describe::statistics(lanes.iter().map(Rc::as_ref)))
             }
             OipRoute::Repository(_) => self.hand_over(head, body.unwrap_or_default()),
             OipRoute::Model { name, version, action } => {
                 let lane = match version {
-                    None => self.shard.lane(Some(name)),
-                    Some(version) => self.shard.version(name, version),
+                    None => self.front.lanes.lane(Some(name)),
+                    Some(version) => self.front.lanes.version(name, version),
                 };
                 match (lane, action) {
                     (Some(lane), ModelAction::Infer) => {
                         self.infer(lane, version.is_some(), head, body)
                     }
                     (Some(_), ModelAction::Statistics) => {
-                        let lanes = self.shard.lanes();
+                        let lanes = self.front.lanes.all();
                         let is_asked = |lane: &&Lane| {
                             let LaneSettings { model, version: number, .. } = &lane.settings;
                             model == name && version.is_none_or(|it| number.to_string() == it)
@@ -93,13 +94,13 @@ impl Asker<'_> {
 
     /// Leaves a request about the repository to the process.
     fn hand_over(&self, head: &Head<'_>, body: &[u8]) -> Answer {
-        if !self.shard.settings.takes_repository_requests {
+        if !self.front.settings.takes_repository_requests {
             let message = "models are managed on the admin port, and here only where the \
                 configuration says `[admin] repository_on_serving_port = true`";
             return Answer::error(403, "", message);
         }
         let path = head.path.strip_prefix("/v2").unwrap_or_default();
-        match self.shard.desk.put(self.connection, path, body, head.credentials) {
+        match self.front.desk.put(self.connection, path, body, head.credentials) {
             Some(reply) => Answer::Awaited(reply),
             None => Answer::error(503, "retry-after: 1\r\n", "too many such requests wait"),
         }
@@ -107,29 +108,29 @@ impl Asker<'_> {
 
     /// What is not there, and what there is instead.
     fn unknown_model(&self, name: &str, version: Option<&str>) -> String {
-        let versions = self.shard.versions(name);
+        let versions = self.front.lanes.versions(name);
         match version {
             Some(version) if !versions.is_empty() => {
                 let there: Vec<_> = versions.iter().map(u64::to_string).collect();
                 let there = there.join(", ");
                 format!("no version `{version}` of the model `{name}`; there is: {there}")
             }
-            _ => format!("no model `{name}`; there is: {}", self.shard.model_names()),
+            _ => format!("no model `{name}`; there is: {}", self.front.lanes.model_names()),
         }
     }
 
     fn describe(&self, lane: &Lane, action: ModelAction) -> Answer {
-        let is_ready = !self.shard.draining.get() && !lane.is_unfit();
+        let is_ready = !self.front.draining.get() && !lane.is_unfit();
         match action {
             ModelAction::Ready => {
                 let body = json!({"name": lane.settings.model, "ready": is_ready});
                 ready(readiness(is_ready), &body)
             }
             ModelAction::Config => {
-                ready(200, &describe::config(lane, self.shard.limits().array_rows_max))
+                ready(200, &describe::config(lane, self.front.limits().array_rows_max))
             }
             ModelAction::Metadata | ModelAction::Infer | ModelAction::Statistics => {
-                let versions = self.shard.versions(&lane.settings.model);
+                let versions = self.front.lanes.versions(&lane.settings.model);
                 ready(200, &describe::metadata(lane, &versions))
             }
         }
@@ -142,7 +143,7 @@ impl Asker<'_> {
         head: &Head<'_>,
         body: Option<&[u8]>,
     ) -> Answer {
-        let mut terms = self.shard.settings.terms(head, self.arrival);
+        let mut terms = self.front.settings.terms(head, self.arrival);
         if head.limit_ns.is_none() {
             // The default counts where the body's parameters set no limit, which is not known yet.
             terms.deadline_ns = u64::MAX;
@@ -151,10 +152,10 @@ impl Asker<'_> {
         // A refusal is to cost less than reading what is refused.
         let rows = request::rows_at_a_glance(body).map_or(1, |rows| {
             // More are a fault of the request, and answered as one.
-            if rows > self.shard.limits().array_rows_max { 1 } else { rows }
+            if rows > self.front.limits().array_rows_max { 1 } else { rows }
         });
         if let Some(failure) = lane.refuse(&terms, rows) {
-            return Answer::refusal(failure, answer::status_of(failure));
+            return Answer::refusal(failure, oip_status_of(failure));
         }
         match self.queue(lane, is_pinned, head, body) {
             Ok(answer) => answer,
@@ -174,7 +175,7 @@ impl Asker<'_> {
     ) -> Result<Answer, InferError> {
         let request = request::parse(body, head.inference_header_length)?;
         let asked = self.read(&request, &lane)?;
-        let canary = if is_pinned { None } else { self.shard.canary(&lane) };
+        let canary = if is_pinned { None } else { self.front.lanes.canary(&lane) };
         let goes: Vec<bool> = canary.as_ref().map_or_else(Vec::new, |(share, _)| {
             asked.users().map(|user| share.takes(&lane.settings.model, user)).collect()
         });
@@ -193,7 +194,7 @@ impl Asker<'_> {
             None => lane.refuse(&terms, stays),
         };
         if let Some(failure) = refusal {
-            return Ok(Answer::refusal(failure, answer::status_of(failure)));
+            return Ok(Answer::refusal(failure, oip_status_of(failure)));
         }
         let is_canarys = |place: usize| goes.get(place).copied().unwrap_or(false);
         let stable = self.fill(&asked, lane, |place| !is_canarys(place));
@@ -220,7 +221,7 @@ impl Asker<'_> {
         let timeout_us = request.timeout_us.filter(|timeout_us| *timeout_us > 0);
         let timeout_ns = timeout_us.map(|timeout_us| timeout_us.saturating_mul(1_000));
         let limit_ns = head.limit_ns.into_iter().chain(timeout_ns).min();
-        self.shard.settings.terms(&Head { limit_ns, ..*head }, self.arrival)
+        self.front.settings.terms(&Head { limit_ns, ..*head }, self.arrival)
     }
 
     fn read<'r>(
@@ -229,7 +230,7 @@ impl Asker<'_> {
         lane: &Lane,
     ) -> Result<Asked<'r>, InferError> {
         let LaneSettings { signature, request_fields, .. } = &lane.settings;
-        Asked::of(request, signature, request_fields, self.shard.limits().array_rows_max)
+        Asked::of(request, signature, request_fields, self.front.limits().array_rows_max)
     }
 }
 

@@ -5,9 +5,10 @@
 //! one gives a row another row's score.
 
 use super::error::HttpFault;
-use crate::http::chunked::ChunkedBody;
-use crate::http::framing::FramingFields;
-use crate::http::head::{self, Framing};
+use crate::http1::chunked::ChunkedBody;
+use crate::http1::framing::FramingFields;
+use crate::http1::head;
+use crate::http1::head::Framing;
 
 const HEADERS_MAX: usize = 64;
 /// The longest head; and the most that all interim answers before one may have together.

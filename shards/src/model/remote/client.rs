@@ -16,7 +16,7 @@ use super::settings::RemoteModel;
 use crate::breaker::Breaker;
 use crate::escape;
 use crate::features::FeatureMatrix;
-use crate::http::TraceParent;
+use crate::origin::TraceParent;
 
 /// How much of a refusal is shown, in bytes.
 const REFUSAL_BYTES_MAX: usize = 300;

@@ -9,7 +9,7 @@ use glommio::net::TcpStream;
 
 use super::answer::{Answer, AnswerReader};
 use super::error::{HttpFault, RemoteError};
-use crate::http::links::ready_for;
+use crate::executor::readiness::ready_for;
 
 const READ_BYTES: usize = 16_384;
 

@@ -3,8 +3,8 @@
 use thiserror::Error;
 
 use super::message::AnswerError;
-use crate::batch::RowFailure;
-use crate::http::head::HeadError;
+use crate::failure::RowFailure;
+use crate::http1::head::HeadError;
 
 /// Why what a server sent is no answer of HTTP/1.1 that can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -99,11 +99,7 @@ pub enum RemoteError {
 }
 
 impl RemoteError {
-    /// What comes of asking, in words for metric labels; see [`RemoteError::outcome_index`].
-    pub const OUTCOMES: [&str; 7] =
-        ["scored", "left_alone", "timeout", "unreached", "broken", "refused", "unreadable"];
-
-    /// The index in [`RemoteError::OUTCOMES`] of what came of asking.
+    /// The index in [`REMOTE_OUTCOMES`] of what came of asking.
     pub const fn outcome_index(outcome: &Result<(), Self>) -> usize {
         match outcome {
             Ok(()) => 0,

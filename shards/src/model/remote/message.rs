@@ -10,8 +10,8 @@ use thiserror::Error;
 use super::settings::{RemoteModel, TensorForm};
 use crate::escape;
 use crate::features::{Cells, FeatureMatrix};
-use crate::http::TraceParent;
 use crate::model::manifest::{ClassChoice, ScoreOutput};
+use crate::origin::TraceParent;
 use crate::tensors::wire::WireTensor;
 use crate::tensors::{self, Datatype, Tensor, TensorData, TensorError};
 

@@ -64,14 +64,14 @@ fn a_deadline_that_passes_while_a_row_waits_is_not_noticed_late() {
         |shard, lane| async move {
             let mut late_ns = u64::MAX;
             for _ in 0..20 {
-                let now_ns = shard.clock.now_ns();
+                let now_ns = shard.context.clock.now_ns();
                 let deadline_ns = now_ns + 5_000_000;
                 let id = queue(&lane, &Terms { now_ns, deadline_ns, ..TERMS }).expect("room");
                 while state(&lane, id) == RowState::Waiting {
                     sleep(Duration::from_micros(50)).await;
                 }
                 assert_eq!(state(&lane, id), RowState::Done(Err(RowFailure::DeadlineExceeded)));
-                late_ns = late_ns.min(shard.clock.now_ns() - deadline_ns);
+                late_ns = late_ns.min(shard.context.clock.now_ns() - deadline_ns);
                 lane.release(id);
             }
             assert!(late_ns < 500_000, "at best {late_ns} ns late");
@@ -83,7 +83,7 @@ fn a_deadline_that_passes_while_a_row_waits_is_not_noticed_late() {
 fn what_one_of_two_versions_refuses_is_refused_as_a_whole() {
     let settings = |settings: &mut ShardSettings| settings.queue_rows_max = 4;
     with_endless_batch(settings, |shard, lane| async move {
-        let telemetry = shard.shared.telemetry.add_lane(lane.telemetry().facts.clone());
+        let telemetry = shard.context.telemetry.add_lane(lane.telemetry().facts.clone());
         let canary = Lane::new(lane.settings.clone(), telemetry);
         let refuse =
             |rows: usize, canarys: usize| refuse_all([(&lane, rows), (&canary, canarys)], &TERMS);

@@ -9,7 +9,7 @@ fn at_most(connections: usize) -> impl FnOnce(&mut ShardSettings) {
 
 /// How many connections were refused, and how many made room.
 fn counted(shard: &ShardState) -> (u64, u64) {
-    let counters = shard.counters();
+    let counters = shard.context.counters();
     (counters.connections_refused.get(), counters.connections_evicted.get())
 }
 
@@ -17,11 +17,11 @@ fn counted(shard: &ShardState) -> (u64, u64) {
 async fn answered(shard: &Rc<ShardState>, count: u64) -> Vec<TcpStream> {
     let mut clients = Vec::new();
     for now_ms in 0..count {
-        shard.coarse_ms.set(now_ms);
+        shard.front.coarse_ms.set(now_ms);
         let mut client = connect(shard);
         client.write_all(request("").as_bytes()).expect("sent");
         until("it is answered", || {
-            let asked: u64 = shard.counters().responses.iter().map(Counter::get).sum();
+            let asked: u64 = shard.context.counters().responses.iter().map(Counter::get).sum();
             asked > now_ms
         })
         .await;
@@ -34,13 +34,13 @@ async fn answered(shard: &Rc<ShardState>, count: u64) -> Vec<TcpStream> {
 fn the_longest_idle_goes_once_it_has_been_so_for_a_second() {
     with_shard(at_most(2), |shard| async move {
         let _clients = answered(&shard, 2).await;
-        shard.coarse_ms.set(999);
+        shard.front.coarse_ms.set(999);
         let _refused = connect(&shard);
         assert_eq!(counted(&shard), (1, 0), "both may be about to ask again");
-        shard.coarse_ms.set(1_000);
+        shard.front.coarse_ms.set(1_000);
         let _first = connect(&shard);
         assert_eq!(counted(&shard), (1, 1));
-        until("the first is gone", || shard.links.len() == 2).await;
+        until("the first is gone", || shard.front.links.len() == 2).await;
         let _refused = connect(&shard);
         assert_eq!(counted(&shard), (2, 1), "the others are younger");
     });
@@ -54,7 +54,7 @@ fn whoever_waits_for_an_answer_stays() {
             client.write_all(request("").as_bytes()).expect("sent");
         }
         until("they wait", || lane.waiting_rows() == 2).await;
-        shard.coarse_ms.set(1 << 40);
+        shard.front.coarse_ms.set(1 << 40);
         let _refused = connect(&shard);
         assert_eq!((counted(&shard), lane.waiting_rows()), ((1, 0), 2));
     });
@@ -64,13 +64,13 @@ fn whoever_waits_for_an_answer_stays() {
 fn what_was_sent_in_time_is_answered() {
     with_shard(at_most(1), |shard| async move {
         let mut client = answered(&shard, 1).await.pop().expect("a client");
-        shard.coarse_ms.set(60_000);
+        shard.front.coarse_ms.set(60_000);
         client.write_all(request("").as_bytes()).expect("sent");
         // The shard has had no turn to read it.
         let _refused = connect(&shard);
         assert_eq!(counted(&shard), (1, 0));
         until("it is answered", || {
-            shard.counters().responses.iter().map(Counter::get).sum::<u64>() == 2
+            shard.context.counters().responses.iter().map(Counter::get).sum::<u64>() == 2
         })
         .await;
     });

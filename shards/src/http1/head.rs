@@ -10,8 +10,9 @@ use memchr::memchr;
 use thiserror::Error;
 
 use super::fields::FieldReader;
-use super::{HttpLimits, TraceParent, target};
-use crate::batch::Priority;
+use super::{HttpLimits, target};
+use crate::origin::TraceParent;
+use crate::priority::Priority;
 
 const HEADERS_MAX: usize = 64;
 const NOT_HTTP: HeadError = HeadError::Malformed("not an HTTP request");

@@ -1,8 +1,22 @@
-//! Why a row has no score, with the status that each reason is answered with.
+//! Why a row has no score, and what of it is counted.
+//!
+//! A [`RowFailure`] is one row's; of these a [`Refusal`] is what the join says, by the model's
+//! policies. A [`FaultReason`] is why a cluster's statement brought nothing, and [`REMOTE_OUTCOMES`]
+//! are what comes of asking a model's server.
+//!
+//! What is *not* here: statuses of HTTP, which a front chooses.
+
+mod refusal;
+mod store_fault;
 
 use thiserror::Error;
 
-use crate::features::join::Refusal;
+pub use refusal::Refusal;
+pub use store_fault::FaultReason;
+
+/// What comes of asking a model's server, in words for metric labels.
+pub const REMOTE_OUTCOMES: [&str; 7] =
+    ["scored", "left_alone", "timeout", "unreached", "broken", "refused", "unreadable"];
 
 /// Why one row of a request was not scored. The others of its batch are not touched by it.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
@@ -90,33 +104,5 @@ impl RowFailure {
             Self::RemoteUnavailable => 14,
             Self::Refused(Refusal::StoreUnfit) => 15,
         }
-    }
-
-    /// The HTTP status of an answer that is this failure.
-    pub const fn status(self) -> u16 {
-        match self {
-            Self::Malformed(_) | Self::Field { .. } => 400,
-            Self::Refused(refusal) => refusal_status(refusal),
-            Self::NotFinite | Self::ModelFailed | Self::Panicked => 500,
-            Self::RemoteUnavailable => 503,
-            Self::DeadlineExceeded | Self::DeadlineUnreachable { .. } => 504,
-            Self::Overloaded => 429,
-        }
-    }
-}
-
-const fn refusal_status(refusal: Refusal) -> u16 {
-    match refusal {
-        Refusal::UnknownUser => 404,
-        Refusal::StoreUnavailable
-        | Refusal::StoreUnfit
-        | Refusal::Expired
-        | Refusal::TooManyDefaulted { .. }
-        | Refusal::StoredNotANumber { .. }
-        | Refusal::StoredNotInteger { .. } => 503,
-        Refusal::RequestNotInteger { .. } => 400,
-        Refusal::RequestFieldMissing { .. }
-        | Refusal::RequestOutOfRange { .. }
-        | Refusal::RequestNotOfType { .. } => 422,
     }
 }

@@ -1,7 +1,5 @@
 //! Why a row must not be scored.
 
-use crate::features::column::ColumnType;
-
 /// Why a row must not be scored; each policy that can refuse has its variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -61,6 +59,6 @@ pub enum Refusal {
         /// The model's column, from 0.
         column: u32,
         /// Its declared type.
-        expected: ColumnType,
+        expected: &'static str,
     },
 }

@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use thiserror::Error;
 
-use crate::batch::{BatchPolicy, LaneSettings, shadow};
+use super::{BatchPolicy, LaneSettings, shadow};
+use crate::facts::ModelDescription;
+use crate::facts::Role;
 use crate::features::Precision;
 use crate::features::join::{JoinError, JoinPlan, ModelInputs};
 use crate::features::schema::Schema;
-use crate::model::repository::{ModelDirectory, Role};
-use crate::model::{LoadOptions, Loads, Model, ModelDescription, ModelError};
-use crate::shard::ShardSettings;
+use crate::model::repository::ModelDirectory;
+use crate::model::{LoadOptions, Loads, Model, ModelError};
 use crate::telemetry::{LaneColumn, LaneFacts};
 
 /// Why a model cannot be served.
@@ -28,6 +29,17 @@ pub enum PrepareError {
         /// What does not fit.
         source: JoinError,
     },
+}
+
+/// What bounds the queues of a shard's models.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueueLimits {
+    /// How batches are formed.
+    pub(crate) batch: BatchPolicy,
+    /// The most rows that may wait for one model.
+    pub(crate) rows_max: usize,
+    /// The longest time that a row may be expected to wait, in µs.
+    pub(crate) us_max: u64,
 }
 
 /// One shard's own copy of a model, with its plan of the join. It may be made on another thread,
@@ -128,11 +140,11 @@ impl PreparedModel {
     }
 
     /// What the lane of this model is told.
-    pub(crate) fn lane_settings(&self, settings: &ShardSettings) -> LaneSettings {
+    pub(crate) fn lane_settings(&self, limits: QueueLimits) -> LaneSettings {
         let fields = self.plan.request_fields().iter();
         let role = self.directory.role();
         let is_shadow = role == Role::Shadow;
-        let policy = self.policy(settings.batch);
+        let policy = self.policy(limits.batch);
         LaneSettings {
             model: self.directory.name.clone(),
             version: self.directory.version,
@@ -143,8 +155,8 @@ impl PreparedModel {
             signature: self.model.borrow().signature(self.plan.column_names()),
             score_is_f32: self.model.borrow().score_precision() == Precision::F32,
             policy: if is_shadow { shadow::policy(policy) } else { policy },
-            queue_rows_max: settings.queue_rows_max,
-            queue_us_max: settings.queue_us_max,
+            queue_rows_max: limits.rows_max,
+            queue_us_max: limits.us_max,
         }
     }
 }

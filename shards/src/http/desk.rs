@@ -7,7 +7,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-use crate::http::head::Credentials;
+use crate::http1::head::Credentials;
 
 /// Requests of one shard that may wait for the process at once.
 const WAITING_MAX: usize = 16;
@@ -47,7 +47,7 @@ pub(crate) type AwaitedReply = Rc<OnceCell<ProcessReply>>;
 pub(crate) struct Desk {
     last_number: Cell<u64>,
     waiting: RefCell<Vec<Waiting>>,
-    pub(super) outgoing: RefCell<Vec<RepositoryRequest>>,
+    pub(crate) outgoing: RefCell<Vec<RepositoryRequest>>,
 }
 
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Desk {
     }
 
     /// Takes the answer to a request; returns the connection that waits for it.
-    pub(super) fn answered(&self, number: u64, reply: ProcessReply) -> Option<u32> {
+    pub(crate) fn answered(&self, number: u64, reply: ProcessReply) -> Option<u32> {
         let mut waiting = self.waiting.borrow_mut();
         let at = waiting.iter().position(|known| known.number == number)?;
         let known = waiting.swap_remove(at);

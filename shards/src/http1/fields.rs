@@ -2,8 +2,9 @@
 
 use super::framing::{FramingFields, decimal};
 use super::head::{ContentCoding, Credentials, HeadError};
-use super::{TraceParent, target};
-use crate::batch::Priority;
+use super::target;
+use crate::origin::TraceParent;
+use crate::priority::Priority;
 
 /// The longest `x-request-id` that is sent back.
 const REQUEST_ID_BYTES_MAX: usize = 128;
@@ -132,8 +133,8 @@ fn grpc_timeout_ns(value: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use crate::http::HttpLimits;
-    use crate::http::head::{ContentCoding, parse};
+    use crate::http1::HttpLimits;
+    use crate::http1::head::{ContentCoding, parse};
 
     #[test]
     fn an_id_that_could_break_a_line_is_not_sent_back() {

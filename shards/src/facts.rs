@@ -1,0 +1,57 @@
+//! What a version of a model is, for people, labels and logs.
+
+/// What a version is served for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// It answers, unless the canary does.
+    #[default]
+    Stable,
+    /// It answers a share of the users.
+    Canary,
+    /// It answers nobody: its scores are compared with those that are answered.
+    Shadow,
+}
+
+impl Role {
+    /// Its name, for people and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stable => "stable",
+            Self::Canary => "canary",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
+/// What a model is made of, for people and for `/config`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelDescription {
+    /// What computes the scores, in order.
+    pub kernel: String,
+    /// How many steps or nodes that are.
+    pub nodes: usize,
+    /// The names of the input tensors, in order.
+    pub inputs: Vec<String>,
+    /// The name of the output that holds the score.
+    pub output: String,
+    /// What the score is: `P(class "bad")`, or which column of which output.
+    pub score: String,
+    /// Whether the score's class has a name in the file, and `model.toml` does not say it.
+    pub is_class_by_place: bool,
+    /// FNV-1a (64 bits) of the file; 0 of a remote model.
+    pub file_hash: u64,
+}
+
+impl ModelDescription {
+    /// What an operator should say in `model.toml`, if a class is the score without anybody having
+    /// said so.
+    pub fn doubt(&self) -> Option<String> {
+        self.is_class_by_place.then(|| {
+            format!(
+                "score = {} only because that class comes second: name the class that the score \
+                 is for with [output] class = \"LABEL\" in model.toml",
+                self.score
+            )
+        })
+    }
+}

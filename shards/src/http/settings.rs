@@ -1,0 +1,74 @@
+//! How a shard serves.
+
+use std::os::fd::RawFd;
+
+use serde::Deserialize;
+
+use super::intake::Arrival;
+use crate::batch::{BatchPolicy, Terms};
+use crate::http1::HttpLimits;
+use crate::http1::head::Head;
+use crate::journal::JournalSettings;
+use crate::origin::RequestIds;
+
+/// How a shard serves.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShardSettings {
+    /// What a client may take.
+    pub http: HttpLimits,
+    /// How batches are formed.
+    pub batch: BatchPolicy,
+    /// The most rows that may wait for one model on one shard; beyond it 429.
+    pub queue_rows_max: usize,
+    /// The longest time that a row may be expected to wait for its batch, in µs; beyond it 429.
+    pub queue_us_max: u64,
+    /// The most of its time, in percent, that a shard spends on refusing; whoever cannot be refused in
+    /// it waits to be read. With 100 everybody is refused at once.
+    pub refusal_percent_max: u32,
+    /// How long an answer is worth having when the request does not say, in ms.
+    pub deadline_ms: Option<u64>,
+    /// What becomes of a request without an id.
+    pub request_ids: RequestIds,
+    /// Whether requests about the model repository are handed to the process; otherwise they are
+    /// refused with 403.
+    pub takes_repository_requests: bool,
+    /// The number of a descriptor from which on no connection is accepted, so that some are left for
+    /// whatever else the process does. The system gives out the lowest that is free.
+    #[serde(skip)]
+    pub descriptors_max: Option<RawFd>,
+    /// What is written down of the answers.
+    #[serde(skip)]
+    pub journal: JournalSettings,
+}
+
+impl Default for ShardSettings {
+    fn default() -> Self {
+        Self {
+            http: HttpLimits::default(),
+            batch: BatchPolicy::default(),
+            queue_rows_max: 4_096,
+            queue_us_max: 1_000_000,
+            refusal_percent_max: 5,
+            deadline_ms: None,
+            request_ids: RequestIds::default(),
+            takes_repository_requests: false,
+            descriptors_max: None,
+            journal: JournalSettings::default(),
+        }
+    }
+}
+
+impl ShardSettings {
+    /// What a request is admitted by; its time limit counts from when it arrived.
+    pub(crate) fn terms(&self, head: &Head<'_>, arrival: Arrival) -> Terms {
+        let default_ns = || self.deadline_ms.map(|limit_ms| limit_ms.saturating_mul(1_000_000));
+        let limit_ns = head.limit_ns.or_else(default_ns);
+        Terms {
+            now_ns: arrival.read_ns,
+            deadline_ns: limit_ns
+                .map_or(u64::MAX, |limit| arrival.arrived_ns.saturating_add(limit)),
+            priority: head.priority,
+        }
+    }
+}
