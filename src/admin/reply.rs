@@ -6,6 +6,7 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 use shards::escape::escaped;
+use shards::http1::phrase;
 
 /// An answer with a body.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl Reply {
             out,
             "HTTP/1.1 {} {}\r\ncontent-type: {}\r\ncontent-length: {}\r\n{COMMON}{}\r\n",
             self.status,
-            reason(self.status),
+            phrase(self.status),
             self.content_type,
             self.body.len(),
             self.fields
@@ -67,21 +68,3 @@ pub(super) fn write_event_stream_head(mut stream: &TcpStream) -> io::Result<()> 
 /// On every answer: nothing here is to be cached, guessed at or framed.
 const COMMON: &str = "cache-control: no-store\r\nx-content-type-options: nosniff\r\n\
     x-frame-options: DENY\r\nreferrer-policy: no-referrer\r\nconnection: close\r\n";
-
-const fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        411 => "Length Required",
-        413 => "Content Too Large",
-        415 => "Unsupported Media Type",
-        422 => "Unprocessable Content",
-        431 => "Request Header Fields Too Large",
-        _ => "Service Unavailable",
-    }
-}

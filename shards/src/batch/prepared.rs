@@ -6,8 +6,7 @@ use std::time::Instant;
 use thiserror::Error;
 
 use super::{BatchPolicy, LaneSettings, shadow};
-use crate::facts::ModelDescription;
-use crate::facts::Role;
+use crate::facts::{ModelDescription, Role};
 use crate::features::Precision;
 use crate::features::join::{JoinError, JoinPlan, ModelInputs};
 use crate::features::schema::Schema;

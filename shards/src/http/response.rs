@@ -4,9 +4,9 @@ use std::io::Write;
 
 use crate::batch::{Lane, RowId, RowState, Scored};
 use crate::escape::escaped;
-use crate::failure::Refusal;
-use crate::failure::RowFailure;
+use crate::failure::{Refusal, RowFailure};
 use crate::http::statuses::status_of;
+use crate::http1::phrase;
 use crate::origin::RequestId;
 use crate::provenance::FeatureStatus;
 
@@ -23,31 +23,6 @@ pub(crate) struct HeadOptions<'a> {
     pub(crate) head_only: bool,
     /// The request's id, if it has one.
     pub(crate) request_id: &'a RequestId,
-}
-
-/// A status's reason phrase (RFC 9110 section 15).
-const fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        411 => "Length Required",
-        413 => "Content Too Large",
-        414 => "URI Too Long",
-        415 => "Unsupported Media Type",
-        422 => "Unprocessable Content",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        501 => "Not Implemented",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        _ => "Internal Server Error",
-    }
 }
 
 /// What the client is told to do before it sends the body it announced.
@@ -78,7 +53,7 @@ pub(crate) fn write_answer_of(
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     } else {
         // Writing to a Vec cannot fail, here and below.
-        let _ = write!(out, "HTTP/1.1 {status} {}\r\n", reason(status));
+        let _ = write!(out, "HTTP/1.1 {status} {}\r\n", phrase(status));
     }
     out.extend_from_slice(content_type.as_bytes());
     out.extend_from_slice(b"content-length: ");

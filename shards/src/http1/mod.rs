@@ -2,7 +2,7 @@
 //!
 //! A [`reader`] finds whole requests in what has arrived, by [`head`], its `target` and its `fields`,
 //! and by [`chunked`]; [`framing`] says where a body ends, of a request as of another server's answer;
-//! [`HttpLimits`] bound all of it.
+//! [`HttpLimits`] bound all of it, and a status has its [`phrase`].
 //!
 //! What is *not* here: sockets, and what is asked.
 
@@ -11,7 +11,9 @@ mod fields;
 pub(crate) mod framing;
 pub mod head;
 mod limits;
+mod phrases;
 pub mod reader;
 mod target;
 
 pub use limits::HttpLimits;
+pub use phrases::phrase;

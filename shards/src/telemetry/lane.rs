@@ -2,10 +2,8 @@
 
 use super::cells::Cells;
 use super::{Counter, Fit, Handover, Sum};
-use crate::facts::ModelDescription;
-use crate::facts::Role;
-use crate::failure::REMOTE_OUTCOMES;
-use crate::failure::RowFailure;
+use crate::facts::{ModelDescription, Role};
+use crate::failure::{REMOTE_OUTCOMES, RowFailure};
 use crate::provenance::FeatureStatus;
 
 /// What is known of a lane when it is opened.

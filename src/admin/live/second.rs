@@ -6,8 +6,7 @@ use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
-use shards::failure::FaultReason;
-use shards::failure::RowFailure;
+use shards::failure::{FaultReason, RowFailure};
 use shards::provenance::FeatureStatus;
 use shards::telemetry::counters::STATUSES;
 use shards::telemetry::{Counter, HistogramCopies, Histograms, LaneCounts, Phase};

@@ -1,8 +1,7 @@
 //! What the feature store failed to give in the last seconds, in words that `/readyz`, the page and
 //! the metrics share.
 
-use shards::failure::FaultReason;
-use shards::failure::RowFailure;
+use shards::failure::{FaultReason, RowFailure};
 use shards::provenance::FeatureStatus;
 
 /// What the store did in a second, over all shards.

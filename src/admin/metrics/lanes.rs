@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 use shards::facts::Role;
-use shards::failure::REMOTE_OUTCOMES;
-use shards::failure::RowFailure;
+use shards::failure::{REMOTE_OUTCOMES, RowFailure};
 use shards::provenance::FeatureStatus;
 use shards::telemetry::{
     Counter, HistogramCopies, Histograms, LaneCounters, LaneTelemetry, Phase, ShadowCounters,
