@@ -55,6 +55,7 @@ class Made:
     missing: bool = False
     probability: bool = True
     runtime_differs: bool = False
+    categories: str = ""
 
 
 def described(model) -> str:
@@ -73,7 +74,7 @@ def made(entry: Entry) -> Made:
         to_onnx(model, COLUMNS, entry.name, entry.double, entry.zipmap),
         lambda rows: library_scores(model, rows),
         entry.double, entry.missing or entry.asked_missing, hasattr(model, "predict_proba"),
-        entry.runtime_differs,
+        entry.runtime_differs, entry.categories,
     )
 
 
@@ -98,8 +99,13 @@ def golden_rows(model: Made) -> np.ndarray:
     rows = made_up(False, ROWS, seed=zoo_entries.SEED + 1).rows.astype(dtype)
     if model.double:
         rows += random.normal(0, 1e-9, rows.shape)
+    known = rows[:, 4].round()
     rows[0] = 0
     rows[1:5] *= 3
+    if model.categories:
+        rows[:, 4] = known
+    if model.categories == "strange":
+        rows[::4, 4] = np.resize([2.5, -1, np.nan, 9, 1e9, 0.75], len(rows[::4]))
     edges = thresholds(model.proto)
     for row in rows[-ROWS // 2 :] if edges else []:
         column, value = edges[random.integers(len(edges))]
@@ -147,7 +153,7 @@ def write(folder: Path, library: str, model: Made) -> dict:
         **({"class": 1} if one_of_two else {}),
         "scores": expected.shape[1],
         "zipmap": zipmap,
-        "missing": model.missing,
+        "missing": model.missing or model.categories == "strange",
         "operators": sorted({node.op_type for node in model.proto.graph.node}),
         "onnxruntime_difference": difference,
     }

@@ -5,11 +5,13 @@ import stat
 import numpy as np
 import pytest
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Binarizer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder
+from sklearn.preprocessing import (
+    Binarizer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder, StandardScaler,
+)
 
 import gateway
 from exporting import ExportError
@@ -32,16 +34,26 @@ def whole_rows(folder):
     return ["--rows", str(path)]
 
 
-@pytest.mark.parametrize("first", [
-    Binarizer(threshold=1.5), OneHotEncoder(sparse_output=False),
-    KBinsDiscretizer(3, encode="onehot-dense", quantile_method="averaged_inverted_cdf"),
-])
-def test_what_the_gateway_refuses_is_no_export(tmp_path, first):
-    """ONNX Runtime runs all of these."""
-    model = make_pipeline(first, LogisticRegression()).fit(WHOLE, MANY)
+def test_what_the_gateway_refuses_is_no_export(tmp_path):
+    """ONNX Runtime runs it."""
+    model = make_pipeline(Binarizer(threshold=1.5), LogisticRegression()).fit(WHOLE, MANY)
     with pytest.raises(ExportError, match="the gateway refuses the model: .*not supported"):
         export_model(tmp_path, model, *whole_rows(tmp_path))
     assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize("encoder", [
+    OneHotEncoder(), OneHotEncoder(handle_unknown="ignore"), OneHotEncoder(drop="first"),
+    KBinsDiscretizer(3, encode="onehot-dense", quantile_method="averaged_inverted_cdf"),
+])
+@pytest.mark.parametrize("last", [
+    LogisticRegression(), GradientBoostingClassifier(n_estimators=5),
+])
+def test_categories_of_made_up_rows_are_those_of_the_encoder(tmp_path, encoder, last):
+    columns = make_column_transformer((StandardScaler(), [0]), (encoder, [2, 1]))
+    model = make_pipeline(columns, last).fit(WHOLE, MANY)
+    export_model(tmp_path, model)
+    assert gateway.ask(gateway.find(None), tmp_path / "mine", 200) < 1e-5
 
 
 def test_neighbours_are_no_export(tmp_path):

@@ -91,6 +91,12 @@ fn what_is_missing_never_becomes_a_category() {
 }
 
 #[test]
+fn one_hot_encoder_of_integers_and_of_several_columns() {
+    check("one-hot-columns", 1);
+    check("one-hot-integers", 1);
+}
+
+#[test]
 fn a_number_that_is_no_place_leaves_all_cells_off() {
     let file = folder("one-hot").join("model.onnx");
     let mut model = load_file(&file, ScoreOutput::default()).expect("it loads");

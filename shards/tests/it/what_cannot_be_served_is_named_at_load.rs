@@ -49,6 +49,20 @@ fn a_test_of_membership_is_refused_with_its_node() {
 }
 
 #[test]
+fn categories_that_cannot_be_told_apart_are_refused_with_their_node() {
+    for (name, said) in [
+        ("one-hot-text", "encode the categories as integers"),
+        ("one-hot-large", "category 16777217 is beyond what a float tells apart"),
+    ] {
+        let file = folder("../operators").join(name).join("model.onnx");
+        let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(0)) };
+        let text = load_file(&file, output).expect_err("it is not supported").to_string();
+        assert!(text.contains("node `bits` (operator ai.onnx.ml.OneHotEncoder)"), "{text}");
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+#[test]
 fn many_classes_need_a_choice() {
     let text = refused_output("gbdt-multi", None, None);
     assert!(text.contains("has 3 columns: name the one that is the score"), "{text}");

@@ -190,6 +190,24 @@ GRAPHS = {
                       values_int64s=[10, 20, 30]),
         helper.make_node("Cast", ["codes"], ["score"], to=TensorProto.FLOAT),
     ], 1),
+    # Several columns at once, and integers that doubles do not tell apart.
+    "one-hot-columns": (FLOATS, [
+        helper.make_node("OneHotEncoder", ["input"], ["bits"], name="bits", domain=ML,
+                         cats_int64s=[1, -2, 0], zeros=1),
+        helper.make_node("Reshape", ["bits", "rows of 9"], ["cells"]),
+        helper.make_node("LinearRegressor", ["cells"], ["score"], name="line", domain=ML,
+                         coefficients=[2.0**place for place in range(9)], intercepts=[0.5],
+                         targets=1),
+    ], 1),
+    "one-hot-integers": (INTEGERS, [
+        helper.make_node("OneHotEncoder", ["input"], ["bits"], name="bits", domain=ML,
+                         cats_int64s=[(1 << 53) - 1, 16777217, 16777216], zeros=1),
+        helper.make_node("Gather", ["bits", "others"], ["picked"], axis=-1),
+        helper.make_node("Concat", ["picked", "bits"], ["joined"], axis=-1),
+        helper.make_node("Reshape", ["joined", "rows of 5"], ["cells"]),
+        helper.make_node("LinearRegressor", ["cells"], ["score"], name="line", domain=ML,
+                         coefficients=[1.0, 2.0, 4.0, 8.0, 16.0], intercepts=[0.5], targets=1),
+    ], 1),
 }
 # ONNX's evaluator leaves `post_transform` out, and ONNX Runtime 1.24 reads 1 as LOGISTIC and 2 as
 # SOFTMAX. These are what the operator's text says.
@@ -209,6 +227,7 @@ ROWS = {
     "cast-missing": [0.0, 2.0, 2.7, -2.9, 0.9, -0.9, None, 1e30, -1e30, 3.0],
     "cast-missing-int32": [0.0, 2.7, -2.9, None, 1e30, -1e30, 3e9, 2147483520.0],
     "label-encoder-default": [0.0, -0.0, 2.0, 3.0, None],
+    "one-hot-integers": [16777215, 16777216, 16777217, 16777218, (1 << 53) - 1, (1 << 53) - 2, -1],
     "label-encoder-nan": [0.0, 2.0, 3.0, None],
     "label-encoder-nan-version-2": [0.0, 2.0, 3.0, None],
 }
@@ -229,6 +248,8 @@ CONSTANTS = {
     "table": np.array([[1.0, 0.5], [2.0, 0.25], [3.0, 0.125]], np.float32),
     "rows of 2": np.array([-1, 2], np.int64),
     "rows of 4": np.array([-1, 4], np.int64),
+    "rows of 5": np.array([-1, 5], np.int64),
+    "rows of 9": np.array([-1, 9], np.int64),
     "depth": np.array(4, np.int64),
     "off on": np.array([0.0, 1.0], np.float32),
     "one of 4": np.array([[1.0], [2.0], [3.0], [4.0]], np.float32),
@@ -248,6 +269,15 @@ def doubled(times: int):
 # What is refused; these have no golden scores.
 REFUSED = {
     "tree-ensemble-v5-member": (FLOATS, [every_mode(member=True)], 2),
+    "one-hot-text": (FLOATS, [
+        helper.make_node("OneHotEncoder", ["input"], ["score"], name="bits", domain=ML,
+                         cats_strings=["red", "green"]),
+    ], 2),
+    "one-hot-large": (ONE_FLOAT, [
+        helper.make_node("OneHotEncoder", ["input"], ["bits"], name="bits", domain=ML,
+                         cats_int64s=[16777217, 16777216]),
+        helper.make_node("Reshape", ["bits", "rows of 2"], ["score"]),
+    ], 2),
     "hostile-concat": (FLOATS, doubled(40), 1),
     "hostile-shape": (FLOATS, [
         helper.make_node("ConstantOfShape", ["huge"], ["zeros"], name="zeros"),

@@ -22,12 +22,13 @@ use crate::model::trees::KernelChoice;
 /// computed together.
 const RUN_CELLS_MAX: usize = 1 << 24;
 
-/// Operators that fail on places which there are not.
-const PICKERS: [&str; 6] = [
+/// Operators that fail on places, categories or values which they do not know.
+const PICKERS: [&str; 7] = [
     "ArrayFeatureExtractor",
     "Gather",
     "GatherElements",
     "GatherND",
+    "OneHotEncoder",
     "ScatterElements",
     "ScatterND",
 ];
