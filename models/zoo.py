@@ -27,7 +27,7 @@ import zoo_handmade
 import zoo_torch
 from artefacts import toml_table, write_scored_rows
 from exporting import (
-    DIFFERENCE_MAX, ExportError, compare, library_scores, onnx_scores, score_output, to_onnx,
+    DIFFERENCE_MAX, ExportError, attribute, compare, library_scores, onnx_scores, score_output, to_onnx,
 )
 from sampling import neighbours, thresholds
 from zoo_entries import WIDTH, Entry, made_up
@@ -92,6 +92,16 @@ def models_of(library: str) -> Iterator[Made]:
             yield Made(name, task, estimator, proto, scores, double, missing=True)
 
 
+def binarizer_edges(proto: onnx.ModelProto, dtype: type) -> list[tuple[int, np.floating]]:
+    """The thresholds of binarizers that read the input directly."""
+    nodes = [node for node in proto.graph.node if node.input[0] == proto.graph.input[0].name]
+    found = [attribute(node, "threshold") for node in nodes if node.op_type == "Binarizer"]
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor)
+                 for tensor in proto.graph.initializer}
+    found += [constants[node.input[1]] for node in nodes if node.op_type == "Less"]
+    return [(column, dtype(value)) for value in found for column in range(WIDTH)]
+
+
 def golden_rows(model: Made) -> np.ndarray:
     """Rows the model wasn't trained on, far ones, and ones at its trees' thresholds."""
     random = np.random.default_rng(zoo_entries.SEED)
@@ -106,7 +116,7 @@ def golden_rows(model: Made) -> np.ndarray:
         rows[:, 4] = known
     if model.categories == "strange":
         rows[::4, 4] = np.resize([2.5, -1, np.nan, 9, 1e9, 0.75], len(rows[::4]))
-    edges = thresholds(model.proto)
+    edges = thresholds(model.proto) or binarizer_edges(model.proto, dtype)
     for row in rows[-ROWS // 2 :] if edges else []:
         column, value = edges[random.integers(len(edges))]
         row[column] = neighbours(value)[random.integers(3)]

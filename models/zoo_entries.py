@@ -20,8 +20,8 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
-    MaxAbsScaler, MinMaxScaler, Normalizer, OneHotEncoder, PolynomialFeatures, RobustScaler,
-    StandardScaler,
+    Binarizer, MaxAbsScaler, MinMaxScaler, Normalizer, OneHotEncoder, PolynomialFeatures,
+    RobustScaler, StandardScaler,
 )
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -330,6 +330,24 @@ def encoders() -> Iterator[Entry]:
                 categories="known")
 
 
+def binarizers() -> Iterator[Entry]:
+    """Thresholds that no float32 holds, alone and before an encoder."""
+    def logistic():
+        return LogisticRegression(max_iter=1000)
+
+    yield Entry("binarizer-logistic", "binary",
+                lambda: make_pipeline(Binarizer(threshold=0.1), logistic()))
+    yield Entry("binarizer-logistic-double", "binary",
+                lambda: make_pipeline(Binarizer(threshold=0.1), logistic()), double=True)
+    yield Entry("binarizer-one-hot-gbdt", "binary", lambda: make_pipeline(
+        ColumnTransformer([
+            ("bits", make_pipeline(Binarizer(threshold=0.3), OneHotEncoder(drop="if_binary")),
+             [0, 3, 5]),
+            ("numbers", "passthrough", [1, 2]),
+        ], sparse_threshold=0),
+        GradientBoostingClassifier(n_estimators=10, random_state=SEED)))
+
+
 def lightgbm() -> Iterator[Entry]:
     """LightGBM's scikit-learn wrappers."""
     from lightgbm import LGBMClassifier, LGBMRegressor
@@ -409,6 +427,7 @@ def scikit_learn() -> Iterator[Entry]:
     yield from trees()
     yield from pipelines()
     yield from encoders()
+    yield from binarizers()
 
 
 LIBRARIES = {

@@ -34,12 +34,19 @@ def whole_rows(folder):
     return ["--rows", str(path)]
 
 
-def test_what_the_gateway_refuses_is_no_export(tmp_path):
-    """ONNX Runtime runs it."""
-    model = make_pipeline(Binarizer(threshold=1.5), LogisticRegression()).fit(WHOLE, MANY)
-    with pytest.raises(ExportError, match="the gateway refuses the model: .*not supported"):
-        export_model(tmp_path, model, *whole_rows(tmp_path))
-    assert not (tmp_path / "mine").exists()
+@pytest.mark.parametrize("double", [[], ["--double"]])
+@pytest.mark.parametrize("threshold", [1.0, 1.5, 0.1, 0.7])
+def test_a_cell_at_a_threshold_is_not_above_it(tmp_path, threshold, double):
+    """No float32 is 0.1, and the converter compares a float64 by the other comparison."""
+    rows = np.vstack([WHOLE, np.full((2, 3), threshold)])
+    labels = np.append(MANY, [0, 1])
+    model = make_pipeline(Binarizer(threshold=threshold), LogisticRegression()).fit(rows, labels)
+    path = tmp_path / "rows.csv"
+    near = [np.nextafter(np.float32(threshold), np.float32(side)) for side in (-9, 9)]
+    asked = np.vstack([rows, *(np.full((1, 3), cell) for cell in near)])
+    np.savetxt(path, asked, delimiter=",", header="a,b,c", comments="", fmt="%.9g")
+    export_model(tmp_path, model, "--rows", str(path), *double)
+    assert gateway.ask(gateway.find(None), tmp_path / "mine", len(asked)) < 1e-5
 
 
 @pytest.mark.parametrize("encoder", [

@@ -45,3 +45,19 @@ fn what_is_no_category_is_none_where_it_is_ignored() {
         assert!(known.iter().all(|score| score.to_bits() != strange[0].to_bits()), "{name}");
     }
 }
+
+/// The library refuses a row with a missing value, which is neither above nor below a threshold.
+#[test]
+fn what_is_missing_is_no_bit() {
+    for name in ["binarizer-logistic", "binarizer-one-hot-gbdt"] {
+        let mut model = load(name);
+        let whole = score(&mut model, &[row(1.0), row(2.0)]);
+        for column in [0, 3, 5] {
+            let mut rows = [row(1.0), row(0.0), row(2.0)];
+            rows[1][column] = f64::NAN;
+            let scores = score(&mut model, &rows);
+            assert!(scores[1].is_nan(), "{name} {column} {scores:?}");
+            assert_eq!(vec![scores[0], scores[2]], whole, "{name} {column}");
+        }
+    }
+}

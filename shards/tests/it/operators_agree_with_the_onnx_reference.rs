@@ -97,6 +97,12 @@ fn one_hot_encoder_of_integers_and_of_several_columns() {
 }
 
 #[test]
+fn binarizer_of_floats_and_of_integers() {
+    check("binarizer", 1);
+    check("binarizer-integers", 1);
+}
+
+#[test]
 fn a_number_that_is_no_place_leaves_all_cells_off() {
     let file = folder("one-hot").join("model.onnx");
     let mut model = load_file(&file, ScoreOutput::default()).expect("it loads");

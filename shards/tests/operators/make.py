@@ -208,6 +208,16 @@ GRAPHS = {
         helper.make_node("LinearRegressor", ["cells"], ["score"], name="line", domain=ML,
                          coefficients=[1.0, 2.0, 4.0, 8.0, 16.0], intercepts=[0.5], targets=1),
     ], 1),
+    "binarizer": (FLOATS, [
+        helper.make_node("Binarizer", ["input"], ["bits"], name="bits", domain=ML, threshold=0.25),
+        helper.make_node("LinearRegressor", ["bits"], ["score"], name="line", domain=ML,
+                         coefficients=[1.0, 2.0, 4.0], intercepts=[0.5], targets=1),
+    ], 1),
+    "binarizer-integers": (INTEGERS, [
+        helper.make_node("Binarizer", ["input"], ["bits"], name="bits", domain=ML,
+                         threshold=16777216.0),
+        helper.make_node("Cast", ["bits"], ["score"], to=TensorProto.FLOAT),
+    ], 1),
 }
 # ONNX's evaluator leaves `post_transform` out, and ONNX Runtime 1.24 reads 1 as LOGISTIC and 2 as
 # SOFTMAX. These are what the operator's text says.
@@ -228,6 +238,7 @@ ROWS = {
     "cast-missing-int32": [0.0, 2.7, -2.9, None, 1e30, -1e30, 3e9, 2147483520.0],
     "label-encoder-default": [0.0, -0.0, 2.0, 3.0, None],
     "one-hot-integers": [16777215, 16777216, 16777217, 16777218, (1 << 53) - 1, (1 << 53) - 2, -1],
+    "binarizer-integers": [16777215, 16777216, 16777217, 0, -16777217, (1 << 53) - 1],
     "label-encoder-nan": [0.0, 2.0, 3.0, None],
     "label-encoder-nan-version-2": [0.0, 2.0, 3.0, None],
 }

@@ -8,6 +8,7 @@
 
 mod arithmetic;
 mod batch_norm;
+mod binarizer;
 mod cast;
 mod concat;
 mod context;
@@ -152,6 +153,7 @@ type Parser = fn(NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError>;
 
 /// Operators of the domain `ai.onnx.ml`: they take the place of tract's own.
 pub(super) const MACHINE_LEARNING: &[(&str, Parser)] = &[
+    ("Binarizer", binarizer::parse),
     ("FeatureVectorizer", concat::parse),
     ("Imputer", imputer::parse),
     ("LabelEncoder", label_encoder::parse),
