@@ -54,6 +54,24 @@ def every_mode(double=False, aggregate=1, post_transform=0, targets=2, member=Fa
         **({"membership_values": floats(1.0, 2.0, float("nan"), double=double)} if member else {}))
 
 
+def members(double=False):
+    """One tree that asks two columns for negative, fractional and large numbers, and compares one of
+    the columns too. No member is 0, where ONNX's evaluator takes the list to end."""
+    nan = float("nan")
+    return helper.make_node(
+        "TreeEnsemble", ["input"], ["score"], name="trees", domain=ML, n_targets=1,
+        aggregate_function=1, post_transform=0, tree_roots=[0],
+        nodes_featureids=[0, 0, 2, 2, 0],
+        nodes_splits=floats(nan, 0.25, nan, nan, nan, double=double),
+        nodes_modes=numpy_helper.from_array(np.array([6, 0, 6, 6, 6], np.uint8)),
+        nodes_truenodeids=[1, 2, 0, 1, 2], nodes_trueleafs=[0, 0, 1, 1, 1],
+        nodes_falsenodeids=[4, 3, 3, 4, 5], nodes_falseleafs=[0, 0, 1, 1, 1],
+        nodes_missing_value_tracks_true=[1, 1, 1, 0, 1],
+        leaf_targetids=[0] * 6, leaf_weights=floats(0.5, 1.5, 2.5, 3.5, 4.5, 5.5, double=double),
+        membership_values=floats(-0.5, 2.0, 0.25, 1e30, nan, 1.0, -2.0, 0.25, nan, 3.5, 0.5, -0.5,
+                                 nan, -2.0, 1.0, nan, double=double))
+
+
 FLOATS = [("input", TensorProto.FLOAT, 3)]
 DOUBLES = [("input", TensorProto.DOUBLE, 3)]
 
@@ -218,6 +236,9 @@ GRAPHS = {
                          threshold=16777216.0),
         helper.make_node("Cast", ["bits"], ["score"], to=TensorProto.FLOAT),
     ], 1),
+    "tree-ensemble-v5-member": (FLOATS, [every_mode(member=True)], 2),
+    "tree-ensemble-v5-members": (FLOATS, [members()], 1),
+    "tree-ensemble-v5-members-double": (DOUBLES, [members(double=True)], 1),
 }
 # ONNX's evaluator leaves `post_transform` out, and ONNX Runtime 1.24 reads 1 as LOGISTIC and 2 as
 # SOFTMAX. These are what the operator's text says.
@@ -279,7 +300,6 @@ def doubled(times: int):
 
 # What is refused; these have no golden scores.
 REFUSED = {
-    "tree-ensemble-v5-member": (FLOATS, [every_mode(member=True)], 2),
     "one-hot-text": (FLOATS, [
         helper.make_node("OneHotEncoder", ["input"], ["score"], name="bits", domain=ML,
                          cats_strings=["red", "green"]),

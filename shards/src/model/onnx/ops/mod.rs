@@ -20,6 +20,7 @@ mod imputer;
 mod label_encoder;
 mod linear;
 mod lookup;
+mod members;
 mod normalizer;
 mod number;
 mod one_hot;
