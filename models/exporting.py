@@ -22,7 +22,8 @@ from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 from skl2onnx.operator_converters import decision_tree, random_forest
 from sklearn.base import is_classifier
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import Binarizer
 
 DIFFERENCE_MAX = 1e-5
 LINE_MAX = 300
@@ -154,9 +155,30 @@ def _register_boosters():
         )
 
 
-def _prepared(model, columns: list[str]):
-    """A copy without what the converters stumble over and scores don't depend on."""
+def _parts(model):
+    """An estimator and those that it is made of, where it is a pipeline or joins columns."""
+    yield model
+    if isinstance(model, Pipeline):
+        parts = [part for _, part in model.steps]
+    elif isinstance(model, ColumnTransformer):
+        parts = [part for _, part, _ in model.transformers_]
+    elif isinstance(model, FeatureUnion):
+        parts = [part for _, part in model.transformer_list]
+    else:
+        parts = []
+    for part in parts:
+        yield from _parts(part)
+
+
+def _prepared(model, columns: list[str], double: bool):
+    """A copy without what the converters stumble over and scores don't depend on, and with
+    thresholds that their graphs compare as the library does."""
     model = copy.deepcopy(model)
+    for part in _parts(model):
+        if isinstance(part, Binarizer):
+            # A float32 is compared by `>` with a float32, and a float64 by `<`.
+            part.threshold = (np.nextafter(float(part.threshold), np.inf) if double
+                              else floor_to_float32(part.threshold))
     steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
     if isinstance(steps[0], ColumnTransformer):
         # Fitted by name it selects by position here: one tensor has no names.
@@ -220,7 +242,7 @@ def to_onnx(
         proto = _from_catboost(model)
         return proto if zipmap else _without_zipmap(proto)
     _register_boosters()
-    model = _prepared(model, columns)
+    model = _prepared(model, columns, double)
     tensor = DoubleTensorType if double else FloatTensorType
     try:
         with _exact_trees({} if thresholds is None else thresholds):

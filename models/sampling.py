@@ -44,6 +44,41 @@ def thresholds(proto: onnx.ModelProto) -> list[tuple[int, np.floating]]:
     return pairs
 
 
+def source_columns(proto: onnx.ModelProto, name: str) -> list[int] | None:
+    """The columns of the input that a value is, in order, where it is nothing else."""
+    made = {output: node for node in proto.graph.node for output in node.output}
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor)
+                 for tensor in proto.graph.initializer}
+    picks = []
+    while name in made:
+        node = made[name]
+        if node.op_type in ("ArrayFeatureExtractor", "Gather") and node.input[1] in constants:
+            picks.append(constants[node.input[1]].ravel())
+        elif node.op_type not in ("Cast", "Identity"):
+            return None
+        name = node.input[0]
+    source = proto.graph.input[0]
+    if name != source.name:
+        return None
+    columns = np.arange(source.type.tensor_type.shape.dim[1].dim_value)
+    for pick in reversed(picks):
+        columns = columns[pick]
+    return [int(column) for column in columns]
+
+
+def categories(proto: onnx.ModelProto) -> dict[int, list[int]]:
+    """The categories of each column that a one-hot encoder reads, and one more where it takes any.
+    """
+    known: dict[int, list[int]] = {}
+    for node in proto.graph.node:
+        if node.op_type == "OneHotEncoder" and attribute(node, "cats_int64s"):
+            own = list(attribute(node, "cats_int64s"))
+            more = [max(own) + 1] if attribute(node, "zeros") != 0 else []
+            for column in source_columns(proto, node.input[0]) or []:
+                known[column] = own + more
+    return known
+
+
 def centre_of(proto: onnx.ModelProto, width: int) -> Centre:
     """Where to draw values from: around the thresholds or a scaler's means, else around 0."""
     centre = Centre(np.zeros(width), np.ones(width))
@@ -76,4 +111,6 @@ def generated_rows(
         row[column] = neighbours(value)[random.integers(3)]
     if with_missing:
         rows[random.random(rows.shape) < 0.05] = np.nan
+    for column, known in categories(proto).items():
+        rows[:, column] = random.choice(known, count)
     return rows

@@ -27,7 +27,7 @@ import zoo_handmade
 import zoo_torch
 from artefacts import toml_table, write_scored_rows
 from exporting import (
-    DIFFERENCE_MAX, ExportError, compare, library_scores, onnx_scores, score_output, to_onnx,
+    DIFFERENCE_MAX, ExportError, attribute, compare, library_scores, onnx_scores, score_output, to_onnx,
 )
 from sampling import neighbours, thresholds
 from zoo_entries import WIDTH, Entry, made_up
@@ -55,6 +55,7 @@ class Made:
     missing: bool = False
     probability: bool = True
     runtime_differs: bool = False
+    categories: str = ""
 
 
 def described(model) -> str:
@@ -73,7 +74,7 @@ def made(entry: Entry) -> Made:
         to_onnx(model, COLUMNS, entry.name, entry.double, entry.zipmap),
         lambda rows: library_scores(model, rows),
         entry.double, entry.missing or entry.asked_missing, hasattr(model, "predict_proba"),
-        entry.runtime_differs,
+        entry.runtime_differs, entry.categories,
     )
 
 
@@ -91,6 +92,16 @@ def models_of(library: str) -> Iterator[Made]:
             yield Made(name, task, estimator, proto, scores, double, missing=True)
 
 
+def binarizer_edges(proto: onnx.ModelProto, dtype: type) -> list[tuple[int, np.floating]]:
+    """The thresholds of binarizers that read the input directly."""
+    nodes = [node for node in proto.graph.node if node.input[0] == proto.graph.input[0].name]
+    found = [attribute(node, "threshold") for node in nodes if node.op_type == "Binarizer"]
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor)
+                 for tensor in proto.graph.initializer}
+    found += [constants[node.input[1]] for node in nodes if node.op_type == "Less"]
+    return [(column, dtype(value)) for value in found for column in range(WIDTH)]
+
+
 def golden_rows(model: Made) -> np.ndarray:
     """Rows the model wasn't trained on, far ones, and ones at its trees' thresholds."""
     random = np.random.default_rng(zoo_entries.SEED)
@@ -98,9 +109,14 @@ def golden_rows(model: Made) -> np.ndarray:
     rows = made_up(False, ROWS, seed=zoo_entries.SEED + 1).rows.astype(dtype)
     if model.double:
         rows += random.normal(0, 1e-9, rows.shape)
+    known = rows[:, 4].round()
     rows[0] = 0
     rows[1:5] *= 3
-    edges = thresholds(model.proto)
+    if model.categories:
+        rows[:, 4] = known
+    if model.categories == "strange":
+        rows[::4, 4] = np.resize([2.5, -1, np.nan, 9, 1e9, 0.75], len(rows[::4]))
+    edges = thresholds(model.proto) or binarizer_edges(model.proto, dtype)
     for row in rows[-ROWS // 2 :] if edges else []:
         column, value = edges[random.integers(len(edges))]
         row[column] = neighbours(value)[random.integers(3)]
@@ -147,7 +163,7 @@ def write(folder: Path, library: str, model: Made) -> dict:
         **({"class": 1} if one_of_two else {}),
         "scores": expected.shape[1],
         "zipmap": zipmap,
-        "missing": model.missing,
+        "missing": model.missing or model.categories == "strange",
         "operators": sorted({node.op_type for node in model.proto.graph.node}),
         "onnxruntime_difference": difference,
     }

@@ -20,7 +20,8 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
-    MaxAbsScaler, MinMaxScaler, Normalizer, PolynomialFeatures, RobustScaler, StandardScaler,
+    Binarizer, MaxAbsScaler, MinMaxScaler, Normalizer, OneHotEncoder, PolynomialFeatures,
+    RobustScaler, StandardScaler,
 )
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -69,6 +70,8 @@ class Entry:
 
     `missing`: it learns from and is asked about rows with missing values. `asked_missing`: only
     asked about. `runtime_differs`: ONNX Runtime doesn't score the export as the library does.
+    `categories`: what column 4 holds when it is asked about: any number, `known` categories alone,
+    or `strange` ones among them: unknown, missing and with a fraction.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Entry:
     asked_missing: bool = False
     rows: int = 500
     runtime_differs: bool = False
+    categories: str = ""
 
 
 def linear() -> Iterator[Entry]:
@@ -283,6 +287,67 @@ def pipelines() -> Iterator[Entry]:
                 lambda: CalibratedClassifierCV(logistic(), method="sigmoid", cv=2))
 
 
+def encoders() -> Iterator[Entry]:
+    """Categories as columns, beside scaled numbers and alone."""
+    def columns(encoder, model, chosen=(4,), alone=False):
+        parts = [] if alone else [("numbers", StandardScaler(), [0, 1, 2, 3])]
+        return make_pipeline(
+            ColumnTransformer([*parts, ("categories", encoder, list(chosen))], sparse_threshold=0),
+            model)
+
+    def logistic():
+        return LogisticRegression(max_iter=1000)
+
+    def ignoring(**more):
+        return OneHotEncoder(handle_unknown="ignore", **more)
+
+    def boosted():
+        return GradientBoostingClassifier(n_estimators=10, max_depth=3, random_state=SEED)
+
+    # ONNX Runtime makes a category of 2.5 that scikit-learn doesn't know.
+    strange = {"categories": "strange", "runtime_differs": True}
+    yield Entry("one-hot-alone-logistic", "multi",
+                lambda: columns(OneHotEncoder(), logistic(), alone=True), categories="known")
+    yield Entry("one-hot-logistic", "binary", lambda: columns(OneHotEncoder(), logistic()),
+                categories="known")
+    yield Entry("one-hot-ignore-logistic", "binary", lambda: columns(ignoring(), logistic()),
+                **strange)
+    yield Entry("one-hot-ignore-logistic-double", "binary",
+                lambda: columns(ignoring(), logistic()), double=True, **strange)
+    yield Entry("one-hot-drop-logistic", "binary",
+                lambda: columns(ignoring(drop="first"), logistic(), (4, 4)), **strange)
+    yield Entry("one-hot-gbdt", "binary", lambda: columns(OneHotEncoder(), boosted()),
+                categories="known")
+    yield Entry("one-hot-ignore-gbdt-multi", "multi", lambda: columns(
+        ignoring(dtype=np.int64), GradientBoostingClassifier(
+            n_estimators=5, max_depth=2, random_state=SEED)), **strange)
+    yield Entry("one-hot-ignore-ridge", "regression",
+                lambda: columns(ignoring(), Ridge(), (4, 4)), **strange)
+    yield Entry("one-hot-network", "binary", lambda: columns(
+        OneHotEncoder(), MLPClassifier((6,), max_iter=60, random_state=SEED)), categories="known")
+    yield Entry("one-hot-network-double", "binary", lambda: columns(
+        OneHotEncoder(), MLPClassifier((6,), max_iter=60, random_state=SEED)), double=True,
+                categories="known")
+
+
+def binarizers() -> Iterator[Entry]:
+    """Thresholds that no float32 holds, alone and before an encoder."""
+    def logistic():
+        return LogisticRegression(max_iter=1000)
+
+    yield Entry("binarizer-logistic", "binary",
+                lambda: make_pipeline(Binarizer(threshold=0.1), logistic()))
+    yield Entry("binarizer-logistic-double", "binary",
+                lambda: make_pipeline(Binarizer(threshold=0.1), logistic()), double=True)
+    yield Entry("binarizer-one-hot-gbdt", "binary", lambda: make_pipeline(
+        ColumnTransformer([
+            ("bits", make_pipeline(Binarizer(threshold=0.3), OneHotEncoder(drop="if_binary")),
+             [0, 3, 5]),
+            ("numbers", "passthrough", [1, 2]),
+        ], sparse_threshold=0),
+        GradientBoostingClassifier(n_estimators=10, random_state=SEED)))
+
+
 def lightgbm() -> Iterator[Entry]:
     """LightGBM's scikit-learn wrappers."""
     from lightgbm import LGBMClassifier, LGBMRegressor
@@ -361,6 +426,8 @@ def scikit_learn() -> Iterator[Entry]:
     yield from linear()
     yield from trees()
     yield from pipelines()
+    yield from encoders()
+    yield from binarizers()
 
 
 LIBRARIES = {

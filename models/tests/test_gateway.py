@@ -5,11 +5,13 @@ import stat
 import numpy as np
 import pytest
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Binarizer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder
+from sklearn.preprocessing import (
+    Binarizer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder, StandardScaler,
+)
 
 import gateway
 from exporting import ExportError
@@ -32,16 +34,33 @@ def whole_rows(folder):
     return ["--rows", str(path)]
 
 
-@pytest.mark.parametrize("first", [
-    Binarizer(threshold=1.5), OneHotEncoder(sparse_output=False),
+@pytest.mark.parametrize("double", [[], ["--double"]])
+@pytest.mark.parametrize("threshold", [1.0, 1.5, 0.1, 0.7])
+def test_a_cell_at_a_threshold_is_not_above_it(tmp_path, threshold, double):
+    """No float32 is 0.1, and the converter compares a float64 by the other comparison."""
+    rows = np.vstack([WHOLE, np.full((2, 3), threshold)])
+    labels = np.append(MANY, [0, 1])
+    model = make_pipeline(Binarizer(threshold=threshold), LogisticRegression()).fit(rows, labels)
+    path = tmp_path / "rows.csv"
+    near = [np.nextafter(np.float32(threshold), np.float32(side)) for side in (-9, 9)]
+    asked = np.vstack([rows, *(np.full((1, 3), cell) for cell in near)])
+    np.savetxt(path, asked, delimiter=",", header="a,b,c", comments="", fmt="%.9g")
+    export_model(tmp_path, model, "--rows", str(path), *double)
+    assert gateway.ask(gateway.find(None), tmp_path / "mine", len(asked)) < 1e-5
+
+
+@pytest.mark.parametrize("encoder", [
+    OneHotEncoder(), OneHotEncoder(handle_unknown="ignore"), OneHotEncoder(drop="first"),
     KBinsDiscretizer(3, encode="onehot-dense", quantile_method="averaged_inverted_cdf"),
 ])
-def test_what_the_gateway_refuses_is_no_export(tmp_path, first):
-    """ONNX Runtime runs all of these."""
-    model = make_pipeline(first, LogisticRegression()).fit(WHOLE, MANY)
-    with pytest.raises(ExportError, match="the gateway refuses the model: .*not supported"):
-        export_model(tmp_path, model, *whole_rows(tmp_path))
-    assert not (tmp_path / "mine").exists()
+@pytest.mark.parametrize("last", [
+    LogisticRegression(), GradientBoostingClassifier(n_estimators=5),
+])
+def test_categories_of_made_up_rows_are_those_of_the_encoder(tmp_path, encoder, last):
+    columns = make_column_transformer((StandardScaler(), [0]), (encoder, [2, 1]))
+    model = make_pipeline(columns, last).fit(WHOLE, MANY)
+    export_model(tmp_path, model)
+    assert gateway.ask(gateway.find(None), tmp_path / "mine", 200) < 1e-5
 
 
 def test_neighbours_are_no_export(tmp_path):

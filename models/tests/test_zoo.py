@@ -32,8 +32,9 @@ def test_the_graph_gives_the_librarys_scores(model):
     if "class" in model:
         found = found[:, [model["class"]]]
     difference = np.abs(found - expected) / np.maximum(1, np.abs(expected))
-    differs = model["onnxruntime_difference"] > DIFFERENCE_MAX
-    assert (difference.max() > DIFFERENCE_MAX) == differs, difference.max()
+    # What ONNX Runtime computes otherwise than the library is in the index.
+    agrees = model["onnxruntime_difference"] <= DIFFERENCE_MAX
+    assert (difference.max() <= DIFFERENCE_MAX) == agrees
 
 
 def test_the_index_names_what_is_there():

@@ -23,6 +23,7 @@ mod a_bad_row_is_named_by_line_and_column;
 mod a_broken_native_file_is_refused_with_its_place;
 mod a_canary_scores_its_share_of_the_users;
 mod a_canary_takes_the_same_users_each_time;
+mod a_category_that_is_not_known_fails_its_row_alone;
 mod a_client_that_goes_away_leaves_nothing_behind;
 mod a_cql_frame_without_end_is_refused;
 mod a_damaged_store_never_gives_another_score;

@@ -32,6 +32,29 @@ fn tree_ensemble_of_version_5() {
 }
 
 #[test]
+fn tree_ensemble_of_version_5_that_tests_for_membership() {
+    check("tree-ensemble-v5-member", 2);
+    check("tree-ensemble-v5-members", 1);
+    check("tree-ensemble-v5-members-double", 1);
+}
+
+/// A missing cell goes where its node says.
+#[test]
+fn a_cell_is_a_member_or_is_not() {
+    let file = folder("tree-ensemble-v5-members").join("model.onnx");
+    let mut model = load_file(&file, ScoreOutput::default()).expect("it loads");
+    let rows = [[0.25, 0.0, 1.0], [0.25, 0.0, 1.5], [2.0, 0.0, -0.5], [2.5, 0.0, 1.0], [-2.0; 3]];
+    let rows: Vec<_> = rows.iter().map(|row| row.to_vec()).collect();
+    let expected = score(&mut model, &rows);
+    assert_eq!(expected, [0.5, 3.5, 1.5, 5.5, 2.5]);
+    let mut missing = rows;
+    missing[0][2] = f64::NAN;
+    missing[2][2] = f64::NAN;
+    missing[3][0] = f64::NAN;
+    assert_eq!(score(&mut model, &missing), [0.5, 3.5, 4.5, 0.5, 2.5]);
+}
+
+#[test]
 fn tree_ensemble_of_version_5_with_other_sums_and_curves() {
     check("tree-ensemble-v5-average", 2);
     check("tree-ensemble-v5-min", 1);
@@ -88,6 +111,18 @@ fn what_is_missing_never_becomes_a_category() {
     check("label-encoder-nan", 1);
     check("label-encoder-nan-version-2", 1);
     check("one-hot", 1);
+}
+
+#[test]
+fn one_hot_encoder_of_integers_and_of_several_columns() {
+    check("one-hot-columns", 1);
+    check("one-hot-integers", 1);
+}
+
+#[test]
+fn binarizer_of_floats_and_of_integers() {
+    check("binarizer", 1);
+    check("binarizer-integers", 1);
 }
 
 #[test]

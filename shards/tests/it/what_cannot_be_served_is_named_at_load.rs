@@ -39,13 +39,29 @@ fn an_unknown_branch_mode_is_named_with_its_node() {
 }
 
 #[test]
-fn a_test_of_membership_is_refused_with_its_node() {
+fn a_test_of_membership_without_members_is_refused_with_its_node() {
     let file = folder("../operators/tree-ensemble-v5-member").join("model.onnx");
-    let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(0)) };
-    let text = load_file(&file, output).expect_err("it is not supported").to_string();
+    let mut bytes = std::fs::read(file).expect("it is there");
+    let word = b"membership_values";
+    let found = bytes.windows(word.len()).position(|window| window == word);
+    bytes[found.expect("it has members")] = b'x';
+    let text = refusal(&bytes);
     assert!(text.contains("node `trees` (operator ai.onnx.ml.TreeEnsemble)"), "{text}");
-    assert!(text.contains("BRANCH_MEMBER"), "{text}");
-    assert!(text.contains("instead"), "it says what to do: {text}");
+    assert!(text.contains("`membership_values` has 1 lists"), "{text}");
+}
+
+#[test]
+fn categories_that_cannot_be_told_apart_are_refused_with_their_node() {
+    for (name, said) in [
+        ("one-hot-text", "encode the categories as integers"),
+        ("one-hot-large", "category 16777217 is beyond what a float tells apart"),
+    ] {
+        let file = folder("../operators").join(name).join("model.onnx");
+        let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(0)) };
+        let text = load_file(&file, output).expect_err("it is not supported").to_string();
+        assert!(text.contains("node `bits` (operator ai.onnx.ml.OneHotEncoder)"), "{text}");
+        assert!(text.contains(said), "{text}");
+    }
 }
 
 #[test]

@@ -54,6 +54,24 @@ def every_mode(double=False, aggregate=1, post_transform=0, targets=2, member=Fa
         **({"membership_values": floats(1.0, 2.0, float("nan"), double=double)} if member else {}))
 
 
+def members(double=False):
+    """One tree that asks two columns for negative, fractional and large numbers, and compares one of
+    the columns too. No member is 0, where ONNX's evaluator takes the list to end."""
+    nan = float("nan")
+    return helper.make_node(
+        "TreeEnsemble", ["input"], ["score"], name="trees", domain=ML, n_targets=1,
+        aggregate_function=1, post_transform=0, tree_roots=[0],
+        nodes_featureids=[0, 0, 2, 2, 0],
+        nodes_splits=floats(nan, 0.25, nan, nan, nan, double=double),
+        nodes_modes=numpy_helper.from_array(np.array([6, 0, 6, 6, 6], np.uint8)),
+        nodes_truenodeids=[1, 2, 0, 1, 2], nodes_trueleafs=[0, 0, 1, 1, 1],
+        nodes_falsenodeids=[4, 3, 3, 4, 5], nodes_falseleafs=[0, 0, 1, 1, 1],
+        nodes_missing_value_tracks_true=[1, 1, 1, 0, 1],
+        leaf_targetids=[0] * 6, leaf_weights=floats(0.5, 1.5, 2.5, 3.5, 4.5, 5.5, double=double),
+        membership_values=floats(-0.5, 2.0, 0.25, 1e30, nan, 1.0, -2.0, 0.25, nan, 3.5, 0.5, -0.5,
+                                 nan, -2.0, 1.0, nan, double=double))
+
+
 FLOATS = [("input", TensorProto.FLOAT, 3)]
 DOUBLES = [("input", TensorProto.DOUBLE, 3)]
 
@@ -190,6 +208,37 @@ GRAPHS = {
                       values_int64s=[10, 20, 30]),
         helper.make_node("Cast", ["codes"], ["score"], to=TensorProto.FLOAT),
     ], 1),
+    # Several columns at once, and integers that doubles do not tell apart.
+    "one-hot-columns": (FLOATS, [
+        helper.make_node("OneHotEncoder", ["input"], ["bits"], name="bits", domain=ML,
+                         cats_int64s=[1, -2, 0], zeros=1),
+        helper.make_node("Reshape", ["bits", "rows of 9"], ["cells"]),
+        helper.make_node("LinearRegressor", ["cells"], ["score"], name="line", domain=ML,
+                         coefficients=[2.0**place for place in range(9)], intercepts=[0.5],
+                         targets=1),
+    ], 1),
+    "one-hot-integers": (INTEGERS, [
+        helper.make_node("OneHotEncoder", ["input"], ["bits"], name="bits", domain=ML,
+                         cats_int64s=[(1 << 53) - 1, 16777217, 16777216], zeros=1),
+        helper.make_node("Gather", ["bits", "others"], ["picked"], axis=-1),
+        helper.make_node("Concat", ["picked", "bits"], ["joined"], axis=-1),
+        helper.make_node("Reshape", ["joined", "rows of 5"], ["cells"]),
+        helper.make_node("LinearRegressor", ["cells"], ["score"], name="line", domain=ML,
+                         coefficients=[1.0, 2.0, 4.0, 8.0, 16.0], intercepts=[0.5], targets=1),
+    ], 1),
+    "binarizer": (FLOATS, [
+        helper.make_node("Binarizer", ["input"], ["bits"], name="bits", domain=ML, threshold=0.25),
+        helper.make_node("LinearRegressor", ["bits"], ["score"], name="line", domain=ML,
+                         coefficients=[1.0, 2.0, 4.0], intercepts=[0.5], targets=1),
+    ], 1),
+    "binarizer-integers": (INTEGERS, [
+        helper.make_node("Binarizer", ["input"], ["bits"], name="bits", domain=ML,
+                         threshold=16777216.0),
+        helper.make_node("Cast", ["bits"], ["score"], to=TensorProto.FLOAT),
+    ], 1),
+    "tree-ensemble-v5-member": (FLOATS, [every_mode(member=True)], 2),
+    "tree-ensemble-v5-members": (FLOATS, [members()], 1),
+    "tree-ensemble-v5-members-double": (DOUBLES, [members(double=True)], 1),
 }
 # ONNX's evaluator leaves `post_transform` out, and ONNX Runtime 1.24 reads 1 as LOGISTIC and 2 as
 # SOFTMAX. These are what the operator's text says.
@@ -209,6 +258,8 @@ ROWS = {
     "cast-missing": [0.0, 2.0, 2.7, -2.9, 0.9, -0.9, None, 1e30, -1e30, 3.0],
     "cast-missing-int32": [0.0, 2.7, -2.9, None, 1e30, -1e30, 3e9, 2147483520.0],
     "label-encoder-default": [0.0, -0.0, 2.0, 3.0, None],
+    "one-hot-integers": [16777215, 16777216, 16777217, 16777218, (1 << 53) - 1, (1 << 53) - 2, -1],
+    "binarizer-integers": [16777215, 16777216, 16777217, 0, -16777217, (1 << 53) - 1],
     "label-encoder-nan": [0.0, 2.0, 3.0, None],
     "label-encoder-nan-version-2": [0.0, 2.0, 3.0, None],
 }
@@ -229,6 +280,8 @@ CONSTANTS = {
     "table": np.array([[1.0, 0.5], [2.0, 0.25], [3.0, 0.125]], np.float32),
     "rows of 2": np.array([-1, 2], np.int64),
     "rows of 4": np.array([-1, 4], np.int64),
+    "rows of 5": np.array([-1, 5], np.int64),
+    "rows of 9": np.array([-1, 9], np.int64),
     "depth": np.array(4, np.int64),
     "off on": np.array([0.0, 1.0], np.float32),
     "one of 4": np.array([[1.0], [2.0], [3.0], [4.0]], np.float32),
@@ -247,7 +300,15 @@ def doubled(times: int):
 
 # What is refused; these have no golden scores.
 REFUSED = {
-    "tree-ensemble-v5-member": (FLOATS, [every_mode(member=True)], 2),
+    "one-hot-text": (FLOATS, [
+        helper.make_node("OneHotEncoder", ["input"], ["score"], name="bits", domain=ML,
+                         cats_strings=["red", "green"]),
+    ], 2),
+    "one-hot-large": (ONE_FLOAT, [
+        helper.make_node("OneHotEncoder", ["input"], ["bits"], name="bits", domain=ML,
+                         cats_int64s=[16777217, 16777216]),
+        helper.make_node("Reshape", ["bits", "rows of 2"], ["score"]),
+    ], 2),
     "hostile-concat": (FLOATS, doubled(40), 1),
     "hostile-shape": (FLOATS, [
         helper.make_node("ConstantOfShape", ["huge"], ["zeros"], name="zeros"),

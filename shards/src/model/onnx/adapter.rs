@@ -136,7 +136,8 @@ impl Expansion for Adapter {
         let read: Vec<&TensorProxy> =
             self.inputs.iter().filter_map(|&place| inputs.get(place)).collect();
         let Some(first) = read.first().copied() else { bail!("{}: no input", self.name) };
-        solver.equals(&outputs[0].rank, 2)?;
+        let cells = self.operator.cells_of_each();
+        solver.equals(&outputs[0].rank, if cells.is_some() { 3 } else { 2 })?;
         solver.equals(&outputs[0].shape[0], &first.shape[0])?;
         let types: Vec<_> = read.iter().map(|input| (&input.datum_type).bex()).collect();
         solver.given_all(types, move |solver, types: Vec<DatumType>| {
@@ -150,7 +151,11 @@ impl Expansion for Adapter {
                 let output = self.output(&shapes)?;
                 let made = self.output_type(types[0], output.element);
                 solver.equals(&outputs[0].datum_type, made)?;
-                solver.equals(&outputs[0].shape[1], output.columns.to_dim())
+                let Some(cells) = cells else {
+                    return solver.equals(&outputs[0].shape[1], output.columns.to_dim());
+                };
+                solver.equals(&outputs[0].shape[1], widths[0].clone())?;
+                solver.equals(&outputs[0].shape[2], cells.to_dim())
             })
         })
     }
@@ -175,6 +180,12 @@ impl Expansion for Adapter {
             read.push(outlet);
         }
         let made = model.wire_node(prefix, RowNode(self.clone()), &read)?;
+        if let Some(cells) = self.operator.cells_of_each() {
+            let whole = model.outlet_fact(made[0])?.shape[1].clone();
+            let columns = model.outlet_fact(read[0])?.shape[1].clone();
+            let split = AxisOp::Reshape(1, tvec!(whole), tvec!(columns, cells.to_dim()));
+            return model.wire_node(format!("{prefix}.cells"), split, &made);
+        }
         let made_type = model.outlet_fact(made[0])?.datum_type;
         match first.filter(|_| self.operator.keeps_type()) {
             Some(first) if is_integer(first) && !first.is_tdim() && first != made_type => {

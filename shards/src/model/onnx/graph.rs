@@ -57,6 +57,7 @@ impl ScoreGraph {
             score = graph.node[place].input.first().cloned().unwrap_or_default();
         }
         let classes = Classes::of(&graph, &producers, &output, &score);
+        read_before_casts(&mut graph, &producers);
         let needed = needed_nodes(&graph, &producers, &score)?;
         let inputs = prune(&mut graph, &needed, &score)?;
         proto.graph = Some(graph);
@@ -96,6 +97,25 @@ fn producers(graph: &GraphProto) -> Result<HashMap<String, usize>, OnnxError> {
         }
     }
     Ok(producers)
+}
+
+/// Has each `OneHotEncoder` of integers read what a `Cast` before it reads: scikit-learn, whose
+/// converter alone writes this pair, compares the number itself with its categories, and a cast would
+/// make one of 2.7 and of 2.
+fn read_before_casts(graph: &mut GraphProto, producers: &HashMap<String, usize>) {
+    for place in 0..graph.node.len() {
+        if graph.node[place].op_type != "OneHotEncoder" {
+            continue;
+        }
+        let before = graph.node[place].input.first().and_then(|name| producers.get(name));
+        let cast = before.map(|before| &graph.node[*before]).filter(|node| {
+            let to = node.attribute.iter().find(|attribute| attribute.name == "to");
+            node.op_type == "Cast" && to.is_some_and(|to| to.i == DataType::Int64 as i64)
+        });
+        if let Some(read) = cast.and_then(|cast| cast.input.first()).cloned() {
+            graph.node[place].input[0] = read;
+        }
+    }
 }
 
 fn named_output(

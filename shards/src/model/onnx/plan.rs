@@ -22,12 +22,14 @@ use crate::model::trees::KernelChoice;
 /// computed together.
 const RUN_CELLS_MAX: usize = 1 << 24;
 
-/// Operators that fail on places which there are not.
-const PICKERS: [&str; 6] = [
+/// Operators that fail on places, categories or values which they do not know.
+const PICKERS: [&str; 8] = [
     "ArrayFeatureExtractor",
+    "Binarizer",
     "Gather",
     "GatherElements",
     "GatherND",
+    "OneHotEncoder",
     "ScatterElements",
     "ScatterND",
 ];

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use tract_onnx::pb::{GraphProto, NodeProto};
 
+use super::depth::DeepValues;
 use super::error::{OnnxError, node_name};
 use super::ops::{self, Element, NodeContext, RowOperator, RowShape};
 
@@ -63,6 +64,7 @@ impl<'g> Planning<'g> {
             (input.name, planning.columns_from(input.first, input.count))
         };
         let mut sources: HashMap<_, _> = inputs.iter().map(source).collect();
+        let mut deep = DeepValues::default();
         for node in graph.node.iter().filter(|node| node.op_type != "Constant") {
             let (Some(parser), [output]) = (ops::parser(&node.op_type), node.output.as_slice())
             else {
@@ -70,7 +72,12 @@ impl<'g> Planning<'g> {
             };
             let inputs: Vec<_> =
                 node.input.iter().filter_map(|name| sources.get(name.as_str())).copied().collect();
-            let operator = parser(NodeContext { node, graph, ml_version });
+            let context = NodeContext { node, graph, ml_version };
+            let shapes: Vec<_> = inputs.iter().map(|source| planning.shape(*source)).collect();
+            if !deep.follow(context, &shapes) {
+                return Ok(None);
+            }
+            let operator = parser(context);
             let added = operator.and_then(|operator| planning.add(node, operator, inputs));
             match added {
                 Ok(source) => sources.insert(output, source),
@@ -83,6 +90,7 @@ impl<'g> Planning<'g> {
         }
         // The score is what the last step makes, or the plan is none: a bare copy of the input.
         match sources.get(score) {
+            _ if deep.has(score) => Ok(None),
             Some(Source::Step(step)) if step + 1 == planning.steps.len() => Ok(Some(planning)),
             _ => Ok(None),
         }

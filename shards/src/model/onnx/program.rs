@@ -18,6 +18,10 @@ pub(super) struct Program {
     buffers: Vec<Buffer>,
     /// The score's column in what the last step writes.
     class: usize,
+    /// A row of a batch that failed.
+    alone: FeatureMatrix,
+    /// The step that failed last.
+    failed: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -56,7 +60,11 @@ impl Program {
         }
         planning.fold();
         let class = planning.narrow(class(planning.columns())?);
-        let mut program = Self { steps: Vec::new(), buffers: Vec::new(), class };
+        let alone = FeatureMatrix::new(
+            matrix.columns,
+            matrix.element.precision().unwrap_or(Precision::F64),
+        );
+        let mut program = Self { steps: Vec::new(), buffers: Vec::new(), class, alone, failed: 0 };
         for step in planning.steps {
             let kernel = step.operator.kernel(&step.shapes, choice);
             let kernel = kernel.map_err(|why| OnnxError::unsupported(step.node, why))?;
@@ -78,12 +86,43 @@ impl Program {
         self.steps.iter().map(|step| step.kernel.name()).collect()
     }
 
+    /// Whether the step that failed last knows some rows only, so that others have to fail.
+    pub(super) fn knows_some_rows_only(&self) -> bool {
+        self.steps.get(self.failed).is_some_and(|step| step.kernel.knows_some_rows_only())
+    }
+
     /// Computes all rows and appends the score of each to `scores`.
+    ///
+    /// Where a step fails on them together, each is computed alone, so that only those that it fails
+    /// on have no score: theirs is NaN.
     pub(super) fn run(
         &mut self,
         features: &FeatureMatrix,
         scores: &mut Vec<f64>,
     ) -> Result<(), String> {
+        let start = scores.len();
+        let Err(error) = self.attempt(features, scores) else { return Ok(()) };
+        scores.truncate(start);
+        if features.rows() < 2 {
+            scores.resize(start + features.rows(), f64::NAN);
+            return Err(error);
+        }
+        let empty = FeatureMatrix::new(0, Precision::F32);
+        let mut alone = std::mem::replace(&mut self.alone, empty);
+        for row in 0..features.rows() {
+            alone.copy_rows(features, &[row]);
+            let done = scores.len();
+            if self.attempt(&alone, scores).is_err() {
+                scores.truncate(done);
+                scores.push(f64::NAN);
+            }
+        }
+        self.alone = alone;
+        if scores[start..].iter().all(|score| score.is_nan()) { Err(error) } else { Ok(()) }
+    }
+
+    /// Computes all rows in one run.
+    fn attempt(&mut self, features: &FeatureMatrix, scores: &mut Vec<f64>) -> Result<(), String> {
         let rows = features.rows();
         let whole = Rows { cells: features.cells().into(), columns: features.columns() };
         for (place, step) in self.steps.iter_mut().enumerate() {
@@ -94,7 +133,11 @@ impl Program {
                     *input = earlier[*step].rows();
                 }
             }
-            step.kernel.run(rows, &inputs[..step.inputs.len()], rest[0].resized(rows))?;
+            let ran = step.kernel.run(rows, &inputs[..step.inputs.len()], rest[0].resized(rows));
+            if let Err(error) = ran {
+                self.failed = place;
+                return Err(error);
+            }
         }
         let Some(last) = self.buffers.last().map(Buffer::rows) else { return Ok(()) };
         let class = self.class;

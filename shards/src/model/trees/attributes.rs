@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use crate::features::Precision;
+use crate::model::forest::CategorySets;
 
 /// How a node compares the value `x` of its feature with its threshold `t`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum NodeMode {
     BranchEq,
     /// To the true child where `x != t`.
     BranchNeq,
+    /// To the true child where `x` is in the set whose number in `sets` is `t`.
+    BranchMember,
     /// A leaf: no comparison, no child.
     Leaf,
 }
@@ -170,6 +173,8 @@ pub struct TreeAttributes {
     pub nodes_modes: Vec<NodeMode>,
     /// `nodes_values` or `nodes_values_as_tensor`: the thresholds. A 32-bit threshold is widened.
     pub nodes_values: Vec<f64>,
+    /// The sets that nodes of [`NodeMode::BranchMember`] test for, each named by its node's value.
+    pub sets: CategorySets,
     /// `nodes_truenodeids`: the node, in the same tree, to go to when the comparison holds.
     pub nodes_truenodeids: Vec<i64>,
     /// `nodes_falsenodeids`: the node to go to when it does not.
@@ -203,6 +208,7 @@ impl TreeAttributes {
             nodes_featureids: Vec::new(),
             nodes_modes: Vec::new(),
             nodes_values: Vec::new(),
+            sets: CategorySets::default(),
             nodes_truenodeids: Vec::new(),
             nodes_falsenodeids: Vec::new(),
             nodes_missing_value_tracks_true: Vec::new(),

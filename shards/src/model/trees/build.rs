@@ -6,7 +6,6 @@ use super::error::EnsembleError;
 use super::finish::Finish;
 use super::normal_form::normal_form;
 use crate::features::Precision;
-use crate::model::forest::CategorySets;
 
 /// No node.
 const NONE: u32 = u32::MAX;
@@ -31,7 +30,7 @@ pub(super) fn build(
         weights: Vec::with_capacity(attributes.leaf_weights.len()),
         sums,
         starts: Vec::new(),
-        sets: CategorySets::default(),
+        sets: attributes.sets.clone(),
         linear: Vec::new(),
         finish,
     };
@@ -373,6 +372,11 @@ fn branch(
     let tracks = attributes.nodes_missing_value_tracks_true.get(at);
     let tracks = tracks.is_some_and(|tracks| *tracks != 0);
     let mode = attributes.nodes_modes[at];
+    let sets = attributes.sets.len();
+    if mode == NodeMode::BranchMember && !(0.0..sets as f64).contains(&threshold) {
+        let (output, limit) = (threshold as i64, sets.saturating_sub(1));
+        return Err(EnsembleError::NoSuchOutput { index: at, output, limit });
+    }
     let (test, threshold, nan_is_yes, swapped) = normal_form(mode, threshold, tracks, precision);
     let nowhere = Child::Leaf(0);
     let column = column as u32;

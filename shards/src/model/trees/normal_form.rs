@@ -1,4 +1,4 @@
-//! The six comparisons of ONNX as two.
+//! The six comparisons of ONNX as two, and its test of membership.
 
 use super::attributes::NodeMode;
 use super::ensemble::Test;
@@ -27,6 +27,8 @@ pub(super) fn normal_form(
         NodeMode::BranchLt => less_than(nan_is_true, false),
         NodeMode::BranchGte => less_than(!nan_is_true, true),
         NodeMode::BranchEq => (Test::Equal, threshold, nan_is_true, false),
+        // The threshold names the set, and is one of the file's.
+        NodeMode::BranchMember => (Test::Member(threshold as u32), 0.0, nan_is_true, false),
         // NaN differs from every threshold, whatever it is said to track.
         NodeMode::BranchNeq => (Test::Equal, threshold, false, true),
     }

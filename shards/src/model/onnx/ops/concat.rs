@@ -17,7 +17,8 @@ pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, On
         return Ok(Box::new(Concat { element: Some(Element::F32), parts }));
     }
     match context.required_integer("axis")? {
-        1 | -1 => Ok(Box::new(Concat { element: None, parts })),
+        // The last axis, of values with one more axis of length 1 too.
+        1 | 2 | -1 => Ok(Box::new(Concat { element: None, parts })),
         axis => Err(context.refuse(format!("axis {axis}"))),
     }
 }

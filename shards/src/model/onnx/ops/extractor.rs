@@ -1,4 +1,4 @@
-//! `ArrayFeatureExtractor` and `Slice`: pick columns by a constant list of their places.
+//! `ArrayFeatureExtractor`, `Gather` and `Slice`: pick columns by a constant list of their places.
 
 use std::ops::Range;
 
@@ -30,6 +30,17 @@ pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, On
     let places: Option<Vec<_>> = places.iter().map(place).collect();
     let places = places.ok_or_else(|| context.refuse("a column's place is negative"))?;
     Ok(Box::new(Extractor { places }))
+}
+
+/// `Gather` of columns.
+pub(super) fn parse_gather(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError> {
+    // A single place that is no list takes the axis away.
+    let is_list = context.constant_shape(1).len() == 1;
+    match context.integer("axis")? {
+        // The last axis, of values with one more axis of length 1 too.
+        Some(1 | 2 | -1) if is_list => parse(context),
+        _ => Err(context.refuse("no list of columns")),
+    }
 }
 
 /// `Slice` of columns, one after the other.

@@ -8,6 +8,7 @@
 
 mod arithmetic;
 mod batch_norm;
+mod binarizer;
 mod cast;
 mod concat;
 mod context;
@@ -19,8 +20,10 @@ mod imputer;
 mod label_encoder;
 mod linear;
 mod lookup;
+mod members;
 mod normalizer;
 mod number;
+mod one_hot;
 mod pairwise;
 mod reduce;
 mod scaler;
@@ -74,6 +77,12 @@ pub(super) trait RowOperator: Debug + Send + Sync {
         false
     }
 
+    /// How many cells it makes of each cell, where these are an axis of their own in ONNX: its
+    /// output is rows × columns × cells there.
+    fn cells_of_each(&self) -> Option<usize> {
+        None
+    }
+
     /// Whether its output is its inputs side by side, bit for bit.
     fn joins(&self, _inputs: &[RowShape]) -> bool {
         false
@@ -125,6 +134,12 @@ pub(super) trait RowKernel: CopyKernel + Debug + Send + Sync {
     /// A word for people.
     fn name(&self) -> String;
 
+    /// Whether it fails, and has to, on a row with a cell that it has no answer for: which cells
+    /// those are is not known from outside.
+    fn knows_some_rows_only(&self) -> bool {
+        false
+    }
+
     /// Computes `rows` rows; inputs and output have the shapes that the operator agreed to.
     fn run(&mut self, rows: usize, inputs: &[Rows<'_>], output: CellsMut<'_>)
     -> Result<(), String>;
@@ -139,12 +154,14 @@ type Parser = fn(NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError>;
 
 /// Operators of the domain `ai.onnx.ml`: they take the place of tract's own.
 pub(super) const MACHINE_LEARNING: &[(&str, Parser)] = &[
+    ("Binarizer", binarizer::parse),
     ("FeatureVectorizer", concat::parse),
     ("Imputer", imputer::parse),
     ("LabelEncoder", label_encoder::parse),
     ("LinearClassifier", linear::parse_classifier),
     ("LinearRegressor", linear::parse_regressor),
     ("Normalizer", normalizer::parse),
+    ("OneHotEncoder", one_hot::parse),
     ("SVMClassifier", svm::parse_classifier),
     ("SVMRegressor", svm::parse_regressor),
     ("Scaler", scaler::parse),
@@ -164,6 +181,7 @@ const GENERAL: &[(&str, Parser)] = &[
     ("Concat", concat::parse),
     ("Div", arithmetic::parse),
     ("Exp", curve::parse),
+    ("Gather", extractor::parse_gather),
     ("Gemm", dense::parse),
     ("Identity", cast::parse),
     ("LpNormalization", reduce::parse),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
+use super::members::Members;
 use super::{
     CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape,
     Rows, only, only_floats, wrong_type,
@@ -22,6 +23,8 @@ pub(super) struct Trees {
     /// A scaler whose work the kernel does as it reads its input.
     scaler: Option<Scaler>,
     outputs: Outputs,
+    /// The columns that tests of membership read.
+    members: Members,
 }
 
 #[derive(Debug, Clone)]
@@ -30,6 +33,10 @@ struct TreesKernel {
     trees: usize,
     /// The scores of a 64-bit ensemble before they are rounded to an output of 32 bits.
     wide: Vec<f64>,
+    members: Members,
+    /// Rows with the columns that tests of membership read.
+    floats: Vec<f32>,
+    doubles: Vec<f64>,
 }
 
 pub(super) fn parse_classifier(
@@ -128,12 +135,13 @@ fn word<T: FromStr<Err = UnknownWord>>(
 impl Trees {
     /// An ensemble whose scores have 32 bits whatever its input.
     fn rounding(attributes: TreeAttributes) -> Self {
-        Self { attributes, keeps_precision: false, scaler: None, outputs: Outputs::All }
+        Self { keeps_precision: false, ..Self::keeping_precision(attributes, Members::default()) }
     }
 
     /// An ensemble whose scores have the type of its input.
-    pub(super) fn keeping_precision(attributes: TreeAttributes) -> Self {
-        Self { attributes, keeps_precision: true, scaler: None, outputs: Outputs::All }
+    pub(super) fn keeping_precision(attributes: TreeAttributes, members: Members) -> Self {
+        let outputs = Outputs::All;
+        Self { attributes, keeps_precision: true, scaler: None, outputs, members }
     }
 }
 
@@ -150,8 +158,8 @@ impl RowOperator for Trees {
     }
 
     fn absorb(&mut self, before: &dyn RowOperator, shapes: &[RowShape]) -> bool {
-        let (Some((offsets, scales)), None, Ok(input)) =
-            (before.as_scaler(), &self.scaler, only(shapes))
+        let (Some((offsets, scales)), None, Ok(input), true) =
+            (before.as_scaler(), &self.scaler, only(shapes), self.members.is_empty())
         else {
             return false;
         };
@@ -176,20 +184,31 @@ impl RowOperator for Trees {
             None => input.element.precision()?,
         };
         // Of a large ensemble a copy takes as much as its file.
-        let attributes = if precision == self.attributes.precision {
+        let attributes = if precision == self.attributes.precision && self.members.is_empty() {
             Cow::Borrowed(&self.attributes)
         } else {
-            Cow::Owned(TreeAttributes { precision, ..self.attributes.clone() })
+            let mut own = TreeAttributes { precision, ..self.attributes.clone() };
+            if !self.members.is_empty() {
+                self.members.point(&mut own, input.columns)?;
+            }
+            Cow::Owned(own)
         };
         let ensemble = Ensemble::build(&attributes, &EnsembleLimits::default())
             .map_err(|error| error.to_string())?;
-        if ensemble.columns() > input.columns {
+        if ensemble.columns() > input.columns + self.members.len() {
             let (needed, found) = (ensemble.columns(), input.columns);
             return Err(format!("its trees read {needed} columns, its input has {found}"));
         }
         let kernel = TreeKernel::new(&ensemble, choice, self.scaler.as_ref(), self.outputs)
             .map_err(|error| error.to_string())?;
-        Ok(Box::new(TreesKernel { kernel, trees: ensemble.trees(), wide: Vec::new() }))
+        Ok(Box::new(TreesKernel {
+            kernel,
+            trees: ensemble.trees(),
+            wide: Vec::new(),
+            members: self.members.clone(),
+            floats: Vec::new(),
+            doubles: Vec::new(),
+        }))
     }
 }
 
@@ -204,8 +223,13 @@ impl RowKernel for TreesKernel {
         inputs: &[Rows<'_>],
         output: CellsMut<'_>,
     ) -> Result<(), String> {
-        let Rows { cells, columns } = inputs[0];
-        let cells = cells.floats()?;
+        let Rows { cells, mut columns } = inputs[0];
+        let mut cells = cells.floats()?;
+        let Self { members, floats, doubles, .. } = self;
+        if !members.is_empty() {
+            cells = members.widen(cells, columns, floats, doubles);
+            columns += members.len();
+        }
         let scored = match (self.kernel.precision(), output) {
             (Precision::F32, CellsMut::F32(output)) => {
                 self.kernel.score(cells, rows, columns, Scores::F32(output))

@@ -1,9 +1,11 @@
 //! `TreeEnsemble` (ai.onnx.ml 5): its nodes lie in one list for all trees and its leaves in
 //! another; here they are spelled as the older operators spell them.
 
+use super::members::Members;
 use super::trees::Trees;
 use super::{NodeContext, OnnxError, RowOperator};
 use crate::features::Precision;
+use crate::model::forest::CategorySets;
 use crate::model::trees::{Aggregate, EnsembleKind, NodeMode, PostTransform, TreeAttributes};
 
 /// The arrays of the node.
@@ -17,7 +19,12 @@ struct Arrays<'g> {
     children: [(&'g [i64], &'g [i64]); 2],
     leaf_targets: &'g [i64],
     leaf_weights: Vec<f64>,
+    /// For each node, which of the tests of membership it is, in the order of the nodes.
+    tests: Vec<Option<usize>>,
 }
+
+/// The mode of a node that tests for membership.
+const MEMBER: f64 = 6.0;
 
 pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError> {
     let tensor = |name: &str| {
@@ -25,11 +32,13 @@ pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, On
             .tensor(name)?
             .ok_or_else(|| context.refuse(format!("attribute `{name}` is missing")))
     };
+    let modes = tensor("nodes_modes")?;
     let arrays = Arrays {
         context,
+        tests: tests(&modes),
         columns: context.integers("nodes_featureids")?,
         splits: tensor("nodes_splits")?,
-        modes: tensor("nodes_modes")?,
+        modes,
         missing_is_true: context.integers("nodes_missing_value_tracks_true")?,
         children: [
             (context.integers("nodes_truenodeids")?, context.integers("nodes_trueleafs")?),
@@ -46,11 +55,20 @@ pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, On
         post_transform: post_transform(context)?,
         ..TreeAttributes::new(Precision::F32, kind)
     };
+    let numbers = context.tensor("membership_values")?.unwrap_or_default();
+    let (members, sets) = arrays.members(&numbers)?;
+    attributes.sets = sets;
     let mut seen = vec![false; arrays.columns.len()];
     for (tree, root) in context.integers("tree_roots")?.iter().enumerate() {
         arrays.add_tree(tree as i64, *root, &mut seen, &mut attributes)?;
     }
-    Ok(Box::new(Trees::keeping_precision(attributes)))
+    Ok(Box::new(Trees::keeping_precision(attributes, members)))
+}
+
+fn tests(modes: &[f64]) -> Vec<Option<usize>> {
+    let is_test = |mode: &f64| mode.total_cmp(&MEMBER).is_eq();
+    let mut tests = 0..modes.iter().filter(|mode| is_test(mode)).count();
+    modes.iter().map(|mode| if is_test(mode) { tests.next() } else { None }).collect()
 }
 
 fn aggregate(context: NodeContext<'_>) -> Result<Aggregate, OnnxError> {
@@ -108,7 +126,10 @@ impl Arrays<'_> {
             attributes.nodes_nodeids.push(id);
             attributes.nodes_featureids.push(self.at(self.columns, place)?);
             attributes.nodes_modes.push(self.mode(place)?);
-            attributes.nodes_values.push(self.at(&self.splits, place)?);
+            attributes.nodes_values.push(match self.tests.get(place) {
+                Some(Some(test)) => *test as f64,
+                _ => self.at(&self.splits, place)?,
+            });
             attributes.nodes_truenodeids.push(ids[0]);
             attributes.nodes_falsenodeids.push(ids[1]);
             let missing_is_true = self.missing_is_true.get(place).copied().unwrap_or(0);
@@ -148,12 +169,37 @@ impl Arrays<'_> {
             3 => Ok(NodeMode::BranchGt),
             4 => Ok(NodeMode::BranchEq),
             5 => Ok(NodeMode::BranchNeq),
-            6 => Err(self.context.refuse(
-                "tests of membership (BRANCH_MEMBER) are not supported: test for each member \
-                 (BRANCH_EQ) instead",
-            )),
+            6 => Ok(NodeMode::BranchMember),
             other => Err(self.context.refuse(format!("node mode {other} is unknown"))),
         }
+    }
+
+    /// The tests of membership: `numbers` are their members one test after the other, each test's
+    /// followed by NaN.
+    fn members(&self, numbers: &[f64]) -> Result<(Members, CategorySets), OnnxError> {
+        let count = self.tests.iter().flatten().count();
+        let mut lists: Vec<_> = numbers.split(|number| number.is_nan()).collect();
+        // What follows the last NaN is no list where it is empty.
+        if lists.len() == count + 1 && lists.last().is_some_and(|last| last.is_empty()) {
+            lists.pop();
+        }
+        if lists.len() != count || (count > 0 && numbers.is_empty()) {
+            return Err(self.context.refuse(format!(
+                "`membership_values` has {} lists, each ended by NaN, for {count} nodes of \
+                 BRANCH_MEMBER",
+                lists.len()
+            )));
+        }
+        let mut tests = Vec::with_capacity(count);
+        for (place, test) in self.tests.iter().enumerate() {
+            if let Some(test) = test {
+                let column = usize::try_from(self.at(self.columns, place)?).ok();
+                let column = column.ok_or_else(|| self.context.refuse("a column is negative"))?;
+                tests.push((column, lists[*test]));
+            }
+        }
+        Members::new(&tests)
+            .ok_or_else(|| self.context.refuse("its tests of membership have too many members"))
     }
 
     fn place(&self, id: i64, count: usize, what: &str) -> Result<usize, OnnxError> {
