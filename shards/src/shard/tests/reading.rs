@@ -112,13 +112,19 @@ fn a_tick_reads_those_who_came_last_and_first_by_turns() {
 )]
 fn a_shard_whose_core_another_process_had_was_not_idle() {
     with_spent_shard(|shard| async move {
-        let client = waiting_client(&shard, "").await;
-        spend(&shard);
-        std::thread::sleep(Duration::from_millis(100));
-        sleep(Duration::from_millis(1)).await;
-        shard.tick(&Shutdown::default());
-        assert!(!shard.front.intake.is_open());
-        assert!(is_unanswered(&client));
+        // A shard that is itself kept waiting by others was idle for so long: then once more.
+        for _ in 0..20 {
+            let client = waiting_client(&shard, "").await;
+            spend(&shard);
+            std::thread::sleep(Duration::from_millis(100));
+            sleep(Duration::from_millis(1)).await;
+            shard.tick(&Shutdown::default());
+            if !shard.front.intake.is_open() && is_unanswered(&client) {
+                return;
+            }
+            shard.front.intake.charge(1, Some(1_000_000_000));
+        }
+        panic!("it was idle each time");
     });
 }
 
