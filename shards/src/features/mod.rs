@@ -3,14 +3,15 @@
 //! [`inputs`] says what a model asks for and [`schema`] what a store holds; [`join`] maps the one
 //! to the other. A batch is asked for as [`FetchRequests`] and answered as [`Joined`]: a
 //! [`FeatureMatrix`] in the precision of the model's input, and for each row what it stood on, a
-//! [`FeatureStatus`] first of all. A store is [`embedded`] in a file of this machine, or a cluster,
-//! [`scylla`], of whose rows a shard keeps a [`cache`]; a [`StoreSource`] is a store as the process
-//! configures it, a [`FeatureStore`] a shard's own handle. A store whose columns changed says so by
-//! [`Fetched`], and is [`Unfit`] for a model that no plan can be bound to. [`mod@column`] has the types of columns, [`record`] packs rows, [`import`] reads
-//! them from CSV, [`address`] names a store.
+//! [`FeatureStatus`](crate::provenance::FeatureStatus) first of all. A store is [`embedded`] in a
+//! file of this machine, or a cluster, [`scylla`], of whose rows a shard keeps a [`cache`]; a
+//! [`StoreSource`] is a store as the process configures it, a [`FeatureStore`] a shard's own
+//! handle. A store whose columns changed says so by [`Fetched`], and is [`Unfit`] for a model that
+//! no plan can be bound to. [`mod@column`] has the types of columns, [`record`] packs rows,
+//! [`import`] reads them from CSV, [`address`] names a store.
 //!
-//! What is *not* here: which requests form a batch (`batch`), and what is computed from the
-//! matrix (`model`).
+//! What is *not* here: which requests form a batch (`batch`), and what is computed from the matrix
+//! (`model`).
 
 pub mod address;
 pub mod cache;

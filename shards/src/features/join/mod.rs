@@ -1,8 +1,9 @@
 //! The join of what a store holds and a request says into the row that a model reads.
 //!
 //! [`bind`] maps the model's columns to the store's and to the request's fields once, at start;
-//! [`row`] then writes row after row by that [`JoinPlan`], without allocating. [`refusal`] says why
-//! a row must not be scored; [`cast`] counts what the model's precision changes.
+//! [`row`] then writes row after row by that [`JoinPlan`], without allocating.
+//! [`Refusal`](crate::failure::Refusal) says why a row must not be scored; [`cast`] counts what
+//! the model's precision changes.
 //!
 //! What is *not* here: where a record comes from (the stores and the cache), and which HTTP status
 //! a refusal becomes (`http`).

@@ -99,7 +99,7 @@ pub enum RemoteError {
 }
 
 impl RemoteError {
-    /// The index in [`REMOTE_OUTCOMES`] of what came of asking.
+    /// The index in [`REMOTE_OUTCOMES`](crate::failure::REMOTE_OUTCOMES) of what came of asking.
     pub const fn outcome_index(outcome: &Result<(), Self>) -> usize {
         match outcome {
             Ok(()) => 0,
