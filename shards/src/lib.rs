@@ -7,7 +7,8 @@
 //!
 //! Below them, each knowing only what stands before it: [`facts`] of a version, [`priority`],
 //! [`provenance`] of features, [`origin`] of a request, [`failure`] of a row, [`escape`] for what others
-//! wrote, `breaker` for servers that do not answer, the [`executor`], [`tensors`] of the Open Inference
+//! wrote, `breaker` for servers that do not answer, `crossing` for what shards and the process both have,
+//! the [`executor`], [`tensors`] of the Open Inference
 //! Protocol, [`http1`] as bytes, [`telemetry`], the [`journal`] of answers, and `context`, which the
 //! parts of a shard share. A test holds the arrows: `folders_import_only_what_is_below`.
 //!
@@ -18,6 +19,7 @@
 pub mod batch;
 mod breaker;
 mod context;
+mod crossing;
 pub mod escape;
 pub mod executor;
 pub mod facts;

@@ -1,7 +1,8 @@
 //! Where a shard leaves what it wrote down, and the process takes it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use crate::crossing::Crossing;
 
 /// One buffer on its way from a shard to the process. The flag says whose it is, so the lock is
 /// free whenever either side takes it.
@@ -9,19 +10,18 @@ use std::sync::{Mutex, PoisonError};
 #[repr(align(128))]
 pub struct JournalSlot {
     is_full: AtomicBool,
-    buffer: Mutex<Vec<u8>>,
+    buffer: Crossing<Vec<u8>>,
 }
 
 impl JournalSlot {
     /// Takes what the shard left, against `empty`, which is cleared; false where there is nothing.
     /// For the process.
-    #[expect(clippy::disallowed_methods, reason = "the process's thread waits, never a shard's")]
     pub fn take(&self, empty: &mut Vec<u8>) -> bool {
         if !self.is_full.load(Ordering::Acquire) {
             return false;
         }
         empty.clear();
-        std::mem::swap(empty, &mut *self.buffer.lock().unwrap_or_else(PoisonError::into_inner));
+        std::mem::swap(empty, &mut *self.buffer.lock());
         self.is_full.store(false, Ordering::Release);
         true
     }
@@ -32,16 +32,15 @@ impl JournalSlot {
         if self.is_full.load(Ordering::Acquire) {
             return;
         }
-        let Ok(mut buffer) = self.buffer.try_lock() else { return };
+        let Some(mut buffer) = self.buffer.try_lock() else { return };
         std::mem::swap(filled, &mut *buffer);
         drop(buffer);
         self.is_full.store(true, Ordering::Release);
     }
 
     /// Leaves `last` behind what the process has not taken yet: the shard ends. For the shard.
-    #[expect(clippy::disallowed_methods, reason = "once in a shard's life")]
     pub(super) fn close(&self, last: &mut Vec<u8>) {
-        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffer = self.buffer.lock();
         if !self.is_full.load(Ordering::Acquire) {
             buffer.clear();
         }

@@ -1,11 +1,12 @@
 //! All that crosses between a shard's thread and the process: counters, histograms, commands, stop.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{ProcessReply, RepositoryRequest};
 use crate::batch::PreparedModel;
+use crate::crossing::Crossing;
 use crate::features::schema::Schema;
 use crate::journal::JournalSlot;
 use crate::telemetry::ShardTelemetry;
@@ -19,9 +20,9 @@ pub struct ShardShared {
     pub journal: JournalSlot,
     mailbox: Mailbox,
     /// What the shard asks of the process.
-    requests: Mutex<Vec<RepositoryRequest>>,
+    requests: Crossing<Vec<RepositoryRequest>>,
     /// The columns that the shard's store has.
-    schema: Mutex<Option<Schema>>,
+    schema: Crossing<Option<Schema>>,
 }
 
 /// What a shard may be told while it serves.
@@ -47,30 +48,27 @@ pub enum Command {
 struct Mailbox {
     sent: AtomicU64,
     done: AtomicU64,
-    commands: Mutex<Vec<Command>>,
+    commands: Crossing<Vec<Command>>,
 }
 
 impl ShardShared {
     /// Tells the shard something; returns the number that [`ShardShared::done`] reaches with it.
-    #[expect(clippy::disallowed_methods, reason = "the process waits, never a shard")]
     pub fn send(&self, command: Command) -> u64 {
-        let mut commands = self.mailbox.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut commands = self.mailbox.commands.lock();
         commands.push(command);
         self.mailbox.sent.fetch_add(1, Ordering::AcqRel) + 1
     }
 
     /// The columns that the shard's store had when the shard looked last; `None` before it was
     /// opened, and where no plan can be bound to them.
-    #[expect(clippy::disallowed_methods, reason = "the process waits, never a shard")]
     pub fn schema(&self) -> Option<Schema> {
-        self.schema.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.schema.lock().clone()
     }
 
     /// Says which columns the store has. For the shard, once for each change.
-    #[expect(clippy::disallowed_methods, reason = "once for each change of the store's columns")]
     pub(super) fn set_schema(&self, schema: Option<Rc<Schema>>) {
         let schema = schema.map(|schema| Schema::clone(&schema));
-        *self.schema.lock().unwrap_or_else(PoisonError::into_inner) = schema;
+        *self.schema.lock() = schema;
     }
 
     /// How many commands the shard has carried out.
@@ -79,16 +77,15 @@ impl ShardShared {
     }
 
     /// The requests that the shard has handed over since the last call.
-    #[expect(clippy::disallowed_methods, reason = "the process waits, never a shard")]
     pub fn take_requests(&self) -> Vec<RepositoryRequest> {
-        std::mem::take(&mut *self.requests.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.requests.lock())
     }
 
     /// Hands requests over to the process. For the shard.
     pub(super) fn hand_in(&self, outgoing: &mut Vec<RepositoryRequest>) {
         // Where the process is just taking some, the next tick is early enough.
         if !outgoing.is_empty()
-            && let Ok(mut requests) = self.requests.try_lock()
+            && let Some(mut requests) = self.requests.try_lock()
         {
             requests.append(outgoing);
         }
@@ -101,7 +98,7 @@ impl ShardShared {
             return;
         }
         // Where the process is just sending, the next tick is early enough.
-        let Ok(mut commands) = self.mailbox.commands.try_lock() else { return };
+        let Some(mut commands) = self.mailbox.commands.try_lock() else { return };
         let received = std::mem::take(&mut *commands);
         drop(commands);
         let count = received.len() as u64;

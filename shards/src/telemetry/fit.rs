@@ -1,15 +1,16 @@
 //! Whether a lane's store fits its model, as others see it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::Counter;
+use crate::crossing::Crossing;
 
 /// Whether the store of a lane fits its model. The shard writes it when the store's columns change.
 #[derive(Debug, Default)]
 pub struct Fit {
     changes: Counter,
     unfit: Counter,
-    reason: Mutex<Option<Arc<str>>>,
+    reason: Crossing<Option<Arc<str>>>,
 }
 
 impl Fit {
@@ -24,16 +25,14 @@ impl Fit {
     }
 
     /// Why the store does not fit the model, and what to do; `None` while it does.
-    #[expect(clippy::disallowed_methods, reason = "readers wait; a shard only writes at a change")]
     pub fn reason(&self) -> Option<Arc<str>> {
-        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.reason.lock().clone()
     }
 
     /// The store's columns have changed; `reason` says why they do not fit, if they do not.
-    #[expect(clippy::disallowed_methods, reason = "once for each change of the store's columns")]
     pub(crate) fn change(&self, reason: Option<Arc<str>>) {
         self.unfit.set(u64::from(reason.is_some()));
-        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+        *self.reason.lock() = reason;
         self.changes.add(1);
     }
 }

@@ -1,10 +1,10 @@
 //! Where a shard copies histograms when somebody asks, so that nobody reads them under it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Histograms;
+use crate::crossing::Crossing;
 
 /// A hand-over buffer between one shard and its readers.
 ///
@@ -17,7 +17,7 @@ pub struct Handover {
     requested: AtomicU64,
     answered: AtomicU64,
     closed: AtomicBool,
-    copy: Mutex<Copied>,
+    copy: Crossing<Copied>,
 }
 
 /// The last copy, and when it was made: what it counts can only be told per second by that.
@@ -48,7 +48,7 @@ impl Handover {
         }
         // A reader holds the lock only while it clones an answered copy; then the next tick is
         // early enough, and the shard never waits.
-        let Ok(mut copy) = self.copy.try_lock() else { return false };
+        let Some(mut copy) = self.copy.try_lock() else { return false };
         copy.copy_from(live);
         drop(copy);
         self.answered.store(requested, Ordering::Release);
@@ -56,10 +56,9 @@ impl Handover {
     }
 
     /// Copies `live` for the last time: it will not change again. For the shard.
-    #[expect(clippy::disallowed_methods, reason = "once in a lane's life")]
     pub fn close(&self, live: &Histograms) {
         // Waits for a reader that is cloning, once in a lane's life and never beside a batch.
-        self.copy.lock().unwrap_or_else(PoisonError::into_inner).copy_from(live);
+        self.copy.lock().copy_from(live);
         self.closed.store(true, Ordering::Release);
     }
 
@@ -84,15 +83,13 @@ impl Handover {
     }
 
     /// The last copy that was made, whenever that was. Not for shards.
-    #[expect(clippy::disallowed_methods, reason = "the reader's thread waits, never a shard's")]
     pub fn latest(&self) -> Histograms {
-        self.copy.lock().unwrap_or_else(PoisonError::into_inner).histograms.clone()
+        self.copy.lock().histograms.clone()
     }
 
     /// When the last copy was made; `None` before the first. Not for shards.
-    #[expect(clippy::disallowed_methods, reason = "the reader's thread waits, never a shard's")]
     pub fn copied_at(&self) -> Option<Instant> {
-        self.copy.lock().unwrap_or_else(PoisonError::into_inner).at
+        self.copy.lock().at
     }
 }
 

@@ -1,11 +1,12 @@
 //! All that a shard counts and measures, and how others ask for copies of the shard's histograms.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::past::{LaneCounts, Past};
 use super::{Handover, Histograms, LaneFacts, LaneTelemetry, ShardCounters, StoreCounters};
+use crate::crossing::Crossing;
 use crate::facts::Role;
 
 /// How many versions that are not served any more a shard keeps its counts of, one by one: so many
@@ -22,7 +23,7 @@ pub struct ShardTelemetry {
     /// Where it copies the histograms of answers that no model was asked for.
     pub handover: Handover,
     /// The lock is taken when a lane is opened, and by readers, for some pointers each time.
-    lanes: Mutex<Lanes>,
+    lanes: Crossing<Lanes>,
     /// Held by the one thread that folds.
     folding: Mutex<()>,
 }
@@ -72,13 +73,13 @@ impl ShardTelemetry {
     /// What the shard counts and measures for each version of each model that it serves, and for
     /// some of those that it served last.
     pub fn lanes(&self) -> Vec<Arc<LaneTelemetry>> {
-        self.lock().shown()
+        self.lanes.lock().shown()
     }
 
     /// What all versions that were ever served have counted together: it never goes back.
     pub fn total(&self) -> Total {
         // As of one moment: a lane that is being folded is in one place or the other.
-        let lanes = self.lock();
+        let lanes = self.lanes.lock();
         let mut counts = lanes.past.counts.clone();
         let all = lanes.retired.iter().chain(&lanes.open).chain(&lanes.replaced);
         all.for_each(|lane| counts.add(lane));
@@ -89,7 +90,7 @@ impl ShardTelemetry {
     /// after a restart, which readers of counters know how to read.
     pub(crate) fn add_lane(&self, facts: LaneFacts) -> Arc<LaneTelemetry> {
         let lane = Arc::new(LaneTelemetry::new(facts));
-        let mut guard = self.lock();
+        let mut guard = self.lanes.lock();
         let lanes = &mut *guard;
         let is_same = |other: &Arc<LaneTelemetry>| {
             (&other.facts.model, other.facts.version) == (&lane.facts.model, lane.facts.version)
@@ -110,7 +111,7 @@ impl ShardTelemetry {
     pub fn fold(&self) {
         let _one_at_a_time = self.folding.lock().unwrap_or_else(PoisonError::into_inner);
         let (leaving, past) = {
-            let mut lanes = self.lock();
+            let mut lanes = self.lanes.lock();
             lanes.sort_out();
             (lanes.leaving(), Arc::clone(&lanes.past))
         };
@@ -122,13 +123,13 @@ impl ShardTelemetry {
         for lane in &leaving {
             sum.add(lane);
         }
-        self.lock().forget(&leaving, sum);
+        self.lanes.lock().forget(&leaving, sum);
     }
 
     /// Asks the shard for a copy of all its histograms.
     pub fn ask(&self) -> Asked<'_> {
         let (shown, replaced, past) = {
-            let lanes = self.lock();
+            let lanes = self.lanes.lock();
             (lanes.shown(), lanes.replaced.clone(), Arc::clone(&lanes.past))
         };
         let request = |lane: Arc<LaneTelemetry>| (lane.handover.request(), lane);
@@ -139,11 +140,6 @@ impl ShardTelemetry {
             past,
             without_model: self.handover.request(),
         }
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "a shard only asks at a reload")]
-    fn lock(&self) -> MutexGuard<'_, Lanes> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

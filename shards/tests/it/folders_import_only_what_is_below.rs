@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up; a folder, or a file beside `lib.rs`, imports only what stands before it.
-const LAYERS: [&str; 19] = [
+const LAYERS: [&str; 20] = [
     "facts",
     "priority",
     "provenance",
@@ -12,6 +12,7 @@ const LAYERS: [&str; 19] = [
     "failure",
     "escape",
     "breaker",
+    "crossing",
     "executor",
     "tensors",
     "http1",

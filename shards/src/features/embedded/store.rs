@@ -1,11 +1,12 @@
 //! A store's folder: which file is in it now, and what it says.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::Arc;
 
 use super::error::EmbeddedError;
 use super::snapshot::{Snapshot, Stamp};
 use super::walk::Step;
+use crate::crossing::Crossing;
 use crate::features::record::Record;
 use crate::features::schema::Schema;
 
@@ -25,7 +26,7 @@ pub struct EmbeddedStore(Arc<Folder>);
 struct Folder {
     path: PathBuf,
     file: PathBuf,
-    files: Mutex<Files>,
+    files: Crossing<Files>,
 }
 
 /// The files of a store that a process has open.
@@ -73,7 +74,7 @@ impl EmbeddedStore {
 
     fn at(path: &Path) -> Self {
         let (path, file) = (path.to_owned(), path.join(FILE));
-        Self(Arc::new(Folder { path, file, files: Mutex::default() }))
+        Self(Arc::new(Folder { path, file, files: Crossing::default() }))
     }
 
     /// The store's folder.
@@ -189,7 +190,7 @@ impl EmbeddedStore {
     /// The file that is at the store's place now. Waits for another thread that is just opening it,
     /// and unmaps files that no reader has any more: not for shards.
     pub(super) fn snapshot(&self) -> Result<Arc<Snapshot>, EmbeddedError> {
-        let mut files = self.lock();
+        let mut files = self.0.files.lock();
         let latest = self.latest(&mut files);
         let unused: Vec<_> =
             files.retired.extract_if(.., |file| Arc::strong_count(file) == 1).collect();
@@ -201,11 +202,8 @@ impl EmbeddedStore {
 
     /// The same for a shard, which waits for nobody: `None` where another thread is just opening it.
     pub(super) fn try_snapshot(&self) -> Option<Result<Arc<Snapshot>, EmbeddedError>> {
-        match self.0.files.try_lock() {
-            Ok(mut files) => Some(self.latest(&mut files)),
-            Err(TryLockError::Poisoned(files)) => Some(self.latest(&mut files.into_inner())),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        let mut files = self.0.files.try_lock()?;
+        Some(self.latest(&mut files))
     }
 
     fn latest(&self, files: &mut Files) -> Result<Arc<Snapshot>, EmbeddedError> {
@@ -227,18 +225,6 @@ impl EmbeddedStore {
             EmbeddedError::EarlierFormat { path }
         } else {
             EmbeddedError::NoStore { path }
-        }
-    }
-
-    /// Asks again and again in place of waiting: a shard that lets go of it has nobody to wake. For
-    /// threads of the process.
-    fn lock(&self) -> MutexGuard<'_, Files> {
-        loop {
-            match self.0.files.try_lock() {
-                Ok(files) => return files,
-                Err(TryLockError::Poisoned(files)) => return files.into_inner(),
-                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
-            }
         }
     }
 }
@@ -266,7 +252,7 @@ mod tests {
         import(&store);
         let readers = [(); 2].map(|()| EmbeddedReader::new(&store).unwrap());
         import(&store);
-        let retired = || store.lock().retired.len();
+        let retired = || store.0.files.lock().retired.len();
         for reader in &readers {
             reader.look();
             assert_eq!(retired(), 1, "it left the file to others");
