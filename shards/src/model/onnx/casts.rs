@@ -27,7 +27,8 @@ pub(super) fn register(onnx: &mut Onnx) {
     });
     onnx.op_register.insert("CastLike", |_, _| Ok((expand(ExactCast { to: None }), vec![])));
     onnx.op_register.insert("Div", |_, _| {
-        Ok((expand(CheckedDiv { inner: InferenceBinOp(Box::new(Div)) }), vec![]))
+        let inner = Box::new(InferenceBinOp(Box::new(Div)));
+        Ok((expand(Checked { inner, check: Check::Divisors }), vec![]))
     });
     onnx.op_register.insert("Gather", gather);
     onnx.op_register.insert("OneHot", one_hot);
@@ -124,19 +125,55 @@ impl ElementWiseMiniOp for FloatToInteger {
 
 fn gather(_context: &ParsingContext, node: &NodeProto) -> Built {
     let axis = node.get_attr_opt("axis")?.unwrap_or(0);
-    Ok((expand(CheckedGather { axis, inner: Gather::new(axis) }), vec![]))
+    let inner = Box::new(Gather::new(axis));
+    Ok((expand(Checked { inner, check: Check::Places { axis } }), vec![]))
 }
 
-/// `Gather` whose places are looked at first: tract reads beyond the end of one row into the next.
+/// An operator of tract's whose second input is looked at first.
 #[derive(Debug, Clone)]
-struct CheckedGather {
-    axis: i64,
-    inner: Gather,
+struct Checked {
+    inner: Box<dyn Expansion>,
+    check: Check,
 }
 
-impl Expansion for CheckedGather {
+/// What the second input has to be.
+#[derive(Debug, Clone, Copy)]
+enum Check {
+    /// Places along this axis of the first: tract reads beyond the end of one row into the next.
+    Places { axis: i64 },
+    /// Divisors, of which no integer is zero: tract panics at one.
+    Divisors,
+}
+
+impl Check {
+    /// What looks at it, and the type that it is looked at in; `None` where there is nothing to see.
+    fn of(
+        self,
+        first: &TypedFact,
+        second: &TypedFact,
+    ) -> TractResult<Option<(Box<dyn ElementWiseMiniOp>, DatumType)>> {
+        match self {
+            Self::Divisors => Ok(second
+                .datum_type
+                .is_integer()
+                .then(|| (Box::new(DivisorCheck) as Box<_>, second.datum_type))),
+            Self::Places { axis: given } => {
+                let shape = &first.shape;
+                let axis = if given < 0 { given + shape.rank() as i64 } else { given };
+                let axis = usize::try_from(axis).ok().filter(|axis| *axis < shape.rank());
+                let axis = axis.with_context(|| format!("axis {given} of {shape:?}"))?;
+                // Of a length that is not known now nothing can be said: the proof of rows refuses it.
+                let length = shape[axis].to_i64().ok();
+                let check = |length| (Box::new(PlaceCheck { length }) as Box<_>, i64::datum_type());
+                Ok(length.map(check))
+            }
+        }
+    }
+}
+
+impl Expansion for Checked {
     fn name(&self) -> StaticName {
-        "Gather".into()
+        self.inner.name()
     }
 
     fn rules<'r, 'p: 'r, 's: 'r>(
@@ -155,19 +192,18 @@ impl Expansion for CheckedGather {
         inputs: &[OutletId],
     ) -> TractResult<TVec<OutletId>> {
         ensure!(inputs.len() == 2, "{} inputs, expected 2", inputs.len());
-        let shape = &model.outlet_fact(inputs[0])?.shape;
-        let axis = if self.axis < 0 { self.axis + shape.rank() as i64 } else { self.axis };
-        let axis = usize::try_from(axis).ok().filter(|axis| *axis < shape.rank());
-        let axis = axis.with_context(|| format!("axis {} of {shape:?}", self.axis))?;
-        // Of a length that is not known now nothing can be said: the proof of rows refuses it.
-        let Ok(length) = shape[axis].to_i64() else {
+        let (first, second) = (model.outlet_fact(inputs[0])?, model.outlet_fact(inputs[1])?);
+        let Some((check, read_as)) = self.check.of(first, second)? else {
             return self.inner.wire(prefix, model, inputs);
         };
-        let places = format!("{prefix}.as_i64");
-        let places = model.wire_node(places, cast(i64::datum_type()), &inputs[1..])?[0];
-        let check = ElementWiseOp(Box::new(PlaceCheck { length }), None);
-        let places = model.wire_node(format!("{prefix}.check"), check, &[places])?[0];
-        self.inner.wire(prefix, model, &[inputs[0], places])
+        let mut looked_at = inputs[1];
+        if second.datum_type != read_as {
+            let name = format!("{prefix}.as_{read_as:?}");
+            looked_at = model.wire_node(name, cast(read_as), &[looked_at])?[0];
+        }
+        let check = ElementWiseOp(check, None);
+        let seen = model.wire_node(format!("{prefix}.check"), check, &[looked_at])?[0];
+        self.inner.wire(prefix, model, &[inputs[0], seen])
     }
 }
 
@@ -189,43 +225,6 @@ impl ElementWiseMiniOp for PlaceCheck {
             bail!("place {place} of {}", self.length);
         }
         Ok(())
-    }
-}
-
-/// `Div` whose divisor is looked at first where it is an integer: tract panics at zero.
-#[derive(Debug, Clone)]
-struct CheckedDiv {
-    inner: InferenceBinOp,
-}
-
-impl Expansion for CheckedDiv {
-    fn name(&self) -> StaticName {
-        "Div".into()
-    }
-
-    fn rules<'r, 'p: 'r, 's: 'r>(
-        &'s self,
-        solver: &mut Solver<'r>,
-        inputs: &'p [TensorProxy],
-        outputs: &'p [TensorProxy],
-    ) -> InferenceResult {
-        self.inner.rules(solver, inputs, outputs)
-    }
-
-    fn wire(
-        &self,
-        prefix: &str,
-        model: &mut TypedModel,
-        inputs: &[OutletId],
-    ) -> TractResult<TVec<OutletId>> {
-        ensure!(inputs.len() == 2, "{} inputs, expected 2", inputs.len());
-        let divisor = model.outlet_fact(inputs[1])?.datum_type;
-        if !divisor.is_integer() {
-            return self.inner.wire(prefix, model, inputs);
-        }
-        let check = ElementWiseOp(Box::new(DivisorCheck), None);
-        let divisor = model.wire_node(format!("{prefix}.check"), check, &inputs[1..])?[0];
-        self.inner.wire(prefix, model, &[inputs[0], divisor])
     }
 }
 

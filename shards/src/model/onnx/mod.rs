@@ -9,6 +9,7 @@
 //! (`model::manifest`).
 
 mod adapter;
+mod alone;
 mod blueprint;
 mod bounds;
 mod casts;

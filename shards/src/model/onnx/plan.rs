@@ -10,6 +10,7 @@ use std::panic::{self, AssertUnwindSafe};
 use tract_onnx::tract_core;
 use tract_onnx::tract_hir::internal::*;
 
+use super::alone::{together_or_alone, where_none_has_a_score};
 use super::error::OnnxError;
 use super::graph::{GraphInput, ScoreGraph};
 use super::planner::{self, Planned};
@@ -190,7 +191,7 @@ impl TractPlan {
         features: &FeatureMatrix,
         scores: &mut Vec<f64>,
     ) -> TractResult<()> {
-        let rows = features.rows();
+        let (rows, start) = (features.rows(), scores.len());
         let mut failed = None;
         let mut done = 0;
         while done < rows {
@@ -198,10 +199,7 @@ impl TractPlan {
             failed = self.run_some(features, done..next, scores).err().or(failed);
             done = next;
         }
-        match failed {
-            Some(error) if scores.iter().rev().take(rows).all(|score| score.is_nan()) => Err(error),
-            _ => Ok(()),
-        }
+        where_none_has_a_score(failed, &scores[start..])
     }
 
     /// Computes some rows; those that fail alone too have NaN.
@@ -211,21 +209,10 @@ impl TractPlan {
         rows: Range<usize>,
         scores: &mut Vec<f64>,
     ) -> TractResult<()> {
-        let start = scores.len();
-        let Err(error) = self.attempt(features, rows.clone(), scores) else { return Ok(()) };
-        scores.truncate(start);
-        if rows.len() < 2 {
-            scores.push(f64::NAN);
-            return Err(error);
-        }
-        for row in rows {
-            let done = scores.len();
-            if self.attempt(features, row..row + 1, scores).is_err() {
-                scores.truncate(done);
-                scores.push(f64::NAN);
-            }
-        }
-        Err(error)
+        together_or_alone(rows.len(), scores, |row, scores| {
+            let one = row.map(|row| rows.start + row..rows.start + row + 1);
+            self.attempt(features, one.unwrap_or(rows.clone()), scores)
+        })
     }
 
     /// Computes some rows in one run; the plan is as good as before where it fails on them.

@@ -2,6 +2,7 @@
 
 use tract_onnx::pb::GraphProto;
 
+use super::alone::{together_or_alone, where_none_has_a_score};
 use super::error::OnnxError;
 use super::ops::{Cells, CellsMut, Element, RowKernel, RowShape, Rows};
 use super::planning::{InputColumns, Planning, Source};
@@ -101,24 +102,17 @@ impl Program {
         scores: &mut Vec<f64>,
     ) -> Result<(), String> {
         let start = scores.len();
-        let Err(error) = self.attempt(features, scores) else { return Ok(()) };
-        scores.truncate(start);
-        if features.rows() < 2 {
-            scores.resize(start + features.rows(), f64::NAN);
-            return Err(error);
-        }
         let empty = FeatureMatrix::new(0, Precision::F32);
         let mut alone = std::mem::replace(&mut self.alone, empty);
-        for row in 0..features.rows() {
-            alone.copy_rows(features, &[row]);
-            let done = scores.len();
-            if self.attempt(&alone, scores).is_err() {
-                scores.truncate(done);
-                scores.push(f64::NAN);
+        let ran = together_or_alone(features.rows(), scores, |row, scores| match row {
+            None => self.attempt(features, scores),
+            Some(row) => {
+                alone.copy_rows(features, &[row]);
+                self.attempt(&alone, scores)
             }
-        }
+        });
         self.alone = alone;
-        if scores[start..].iter().all(|score| score.is_nan()) { Err(error) } else { Ok(()) }
+        where_none_has_a_score(ran.err(), &scores[start..])
     }
 
     /// Computes all rows in one run.

@@ -58,14 +58,14 @@ impl RowKernel for Binarizer {
         output: CellsMut<'_>,
     ) -> Result<(), String> {
         let threshold = self.threshold;
+        let above = |cell: f64| (!cell.is_nan()).then_some(u8::from(cell > threshold));
         match (inputs[0].cells, output) {
-            (Cells::F32(cells), CellsMut::F32(output)) => binarize(cells, output, |cell| {
-                let cell = f64::from(cell);
-                (!cell.is_nan()).then_some(if cell > threshold { 1.0 } else { 0.0 })
-            }),
-            (Cells::F64(cells), CellsMut::F64(output)) => binarize(cells, output, |cell| {
-                (!cell.is_nan()).then_some(if cell > threshold { 1.0 } else { 0.0 })
-            }),
+            (Cells::F32(cells), CellsMut::F32(output)) => {
+                binarize(cells, output, |cell| above(f64::from(cell)).map(f32::from))
+            }
+            (Cells::F64(cells), CellsMut::F64(output)) => {
+                binarize(cells, output, |cell| above(cell).map(f64::from))
+            }
             // An integer is greater than a number where it is greater than what is before its
             // point; the cast saturates, so that no integer is greater than a huge one.
             (Cells::I64(cells), CellsMut::I64(output)) => {
