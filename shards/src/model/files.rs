@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::forest::{self, NativeError, NativeModel, Trained};
 use super::manifest::Manifest;
 use super::scorer::LoadOptions;
-use super::{catboost, lightgbm, xgboost};
+use super::{bounded, catboost, lightgbm, xgboost};
 use crate::model::fnv::fnv1a;
 
 /// The format of a model's file.
@@ -69,7 +69,7 @@ pub(super) fn load(
     options: &LoadOptions,
 ) -> Result<NativeModel, NativeError> {
     let format = FileFormat::of(path);
-    let bytes = forest::read_file(path, options.limits.file_bytes_max)?;
+    let bytes = bounded::read(path, options.limits.file_bytes_max)?;
     let hash = fnv1a(bytes.iter().copied());
     let trained = parse(format, &bytes)?;
     drop(bytes);

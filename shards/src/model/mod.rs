@@ -12,6 +12,7 @@
 //! What is *not* here: where the features come from (`features`), which requests are scored
 //! together (`batch`), and HTTP.
 
+mod bounded;
 pub mod canary;
 mod catboost;
 pub mod explain;
@@ -33,6 +34,7 @@ pub mod trees;
 pub mod versions;
 mod xgboost;
 
+pub use bounded::FileError;
 pub use catboost::category_hash;
 pub use files::{FileFormat, MODEL_FILES};
 pub use loads::Loads;

@@ -5,9 +5,7 @@ use std::collections::HashMap;
 
 use super::ctr::{Combination, CtrBase, CtrFeature, CtrType, Table};
 use super::flatbuffer::{self, Buffer};
-use super::parts::{
-    CatFeature, FloatFeature, Missing, Parts, Places, Shape, Split, Step, TreeParts,
-};
+use super::parts::{CatFeature, FloatFeature, Missing, Parts, Shape, Split, Step, TreeParts};
 use super::{DEPTH_MAX, SUMS_MAX, TREES_MAX, json};
 use crate::model::forest::NativeError;
 
@@ -149,19 +147,8 @@ fn features(trees: &flatbuffer::Table<'_>) -> Result<Parts, NativeError> {
             return Err(NativeError::value("MultiBias", found, format!("{sums}")));
         }
     };
-    let mut parts = Parts {
-        sums,
-        places: Places::of(&floats, &cats),
-        floats,
-        cats,
-        ctrs: Vec::new(),
-        tables: Vec::new(),
-        trees: Vec::new(),
-        scale: trees.double(14, 1.0)?,
-        biases,
-        loss: String::new(),
-        classes: Vec::new(),
-    };
+    let scale = trees.double(14, 1.0)?;
+    let mut parts = Parts { sums, scale, biases, ..Parts::new(floats, cats) };
     for feature in trees.tables(7)? {
         let feature = ctr(&feature)?;
         if !parts.knows(&feature.base.combination) {

@@ -1,9 +1,7 @@
 //! Reads `model.cbm.json`, and the JSON that the binary format keeps in its texts. CTR tables are
 //! read from the binary format alone.
 
-use super::parts::{
-    CatFeature, FloatFeature, Missing, Parts, Places, Shape, Split, Step, TreeParts,
-};
+use super::parts::{CatFeature, FloatFeature, Missing, Parts, Shape, Split, Step, TreeParts};
 use super::{COLUMNS_MAX, DEPTH_MAX, NODES_MAX, SUMS_MAX, TREES_MAX};
 use crate::model::forest::NativeError;
 use crate::model::json::{self, At, Value};
@@ -50,19 +48,7 @@ pub(super) fn read(value: &Value) -> Result<Parts, NativeError> {
         ));
     }
     let (floats, cats) = (floats(&info)?, cats(&info)?);
-    let mut parts = Parts {
-        sums: 0,
-        places: Places::of(&floats, &cats),
-        floats,
-        cats,
-        ctrs: Vec::new(),
-        tables: Vec::new(),
-        trees: Vec::new(),
-        scale: 1.0,
-        biases: Vec::new(),
-        loss: String::new(),
-        classes: Vec::new(),
-    };
+    let mut parts = Parts::new(floats, cats);
     if let Some(model) = root.find("model_info") {
         if let Some(params) = model.find("params")
             && let Some(loss) = params.find("loss_function")

@@ -109,6 +109,23 @@ impl Places {
 }
 
 impl Parts {
+    /// A model of these features, without trees yet.
+    pub(super) fn new(floats: Vec<FloatFeature>, cats: Vec<CatFeature>) -> Self {
+        Self {
+            sums: 0,
+            places: Places::of(&floats, &cats),
+            floats,
+            cats,
+            ctrs: Vec::new(),
+            tables: Tables::new(),
+            trees: Vec::new(),
+            scale: 1.0,
+            biases: Vec::new(),
+            loss: String::new(),
+            classes: Vec::new(),
+        }
+    }
+
     /// The place of the float feature with number `index`.
     pub(super) fn float(&self, index: usize) -> Option<usize> {
         self.places.floats.get(&index).copied()

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::model::FileError;
 use crate::model::trees::{EnsembleError, KernelError};
 
 /// Why a model file of `LightGBM`, `XGBoost` or `CatBoost` is refused;
@@ -9,23 +10,9 @@ use crate::model::trees::{EnsembleError, KernelError};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NativeError {
-    /// The file cannot be read.
-    #[error("cannot be read: {source}")]
-    Read {
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The file is larger than the limit.
-    #[error(
-        "{bytes} bytes or more, the limit is model_file_bytes_max = {bytes_max}: raise it in the \
-         configuration where there is memory for about ten times the file while it is loaded"
-    )]
-    FileTooLarge {
-        /// How large it is at least.
-        bytes: u64,
-        /// The limit.
-        bytes_max: u64,
-    },
+    /// The file is not read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A line of a text file does not hold what it should.
     #[error("line {line}, `{key}`: found {found}, expected {expected}")]
     Line {

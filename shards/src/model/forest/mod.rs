@@ -20,7 +20,7 @@ mod trained;
 pub use columns::{Category, ColumnKind, ModelColumn};
 pub use error::NativeError;
 pub(in crate::model) use linear::Linear;
-pub(in crate::model) use native::{NativeModel, check_columns, read_file};
+pub(in crate::model) use native::{NativeModel, check_columns};
 pub use objective::{Curve, Joint, Link, Objective};
 pub(in crate::model) use prepare::{Derive, Preparation};
 pub use sets::CategorySets;

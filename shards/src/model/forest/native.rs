@@ -1,7 +1,6 @@
 //! A model read from its library's own file, ready to score.
 
 use std::collections::HashSet;
-use std::path::Path;
 
 use super::{Linear, ModelColumn, NativeError, Objective, Preparation, Program, Trained};
 use crate::features::column::ColumnType;
@@ -306,23 +305,4 @@ pub(in crate::model) fn check_columns(
         return Err(NativeError::Columns { reason });
     }
     Ok(())
-}
-
-/// Reads a file of at most `bytes_max` bytes.
-pub(in crate::model) fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, NativeError> {
-    use std::io::Read;
-    let failed = |source| NativeError::Read { source };
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let size = file.metadata().map_err(failed)?.len();
-    if size > bytes_max {
-        return Err(NativeError::FileTooLarge { bytes: size, bytes_max });
-    }
-    // It may grow while it is read: one byte more than allowed shows that.
-    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    let size = bytes.len() as u64;
-    if size > bytes_max {
-        return Err(NativeError::FileTooLarge { bytes: size, bytes_max });
-    }
-    Ok(bytes)
 }

@@ -3,26 +3,14 @@
 use thiserror::Error;
 use tract_onnx::pb::NodeProto;
 
+use crate::model::FileError;
+
 /// Why an ONNX file is refused; [`ModelError`](crate::model::ModelError) names the file.
 #[derive(Debug, Error)]
 pub enum OnnxError {
-    /// The file cannot be read.
-    #[error("cannot be read: {source}")]
-    Read {
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The file is larger than the limit.
-    #[error(
-        "{bytes} bytes or more, the limit is model_file_bytes_max = {bytes_max}: raise it in the \
-         configuration where there is memory for about ten times the file while it is loaded"
-    )]
-    FileTooLarge {
-        /// How large it is at least.
-        bytes: u64,
-        /// The limit.
-        bytes_max: u64,
-    },
+    /// The file is not read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The graph has more nodes than the limit.
     #[error("{nodes} nodes, the limit is {nodes_max}")]
     TooManyNodes {

@@ -1,7 +1,6 @@
 //! Reads a model's file within bounds: how large it is, how many nodes and tensors it holds, and
 //! whether each tensor's data is as long as its shape says.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 use tract_onnx::prelude::Framework;
 
 use super::error::OnnxError;
+use crate::model::bounded;
 use crate::model::fnv::{FNV1A_START, fnv1a_more};
 
 /// What a model's file may ask for; a file is input, and may be hostile.
@@ -36,21 +36,12 @@ pub(super) struct OnnxFile {
 
 impl OnnxFile {
     pub(super) fn read(path: &Path, limits: FileLimits) -> Result<Self, OnnxError> {
-        let failed = |source| OnnxError::Read { source };
-        let file = File::open(path).map_err(failed)?;
-        let bytes = file.metadata().map_err(failed)?.len();
         let bytes_max = limits.file_bytes_max;
-        if bytes > bytes_max {
-            return Err(OnnxError::FileTooLarge { bytes, bytes_max });
-        }
-        // It may grow while it is read: one byte more than allowed shows that.
-        let mut reader =
-            Hashed { file: file.take(bytes_max.saturating_add(1)), bytes: 0, hash: FNV1A_START };
+        let file = bounded::open(path, bytes_max)?;
+        let mut reader = Hashed { file, bytes: 0, hash: FNV1A_START };
         let decoded = tract_onnx::onnx().proto_model_for_read(&mut reader);
         let Hashed { bytes, hash, .. } = reader;
-        if bytes > bytes_max {
-            return Err(OnnxError::FileTooLarge { bytes, bytes_max });
-        }
+        bounded::ensure_within(bytes, bytes_max)?;
         let proto = decoded.map_err(|error| OnnxError::Decode { reason: format!("{error:#}") })?;
         let graph = proto
             .graph

@@ -32,7 +32,7 @@ pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, On
         let (inputs, outputs) = (rows, columns);
         return Ok(Box::new(Dense { weights, inputs, outputs, bias: None }));
     }
-    let factor = |name| Ok(context.float(name)?.map_or(1.0, f64::from));
+    let factor = |name| Ok::<_, OnnxError>(context.float(name)?.map_or(1.0, f64::from));
     let (alpha, beta): (f64, f64) = (factor("alpha")?, factor("beta")?);
     let ones = (alpha - 1.0).abs() + (beta - 1.0).abs() == 0.0;
     if !ones || context.integer("transA")?.unwrap_or(0) != 0 {
