@@ -4,7 +4,7 @@ use scylla::frame::response::result::NativeType;
 use scylla::value::CqlValue;
 
 use super::text::without_zero_fraction;
-use super::{Cause, Column, ColumnType, MatrixCell, Precision, bytes};
+use super::{Cause, Column, ColumnType, MatrixCell, Precision};
 
 /// One more than the greatest.
 const END: f64 = 9_223_372_036_854_775_808.0;
@@ -13,9 +13,10 @@ pub(super) struct BigintColumn;
 
 impl Column for BigintColumn {
     type Value = i64;
-    const WIDTH_BYTES: usize = size_of::<i64>();
     const CQL: NativeType = NativeType::BigInt;
     const IS_FLOATING: bool = false;
+
+    packed_as!(i64);
 
     fn parse(text: &str) -> Option<i64> {
         without_zero_fraction(text).parse().ok()
@@ -35,18 +36,6 @@ impl Column for BigintColumn {
         } else {
             Cause::Wider(ColumnType::Double)
         }
-    }
-
-    fn pack(value: i64, at: &mut [u8]) {
-        at[..Self::WIDTH_BYTES].copy_from_slice(&value.to_le_bytes());
-    }
-
-    fn unpack(at: &[u8]) -> i64 {
-        i64::from_le_bytes(bytes(at))
-    }
-
-    fn decode(cql: &[u8]) -> Option<i64> {
-        Some(i64::from_be_bytes(cql.try_into().ok()?))
     }
 
     fn encode(value: i64) -> CqlValue {

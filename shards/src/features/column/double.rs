@@ -4,15 +4,16 @@ use scylla::frame::response::result::NativeType;
 use scylla::value::CqlValue;
 
 use super::text::means_infinity;
-use super::{Cause, Column, ColumnType, MatrixCell, Precision, bytes};
+use super::{Cause, Column, ColumnType, MatrixCell, Precision};
 
 pub(super) struct DoubleColumn;
 
 impl Column for DoubleColumn {
     type Value = f64;
-    const WIDTH_BYTES: usize = size_of::<f64>();
     const CQL: NativeType = NativeType::Double;
     const IS_FLOATING: bool = true;
+
+    packed_as!(f64);
 
     fn parse(text: &str) -> Option<f64> {
         let value: f64 = text.parse().ok()?;
@@ -27,21 +28,9 @@ impl Column for DoubleColumn {
         Cause::TooGreat
     }
 
-    fn pack(value: f64, at: &mut [u8]) {
-        at[..Self::WIDTH_BYTES].copy_from_slice(&value.to_le_bytes());
-    }
-
     /// NaN, as for `float`.
     fn pack_null(at: &mut [u8]) {
         Self::pack(f64::NAN, at);
-    }
-
-    fn unpack(at: &[u8]) -> f64 {
-        f64::from_le_bytes(bytes(at))
-    }
-
-    fn decode(cql: &[u8]) -> Option<f64> {
-        Some(f64::from_be_bytes(cql.try_into().ok()?))
     }
 
     fn encode(value: f64) -> CqlValue {

@@ -5,15 +5,16 @@ use scylla::value::CqlValue;
 
 use super::bigint::BigintColumn;
 use super::text::without_zero_fraction;
-use super::{Cause, Column, ColumnType, MatrixCell, Precision, bytes};
+use super::{Cause, Column, ColumnType, MatrixCell, Precision};
 
 pub(super) struct IntColumn;
 
 impl Column for IntColumn {
     type Value = i32;
-    const WIDTH_BYTES: usize = size_of::<i32>();
     const CQL: NativeType = NativeType::Int;
     const IS_FLOATING: bool = false;
+
+    packed_as!(i32);
 
     fn parse(text: &str) -> Option<i32> {
         without_zero_fraction(text).parse().ok()
@@ -28,18 +29,6 @@ impl Column for IntColumn {
             Some(_) => Cause::Wider(ColumnType::Bigint),
             None => BigintColumn::cause(text, number),
         }
-    }
-
-    fn pack(value: i32, at: &mut [u8]) {
-        at[..Self::WIDTH_BYTES].copy_from_slice(&value.to_le_bytes());
-    }
-
-    fn unpack(at: &[u8]) -> i32 {
-        i32::from_le_bytes(bytes(at))
-    }
-
-    fn decode(cql: &[u8]) -> Option<i32> {
-        Some(i32::from_be_bytes(cql.try_into().ok()?))
     }
 
     fn encode(value: i32) -> CqlValue {

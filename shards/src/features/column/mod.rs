@@ -7,6 +7,25 @@
 //! What is *not* here: which columns a model reads (`inputs`) and where a record keeps them
 //! (`record`).
 
+/// How a number is packed and sent: as its bytes, the lowest first in a record and last by CQL.
+macro_rules! packed_as {
+    ($number:ty) => {
+        const WIDTH_BYTES: usize = size_of::<$number>();
+
+        fn pack(value: $number, at: &mut [u8]) {
+            at[..Self::WIDTH_BYTES].copy_from_slice(&value.to_le_bytes());
+        }
+
+        fn unpack(at: &[u8]) -> $number {
+            <$number>::from_le_bytes($crate::features::column::bytes(at))
+        }
+
+        fn decode(cql: &[u8]) -> Option<$number> {
+            Some(<$number>::from_be_bytes(cql.try_into().ok()?))
+        }
+    };
+}
+
 mod bigint;
 mod boolean;
 mod cause;
@@ -256,4 +275,35 @@ fn bytes<const WIDTH: usize>(at: &[u8]) -> [u8; WIDTH] {
     let mut bytes = [0; WIDTH];
     bytes.copy_from_slice(&at[..WIDTH]);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CellValue, Precision};
+
+    #[test]
+    fn what_a_float_has_is_not_rounded() {
+        use CellValue::{Bigint, Boolean, Double, Float, Int, Null};
+        for (value, in_f32, in_f64) in [
+            (Null, false, false),
+            (Float(0.1), false, false),
+            (Boolean(true), false, false),
+            (Double(0.5), false, false),
+            (Double(0.1), true, false),
+            (Double(1e300), true, false),
+            (Double(f64::NAN), false, false),
+            (Double(f64::INFINITY), false, false),
+            (Int(1 << 24), false, false),
+            (Int((1 << 24) + 1), true, false),
+            (Int(i32::MAX), true, false),
+            (Int(i32::MIN), false, false),
+            (Bigint((1 << 24) + 1), true, false),
+            (Bigint((1 << 53) + 1), true, true),
+            (Bigint(i64::MAX), true, true),
+            (Bigint(i64::MIN), false, false),
+        ] {
+            assert_eq!(value.is_rounded(Precision::F32), in_f32, "{value:?}");
+            assert_eq!(value.is_rounded(Precision::F64), in_f64, "{value:?}");
+        }
+    }
 }
