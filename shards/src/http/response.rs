@@ -57,7 +57,7 @@ pub(crate) fn write_answer_of(
     }
     out.extend_from_slice(content_type.as_bytes());
     out.extend_from_slice(b"content-length: ");
-    write_decimal(out, body.len());
+    out.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
     out.extend_from_slice(b"\r\ndate: ");
     out.extend_from_slice(options.date.as_bytes());
     out.extend_from_slice(b"\r\n");
@@ -230,19 +230,4 @@ fn write_user(body: &mut Vec<u8>, lane: &Lane, id: RowId) {
 pub(crate) fn write_json_string(body: &mut Vec<u8>, text: &str) {
     // A str always serialises, and a Vec takes every write.
     let _ = serde_json::to_writer(body, text);
-}
-
-fn write_decimal(out: &mut Vec<u8>, number: usize) {
-    let mut digits = [0_u8; 20];
-    let mut at = digits.len();
-    let mut rest = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
 }

@@ -16,22 +16,7 @@ pub(super) fn category(text: &[u8]) -> u32 {
 
 /// The hash of a category that is a whole number.
 pub(super) fn number(number: i64) -> u32 {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = number.unsigned_abs();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    if number < 0 {
-        at -= 1;
-        digits[at] = b'-';
-    }
-    category(&digits[at..])
+    category(itoa::Buffer::new().format(number).as_bytes())
 }
 
 /// The hash of a combination that `value` is the next part of.
