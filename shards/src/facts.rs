@@ -24,7 +24,7 @@ impl Role {
 }
 
 /// What a model is made of, for people and for `/config`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModelDescription {
     /// What computes the scores, in order.
     pub kernel: String,

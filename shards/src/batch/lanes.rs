@@ -94,6 +94,16 @@ impl Lanes {
         self.0.borrow().clone()
     }
 
+    /// Shows each lane to `look`, until one answers true; whether one did.
+    pub(crate) fn any(&self, look: impl Fn(&Lane) -> bool) -> bool {
+        self.0.borrow().iter().any(|lane| look(lane))
+    }
+
+    /// Shows each lane to `look`.
+    pub(crate) fn each(&self, look: impl Fn(&Lane)) {
+        self.0.borrow().iter().for_each(|lane| look(lane));
+    }
+
     /// Puts a lane there. One of the same model and role answers what it has admitted and goes; so do
     /// those that an earlier manifest had, as no user is theirs any more.
     pub(crate) fn install(&self, lane: &Rc<Lane>) {

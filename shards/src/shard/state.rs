@@ -109,7 +109,7 @@ impl ShardState {
         self.shared.hand_in(&mut self.front.desk.outgoing.borrow_mut());
         if now_ms / 1_000 != before_ms / 1_000 {
             self.front.renew_date();
-            self.lanes.all().iter().for_each(|lane| lane.rows.borrow_mut().shrink());
+            self.lanes.each(|lane| lane.rows.borrow_mut().shrink());
         }
         if shutdown.is_begun() {
             self.stopping.open();
@@ -121,7 +121,7 @@ impl ShardState {
         let found = self.store.fingerprint();
         if self.fingerprint.replace(found) != found {
             self.shared.set_schema(self.schema());
-            self.lanes.all().iter().for_each(|lane| lane.gate.open());
+            self.lanes.each(|lane| lane.gate.open());
         }
     }
 
@@ -129,11 +129,7 @@ impl ShardState {
     /// the next tick comes soon enough. True if there was one to copy.
     pub(super) fn hand_over(&self) -> bool {
         self.context.telemetry.handover.answer(&self.front.histograms.borrow())
-            || self
-                .lanes
-                .all()
-                .iter()
-                .any(|lane| lane.telemetry().handover.answer(&lane.histograms.borrow()))
+            || self.lanes.any(|lane| lane.telemetry().handover.answer(&lane.histograms.borrow()))
     }
 
     /// Hands over what was written down since the last tick: there will be no other.

@@ -7,7 +7,7 @@ use crate::failure::{REMOTE_OUTCOMES, RowFailure};
 use crate::provenance::FeatureStatus;
 
 /// What is known of a lane when it is opened.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct LaneFacts {
     /// The model's name.
     pub model: String,
@@ -181,23 +181,11 @@ impl LaneTelemetry {
             name: format!("column-{index}"),
             quantiles: quantiles.to_vec(),
         };
-        let description = ModelDescription {
-            kernel: String::new(),
-            nodes: 0,
-            inputs: Vec::new(),
-            output: String::new(),
-            score: String::new(),
-            is_class_by_place: false,
-            file_hash: 0,
-        };
         Self::new(LaneFacts {
             model: "model".to_owned(),
             version: 1,
-            role: Role::Stable,
-            description,
             columns: quantiles.iter().enumerate().map(column).collect(),
-            is_remote: false,
-            load_ns: 0,
+            ..LaneFacts::default()
         })
     }
 }

@@ -2,8 +2,10 @@
 
 #![allow(dead_code, reason = "each test and bench uses its own part")]
 
-use shards::features::Precision;
-use shards::model::trees::{EnsembleKind, NodeMode, PostTransform, TreeAttributes};
+use shards::features::{Cells, Precision};
+use shards::model::trees::{
+    EnsembleKind, NodeMode, PostTransform, Scores, TreeAttributes, TreeKernel,
+};
 
 /// A small generator of random numbers (xorshift64*): the same seed, the same forest, anywhere.
 pub(crate) struct Random(u64);
@@ -172,4 +174,22 @@ fn push_leaf(attributes: &mut TreeAttributes, tree: i64, node: i64) -> usize {
     attributes.nodes_falsenodeids.push(0);
     attributes.nodes_missing_value_tracks_true.push(0);
     attributes.nodes_treeids.len() - 1
+}
+
+/// What a kernel makes of rows of `columns` cells, in its own precision.
+pub(crate) fn kernel_scores(kernel: &mut TreeKernel, cells: &[f64], columns: usize) -> Vec<f64> {
+    let rows = cells.len() / columns;
+    match kernel.precision() {
+        Precision::F32 => {
+            let cells: Vec<f32> = cells.iter().map(|cell| *cell as f32).collect();
+            let mut scores = vec![0.0; rows * kernel.outputs()];
+            kernel.score(Cells::F32(&cells), rows, columns, Scores::F32(&mut scores)).unwrap();
+            scores.into_iter().map(f64::from).collect()
+        }
+        Precision::F64 => {
+            let mut scores = vec![0.0; rows * kernel.outputs()];
+            kernel.score(Cells::F64(cells), rows, columns, Scores::F64(&mut scores)).unwrap();
+            scores
+        }
+    }
 }

@@ -2,12 +2,12 @@
 //! the leaves that a walk written here finds: sets of categories, strict comparisons, sums that do
 //! not start at zero, symmetric trees and linear leaves.
 
-use crate::forest::{Random, cell, value};
+use crate::forest::{Random, cell, kernel_scores, value};
 use proptest::prelude::*;
-use shards::features::{Cells, Precision};
+use shards::features::Precision;
 use shards::model::forest::{Curve, Forest, LinearLeaf, Node, Objective, Test, Tree};
 use shards::model::trees::{
-    Ensemble, EnsembleLimits, KernelChoice, KernelError, OutputColumns, Outputs, Scores, TreeKernel,
+    Ensemble, EnsembleLimits, KernelChoice, KernelError, OutputColumns, Outputs, TreeKernel,
 };
 
 const KERNELS: [KernelChoice; 5] = [
@@ -173,23 +173,6 @@ fn sums(forest: &Forest, cells: &[f64]) -> Vec<f64> {
     sums
 }
 
-fn score(kernel: &mut TreeKernel, cells: &[f64], columns: usize) -> Vec<f64> {
-    let rows = cells.len() / columns;
-    match kernel.precision() {
-        Precision::F32 => {
-            let cells: Vec<f32> = cells.iter().map(|cell| *cell as f32).collect();
-            let mut scores = vec![0.0; rows * kernel.outputs()];
-            kernel.score(Cells::F32(&cells), rows, columns, Scores::F32(&mut scores)).unwrap();
-            scores.into_iter().map(f64::from).collect()
-        }
-        Precision::F64 => {
-            let mut scores = vec![0.0; rows * kernel.outputs()];
-            kernel.score(Cells::F64(cells), rows, columns, Scores::F64(&mut scores)).unwrap();
-            scores
-        }
-    }
-}
-
 fn bits(scores: &[f64]) -> Vec<u64> {
     let of = |score: &f64| if score.is_nan() { f64::NAN.to_bits() } else { score.to_bits() };
     scores.iter().map(of).collect()
@@ -212,9 +195,9 @@ fn check(seed: u64, shape: &Shape, rows: usize) {
             Err(KernelError::Unavailable { .. }) => continue,
             Err(error) => panic!("{error}"),
         };
-        let found = score(&mut kernel, &cells, columns);
+        let found = kernel_scores(&mut kernel, &cells, columns);
         assert_eq!(bits(&found), bits(&expected), "{choice:?}");
-        let alone = score(&mut kernel, &cells[..columns], columns);
+        let alone = kernel_scores(&mut kernel, &cells[..columns], columns);
         assert_eq!(bits(&alone), bits(&expected[..shape.sums]), "{choice:?}, the first row alone");
     }
 }
@@ -276,7 +259,7 @@ fn predictions_are_the_curves_of_the_sums() {
         let columns = OutputColumns::predictions(&Objective::each("any", curve), 2);
         let ensemble = Ensemble::plant(&forest, columns, &EnsembleLimits::default()).unwrap();
         let kernel = TreeKernel::new(&ensemble, KernelChoice::Auto, None, Outputs::All);
-        let found = score(&mut kernel.unwrap(), &cells, 4);
+        let found = kernel_scores(&mut kernel.unwrap(), &cells, 4);
         for (found, margin) in found.iter().zip(&margins) {
             assert!((found - expected(*margin)).abs() <= 1e-12, "{curve:?} {margin}");
         }

@@ -2,11 +2,11 @@
 //!
 //! `onnx_runtime/make.py` wrote the ensembles, the rows and the scores.
 
+use crate::forest::kernel_scores;
 use serde::Deserialize;
-use shards::features::{Cells, Precision};
+use shards::features::Precision;
 use shards::model::trees::{
-    Ensemble, EnsembleKind, EnsembleLimits, KernelChoice, Outputs, Scores, TreeAttributes,
-    TreeKernel,
+    Ensemble, EnsembleKind, EnsembleLimits, KernelChoice, Outputs, TreeAttributes, TreeKernel,
 };
 
 /// Numbers are the integers with the same bits: 64-bit ones if `double`, else 32-bit ones.
@@ -80,23 +80,6 @@ fn attributes(case: &Case) -> TreeAttributes {
     attributes
 }
 
-fn scores(kernel: &mut TreeKernel, cells: &[f64], rows: usize) -> Vec<f64> {
-    let columns = cells.len() / rows;
-    match kernel.precision() {
-        Precision::F32 => {
-            let cells: Vec<f32> = cells.iter().map(|cell| *cell as f32).collect();
-            let mut scores = vec![0.0_f32; rows * kernel.outputs()];
-            kernel.score(Cells::F32(&cells), rows, columns, Scores::F32(&mut scores)).unwrap();
-            scores.into_iter().map(f64::from).collect()
-        }
-        Precision::F64 => {
-            let mut scores = vec![0.0; rows * kernel.outputs()];
-            kernel.score(Cells::F64(cells), rows, columns, Scores::F64(&mut scores)).unwrap();
-            scores
-        }
-    }
-}
-
 #[test]
 fn every_case_of_the_recorded_run() {
     let cases: Vec<Case> =
@@ -109,7 +92,8 @@ fn every_case_of_the_recorded_run() {
         let rows = expected.len() / case.outputs;
         for choice in [KernelChoice::Walk, KernelChoice::Auto, KernelChoice::Portable] {
             let mut kernel = TreeKernel::new(&ensemble, choice, None, Outputs::All).unwrap();
-            let found = scores(&mut kernel, &numbers(&case.cells, case.double), rows);
+            let cells = numbers(&case.cells, case.double);
+            let found = kernel_scores(&mut kernel, &cells, cells.len() / rows);
             for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
                 // PROBIT of what is no probability is NaN or infinite.
                 let same = (found - expected).abs() <= 1e-5

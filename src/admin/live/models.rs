@@ -128,29 +128,15 @@ impl Serialize for ModelSeconds {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use shards::facts::ModelDescription;
     use shards::telemetry::{Histograms, LaneFacts};
 
     use super::*;
 
     fn lane() -> LaneTelemetry {
-        let description = ModelDescription {
-            kernel: String::new(),
-            nodes: 0,
-            inputs: Vec::new(),
-            output: String::new(),
-            score: String::new(),
-            is_class_by_place: false,
-            file_hash: 0,
-        };
         LaneTelemetry::new(LaneFacts {
             model: "model".to_owned(),
             version: 1,
-            role: Role::Stable,
-            description,
-            columns: Vec::new(),
-            is_remote: false,
-            load_ns: 0,
+            ..LaneFacts::default()
         })
     }
 
