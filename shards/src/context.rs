@@ -1,6 +1,6 @@
 //! What every part of one shard may use: its clock, its counters and its journal.
 //!
-//! What is *not* here: anything that one part alone uses.
+//! What is *not* here: what only one of the parts uses.
 
 use std::sync::Arc;
 use std::time::Instant;

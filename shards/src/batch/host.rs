@@ -9,9 +9,9 @@ use crate::context::ShardContext;
 /// Those who wait for rows. A front implements it: a batch knows nothing of connections but their
 /// numbers.
 pub(crate) trait Clients: Debug {
-    /// Rows of this client have their outcome.
+    /// A row of this client has its outcome.
     fn wake(&self, client: u32);
-    /// So many rows have left a queue, so that others may come.
+    /// Rows have left a queue, as many as `rows`: others may come.
     fn rows_left(&self, rows: usize);
 }
 

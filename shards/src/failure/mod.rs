@@ -4,7 +4,7 @@
 //! policies. A [`FaultReason`] is why a cluster's statement brought nothing, and [`REMOTE_OUTCOMES`]
 //! are what comes of asking a model's server.
 //!
-//! What is *not* here: statuses of HTTP, which a front chooses.
+//! What is *not* here: statuses of HTTP. A front chooses them.
 
 mod refusal;
 mod store_fault;

@@ -11,7 +11,7 @@
 //! record is. A bucket that is full goes on in the next one. Each checksum is a [`KeyedHash`] under
 //! the file's own seed: bytes of another store's file do not pass as this one's.
 //!
-//! What is *not* here: reading and writing of files.
+//! What is *not* here: files, which are written by `new_file` and read by `map`.
 
 use super::keyed_hash::KeyedHash;
 
