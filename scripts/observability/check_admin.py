@@ -200,6 +200,19 @@ CLAIMS = {
     "roleOf({role: 'shadow'}, {shadow: {compared: 1, mean_absolute: 0.01234}})":
         "shadow, differs by 0.012 on average (1 copy)",
     "roleOf({role: 'shadow'}, {})": "shadow, no copy scored yet",
+    # A version is text where a model is described, and a number where it is counted.
+    """(() => {
+      seconds.push({models: [{model: 'm', version: 20260131120000, requests_per_s: 4, p99_us: 9}]});
+      const did = lately10({model: 'm', version: '20260131120000'});
+      seconds.pop();
+      return [did.p99_us, did.share];
+    })()""": [9, 1],
+    """(() => {
+      facts.unfit.push({model: 'm', version: 2});
+      const found = [isUnfit({model: 'm', version: '2'}), isUnfit({model: 'm', version: '3'})];
+      facts.unfit.pop();
+      return found;
+    })()""": [True, False],
 }
 
 

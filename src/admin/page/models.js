@@ -21,6 +21,9 @@ function duration(seconds) {
   }).join(' ');
 }
 
+// Whether two are of one version. It comes as text or as a number, and what a number is rounded to, the text is too.
+const isVersion = (one, other) => one.model === other.model && Number(one.version) === Number(other.version);
+
 // One entry a version of a model, of all shards.
 function mergeLanes(lanes, cores) {
   const models = new Map();
@@ -37,7 +40,7 @@ function mergeLanes(lanes, cores) {
 // What a version did in the last ten seconds; of its p99 the newest second in which it was asked.
 function lately10(model) {
   const last = seconds.slice(-10);
-  const mine = last.map((second) => second.models.find((other) => other.model === model.model && other.version === model.version));
+  const mine = last.map((second) => second.models.find((other) => isVersion(other, model)));
   const asked = mine.filter((second) => second?.requests_per_s > 0);
   const all = last.reduce((total, second) => total + second.models.filter((other) => other.model === model.model)
     .reduce((sum, other) => sum + other.requests_per_s, 0), 0);
@@ -60,7 +63,7 @@ function roleOf(model, did) {
 }
 
 // Whether a version can't read the store as it is now.
-const isUnfit = (model) => !model.retired && facts.unfit.some((unfit) => unfit.model === model.model && unfit.version === model.version);
+const isUnfit = (model) => !model.retired && facts.unfit.some((unfit) => isVersion(unfit, model));
 
 function drawModels() {
   fill('model-rows', served.map((model) => {
