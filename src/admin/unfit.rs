@@ -27,8 +27,7 @@ pub(super) fn unfit_models(state: &AdminState) -> Vec<UnfitModel> {
     let mut unfit = Vec::new();
     for shard in &state.shards {
         for lane in shard.shared.telemetry.lanes() {
-            let is_served = lane.counters.retired.get() == 0;
-            if let Some(reason) = lane.fit.reason().filter(|_| is_served) {
+            if let Some(reason) = lane.fit.reason().filter(|_| !lane.is_retired()) {
                 unfit.push(UnfitModel {
                     model: lane.facts.model.clone(),
                     version: lane.facts.version,

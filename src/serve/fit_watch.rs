@@ -34,7 +34,7 @@ impl FitWatch {
         self.counted = counted;
         let mut found: BTreeMap<(String, u64), Fit> = BTreeMap::new();
         for lane in shards.iter().flat_map(|shard| shard.shared.telemetry.lanes()) {
-            if lane.counters.retired.get() == 0 {
+            if !lane.is_retired() {
                 let fit = found.entry((lane.facts.model.clone(), lane.facts.version)).or_default();
                 fit.changes = fit.changes.max(lane.fit.changes());
                 fit.reason = fit.reason.take().or_else(|| lane.fit.reason());

@@ -111,6 +111,11 @@ pub struct ShadowCounters {
 }
 
 impl LaneTelemetry {
+    /// Whether another version, or none, is served in its place.
+    pub fn is_retired(&self) -> bool {
+        self.counters.retired.get() == 1
+    }
+
     /// Cells for a lane; to be made on its shard's thread.
     pub fn new(facts: LaneFacts) -> Self {
         let bins = facts.columns.iter().map(LaneColumn::bins).sum();

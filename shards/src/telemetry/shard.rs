@@ -187,9 +187,8 @@ impl Asked<'_> {
         let taken_at = self.shard.handover.copied_at()?;
         let copy = |(number, lane): (u64, Arc<LaneTelemetry>)| {
             // One that a reload has replaced answers no more; its last copy is final, or nearly.
-            let retired = || lane.counters.retired.get() == 1;
-            let copy = if retired() { None } else { lane.handover.wait(number, left()) };
-            let copy = copy.or_else(|| retired().then(|| lane.handover.latest()))?;
+            let copy = if lane.is_retired() { None } else { lane.handover.wait(number, left()) };
+            let copy = copy.or_else(|| lane.is_retired().then(|| lane.handover.latest()))?;
             Some((lane, copy))
         };
         let lanes = self.lanes.into_iter().map(copy).collect::<Option<_>>()?;

@@ -161,7 +161,7 @@ fn status(state: &AdminState) -> serde_json::Value {
                 "kernel": lane.facts.description.kernel,
                 "columns": lane.facts.columns.len(),
                 "load_ms": lane.facts.load_ns as f64 / 1e6,
-                "retired": lane.counters.retired.get() == 1,
+                "retired": lane.is_retired(),
             }));
         }
     }

@@ -54,7 +54,7 @@ impl ModelSeconds {
         // Before the first copies a shard has served for less than a second.
         let elapsed_s = last.map_or(1.0, |last| now.elapsed_s(last).max(ELAPSED_S_MIN));
         for (lane, histograms) in &now.lanes {
-            if lane.counters.retired.get() == 1 {
+            if lane.is_retired() {
                 continue;
             }
             let times = histograms.phase(Phase::Request);

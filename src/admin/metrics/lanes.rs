@@ -87,13 +87,13 @@ fn write_models(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
             ("kernel", description.kernel.as_str()),
             ("file_hash", hash.as_str()),
         ];
-        text.count(&labels, 1 - lane.telemetry.counters.retired.get().min(1));
+        text.count(&labels, u64::from(!lane.telemetry.is_retired()));
     }
     let help = "1 while the feature store's columns do not fit the model: it is answered with 503.";
     text.family("shardgate_model_unfit", Kind::Gauge, help);
     for lane in lanes {
-        let is_served = lane.telemetry.counters.retired.get() == 0;
-        text.count(&lane.labels(), u64::from(is_served && lane.telemetry.fit.is_unfit()));
+        let is_unfit = !lane.telemetry.is_retired() && lane.telemetry.fit.is_unfit();
+        text.count(&lane.labels(), u64::from(is_unfit));
     }
     let help = "How long the shard took to load its copy of the model.";
     text.family("shardgate_model_load_seconds", Kind::Gauge, help);
