@@ -8,7 +8,8 @@
 //! answers; [`routing`] groups keys by the replica that owns them, past nodes whose breaker is
 //! open. A [`flight`] is such a group on its way, and [`attempts`] asks for it, key by key where
 //! the group failed and the [`budget`] allows; [`decode`] packs CQL rows as records. [`store`]
-//! joins it all: the cache first, then keys that other batches already ask for, then new flights;
+//! joins it all: the cache first, then keys that are [`pending`] for other batches, then new flights;
+//! [`counters`] are what it counts;
 //! [`recovery`] gives it a new session where the whole cluster was away, and new statements where
 //! the table is another; [`faults`] says why statements brought nothing. A [`table_watch`]
 //! remembers what was found of a table that may have changed. [`watch`] looks at what nodes send
@@ -19,6 +20,7 @@
 
 mod attempts;
 mod budget;
+mod counters;
 mod decode;
 mod describe;
 mod error;
@@ -26,6 +28,7 @@ mod faults;
 mod flight;
 mod frames;
 mod password;
+mod pending;
 mod probe;
 mod recovery;
 mod routing;
@@ -38,10 +41,11 @@ mod table_watch;
 mod tls;
 mod watch;
 
+pub use counters::CqlCounters;
 pub use error::ScyllaError;
 pub(crate) use error::said;
 pub(crate) use session::block_on;
 pub use session::describe_table;
 pub use settings::{Compression, Consistency, ScyllaSettings, TlsSettings};
-pub use store::{CqlCounters, CqlStore};
+pub use store::CqlStore;
 pub(crate) use table::TableSession;

@@ -1,19 +1,18 @@
 //! A shard's store: the cache, then keys that other batches already ask for, then new flights.
 
 use std::cell::{Cell, RefCell};
-use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hashbrown::HashTable;
-
 use super::attempts::{self, Deadlines};
 use super::budget::RetryBudget;
+use super::counters::CqlCounters;
 use super::error::ScyllaError;
 use super::faults::{Fault, FaultsSeen};
 use super::flight::{Flight, KeyState};
+use super::pending::Pending;
 use super::routing::{Router, Target};
 use super::runtime::{Driver, Ended};
 use super::session::CqlSession;
@@ -21,40 +20,13 @@ use super::settings::ScyllaSettings;
 use super::table_watch::TableWatch;
 use super::{probe, recovery};
 use crate::failure::FaultReason;
-use crate::features::cache::{CacheCounters, Cached, RecordCache};
+use crate::features::cache::{Cached, RecordCache};
 use crate::features::fit::{Fetched, Unfit};
 use crate::features::join::JoinPlan;
 use crate::features::joined::Joined;
 use crate::features::requests::{FetchRequests, KEY_BYTES_MAX};
 use crate::features::schema::Schema;
 use crate::provenance::FeatureStatus;
-
-/// What a shard's store did since it was opened.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CqlCounters {
-    /// Keys that the cluster was asked for.
-    pub keys_asked: u64,
-    /// Keys that were waited for because another batch had asked for them already.
-    pub keys_coalesced: u64,
-    /// Keys that were asked for again, singly.
-    pub keys_retried: u64,
-    /// Keys that no node could be asked for.
-    pub keys_refused: u64,
-    /// Keys that were not answered in the end.
-    pub keys_failed: u64,
-    /// Statements sent.
-    pub statements: u64,
-    /// Statements that brought nothing, by the index of their reason in [`FaultReason::ALL`].
-    pub statements_failed: [u64; FaultReason::ALL.len()],
-    /// Sessions that it made anew, as no node of the cluster answered any more.
-    pub sessions_renewed: u64,
-    /// How many keys a statement has at most.
-    pub group_keys_max: u64,
-    /// How many nodes are connected.
-    pub nodes_connected: u64,
-    /// The cache's hits, misses and evictions.
-    pub cache: CacheCounters,
-}
 
 /// A shard's handle on a cluster. It works on the thread, and in the executor, that opened it.
 #[derive(Debug)]
@@ -80,20 +52,6 @@ pub(super) struct Inner {
     pub(super) silent_since: Cell<Option<Instant>>,
     /// What is known of the table beside what batches read.
     pub(super) watch: TableWatch,
-}
-
-/// The keys that are in flight, and where.
-#[derive(Debug, Default)]
-struct Pending {
-    hasher: RandomState,
-    table: HashTable<PendingKey>,
-}
-
-#[derive(Debug)]
-struct PendingKey {
-    hash: u64,
-    flight: Rc<Flight>,
-    index: usize,
 }
 
 /// A batch's rows of one key, which wait for a flight.
@@ -456,37 +414,6 @@ impl Inner {
                 KeyState::Found => cache.put(flight.key(index), Some(&record), now),
                 KeyState::Missing => cache.put(flight.key(index), None, now),
                 KeyState::Pending | KeyState::Failed => {}
-            }
-        }
-    }
-}
-
-impl Pending {
-    fn find(&self, key: &[u8]) -> Option<(Rc<Flight>, usize)> {
-        if self.table.is_empty() {
-            return None;
-        }
-        let hash = self.hasher.hash_one(key);
-        let found = self.table.find(hash, |pending| pending.flight.key(pending.index) == key)?;
-        Some((Rc::clone(&found.flight), found.index))
-    }
-
-    fn insert(&mut self, flight: &Rc<Flight>) {
-        for index in 0..flight.len() {
-            let hash = self.hasher.hash_one(flight.key(index));
-            let pending = PendingKey { hash, flight: Rc::clone(flight), index };
-            self.table.insert_unique(hash, pending, |pending| pending.hash);
-        }
-    }
-
-    fn remove(&mut self, flight: &Rc<Flight>) {
-        for index in 0..flight.len() {
-            let hash = self.hasher.hash_one(flight.key(index));
-            let is_it = |pending: &PendingKey| {
-                pending.index == index && Rc::ptr_eq(&pending.flight, flight)
-            };
-            if let Ok(found) = self.table.find_entry(hash, is_it) {
-                found.remove();
             }
         }
     }
