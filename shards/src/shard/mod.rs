@@ -3,7 +3,7 @@
 //! [`Shard::open`] and [`Shard::run`] are that life; `state` is what it is made of, and its tick; and
 //! [`ShardShared`] is all that crosses between the shard's thread and the process.
 //!
-//! What is *not* here: threads, cores and signals. A shard runs in whatever glommio executor
+//! What is *not* here: threads, cores and signals. A shard runs in whatever executor
 //! awaits it.
 
 mod shared;
@@ -15,12 +15,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_lite::{AsyncRead, AsyncWrite};
-use glommio::timer::sleep;
 use thiserror::Error;
 
 pub use self::shared::{Command, ShardShared, Shutdown};
 use self::state::ShardState;
 use crate::batch::{PrepareError, PreparedModel};
+use crate::executor::runtime::{sleep, spawn};
 use crate::features::{StoreError, StoreSource, Unfit};
 use crate::http::connection::Connection;
 use crate::http::front::Front;
@@ -73,7 +73,7 @@ pub struct Shard {
 
 impl Shard {
     /// Opens the store, loads this core's own copy of every model and binds each to the store. To
-    /// be awaited in the glommio executor that is to serve.
+    /// be awaited in the executor that is to serve.
     pub async fn open(setup: ShardSetup) -> Result<Self, ShardError> {
         let store = setup.store.open().await?;
         let schema = store.schema().map_err(ShardError::Unfit)?;
@@ -118,9 +118,9 @@ impl Shard {
         for listener in &listeners {
             listener.set_nonblocking(true)?;
             let accept = listener::accept(listener.try_clone()?, Rc::clone(front));
-            accepting.push(glommio::spawn_local(accept));
+            accepting.push(spawn(accept));
         }
-        let ticking = glommio::spawn_local(tick_forever(Rc::clone(&state), shutdown.clone()));
+        let ticking = spawn(tick_forever(Rc::clone(&state), shutdown.clone()));
         state.stopping.pass().await;
 
         front.draining.set(true);
