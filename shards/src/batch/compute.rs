@@ -40,7 +40,7 @@ pub(super) async fn ask(
 }
 
 /// Computes the scores of all rows: at once, or in slices where that is expected to take longer
-/// than `compute_slice_us_max`. Between slices the others have their turn, and rows that nobody
+/// than `max_compute_slice_us`. Between slices the others have their turn, and rows that nobody
 /// waits for any more are left out; what is computed has the same bits either way.
 pub(super) async fn compute(
     lane: &Lane,

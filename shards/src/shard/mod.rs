@@ -108,7 +108,7 @@ impl Shard {
     }
 
     /// Serves connections of `listener` until `shutdown` is begun, then drains: what was accepted
-    /// is answered, within `drain_ms_max`.
+    /// is answered, within `drain_timeout_ms`.
     pub async fn run(self, listener: TcpListener, shutdown: Shutdown) -> std::io::Result<()> {
         let state = self.state;
         let front = &state.front;
@@ -147,7 +147,7 @@ impl Shard {
     }
 }
 
-/// Waits until every connection has been answered and closed, at most `drain_ms_max`.
+/// Waits until every connection has been answered and closed, at most `drain_timeout_ms`.
 async fn drain(front: &Front) {
     let give_up = Instant::now() + Duration::from_millis(front.limits().drain_ms_max);
     while front.links.len() > 0 && Instant::now() < give_up {

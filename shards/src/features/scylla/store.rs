@@ -240,7 +240,7 @@ impl Inner {
                 table = self.settings.table,
                 said,
                 "the cluster refuses statements for {configured} users and takes {keys}: they ask \
-                 for {keys} at most from now on. Set group_keys_max = {keys} in [features.scylla], \
+                 for {keys} at most from now on. Set max_group_keys = {keys} in [features.scylla], \
                  or raise the limit of the cluster"
             );
         }
