@@ -16,6 +16,7 @@
 //! cores. Those belong to the binary (`src/`), so that a shard can be embedded and tested alone.
 //! Nothing on the path from accept to response synchronises with another thread.
 
+pub mod api;
 pub mod batch;
 mod breaker;
 mod context;

@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use super::oip::InferForm;
 use super::rendered::Sampled;
-use super::request_rows::{Admission, RequestRows};
 use super::response::{self, HeadOptions};
+use crate::api::desk::AwaitedReply;
+use crate::api::request_rows::{Admission, RequestRows};
 use crate::batch::{Lane, ROW_BYTES, RowId, RowState, Terms};
 use crate::failure::RowFailure;
-use crate::http::desk::AwaitedReply;
 use crate::http::statuses::status_of;
 use crate::origin::Origin;
 

@@ -4,10 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use super::desk::Desk;
 use super::intake::Intake;
 use super::links::Links;
 use super::settings::ShardSettings;
+use crate::api::desk::Desk;
 use crate::batch::{Clients, Lanes};
 use crate::context::ShardContext;
 use crate::http1::HttpLimits;

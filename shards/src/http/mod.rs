@@ -15,7 +15,6 @@
 //! and the admin port, which is the process's.
 
 pub(crate) mod connection;
-pub(crate) mod desk;
 pub(crate) mod exchange;
 pub(crate) mod front;
 pub mod hop_limit;
@@ -23,14 +22,12 @@ pub(crate) mod intake;
 pub(crate) mod links;
 pub(crate) mod listener;
 pub mod oip;
-pub mod predict;
 pub(crate) mod rendered;
-pub(crate) mod request_rows;
 pub(crate) mod response;
 pub(crate) mod room;
 pub mod routes;
 mod settings;
 pub mod statuses;
 
-pub use desk::{ProcessReply, RepositoryRequest};
+pub use crate::api::desk::{ProcessReply, RepositoryRequest};
 pub use settings::ShardSettings;

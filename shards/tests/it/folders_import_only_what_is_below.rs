@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up; a folder, or a file beside `lib.rs`, imports only what stands before it.
-const LAYERS: [&str; 20] = [
+const LAYERS: [&str; 21] = [
     "facts",
     "priority",
     "provenance",
@@ -22,6 +22,7 @@ const LAYERS: [&str; 20] = [
     "context",
     "model",
     "batch",
+    "api",
     "http",
     "shard",
     "lib",

@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use super::Connection;
+use crate::api::predict::{self, Asked, PredictError};
+use crate::api::request_rows::{LaneRows, RequestRows};
 use crate::batch::{Lane, Row};
 use crate::http::exchange::{Answer, Exchange, Form};
 use crate::http::intake::Arrival;
-use crate::http::predict::{self, Asked, PredictError};
-use crate::http::request_rows::{LaneRows, RequestRows};
 use crate::http::routes::{Route, route};
 use crate::http::statuses::status_of;
 use crate::http::{oip, response};

@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use super::error::InferError;
-use super::request::InferRequest;
+use crate::api::infer::InferError;
+use crate::api::infer::request::InferRequest;
+use crate::api::request_rows::RequestRows;
 use crate::batch::{Lane, RowState, Scored};
 use crate::failure::RowFailure;
-use crate::http::request_rows::RequestRows;
 use crate::http::response::{self, HeadOptions};
 use crate::http::statuses::oip_status_of;
 use crate::tensors::Datatype;

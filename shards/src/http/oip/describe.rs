@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::answer::{FEATURES, MODEL_VERSION, SCORE, score_datatype};
-use super::rows::USER_ID;
+use crate::api::infer::rows::USER_ID;
 use crate::batch::Lane;
 use crate::facts::Role;
 use crate::features::Precision;

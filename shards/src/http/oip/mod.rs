@@ -10,23 +10,21 @@
 
 pub mod answer;
 mod describe;
-pub mod error;
-pub mod request;
+
 pub mod routes;
-pub mod rows;
 
 use std::rc::Rc;
 
 use serde_json::{Value, json};
 
 pub use self::answer::InferForm;
-pub use self::error::InferError;
-use self::request::InferRequest;
 pub use self::routes::{ModelAction, OipRoute, RepositoryRoute};
-use self::rows::Asked;
 use super::exchange::{Answer, Form};
 use super::intake::Arrival;
-use super::request_rows::{LaneRows, RequestRows};
+pub use crate::api::infer::InferError;
+use crate::api::infer::request::{self, InferRequest};
+use crate::api::infer::rows::Asked;
+use crate::api::request_rows::{LaneRows, RequestRows};
 use crate::batch::{Lane, LaneSettings, Terms, refuse_all};
 use crate::http::front::Front;
 use crate::http::statuses::oip_status_of;
