@@ -122,7 +122,7 @@ impl Shard {
             accepting.push(spawn(accept));
         }
         let ticking = spawn(tick_forever(Rc::clone(&state), shutdown.clone()));
-        state.stopping.pass().await;
+        state.stopping.notified().await;
 
         front.context.draining.set(true);
         front.links.wake_all();

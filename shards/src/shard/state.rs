@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Command, ShardShared, Shutdown};
 use crate::batch::pipeline::{self, Engine};
-use crate::batch::{Clients, Gate, Host, Lane, Lanes, PreparedModel, QueueLimits, expiry};
+use crate::batch::{Clients, Host, Lane, Lanes, Notify, PreparedModel, QueueLimits, expiry};
 use crate::context::ShardContext;
 use crate::executor::runtime::spawn;
 use crate::features::FeatureStore;
@@ -26,7 +26,7 @@ pub(crate) struct ShardState {
     pub(super) lanes: Rc<Lanes>,
     pub(super) front: Rc<Front>,
     /// Opened when the shard is to stop.
-    pub(super) stopping: Gate,
+    pub(super) stopping: Notify,
     shared: Arc<ShardShared>,
     store: Rc<FeatureStore>,
     /// The store's fingerprint when the lanes were told last.
@@ -46,7 +46,7 @@ impl ShardState {
             front: Front::new(settings, Rc::clone(&context), Rc::clone(&lanes)),
             context,
             lanes,
-            stopping: Gate::default(),
+            stopping: Notify::default(),
             shared,
             fingerprint: Cell::new(store.fingerprint()),
             store: Rc::new(store),
@@ -113,7 +113,7 @@ impl ShardState {
             self.lanes.each(|lane| lane.rows.borrow_mut().shrink());
         }
         if shutdown.is_begun() {
-            self.stopping.open();
+            self.stopping.notify();
         }
     }
 
@@ -122,7 +122,7 @@ impl ShardState {
         let found = self.store.fingerprint();
         if self.fingerprint.replace(found) != found {
             self.shared.set_schema(self.schema());
-            self.lanes.each(|lane| lane.gate.open());
+            self.lanes.each(|lane| lane.changed.notify());
         }
     }
 

@@ -9,7 +9,7 @@
 //! No row gets another row's score: a connection is used again only when nothing has come on it since
 //! its last answer, and then only an answer that repeats the request's id counts.
 //!
-//! What is *not* here: how many batches are under way at once, which is the lane's policy, and TLS.
+//! What is *not* here: how many batches are in flight at once, which is the lane's policy, and TLS.
 
 mod answer;
 mod client;
