@@ -89,7 +89,7 @@ impl<'a> FieldReader<'a> {
 
 /// Whether a Content-Encoding says that the body is as it is: an empty list, or `identity`, which some
 /// clients send although it is no coding (RFC 9110 section 8.4.1).
-fn is_identity(value: &[u8]) -> bool {
+pub fn is_identity(value: &[u8]) -> bool {
     let codings = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
     codings.filter(|it| !it.is_empty()).all(|coding| coding.eq_ignore_ascii_case(b"identity"))
 }

@@ -123,7 +123,7 @@ impl Codings {
 
 /// A number of digits alone: no sign, no list, no space. One too large to count with is the largest
 /// that there is: it is beyond every limit either way.
-pub(super) fn decimal(value: &[u8]) -> Option<usize> {
+pub fn decimal(value: &[u8]) -> Option<usize> {
     let add = |number: usize, byte: &u8| {
         let digit = usize::from(byte.wrapping_sub(b'0'));
         (digit <= 9).then(|| number.saturating_mul(10).saturating_add(digit))

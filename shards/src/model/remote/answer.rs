@@ -1,16 +1,13 @@
 //! One HTTP/1.1 answer, found in the bytes that have arrived: bytes in, decisions out, no socket.
 //!
-//! A head and its fields are held to the rules of the serving side (`http::framing`): what two
-//! readers could understand differently ends the connection, as an answer that is taken for another
-//! one gives a row another row's score.
+//! Its head is read by `http1`, which refuses what two readers could understand differently: that
+//! ends the connection.
 
 use super::error::HttpFault;
 use crate::http1::chunked::ChunkedBody;
-use crate::http1::framing::FramingFields;
-use crate::http1::head;
-use crate::http1::head::Framing;
+use crate::http1::head::{self, Framing};
+use crate::http1::response_head::{self, ResponseHead, ResponseLimits};
 
-const HEADERS_MAX: usize = 64;
 /// The longest head; and the most that all interim answers before one may have together.
 const HEAD_BYTES_MAX: usize = 65_536;
 /// How many interim answers may come before the answer. None is expected, as no request asks for
@@ -18,6 +15,8 @@ const HEAD_BYTES_MAX: usize = 65_536;
 const INTERIM_MAX: usize = 16;
 /// The longest body.
 const BODY_BYTES_MAX: usize = 16 << 20;
+const LIMITS: ResponseLimits =
+    ResponseLimits { head_bytes_max: HEAD_BYTES_MAX, body_bytes_max: BODY_BYTES_MAX };
 
 /// What a server answered, lent by its connection.
 #[derive(Debug)]
@@ -30,16 +29,6 @@ pub(super) struct Answer<'a> {
     pub(super) keep_alive: bool,
 }
 
-/// What the head of an answer says.
-#[derive(Debug, Clone, Copy)]
-struct AnswerHead {
-    status: u16,
-    /// Where the body ends; with [`Framing::None`] it ends with the connection.
-    framing: Framing,
-    json_bytes: Option<usize>,
-    persists: bool,
-}
-
 /// Reads one answer as it arrives.
 #[derive(Debug, Default)]
 pub(super) struct AnswerReader {
@@ -47,7 +36,7 @@ pub(super) struct AnswerReader {
     scanned: usize,
     interim: usize,
     interim_bytes: usize,
-    head: Option<AnswerHead>,
+    head: Option<ResponseHead>,
     chunks: ChunkedBody,
 }
 
@@ -63,7 +52,7 @@ impl AnswerReader {
             let Some(end) = head::end_within(input, &mut self.scanned, left)? else {
                 return Ok(false);
             };
-            let head = parse_head(&input[..end])?;
+            let head = response_head::parse(&input[..end], LIMITS)?;
             input.drain(..end);
             self.scanned = 0;
             match head.status {
@@ -94,7 +83,7 @@ impl AnswerReader {
 
     /// The answer, when it is whole; `None` before.
     pub(super) fn answer<'a>(&'a self, input: &'a [u8]) -> Option<Answer<'a>> {
-        let AnswerHead { status, framing, json_bytes, persists } = self.head?;
+        let ResponseHead { status, framing, json_bytes, persists } = self.head?;
         let (body, rest) = match framing {
             Framing::Length(length) => input.split_at_checked(length)?,
             Framing::Chunked => (self.chunks.body(), input),
@@ -118,39 +107,6 @@ impl AnswerReader {
         }
         Ok(())
     }
-}
-
-/// Reads a whole head.
-fn parse_head(bytes: &[u8]) -> Result<AnswerHead, HttpFault> {
-    const NOT_HTTP: HttpFault = HttpFault::Malformed("its head is not that of an HTTP/1.1 answer");
-    let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut response = httparse::Response::new(&mut fields);
-    match response.parse(bytes) {
-        Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
-        Err(httparse::Error::TooManyHeaders) => {
-            return Err(HttpFault::HeadTooLarge { limit: HEAD_BYTES_MAX });
-        }
-        _ => return Err(NOT_HTTP),
-    }
-    let (Some(status), Some(minor)) = (response.code, response.version) else {
-        return Err(NOT_HTTP);
-    };
-    let mut reading = FramingFields::default();
-    for field in response.headers.iter() {
-        reading.read(field.name, field.value)?;
-    }
-    let is_http_1_0 = minor == 0;
-    let framing = match status {
-        // These have no body, whatever their fields say (RFC 9112 section 6.3).
-        100..=199 | 204 | 304 => Framing::Length(0),
-        _ => reading.framing(is_http_1_0, BODY_BYTES_MAX)?,
-    };
-    Ok(AnswerHead {
-        status,
-        framing,
-        json_bytes: reading.inference_header_length,
-        persists: reading.persists(is_http_1_0),
-    })
 }
 
 #[cfg(test)]
