@@ -5,14 +5,14 @@
 //!
 //! [`predict`] and [`infer`] score rows: each reads its own bodies, and `ask` does all the rest once.
 //! The rows of a call are [`request_rows`]. [`probes`], [`metadata`] and [`statistics`] describe the
-//! shard; [`repository`] leaves a call to the process, by [`desk`]. [`failures`] and [`json`] are how
+//! shard; [`repository`] leaves a call to the process, by [`admin_queue`]. [`failures`] and [`json`] are how
 //! documents are written.
 //!
 //! What is *not* here: sockets, heads, statuses and header lines, which are a front's.
 
+pub(crate) mod admin_queue;
 mod ask;
 mod context;
-pub(crate) mod desk;
 pub(crate) mod failures;
 pub mod infer;
 pub(crate) mod json;
@@ -26,9 +26,9 @@ mod statistics;
 
 use std::rc::Rc;
 
+use self::admin_queue::Desk;
+pub use self::admin_queue::{ProcessReply, ReplyKind, RepositoryRequest};
 pub(crate) use self::context::{Arrival, CallContext};
-use self::desk::Desk;
-pub use self::desk::{ProcessReply, ReplyKind, RepositoryRequest};
 pub(crate) use self::outcome::{CallFault, Form, Outcome, StatusOf, Written};
 pub use self::repository::RepositoryCall;
 use crate::batch::Lanes;

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write};
 
 use serde_json::Value;
 
-use super::desk::AwaitedReply;
+use super::admin_queue::AwaitedReply;
 use super::infer::InferForm;
 use super::predict;
 use super::request_rows::{Admission, RequestRows};

@@ -4,9 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use super::intake::Intake;
-use super::links::Links;
+use super::handles::Links;
 use super::settings::ShardSettings;
+use super::shedding::Intake;
 use crate::api::Api;
 use crate::batch::{Clients, Lanes};
 use crate::context::ShardContext;

@@ -15,8 +15,8 @@ use glommio::net::TcpStream;
 use glommio::timer::sleep;
 
 use super::connection::Connection;
+use super::eviction::{PatienceMs, counted_address};
 use super::hop_limit;
-use super::room::{PatienceMs, counted_address};
 use crate::executor::readiness::has_input;
 use crate::http::front::Front;
 use crate::http1::HttpLimits;

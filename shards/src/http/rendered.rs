@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::exchange::Exchange;
+use super::pending_response::Exchange;
 use crate::batch::Lane;
 use crate::http::front::Front;
 use crate::journal::{AccessFigures, AccessNote, BatchFigures};

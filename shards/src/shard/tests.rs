@@ -1,7 +1,7 @@
 //! What a shard does between batches, seen from inside: no socket, no load, no chance.
 
+mod evicting;
 mod giving_up;
-mod making_room;
 mod reading;
 
 use std::io::Write;

@@ -5,11 +5,11 @@
 //! into the shard's scratch buffer and parsed there; only what is left of an unfinished request
 //! is copied into the connection's own buffer, so an idle connection holds none.
 //!
-//! [`reading`] is the way in, [`answering`] decides what becomes of a request, [`writing`] is the
+//! [`reading`] is the way in, [`dispatch`] decides what becomes of a request, [`writing`] is the
 //! way out. What is *not* here: how a head and an answer look (`http1`, `response`), and what becomes
 //! of a call (`api`).
 
-mod answering;
+mod dispatch;
 mod reading;
 mod writing;
 
@@ -22,8 +22,8 @@ use std::task::{Context, Poll};
 
 use futures_lite::{AsyncRead, AsyncWrite};
 
-use super::exchange::Exchange;
-use super::links::Link;
+use super::handles::Link;
+use super::pending_response::Exchange;
 use super::rendered::Rendered;
 use crate::http::front::Front;
 use crate::http1::reader::RequestReader;

@@ -9,7 +9,7 @@ use futures_lite::AsyncRead;
 
 use super::Connection;
 use crate::api::Arrival;
-use crate::http::exchange::Exchange;
+use crate::http::pending_response::Exchange;
 use crate::http1::reader::Step;
 
 /// How much the requests of one connection that are not answered yet may keep, about; beyond it no

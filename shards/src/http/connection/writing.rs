@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use futures_lite::AsyncWrite;
 
 use super::Connection;
-use crate::http::exchange::Exchange;
+use crate::http::pending_response::Exchange;
 use crate::http::rendered::Rendered;
 use crate::http::response;
 

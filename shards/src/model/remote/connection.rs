@@ -7,8 +7,8 @@ use std::os::fd::AsRawFd;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use glommio::net::TcpStream;
 
-use super::answer::{Answer, AnswerReader};
 use super::error::{HttpFault, RemoteError};
+use super::response::{Answer, AnswerReader};
 use crate::executor::readiness::ready_for;
 
 const READ_BYTES: usize = 16_384;

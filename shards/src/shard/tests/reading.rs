@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::*;
-use crate::http::links::PATIENCE_NS_MIN;
+use crate::http::handles::PATIENCE_NS_MIN;
 
 /// A client whose request waits to be read.
 async fn waiting_client(shard: &Rc<ShardState>, fields: &str) -> TcpStream {

@@ -2,7 +2,7 @@
 
 use super::Connection;
 use crate::api::{Arrival, CallContext};
-use crate::http::exchange::{Answer, Exchange};
+use crate::http::pending_response::{Answer, Exchange};
 use crate::http::response;
 use crate::http::routes::{Route, route};
 use crate::http::statuses::status_of_rows;

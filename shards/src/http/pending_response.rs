@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::rendered::Sampled;
 use super::response::{self, HeadOptions, RETRY};
 use super::statuses::{fault_status, reply_status};
-use crate::api::desk::AwaitedReply;
+use crate::api::admin_queue::AwaitedReply;
 use crate::api::json::write_error;
 use crate::api::request_rows::RequestRows;
 use crate::api::{CallFault, Form, Outcome, StatusOf};

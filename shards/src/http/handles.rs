@@ -10,7 +10,7 @@ use std::task::Waker;
 
 use slab::Slab;
 
-use super::room::{PatienceMs, Turn, Waits};
+use super::eviction::{PatienceMs, Turn, Waits};
 use crate::executor::readiness::ready_for;
 
 /// How long a client may be slow before memory that others need is taken from it, in ms.
