@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use shards::http1::raw::{self, RawError, RawRequest};
 use shards::http1::{decimal, is_identity};
 
-use super::access::Asker;
+use super::access::Credentials;
 
 const HEAD_BYTES_MAX: usize = 16_384;
 const BODY_BYTES_MAX: usize = 65_536;
@@ -37,8 +37,8 @@ impl Request {
     }
 
     /// What it says about who asks.
-    pub(super) fn asker(&self) -> Asker<'_> {
-        Asker {
+    pub(super) fn credentials(&self) -> Credentials<'_> {
+        Credentials {
             host: self.field("host"),
             origin: self.field("origin"),
             authorization: self.field("authorization"),

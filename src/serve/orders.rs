@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use shards::shard::{Command, ProcessReply, ReplyKind, RepositoryRequest, ShardShared};
+use shards::shard::{AdminReply, AdminReplyKind, Command, RepositoryRequest, ShardShared};
 
 use super::reload::Reloader;
 use super::repository;
 use super::shard_thread::ShardHandle;
-use crate::admin::access::{Access, Asker};
+use crate::admin::access::{Access, Credentials};
 use crate::quiet;
 
 /// How often it looks at what the shards were asked.
@@ -38,25 +38,25 @@ pub(crate) fn start(
     shards: &[ShardHandle],
 ) -> anyhow::Result<Orders> {
     let (sender, reloads) = sync_channel(1);
-    let clerk = Clerk {
+    let worker = AdminWorker {
         reloader,
         access,
         cores: shards.iter().map(|shard| shard.core).collect(),
         shards: shards.iter().map(|shard| Arc::clone(&shard.shared)).collect(),
     };
     let thread = std::thread::Builder::new().name("repository".to_owned());
-    thread.spawn(move || clerk.work(&reloads)).context("no thread for reloads")?;
+    thread.spawn(move || worker.work(&reloads)).context("no thread for reloads")?;
     Ok(Orders(sender))
 }
 
-struct Clerk {
+struct AdminWorker {
     reloader: Arc<Reloader>,
     access: Option<Access>,
     cores: Vec<usize>,
     shards: Vec<Arc<ShardShared>>,
 }
 
-impl Clerk {
+impl AdminWorker {
     fn work(&self, reloads: &Receiver<()>) {
         quiet::keep_out_of_the_way(&self.cores);
         let Some(access) = &self.access else {
@@ -71,7 +71,7 @@ impl Clerk {
             for shard in &self.shards {
                 for request in shard.take_requests() {
                     let (kind, body) = self.answer(access, &request);
-                    let reply = ProcessReply { kind, body: body.to_string().into_bytes() };
+                    let reply = AdminReply { kind, body: body.to_string().into_bytes() };
                     shard.send(Command::Answer { number: request.number, reply });
                 }
             }
@@ -88,15 +88,19 @@ impl Clerk {
         }
     }
 
-    fn answer(&self, access: &Access, request: &RepositoryRequest) -> (ReplyKind, Value) {
-        let asker = Asker {
+    fn answer(&self, access: &Access, request: &RepositoryRequest) -> (AdminReplyKind, Value) {
+        let credentials = Credentials {
             host: Some(&request.host),
             origin: request.origin.as_deref(),
             authorization: request.authorization.as_deref(),
         };
-        if let Err((status, message)) = access.check(asker) {
+        if let Err((status, message)) = access.check(credentials) {
             let is_unknown = status == 401;
-            let kind = if is_unknown { ReplyKind::Unauthenticated } else { ReplyKind::Forbidden };
+            let kind = if is_unknown {
+                AdminReplyKind::Unauthenticated
+            } else {
+                AdminReplyKind::Forbidden
+            };
             return (kind, json!({ "error": message }));
         }
         repository::answer(&self.reloader, request.call.as_deref(), &request.body)

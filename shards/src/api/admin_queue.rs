@@ -31,16 +31,16 @@ pub struct RepositoryRequest {
 
 /// What the process answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProcessReply {
+pub struct AdminReply {
     /// What came of the request.
-    pub kind: ReplyKind,
+    pub kind: AdminReplyKind,
     /// The document, JSON.
     pub body: Vec<u8>,
 }
 
 /// What came of a request that the process answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReplyKind {
+pub enum AdminReplyKind {
     /// It was done.
     Done,
     /// It cannot be done, whoever is to blame.
@@ -52,11 +52,11 @@ pub enum ReplyKind {
 }
 
 /// Where an answer of the process will be.
-pub(crate) type AwaitedReply = Rc<OnceCell<ProcessReply>>;
+pub(crate) type AwaitedAdminReply = Rc<OnceCell<AdminReply>>;
 
 /// The requests of one shard that wait for the process.
 #[derive(Debug, Default)]
-pub(crate) struct Desk {
+pub(crate) struct AdminQueue {
     last_number: Cell<u64>,
     waiting: RefCell<Vec<Waiting>>,
     pub(crate) outgoing: RefCell<Vec<RepositoryRequest>>,
@@ -66,16 +66,16 @@ pub(crate) struct Desk {
 struct Waiting {
     number: u64,
     client: u32,
-    reply: AwaitedReply,
+    reply: AwaitedAdminReply,
 }
 
-impl Desk {
+impl AdminQueue {
     /// Puts a request there; `None` when too many wait already.
     pub(super) fn put(
         &self,
         call: RepositoryCall<&str>,
         context: &CallContext<'_>,
-    ) -> Option<AwaitedReply> {
+    ) -> Option<AwaitedAdminReply> {
         let CallContext { client, credentials, body, .. } = context;
         let mut waiting = self.waiting.borrow_mut();
         if waiting.len() >= WAITING_MAX {
@@ -91,13 +91,13 @@ impl Desk {
             origin: credentials.origin.map(text),
             authorization: credentials.authorization.map(text),
         });
-        let reply = AwaitedReply::default();
+        let reply = AwaitedAdminReply::default();
         waiting.push(Waiting { number, client: *client, reply: Rc::clone(&reply) });
         Some(reply)
     }
 
     /// Takes the answer to a request; returns the client that waits for it.
-    pub(crate) fn answered(&self, number: u64, reply: ProcessReply) -> Option<u32> {
+    pub(crate) fn answered(&self, number: u64, reply: AdminReply) -> Option<u32> {
         let mut waiting = self.waiting.borrow_mut();
         let at = waiting.iter().position(|known| known.number == number)?;
         let known = waiting.swap_remove(at);

@@ -26,10 +26,10 @@ mod statistics;
 
 use std::rc::Rc;
 
-use self::admin_queue::Desk;
-pub use self::admin_queue::{ProcessReply, ReplyKind, RepositoryRequest};
+use self::admin_queue::AdminQueue;
+pub use self::admin_queue::{AdminReply, AdminReplyKind, RepositoryRequest};
 pub(crate) use self::context::{Arrival, CallContext};
-pub(crate) use self::outcome::{CallFault, Form, Outcome, StatusOf, Written};
+pub(crate) use self::outcome::{CallFault, Form, Outcome, RowsSummary, StatusOf};
 pub use self::repository::RepositoryCall;
 use crate::batch::Lanes;
 use crate::context::ShardContext;
@@ -88,7 +88,7 @@ pub(crate) struct ApiLimits {
 #[derive(Debug)]
 pub(crate) struct Api {
     /// What the process is to answer.
-    pub(crate) desk: Desk,
+    pub(crate) admin_queue: AdminQueue,
     context: Rc<ShardContext>,
     /// The models that may be asked.
     lanes: Rc<Lanes>,
@@ -97,7 +97,7 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new(context: Rc<ShardContext>, lanes: Rc<Lanes>, limits: ApiLimits) -> Self {
-        Self { desk: Desk::default(), context, lanes, limits }
+        Self { admin_queue: AdminQueue::default(), context, lanes, limits }
     }
 
     /// Answers a call, or queues what its answer waits for.

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write};
 
 use serde_json::Value;
 
-use super::admin_queue::AwaitedReply;
+use super::admin_queue::AwaitedAdminReply;
 use super::infer::InferForm;
 use super::predict;
 use super::request_rows::{Admission, RequestRows};
@@ -30,7 +30,7 @@ pub(crate) enum Outcome {
     /// The call's rows are not let in.
     Refused(RowFailure),
     /// The process answers when it has done what was asked.
-    Awaited(AwaitedReply),
+    Awaited(AwaitedAdminReply),
     /// Rows were queued; the answer is made of them when all are done.
     Rows {
         /// The rows.
@@ -93,7 +93,7 @@ pub(crate) type StatusOf = fn(RowFailure) -> u16;
 
 /// What a front says of rows beside the document that was written of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Written {
+pub(crate) struct RowsSummary {
     /// The failure that the whole call ends with.
     pub(crate) failure: Option<RowFailure>,
     /// The worst of what the rows' features stood on.
@@ -130,7 +130,7 @@ impl Form {
         body: &mut Vec<u8>,
         rows: &RequestRows,
         status_of: StatusOf,
-    ) -> Written {
+    ) -> RowsSummary {
         match self {
             Self::Lone => predict::write_lone(body, rows),
             Self::Array => predict::write_array(body, rows, status_of),

@@ -49,7 +49,7 @@ pub(super) fn answer(api: &Api, context: &CallContext<'_>, call: RepositoryCall<
             configuration says `[admin] repository_on_serving_port = true`";
         return Outcome::fault(CallFault::Forbidden, message);
     }
-    match api.desk.put(call, context) {
+    match api.admin_queue.put(call, context) {
         Some(reply) => Outcome::Awaited(reply),
         None => Outcome::fault(CallFault::Busy, "too many such requests wait"),
     }

@@ -4,14 +4,14 @@
 //! out. An idle connection costs its client a new one at most; one that is being answered never makes
 //! room.
 //!
-//! What is *not* here: who is let in (`listener`), and how one is told (`links`).
+//! What is *not* here: who is let in (`listener`), and how one is told (`handles`).
 
 use std::net::{IpAddr, Ipv6Addr};
 
 /// For how long a connection has had its client do nothing before it makes room, in ms. Its client may
 /// just be about to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PatienceMs {
+pub(crate) struct IdleLimitsMs {
     /// Of one that has never asked anything, since it was accepted.
     pub(crate) silent: u64,
     /// Of one that was answered, or whose client is slow to send a request or to take an answer.
@@ -23,7 +23,7 @@ pub(crate) struct PatienceMs {
 /// What a connection has its shard wait for, each since when in ms of the shard's coarse clock;
 /// `u64::MAX` where it does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Waits {
+pub(crate) struct ClientWait {
     /// For a request that it may never send.
     pub(crate) idle_since_ms: u64,
     /// For its client, to send the rest of a request or to take an answer.
@@ -34,7 +34,7 @@ pub(crate) struct Waits {
 
 /// When a connection makes room: the lesser goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Turn {
+pub(crate) enum EvictionOrder {
     /// It could have asked long ago.
     Silent { since_ms: u64 },
     /// It waits for a request, or was accepted a moment ago.
@@ -43,21 +43,27 @@ pub(crate) enum Turn {
     Slow { since_ms: u64 },
 }
 
-impl Waits {
+impl ClientWait {
     /// The connection's turn; `None` where it isn't to make room.
-    pub(crate) fn turn(self, now_ms: u64, patience: PatienceMs) -> Option<Turn> {
+    pub(crate) fn eviction_order(
+        self,
+        now_ms: u64,
+        limits_ms: IdleLimitsMs,
+    ) -> Option<EvictionOrder> {
         let Self { idle_since_ms, slow_since_ms, has_asked } = self;
         if let Some(idle_ms) = now_ms.checked_sub(idle_since_ms) {
             let (since_ms, is_silent) = (idle_since_ms, !has_asked);
-            let least_ms = if is_silent { patience.silent } else { patience.idle };
+            let least_ms = if is_silent { limits_ms.silent } else { limits_ms.idle };
             return match idle_ms {
-                _ if is_silent && idle_ms >= patience.head => Some(Turn::Silent { since_ms }),
-                _ if idle_ms >= least_ms => Some(Turn::Idle { since_ms }),
+                _ if is_silent && idle_ms >= limits_ms.head => {
+                    Some(EvictionOrder::Silent { since_ms })
+                }
+                _ if idle_ms >= least_ms => Some(EvictionOrder::Idle { since_ms }),
                 _ => None,
             };
         }
         let slow_ms = now_ms.checked_sub(slow_since_ms)?;
-        (slow_ms >= patience.idle).then_some(Turn::Slow { since_ms: slow_since_ms })
+        (slow_ms >= limits_ms.idle).then_some(EvictionOrder::Slow { since_ms: slow_since_ms })
     }
 }
 
@@ -74,26 +80,30 @@ pub(crate) fn counted_address(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use super::{PatienceMs, Turn, Waits, counted_address};
+    use super::{ClientWait, EvictionOrder, IdleLimitsMs, counted_address};
 
-    const PATIENCE: PatienceMs = PatienceMs { silent: 250, idle: 1_000, head: 10_000 };
+    const PATIENCE: IdleLimitsMs = IdleLimitsMs { silent: 250, idle: 1_000, head: 10_000 };
     const NEVER: u64 = u64::MAX;
 
-    fn turn(has_asked: bool, idle_since_ms: u64, slow_since_ms: u64) -> Option<Turn> {
-        Waits { idle_since_ms, slow_since_ms, has_asked }.turn(20_000, PATIENCE)
+    fn eviction_order(
+        has_asked: bool,
+        idle_since_ms: u64,
+        slow_since_ms: u64,
+    ) -> Option<EvictionOrder> {
+        ClientWait { idle_since_ms, slow_since_ms, has_asked }.eviction_order(20_000, PATIENCE)
     }
 
     #[test]
     fn those_that_never_asked_go_first_and_then_the_longest_idle() {
         let turns = [
-            turn(false, 5_000, NEVER),
-            turn(false, 10_000, NEVER),
-            turn(true, 1_000, NEVER),
-            turn(false, 10_001, NEVER),
-            turn(true, 19_000, NEVER),
-            turn(false, 19_750, NEVER),
-            turn(true, NEVER, 2_000),
-            turn(false, NEVER, 19_000),
+            eviction_order(false, 5_000, NEVER),
+            eviction_order(false, 10_000, NEVER),
+            eviction_order(true, 1_000, NEVER),
+            eviction_order(false, 10_001, NEVER),
+            eviction_order(true, 19_000, NEVER),
+            eviction_order(false, 19_750, NEVER),
+            eviction_order(true, NEVER, 2_000),
+            eviction_order(false, NEVER, 19_000),
         ];
         assert!(turns.iter().all(Option::is_some), "{turns:?}");
         assert!(turns.is_sorted(), "{turns:?}");
@@ -102,11 +112,11 @@ mod tests {
     #[test]
     fn who_may_be_about_to_ask_and_who_is_answered_stays() {
         for turn in [
-            turn(false, 19_751, NEVER),
-            turn(true, 19_001, NEVER),
-            turn(true, NEVER, 19_001),
-            turn(true, NEVER, NEVER),
-            turn(false, 20_001, NEVER),
+            eviction_order(false, 19_751, NEVER),
+            eviction_order(true, 19_001, NEVER),
+            eviction_order(true, NEVER, 19_001),
+            eviction_order(true, NEVER, NEVER),
+            eviction_order(false, 20_001, NEVER),
         ] {
             assert_eq!(turn, None);
         }

@@ -15,7 +15,7 @@ use glommio::net::TcpStream;
 use glommio::timer::sleep;
 
 use super::connection::Connection;
-use super::eviction::{PatienceMs, counted_address};
+use super::eviction::{IdleLimitsMs, counted_address};
 use super::hop_limit;
 use crate::executor::readiness::has_input;
 use crate::http::front::Front;
@@ -40,7 +40,7 @@ pub(crate) async fn accept(listener: TcpListener, front: Rc<Front>) {
     loop {
         is_short = is_short && !has_descriptors(&listener, &front);
         if is_short && has_input(listener.as_raw_fd()) {
-            make_room(&front, room);
+            evict(&front, room);
             room = (2 * room).min(ROOM_MAX);
             sleep(ACCEPT_PAUSE).await;
             continue;
@@ -55,7 +55,7 @@ pub(crate) async fn accept(listener: TcpListener, front: Rc<Front>) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => readable(&listener).await,
             Err(_) => {
                 front.counters().accept_errors.add(1);
-                make_room(&front, 1);
+                evict(&front, 1);
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -74,11 +74,11 @@ fn is_within(descriptor: &impl AsRawFd, front: &Front) -> bool {
 
 /// Has so many connections end that have been idle for long: others wait to be accepted, which can
 /// wait a little longer than those that would be refused.
-fn make_room(front: &Front, count: usize) {
+fn evict(front: &Front, count: usize) {
     let long_ms = front.limits().head_timeout_ms;
-    let patience = PatienceMs { silent: long_ms, idle: long_ms, head: long_ms };
+    let idle_limits = IdleLimitsMs { silent: long_ms, idle: long_ms, head: long_ms };
     for _ in 0..count {
-        if !front.links.make_room(front.coarse_ms.get(), patience) {
+        if !front.handles.evict(front.coarse_ms.get(), idle_limits) {
             return;
         }
         front.counters().connections_evicted.add(1);
@@ -132,7 +132,7 @@ fn start(accepted: StdStream, address: SocketAddr, front: &Rc<Front>) {
     let address =
         limits.connections_per_address_max.map(|most| (counted_address(address.ip()), most));
     let is_one_of_too_many =
-        address.is_some_and(|(address, most)| front.links.of_address(address) >= most);
+        address.is_some_and(|(address, most)| front.handles.of_address(address) >= most);
     if is_one_of_too_many || !has_room(front, limits) {
         front.counters().connections_refused.add(1);
         return;
@@ -153,10 +153,10 @@ fn start(accepted: StdStream, address: SocketAddr, front: &Rc<Front>) {
 
 /// Whether the shard has a place for one more connection, or one that is idle makes room for it.
 fn has_room(front: &Front, limits: &HttpLimits) -> bool {
-    let patience =
-        PatienceMs { silent: SILENT_MS_MIN, idle: IDLE_MS_MIN, head: limits.head_timeout_ms };
-    while front.links.staying() >= limits.connections_max {
-        if !front.links.make_room(front.coarse_ms.get(), patience) {
+    let idle_limits =
+        IdleLimitsMs { silent: SILENT_MS_MIN, idle: IDLE_MS_MIN, head: limits.head_timeout_ms };
+    while front.handles.staying() >= limits.connections_max {
+        if !front.handles.evict(front.coarse_ms.get(), idle_limits) {
             return false;
         }
         front.counters().connections_evicted.add(1);

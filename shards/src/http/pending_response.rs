@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::rendered::Sampled;
+use super::rendered::SampledRequest;
 use super::response::{self, HeadOptions, RETRY};
 use super::statuses::{fault_status, reply_status};
-use crate::api::admin_queue::AwaitedReply;
+use crate::api::admin_queue::AwaitedAdminReply;
 use crate::api::json::write_error;
 use crate::api::request_rows::RequestRows;
 use crate::api::{CallFault, Form, Outcome, StatusOf};
@@ -15,8 +15,8 @@ use crate::batch::{Lane, ROW_BYTES};
 use crate::origin::Origin;
 
 /// A request between its arrival and the rendering of its answer.
-pub(crate) struct Exchange {
-    answer: Answer,
+pub(crate) struct PendingResponse {
+    source: ResponseSource,
     /// Whether the connection ends with this answer.
     pub(crate) close: bool,
     /// Whether the client speaks HTTP/1.0.
@@ -30,16 +30,16 @@ pub(crate) struct Exchange {
 }
 
 /// What a request is answered with.
-pub(crate) enum Answer {
+pub(crate) enum ResponseSource {
     /// Known without any batch: a status, header lines, and a body.
     Ready { status: u16, fields: &'static str, body: Vec<u8> },
     /// Made by the process, when it has done what was asked.
-    Awaited(AwaitedReply),
+    Awaited(AwaitedAdminReply),
     /// To be made of rows, when all are done.
     Rows { rows: RequestRows, form: Form, status_of: StatusOf },
 }
 
-impl Answer {
+impl ResponseSource {
     /// An error: `{"error": message}`.
     pub(crate) fn error(status: u16, fields: &'static str, message: &str) -> Self {
         let mut body = Vec::new();
@@ -72,11 +72,11 @@ impl Answer {
     }
 }
 
-impl Exchange {
+impl PendingResponse {
     /// A request with its answer, or with what its answer waits for.
-    pub(crate) fn new(answer: Answer, started_ns: u64) -> Self {
+    pub(crate) fn new(source: ResponseSource, started_ns: u64) -> Self {
         Self {
-            answer,
+            source,
             close: false,
             is_http_1_0: false,
             head_only: false,
@@ -87,26 +87,27 @@ impl Exchange {
 
     /// How much it keeps until it has been answered, about, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
-        match &self.answer {
-            Answer::Ready { body, .. } => body.capacity(),
-            Answer::Awaited(_) => 0,
-            Answer::Rows { rows, form, .. } => rows.count() * ROW_BYTES + form.held_bytes(),
+        match &self.source {
+            ResponseSource::Ready { body, .. } => body.capacity(),
+            ResponseSource::Awaited(_) => 0,
+            ResponseSource::Rows { rows, form, .. } => rows.count() * ROW_BYTES + form.held_bytes(),
         }
     }
 
     /// The lane whose first row answers it, if any do.
     pub(crate) fn lane(&self) -> Option<Rc<Lane>> {
-        match &self.answer {
-            Answer::Rows { rows, .. } => Some(Rc::clone(rows.first().0)),
-            Answer::Ready { .. } | Answer::Awaited(_) => None,
+        match &self.source {
+            ResponseSource::Rows { rows, .. } => Some(Rc::clone(rows.first().0)),
+            ResponseSource::Ready { .. } | ResponseSource::Awaited(_) => None,
         }
     }
 
     /// What the access log is to know of it, beside its origin; `with_user` is whether its first
     /// user is named.
-    pub(crate) fn sample(&self, with_user: bool) -> Sampled {
-        let mut sampled = Sampled { origin: self.origin.clone(), ..Sampled::default() };
-        let Answer::Rows { rows, .. } = &self.answer else { return sampled };
+    pub(crate) fn sample(&self, with_user: bool) -> SampledRequest {
+        let mut sampled =
+            SampledRequest { origin: self.origin.clone(), ..SampledRequest::default() };
+        let ResponseSource::Rows { rows, .. } = &self.source else { return sampled };
         let (lane, first) = rows.first();
         sampled.rows = rows.count() as u32;
         let slots = lane.rows.borrow();
@@ -120,10 +121,10 @@ impl Exchange {
 
     /// Whether the answer can be rendered.
     pub(crate) fn is_ready(&mut self) -> bool {
-        match &mut self.answer {
-            Answer::Ready { .. } => true,
-            Answer::Awaited(reply) => reply.get().is_some(),
-            Answer::Rows { rows, .. } => rows.is_done(),
+        match &mut self.source {
+            ResponseSource::Ready { .. } => true,
+            ResponseSource::Awaited(reply) => reply.get().is_some(),
+            ResponseSource::Rows { rows, .. } => rows.is_done(),
         }
     }
 
@@ -137,19 +138,19 @@ impl Exchange {
             request_id: &self.origin.request_id,
         };
         body.clear();
-        match &self.answer {
-            Answer::Ready { status, fields, body } => {
+        match &self.source {
+            ResponseSource::Ready { status, fields, body } => {
                 response::write_answer(out, *status, fields, body, options);
                 *status
             }
-            Answer::Awaited(reply) => {
+            ResponseSource::Awaited(reply) => {
                 // `is_ready` came first, so it is there.
                 let made = reply.get().map(|reply| (reply_status(reply.kind), &*reply.body));
                 let (status, body) = made.unwrap_or((500, b"{}"));
                 response::write_answer(out, status, "", body, options);
                 status
             }
-            Answer::Rows { rows, form, status_of } => {
+            ResponseSource::Rows { rows, form, status_of } => {
                 let written = form.write(body, rows, *status_of);
                 let status = written.failure.map_or(200, status_of);
                 response::write_rows(out, status, written, body, options);

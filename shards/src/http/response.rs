@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::api::Written;
+use crate::api::RowsSummary;
 use crate::failure::RowFailure;
 use crate::http1::phrase;
 use crate::origin::RequestId;
@@ -48,11 +48,11 @@ pub(crate) fn write_answer(
 pub(crate) fn write_rows(
     out: &mut Vec<u8>,
     status: u16,
-    written: Written,
+    summary: RowsSummary,
     body: &[u8],
     options: HeadOptions<'_>,
 ) {
-    let Written { failure, provenance, version, json_bytes } = written;
+    let RowsSummary { failure, provenance, version, json_bytes } = summary;
     let content_type = if json_bytes.is_some() { BINARY } else { JSON };
     begin_head(out, status, content_type, body.len(), options.date);
     if let Some(status) = provenance {

@@ -30,7 +30,7 @@ const REFUSAL_FACTOR_MAX: f64 = 16.0;
 
 /// Decides when a connection with something to read is read.
 #[derive(Debug)]
-pub(crate) struct Intake {
+pub(crate) struct LoadShedding {
     /// The share of the time that refusals, and looking at those who wait, may take where no time is
     /// idle. Some more goes unseen, to the kernel and the executor between two polls of a connection.
     time_share: f64,
@@ -42,7 +42,7 @@ pub(crate) struct Intake {
     waiting: RefCell<VecDeque<u32>>,
 }
 
-impl Intake {
+impl LoadShedding {
     /// One whose refusals may take so much of the time, in percent.
     pub(crate) fn new(percent_max: u32) -> Self {
         Self {
@@ -115,44 +115,44 @@ impl Intake {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALLOWANCE_NS_MAX, Intake};
+    use super::{ALLOWANCE_NS_MAX, LoadShedding};
 
     const TICK_NS: u64 = 10_000_000;
 
-    fn ticking_with(percent_max: u32) -> Intake {
-        let intake = Intake::new(percent_max);
-        intake.earn(0, 0);
-        intake
+    fn ticking_with(percent_max: u32) -> LoadShedding {
+        let shedding = LoadShedding::new(percent_max);
+        shedding.earn(0, 0);
+        shedding
     }
 
-    fn ticking() -> Intake {
+    fn ticking() -> LoadShedding {
         ticking_with(10)
     }
 
-    fn spent() -> Intake {
-        let intake = ticking();
-        intake.charge(5_000, Some(ALLOWANCE_NS_MAX as u64));
-        intake
+    fn spent() -> LoadShedding {
+        let shedding = ticking();
+        shedding.charge(5_000, Some(ALLOWANCE_NS_MAX as u64));
+        shedding
     }
 
     #[test]
     fn a_burst_is_refused_at_once() {
-        let intake = ticking();
-        assert!(intake.is_open() && !intake.is_watched());
-        intake.charge(1_000, None);
-        assert!(intake.is_open() && intake.is_watched());
+        let shedding = ticking();
+        assert!(shedding.is_open() && !shedding.is_watched());
+        shedding.charge(1_000, None);
+        assert!(shedding.is_open() && shedding.is_watched());
         assert!(!spent().is_open());
         assert_eq!(spent().affordable(), 0);
     }
 
     #[test]
     fn a_busy_shard_refuses_for_a_share_of_its_time_and_an_idle_one_for_all_of_it() {
-        let intake = spent();
+        let shedding = spent();
         for _ in 0..100 {
-            intake.earn(TICK_NS, TICK_NS);
-            let affordable = intake.affordable();
+            shedding.earn(TICK_NS, TICK_NS);
+            let affordable = shedding.affordable();
             assert!((95..105).contains(&affordable), "{affordable} of 10 µs each in 10 ms");
-            intake.charge(affordable as u32, None);
+            shedding.charge(affordable as u32, None);
         }
         let idle = spent();
         idle.earn(TICK_NS, 0);
@@ -173,73 +173,73 @@ mod tests {
 
     #[test]
     fn to_look_at_those_who_wait_is_paid_for() {
-        let intake = spent();
-        intake.earn(TICK_NS, TICK_NS);
-        assert!(intake.is_open());
-        intake.spend(TICK_NS / 10);
-        assert!(!intake.is_open());
+        let shedding = spent();
+        shedding.earn(TICK_NS, TICK_NS);
+        assert!(shedding.is_open());
+        shedding.spend(TICK_NS / 10);
+        assert!(!shedding.is_open());
     }
 
     #[test]
     fn what_was_taken_too_much_is_waited_for() {
-        let intake = spent();
-        intake.charge(1, Some(3_000_000));
+        let shedding = spent();
+        shedding.charge(1, Some(3_000_000));
         for _ in 0..3 {
-            assert_eq!(intake.affordable(), 0);
-            intake.earn(TICK_NS, TICK_NS);
+            assert_eq!(shedding.affordable(), 0);
+            shedding.earn(TICK_NS, TICK_NS);
         }
-        intake.earn(TICK_NS, TICK_NS);
-        assert!(intake.is_open());
+        shedding.earn(TICK_NS, TICK_NS);
+        assert!(shedding.is_open());
     }
 
     #[test]
     fn an_overload_that_is_over_is_soon_forgotten() {
-        let intake = spent();
-        intake.charge(1_000_000, Some(25_000_000_000));
+        let shedding = spent();
+        shedding.charge(1_000_000, Some(25_000_000_000));
         for _ in 0..6 {
-            intake.earn(TICK_NS, 0);
+            shedding.earn(TICK_NS, 0);
         }
-        assert!(intake.is_open());
+        assert!(shedding.is_open());
     }
 
     #[test]
     fn nobody_waits_for_a_tick_that_never_comes() {
-        let intake = Intake::new(10);
-        intake.charge(1, Some(u64::MAX));
-        assert!(intake.is_open());
+        let shedding = LoadShedding::new(10);
+        shedding.charge(1, Some(u64::MAX));
+        assert!(shedding.is_open());
     }
 
     #[test]
     fn nobody_waits_where_refusals_may_take_all_the_time() {
-        let intake = ticking_with(100);
+        let shedding = ticking_with(100);
         for _ in 0..1_000 {
-            intake.charge(1_000, Some(TICK_NS));
-            assert!(intake.is_open());
-            intake.earn(TICK_NS, TICK_NS);
+            shedding.charge(1_000, Some(TICK_NS));
+            assert!(shedding.is_open());
+            shedding.earn(TICK_NS, TICK_NS);
         }
     }
 
     #[test]
     fn nobody_is_read_past_those_who_wait() {
-        let intake = spent();
+        let shedding = spent();
         for connection in [7, 3, 5] {
-            intake.wait(connection);
+            shedding.wait(connection);
         }
-        intake.earn(1_000 * TICK_NS, 0);
-        assert!(!intake.is_open(), "three came before");
-        assert_eq!([intake.newest(), intake.oldest()], [Some(5), Some(7)]);
-        assert_eq!([intake.newest(), intake.oldest()], [Some(3), None]);
-        assert!(intake.is_open());
+        shedding.earn(1_000 * TICK_NS, 0);
+        assert!(!shedding.is_open(), "three came before");
+        assert_eq!([shedding.newest(), shedding.oldest()], [Some(5), Some(7)]);
+        assert_eq!([shedding.newest(), shedding.oldest()], [Some(3), None]);
+        assert!(shedding.is_open());
     }
 
     #[test]
     fn what_refusals_take_is_learnt() {
-        let intake = ticking();
+        let shedding = ticking();
         for _ in 0..1_000 {
-            intake.charge(2, Some(6_000));
-            intake.earn(TICK_NS, TICK_NS);
+            shedding.charge(2, Some(6_000));
+            shedding.earn(TICK_NS, TICK_NS);
         }
-        let affordable = intake.affordable() as f64;
+        let affordable = shedding.affordable() as f64;
         assert!(
             (affordable - ALLOWANCE_NS_MAX / 3_000.0).abs() < 0.02 * affordable,
             "{affordable}"

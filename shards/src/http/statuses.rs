@@ -1,6 +1,6 @@
 //! The HTTP status of each failure of a row, of each fault of a call, and of the process's replies.
 
-use crate::api::{Call, CallFault, ReplyKind, StatusOf};
+use crate::api::{AdminReplyKind, Call, CallFault, StatusOf};
 use crate::failure::{Refusal, RowFailure};
 
 /// The status of an answer that is this failure.
@@ -63,11 +63,11 @@ pub(super) const fn fault_status(fault: CallFault) -> u16 {
 
 /// The status of what the process answers. Triton's of a request that cannot be done is 400, whoever
 /// is to blame.
-pub const fn reply_status(kind: ReplyKind) -> u16 {
+pub const fn reply_status(kind: AdminReplyKind) -> u16 {
     match kind {
-        ReplyKind::Done => 200,
-        ReplyKind::Failed => 400,
-        ReplyKind::Unauthenticated => 401,
-        ReplyKind::Forbidden => 403,
+        AdminReplyKind::Done => 200,
+        AdminReplyKind::Failed => 400,
+        AdminReplyKind::Unauthenticated => 401,
+        AdminReplyKind::Forbidden => 403,
     }
 }

@@ -20,7 +20,7 @@ use thiserror::Error;
 
 pub use self::shared::{Command, ShardShared, Shutdown};
 use self::state::ShardState;
-pub use crate::api::{ProcessReply, ReplyKind, RepositoryRequest};
+pub use crate::api::{AdminReply, AdminReplyKind, RepositoryRequest};
 use crate::batch::{PrepareError, PreparedModel};
 use crate::features::{StoreError, StoreSource, Unfit};
 pub use crate::http::ShardSettings;
@@ -125,7 +125,7 @@ impl Shard {
         state.stopping.pass().await;
 
         front.context.draining.set(true);
-        front.links.wake_all();
+        front.handles.wake_all();
         front.read_newest(usize::MAX);
         // What waits for listeners that stay is for whoever accepts from them next.
         let closes = !shutdown.leaves_listeners();
@@ -151,7 +151,7 @@ impl Shard {
 /// Waits until every connection has been answered and closed, at most `drain_ms_max`.
 async fn drain(front: &Front) {
     let give_up = Instant::now() + Duration::from_millis(front.limits().drain_ms_max);
-    while front.links.len() > 0 && Instant::now() < give_up {
+    while front.handles.len() > 0 && Instant::now() < give_up {
         sleep(TICK).await;
     }
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::error::InferError;
 use super::request::InferRequest;
 use crate::api::json::{write_error, write_score, write_string};
-use crate::api::outcome::Written;
+use crate::api::outcome::RowsSummary;
 use crate::api::{failures, request_rows::RequestRows};
 use crate::batch::{Lane, Scored};
 use crate::tensors::Datatype;
@@ -93,7 +93,7 @@ impl InferForm {
 
     /// Writes the document. A row without a score fails the request: a tensor has no place for an
     /// error.
-    pub(crate) fn write(&self, body: &mut Vec<u8>, rows: &RequestRows) -> Written {
+    pub(crate) fn write(&self, body: &mut Vec<u8>, rows: &RequestRows) -> RowsSummary {
         let mut worst = None;
         let mut failed = None;
         for (place, (lane, outcome)) in rows.outcomes().enumerate() {
@@ -110,13 +110,13 @@ impl InferForm {
             let message = failures::message(lane, failure);
             write_error(body, &format!("row {place}: {message}"));
             let version = Some(lane.settings.version);
-            return Written { failure: Some(failure), provenance, version, json_bytes: None };
+            return RowsSummary { failure: Some(failure), provenance, version, json_bytes: None };
         }
         self.write_json(body, rows);
         let is_binary = self.outputs.iter().any(|output| output.is_binary);
         let json_bytes = is_binary.then_some(body.len());
         self.write_binary(body, rows);
-        Written { failure: None, provenance, version: rows.version(), json_bytes }
+        RowsSummary { failure: None, provenance, version: rows.version(), json_bytes }
     }
 
     fn write_json(&self, body: &mut Vec<u8>, rows: &RequestRows) {

@@ -17,7 +17,7 @@ use std::rc::Rc;
 pub use self::error::InferError;
 pub use self::form::InferForm;
 use self::request::InferRequest;
-use self::rows::Asked;
+use self::rows::ParsedInfer;
 use super::ask::{self, Ask, MadeRows, NotScored, ScoreBody};
 use super::request_rows::{LaneRows, RequestRows};
 use super::{Api, CallContext, CallFault, Form, ModelName, Outcome};
@@ -46,18 +46,18 @@ impl ScoreBody for TensorBody<'_> {
     /// are made in its lane.
     fn make_rows(self, ask: &Ask<'_>) -> Result<MadeRows, NotScored> {
         let request = request::parse(self.bytes, ask.context.json_bytes)?;
-        let asked = read(ask, &request, &ask.lane)?;
+        let parsed = read(ask, &request, &ask.lane)?;
         let goes: Vec<bool> = match ask.canary() {
-            Some(_) => asked.users().map(|user| ask.is_canarys(user)).collect(),
+            Some(_) => parsed.users().map(|user| ask.is_canarys(user)).collect(),
             None => Vec::new(),
         };
         let taken = goes.iter().filter(|goes| **goes).count();
         let canary = ask.canary().filter(|_| taken > 0);
         // Its version may read other tensors.
-        let asked_of_canary = canary.map(|canary| read(ask, &request, canary)).transpose()?;
-        let stays = asked.rows() - taken;
+        let parsed_by_canary = canary.map(|canary| read(ask, &request, canary)).transpose()?;
+        let stays = parsed.rows() - taken;
         let is_divided = taken > 0 && stays > 0;
-        let form = InferForm::of(&request, asked.rows(), asked.is_by_user(), is_divided)?;
+        let form = InferForm::of(&request, parsed.rows(), parsed.is_by_user(), is_divided)?;
         let terms = terms(ask, &request);
         // A tensor has no place for an error: rows that were let in beside others that were not
         // would be computed for nobody.
@@ -69,10 +69,10 @@ impl ScoreBody for TensorBody<'_> {
             return Err(NotScored::Refused(failure));
         }
         let is_canarys = |place: usize| goes.get(place).copied().unwrap_or(false);
-        let stable = fill(ask, &asked, &ask.lane, |place| !is_canarys(place));
-        let canarys = asked_of_canary.zip(canary);
-        let canarys = canarys.and_then(|(asked, canary)| fill(ask, &asked, canary, is_canarys));
-        let rows = RequestRows::of(stable, canarys, asked.rows()).ok_or(InferError::NoRows)?;
+        let stable = fill(ask, &parsed, &ask.lane, |place| !is_canarys(place));
+        let canarys = parsed_by_canary.zip(canary);
+        let canarys = canarys.and_then(|(parsed, canary)| fill(ask, &parsed, canary, is_canarys));
+        let rows = RequestRows::of(stable, canarys, parsed.rows()).ok_or(InferError::NoRows)?;
         Ok(MadeRows { rows, form: Form::Tensors(Box::new(form)), terms })
     }
 }
@@ -81,9 +81,9 @@ fn read<'r>(
     ask: &Ask<'_>,
     request: &'r InferRequest<'_>,
     lane: &Lane,
-) -> Result<Asked<'r>, InferError> {
+) -> Result<ParsedInfer<'r>, InferError> {
     let LaneSettings { signature, request_fields, .. } = &lane.settings;
-    Asked::of(request, signature, request_fields, ask.api.limits.rows_max)
+    ParsedInfer::of(request, signature, request_fields, ask.api.limits.rows_max)
 }
 
 /// What a request is admitted by: of a limit of the call and one in its parameters the earlier
@@ -98,12 +98,12 @@ fn terms(ask: &Ask<'_>, request: &InferRequest<'_>) -> Terms {
 /// Those of the rows that `is_wanted` holds for, by their places.
 fn fill(
     ask: &Ask<'_>,
-    asked: &Asked<'_>,
+    parsed: &ParsedInfer<'_>,
     lane: &Rc<Lane>,
     is_wanted: impl Fn(usize) -> bool,
 ) -> Option<LaneRows> {
     let rows = &mut lane.rows.borrow_mut();
-    let first = asked.fill_those(ask.context.client, rows, is_wanted)?;
+    let first = parsed.fill_those(ask.context.client, rows, is_wanted)?;
     Some(LaneRows::new(Rc::clone(lane), first))
 }
 

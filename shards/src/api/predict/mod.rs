@@ -7,7 +7,7 @@ mod write;
 
 use std::rc::Rc;
 
-pub use self::read::{Asked, PredictError, USER_ID_BYTES_MAX, parse};
+pub use self::read::{ParsedPredict, PredictError, USER_ID_BYTES_MAX, parse};
 pub(super) use self::write::{write_array, write_lone};
 use super::ask::{self, Ask, MadeRows, NotScored, ScoreBody};
 use super::request_rows::{LaneRows, RequestRows};
@@ -38,26 +38,26 @@ impl ScoreBody for Json<'_> {
     }
 
     fn make_rows(self, ask: &Ask<'_>) -> Result<MadeRows, NotScored> {
-        let asked = self.parse(ask, &ask.lane)?;
-        let form = if asked.is_array { Form::Array } else { Form::Lone };
-        Ok(MadeRows { rows: self.divide(ask, asked)?, form, terms: ask.terms })
+        let parsed = self.parse(ask, &ask.lane)?;
+        let form = if parsed.is_array { Form::Array } else { Form::Lone };
+        Ok(MadeRows { rows: self.divide(ask, parsed)?, form, terms: ask.terms })
     }
 }
 
 impl Json<'_> {
-    fn parse(&self, ask: &Ask<'_>, lane: &Lane) -> Result<Asked, PredictError> {
+    fn parse(&self, ask: &Ask<'_>, lane: &Lane) -> Result<ParsedPredict, PredictError> {
         let (fields, rows_max) = (&lane.settings.request_fields, ask.api.limits.rows_max);
         parse(self.0, fields, rows_max, ask.context.client, &mut lane.rows.borrow_mut())
     }
 
     /// Leaves to the version that is tried out those rows whose users are its.
-    fn divide(&self, ask: &Ask<'_>, asked: Asked) -> Result<RequestRows, PredictError> {
+    fn divide(&self, ask: &Ask<'_>, parsed: ParsedPredict) -> Result<RequestRows, PredictError> {
         let lane = Rc::clone(&ask.lane);
         let Some(canary) = ask.canary() else {
-            return Ok(RequestRows::of_one(LaneRows::new(lane, asked.first), asked.count));
+            return Ok(RequestRows::of_one(LaneRows::new(lane, parsed.first), parsed.count));
         };
         let is_canarys = |row: &Row| ask.is_canarys(&row.key);
-        let (stays, goes) = lane.rows.borrow_mut().divide(asked.first, is_canarys);
+        let (stays, goes) = lane.rows.borrow_mut().divide(parsed.first, is_canarys);
         let taken = if lane.settings.request_fields == canary.settings.request_fields {
             canary.rows.borrow_mut().adopt(&mut lane.rows.borrow_mut(), goes)
         } else {
@@ -79,7 +79,7 @@ impl Json<'_> {
         };
         let stays = stays.map(|first| LaneRows::new(lane, first));
         let taken = taken.map(|first| LaneRows::new(Rc::clone(canary), first));
-        RequestRows::of(stays, taken, asked.count).ok_or(PredictError::Empty)
+        RequestRows::of(stays, taken, parsed.count).ok_or(PredictError::Empty)
     }
 }
 

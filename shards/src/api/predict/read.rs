@@ -37,7 +37,7 @@ pub enum PredictError {
 
 /// What a body asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
+pub struct ParsedPredict {
     /// Its first row; the others follow by [`Row::next`].
     pub first: RowId,
     /// How many there are.
@@ -57,7 +57,7 @@ pub fn parse(
     array_rows_max: usize,
     connection: u32,
     rows: &mut Rows,
-) -> Result<Asked, PredictError> {
+) -> Result<ParsedPredict, PredictError> {
     let text = std::str::from_utf8(body).map_err(|_| PredictError::NotUtf8)?;
     let is_array = match text.trim_ascii_start().as_bytes().first() {
         Some(b'{') => false,
@@ -77,7 +77,9 @@ pub fn parse(
     let parsed = parsed.and_then(|count| json.end().map(|()| count));
     let first = sink.first;
     match (parsed, first) {
-        (Ok(count), Some(first)) if count <= array_rows_max => Ok(Asked { first, count, is_array }),
+        (Ok(count), Some(first)) if count <= array_rows_max => {
+            Ok(ParsedPredict { first, count, is_array })
+        }
         (outcome, first) => {
             rows.forget(first);
             match outcome {

@@ -4,30 +4,39 @@ use std::io::Write;
 
 use crate::api::failures;
 use crate::api::json::{write_error, write_message, write_score, write_string};
-use crate::api::outcome::{StatusOf, Written};
+use crate::api::outcome::{RowsSummary, StatusOf};
 use crate::api::request_rows::{RequestRows, outcome};
 use crate::batch::{Lane, RowId, RowState, Scored};
 
 /// Writes the document of a lone row.
-pub(crate) fn write_lone(body: &mut Vec<u8>, rows: &RequestRows) -> Written {
+pub(crate) fn write_lone(body: &mut Vec<u8>, rows: &RequestRows) -> RowsSummary {
     let (lane, id) = rows.first();
     let version = Some(lane.settings.version);
     match outcome(lane, id) {
         Ok(scored) => {
             write_scored(body, lane, id, scored);
-            Written { failure: None, provenance: Some(scored.status), version, json_bytes: None }
+            RowsSummary {
+                failure: None,
+                provenance: Some(scored.status),
+                version,
+                json_bytes: None,
+            }
         }
         Err(failure) => {
             write_error(body, &failures::message(lane, failure));
             let provenance = failures::provenance(failure);
-            Written { failure: Some(failure), provenance, version, json_bytes: None }
+            RowsSummary { failure: Some(failure), provenance, version, json_bytes: None }
         }
     }
 }
 
 /// Writes the document of an array: each member with its own outcome and, where two versions scored
 /// them, its own version.
-pub(crate) fn write_array(body: &mut Vec<u8>, rows: &RequestRows, status_of: StatusOf) -> Written {
+pub(crate) fn write_array(
+    body: &mut Vec<u8>,
+    rows: &RequestRows,
+    status_of: StatusOf,
+) -> RowsSummary {
     body.push(b'[');
     let mut worst = None;
     for (at, (lane, id)) in rows.members().enumerate() {
@@ -42,7 +51,7 @@ pub(crate) fn write_array(body: &mut Vec<u8>, rows: &RequestRows, status_of: Sta
         });
     }
     body.push(b']');
-    Written { failure: None, provenance: worst, version: rows.version(), json_bytes: None }
+    RowsSummary { failure: None, provenance: worst, version: rows.version(), json_bytes: None }
 }
 
 /// Writes the object that answers one row of a lone request: `{"user_id": …, "score": …}`.

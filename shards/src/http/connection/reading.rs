@@ -9,7 +9,7 @@ use futures_lite::AsyncRead;
 
 use super::Connection;
 use crate::api::Arrival;
-use crate::http::pending_response::Exchange;
+use crate::http::pending_response::PendingResponse;
 use crate::http1::reader::Step;
 
 /// How much the requests of one connection that are not answered yet may keep, about; beyond it no
@@ -45,7 +45,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         if kept != self.buffered_bytes {
             counter.add(kept as u64);
             counter.subtract(std::mem::replace(&mut self.buffered_bytes, kept) as u64);
-            self.link.kept_bytes.set(kept);
+            self.handle.kept_bytes.set(kept);
         }
         kept > 0 && self.front.is_memory_scarce()
     }
@@ -54,7 +54,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
     /// enough of its requests are being answered.
     fn is_full(&self) -> bool {
         !self.output.is_empty()
-            || self.exchanges.len() >= self.front.limits().pipelined_requests_max
+            || self.pending.len() >= self.front.limits().pipelined_requests_max
             || self.held_bytes >= HELD_BYTES_MAX
     }
 
@@ -72,7 +72,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         }
         let ahead_bytes_max = if is_scarce { 0 } else { AHEAD_BYTES_MAX };
         let is_deaf = is_full && self.input.len() >= ahead_bytes_max;
-        self.link.is_deaf.set(is_deaf);
+        self.handle.is_deaf.set(is_deaf);
         if self.end_of_input || is_deaf {
             return Poll::Pending;
         }
@@ -80,7 +80,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         let stream = Pin::new(&mut self.stream);
         let Poll::Ready(read) = stream.poll_read(context, &mut scratch.input) else {
             // Nothing was waiting to be read.
-            self.link.unread_since_ns.set(None);
+            self.handle.unread_since_ns.set(None);
             return Poll::Pending;
         };
         let length = read?;
@@ -88,7 +88,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
             self.end_of_input = true;
             return Poll::Ready(Ok(()));
         }
-        shard.links.stays(&self.link);
+        shard.handles.cancel_eviction(&self.handle);
         if self.closing {
             self.lingered += length;
             return Poll::Ready(Ok(()));
@@ -117,7 +117,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
     /// Of what has just been read.
     fn arrival(&self) -> Arrival {
         let read_ns = self.front.context.clock.now_ns();
-        Arrival { arrived_ns: self.link.unread_since_ns.take().unwrap_or(read_ns), read_ns }
+        Arrival { arrived_ns: self.handle.unread_since_ns.take().unwrap_or(read_ns), read_ns }
     }
 
     /// Takes the requests that `input` holds and keeps the rest.
@@ -153,7 +153,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
             match step {
                 Ok(Step::Request { head, body, taken }) => {
                     at += taken;
-                    self.answer(&head, body, arrival);
+                    self.dispatch(&head, body, arrival);
                     reader.forget_body();
                     self.reader = reader;
                 }
@@ -187,7 +187,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
     /// its next request while the connection is being closed, and never know what became of it.
     pub(super) fn poll_last(&mut self, context: &mut Context<'_>) -> std::io::Result<()> {
         let is_last = !self.closing && !self.end_of_input && !self.is_full();
-        if !is_last || !self.exchanges.iter_mut().all(Exchange::is_ready) {
+        if !is_last || !self.pending.iter_mut().all(PendingResponse::is_ready) {
             return Ok(());
         }
         match self.poll_input(context) {
@@ -200,7 +200,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
 
     /// While draining: all that was received is answered, and the last answer says that it is.
     fn close_after_last(&mut self) {
-        if let Some(last) = self.exchanges.back_mut() {
+        if let Some(last) = self.pending.back_mut() {
             last.close = true;
             self.closing = true;
         }

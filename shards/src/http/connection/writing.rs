@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use futures_lite::AsyncWrite;
 
 use super::Connection;
-use crate::http::pending_response::Exchange;
-use crate::http::rendered::Rendered;
+use crate::http::pending_response::PendingResponse;
+use crate::http::rendered::RenderedResponse;
 use crate::http::response;
 
 /// How much is rendered at a time, to within one answer: what a slow reader leaves lying is kept.
@@ -18,7 +18,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
     /// Renders every answer that is ready and in turn, and writes; true if anything moved.
     pub(super) fn poll_output(&mut self, context: &mut Context<'_>) -> std::io::Result<bool> {
         let front = Rc::clone(&self.front);
-        if self.invites && self.exchanges.is_empty() {
+        if self.invites && self.pending.is_empty() {
             self.invites = false;
             self.output.extend_from_slice(response::CONTINUE);
         }
@@ -63,7 +63,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
         for rendered in self.rendered.drain(..) {
             rendered.record(&self.front, now_ns, write_ns);
         }
-        if self.closing && self.exchanges.is_empty() && !self.end_of_input {
+        if self.closing && self.pending.is_empty() && !self.end_of_input {
             // The client sees the end at once; what it still sends is read and thrown away, as
             // a close with unread input would reset the connection under the answer.
             let _ = Pin::new(&mut self.stream).poll_close(context);
@@ -76,19 +76,19 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
         let date = front.date.borrow();
         let mut any = false;
         while out.len() < OUTPUT_BYTES_MAX
-            && self.exchanges.front_mut().is_some_and(Exchange::is_ready)
-            && let Some(exchange) = self.exchanges.pop_front()
+            && self.pending.front_mut().is_some_and(PendingResponse::is_ready)
+            && let Some(response) = self.pending.pop_front()
         {
             if !any {
                 self.rendered_ns = front.context.clock.now_ns();
             }
             any = true;
-            self.held_bytes -= exchange.held_bytes();
-            let status = exchange.render(out, body, &date);
+            self.held_bytes -= response.held_bytes();
+            let status = response.render(out, body, &date);
             // The Open Inference Protocol says 503 of what is too late.
             self.answered += 1;
             self.refused += u32::from(matches!(status, 429 | 503 | 504));
-            self.rendered.push(Rendered::new(&exchange, status, &front));
+            self.rendered.push(RenderedResponse::new(&response, status, &front));
         }
         any
     }

@@ -20,7 +20,7 @@ const LIMITS: ResponseLimits =
 
 /// What a server answered, lent by its connection.
 #[derive(Debug)]
-pub(super) struct Answer<'a> {
+pub(super) struct RemoteResponse<'a> {
     pub(super) status: u16,
     pub(super) body: &'a [u8],
     /// Where the JSON of the body ends, if binary tensors follow it.
@@ -31,7 +31,7 @@ pub(super) struct Answer<'a> {
 
 /// Reads one answer as it arrives.
 #[derive(Debug, Default)]
-pub(super) struct AnswerReader {
+pub(super) struct ResponseReader {
     /// How much of the input has been searched for the end of a head.
     scanned: usize,
     interim: usize,
@@ -40,7 +40,7 @@ pub(super) struct AnswerReader {
     chunks: ChunkedBody,
 }
 
-impl AnswerReader {
+impl ResponseReader {
     /// Takes what it can from `input`, all that has arrived and was not taken. True when the answer
     /// is whole; what is left of the input is its body, and what the server sent beyond it.
     ///
@@ -82,7 +82,7 @@ impl AnswerReader {
     }
 
     /// The answer, when it is whole; `None` before.
-    pub(super) fn answer<'a>(&'a self, input: &'a [u8]) -> Option<Answer<'a>> {
+    pub(super) fn answer<'a>(&'a self, input: &'a [u8]) -> Option<RemoteResponse<'a>> {
         let ResponseHead { status, framing, json_bytes, persists } = self.head?;
         let (body, rest) = match framing {
             Framing::Length(length) => input.split_at_checked(length)?,
@@ -92,7 +92,7 @@ impl AnswerReader {
         let is_delimited = framing != Framing::None;
         // What comes unasked would be taken for the answer to the next request.
         let keep_alive = persists && is_delimited && rest.is_empty();
-        Some(Answer { status, body, json_bytes, keep_alive })
+        Some(RemoteResponse { status, body, json_bytes, keep_alive })
     }
 
     fn framing(&self) -> Framing {
@@ -116,7 +116,7 @@ mod tests {
     /// The status, body and fate of the connection of an answer that arrives in pieces of `step`
     /// bytes; the end of `wire` is that of the connection.
     fn read(wire: &[u8], step: usize) -> Result<Option<(u16, Vec<u8>, bool)>, HttpFault> {
-        let (mut reader, mut input) = (AnswerReader::default(), Vec::new());
+        let (mut reader, mut input) = (ResponseReader::default(), Vec::new());
         let mut is_whole = false;
         for piece in wire.chunks(step) {
             input.extend_from_slice(piece);

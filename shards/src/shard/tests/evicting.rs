@@ -40,7 +40,7 @@ fn the_longest_idle_goes_once_it_has_been_so_for_a_second() {
         shard.front.coarse_ms.set(1_000);
         let _first = connect(&shard);
         assert_eq!(counted(&shard), (1, 1));
-        until("the first is gone", || shard.front.links.len() == 2).await;
+        until("the first is gone", || shard.front.handles.len() == 2).await;
         let _refused = connect(&shard);
         assert_eq!(counted(&shard), (2, 1), "the others are younger");
     });
