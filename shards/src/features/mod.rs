@@ -7,14 +7,16 @@
 //! file of this machine, or a cluster, [`scylla`], of whose rows a shard keeps a [`cache`]; a
 //! [`StoreSource`] is a store as the process configures it, a [`FeatureStore`] a shard's own
 //! handle. A store whose columns changed says so by [`Fetched`], and is [`Unfit`] for a model that
-//! no plan can be bound to. [`mod@column`] has the types of columns, [`record`] packs rows,
-//! [`import`] reads them from CSV, [`address`] names a store.
+//! no plan can be bound to. [`mod@column`] has the types of columns, [`Categories`] are the texts
+//! that a model knows, [`record`] packs rows, [`import`] reads them from CSV, [`address`] names a
+//! store.
 //!
 //! What is *not* here: which requests form a batch (`batch`), and what is computed from the matrix
 //! (`model`).
 
 pub mod address;
 pub mod cache;
+mod categories;
 pub mod column;
 mod distinct;
 pub mod embedded;
@@ -30,6 +32,7 @@ pub mod schema;
 pub mod scylla;
 mod store;
 
+pub use categories::Categories;
 pub use fit::{Fetched, Unfit};
 pub use joined::{Joined, RowOutcome};
 pub use matrix::{Cells, FeatureMatrix, Precision};

@@ -1,6 +1,7 @@
 //! A loaded version of a model: one shard's own copy.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -14,7 +15,7 @@ use super::signature::Signature;
 use super::trees::KernelChoice;
 use crate::facts::ModelDescription;
 use crate::features::inputs::{InputColumn, IntegerRange};
-use crate::features::{FeatureMatrix, Precision};
+use crate::features::{Categories, FeatureMatrix, Precision};
 
 /// How a model is loaded.
 #[derive(Debug, Clone, Copy, Default)]
@@ -164,6 +165,11 @@ impl Model {
             Source::Onnx(onnx) => &onnx.facts.integers,
             Source::Native(_) | Source::Remote(_) => &[],
         }
+    }
+
+    /// For each column, the texts that it knows; empty where no column is of text.
+    pub fn categories(&self) -> &[Option<Arc<Categories>>] {
+        &[]
     }
 
     /// The type of the scores before they are widened: `F32` scores have 24 significant bits.
