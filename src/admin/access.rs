@@ -1,4 +1,4 @@
-//! Who may operate the process, on the admin port or the serving port.
+//! Access to what operators do, on the admin port or the serving port.
 //!
 //! What changes the process or shows its configuration needs the token. Without one configured,
 //! it is served on a loopback listener alone, to requests that name it as such: a page on another
@@ -11,10 +11,10 @@ use crate::config::AdminConfig;
 /// The names by which a loopback listener may be asked.
 const LOOPBACK_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
-/// Who may ask.
+/// The rules of access to one listener.
 #[derive(Debug)]
 pub(crate) struct Access {
-    /// What has to follow `Authorization: Bearer`, where it is configured.
+    /// The token that has to follow `Authorization: Bearer`, where it is configured.
     token: Option<String>,
     /// Whether only this machine can reach the listener.
     is_loopback: bool,
@@ -22,7 +22,7 @@ pub(crate) struct Access {
     hosts: Vec<String>,
 }
 
-/// What a request says about who asks: fields of its head.
+/// The fields of a request that identify its sender.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Credentials<'a> {
     /// `Host`.

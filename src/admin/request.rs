@@ -14,7 +14,7 @@ const BODY_BYTES_MAX: usize = 65_536;
 /// How long a request's head may take to arrive, and how long all of it may.
 const HEAD_PATIENCE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long what is left of a refused one is read.
+/// How long the rest of a refused one is read.
 const LEFT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A request.
@@ -36,7 +36,7 @@ impl Request {
         field.map(|(_, value)| value.as_str())
     }
 
-    /// What it says about who asks.
+    /// The fields that identify its sender.
     pub(super) fn credentials(&self) -> Credentials<'_> {
         Credentials {
             host: self.field("host"),
@@ -79,10 +79,10 @@ impl Request {
         }
     }
 
-    /// Reads and forgets what is left of a request that was refused: a socket that is closed with bytes
-    /// that nobody has read resets its connection, and the client may see that instead of its answer
-    /// (RFC 9112 section 9.6).
-    pub(super) fn read_what_is_left(stream: &TcpStream) {
+    /// Reads and forgets the rest of a request that was refused. A socket that is closed with
+    /// unread bytes resets its connection, and the client may see that instead of its response (RFC
+    /// 9112 section 9.6).
+    pub(super) fn read_rest(stream: &TcpStream) {
         let (give_up, mut bytes) = (Instant::now() + LEFT_PATIENCE, Vec::new());
         while read_more(stream, &mut bytes, give_up).is_ok() {
             bytes.clear();
@@ -104,7 +104,7 @@ impl Request {
 
 /// Reads the head at the start of `bytes` if it is complete, and how long it is.
 fn parse_head(bytes: &[u8]) -> Result<Option<(Request, usize)>, Option<u16>> {
-    let found = raw::request(bytes, owned);
+    let found = raw::request(bytes, |head| owned(&head));
     let (request, head_bytes) = match found {
         Ok(None) => return Ok(None),
         Ok(Some(request)) => request?,
@@ -122,11 +122,11 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(Request, usize)>, Option<u16>> {
 }
 
 /// A head with lines and fields of its own, and how long it is.
-fn owned(head: RawRequest<'_, '_>) -> Result<(Request, usize), Option<u16>> {
+fn owned(head: &RawRequest<'_, '_>) -> Result<(Request, usize), Option<u16>> {
     let path = head.target.split(['?', '#']).next().unwrap_or(head.target);
     let mut fields = Vec::new();
     for field in head.fields {
-        // What decides about access or framing is not guessed at.
+        // A field about access or framing is not guessed at.
         let value = std::str::from_utf8(field.value).map_err(|_| Some(400))?;
         fields.push((field.name.to_owned(), value.to_owned()));
     }

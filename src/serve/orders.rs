@@ -1,5 +1,5 @@
-//! Does what an operator asks by SIGHUP, and what comes through a shard's port, on a thread of its
-//! own: loading takes as long as it takes, and neither shards nor the watch over them wait for it.
+//! Reloads on SIGHUP and works off the shards' admin queues, on a thread of its own: loading may
+//! take long, and neither shards nor the watch over them wait for it.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -15,23 +15,23 @@ use super::shard_thread::ShardHandle;
 use crate::admin::access::{Access, Credentials};
 use crate::quiet;
 
-/// How often it looks at what the shards were asked.
+/// How often it looks at the shards' admin queues.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Where orders are given.
+/// The handle by which a reload is ordered.
 #[derive(Debug)]
 pub(crate) struct Orders(SyncSender<()>);
 
 impl Orders {
-    /// Takes the models into service as they are on disk, as soon as what was asked before is
-    /// done. A reload that waits already is the same one.
+    /// Takes the models into service as they are on disk, after the orders before it. A reload that
+    /// waits already is the same one.
     pub(crate) fn reload(&self) {
         let _ = self.0.try_send(());
     }
 }
 
-/// Starts the thread; it ends with the process. `access` says who may ask through a shard, if
-/// anybody may.
+/// Starts the thread; it ends with the process. `access` has the rules for requests that come
+/// through a shard, where these are taken.
 pub(crate) fn start(
     reloader: Arc<Reloader>,
     access: Option<Access>,

@@ -13,11 +13,11 @@ use shards::tensors::wire::null_is_none_given;
 
 use super::reload::{Reloader, Served};
 
-/// What a request may say; all of it may be left out.
+/// The body of a request; all of it may be left out.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct RepositoryBody {
-    /// Whether the index is to have what is served alone.
+    /// Whether the index has only versions that are served.
     #[serde(deserialize_with = "null_is_none_given")]
     ready: bool,
     /// A configuration and files to load instead of those on disk, which is not supported; or
@@ -40,7 +40,7 @@ struct Entry {
 const READY: &str = "READY";
 const UNAVAILABLE: &str = "UNAVAILABLE";
 
-/// Does what a request asks; returns what came of it, and the document. May take as long as loading
+/// Does a call; returns whether it was done, and the document. May take as long as loading
 /// takes.
 pub(crate) fn answer(
     reloader: &Reloader,

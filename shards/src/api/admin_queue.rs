@@ -1,8 +1,7 @@
-//! Requests that a shard cannot answer alone: they change what every shard serves, so the process
-//! answers them, and the shard goes on with others meanwhile.
+//! The admin queue: requests that a shard cannot answer alone, as they change every shard. The
+//! process answers them, and the shard goes on with others meanwhile.
 //!
-//! A request lies on the shard's desk until a tick hands it over, and its answer comes back as a
-//! command.
+//! A tick hands a queued request over, and the admin reply comes back as a command.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -15,9 +14,9 @@ const WAITING_MAX: usize = 16;
 /// A request about the model repository that came to a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepositoryRequest {
-    /// What its answer is sent back with.
+    /// The number that its reply comes back with.
     pub number: u64,
-    /// What it asks.
+    /// The call.
     pub call: RepositoryCall<String>,
     /// Its body.
     pub body: Vec<u8>,
@@ -29,29 +28,29 @@ pub struct RepositoryRequest {
     pub authorization: Option<String>,
 }
 
-/// What the process answers.
+/// The process's reply to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminReply {
-    /// What came of the request.
+    /// Whether the request was done.
     pub kind: AdminReplyKind,
     /// The document, JSON.
     pub body: Vec<u8>,
 }
 
-/// What came of a request that the process answers.
+/// Whether the process has done a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdminReplyKind {
     /// It was done.
     Done,
-    /// It cannot be done, whoever is to blame.
+    /// It cannot be done, whatever the cause.
     Failed,
-    /// Its sender has to say who it is.
+    /// Its sender has to authenticate.
     Unauthenticated,
     /// It is not for its sender.
     Forbidden,
 }
 
-/// Where an answer of the process will be.
+/// The place of a reply that has not come yet.
 pub(crate) type AwaitedAdminReply = Rc<OnceCell<AdminReply>>;
 
 /// The requests of one shard that wait for the process.
@@ -70,8 +69,8 @@ struct Waiting {
 }
 
 impl AdminQueue {
-    /// Puts a request there; `None` when too many wait already.
-    pub(super) fn put(
+    /// Queues a request; `None` when too many wait already.
+    pub(super) fn push(
         &self,
         call: RepositoryCall<&str>,
         context: &CallContext<'_>,
@@ -96,7 +95,7 @@ impl AdminQueue {
         Some(reply)
     }
 
-    /// Takes the answer to a request; returns the client that waits for it.
+    /// Takes the reply to a request; returns the client that waits for it.
     pub(crate) fn answered(&self, number: u64, reply: AdminReply) -> Option<u32> {
         let mut waiting = self.waiting.borrow_mut();
         let at = waiting.iter().position(|known| known.number == number)?;

@@ -1,50 +1,49 @@
-//! Which connection makes room where a shard has as many as it may.
+//! Which connection is evicted where a shard has as many as it may.
 //!
-//! Somebody who opens connections and says nothing must not keep everybody else out until they time
-//! out. An idle connection costs its client a new one at most; one that is being answered never makes
-//! room.
+//! Silent connections must not keep all others out until they time out. An idle connection costs
+//! its client a new one at most. One that is being answered is never evicted.
 //!
-//! What is *not* here: who is let in (`listener`), and how one is told (`handles`).
+//! What is *not* here: which connections are let in (`listener`), and how one is told (`handles`).
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// For how long a connection has had its client do nothing before it makes room, in ms. Its client may
-/// just be about to ask.
+/// How long a client may do nothing before its connection may be evicted, in ms: it may just be
+/// about to send a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IdleLimitsMs {
-    /// Of one that has never asked anything, since it was accepted.
+    /// Of a connection without any request yet, since it was accepted.
     pub(crate) silent: u64,
     /// Of one that was answered, or whose client is slow to send a request or to take an answer.
     pub(crate) idle: u64,
-    /// From when on one that has never asked anything goes before any other.
+    /// From when on one without any request goes before all others.
     pub(crate) head: u64,
 }
 
-/// What a connection has its shard wait for, each since when in ms of the shard's coarse clock;
-/// `u64::MAX` where it does not.
+/// The wait of a connection for its client, since when in ms of the shard's coarse clock;
+/// `u64::MAX` where it does not wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ClientWait {
     /// For a request that it may never send.
     pub(crate) idle_since_ms: u64,
-    /// For its client, to send the rest of a request or to take an answer.
+    /// For the rest of a request, or for the client to take a response.
     pub(crate) slow_since_ms: u64,
-    /// Whether it has ever asked anything.
+    /// Whether a request has ever come.
     pub(crate) has_asked: bool,
 }
 
-/// When a connection makes room: the lesser goes first.
+/// The order of eviction: the lesser goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum EvictionOrder {
-    /// It could have asked long ago.
+    /// No request came, for long.
     Silent { since_ms: u64 },
     /// It waits for a request, or was accepted a moment ago.
     Idle { since_ms: u64 },
-    /// A request or an answer is on its way, slowly.
+    /// A request or a response is on its way, slowly.
     Slow { since_ms: u64 },
 }
 
 impl ClientWait {
-    /// The connection's turn; `None` where it isn't to make room.
+    /// When the connection is evicted; `None` where it isn't.
     pub(crate) fn eviction_order(
         self,
         now_ms: u64,
@@ -67,7 +66,8 @@ impl ClientWait {
     }
 }
 
-/// What counts as one address: whoever has one of IPv6 mostly has the 2^64 that begin alike.
+/// The address that a connection is counted by. A client of IPv6 mostly has all 2^64 that begin
+/// alike.
 pub(crate) fn counted_address(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_never_asked_go_first_and_then_the_longest_idle() {
+    fn silent_connections_go_first_and_then_the_longest_idle() {
         let turns = [
             eviction_order(false, 5_000, NEVER),
             eviction_order(false, 10_000, NEVER),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_be_about_to_ask_and_who_is_answered_stays() {
+    fn one_that_may_be_about_to_ask_or_is_answered_stays() {
         for turn in [
             eviction_order(false, 19_751, NEVER),
             eviction_order(true, 19_001, NEVER),
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_that_of_whom_it_was_given_to() {
+    fn an_address_of_ipv6_counts_by_its_network() {
         for (address, counted) in [
             ("10.1.2.3", "10.1.2.3"),
             ("::ffff:10.1.2.3", "10.1.2.3"),

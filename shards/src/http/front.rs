@@ -1,4 +1,4 @@
-//! What the connections of one shard share.
+//! The parts that the connections of one shard share.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -27,7 +27,7 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Empties what answers are made in, and gives back what unusually large ones took.
+    /// Empties the buffers for responses, and gives back the memory of unusually large ones.
     pub(crate) fn clear(&mut self) {
         for buffer in [&mut self.output, &mut self.body] {
             buffer.clear();
@@ -36,22 +36,22 @@ impl Scratch {
     }
 }
 
-/// What the connections of one shard share.
+/// The parts that the connections of one shard share.
 #[derive(Debug)]
 pub(crate) struct Front {
     pub(crate) settings: ShardSettings,
     pub(crate) context: Rc<ShardContext>,
-    /// What may be asked.
+    /// The endpoints.
     pub(crate) api: Api,
     pub(crate) request_ids: RequestIdMaker,
-    /// The clock at the last tick, in ms; what time limits are counted by.
+    /// The clock at the last tick, in ms. Time limits are counted by it.
     pub(crate) coarse_ms: Cell<u64>,
     pub(crate) handles: ConnectionHandles,
-    /// When connections are read.
+    /// Decides when connections are read.
     pub(crate) shedding: LoadShedding,
     /// The clock at the last tick, in ns.
     ticked_ns: Cell<u64>,
-    /// Of answers that no model was asked for; each lane has its own.
+    /// Of responses without a model; each lane has its own.
     pub(crate) histograms: RefCell<Histograms>,
     pub(crate) scratch: RefCell<Scratch>,
     /// The `Date` field's value, renewed each second.
@@ -93,8 +93,8 @@ impl Front {
         &self.settings.http
     }
 
-    /// Whether connections keep more memory together than they may. Clients that are slow are cut
-    /// off before anybody else is refused for it.
+    /// Whether connections keep more memory together than they may. Slow clients are cut off before
+    /// any other is refused for it.
     pub(crate) fn is_memory_scarce(&self) -> bool {
         let limit_bytes = self.limits().buffered_bytes_max;
         let excess_bytes = || {
@@ -109,12 +109,12 @@ impl Front {
         excess_bytes() > 0
     }
 
-    /// Lets so many of the connections be read that wait for it and came last.
+    /// Has up to `count` waiting connections read, the newest first.
     pub(crate) fn read_newest(&self, count: usize) {
         self.read_waiting(count, |_| self.shedding.newest());
     }
 
-    /// Lets so many connections be read; `next` says which, by how many were before it.
+    /// Has up to `count` connections read; `next` names each, by how many came before it.
     fn read_waiting(&self, count: usize, next: impl Fn(usize) -> Option<u32>) {
         if self.shedding.waiting() == 0 {
             return;
@@ -130,10 +130,10 @@ impl Front {
         self.counters().connections_unread.set(self.shedding.waiting() as u64);
     }
 
-    /// Tells the shedding how busy the shard has been since the last tick.
+    /// Tells load shedding how busy the shard has been since the last tick.
     pub(crate) fn earn(&self, now_ns: u64) {
-        // By the wall: while another process has the core, the shard isn't idle. It is counted from 0
-        // again each time.
+        // By the wall: while another process has the core, the shard isn't idle. It is counted from
+        // 0 again each time.
         let busy_ns = glommio::executor().executor_stats().total_runtime().as_nanos() as u64;
         let before_ns = self.ticked_ns.replace(now_ns);
         self.shedding.earn(now_ns.saturating_sub(before_ns), busy_ns);

@@ -1,4 +1,4 @@
-//! How a shard reaches its connections: to wake them, to time them out, to drain them.
+//! Connection handles: the shard wakes, times out, evicts and drains connections by them.
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
@@ -15,16 +15,15 @@ use crate::executor::readiness::ready_for;
 
 /// How long a client may be slow before memory that others need is taken from it, in ms.
 const SLOW_MS_MIN: u64 = 250;
-/// How long a connection has waited to be read, in ns, when its client may have gone away meanwhile.
-/// Where it has waited for less, it isn't worth a look: that its stream has ended is seen when it is
-/// read.
+/// How long a connection waits to be read, in ns, before its client may have gone away. A shorter
+/// wait isn't worth a look: reading sees the end of the stream.
 pub(crate) const UNREAD_NS_MIN: u64 = 100_000_000;
 
-/// How many connections are found at a time that are to make room: looking at all of them takes longer
+/// How many candidates for eviction are found at a time: looking at all connections takes longer
 /// than accepting one.
 const CANDIDATES_MAX: usize = 256;
 
-/// What a connection shares with its shard.
+/// The part of a connection that its shard reaches.
 #[derive(Debug)]
 pub(crate) struct ConnectionHandle {
     waker: RefCell<Option<Waker>>,
@@ -39,14 +38,14 @@ pub(crate) struct ConnectionHandle {
     /// Since when it has waited for its client, to take an answer or to send the rest of a request,
     /// in ms of the shard's coarse clock; `u64::MAX` where it does not.
     pub(crate) slow_since_ms: Cell<u64>,
-    /// Since when it has waited for a request, in ms of the shard's coarse clock; `u64::MAX` where it
-    /// does not.
+    /// Since when it has waited for a request, in ms of the shard's coarse clock; `u64::MAX` where
+    /// it does not.
     pub(crate) idle_since_ms: Cell<u64>,
-    /// Whether it has ever asked anything.
+    /// Whether a request has ever come.
     pub(crate) has_asked: Cell<bool>,
-    /// Whether it was told to end, as another needs its place.
+    /// Whether it was told to end, as another connection needs its place.
     is_evicted: Cell<bool>,
-    /// Where its client is, as far as connections are counted by that.
+    /// The address of its client, where connections are counted by that.
     address: Cell<Option<IpAddr>>,
     /// Since when it waits to be read, in ns of the shard's clock, if it does.
     pub(crate) unread_since_ns: Cell<Option<u64>>,
@@ -56,7 +55,7 @@ pub(crate) struct ConnectionHandle {
     pub(crate) is_deaf: Cell<bool>,
     /// Set by the sweep when the client of a connection that reads nothing has gone away.
     pub(crate) is_gone: Cell<bool>,
-    /// How much it is to give back, if it is.
+    /// How much memory it was told to give back, in bytes.
     cut_bytes: Cell<usize>,
 }
 
@@ -104,7 +103,7 @@ impl ConnectionHandle {
         is_burden.then(|| slow_ms.saturating_mul(self.kept_bytes.get() as u64))
     }
 
-    /// When it makes room for another, if it does.
+    /// When it is evicted; `None` where it isn't.
     fn eviction_order(&self, now_ms: u64, limits_ms: IdleLimitsMs) -> Option<EvictionOrder> {
         let waits = ClientWait {
             idle_since_ms: self.idle_since_ms.get(),
@@ -138,13 +137,13 @@ impl ConnectionHandle {
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionHandles {
     open: RefCell<Slab<Rc<ConnectionHandle>>>,
-    /// What is given back when those have done so that are to.
+    /// How much memory connections were told to give back and still keep, in bytes.
     leaving_bytes: Cell<usize>,
     /// When slow clients were last looked for, in ms of the shard's coarse clock.
     cut_ms: Cell<u64>,
-    /// How many were told to make room and have not ended yet.
+    /// How many were evicted and have not ended yet.
     evicting: Cell<usize>,
-    /// The next ones to make room, by number and turn, and when they were looked for.
+    /// The next ones to evict, by number and order, and when they were looked for.
     candidates: RefCell<VecDeque<(u32, EvictionOrder)>>,
     candidates_ms: Cell<Option<u64>>,
     /// How many there are of each address, where that is counted.
@@ -191,8 +190,8 @@ impl ConnectionHandles {
         self.by_address.borrow().get(&address).copied().unwrap_or_default()
     }
 
-    /// Tells the connection whose turn it is to make room for another; false where there is none.
-    /// What it has sent by then is still answered.
+    /// Tells the connection whose turn it is to end; false where there is none. A request that it
+    /// has sent by then is still answered.
     pub(crate) fn evict(&self, now_ms: u64, limits_ms: IdleLimitsMs) -> bool {
         loop {
             let next = self.candidates.borrow_mut().pop_front();
@@ -233,31 +232,31 @@ impl ConnectionHandles {
         candidates.extend(found.into_iter().map(|(turn, number)| (number, turn)));
     }
 
-    /// A connection that was to make room does not, as its client has asked meanwhile; or it has.
+    /// Counts a connection as evicted no more: a request has come meanwhile, or it has ended.
     pub(crate) fn cancel_eviction(&self, handle: &ConnectionHandle) {
         if handle.is_evicted.replace(false) {
             self.evicting.set(self.evicting.get() - 1);
         }
     }
 
-    /// How many are open and stay.
+    /// How many are open and not evicted.
     pub(crate) fn staying(&self) -> usize {
         self.len() - self.evicting.get()
     }
 
-    /// A connection has given back the memory that it was to.
+    /// Notes that a connection has given back the memory that it was told to.
     pub(crate) fn given_back(&self, handle: &ConnectionHandle) {
         self.leaving_bytes.set(self.leaving_bytes.get() - handle.cut_bytes.replace(0));
     }
 
-    /// How much memory is about to be given back.
+    /// How much memory is about to be given back, in bytes.
     pub(crate) fn leaving_bytes(&self) -> usize {
         self.leaving_bytes.get()
     }
 
-    /// Cuts clients off that are slow to take their answers or to send their requests, until so many
-    /// bytes are given back: those first for whom most is kept for longest. Looks for them once a tick
-    /// at most.
+    /// Cuts off clients that are slow to take responses or to send requests, until so many bytes
+    /// are given back. Those come first for which most is kept for longest. Looks for them once a
+    /// tick at most.
     pub(crate) fn cut_slow(&self, excess_bytes: usize, now_ms: u64) {
         if self.cut_ms.replace(now_ms) == now_ms {
             return;
@@ -291,8 +290,8 @@ impl ConnectionHandles {
         }
     }
 
-    /// Has a connection read what it waits to read; false where it does not wait any more, or, with
-    /// `end_is_gone`, its client has ended its stream in the long time that it has waited.
+    /// Has a waiting connection read its request. False where it waits no more or, with
+    /// `end_is_gone`, its client has ended its stream during a long wait.
     pub(crate) fn call(&self, number: u32, now_ns: u64, end_is_gone: bool) -> bool {
         let open = self.open.borrow();
         let Some(handle) = open.get(number as usize) else { return false };

@@ -1,15 +1,16 @@
 //! HTTP/1.1 between the socket and the batcher.
 //!
-//! A [`listener`] accepts connections for its shard; a [`connection`] reads requests, hands them
-//! on and writes the answers in order, each an [`pending_response`]. [`front`] is what connections share: among
-//! it [`handles`], by which one is woken, timed and drained, [`eviction`], which one makes for another, and
-//! [`shedding`], which has some wait to be read where refusing takes too much time. [`routes`] says which
-//! call a target is. [`response`] writes heads, with the [`statuses`] of failures, and [`rendered`] is
-//! measured when an answer has been written; [`hop_limit`] closes a listener to newcomers.
+//! A [`listener`] accepts connections for its shard; a [`connection`] reads requests, hands them on
+//! and writes the responses in order, each a [`pending_response`] until then. [`front`] has the
+//! parts that connections share. By connection [`handles`] they are woken, timed and drained;
+//! [`eviction`] says which one ends where there are too many; load [`shedding`] has some wait to be
+//! read where refusals take too much time. [`routes`] says which call a target is. [`response`]
+//! writes heads, with the [`statuses`] of failures. [`rendered`] is measured when a response has
+//! been written. [`hop_limit`] closes a listener to newcomers.
 //!
 //! Bytes of HTTP are read by [`http1`](crate::http1); calls are answered by [`api`](crate::api).
 //!
-//! What is *not* here: what is asked and scored; TLS, authentication and rate limits (the API gateway
+//! What is *not* here: calls and scores; TLS, authentication and rate limits (the API gateway
 //! in front does them); and the admin port, which is the process's.
 
 pub(crate) mod connection;

@@ -1,4 +1,4 @@
-//! A request that is not answered yet: what it waits for, and how its answer is written.
+//! A response that is not written yet: its source, and its rendering.
 
 use std::rc::Rc;
 
@@ -14,14 +14,14 @@ use crate::api::{CallFault, Form, Outcome, StatusOf};
 use crate::batch::{Lane, ROW_BYTES};
 use crate::origin::Origin;
 
-/// A request between its arrival and the rendering of its answer.
+/// A response between the arrival of its request and its rendering.
 pub(crate) struct PendingResponse {
     source: ResponseSource,
-    /// Whether the connection ends with this answer.
+    /// Whether the connection ends with it.
     pub(crate) close: bool,
     /// Whether the client speaks HTTP/1.0.
     pub(crate) is_http_1_0: bool,
-    /// Whether the request was HEAD, whose answer has no body.
+    /// Whether the request was HEAD, whose response has no body.
     pub(crate) head_only: bool,
     /// Where the request comes from; its id is sent back.
     pub(crate) origin: Origin,
@@ -29,11 +29,11 @@ pub(crate) struct PendingResponse {
     pub(crate) started_ns: u64,
 }
 
-/// What a request is answered with.
+/// The source of a response.
 pub(crate) enum ResponseSource {
     /// Known without any batch: a status, header lines, and a body.
     Ready { status: u16, fields: &'static str, body: Vec<u8> },
-    /// Made by the process, when it has done what was asked.
+    /// Made by the process, when it has done the request.
     Awaited(AwaitedAdminReply),
     /// To be made of rows, when all are done.
     Rows { rows: RequestRows, form: Form, status_of: StatusOf },
@@ -47,7 +47,7 @@ impl ResponseSource {
         Self::Ready { status, fields, body }
     }
 
-    /// What comes of a call whose rows have their statuses by `status_of`.
+    /// The rendering of an outcome; rows have their statuses by `status_of`.
     pub(crate) fn of(outcome: Outcome, status_of: StatusOf) -> Self {
         let ready = |status, document: Value| Self::Ready {
             status,
@@ -73,7 +73,7 @@ impl ResponseSource {
 }
 
 impl PendingResponse {
-    /// A request with its answer, or with what its answer waits for.
+    /// A response of this source, to a request that arrived at `started_ns`.
     pub(crate) fn new(source: ResponseSource, started_ns: u64) -> Self {
         Self {
             source,
@@ -85,7 +85,7 @@ impl PendingResponse {
         }
     }
 
-    /// How much it keeps until it has been answered, about, in bytes.
+    /// How much it keeps until it is rendered, about, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         match &self.source {
             ResponseSource::Ready { body, .. } => body.capacity(),
@@ -94,7 +94,7 @@ impl PendingResponse {
         }
     }
 
-    /// The lane whose first row answers it, if any do.
+    /// The lane of its first row, if rows answer it.
     pub(crate) fn lane(&self) -> Option<Rc<Lane>> {
         match &self.source {
             ResponseSource::Rows { rows, .. } => Some(Rc::clone(rows.first().0)),
@@ -102,8 +102,7 @@ impl PendingResponse {
         }
     }
 
-    /// What the access log is to know of it, beside its origin; `with_user` is whether its first
-    /// user is named.
+    /// The part of it that the access log has; `with_user` is whether its first user is named.
     pub(crate) fn sample(&self, with_user: bool) -> SampledRequest {
         let mut sampled =
             SampledRequest { origin: self.origin.clone(), ..SampledRequest::default() };
@@ -119,7 +118,7 @@ impl PendingResponse {
         sampled
     }
 
-    /// Whether the answer can be rendered.
+    /// Whether it can be rendered.
     pub(crate) fn is_ready(&mut self) -> bool {
         match &mut self.source {
             ResponseSource::Ready { .. } => true,
@@ -128,7 +127,7 @@ impl PendingResponse {
         }
     }
 
-    /// Appends the answer to `out`; returns its status. `body` is room to work in.
+    /// Appends it to `out`; returns its status. `body` is a buffer to work in.
     pub(crate) fn render(&self, out: &mut Vec<u8>, body: &mut Vec<u8>, date: &str) -> u16 {
         let options = HeadOptions {
             date,
@@ -140,14 +139,14 @@ impl PendingResponse {
         body.clear();
         match &self.source {
             ResponseSource::Ready { status, fields, body } => {
-                response::write_answer(out, *status, fields, body, options);
+                response::write(out, *status, fields, body, options);
                 *status
             }
             ResponseSource::Awaited(reply) => {
                 // `is_ready` came first, so it is there.
                 let made = reply.get().map(|reply| (reply_status(reply.kind), &*reply.body));
                 let (status, body) = made.unwrap_or((500, b"{}"));
-                response::write_answer(out, status, "", body, options);
+                response::write(out, status, "", body, options);
                 status
             }
             ResponseSource::Rows { rows, form, status_of } => {

@@ -1,4 +1,4 @@
-//! An answer that has been rendered and not wholly written: what is measured at its end, and kept
+//! A response that has been rendered and not wholly written: it is measured at its end, and noted
 //! for the access log.
 
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use crate::journal::{AccessFigures, AccessNote, BatchFigures};
 use crate::origin::Origin;
 use crate::telemetry::Phase;
 
-/// An answer that has been rendered and not wholly written.
+/// A response that has been rendered and not wholly written.
 pub(crate) struct RenderedResponse {
     started_ns: u64,
     status: u16,
@@ -19,7 +19,7 @@ pub(crate) struct RenderedResponse {
     sampled: Option<Box<SampledRequest>>,
 }
 
-/// What is kept of a sampled request until its answer has been written.
+/// The part of a sampled request that is kept until its response has been written.
 #[derive(Debug, Default)]
 pub(crate) struct SampledRequest {
     /// Where it comes from.
@@ -33,7 +33,7 @@ pub(crate) struct SampledRequest {
 }
 
 impl RenderedResponse {
-    /// The answer to a request, rendered with this status; counts it.
+    /// A response that was rendered with this status; counts it.
     pub(crate) fn new(response: &PendingResponse, status: u16, front: &Front) -> Self {
         front.counters().response(status);
         let journal = front.context.journal.as_ref().filter(|journal| journal.samples_next());
@@ -45,8 +45,8 @@ impl RenderedResponse {
         }
     }
 
-    /// Records how long the request took whose answer has been written at `now_ns`, and the write
-    /// itself.
+    /// Records how long the request took, whose response has been written at `now_ns`, and the
+    /// write.
     pub(crate) fn record(&self, front: &Front, now_ns: u64, write_ns: u64) {
         let duration_ns = now_ns.saturating_sub(self.started_ns);
         {

@@ -1,40 +1,42 @@
-//! How much of its time a shard may spend on refusing.
+//! Load shedding: how much of its time a shard spends on refusals.
 //!
 //! A refusal is cheap, yet it takes some 8 µs, most of them the kernel's. At several times the load
-//! that a shard can bear, refusing everybody at once would take the time in which those who were let
-//! in are answered ("receive livelock": Mogul and Ramakrishnan, "Eliminating receive livelock in an
-//! interrupt-driven kernel", ACM Transactions on Computer Systems 15(3), 1997). So refusals have an
-//! allowance: a share of the time (`refusal_percent_max`), and all the time that is idle. Where it is
-//! spent, connections wait to be read. As many rows as leave the queue, so many are read, those first
-//! that came last: of their requests most time is left, where the others' clients may have given up
-//! (Maurer, "Fail at Scale", ACM Queue 13(8), 2015, calls it adaptive LIFO). First come, first served
-//! would answer nobody in time once all wait for longer than they have. At each tick as many are read
-//! as there is allowance for again, by turns those that came last and those that came first.
+//! that a shard can bear, prompt refusals would take the time in which admitted requests are
+//! answered. That is "receive livelock" (Mogul and Ramakrishnan, "Eliminating receive livelock in
+//! an interrupt-driven kernel", ACM Transactions on Computer Systems 15(3), 1997).
 //!
-//! What is *not* here: who is refused (`batch::admission`).
+//! Refusals therefore have an allowance: a share of the time (`refusal_percent_max`), and all the
+//! time that is idle. Once it is spent, connections wait to be read. Each row that leaves the queue
+//! lets one of them be read, the newest first: its request has most time left, while the clients of
+//! the others may have given up (adaptive LIFO: Maurer, "Fail at Scale", ACM Queue 13(8), 2015).
+//! First come, first served would answer no request in time once all wait for too long. Each tick
+//! also has as many read as the allowance affords, the newest and the oldest by turns.
+//!
+//! What is *not* here: which requests are refused (`batch::admission`).
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-/// The most that is saved up, in ns: so long may a burst be refused without a pause, as that of all who
-/// are there when an overload begins.
+/// The most that is saved up, in ns. A burst, as at the beginning of an overload, may be refused
+/// for so long without a pause.
 const ALLOWANCE_NS_MAX: f64 = 100e6;
-/// The most that is owed, in ns: an overload that is over is not to be paid for.
+/// The most that is owed, in ns: a past overload is soon forgotten.
 const DEBT_NS_MAX: f64 = 50e6;
-/// What a refusal takes until it is known, in ns.
+/// How long a refusal takes until that is measured, in ns.
 const REFUSAL_NS: f64 = 10e3;
-/// How much of what is known of that one more refusal replaces, and so many times as much as it is
-/// taken for at most: the thread may not have run meanwhile.
+/// The weight of one more refusal in the mean, and the most that it counts for, in means: the
+/// thread may not have run meanwhile.
 const REFUSAL_SHARE: f64 = 1.0 / 64.0;
 const REFUSAL_FACTOR_MAX: f64 = 16.0;
 
 /// Decides when a connection with something to read is read.
 #[derive(Debug)]
 pub(crate) struct LoadShedding {
-    /// The share of the time that refusals, and looking at those who wait, may take where no time is
-    /// idle. Some more goes unseen, to the kernel and the executor between two polls of a connection.
+    /// The share of the time that refusals and looks at waiting connections may take where no time
+    /// is idle. Some more goes unseen, to the kernel and the executor between two polls of a
+    /// connection.
     time_share: f64,
-    /// How long refusals may still take, in ns; below 0 by how much they took too long.
+    /// How long refusals may still take, in ns; a debt is below 0.
     allowance_ns: Cell<f64>,
     /// How long one takes, in ns.
     refusal_ns: Cell<f64>,
@@ -43,11 +45,11 @@ pub(crate) struct LoadShedding {
 }
 
 impl LoadShedding {
-    /// One whose refusals may take so much of the time, in percent.
+    /// One whose refusals may take `percent_max` of the time.
     pub(crate) fn new(percent_max: u32) -> Self {
         Self {
             time_share: f64::from(percent_max) / 100.0,
-            // Where no tick ever earns anything, nobody is to wait for one.
+            // Where no tick ever earns anything, no connection waits for one.
             allowance_ns: Cell::new(f64::INFINITY),
             refusal_ns: Cell::new(REFUSAL_NS),
             waiting: RefCell::default(),
@@ -59,7 +61,7 @@ impl LoadShedding {
         self.allowance_ns.get() > 0.0 && self.waiting.borrow().is_empty()
     }
 
-    /// Whether anything was refused of late, so that what refusals take is worth measuring.
+    /// Whether anything was refused of late, so that refusals are worth measuring.
     pub(crate) fn is_watched(&self) -> bool {
         self.allowance_ns.get() < ALLOWANCE_NS_MAX
     }
@@ -69,12 +71,12 @@ impl LoadShedding {
         self.waiting.borrow_mut().push_back(connection);
     }
 
-    /// Of the connections that wait, the one that came last.
+    /// Takes the connection that came last of those that wait.
     pub(crate) fn newest(&self) -> Option<u32> {
         self.waiting.borrow_mut().pop_back()
     }
 
-    /// The one that came first.
+    /// Takes the connection that came first of those that wait.
     pub(crate) fn oldest(&self) -> Option<u32> {
         self.waiting.borrow_mut().pop_front()
     }
@@ -84,7 +86,7 @@ impl LoadShedding {
         self.waiting.borrow().len()
     }
 
-    /// So many requests were refused, in so many ns where that was measured.
+    /// Charges for refusals, which took `taken_ns` where that was measured.
     pub(crate) fn charge(&self, refusals: u32, taken_ns: Option<u64>) {
         let (count, known_ns) = (f64::from(refusals.max(1)), self.refusal_ns.get());
         let taken_ns = taken_ns.map_or(count * known_ns, |taken_ns| taken_ns as f64);
@@ -93,13 +95,13 @@ impl LoadShedding {
         self.spend(taken_ns as u64);
     }
 
-    /// So many ns went to refusals, or to looking at those who wait.
+    /// Charges for time that went to refusals, or to looks at waiting connections.
     pub(crate) fn spend(&self, taken_ns: u64) {
         let left_ns = self.allowance_ns.get() - taken_ns as f64;
         self.allowance_ns.set(left_ns.max(-DEBT_NS_MAX));
     }
 
-    /// So much time has passed, and the shard was busy for so much, some of which may have passed
+    /// Grants the allowance of the time that has passed. Some of the busy time may have passed
     /// before.
     pub(crate) fn earn(&self, passed_ns: u64, busy_ns: u64) {
         let idle_ns = passed_ns as f64 - busy_ns as f64;
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_busy_and_is_told_late_is_not_idle_in_the_end() {
+    fn busy_time_that_is_told_late_is_not_idle_in_the_end() {
         let [prompt, late] = [spent(), spent()];
         for _ in 0..10 {
             prompt.earn(TICK_NS, TICK_NS);
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn to_look_at_those_who_wait_is_paid_for() {
+    fn looks_at_waiting_connections_are_paid_for() {
         let shedding = spent();
         shedding.earn(TICK_NS, TICK_NS);
         assert!(shedding.is_open());
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_too_much_is_waited_for() {
+    fn a_debt_is_waited_for() {
         let shedding = spent();
         shedding.charge(1, Some(3_000_000));
         for _ in 0..3 {
@@ -203,14 +205,14 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_tick_that_never_comes() {
+    fn no_connection_waits_for_a_tick_that_never_comes() {
         let shedding = LoadShedding::new(10);
         shedding.charge(1, Some(u64::MAX));
         assert!(shedding.is_open());
     }
 
     #[test]
-    fn nobody_waits_where_refusals_may_take_all_the_time() {
+    fn no_connection_waits_where_refusals_may_take_all_the_time() {
         let shedding = ticking_with(100);
         for _ in 0..1_000 {
             shedding.charge(1_000, Some(TICK_NS));
@@ -220,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_read_past_those_who_wait() {
+    fn no_connection_is_read_past_those_that_wait() {
         let shedding = spent();
         for connection in [7, 3, 5] {
             shedding.wait(connection);
@@ -233,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_refusals_take_is_learnt() {
+    fn the_time_of_refusals_is_learnt() {
         let shedding = ticking();
         for _ in 0..1_000 {
             shedding.charge(2, Some(6_000));

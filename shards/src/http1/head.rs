@@ -1,4 +1,4 @@
-//! A request's head: where it ends, and what it asks (RFC 9110, RFC 9112).
+//! A request's head: its end, and its fields (RFC 9110, RFC 9112).
 //!
 //! Stricter than HTTP's robustness advice wherever two readers of one message could disagree:
 //! a bare LF, a folded line, two Content-Lengths, or Content-Length beside Transfer-Encoding are
@@ -75,26 +75,26 @@ pub enum Framing {
     Chunked,
 }
 
-/// What was done to a body before it was sent.
+/// The coding of a body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ContentCoding {
-    /// Nothing.
+    /// None.
     #[default]
     Identity,
     /// A content coding, as `gzip`, so that it cannot be read as it is.
     Coded,
 }
 
-/// What a head asks.
+/// A request's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head<'a> {
     /// The method, as sent.
     pub method: &'a str,
     /// The target's path, without query; an absolute-form target has lost its authority.
     pub path: &'a str,
-    /// Whether the connection persists after the answer.
+    /// Whether the connection persists after the response.
     pub keep_alive: bool,
-    /// Whether it is HTTP/1.0, whose clients know neither `100 Continue` nor chunked answers.
+    /// Whether it is HTTP/1.0, whose clients know neither `100 Continue` nor chunked responses.
     pub is_http_1_0: bool,
     /// `x-request-id`, to be sent back: visible ASCII, not overlong; anything else is not taken.
     pub request_id: Option<&'a str>,
@@ -106,14 +106,14 @@ pub struct Head<'a> {
     pub coding: ContentCoding,
     /// Whether the client waits for `100 Continue` before it sends its body.
     pub expects_continue: bool,
-    /// How long the answer is worth having, in ns: by `x-deadline-ms` or `grpc-timeout`, by the
-    /// shorter where both are there.
+    /// How long the response is worth having, in ns: by the shorter of `x-deadline-ms` and
+    /// `grpc-timeout`.
     pub limit_ns: Option<u64>,
     /// `x-priority`.
     pub priority: Priority,
     /// `Inference-Header-Content-Length`: where the JSON of a body with binary tensors ends.
     pub inference_header_length: Option<usize>,
-    /// What it says about its sender.
+    /// Its sender, as far as it says.
     pub credentials: Credentials<'a>,
 }
 
@@ -133,7 +133,7 @@ pub fn find_end(
     })
 }
 
-/// [`find_end`] for the head of a request or an answer, which may have `bytes_max` bytes.
+/// [`find_end`] for the head of a request or a response, which may have `bytes_max` bytes.
 pub(crate) fn end_within(
     bytes: &[u8],
     scanned: &mut usize,
@@ -231,7 +231,7 @@ fn parse_later_version<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<
     }
 }
 
-/// What is no head, as it is answered.
+/// The error of bytes that are no head.
 fn refused(error: RawError, limits: &HttpLimits) -> HeadError {
     match error {
         RawError::TooManyFields => HeadError::HeadTooLarge { limit: limits.head_bytes_max },

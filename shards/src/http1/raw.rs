@@ -99,8 +99,8 @@ pub(super) fn response<'b, T>(
     Ok(Some(read(RawResponse { status, minor, fields: response.headers, bytes })))
 }
 
-/// Gives `read` the fields that `bytes` begin with, and how long they are with the empty line behind
-/// them; `None` while that has not arrived.
+/// Gives `read` the fields that `bytes` begin with, and how long they are with the empty line
+/// behind them; `None` while that has not arrived.
 ///
 /// # Errors
 /// What are no fields.

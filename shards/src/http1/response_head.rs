@@ -1,5 +1,5 @@
-//! The head of a response, as a client reads it: held to the rules of the serving side, as a response
-//! that is taken for another one gives a row another row's score.
+//! The head of a response, as a client reads it: held to the rules of the serving side, as a
+//! response that is taken for another one gives a row another row's score.
 
 use super::framing::FramingFields;
 use super::head::{Framing, HeadError};

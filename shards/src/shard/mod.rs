@@ -1,7 +1,7 @@
 //! One shard: the life from opening its store and models to the end of its drain.
 //!
-//! [`Shard::open`] and [`Shard::run`] are that life; `state` is what it is made of, and its tick; and
-//! [`ShardShared`] is all that crosses between the shard's thread and the process.
+//! [`Shard::open`] and [`Shard::run`] are that life; `state` is what it is made of, and its tick;
+//! and [`ShardShared`] is all that crosses between the shard's thread and the process.
 //!
 //! What is *not* here: threads, cores and signals. A shard runs in whatever glommio executor
 //! awaits it.
@@ -95,7 +95,8 @@ impl Shard {
     /// memory sends is parsed, batched, joined, scored and answered as if it had come by a socket.
     /// The future, to be awaited in the shard's executor, ends with the connection.
     ///
-    /// The shard's clock of time limits and its histograms for readers go on only in [`Shard::run`].
+    /// The shard's clock of time limits and its histograms for readers go on only in
+    /// [`Shard::run`].
     pub fn serve<S>(&self, stream: S) -> impl Future<Output = ()> + use<S>
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,

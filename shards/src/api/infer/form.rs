@@ -1,4 +1,4 @@
-//! The document that answers an inference request: tensors as JSON, or as binary data behind it.
+//! The document of an inference request: tensors as JSON, or as binary data behind it.
 
 use std::io::Write;
 
@@ -13,9 +13,9 @@ use crate::tensors::elements::push_byte_string;
 
 /// The output that holds the scores.
 pub const SCORE: &str = "score";
-/// The output that says what each row's features stood on.
+/// The output that has the provenance of each row's features.
 pub const FEATURES: &str = "features";
-/// The output that says which version scored each row.
+/// The output that has the version of each row.
 pub const MODEL_VERSION: &str = "model_version";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ struct Output {
     is_binary: bool,
 }
 
-/// How the rows of an inference request are answered.
+/// How the rows of an inference request are written.
 #[derive(Debug)]
 pub struct InferForm {
     id: Option<String>,
@@ -41,8 +41,8 @@ pub struct InferForm {
 }
 
 impl InferForm {
-    /// What `request` asks to have answered. Unless it chooses its outputs, these are the scores, of
-    /// rows by user what their features stood on and, where two versions score them, which did.
+    /// The outputs of `request`. Unless it chooses, these are the scores, the provenance of rows by
+    /// user and, where two versions score them, the version.
     ///
     /// # Errors
     /// An output that there is not.

@@ -12,7 +12,7 @@ use crate::tensors::{Tensor, TensorData};
 /// The tensor that names users whose features are looked up.
 pub const USER_ID: &str = "user_id";
 
-/// What a request's tensors are to a model.
+/// A request's tensors, as a model reads them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParsedInfer<'r> {
     rows: usize,
@@ -31,8 +31,8 @@ struct Block<'r> {
 }
 
 impl<'r> ParsedInfer<'r> {
-    /// Finds out what each tensor of `request` is to the model of `signature`, whose columns
-    /// also read `request_fields`.
+    /// Assigns each tensor of `request` to the inputs of a model of this `signature`, which also
+    /// reads `request_fields`.
     ///
     /// # Errors
     /// Tensors that the model does not read, or that do not fit together.
@@ -43,8 +43,8 @@ impl<'r> ParsedInfer<'r> {
         rows_max: usize,
     ) -> Result<Self, InferError> {
         let inputs = &request.inputs;
-        // Each is compared with all before it: were they as many as a body holds, that alone would
-        // keep the shard from everybody else for a second.
+        // Each is compared with all before it. As many as a body may hold would keep the shard from
+        // other requests for a second.
         let inputs_max = 1 + request_fields.len() + signature.columns.len();
         if inputs.len() > inputs_max {
             return Err(InferError::TooManyInputs { found: inputs.len(), limit: inputs_max });

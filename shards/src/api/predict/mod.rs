@@ -1,6 +1,6 @@
 //! `/predict`: rows as JSON, one object or an array of them.
 //!
-//! [`parse`] reads a body straight into rows of a lane, and `write` is the document that answers it.
+//! [`parse`] reads a body straight into rows of a lane, and `write` writes their document.
 
 mod read;
 mod write;
@@ -50,24 +50,24 @@ impl Json<'_> {
         parse(self.0, fields, rows_max, ask.context.client, &mut lane.rows.borrow_mut())
     }
 
-    /// Leaves to the version that is tried out those rows whose users are its.
+    /// Leaves to the canary the rows of its users.
     fn divide(&self, ask: &Ask<'_>, parsed: ParsedPredict) -> Result<RequestRows, PredictError> {
         let lane = Rc::clone(&ask.lane);
         let Some(canary) = ask.canary() else {
             return Ok(RequestRows::of_one(LaneRows::new(lane, parsed.first), parsed.count));
         };
-        let is_canarys = |row: &Row| ask.is_canarys(&row.key);
-        let (stays, goes) = lane.rows.borrow_mut().divide(parsed.first, is_canarys);
+        let is_of_canary = |row: &Row| ask.is_of_canary(&row.key);
+        let (stays, goes) = lane.rows.borrow_mut().divide(parsed.first, is_of_canary);
         let taken = if lane.settings.request_fields == canary.settings.request_fields {
             canary.rows.borrow_mut().adopt(&mut lane.rows.borrow_mut(), goes)
         } else {
             lane.rows.borrow_mut().forget(goes);
             match goes.map(|_| self.parse(ask, canary)) {
                 None => None,
-                // The version that is tried out reads other fields of the request.
+                // The canary reads other fields of the request.
                 Some(Ok(again)) => {
                     let mut rows = canary.rows.borrow_mut();
-                    let (others, taken) = rows.divide(again.first, is_canarys);
+                    let (others, taken) = rows.divide(again.first, is_of_canary);
                     rows.forget(others);
                     taken
                 }

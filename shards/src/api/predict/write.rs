@@ -1,4 +1,4 @@
-//! The JSON document that answers `/predict`.
+//! The JSON document of `/predict`.
 
 use std::io::Write;
 
@@ -54,14 +54,14 @@ pub(crate) fn write_array(
     RowsSummary { failure: None, provenance: worst, version: rows.version(), json_bytes: None }
 }
 
-/// Writes the object that answers one row of a lone request: `{"user_id": …, "score": …}`.
+/// Writes the object of a lone row: `{"user_id": …, "score": …}`.
 fn write_scored(body: &mut Vec<u8>, lane: &Lane, id: RowId, scored: Scored) {
     write_user_and_score(body, lane, id, scored);
     body.push(b'}');
 }
 
-/// Writes the object that answers one member of an array, its status and, where not all members
-/// have the same, the version that it is of.
+/// Writes the object of one member of an array, with its provenance or status and, where members
+/// differ in it, its version.
 fn write_member(
     body: &mut Vec<u8>,
     lane: &Lane,

@@ -1,13 +1,14 @@
-//! One connection: reads requests, hands them to a lane, writes the answers in order.
+//! One connection: reads requests, hands them to endpoints, writes the responses in order.
 //!
-//! It is one task and one hand-written future. Reading goes on while requests are being
-//! answered, so that a client that went away is seen and its rows leave the queue. Bytes are read
-//! into the shard's scratch buffer and parsed there; only what is left of an unfinished request
-//! is copied into the connection's own buffer, so an idle connection holds none.
+//! It is one task and one hand-written future. Reading goes on while requests are being answered,
+//! so that a client that went away is seen and its rows leave the queue. Bytes are read into the
+//! shard's scratch buffer and parsed there. Only the rest of an unfinished request is copied into
+//! the connection's own buffer, so that an idle connection holds none.
 //!
-//! [`reading`] is the way in, [`dispatch`] decides what becomes of a request, [`writing`] is the
-//! way out. What is *not* here: how a head and an answer look (`http1`, `response`), and what becomes
-//! of a call (`api`).
+//! [`reading`] is the way in, [`dispatch`] hands a request to its endpoint, [`writing`] is the way
+//! out.
+//!
+//! What is *not* here: how heads look (`http1`, `response`), and what becomes of a call (`api`).
 
 mod dispatch;
 mod reading;
@@ -35,16 +36,16 @@ const LINGER_MS: u64 = 1_000;
 /// shard from the others.
 const ROUNDS_MAX: usize = 4;
 
-/// What a connection is doing, as far as its time limit is concerned.
+/// The phase of a connection, by which it has a time limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Doing {
-    /// Something came to an end: whatever comes next has its full time.
+    /// A phase came to its end: the next one has its full time.
     Starting,
     Idle,
     ReadingHead,
     ReadingBody,
     Waiting,
-    /// However slowly the client reads: it has one time limit for all that is in the output.
+    /// The client has one time limit for all that is in the output, however slowly it reads.
     Writing,
     Lingering,
 }
@@ -58,23 +59,22 @@ pub(crate) struct Connection<S> {
     input: Vec<u8>,
     reader: RequestReader,
     output: Vec<u8>,
-    /// What of its buffers the shard has been told.
+    /// How much of its memory the shard has been told of, in bytes.
     buffered_bytes: usize,
     written: usize,
     rendered: Vec<RenderedResponse>,
     rendered_ns: u64,
     pending: VecDeque<PendingResponse>,
-    /// What the pending keep, about.
+    /// How much the pending responses keep, about, in bytes.
     held_bytes: usize,
-    /// Whether `input` may hold whole requests, left there at one of the limits on those that are
-    /// being answered.
+    /// Whether `input` may hold whole requests, left there at a limit on pending responses.
     stalled: bool,
     end_of_input: bool,
     closing: bool,
-    /// Whether the client waits for `100 Continue`, which comes after the answers before it.
+    /// Whether the client waits for `100 Continue`, which comes after the responses before it.
     invites: bool,
     lingered: usize,
-    /// How many answers were rendered since it was polled, and how many of them refuse.
+    /// How many responses were rendered since it was polled, and how many of them refuse.
     answered: u32,
     refused: u32,
     doing: Doing,
@@ -89,7 +89,7 @@ impl<S> Drop for Connection<S> {
 }
 
 impl<S> Connection<S> {
-    /// Something came to its end: whatever comes next has its full time.
+    /// Ends a phase: the next one has its full time.
     fn start_over(&mut self) {
         self.doing = Doing::Starting;
         self.handle.slow_since_ms.set(u64::MAX);
@@ -127,8 +127,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Says by which socket the client comes, so that it is seen to go away even while nothing is
-    /// read from it; and its address, where connections are counted by that.
+    /// Notes the client's socket, so that it is seen to go away while nothing is read from it, and
+    /// its address, where connections are counted by that.
     pub(crate) fn watch(&self, socket: RawFd, address: Option<IpAddr>) {
         self.handle.socket.set(Some(socket));
         if let Some(address) = address {
@@ -171,8 +171,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         served
     }
 
-    /// Gives back the memory that is kept for a slow client, where others need it; true when the
-    /// connection ends with that: as part of an answer has been sent, there is no place for another.
+    /// Gives back the memory of a slow client where others need it. True when the connection ends
+    /// with that: behind part of a response there is no place for another.
     fn gives_back(&mut self) -> bool {
         if !self.handle.is_cut() {
             return false;
@@ -190,8 +190,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         false
     }
 
-    /// Whether it is to be read later: its socket has the beginning of a request, and nothing else is
-    /// to be done.
+    /// Whether it is read later: its socket has the beginning of a request, and no other work is
+    /// left.
     fn waits_to_be_read(&mut self) -> bool {
         let front = &self.front;
         let is_idle = self.pending.is_empty() && self.output.is_empty() && !self.closing;
@@ -202,15 +202,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.handle.unread_since_ns.get().is_some() {
             return true;
         }
-        // An idle one is woken by its socket, so that there is no need to look; what it has may be
-        // the end of the stream, which is seen when its turn comes.
+        // An idle one is woken by its socket, so that there is no need to look. Its turn shows
+        // whether that was the end of the stream.
         let is_woken = self.doing == Doing::Idle && !self.handle.timed_out.get();
         if !is_woken && !self.handle.has_sent() {
             return false;
         }
         self.handle.unread_since_ns.set(Some(front.context.clock.now_ns()));
         front.shedding.wait(self.number);
-        // Until its turn comes it is not the client that is late.
+        // Until its turn comes, the client is not late.
         self.start_over();
         self.handle.deadline_ms.set(u64::MAX);
         true
@@ -234,7 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if wrote || read {
                 continue;
             }
-            // Only now: what has arrived in time is served, however late its turn comes.
+            // Only now: a request that has arrived in time is served, however late its turn comes.
             self.set_time_limit();
             self.handle.timed_out.set(false);
             if self.handle.deadline_ms.get() > self.front.coarse_ms.get() {
@@ -248,11 +248,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Pending
     }
 
-    /// Nothing is left to write, and nothing more will be asked.
+    /// Whether nothing is left to write, and no more requests come.
     fn is_over(&self) -> bool {
         let silent = self.output.is_empty() && self.pending.is_empty() && !self.stalled;
         if self.end_of_input {
-            // With answers outstanding, the end of the stream means that the client went away.
+            // With responses pending, the end of the stream means that the client went away.
             return silent || !self.front.limits().answer_half_closed;
         }
         self.closing && silent && self.lingered >= LINGER_BYTES_MAX

@@ -52,7 +52,7 @@ impl Connection {
                 Err(error) => return Err(ended(error, has_any)),
             }
         }
-        let whole = self.reader.answer(&self.input);
+        let whole = self.reader.response(&self.input);
         whole.ok_or(RemoteError::NotHttp(HttpFault::Malformed("it has no end")))
     }
 

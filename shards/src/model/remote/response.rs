@@ -1,4 +1,4 @@
-//! One HTTP/1.1 answer, found in the bytes that have arrived: bytes in, decisions out, no socket.
+//! One HTTP/1.1 response, found in the bytes that have arrived: bytes in, decisions out, no socket.
 //!
 //! Its head is read by `http1`, which refuses what two readers could understand differently: that
 //! ends the connection.
@@ -8,17 +8,17 @@ use crate::http1::chunked::ChunkedBody;
 use crate::http1::head::{self, Framing};
 use crate::http1::response_head::{self, ResponseHead, ResponseLimits};
 
-/// The longest head; and the most that all interim answers before one may have together.
+/// The longest head; and the most that all interim responses before one may have together.
 const HEAD_BYTES_MAX: usize = 65_536;
-/// How many interim answers may come before the answer. None is expected, as no request asks for
-/// any; proxies send one or two.
+/// How many interim responses may come before the response. None is expected, as no request asks
+/// for any; proxies send one or two.
 const INTERIM_MAX: usize = 16;
 /// The longest body.
 const BODY_BYTES_MAX: usize = 16 << 20;
 const LIMITS: ResponseLimits =
     ResponseLimits { head_bytes_max: HEAD_BYTES_MAX, body_bytes_max: BODY_BYTES_MAX };
 
-/// What a server answered, lent by its connection.
+/// A server's response, lent by its connection.
 #[derive(Debug)]
 pub(super) struct RemoteResponse<'a> {
     pub(super) status: u16,
@@ -29,7 +29,7 @@ pub(super) struct RemoteResponse<'a> {
     pub(super) keep_alive: bool,
 }
 
-/// Reads one answer as it arrives.
+/// Reads one response as it arrives.
 #[derive(Debug, Default)]
 pub(super) struct ResponseReader {
     /// How much of the input has been searched for the end of a head.
@@ -41,11 +41,11 @@ pub(super) struct ResponseReader {
 }
 
 impl ResponseReader {
-    /// Takes what it can from `input`, all that has arrived and was not taken. True when the answer
-    /// is whole; what is left of the input is its body, and what the server sent beyond it.
+    /// Takes a part of `input`, which has the bytes that have arrived and were not taken. True when
+    /// the response is whole: then the input is its body, and bytes beyond it.
     ///
     /// # Errors
-    /// What is no answer that can be trusted, or one that is too large.
+    /// A response that cannot be trusted, or is too large.
     pub(super) fn take(&mut self, input: &mut Vec<u8>) -> Result<bool, HttpFault> {
         while self.head.is_none() {
             let left = HEAD_BYTES_MAX.saturating_sub(self.interim_bytes);
@@ -56,7 +56,7 @@ impl ResponseReader {
             input.drain(..end);
             self.scanned = 0;
             match head.status {
-                // Nothing was asked to be switched.
+                // No request asks for another protocol.
                 101 => return Err(HttpFault::Upgrade),
                 100..=199 => self.pass_interim(end)?,
                 _ => self.head = Some(head),
@@ -76,13 +76,13 @@ impl ResponseReader {
         }
     }
 
-    /// Whether the answer is whole if the server sends no more.
+    /// Whether the response is whole if the server sends no more.
     pub(super) fn ends_with_connection(&self) -> bool {
         self.head.is_some_and(|head| head.framing == Framing::None)
     }
 
-    /// The answer, when it is whole; `None` before.
-    pub(super) fn answer<'a>(&'a self, input: &'a [u8]) -> Option<RemoteResponse<'a>> {
+    /// The response, when it is whole; `None` before.
+    pub(super) fn response<'a>(&'a self, input: &'a [u8]) -> Option<RemoteResponse<'a>> {
         let ResponseHead { status, framing, json_bytes, persists } = self.head?;
         let (body, rest) = match framing {
             Framing::Length(length) => input.split_at_checked(length)?,
@@ -90,7 +90,7 @@ impl ResponseReader {
             Framing::None => (input, &[][..]),
         };
         let is_delimited = framing != Framing::None;
-        // What comes unasked would be taken for the answer to the next request.
+        // Bytes beyond it would be taken for the response to the next request.
         let keep_alive = persists && is_delimited && rest.is_empty();
         Some(RemoteResponse { status, body, json_bytes, keep_alive })
     }
@@ -125,7 +125,7 @@ mod tests {
         if !is_whole && !reader.ends_with_connection() {
             return Ok(None);
         }
-        let answer = reader.answer(&input);
+        let answer = reader.response(&input);
         Ok(answer.map(|answer| (answer.status, answer.body.to_vec(), answer.keep_alive)))
     }
 

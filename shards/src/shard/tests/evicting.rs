@@ -1,5 +1,5 @@
-//! Which connections make room for another where a shard has as many as it may, by a clock that only
-//! the test moves on.
+//! Which connections are evicted where a shard has as many as it may, by a clock that
+//! only the test moves on.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn at_most(connections: usize) -> impl FnOnce(&mut ShardSettings) {
     move |settings| settings.http.connections_max = connections
 }
 
-/// How many connections were refused, and how many made room.
+/// How many connections were refused, and how many evicted.
 fn counted(shard: &ShardState) -> (u64, u64) {
     let counters = shard.context.counters();
     (counters.connections_refused.get(), counters.connections_evicted.get())

@@ -65,7 +65,7 @@ fn those_are_read_first_that_came_last() {
         for client in &mut clients[1..] {
             assert_eq!(status_line(client).await, "HTTP/1.1 200 OK");
         }
-        // The batches that answered them made room for the first.
+        // The batches that answered them let the first in.
         assert_eq!(status_line(&mut clients[0]).await, "HTTP/1.1 200 OK");
         assert_eq!(shard.front.shedding.waiting(), 0);
     });
@@ -91,7 +91,8 @@ fn a_tick_reads_those_who_came_last_and_first_by_turns() {
         for _ in 0..4 {
             clients.push(waiting_client(&shard, "").await);
         }
-        // A refusal is taken for 45 ms, so that there is time for two, whatever the tick adds or takes.
+        // A refusal is taken for 45 ms, so that there is time for two, whatever the tick adds or
+        // takes.
         for _ in 0..40 {
             shard.front.shedding.charge(1, Some(1_000_000_000));
         }
