@@ -5,7 +5,7 @@
 //! answered. That is "receive livelock" (Mogul and Ramakrishnan, "Eliminating receive livelock in
 //! an interrupt-driven kernel", ACM Transactions on Computer Systems 15(3), 1997).
 //!
-//! Refusals therefore have an allowance: a share of the time (`refusal_percent_max`), and all the
+//! Refusals therefore have an allowance: a share of the time (`max_refusal_percent`), and all the
 //! time that is idle. Once it is spent, connections wait to be read. Each row that leaves the queue
 //! lets one of them be read, the newest first: its request has most time left, while the clients of
 //! the others may have given up (adaptive LIFO: Maurer, "Fail at Scale", ACM Queue 13(8), 2015).
