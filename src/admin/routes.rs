@@ -69,7 +69,7 @@ pub(super) fn answer(request: &Request, state: &AdminState) -> Outcome {
 }
 
 fn check(request: &Request, state: &AdminState, intent: Intent) -> Result<(), Refusal> {
-    state.access.check(request.asker())?;
+    state.access.check(request.credentials())?;
     if intent == Intent::Change && !request.is_json() {
         return Err((415, "the content type has to be application/json"));
     }

@@ -18,7 +18,7 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long to pause after an `accept` that failed, which may be for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a request is answered with.
+/// The response to a request.
 pub(super) enum Outcome {
     /// A whole answer.
     Reply(Reply),
@@ -83,7 +83,7 @@ fn serve(place: &Place, state: &AdminState, streams: &Arc<AtomicUsize>) {
     let _ = stream.shutdown(Shutdown::Write);
     if request.is_err() {
         place.is(Stage::Leaving);
-        Request::read_what_is_left(stream);
+        Request::read_rest(stream);
     }
 }
 

@@ -22,10 +22,10 @@ pub(crate) fn run(bytes: &[u8]) {
             integers: vec![None, Some(IntegerRange::new(0.0, 9.0))],
         };
         let fields = ["b".to_owned()];
-        if let Ok(asked) = rows::Asked::of(&request, &signature, &fields, 8) {
+        if let Ok(parsed) = rows::ParsedInfer::of(&request, &signature, &fields, 8) {
             let mut made = shards::batch::Rows::default();
-            asked.fill(0, &mut made);
-            assert_eq!(made.len(), asked.rows());
+            parsed.fill(0, &mut made);
+            assert_eq!(made.len(), parsed.rows());
         }
     }
     let mut scores = Vec::new();

@@ -1,7 +1,7 @@
 //! One shard: the life from opening its store and models to the end of its drain.
 //!
-//! [`Shard::open`] and [`Shard::run`] are that life; `state` is what it is made of, and its tick; and
-//! [`ShardShared`] is all that crosses between the shard's thread and the process.
+//! [`Shard::open`] and [`Shard::run`] are that life; `state` is what it is made of, and its tick;
+//! and [`ShardShared`] is all that crosses between the shard's thread and the process.
 //!
 //! What is *not* here: threads, cores and signals. A shard runs in whatever executor
 //! awaits it.
@@ -19,7 +19,7 @@ use thiserror::Error;
 
 pub use self::shared::{Command, ShardShared, Shutdown};
 use self::state::ShardState;
-pub use crate::api::{ProcessReply, ReplyKind, RepositoryRequest};
+pub use crate::api::{AdminReply, AdminReplyKind, RepositoryRequest};
 use crate::batch::{PrepareError, PreparedModel};
 use crate::executor::runtime::{sleep, spawn};
 use crate::features::{StoreError, StoreSource, Unfit};
@@ -95,7 +95,8 @@ impl Shard {
     /// memory sends is parsed, batched, joined, scored and answered as if it had come by a socket.
     /// The future, to be awaited in the shard's executor, ends with the connection.
     ///
-    /// The shard's clock of time limits and its histograms for readers go on only in [`Shard::run`].
+    /// The shard's clock of time limits and its histograms for readers go on only in
+    /// [`Shard::run`].
     pub fn serve<S>(&self, stream: S) -> impl Future<Output = ()> + use<S>
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -125,7 +126,7 @@ impl Shard {
         state.stopping.notified().await;
 
         front.context.draining.set(true);
-        front.links.wake_all();
+        front.handles.wake_all();
         front.read_newest(usize::MAX);
         // What waits for listeners that stay is for whoever accepts from them next.
         let closes = !shutdown.leaves_listeners();
@@ -151,7 +152,7 @@ impl Shard {
 /// Waits until every connection has been answered and closed, at most `drain_timeout_ms`.
 async fn drain(front: &Front) {
     let give_up = Instant::now() + Duration::from_millis(front.limits().drain_ms_max);
-    while front.links.len() > 0 && Instant::now() < give_up {
+    while front.handles.len() > 0 && Instant::now() < give_up {
         sleep(TICK).await;
     }
 }

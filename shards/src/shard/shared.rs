@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::{ProcessReply, RepositoryRequest};
+use super::{AdminReply, RepositoryRequest};
 use crate::batch::PreparedModel;
 use crate::crossing::Crossing;
 use crate::features::schema::Schema;
@@ -37,7 +37,7 @@ pub enum Command {
         /// [`RepositoryRequest::number`].
         number: u64,
         /// The answer.
-        reply: ProcessReply,
+        reply: AdminReply,
     },
 }
 

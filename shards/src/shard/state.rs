@@ -88,7 +88,7 @@ impl ShardState {
         let before_ms = self.front.coarse_ms.replace(now_ms);
         self.context.counters().heartbeat.add(1);
         if now_ms / SWEEP_MS != before_ms / SWEEP_MS {
-            self.front.links.sweep(now_ms, !self.front.limits().answer_half_closed);
+            self.front.handles.sweep(now_ms, !self.front.limits().answer_half_closed);
             self.store.look();
         }
         self.follow_store();
@@ -102,12 +102,12 @@ impl ShardState {
             Command::Install(prepared) => self.install(*prepared),
             Command::Remove(model) => self.lanes.remove(&model),
             Command::Answer { number, reply } => {
-                if let Some(connection) = self.front.api.desk.answered(number, reply) {
-                    self.front.links.wake(connection);
+                if let Some(connection) = self.front.api.admin_queue.answered(number, reply) {
+                    self.front.handles.wake(connection);
                 }
             }
         });
-        self.shared.hand_in(&mut self.front.api.desk.outgoing.borrow_mut());
+        self.shared.hand_in(&mut self.front.api.admin_queue.outgoing.borrow_mut());
         if now_ms / 1_000 != before_ms / 1_000 {
             self.front.renew_date();
             self.lanes.each(|lane| lane.rows.borrow_mut().shrink());

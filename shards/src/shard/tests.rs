@@ -1,7 +1,7 @@
 //! What a shard does between batches, seen from inside: no socket, no load, no chance.
 
+mod evicting;
 mod giving_up;
-mod making_room;
 mod reading;
 
 use std::io::Write;
@@ -232,8 +232,8 @@ fn a_client_is_seen_to_go_away_behind_more_requests_than_are_taken() {
             until("they wait", || lane.waiting_rows() == 4).await;
             client.shutdown(std::net::Shutdown::Write).expect("ended");
             until("it is seen", || {
-                shard.front.links.sweep(0, sweeps);
-                lane.waiting_rows() == 0 && shard.front.links.len() == 0
+                shard.front.handles.sweep(0, sweeps);
+                lane.waiting_rows() == 0 && shard.front.handles.len() == 0
             })
             .await;
         }

@@ -1,11 +1,11 @@
-//! Why an inference request asks nothing that can be answered.
+//! Why an inference request is refused.
 
 use thiserror::Error;
 
 use crate::features::inputs::IntegerRange;
 use crate::tensors::TensorError;
 
-/// Why an inference request is refused; each is answered with 400.
+/// Why an inference request is refused: each is a fault of the request.
 #[derive(Debug, Error)]
 pub enum InferError {
     /// The JSON part is not UTF-8, which JSON must be.
