@@ -1,8 +1,8 @@
 //! Access to what operators do, on the admin port or the serving port.
 //!
-//! What changes the process or shows its configuration needs the token. Without one configured,
-//! it is served on a loopback listener alone, to requests that name it as such: a page on another
-//! site that a browser is made to resolve to 127.0.0.1 sends its own name as `Host`.
+//! Changes of the process and views of its configuration need the token. Without one configured,
+//! they are served on a loopback listener alone, to requests that name it as such. A page on
+//! another site that a browser is made to resolve to 127.0.0.1 sends its own name as `Host`.
 
 use std::net::SocketAddr;
 
@@ -37,7 +37,7 @@ pub(crate) struct Credentials<'a> {
 pub(crate) type Refusal = (u16, &'static str);
 
 impl Access {
-    /// What `config` says of a listener on `address`.
+    /// The rules of `config` for a listener on `address`.
     pub(crate) fn of(config: &AdminConfig, address: SocketAddr) -> Self {
         Self {
             token: config.token.clone(),

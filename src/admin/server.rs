@@ -29,8 +29,8 @@ pub(super) enum Outcome {
 /// Serves `listener` until the process ends, or another one serves in its place: then one more
 /// connection may come here. `asked` is how many threads answer.
 ///
-/// It waits in `accept` and nowhere else, which keeps a descriptor for the next connection: the
-/// process can be asked how it is when it has no other left.
+/// It waits in `accept` and nowhere else, which keeps a descriptor for the next connection. Probes
+/// are answered even when the process has no other descriptor left.
 pub(super) fn accept(listener: &TcpListener, state: &Arc<AdminState>, asked: &Arc<AtomicUsize>) {
     let connections = Arc::new(Connections::default());
     let streams = Arc::new(AtomicUsize::new(0));

@@ -1,5 +1,5 @@
-//! Reloads on SIGHUP and works off the shards' admin queues, on a thread of its own: loading may
-//! take long, and neither shards nor the watch over them wait for it.
+//! Reloads on SIGHUP and works off the shards' admin queues, on a thread of its own. Loading may
+//! take long: neither shards nor the watch over them wait for it.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -72,7 +72,7 @@ impl AdminWorker {
                 for request in shard.take_requests() {
                     let (kind, body) = self.answer(access, &request);
                     let reply = AdminReply { kind, body: body.to_string().into_bytes() };
-                    shard.send(Command::Answer { number: request.number, reply });
+                    shard.send(Command::Reply { number: request.number, reply });
                 }
             }
         }

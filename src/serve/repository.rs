@@ -33,7 +33,7 @@ struct Entry {
     /// Empty where it is not known which versions there are.
     version: String,
     state: &'static str,
-    /// Why it is not served, or whom it is for if not for everybody.
+    /// Why it is not served, or its role where that is not `stable`.
     reason: String,
 }
 
@@ -134,7 +134,7 @@ fn entries_of(
             Some(directory) => match directory.role() {
                 Role::Stable => (READY, String::new()),
                 Role::Canary => (READY, Role::Canary.as_str().to_owned()),
-                // It is loaded, and yet nobody can ask it.
+                // It is loaded, and yet no call may name it.
                 Role::Shadow => (UNAVAILABLE, Role::Shadow.as_str().to_owned()),
             },
             None => (UNAVAILABLE, why_not(served, &name, version)),

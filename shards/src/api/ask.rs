@@ -1,5 +1,5 @@
-//! The way of each call that scores rows: find the lane, take the terms, refuse early, have the
-//! body read, leave to the canary the rows of its users, and queue.
+//! The way of each call that scores rows: take the terms, refuse early, have the body read, leave
+//! to the canary the rows of its users, and queue.
 
 use std::fmt::Display;
 use std::rc::Rc;

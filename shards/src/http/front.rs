@@ -16,7 +16,7 @@ use crate::origin::RequestIdMaker;
 use crate::telemetry::{Histograms, ShardCounters};
 
 const READ_BYTES: usize = 65_536;
-/// What is kept of a buffer that any connection uses.
+/// The most that is kept of a buffer that any connection uses, in bytes.
 const SCRATCH_BYTES_MAX: usize = 1_048_576;
 
 /// Buffers that any connection uses within one poll.

@@ -35,8 +35,8 @@ pub(crate) struct ConnectionHandle {
     pub(crate) timed_out: Cell<bool>,
     /// How much memory the connection keeps, in bytes.
     pub(crate) kept_bytes: Cell<usize>,
-    /// Since when it has waited for its client, to take an answer or to send the rest of a request,
-    /// in ms of the shard's coarse clock; `u64::MAX` where it does not.
+    /// Since when it has waited for its client to take a response or to send the rest of a request,
+    /// in ms of the shard's coarse clock. `u64::MAX` where it does not.
     pub(crate) slow_since_ms: Cell<u64>,
     /// Since when it has waited for a request, in ms of the shard's coarse clock; `u64::MAX` where
     /// it does not.

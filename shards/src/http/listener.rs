@@ -1,8 +1,8 @@
 //! Accepts a shard's connections, and stops accepting without resetting one that waits.
 //!
-//! A connection is accepted by a plain system call once the listener is known to have one, and
-//! never by the runtime's `accept`: that has the kernel accept whenever one comes, so that one which
-//! comes while the wait is given up is accepted for nobody.
+//! A connection is accepted by a plain system call once the listener is known to have one. The
+//! runtime's `accept` has the kernel accept whenever one comes: one that came while the wait was
+//! given up would be lost.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream as StdStream};
@@ -87,8 +87,8 @@ fn evict(front: &Front, count: usize) {
 /// wait with.
 async fn readable(listener: &TcpListener) {
     let Ok(copy) = listener.try_clone() else { return sleep(ACCEPT_PAUSE).await };
-    // The runtime waits only for streams. One that listens has no bytes, so that the read fails; but it
-    // is tried only when the kernel has said that there is something.
+    // The runtime waits only for streams. One that listens has no bytes, so that the read fails;
+    // but it is tried only when the kernel has said that there is something.
     let _ = stream(copy).read(&mut [0]).await;
 }
 
@@ -99,7 +99,7 @@ fn stream(socket: impl IntoRawFd) -> TcpStream {
     unsafe { TcpStream::from_raw_fd(socket.into_raw_fd()) }
 }
 
-/// Takes over the connections that are still in the listener's queue. To be called after
+/// Takes over the connections that are still in the listener's queue. Call it after
 /// [`refuse_new`], with `accept` dropped: then the queue can only shrink, and the listener may
 /// be closed once it is empty.
 pub(crate) fn accept_rest(listeners: &[TcpListener], front: &Rc<Front>) {

@@ -3,7 +3,7 @@
 //! A [`listener`] accepts connections for its shard; a [`connection`] reads requests, hands them on
 //! and writes the responses in order, each a [`pending_response`] until then. [`front`] has the
 //! parts that connections share. By connection [`handles`] they are woken, timed and drained;
-//! [`eviction`] says which one ends where there are too many; load [`shedding`] has some wait to be
+//! [`eviction`] says which one ends where there are too many. Load [`shedding`] has some wait to be
 //! read where refusals take too much time. [`routes`] says which call a target is. [`response`]
 //! writes heads, with the [`statuses`] of failures. [`rendered`] is measured when a response has
 //! been written. [`hop_limit`] closes a listener to newcomers.

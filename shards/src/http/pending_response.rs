@@ -35,7 +35,7 @@ pub(crate) enum ResponseSource {
     Ready { status: u16, fields: &'static str, body: Vec<u8> },
     /// Made by the process, when it has done the request.
     Awaited(AwaitedAdminReply),
-    /// To be made of rows, when all are done.
+    /// Made of rows, when all are done.
     Rows { rows: RequestRows, form: Form, status_of: StatusOf },
 }
 

@@ -1,5 +1,5 @@
-//! Where a message's body ends and whether its connection persists (RFC 9112 sections 6 and 9): the
-//! fields that a request and a response share, held to the same rules on both sides.
+//! Framing (RFC 9112 sections 6 and 9): the end of a message's body, and whether its connection
+//! persists. A request and a response are held to the same rules.
 
 use super::head::{Framing, HeadError};
 

@@ -1,8 +1,8 @@
 //! A request's head: its end, and its fields (RFC 9110, RFC 9112).
 //!
-//! Stricter than HTTP's robustness advice wherever two readers of one message could disagree:
-//! a bare LF, a folded line, two Content-Lengths, or Content-Length beside Transfer-Encoding are
-//! refused, because request smuggling lives on such disagreements.
+//! Stricter than HTTP's robustness advice wherever two readers of one message could disagree, as
+//! request smuggling lives on such disagreements. A bare LF, a folded line, two Content-Lengths, or
+//! Content-Length beside Transfer-Encoding are refused.
 
 use memchr::memchr;
 use thiserror::Error;

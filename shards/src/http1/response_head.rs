@@ -1,4 +1,4 @@
-//! The head of a response, as a client reads it: held to the rules of the serving side, as a
+//! The head of a response, as a client reads it. It is held to the rules of the serving side: a
 //! response that is taken for another one gives a row another row's score.
 
 use super::framing::FramingFields;
@@ -7,7 +7,7 @@ use super::raw::{self, RawError};
 
 const NOT_HTTP: HeadError = HeadError::Malformed("its head is not that of an HTTP/1.1 answer");
 
-/// What the head of a response says.
+/// The head of a response.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ResponseHead {
     pub(crate) status: u16,

@@ -1,7 +1,7 @@
 //! One shard: the life from opening its store and models to the end of its drain.
 //!
-//! [`Shard::open`] and [`Shard::run`] are that life; `state` is what it is made of, and its tick;
-//! and [`ShardShared`] is all that crosses between the shard's thread and the process.
+//! [`Shard::open`] and [`Shard::run`] are that life. `state` has its parts and its tick.
+//! [`ShardShared`] is all that crosses between the shard's thread and the process.
 //!
 //! What is *not* here: threads, cores and signals. A shard runs in whatever executor
 //! awaits it.
@@ -33,7 +33,7 @@ use crate::model::{LoadOptions, Loads};
 /// How often a shard looks at what others ask of it, and at its clock.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What a shard is made of.
+/// The parts that a shard is opened with.
 #[derive(Debug, Clone)]
 pub struct ShardSetup {
     /// How it serves.
@@ -46,7 +46,7 @@ pub struct ShardSetup {
     pub loads: Arc<Loads>,
     /// The store of their features.
     pub store: StoreSource,
-    /// What the process sees of the shard.
+    /// The part that the shard shares with the process.
     pub shared: Arc<ShardShared>,
 }
 
@@ -91,8 +91,8 @@ impl Shard {
         Ok(Self { state, more_listeners: Vec::new() })
     }
 
-    /// Serves one connection that no listener accepted, over any stream of bytes: what a client in
-    /// memory sends is parsed, batched, joined, scored and answered as if it had come by a socket.
+    /// Serves one connection that no listener accepted, over any stream of bytes. Requests of a
+    /// client in memory are served as if they had come by a socket.
     /// The future, to be awaited in the shard's executor, ends with the connection.
     ///
     /// The shard's clock of time limits and its histograms for readers go on only in
@@ -128,7 +128,7 @@ impl Shard {
         front.context.draining.set(true);
         front.handles.wake_all();
         front.read_newest(usize::MAX);
-        // What waits for listeners that stay is for whoever accepts from them next.
+        // Connections that wait at listeners that stay are for the process that accepts next.
         let closes = !shutdown.leaves_listeners();
         if closes {
             listener::refuse_new(&listeners).await;

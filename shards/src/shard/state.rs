@@ -1,4 +1,4 @@
-//! What a shard is made of, and its tick.
+//! The parts of a shard, and its tick.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -101,7 +101,7 @@ impl ShardState {
         self.shared.receive(|command| match command {
             Command::Install(prepared) => self.install(*prepared),
             Command::Remove(model) => self.lanes.remove(&model),
-            Command::Answer { number, reply } => {
+            Command::Reply { number, reply } => {
                 if let Some(connection) = self.front.api.admin_queue.answered(number, reply) {
                     self.front.handles.wake(connection);
                 }

@@ -83,7 +83,7 @@ fn requests_whose_answers_come_after_the_stop() {
     while other.predict("{\"user_id\": \"user-001\"}").field("connection").is_none() {}
     for RepositoryRequest { number, .. } in asked.into_inner() {
         let reply = AdminReply { kind: AdminReplyKind::Done, body: b"[]".to_vec() };
-        served.shared.send(Command::Answer { number, reply });
+        served.shared.send(Command::Reply { number, reply });
     }
     assert_eq!(lone.receive().field("connection"), Some("close"));
     lone.expect_end();

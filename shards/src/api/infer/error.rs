@@ -24,7 +24,7 @@ pub enum InferError {
         input: String,
         /// Its shape.
         found: Vec<usize>,
-        /// What it may be.
+        /// The shapes or types that the model reads.
         expected: String,
     },
     /// A tensor's type is not one that the model reads there.
@@ -34,7 +34,7 @@ pub enum InferError {
         input: String,
         /// Its type.
         found: &'static str,
-        /// What it may be.
+        /// The shapes or types that the model reads.
         expected: &'static str,
     },
     /// A cell of a column of integers is anything else, or may have been rounded on its way.
@@ -51,7 +51,7 @@ pub enum InferError {
         row: usize,
         /// The cell; NaN for null.
         found: f64,
-        /// What the model's tensor holds.
+        /// The range of the model's tensor.
         range: IntegerRange,
     },
     /// A tensor that the model does not read.
@@ -59,7 +59,7 @@ pub enum InferError {
     UnknownInput {
         /// The tensor.
         input: String,
-        /// What may be given.
+        /// The inputs that the model reads.
         expected: String,
     },
     /// A tensor is there twice.
@@ -78,7 +78,7 @@ pub enum InferError {
     InputMissing {
         /// The tensor.
         input: String,
-        /// What is to be given.
+        /// The inputs that the model needs.
         expected: String,
     },
     /// No row at all.
@@ -105,7 +105,7 @@ pub enum InferError {
     UnknownOutput {
         /// The output.
         output: String,
-        /// What may be asked for.
+        /// The outputs that there are.
         expected: &'static str,
     },
     /// The classification extension.

@@ -43,7 +43,7 @@ impl<'r> ParsedInfer<'r> {
         rows_max: usize,
     ) -> Result<Self, InferError> {
         let inputs = &request.inputs;
-        // Each is compared with all before it. As many as a body may hold would keep the shard from
+        // Each is compared with all before it. A body full of them would keep the shard from
         // other requests for a second.
         let inputs_max = 1 + request_fields.len() + signature.columns.len();
         if inputs.len() > inputs_max {
