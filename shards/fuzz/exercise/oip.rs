@@ -2,6 +2,7 @@
 
 use shards::features::Precision;
 use shards::features::inputs::IntegerRange;
+use shards::features::join::RequestField;
 use shards::http::oip::{request, rows};
 use shards::model::Signature;
 use shards::model::manifest::ScoreOutput;
@@ -21,7 +22,7 @@ pub(crate) fn run(bytes: &[u8]) {
             precision: Precision::F32,
             integers: vec![None, Some(IntegerRange::new(0.0, 9.0))],
         };
-        let fields = ["b".to_owned()];
+        let fields = [RequestField { name: "b".to_owned(), ..RequestField::default() }];
         if let Ok(asked) = rows::Asked::of(&request, &signature, &fields, 8) {
             let mut made = shards::batch::Rows::default();
             asked.fill(0, &mut made);

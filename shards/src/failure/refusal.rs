@@ -41,6 +41,27 @@ pub enum Refusal {
         /// The model's column, from 0.
         column: u32,
     },
+    /// A stored text is none that the model knows and its column says `unknown = "reject"` (503).
+    #[error("feature column {column} of the user is a text that the model does not know")]
+    StoredUnknownText {
+        /// The model's column, from 0.
+        column: u32,
+    },
+    /// The request gives a text that the model does not know and its column says
+    /// `unknown = "reject"` (422).
+    #[error(
+        "the request's field for feature column {column} is a text that the model does not know"
+    )]
+    RequestUnknownText {
+        /// The model's column, from 0.
+        column: u32,
+    },
+    /// The request does not give a field whose column says `required = true` (400).
+    #[error("the request lacks the field of feature column {column}, which is required")]
+    RequestFieldRequired {
+        /// The model's column, from 0.
+        column: u32,
+    },
     /// The request does not give a field whose column says `nan = "reject"` (422).
     #[error("the request lacks the field of feature column {column}")]
     RequestFieldMissing {

@@ -91,6 +91,14 @@ impl Categories {
         }
     }
 
+    /// Whether some of the categories are numbers.
+    pub fn takes_numbers(&self) -> bool {
+        match &self.kind {
+            Kind::Listed { numbers, .. } => !numbers.is_empty(),
+            Kind::Hashed(_) => true,
+        }
+    }
+
     /// The code of a text that training never saw; `None` where the model's own library fails on
     /// one: its row has no score.
     pub fn unknown(&self) -> Option<f64> {

@@ -26,10 +26,19 @@ pub struct CacheSettings {
     /// How old a row may be to stand in for a store that does not answer, in seconds since it was
     /// fetched.
     pub max_stale_s: u64,
+    /// How much the texts of what a shard keeps may take, in bytes. Beyond it all of them are
+    /// forgotten, and all that is kept with them.
+    pub texts_bytes_max: usize,
 }
 
 impl Default for CacheSettings {
     fn default() -> Self {
-        Self { bytes_max: 64 << 20, ttl_ms: 1000, negative_ttl_ms: 1000, max_stale_s: 3600 }
+        Self {
+            bytes_max: 64 << 20,
+            ttl_ms: 1000,
+            negative_ttl_ms: 1000,
+            max_stale_s: 3600,
+            texts_bytes_max: 16 << 20,
+        }
     }
 }

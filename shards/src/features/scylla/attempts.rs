@@ -125,10 +125,16 @@ async fn settle(
     let is_silent = answer.as_ref().is_err_and(|fault| fault.reason.is_silence());
     inner.heard(target, !is_silent, Instant::now());
     let taken = answer.and_then(|answer| flight.take(answer, asked, now_us()));
-    if let Err(fault) = &taken {
-        inner.count_fault(fault);
+    match taken {
+        Ok(cells_lost) => {
+            inner.count(|counters| counters.cells_lost += cells_lost);
+            Ok(())
+        }
+        Err(fault) => {
+            inner.count_fault(&fault);
+            Err(fault)
+        }
     }
-    taken
 }
 
 /// Asks for the keys that are pending in groups of half as many, again and again, as long as the

@@ -14,9 +14,6 @@ use super::settings::ScyllaSettings;
 use crate::features::column::ColumnType;
 use crate::features::schema::{Schema, StoreColumn, UnreadColumn};
 
-/// The types of columns that can be read.
-const READABLE: &str = "float, double, int, bigint or boolean";
-
 /// What a column is to its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum ColumnKind {
@@ -149,7 +146,7 @@ impl TableDescription {
         let named = settings.columns.iter().map(|name| {
             let found = self.find(name)?;
             let column_type = feature_type(&found.cql_type);
-            self.expect(found, READABLE, column_type.is_some())?;
+            self.expect(found, &ColumnType::words(), column_type.is_some())?;
             Ok(StoreColumn { name: name.clone(), column_type: column_type.unwrap_or_default() })
         });
         named.collect()
@@ -164,12 +161,7 @@ impl TableDescription {
         })
     }
 
-    fn expect(
-        &self,
-        column: &TableColumn,
-        expected: &'static str,
-        fits: bool,
-    ) -> Result<(), ScyllaError> {
+    fn expect(&self, column: &TableColumn, expected: &str, fits: bool) -> Result<(), ScyllaError> {
         if fits {
             return Ok(());
         }
@@ -177,7 +169,7 @@ impl TableDescription {
             table: self.table.clone(),
             column: column.name.clone(),
             found: column.cql_type.clone(),
-            expected,
+            expected: expected.to_owned(),
         })
     }
 
@@ -229,5 +221,9 @@ fn refused(statement: &str, error: &dyn Display) -> ScyllaError {
 }
 
 fn feature_type(cql_type: &str) -> Option<ColumnType> {
-    cql_type.parse().ok()
+    match cql_type {
+        "ascii" | "varchar" => Some(ColumnType::Text),
+        "timeuuid" => Some(ColumnType::Uuid),
+        _ => cql_type.parse().ok(),
+    }
 }

@@ -124,7 +124,7 @@ impl<S> Connection<S> {
         let model = lane.settings.model.as_str();
         let is_canarys = |row: &Row| !row.key.is_empty() && share.takes(model, &row.key);
         let (stays, goes) = lane.rows.borrow_mut().divide(asked.first, is_canarys);
-        let taken = if lane.settings.request_fields == canary.settings.request_fields {
+        let taken = if canary.settings.reads_fields_of(&lane.settings) {
             canary.rows.borrow_mut().adopt(&mut lane.rows.borrow_mut(), goes)
         } else {
             lane.rows.borrow_mut().forget(goes);

@@ -170,8 +170,9 @@ fn inputs(lane: &Lane) -> Vec<Tensor<'_>> {
         Tensor { name: &signature.matrix, datatype: number, width },
         Tensor { name: USER_ID, datatype: Datatype::Bytes, width: 1 },
     ];
-    for name in &lane.settings.request_fields {
-        tensors.push(Tensor { name, datatype: number, width: 1 });
+    for field in &lane.settings.request_fields {
+        let datatype = if field.column_type.is_text() { Datatype::Bytes } else { number };
+        tensors.push(Tensor { name: &field.name, datatype, width: 1 });
     }
     tensors
 }
