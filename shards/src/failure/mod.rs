@@ -84,7 +84,9 @@ impl RowFailure {
     /// The index of its word in [`RowFailure::REASONS`].
     pub const fn reason_index(self) -> usize {
         match self {
-            Self::Malformed(_) | Self::Field { .. } => 0,
+            Self::Malformed(_)
+            | Self::Field { .. }
+            | Self::Refused(Refusal::KeyNotOfType { .. }) => 0,
             Self::Refused(Refusal::UnknownUser) => 1,
             Self::Refused(Refusal::StoreUnavailable) => 2,
             Self::Refused(Refusal::Expired) => 3,

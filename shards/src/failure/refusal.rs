@@ -6,6 +6,12 @@ pub enum Refusal {
     /// The store has no such user and `on_missing = "reject"` (404).
     #[error("the user is not known")]
     UnknownUser,
+    /// The user's name is no key of the store's type (400).
+    #[error("`user_id` is no key of the feature store, which has {expected}")]
+    KeyNotOfType {
+        /// What a key has to be.
+        expected: &'static str,
+    },
     /// The store did not answer and `on_error = "reject"` (503).
     #[error("the feature store did not answer")]
     StoreUnavailable,

@@ -24,7 +24,9 @@ const fn refusal_status(refusal: Refusal) -> u16 {
         | Refusal::StoredNotANumber { .. }
         | Refusal::StoredNotInteger { .. }
         | Refusal::StoredUnknownText { .. } => 503,
-        Refusal::RequestNotInteger { .. } | Refusal::RequestFieldRequired { .. } => 400,
+        Refusal::KeyNotOfType { .. }
+        | Refusal::RequestNotInteger { .. }
+        | Refusal::RequestFieldRequired { .. } => 400,
         Refusal::RequestFieldMissing { .. }
         | Refusal::RequestUnknownText { .. }
         | Refusal::RequestOutOfRange { .. }

@@ -105,6 +105,10 @@ pub struct StoreCounters {
     pub cache_evictions: Counter,
     /// How many bytes the cache holds.
     pub cache_bytes: Counter,
+    /// How often all texts were forgotten, as they took too much, and the cache with them.
+    pub texts_forgotten: Counter,
+    /// Values that a record can't keep as they are, which count as not known.
+    pub cells_lost: Counter,
     /// Statements sent to the cluster.
     pub statements: Counter,
     /// Statements that brought nothing, by the index of their reason in [`FaultReason::ALL`].

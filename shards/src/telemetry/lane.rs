@@ -91,6 +91,8 @@ pub struct LaneCounters {
     pub shadow: ShadowCounters,
     /// Cells that took their column's default, by column.
     pub cells_defaulted: Cells,
+    /// Texts that are none of the model's categories, by column.
+    pub texts_unknown: Cells,
     /// Sampled cells by column and quantile bin, for drift; see [`LaneTelemetry::sample`].
     pub bins: Cells,
 }
@@ -139,6 +141,7 @@ impl LaneTelemetry {
             retired: Counter::default(),
             shadow: ShadowCounters::default(),
             cells_defaulted: Cells::new(facts.columns.len()),
+            texts_unknown: Cells::new(facts.columns.len()),
             bins: Cells::new(bins),
         };
         Self { facts, counters, fit: Fit::default(), handover: Handover::default() }

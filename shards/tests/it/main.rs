@@ -50,6 +50,7 @@ mod an_import_leaves_no_more_than_it_needs;
 mod an_import_says_what_it_changed;
 mod an_inference_request_fails_alone;
 mod broken_model_files_are_refused_and_never_panic;
+mod cells_of_every_type_come_back;
 mod contributions_are_shapley_values;
 mod csv_of_other_programs_is_read_or_refused;
 mod each_row_of_a_request_has_its_users_version;

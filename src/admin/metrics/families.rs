@@ -241,6 +241,18 @@ fn write_stores(text: &mut Exposition, shards: &[Scraped<'_>]) {
                 |shard| &shard.store.cache_bytes,
             ),
             (
+                "shardgate_cache_texts_forgotten_total",
+                Kind::Counter,
+                "How often all texts were forgotten, as they took too much, and the cache with them.",
+                |shard| &shard.store.texts_forgotten,
+            ),
+            (
+                "shardgate_cluster_cells_lost_total",
+                Kind::Counter,
+                "Decimals and integers of a cluster that 64 bits do not hold: they count as not known.",
+                |shard| &shard.store.cells_lost,
+            ),
+            (
                 "shardgate_cluster_statements_total",
                 Kind::Counter,
                 "Statements sent to the cluster.",

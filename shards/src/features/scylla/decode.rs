@@ -5,6 +5,7 @@ use scylla::frame::response::result::{ColumnType as CqlType, NativeType};
 use scylla::response::query_result::ColumnSpecs;
 
 use super::faults::Fault;
+use super::keys::KeyType;
 use crate::failure::FaultReason;
 use crate::features::column::{CellValue, ColumnType, NotOfType};
 use crate::features::record::{CELLS_START, RecordLayout};
@@ -30,6 +31,7 @@ pub(super) struct Packing<'a> {
 pub(super) struct RowShape {
     pub(super) layout: RecordLayout,
     pub(super) has_last_updated: bool,
+    pub(super) key_type: KeyType,
 }
 
 impl RowShape {
@@ -43,7 +45,7 @@ impl RowShape {
         }
         for (at, spec) in found.iter().enumerate() {
             let fits = match (at.checked_sub(special), spec.typ()) {
-                (None, CqlType::Native(NativeType::Text | NativeType::Ascii)) => at == 0,
+                (None, CqlType::Native(native)) if at == 0 => self.key_type.is(native),
                 (None, CqlType::Native(NativeType::Timestamp)) => at == 1,
                 (Some(place), CqlType::Native(native)) => {
                     Some(places[place].column_type) == ColumnType::of_cql(native)

@@ -9,6 +9,7 @@ use scylla::client::session::Session;
 use scylla::response::query_result::QueryRowsResult;
 
 use super::error::ScyllaError;
+use super::keys::KeyType;
 use super::session::prepare;
 use super::settings::ScyllaSettings;
 use crate::features::column::ColumnType;
@@ -79,8 +80,8 @@ impl TableDescription {
         Ok(Self { table, columns })
     }
 
-    /// Whether one row belongs to each key, and a key is all that a row is found by.
-    pub(super) fn check_key(&self, settings: &ScyllaSettings) -> Result<(), ScyllaError> {
+    /// The type of the key, where one row belongs to each, and a key is all that a row is found by.
+    pub(super) fn check_key(&self, settings: &ScyllaSettings) -> Result<KeyType, ScyllaError> {
         let key = &settings.key_column;
         let found = self.find(key)?;
         let partition_key = self.key_part(ColumnKind::PartitionKey);
@@ -99,8 +100,9 @@ impl TableDescription {
                 clustering: clustering.into_iter().map(str::to_owned).collect(),
             });
         }
-        let is_text = matches!(found.cql_type.as_str(), "text" | "ascii" | "varchar");
-        self.expect(found, "text", is_text)
+        let key_type = KeyType::named(&found.cql_type);
+        self.expect(found, KeyType::WORDS, key_type.is_some())?;
+        Ok(key_type.unwrap_or_default())
     }
 
     /// Whether there is a column that says when a row was written.

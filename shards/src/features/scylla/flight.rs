@@ -10,6 +10,7 @@ use scylla::response::query_result::QueryResult;
 
 use super::decode::{Malformed, Packing};
 use super::faults::Fault;
+use super::keys::KeyType;
 use super::session::{CqlSession, FoundTable};
 use crate::failure::FaultReason;
 use crate::features::texts::Interner;
@@ -167,17 +168,29 @@ impl Flight {
             let row = row.map_err(|error| malformed(&error.to_string()))?;
             let key = shape.pack(row, &mut packing, &mut record);
             let key = key.map_err(|Malformed| malformed("a row is cut short"))?;
+            let text_is = |index: usize| {
+                shape.key_type.wire(self.key(index)).is_some_and(|wire| *wire == *key)
+            };
             // Rows come in the order of the keys or of their tokens: where one was found, the next
             // is looked for first.
             let (before, after) = asked.split_at(expected);
             let mut order = after.iter().chain(before).enumerate();
-            let Some((skipped, &index)) = order.find(|(_, index)| self.key(**index) == key) else {
+            let Some((skipped, &index)) = order.find(|(_, index)| text_is(**index)) else {
                 continue;
             };
             expected = (expected + skipped + 1) % asked.len();
             results.states[index] = KeyState::Found;
             let start = index * length;
             results.records[start..start + length].copy_from_slice(&record);
+            if shape.key_type == KeyType::Text {
+                continue;
+            }
+            // Two texts may be one key, as 7 and 007 are.
+            for &other in asked.iter().filter(|other| **other != index && text_is(**other)) {
+                results.states[other] = KeyState::Found;
+                let start = other * length;
+                results.records[start..start + length].copy_from_slice(&record);
+            }
         }
         for &index in asked {
             if results.states[index] == KeyState::Pending {

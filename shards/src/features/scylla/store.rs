@@ -12,6 +12,7 @@ use super::counters::CqlCounters;
 use super::error::ScyllaError;
 use super::faults::{Fault, FaultsSeen};
 use super::flight::{Flight, KeyState};
+use super::keys::KeyType;
 use super::pending::Pending;
 use super::routing::{Router, Target};
 use super::runtime::{Driver, Ended};
@@ -19,7 +20,7 @@ use super::session::CqlSession;
 use super::settings::ScyllaSettings;
 use super::table_watch::TableWatch;
 use super::{probe, recovery};
-use crate::failure::FaultReason;
+use crate::failure::{FaultReason, Refusal};
 use crate::features::cache::{Cached, RecordCache};
 use crate::features::fit::{Fetched, Unfit};
 use crate::features::join::JoinPlan;
@@ -317,11 +318,21 @@ impl Inner {
         let mut cache = self.cache.borrow_mut();
         let texts = self.texts();
         let texts = &*texts.borrow();
+        let key_type = self.session.borrow().table.shape.key_type;
         let pending = self.pending.borrow();
         for &first in requests.distinct() {
             let key = requests.key(first as usize);
-            if key.is_empty() || key.len() > KEY_BYTES_MAX || std::str::from_utf8(key).is_err() {
+            if key.is_empty() || key.len() > KEY_BYTES_MAX {
                 join_absent(plan, requests, first, FeatureStatus::Missing, joined);
+                continue;
+            }
+            if !key_type.takes(key) {
+                match key_type {
+                    KeyType::Text => {
+                        join_absent(plan, requests, first, FeatureStatus::Missing, joined);
+                    }
+                    _ => refuse_key(requests, first, key_type, joined),
+                }
                 continue;
             }
             match cache.get(key, now) {
@@ -360,7 +371,10 @@ impl Inner {
         self.bound_texts();
         let session = self.session();
         let cluster = session.session.get_cluster_state();
-        let keys = unknown.iter().map(|&first| (first, requests.key(first as usize)));
+        let key_type = session.table.shape.key_type;
+        let keys = unknown
+            .iter()
+            .filter_map(|&first| Some((first, key_type.wire(requests.key(first as usize))?)));
         let mut nowhere = Vec::new();
         let groups = self.router.group(&cluster, keys, now, &mut nowhere);
         self.count(|counters| {
@@ -470,6 +484,14 @@ fn join_found(
     for row in requests.rows_like(first) {
         // Its records are not in a file that could be damaged.
         let _: bool = plan.join_found(record, texts, status, requests.cells(row), row, joined);
+    }
+}
+
+/// Refuses the rows of a text that is no key of the table's type.
+fn refuse_key(requests: &FetchRequests, first: u32, key_type: KeyType, joined: &mut Joined) {
+    let refusal = Refusal::KeyNotOfType { expected: key_type.as_str() };
+    for row in requests.rows_like(first) {
+        joined.refuse(row, FeatureStatus::Missing, refusal);
     }
 }
 
