@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
+use shards::api::predict;
 use shards::batch::Rows;
 use shards::features::Categories;
 use shards::features::join::RequestField;
-use shards::http::predict;
 use shards::http1::HttpLimits;
 use shards::http1::reader::{RequestReader, Step};
 

@@ -11,7 +11,7 @@ use crate::features::Precision;
 use crate::features::join::{JoinError, JoinPlan, ModelInputs};
 use crate::features::schema::Schema;
 use crate::model::repository::ModelDirectory;
-use crate::model::{LoadOptions, Loads, Model, ModelError};
+use crate::model::{LoadOptions, Loads, Model, ModelError, Signature};
 use crate::telemetry::{LaneColumn, LaneFacts};
 
 /// Why a model cannot be served.
@@ -152,7 +152,10 @@ impl PreparedModel {
             canary: self.directory.manifest.canary,
             shadow: self.directory.manifest.shadow,
             request_fields: fields.cloned().collect(),
-            signature: self.model.borrow().signature(self.plan.column_names()),
+            signature: Signature {
+                texts: self.plan.text_fields(),
+                ..self.model.borrow().signature(self.plan.column_names())
+            },
             score_is_f32: self.model.borrow().score_precision() == Precision::F32,
             policy: if is_shadow { shadow::policy(policy) } else { policy },
             queue_rows_max: limits.rows_max,

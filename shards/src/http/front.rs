@@ -4,10 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use super::desk::Desk;
 use super::intake::Intake;
 use super::links::Links;
 use super::settings::ShardSettings;
+use crate::api::Api;
 use crate::batch::{Clients, Lanes};
 use crate::context::ShardContext;
 use crate::http1::HttpLimits;
@@ -41,19 +41,16 @@ impl Scratch {
 pub(crate) struct Front {
     pub(crate) settings: ShardSettings,
     pub(crate) context: Rc<ShardContext>,
-    /// The models that may be asked.
-    pub(crate) lanes: Rc<Lanes>,
+    /// What may be asked.
+    pub(crate) api: Api,
     pub(crate) request_ids: RequestIdMaker,
     /// The clock at the last tick, in ms; what time limits are counted by.
     pub(crate) coarse_ms: Cell<u64>,
-    pub(crate) draining: Cell<bool>,
     pub(crate) links: Links,
     /// When connections are read.
     pub(crate) intake: Intake,
     /// The clock at the last tick, in ns.
     ticked_ns: Cell<u64>,
-    /// What the process is to answer.
-    pub(crate) desk: Desk,
     /// Of answers that no model was asked for; each lane has its own.
     pub(crate) histograms: RefCell<Histograms>,
     pub(crate) scratch: RefCell<Scratch>,
@@ -69,15 +66,13 @@ impl Front {
     ) -> Rc<Self> {
         let front = Self {
             intake: Intake::new(settings.refusal_percent_max),
+            api: Api::new(Rc::clone(&context), lanes, settings.api_limits()),
             settings,
             context,
-            lanes,
             request_ids: RequestIdMaker::default(),
             coarse_ms: Cell::new(0),
-            draining: Cell::new(false),
             links: Links::default(),
             ticked_ns: Cell::default(),
-            desk: Desk::default(),
             histograms: RefCell::default(),
             scratch: RefCell::new(Scratch {
                 input: vec![0; READ_BYTES],

@@ -28,15 +28,6 @@ const REFUSAL_NS: f64 = 10e3;
 const REFUSAL_SHARE: f64 = 1.0 / 64.0;
 const REFUSAL_FACTOR_MAX: f64 = 16.0;
 
-/// When a request came, in ns of the shard's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Arrival {
-    /// When it, or its beginning, could have been read.
-    pub(crate) arrived_ns: u64,
-    /// When it was read wholly.
-    pub(crate) read_ns: u64,
-}
-
 /// Decides when a connection with something to read is read.
 #[derive(Debug)]
 pub(crate) struct Intake {

@@ -137,7 +137,7 @@ fn start(accepted: StdStream, address: SocketAddr, front: &Rc<Front>) {
         front.counters().connections_refused.add(1);
         return;
     }
-    if front.draining.get() {
+    if front.context.draining.get() {
         // It may have its listener's hop limit; until now the kernel has dropped what its client
         // sent, which is sent again.
         let _ = hop_limit::require(&accepted, hop_limit::ANY);

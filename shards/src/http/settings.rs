@@ -4,10 +4,9 @@ use std::os::fd::RawFd;
 
 use serde::Deserialize;
 
-use super::intake::Arrival;
-use crate::batch::{BatchPolicy, Terms};
+use crate::api::ApiLimits;
+use crate::batch::BatchPolicy;
 use crate::http1::HttpLimits;
-use crate::http1::head::Head;
 use crate::journal::JournalSettings;
 use crate::origin::RequestIds;
 
@@ -60,15 +59,12 @@ impl Default for ShardSettings {
 }
 
 impl ShardSettings {
-    /// What a request is admitted by; its time limit counts from when it arrived.
-    pub(crate) fn terms(&self, head: &Head<'_>, arrival: Arrival) -> Terms {
-        let default_ns = || self.deadline_ms.map(|limit_ms| limit_ms.saturating_mul(1_000_000));
-        let limit_ns = head.limit_ns.or_else(default_ns);
-        Terms {
-            now_ns: arrival.read_ns,
-            deadline_ns: limit_ns
-                .map_or(u64::MAX, |limit| arrival.arrived_ns.saturating_add(limit)),
-            priority: head.priority,
+    /// What endpoints are bound by.
+    pub(super) fn api_limits(&self) -> ApiLimits {
+        ApiLimits {
+            rows_max: self.http.array_rows_max,
+            limit_ns: self.deadline_ms.map(|limit_ms| limit_ms.saturating_mul(1_000_000)),
+            takes_repository_requests: self.takes_repository_requests,
         }
     }
 }

@@ -20,12 +20,13 @@ use thiserror::Error;
 
 pub use self::shared::{Command, ShardShared, Shutdown};
 use self::state::ShardState;
+pub use crate::api::{ProcessReply, ReplyKind, RepositoryRequest};
 use crate::batch::{PrepareError, PreparedModel};
 use crate::features::{StoreError, StoreSource, Unfit};
+pub use crate::http::ShardSettings;
 use crate::http::connection::Connection;
 use crate::http::front::Front;
 use crate::http::listener;
-pub use crate::http::{ProcessReply, RepositoryRequest, ShardSettings};
 use crate::model::repository::ModelDirectory;
 use crate::model::{LoadOptions, Loads};
 
@@ -123,7 +124,7 @@ impl Shard {
         let ticking = glommio::spawn_local(tick_forever(Rc::clone(&state), shutdown.clone()));
         state.stopping.pass().await;
 
-        front.draining.set(true);
+        front.context.draining.set(true);
         front.links.wake_all();
         front.read_newest(usize::MAX);
         // What waits for listeners that stay is for whoever accepts from them next.

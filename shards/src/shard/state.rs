@@ -101,12 +101,12 @@ impl ShardState {
             Command::Install(prepared) => self.install(*prepared),
             Command::Remove(model) => self.lanes.remove(&model),
             Command::Answer { number, reply } => {
-                if let Some(connection) = self.front.desk.answered(number, reply) {
+                if let Some(connection) = self.front.api.desk.answered(number, reply) {
                     self.front.links.wake(connection);
                 }
             }
         });
-        self.shared.hand_in(&mut self.front.desk.outgoing.borrow_mut());
+        self.shared.hand_in(&mut self.front.api.desk.outgoing.borrow_mut());
         if now_ms / 1_000 != before_ms / 1_000 {
             self.front.renew_date();
             self.lanes.each(|lane| lane.rows.borrow_mut().shrink());

@@ -10,7 +10,7 @@ use crate::features::inputs::{
 };
 use crate::features::record::{CELLS_START, CellPlace, RecordLayout};
 use crate::features::schema::{Schema, StoreColumn};
-use crate::features::texts::UNKNOWN_TEXT;
+use crate::features::texts::{UNKNOWN_TEXT, is_unknown_text};
 use crate::features::{Categories, Precision};
 
 /// What a model says of its input.
@@ -57,6 +57,16 @@ impl RequestField {
                 CellValue::Date(days) => Some(f64::from(days)),
                 _ => None,
             },
+        }
+    }
+
+    /// A cell that the model is to read without the join; `None` for a text or a missing value that
+    /// the model's library has no answer to.
+    pub(crate) fn unjoined(&self, cell: f64) -> Option<f64> {
+        match &self.categories {
+            Some(known) if is_unknown_text(cell) => known.unknown(),
+            Some(known) if cell.is_nan() => known.missing(),
+            _ => Some(cell),
         }
     }
 
@@ -462,6 +472,24 @@ impl JoinPlan {
     /// The fields that a request may give, in the order in which its cells are passed.
     pub fn request_fields(&self) -> &[RequestField] {
         &self.request_fields
+    }
+
+    /// How cells of each column are read that a request gives without the join; empty where all of
+    /// them are numbers.
+    pub fn text_fields(&self) -> Vec<RequestField> {
+        if self.texts.is_empty() {
+            return Vec::new();
+        }
+        let field = |(column, input): (usize, &InputColumn)| {
+            let text = match self.cells[column].source {
+                CellSource::StoreText { text, .. } | CellSource::RequestText { text, .. } => text,
+                CellSource::Store(_) | CellSource::Request { .. } => usize::MAX,
+            };
+            let categories = self.texts.get(text).map(|text| Arc::clone(&text.categories));
+            let (name, column_type) = (input.name.clone(), input.column_type);
+            RequestField { name, column_type, column, categories }
+        };
+        self.columns.iter().enumerate().map(field).collect()
     }
 
     /// The store's columns that it was bound to.

@@ -67,6 +67,7 @@ impl<'r> Asked<'r> {
         }
         if let [matrix] = inputs.as_slice()
             && matrix.name == signature.matrix
+            && signature.texts.is_empty()
         {
             let width = signature.columns.len();
             let cells = vec![Block { at: 0, width, numbers: block(matrix, rows, width)?.into() }];
@@ -164,6 +165,9 @@ fn by_columns<'r>(
     let expected = || {
         let width = columns.len();
         let matrix = &signature.matrix;
+        if !signature.texts.is_empty() {
+            return format!("give `{USER_ID}`, or each of the model's columns: some are of text");
+        }
         format!("give `{matrix}` of shape [rows, {width}], `{USER_ID}`, or each of its columns")
     };
     let mut cells = Vec::with_capacity(inputs.len());
@@ -172,7 +176,11 @@ fn by_columns<'r>(
             let input = input.name.clone().into_owned();
             return Err(InferError::UnknownInput { input, expected: expected() });
         };
-        let block = Block { at, width: 1, numbers: block(input, rows, 1)?.into() };
+        let numbers = match signature.texts.get(at) {
+            Some(field) => unjoined_cells(input, rows, field)?,
+            None => block(input, rows, 1)?.into(),
+        };
+        let block = Block { at, width: 1, numbers };
         check_integers(&input.name, &block, signature)?;
         cells.push(block);
     }
@@ -273,6 +281,24 @@ fn field_cells<'r>(
             cells.collect::<Option<_>>().ok_or_else(|| refused(expected))
         }
     }
+}
+
+/// The cells of a tensor for one of the model's columns, of which some are of text.
+fn unjoined_cells<'r>(
+    input: &'r Tensor<'_>,
+    rows: usize,
+    field: &RequestField,
+) -> Result<Cow<'r, [f64]>, InferError> {
+    let cells = field_cells(input, rows, field)?;
+    if field.categories.is_none() {
+        return Ok(cells);
+    }
+    let read = |(row, cell): (usize, &f64)| {
+        field
+            .unjoined(*cell)
+            .ok_or_else(|| InferError::Text { input: input.name.clone().into_owned(), row })
+    };
+    cells.iter().enumerate().map(read).collect::<Result<_, _>>().map(Cow::Owned)
 }
 
 fn among(fields: &[RequestField]) -> String {
