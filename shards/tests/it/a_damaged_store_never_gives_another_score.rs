@@ -126,7 +126,8 @@ fn every_byte_of_a_file_with_texts_may_be_any_other() {
             assert!(*status == Error || (*status, *code) == (Stored, *expected), "{at}: {key}");
             seen += usize::from(*status == Error);
         }
-        let checked = store.for_each(|_, _| ()).unwrap();
+        // With a damaged schema it is not opened.
+        let checked = store.for_each(|_, _| ()).unwrap_or_default();
         counted += usize::from(checked.damaged_texts > 0);
         overwrite(&file_of(&folder), at, &whole[at..=at]);
     }

@@ -141,7 +141,8 @@ fn cells() -> impl Strategy<Value = Vec<CellValue<'static>>> {
                 Cell::Bigint(bigint),
                 Cell::Smallint(small),
                 Cell::Tinyint(tiny),
-                Cell::Decimal(if decimal.is_finite() { decimal } else { 0.5 }),
+                // A decimal has one zero.
+                Cell::Decimal(if decimal.is_finite() { decimal + 0.0 } else { 0.5 }),
                 Cell::Varint(var),
                 Cell::Boolean(boolean),
                 Cell::Text("text"),

@@ -237,7 +237,10 @@ impl Written<'_> {
         }
         self.not_given(plan, column);
         let code = match plan.nan {
-            NanMeaning::Default => text.default,
+            NanMeaning::Default => {
+                self.defaulted_by_column[column] += 1;
+                text.default
+            }
             NanMeaning::Missing | NanMeaning::Reject => text.categories.missing(),
         };
         self.code_or(code, Refusal::RequestFieldMissing { column: column as u32 })
@@ -318,7 +321,11 @@ impl Written<'_> {
     fn request_cell(&mut self, plan: &CellPlan, value: f64, column: usize) -> f64 {
         if value.is_nan() {
             self.not_given(plan, column);
-            return if plan.nan == NanMeaning::Default { plan.default } else { value };
+            if plan.nan != NanMeaning::Default {
+                return value;
+            }
+            self.defaulted_by_column[column] += 1;
+            return plan.default;
         }
         if !(plan.low <= value && value <= plan.high) {
             match plan.out_of_range {
