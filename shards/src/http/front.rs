@@ -10,6 +10,7 @@ use super::settings::ShardSettings;
 use crate::api::Api;
 use crate::batch::{Clients, Lanes};
 use crate::context::ShardContext;
+use crate::executor::runtime::take_busy_time;
 use crate::http1::HttpLimits;
 use crate::origin::RequestIdMaker;
 use crate::telemetry::{Histograms, ShardCounters};
@@ -134,7 +135,7 @@ impl Front {
     pub(crate) fn earn(&self, now_ns: u64) {
         // By the wall: while another process has the core, the shard isn't idle. It is counted from 0
         // again each time.
-        let busy_ns = glommio::executor().executor_stats().total_runtime().as_nanos() as u64;
+        let busy_ns = take_busy_time().as_nanos() as u64;
         let before_ns = self.ticked_ns.replace(now_ns);
         self.intake.earn(now_ns.saturating_sub(before_ns), busy_ns);
         let intake = &self.intake;

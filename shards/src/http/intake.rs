@@ -4,7 +4,7 @@
 //! that a shard can bear, refusing everybody at once would take the time in which those who were let
 //! in are answered ("receive livelock": Mogul and Ramakrishnan, "Eliminating receive livelock in an
 //! interrupt-driven kernel", ACM Transactions on Computer Systems 15(3), 1997). So refusals have an
-//! allowance: a share of the time (`refusal_percent_max`), and all the time that is idle. Where it is
+//! allowance: a share of the time (`max_refusal_percent`), and all the time that is idle. Where it is
 //! spent, connections wait to be read. As many rows as leave the queue, so many are read, those first
 //! that came last: of their requests most time is left, where the others' clients may have given up
 //! (Maurer, "Fail at Scale", ACM Queue 13(8), 2015, calls it adaptive LIFO). First come, first served

@@ -19,11 +19,14 @@ pub struct ShardSettings {
     /// How batches are formed.
     pub batch: BatchPolicy,
     /// The most rows that may wait for one model on one shard; beyond it 429.
+    #[serde(rename = "max_queue_rows", alias = "queue_rows_max")]
     pub queue_rows_max: usize,
     /// The longest time that a row may be expected to wait for its batch, in µs; beyond it 429.
+    #[serde(rename = "max_queue_delay_us", alias = "queue_us_max")]
     pub queue_us_max: u64,
     /// The most of its time, in percent, that a shard spends on refusing; whoever cannot be refused in
     /// it waits to be read. With 100 everybody is refused at once.
+    #[serde(rename = "max_refusal_percent", alias = "refusal_percent_max")]
     pub refusal_percent_max: u32,
     /// How long an answer is worth having when the request does not say, in ms.
     pub deadline_ms: Option<u64>,

@@ -134,7 +134,7 @@ pub fn find_end(
     })
 }
 
-/// [`find_end`] for the head of a request or an answer, which may have `bytes_max` bytes.
+/// [`find_end`] for the head of a request or an answer, which may have `max_bytes` bytes.
 pub(crate) fn end_within(
     bytes: &[u8],
     scanned: &mut usize,

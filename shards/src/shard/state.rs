@@ -8,6 +8,7 @@ use super::{Command, ShardShared, Shutdown};
 use crate::batch::pipeline::{self, Engine};
 use crate::batch::{Clients, Gate, Host, Lane, Lanes, PreparedModel, QueueLimits, expiry};
 use crate::context::ShardContext;
+use crate::executor::runtime::spawn;
 use crate::features::FeatureStore;
 use crate::features::schema::Schema;
 use crate::http::ShardSettings;
@@ -72,9 +73,9 @@ impl ShardState {
             lanes: Rc::clone(&self.lanes),
             clients: Rc::clone(&self.front) as Rc<dyn Clients>,
         };
-        glommio::spawn_local(async move {
+        spawn(async move {
             // It is cancelled when the lane has nothing left to do.
-            let _watching = glommio::spawn_local(expiry::watch(Rc::clone(&lane), host.clone()));
+            let _watching = spawn(expiry::watch(Rc::clone(&lane), host.clone()));
             pipeline::run(lane, engine, host).await;
         })
         .detach();

@@ -101,7 +101,7 @@ fn texts_beyond_the_bound_are_forgotten_with_the_cache() {
     keyspace(node, "cql_texts", &statements);
     on_shard(move || async move {
         let mut settings: ScyllaSettings = settings(node, "cql_texts");
-        settings.cache.texts_bytes_max = 100;
+        settings.cache.max_texts_bytes = 100;
         let store = open(settings).await.unwrap();
         let columns = [column("purpose", ColumnType::Text)];
         let known = Some(Arc::new(Categories::new([("car", 3.0)], -1.0)));

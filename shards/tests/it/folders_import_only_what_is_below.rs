@@ -87,3 +87,17 @@ fn arrows_go_down() {
     }
     assert!(forbidden.is_empty(), "{forbidden:#?}");
 }
+
+#[test]
+fn only_the_executor_names_the_runtime() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    sources(&root, &mut found);
+    let names_it = |path: &PathBuf| {
+        let inside = path.strip_prefix(&root).expect("below the root");
+        let is_seam = inside.starts_with("executor");
+        !is_seam && fs::read_to_string(path).expect("text").contains("glommio")
+    };
+    found.retain(names_it);
+    assert!(found.is_empty(), "{found:#?}");
+}

@@ -9,15 +9,16 @@
 mod policy;
 mod records;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use records::{CacheCounters, Cached, RecordCache};
 
 /// How a cache is bounded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheSettings {
     /// How much a shard keeps, in bytes, keys and book-keeping included; 0 keeps nothing.
+    #[serde(rename = "max_bytes", alias = "bytes_max")]
     pub bytes_max: usize,
     /// How long a row is served without asking again, in milliseconds.
     pub ttl_ms: u64,
@@ -28,7 +29,7 @@ pub struct CacheSettings {
     pub max_stale_s: u64,
     /// How much the texts of what a shard keeps may take, in bytes. Beyond it all of them are
     /// forgotten, and all that is kept with them.
-    pub texts_bytes_max: usize,
+    pub max_texts_bytes: usize,
 }
 
 impl Default for CacheSettings {
@@ -38,7 +39,7 @@ impl Default for CacheSettings {
             ttl_ms: 1000,
             negative_ttl_ms: 1000,
             max_stale_s: 3600,
-            texts_bytes_max: 16 << 20,
+            max_texts_bytes: 16 << 20,
         }
     }
 }

@@ -20,6 +20,7 @@ use super::session::CqlSession;
 use super::settings::ScyllaSettings;
 use super::table_watch::TableWatch;
 use super::{probe, recovery};
+use crate::executor::runtime::spawn;
 use crate::failure::{FaultReason, Refusal};
 use crate::features::cache::{Cached, RecordCache};
 use crate::features::fit::{Fetched, Unfit};
@@ -107,7 +108,7 @@ impl CqlStore {
         let inner = Rc::new(inner);
         inner.learn_group_keys().await;
         let kept = recovery::look_after(Rc::downgrade(&inner), addresses);
-        glommio::spawn_local(kept).detach();
+        spawn(kept).detach();
         Ok(Self { inner })
     }
 
@@ -244,7 +245,7 @@ impl Inner {
                 table = self.settings.table,
                 said,
                 "the cluster refuses statements for {configured} users and takes {keys}: they ask \
-                 for {keys} at most from now on. Set group_keys_max = {keys} in [features.scylla], \
+                 for {keys} at most from now on. Set max_group_keys = {keys} in [features.scylla], \
                  or raise the limit of the cluster"
             );
         }
@@ -260,7 +261,7 @@ impl Inner {
     fn bound_texts(&self) {
         let texts = self.texts();
         let known = texts.borrow();
-        if known.size_bytes() > self.settings.cache.texts_bytes_max {
+        if known.size_bytes() > self.settings.cache.max_texts_bytes {
             let next = Interner::new(known.generation() + 1);
             self.texts.replace(Rc::new(RefCell::new(next)));
             self.cache.borrow_mut().clear();
@@ -392,7 +393,7 @@ impl Inner {
                 waiting.push(Waiting { first, flight: Rc::clone(&flight), index });
             }
             let departed = attempts::depart(self, flight, group.target, deadlines);
-            glommio::spawn_local(attempts::arrive(Rc::clone(self), departed)).detach();
+            spawn(attempts::arrive(Rc::clone(self), departed)).detach();
         }
         self.driver.turn();
         if !nowhere.is_empty() {
