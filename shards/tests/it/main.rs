@@ -14,6 +14,8 @@ mod random;
 mod simulation;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../text_models/mod.rs"]
+mod text_models;
 #[path = "../zoo_models/mod.rs"]
 mod zoo_models;
 
@@ -78,6 +80,7 @@ mod requests_that_do_not_end_take_bounded_memory;
 mod rows_score_the_same_however_they_are_given;
 mod rows_that_depend_on_each_other_are_refused;
 mod scores_through_http_match_the_library;
+mod texts_score_as_their_library;
 mod the_adaptive_window_keeps_close_to_the_best_fixed_one;
 mod the_repository_serves_the_version_that_is_asked_for;
 mod the_score_says_which_class_it_is;

@@ -1,12 +1,15 @@
 //! The columns of a model's inputs: how many, of which precision, and which of them are integers.
 
+use std::sync::Arc;
+
 use tract_onnx::pb::tensor_proto::DataType;
 
 use super::error::OnnxError;
 use super::graph::GraphInput;
 use super::planning::InputColumns;
-use crate::features::Precision;
+use super::texts::InputTexts;
 use crate::features::inputs::IntegerRange;
+use crate::features::{Categories, Precision};
 
 /// Doubles hold what any other type of input holds, up to integers of 53 bits.
 pub(super) fn precision(inputs: &[GraphInput]) -> Precision {
@@ -56,6 +59,24 @@ pub(super) fn integers(inputs: &[(GraphInput, usize)]) -> Vec<Option<IntegerRang
         return Vec::new();
     }
     ranges.flat_map(|(range, width)| std::iter::repeat_n(range, width)).collect()
+}
+
+/// For each column, the texts that it knows; empty where none is one of text.
+pub(super) fn categories(
+    inputs: &[(GraphInput, usize)],
+    texts: &[InputTexts],
+) -> Vec<Option<Arc<Categories>>> {
+    if texts.iter().all(Option::is_none) {
+        return Vec::new();
+    }
+    let mut categories = Vec::new();
+    for ((_, width), texts) in inputs.iter().zip(texts) {
+        match texts {
+            Some(texts) => categories.extend(texts.iter().cloned().map(|it| Some(Arc::new(it)))),
+            None => categories.extend(std::iter::repeat_n(None, *width)),
+        }
+    }
+    categories
 }
 
 /// The integers that a tensor of this type holds exactly on their way through 64-bit floats.
