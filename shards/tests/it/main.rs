@@ -32,6 +32,7 @@ mod a_damaged_store_never_gives_another_score;
 mod a_failed_batch_leaves_the_model_as_it_was;
 mod a_file_is_read_once_for_all_shards;
 mod a_file_that_is_moved_into_place_is_read;
+mod a_golden_file_of_texts_is_replayed;
 mod a_hostile_ensemble_is_refused;
 mod a_manifest_names_what_is_wrong_with_it;
 mod a_null_field_is_one_that_is_not_given;

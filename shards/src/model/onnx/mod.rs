@@ -131,7 +131,8 @@ impl Engine {
         choice: KernelChoice,
         class: impl Fn(usize) -> Result<usize, OnnxError>,
     ) -> Result<Self, OnnxError> {
-        if let Some(columns) = inputs::float_columns(inputs)
+        let has_texts = graph.texts.iter().any(Option::is_some);
+        if let Some(columns) = inputs::program_columns(inputs, has_texts)
             && let Some(program) = Program::build(
                 graph.graph()?,
                 graph::ml_version(&graph.proto),

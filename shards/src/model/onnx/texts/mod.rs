@@ -18,6 +18,8 @@ mod encoders;
 mod moves;
 mod nodes;
 mod reach;
+#[cfg(test)]
+mod tests;
 
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, TensorProto, type_proto};
