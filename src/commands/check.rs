@@ -22,6 +22,9 @@ use crate::serve::features::EXPOSED_PASSWORD;
 pub(crate) fn run(config: &Config) -> ExitCode {
     let mut findings = Findings::default();
     findings.note("cores", config.cores.resolve().map(|cores| format!("{} usable", cores.len())));
+    for warning in &config.warnings {
+        Findings::warn("configuration", warning);
+    }
     let store = CheckedStore::open(config, &mut findings);
     let repository = Repository::new(&config.models);
     for name in &config.model {

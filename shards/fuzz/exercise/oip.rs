@@ -1,8 +1,8 @@
 //! Bodies of inference requests and of answers, JSON and binary.
 
+use shards::api::infer::{request, rows};
 use shards::features::Precision;
 use shards::features::inputs::IntegerRange;
-use shards::http::oip::{request, rows};
 use shards::model::Signature;
 use shards::model::manifest::ScoreOutput;
 use shards::model::remote::message::{self, RequestTag};

@@ -2,8 +2,8 @@
 //!
 //! The first byte says how the rest is cut; however it is cut, the same requests come out.
 
+use shards::api::predict;
 use shards::batch::Rows;
-use shards::http::predict;
 use shards::http1::HttpLimits;
 use shards::http1::reader::{RequestReader, Step};
 

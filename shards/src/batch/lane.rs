@@ -85,8 +85,6 @@ pub struct Lane {
     retired: Cell<bool>,
     /// Why the store does not fit the model, while it does not.
     unfit: RefCell<Option<Arc<str>>>,
-    /// The header line that says which version answered.
-    pub(crate) version_field: String,
     /// What it measures; copied for readers in the shard's tick.
     pub(crate) histograms: RefCell<Histograms>,
     telemetry: Arc<LaneTelemetry>,
@@ -96,7 +94,6 @@ impl Lane {
     /// An empty lane that counts into `telemetry`.
     pub fn new(settings: LaneSettings, telemetry: Arc<LaneTelemetry>) -> Rc<Self> {
         Rc::new(Self {
-            version_field: format!("x-model-version: {}\r\n", settings.version),
             settings,
             rows: RefCell::default(),
             gate: Gate::default(),

@@ -130,8 +130,8 @@ impl FeatureStore {
         for (counter, count) in counters.statements_failed.iter().zip(now.statements_failed) {
             counter.set(count);
         }
-        counters.group_keys_max.set(now.group_keys_max);
-        counters.nodes_connected.set(now.nodes_connected);
+        counters.cluster.group_keys_max.set(now.group_keys_max);
+        counters.cluster.nodes_connected.set(now.nodes_connected);
         counters.sessions_renewed.set(now.sessions_renewed);
         let keys = [
             now.keys_asked,

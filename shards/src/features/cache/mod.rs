@@ -9,15 +9,16 @@
 mod policy;
 mod records;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use records::{CacheCounters, Cached, RecordCache};
 
 /// How a cache is bounded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheSettings {
     /// How much a shard keeps, in bytes, keys and book-keeping included; 0 keeps nothing.
+    #[serde(rename = "max_bytes", alias = "bytes_max")]
     pub bytes_max: usize,
     /// How long a row is served without asking again, in milliseconds.
     pub ttl_ms: u64,

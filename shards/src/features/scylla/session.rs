@@ -170,7 +170,7 @@ pub(super) async fn connect(
         })
         .default_execution_profile_handle(profile(settings).into_handle());
     match (&settings.user, &settings.password, &settings.password_file) {
-        (Some(user), Some(password), _) => builder = builder.user(user, password),
+        (Some(user), Some(password), _) => builder = builder.user(user, password.reveal()),
         (Some(user), None, Some(path)) => {
             let from_file = FromFile { user: user.clone(), path: path.clone() };
             builder = builder.authenticator_provider(Arc::new(from_file));

@@ -19,6 +19,7 @@ use super::session::CqlSession;
 use super::settings::ScyllaSettings;
 use super::table_watch::TableWatch;
 use super::{probe, recovery};
+use crate::executor::runtime::spawn;
 use crate::failure::FaultReason;
 use crate::features::cache::{Cached, RecordCache};
 use crate::features::fit::{Fetched, Unfit};
@@ -102,7 +103,7 @@ impl CqlStore {
         let inner = Rc::new(inner);
         inner.learn_group_keys().await;
         let kept = recovery::look_after(Rc::downgrade(&inner), addresses);
-        glommio::spawn_local(kept).detach();
+        spawn(kept).detach();
         Ok(Self { inner })
     }
 
@@ -239,7 +240,7 @@ impl Inner {
                 table = self.settings.table,
                 said,
                 "the cluster refuses statements for {configured} users and takes {keys}: they ask \
-                 for {keys} at most from now on. Set group_keys_max = {keys} in [features.scylla], \
+                 for {keys} at most from now on. Set max_group_keys = {keys} in [features.scylla], \
                  or raise the limit of the cluster"
             );
         }
@@ -345,7 +346,7 @@ impl Inner {
                 waiting.push(Waiting { first, flight: Rc::clone(&flight), index });
             }
             let departed = attempts::depart(self, flight, group.target, deadlines);
-            glommio::spawn_local(attempts::arrive(Rc::clone(self), departed)).detach();
+            spawn(attempts::arrive(Rc::clone(self), departed)).detach();
         }
         self.driver.turn();
         if !nowhere.is_empty() {

@@ -1,33 +1,42 @@
-//! What the server, its models and their counters are, as JSON.
+//! What the server and its models are, as JSON.
 
 use serde_json::{Value, json};
 
-use super::answer::{FEATURES, MODEL_VERSION, SCORE, score_datatype};
-use super::rows::USER_ID;
+use super::infer::form::{FEATURES, MODEL_VERSION, SCORE, score_datatype};
+use super::infer::rows::USER_ID;
+use super::{Api, ModelName, Outcome};
 use crate::batch::Lane;
-use crate::facts::Role;
 use crate::features::Precision;
-use crate::telemetry::histograms::DIFFERENCE_UNIT;
-use crate::telemetry::{Counter, Phase, Sum};
 use crate::tensors::Datatype;
 
 const PLATFORM: &str = "shardgate_onnx";
 
-/// `GET /v2`; whether models are managed on this port too.
-pub(super) fn server(has_repository: bool) -> Value {
+/// What the server is, and whether models are managed here too.
+pub(super) fn server(api: &Api) -> Outcome {
     let mut extensions = vec!["binary_tensor_data", "model_configuration", "statistics"];
-    if has_repository {
+    if api.limits.takes_repository_requests {
         extensions.push("model_repository");
     }
-    json!({
+    Outcome::Document(json!({
         "name": "shardgate",
         "version": env!("CARGO_PKG_VERSION"),
         "extensions": extensions,
-    })
+    }))
 }
 
-/// `GET /v2/models/NAME`; `versions` are those that may be asked.
-pub(super) fn metadata(lane: &Lane, versions: &[u64]) -> Value {
+/// What a model reads and gives, and which of its versions may be asked.
+pub(super) fn model(api: &Api, model: ModelName<'_>) -> Outcome {
+    let Some(lane) = api.find(model) else { return api.unknown(model) };
+    Outcome::Document(describe(&lane, &api.lanes.versions(&lane.settings.model)))
+}
+
+/// How a model is served.
+pub(super) fn config(api: &Api, model: ModelName<'_>) -> Outcome {
+    let Some(lane) = api.find(model) else { return api.unknown(model) };
+    Outcome::Document(describe_config(&lane, api.limits.rows_max))
+}
+
+fn describe(lane: &Lane, versions: &[u64]) -> Value {
     let versions: Vec<_> = versions.iter().map(u64::to_string).collect();
     let mut outputs = tensors(&outputs(lane));
     outputs[0]["parameters"] = json!({"score": lane.telemetry().facts.description.score});
@@ -40,8 +49,7 @@ pub(super) fn metadata(lane: &Lane, versions: &[u64]) -> Value {
     })
 }
 
-/// `GET /v2/models/NAME/config`; a request may have `rows_max` rows.
-pub(super) fn config(lane: &Lane, rows_max: usize) -> Value {
+fn describe_config(lane: &Lane, rows_max: usize) -> Value {
     let settings = &lane.settings;
     let signature = &settings.signature;
     let input = |tensor: &Tensor<'_>| {
@@ -77,77 +85,6 @@ pub(super) fn config(lane: &Lane, rows_max: usize) -> Value {
             "kernel": {"string_value": lane.telemetry().facts.description.kernel},
             "columns": {"string_value": signature.columns.join(",")},
             "max_queue_size": {"string_value": settings.queue_rows_max.to_string()},
-        },
-    })
-}
-
-/// `GET /v2/models/NAME/stats`: of the shard that answers, since it loaded the model. Durations
-/// are sums in ns; requests are counted by their rows.
-pub(super) fn statistics<'a>(lanes: impl Iterator<Item = &'a Lane>) -> Value {
-    let of_lane = |lane: &Lane| {
-        let counters = lane.counters();
-        let part = |count: u64, ns: u64| json!({"count": count, "ns": ns});
-        let sum = |counters: &[Counter]| counters.iter().map(Counter::get).sum::<u64>();
-        let batches = counters.batches.get();
-        let (scored, failed) = match lane.settings.role {
-            // Its rows are copies: they are no rows that were answered.
-            Role::Shadow => (counters.shadow.compared.get(), counters.shadow.failed.get()),
-            Role::Stable | Role::Canary => {
-                let scored = sum(&counters.rows) + counters.rows_own_features.get();
-                (scored, sum(&counters.rows_failed))
-            }
-        };
-        // Rows that got no score waited too.
-        let waited = lane.histograms.borrow().phase(Phase::Queue).len();
-        let queue_ns = counters.queue_ns.get();
-        let (features_ns, model_ns) = (counters.features_ns.get(), counters.model_ns.get());
-        let mut described = json!({
-            "name": lane.settings.model,
-            "version": lane.settings.version.to_string(),
-            "last_inference": counters.last_batch_ms.get(),
-            "inference_count": scored,
-            "execution_count": batches,
-            "inference_stats": {
-                "success": part(scored, queue_ns + features_ns + model_ns),
-                "fail": part(failed, 0),
-                "queue": part(waited, queue_ns),
-                "compute_input": part(batches, features_ns),
-                "compute_infer": part(batches, model_ns),
-                "compute_output": part(batches, 0),
-                "cache_hit": part(0, 0),
-                "cache_miss": part(0, 0),
-            },
-            "batch_stats": [],
-        });
-        if lane.settings.role == Role::Shadow {
-            described["shadow"] = differences(lane);
-        }
-        described
-    };
-    json!({"model_stats": lanes.map(of_lane).collect::<Vec<_>>()})
-}
-
-/// How far a candidate's scores were from those that were answered.
-fn differences(lane: &Lane) -> Value {
-    let counters = &lane.counters().shadow;
-    let compared = counters.compared.get();
-    let mean = |sum: &Sum| if compared > 0 { sum.get() / compared as f64 } else { 0.0 };
-    let histograms = lane.histograms.borrow();
-    let quantile = |quantile| {
-        let value = histograms.differences().map_or(0, |known| known.value_at_quantile(quantile));
-        value as f64 * DIFFERENCE_UNIT
-    };
-    json!({
-        "compared": compared,
-        "failed": counters.failed.get(),
-        "skipped": counters.skipped.get(),
-        "mean": mean(&counters.difference_sum),
-        "mean_absolute": mean(&counters.difference_absolute_sum),
-        "absolute_quantiles": {
-            "0.5": quantile(0.5),
-            "0.9": quantile(0.9),
-            "0.99": quantile(0.99),
-            "1": quantile(1.0),
         },
     })
 }

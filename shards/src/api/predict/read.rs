@@ -35,16 +35,6 @@ pub enum PredictError {
     },
 }
 
-impl PredictError {
-    /// The status that it is answered with.
-    pub const fn status(&self) -> u16 {
-        match self {
-            Self::TooManyRows { .. } => 413,
-            _ => 400,
-        }
-    }
-}
-
 /// What a body asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
