@@ -101,7 +101,9 @@ fn check_both(fixture: &Fixture) {
     });
     check(fixture, "from the store", &by_store);
 
-    columns.iter_mut().for_each(|column| column.source = Source::Request);
+    for column in &mut columns {
+        column.source = Source::Request;
+    }
     let by_request = scores(&mut model, &reader, &columns, |plan, requests| {
         for row in &fixture.rows {
             let cell = |(field, cell): (&shards::features::join::RequestField, &String)| {
