@@ -20,9 +20,23 @@ pub(crate) const fn provenance(failure: RowFailure) -> Option<FeatureStatus> {
 pub(crate) fn message(lane: &Lane, failure: RowFailure) -> String {
     match failure {
         RowFailure::Field { index } => {
-            let name = lane.settings.request_fields.get(index).map_or("?", String::as_str);
+            let field = lane.settings.request_fields.get(index);
+            let name = field.map_or("?", |field| field.name.as_str());
+            if field.is_some_and(|field| field.column_type.is_text()) {
+                return format!("`{name}` must be a text");
+            }
             format!("`{name}` must be a number within the range that the model allows")
         }
+        RowFailure::Refused(Refusal::RequestFieldRequired { column }) => {
+            format!("`{}` is missing, and is required", lane.column_name(column))
+        }
+        RowFailure::Refused(Refusal::RequestUnknownText { column }) => {
+            format!("`{}` is a text that the model does not know", lane.column_name(column))
+        }
+        RowFailure::Refused(Refusal::StoredUnknownText { column }) => format!(
+            "the user's stored `{}` is a text that the model does not know",
+            lane.column_name(column)
+        ),
         RowFailure::Refused(Refusal::RequestFieldMissing { column }) => {
             format!("`{}` is missing, and the model needs it", lane.column_name(column))
         }

@@ -7,6 +7,7 @@ use super::infer::rows::USER_ID;
 use super::{Api, ModelName, Outcome};
 use crate::batch::Lane;
 use crate::features::Precision;
+use crate::features::join::RequestField;
 use crate::tensors::Datatype;
 
 const PLATFORM: &str = "shardgate_onnx";
@@ -103,12 +104,18 @@ fn inputs(lane: &Lane) -> Vec<Tensor<'_>> {
         Precision::F64 => Datatype::Fp64,
     };
     let width = signature.columns.len();
-    let mut tensors = vec![
-        Tensor { name: &signature.matrix, datatype: number, width },
-        Tensor { name: USER_ID, datatype: Datatype::Bytes, width: 1 },
-    ];
-    for name in &lane.settings.request_fields {
-        tensors.push(Tensor { name, datatype: number, width: 1 });
+    let datatype_of = |field: &RequestField| {
+        if field.column_type.is_text() { Datatype::Bytes } else { number }
+    };
+    let mut tensors = vec![Tensor { name: USER_ID, datatype: Datatype::Bytes, width: 1 }];
+    if signature.texts.is_empty() {
+        tensors.insert(0, Tensor { name: &signature.matrix, datatype: number, width });
+    }
+    let columns = signature.texts.iter().filter(|column| {
+        !lane.settings.request_fields.iter().any(|field| field.name == column.name)
+    });
+    for field in lane.settings.request_fields.iter().chain(columns) {
+        tensors.push(Tensor { name: &field.name, datatype: datatype_of(field), width: 1 });
     }
     tensors
 }

@@ -309,6 +309,11 @@ fn observe(lane: &Lane, joined: &Joined) {
             counters.cells_defaulted.get(column).add(*defaulted);
         }
     }
+    for (column, unknown) in joined.unknown_by_column.iter().enumerate() {
+        if *unknown > 0 {
+            counters.texts_unknown.get(column).add(*unknown);
+        }
+    }
     {
         let mut histograms = lane.histograms.borrow_mut();
         for age_s in joined.ages_s() {

@@ -126,6 +126,8 @@ impl FeatureStore {
         counters.cache_misses.set(now.cache.misses);
         counters.cache_evictions.set(now.cache.evictions);
         counters.cache_bytes.set(store.cache_bytes() as u64);
+        counters.texts_forgotten.set(now.texts_forgotten);
+        counters.cells_lost.set(now.cells_lost);
         counters.statements.set(now.statements);
         for (counter, count) in counters.statements_failed.iter().zip(now.statements_failed) {
             counter.set(count);

@@ -23,9 +23,13 @@ const fn refusal_status(refusal: Refusal) -> u16 {
         | Refusal::Expired
         | Refusal::TooManyDefaulted { .. }
         | Refusal::StoredNotANumber { .. }
-        | Refusal::StoredNotInteger { .. } => 503,
-        Refusal::RequestNotInteger { .. } => 400,
+        | Refusal::StoredNotInteger { .. }
+        | Refusal::StoredUnknownText { .. } => 503,
+        Refusal::KeyNotOfType { .. }
+        | Refusal::RequestNotInteger { .. }
+        | Refusal::RequestFieldRequired { .. } => 400,
         Refusal::RequestFieldMissing { .. }
+        | Refusal::RequestUnknownText { .. }
         | Refusal::RequestOutOfRange { .. }
         | Refusal::RequestNotOfType { .. } => 422,
     }

@@ -109,6 +109,10 @@ counters! {
             "Entries that left the cache to make room."),
         cache_bytes: Gauge("shardgate_cache_bytes",
             "What the cache holds, keys and book-keeping included."),
+        texts_forgotten: Counter("shardgate_cache_texts_forgotten_total",
+            "How often all texts were forgotten, as they took too much, and the cache with them."),
+        cells_lost: Counter("shardgate_cluster_cells_lost_total",
+            "Decimals and integers of a cluster that 64 bits do not hold: they count as not known."),
         statements: Counter("shardgate_cluster_statements_total", "Statements sent to the cluster."),
         statements_failed: Counter("shardgate_cluster_statements_failed_total",
             "Statements to the cluster that brought nothing, by reason.")

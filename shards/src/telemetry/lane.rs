@@ -90,6 +90,8 @@ counters! {
         pub shadow: ShadowCounters,
         /// Cells that took their column's default, by column.
         pub cells_defaulted: Cells,
+        /// Texts that are none of the model's categories, by column.
+        pub texts_unknown: Cells,
         /// Sampled cells by column and quantile bin, for drift; see [`LaneTelemetry::sample`].
         pub bins: Cells,
     }
@@ -137,6 +139,7 @@ impl LaneTelemetry {
         let bins = facts.columns.iter().map(LaneColumn::bins).sum();
         let counters = LaneCounters {
             cells_defaulted: Cells::new(facts.columns.len()),
+            texts_unknown: Cells::new(facts.columns.len()),
             bins: Cells::new(bins),
             ..LaneCounters::default()
         };

@@ -18,7 +18,7 @@ fn what_is_not_there_or_of_another_type() {
     let node = node();
     let tables = [
         PROFILES,
-        "CREATE TABLE other_key (user_id int PRIMARY KEY, feature_1 float)",
+        "CREATE TABLE other_key (user_id double PRIMARY KEY, feature_1 float)",
         "CREATE TABLE other_column (user_id text PRIMARY KEY, feature_1 float, tags set<text>, \
          last_updated timestamp)",
         "CREATE TABLE clustered (user_id text, at timestamp, part int, feature_1 float, \
@@ -40,7 +40,7 @@ fn what_is_not_there_or_of_another_type() {
         (table("nothing"), "there is no table `nothing` in the keyspace `cql_faults`"),
         (
             table("other_key"),
-            "column `user_id` of the table `other_key` is int, and has to be text",
+            "column `user_id` of the table `other_key` is double, and has to be text, int, bigint, uuid",
         ),
         (
             ScyllaSettings { columns: vec!["tags".to_owned()], ..table("other_column") },

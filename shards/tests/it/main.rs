@@ -14,6 +14,8 @@ mod random;
 mod simulation;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../text_models/mod.rs"]
+mod text_models;
 #[path = "../zoo_models/mod.rs"]
 mod zoo_models;
 
@@ -30,8 +32,10 @@ mod a_damaged_store_never_gives_another_score;
 mod a_failed_batch_leaves_the_model_as_it_was;
 mod a_file_is_read_once_for_all_shards;
 mod a_file_that_is_moved_into_place_is_read;
+mod a_golden_file_of_texts_is_replayed;
 mod a_hostile_ensemble_is_refused;
 mod a_manifest_names_what_is_wrong_with_it;
+mod a_model_of_text_is_served;
 mod a_null_field_is_one_that_is_not_given;
 mod a_remote_server_that_fails_is_survived;
 mod a_request_keeps_its_id_and_its_trace;
@@ -49,6 +53,7 @@ mod an_import_leaves_no_more_than_it_needs;
 mod an_import_says_what_it_changed;
 mod an_inference_request_fails_alone;
 mod broken_model_files_are_refused_and_never_panic;
+mod cells_of_every_type_come_back;
 mod contributions_are_shapley_values;
 mod csv_of_other_programs_is_read_or_refused;
 mod each_row_of_a_request_has_its_users_version;
@@ -78,6 +83,9 @@ mod requests_that_do_not_end_take_bounded_memory;
 mod rows_score_the_same_however_they_are_given;
 mod rows_that_depend_on_each_other_are_refused;
 mod scores_through_http_match_the_library;
+mod texts_become_the_models_codes;
+mod texts_score_as_their_library;
+mod texts_score_through_the_store;
 mod the_adaptive_window_keeps_close_to_the_best_fixed_one;
 mod the_repository_serves_the_version_that_is_asked_for;
 mod the_score_says_which_class_it_is;

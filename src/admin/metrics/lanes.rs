@@ -185,6 +185,14 @@ fn write_columns(text: &mut Exposition, lanes: &[ScrapedLane<'_>], drift: &Drift
             text.count(&lane.labels_and("column", &column.name), cell.get());
         }
     }
+    let help = "Texts that are none of the model's categories.";
+    text.family("shardgate_texts_unknown_total", Kind::Counter, help);
+    for lane in lanes {
+        for (place, column) in lane.telemetry.facts.columns.iter().enumerate() {
+            let cell = lane.telemetry.counters.texts_unknown.get(place);
+            text.count(&lane.labels_and("column", &column.name), cell.get());
+        }
+    }
     let help = "Population stability index of a feature against the training data, last hour.";
     text.family("shardgate_feature_drift", Kind::Gauge, help);
     for ((model, version, column), index) in

@@ -58,7 +58,7 @@ impl Json<'_> {
         };
         let is_of_canary = |row: &Row| ask.is_of_canary(&row.key);
         let (stays, goes) = lane.rows.borrow_mut().divide(parsed.first, is_of_canary);
-        let taken = if lane.settings.request_fields == canary.settings.request_fields {
+        let taken = if canary.settings.reads_fields_of(&lane.settings) {
             canary.rows.borrow_mut().adopt(&mut lane.rows.borrow_mut(), goes)
         } else {
             lane.rows.borrow_mut().forget(goes);

@@ -27,10 +27,19 @@ pub struct CacheSettings {
     /// How old a row may be to stand in for a store that does not answer, in seconds since it was
     /// fetched.
     pub max_stale_s: u64,
+    /// How much the texts of what a shard keeps may take, in bytes. Beyond it all of them are
+    /// forgotten, and all that is kept with them.
+    pub max_texts_bytes: usize,
 }
 
 impl Default for CacheSettings {
     fn default() -> Self {
-        Self { bytes_max: 64 << 20, ttl_ms: 1000, negative_ttl_ms: 1000, max_stale_s: 3600 }
+        Self {
+            bytes_max: 64 << 20,
+            ttl_ms: 1000,
+            negative_ttl_ms: 1000,
+            max_stale_s: 3600,
+            max_texts_bytes: 16 << 20,
+        }
     }
 }

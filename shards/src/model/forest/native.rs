@@ -1,11 +1,12 @@
 //! A model read from its library's own file, ready to score.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::{Linear, ModelColumn, NativeError, Objective, Preparation, Program, Trained};
 use crate::features::column::ColumnType;
 use crate::features::inputs::{InputColumn, NanMeaning, Source as CellSource};
-use crate::features::{Cells, FeatureMatrix, Precision};
+use crate::features::{Categories, Cells, FeatureMatrix, Precision};
 use crate::model::manifest::{ClassChoice, ScoreOutput};
 use crate::model::trees::{
     Ensemble, EnsembleLimits, KernelChoice, OutputColumns, Outputs, Scores, TreeKernel,
@@ -24,6 +25,8 @@ pub(in crate::model) struct NativeModel {
     pub(in crate::model) columns: Vec<ModelColumn>,
     /// What to read for each column, if the file has the names that the training data had.
     pub(in crate::model) input_columns: Option<Vec<InputColumn>>,
+    /// For each column, the texts that it knows; empty where none is one of categories.
+    pub(in crate::model) categories: Vec<Option<Arc<Categories>>>,
     pub(in crate::model) precision: Precision,
     pub(in crate::model) score_precision: Precision,
     pub(in crate::model) labels: Vec<String>,
@@ -79,6 +82,7 @@ impl NativeModel {
         let are_texts = labels.iter().any(|label| label.parse::<f64>().is_err());
         let is_by_place = output.class.is_none() && width > 1 && are_texts;
         let input_columns = trained.columns_are_named.then(|| as_inputs(&trained.columns));
+        let categories = categories(&trained.columns, trained.unknown);
         let (engine, kernel_name, score_precision) = match trained.program {
             Program::Forest(forest) => {
                 let limits = EnsembleLimits::default();
@@ -103,6 +107,7 @@ impl NativeModel {
             preparation: trained.preparation,
             columns: trained.columns,
             input_columns,
+            categories,
             precision: trained.input,
             score_precision,
             labels,
@@ -114,6 +119,12 @@ impl NativeModel {
             kernel_name,
             scratch: Scratch::default(),
         })
+    }
+
+    /// The same for another shard, which shares nothing with this one.
+    pub(in crate::model) fn of_another_shard(&self) -> Self {
+        let own = |it: &Option<Arc<Categories>>| it.as_deref().cloned().map(Arc::new);
+        Self { categories: self.categories.iter().map(own).collect(), ..self.clone() }
     }
 
     /// What computes the scores.
@@ -192,6 +203,13 @@ impl Scratch {
     }
 }
 
+/// For each column, the texts that it knows; empty where none is one of categories.
+fn categories(columns: &[ModelColumn], unknown: Option<f64>) -> Vec<Option<Arc<Categories>>> {
+    let all = columns.iter().map(|column| column.categories(unknown).map(Arc::new));
+    let all: Vec<_> = all.collect();
+    if all.iter().all(Option::is_none) { Vec::new() } else { all }
+}
+
 /// Which output is wanted, and how its columns come out of the sums.
 fn choose_output(
     trained: &Trained,
@@ -224,18 +242,25 @@ fn describe(output: &str, class: usize, width: usize, labels: &[String]) -> Stri
     }
 }
 
+/// The type that a column is read as: text, where its categories are. Of numbers whatever the store
+/// holds is read, as the matrix has the model's own precision.
+fn type_of(column: &ModelColumn) -> ColumnType {
+    match column.categories(None) {
+        Some(known) if !known.takes_numbers() || known.texts().is_empty() => ColumnType::Text,
+        _ => ColumnType::Double,
+    }
+}
+
 /// The columns as they are read where `model.toml` has none: each by its name from the store, and
 /// missing where it is not known.
 fn as_inputs(columns: &[ModelColumn]) -> Vec<InputColumn> {
     let input = |column: &ModelColumn| InputColumn {
         name: column.name.clone(),
-        // Whatever the store holds is then read; the matrix has the model's own precision.
-        column_type: ColumnType::Double,
+        column_type: type_of(column),
         source: CellSource::Store,
         default: f64::NAN,
-        range: None,
         nan: NanMeaning::Missing,
-        quantiles: Vec::new(),
+        ..InputColumn::default()
     };
     columns.iter().map(input).collect()
 }

@@ -60,12 +60,7 @@ fn categories(cats: Option<&Value>, width: usize) -> Result<Vec<Vec<Category>>, 
                 let bytes: Vec<u8> =
                     values.integers(-128, 255)?.into_iter().map(|byte| byte as u8).collect();
                 let ends = offsets.integers(0, bytes.len() as i64)?;
-                let text = |pair: &[i64]| {
-                    let text = bytes.get(pair[0] as usize..pair[1] as usize);
-                    text.map(|text| Category::Text(String::from_utf8_lossy(text).into_owned()))
-                };
-                let texts: Option<Vec<_>> = ends.windows(2).map(text).collect();
-                texts.ok_or_else(|| offsets.wrong("rising places in `values`"))?
+                cut(&bytes, &ends).ok_or_else(|| offsets.wrong("rising places in `values`"))?
             }
         });
     }
@@ -73,5 +68,35 @@ fn categories(cats: Option<&Value>, width: usize) -> Result<Vec<Vec<Category>>, 
         Ok(lists)
     } else {
         Err(encodings.wrong(format!("{width}, one for each column")))
+    }
+}
+
+/// The texts between these places. Version 3.1 counts their characters and writes as many bytes, so
+/// that beyond the first character of several bytes nothing is where it should be.
+fn cut(bytes: &[u8], ends: &[i64]) -> Option<Vec<Category>> {
+    let whole = bytes.iter().position(|byte| !byte.is_ascii()).unwrap_or(bytes.len());
+    let text = |pair: &[i64]| {
+        let (start, end) = (pair[0] as usize, pair[1] as usize);
+        let text = str::from_utf8(bytes.get(start..end)?).ok().filter(|_| end <= whole);
+        let category = text.map(|text| Category::Text(text.to_owned()));
+        Some(category.unwrap_or(Category::Damaged))
+    };
+    ends.windows(2).map(text).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Category, cut};
+
+    #[test]
+    fn texts_are_whole_before_the_first_that_the_library_cuts() {
+        let text = |text: &str| Category::Text(text.to_owned());
+        let all = cut(b"cartv", &[0, 3, 3, 5]).expect("they rise");
+        assert_eq!(all, [text("car"), text(""), text("tv")]);
+        // Of "car", "Übung" and "éa" it wrote as many bytes as they have characters.
+        let bytes = &"carÜbungéa".as_bytes()[..10];
+        let some = cut(bytes, &[0, 3, 8, 10]).expect("they rise");
+        assert_eq!(some, [text("car"), Category::Damaged, Category::Damaged]);
+        assert_eq!(cut(b"cartv", &[0, 3, 1]), None);
     }
 }
