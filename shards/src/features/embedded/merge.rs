@@ -1,0 +1,134 @@
+//! Rows of an import meet those of the store by their keys: the import's columns are taken from it,
+//! the others stay as they are, and a column that only one side has is null for the other's rows.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::error::EmbeddedError;
+use super::keyed_hash::KeyedHash;
+use super::layout::{Entry, EntryCopy};
+use super::snapshot::{Found, Snapshot};
+use crate::features::column::CellValue;
+use crate::features::record::{Record, RecordLayout};
+use crate::features::schema::{Schema, StoreColumn};
+
+/// The columns of a store after an import: those that it has, in their order, then those that only
+/// the import has.
+pub(super) fn merged(
+    path: &Path,
+    stored: &Schema,
+    given: &Schema,
+) -> Result<Schema, EmbeddedError> {
+    let differs = |reason| EmbeddedError::SchemaDiffers { path: path.to_owned(), reason };
+    let (mut columns, positions) = (stored.columns().to_vec(), stored.positions());
+    for StoreColumn { name, column_type } in given.columns() {
+        match positions.get(&**name).map(|at| stored.columns()[*at].column_type) {
+            None => {
+                columns.push(StoreColumn { name: name.clone(), column_type: *column_type });
+            }
+            Some(kept) if kept == *column_type => {}
+            Some(kept) => {
+                return Err(differs(format!(
+                    "column `{name}` is {kept} in the store and {column_type} in the import"
+                )));
+            }
+        }
+    }
+    Schema::new(columns).map_err(|error| differs(error.to_string()))
+}
+
+/// What an import needs to complete its rows by those of the store.
+#[derive(Debug)]
+pub(super) struct Merge {
+    base: Arc<Snapshot>,
+    base_layout: RecordLayout,
+    /// Where each of the import's columns stands among the merged ones.
+    positions: Vec<usize>,
+    /// Whether rows of the import lack columns that the store has.
+    is_partial: bool,
+    /// How many columns there are.
+    columns: usize,
+    copy: EntryCopy,
+    record: Vec<u8>,
+    widened: Vec<u8>,
+}
+
+impl Merge {
+    /// How rows of `given` become rows of `merged`; `None` where they are that already.
+    pub(super) fn new(base: &Arc<Snapshot>, given: &Schema, merged: &Schema) -> Option<Self> {
+        if base.schema == *merged && given == merged {
+            return None;
+        }
+        let (places, has) = (merged.positions(), given.positions());
+        let position = |column: &StoreColumn| places.get(&*column.name).copied();
+        Some(Self {
+            base: Arc::clone(base),
+            base_layout: base.layout(),
+            positions: given.columns().iter().filter_map(position).collect(),
+            is_partial: base.schema.columns().iter().any(|it| !has.contains_key(&*it.name)),
+            columns: merged.columns().len(),
+            copy: EntryCopy::default(),
+            record: Vec::new(),
+            widened: Vec::new(),
+        })
+    }
+
+    /// The row of all columns that `cells` of the import make with what the store has of `key`.
+    pub(super) fn complete(
+        &mut self,
+        key: &[u8],
+        cells: &[CellValue],
+    ) -> Result<Vec<CellValue>, EmbeddedError> {
+        let mut row = match self.is_partial {
+            true => self.stored(key)?,
+            false => vec![CellValue::Null; self.columns],
+        };
+        for (&at, &cell) in self.positions.iter().zip(cells) {
+            row[at] = cell;
+        }
+        Ok(row)
+    }
+
+    /// Makes of the entry of a row of the store, for which the import has none, one of all columns;
+    /// `None` where it is no such entry.
+    pub(super) fn widen(
+        &mut self,
+        hash: &KeyedHash,
+        layout: &RecordLayout,
+        entry: &mut Vec<u8>,
+    ) -> Option<()> {
+        let kept = Entry::at(entry, self.base.header.record_bytes as usize)?;
+        let record = self.base_layout.read(kept.record()).ok()?;
+        let row = all_columns(&record, self.columns);
+        layout.encode(record.last_updated_us(), &row, &mut self.record).ok()?;
+        Entry::encode(hash, kept.key(), &self.record, &mut self.widened);
+        std::mem::swap(entry, &mut self.widened);
+        Some(())
+    }
+
+    /// What the store has of `key`, in all columns.
+    fn stored(&mut self, key: &[u8]) -> Result<Vec<CellValue>, EmbeddedError> {
+        let Self { base, base_layout, columns, copy, .. } = self;
+        let damaged = || EmbeddedError::RecordsDamaged {
+            path: base.path().to_owned(),
+            damaged: 1,
+            rows: base.header.rows,
+        };
+        match base.find(base.hash.of(key), key, copy) {
+            Found::Missing => return Ok(vec![CellValue::Null; *columns]),
+            Found::Damaged => return Err(damaged()),
+            Found::Stored => {}
+        }
+        let entry = copy.entry(base.header.record_bytes as usize).ok_or_else(damaged)?;
+        let record = base_layout.read(entry.record()).map_err(|_| damaged())?;
+        Ok(all_columns(&record, *columns))
+    }
+}
+
+/// The cells of a record of the store, and null for the columns after them: the store's columns are
+/// the first of the merged ones.
+fn all_columns(record: &Record<'_>, columns: usize) -> Vec<CellValue> {
+    let mut row: Vec<_> = record.cells().collect();
+    row.resize(columns, CellValue::Null);
+    row
+}
