@@ -23,6 +23,9 @@ use crate::serve::features::EXPOSED_PASSWORD;
 pub(crate) fn run(config: &Config) -> ExitCode {
     let mut findings = Findings::default();
     findings.note("cores", config.cores.resolve().map(|cores| format!("{} usable", cores.len())));
+    for warning in &config.warnings {
+        Findings::warn("configuration", warning);
+    }
     let store = CheckedStore::open(config, &mut findings);
     let repository = Repository::new(&config.models);
     for name in &config.model {
@@ -141,10 +144,10 @@ impl CheckedStore {
 }
 
 fn damage(checked: &RecordsChecked) -> String {
-    let RecordsChecked { rows, damaged, damaged_buckets } = checked;
+    let RecordsChecked { rows, damaged, damaged_buckets, damaged_texts } = checked;
     format!(
-        "{damaged} of {rows} records and {damaged_buckets} parts of the index are damaged: import all \
-         features again with --replace"
+        "{damaged} of {rows} records, {damaged_buckets} parts of the index and {damaged_texts} texts \
+         are damaged: import all features again with --replace"
     )
 }
 

@@ -25,5 +25,5 @@ pub(crate) fn bind(model: &Model, schema: &Schema) -> Result<JoinPlan, JoinError
         None => ModelInputs::Width(model.columns()),
     };
     JoinPlan::bind(inputs, schema, &model.manifest().policies, model.precision())
-        .and_then(|plan| plan.with_integers(model.integers()))
+        .and_then(|plan| plan.with_integers(model.integers())?.with_categories(model.categories()))
 }

@@ -59,7 +59,7 @@ impl StoreArguments {
             keyspace: keyspace.clone(),
             table: self.table.clone(),
             user: self.user.clone(),
-            password: self.password.clone(),
+            password: self.password.clone().map(Into::into),
             password_file: self.password_file.clone(),
             ..ScyllaSettings::default()
         };

@@ -57,8 +57,9 @@ fn columns_and_the_key_are_chosen_and_the_rest_is_named_once() {
 
 #[test]
 fn types_come_from_the_cells_where_nobody_says_them() {
-    let csv = b"user_id,flag,amount,given:double\nu,True,16777217,1\nv,,NA,2\nw,False,3.5,\n";
-    let columns = ["flag boolean", "amount float", "given double"];
+    let csv = b"user_id,flag,amount,given:double,city,day\nu,True,16777217,1,NL,2026-01-31\n\
+          v,,NA,2,NA,\nw,False,3.5,,yes,2026-02-01\n";
+    let columns = ["flag boolean", "amount float", "given double", "city text", "day date"];
     let place = Place::new();
     assert_eq!(place.import(csv, &[]).status, Some(0));
     assert_eq!(place.columns(), columns);
@@ -74,7 +75,10 @@ fn types_come_from_the_cells_where_nobody_says_them() {
     import.stdin.take().unwrap().write_all(csv).unwrap();
     assert!(import.wait().unwrap().success());
     assert_eq!(piped.columns(), columns);
-    assert_eq!(piped.get("u"), place.get("u"));
+    let row = r#"{"amount":16777216.0,"city":"NL","day":"2026-01-31","flag":true,"given":1.0}"#;
+    assert_eq!((piped.get("u"), place.get("u")), (row.to_owned(), row.to_owned()));
+    // Text keeps the word, a column of numbers takes it for null.
+    assert!(place.get("v").starts_with(r#"{"amount":null,"city":"NA","day":null"#));
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub mod schema;
 pub mod scylla;
 mod store;
 pub mod stored;
+pub mod texts;
 
 pub use categories::Categories;
 pub use fit::{Fetched, Unfit};

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use scylla::value::CqlValue;
 use serde_json::Value;
 
+use super::column::CellValue;
 use super::embedded::{EmbeddedError, EmbeddedStore};
 use super::import::shown_time;
 use super::scylla::{ScyllaError, ScyllaSettings, read_row};
@@ -29,7 +30,7 @@ impl StoredRow {
         let names = names.map(|column| column.name.clone());
         store.find(key.as_bytes(), |record| Self {
             last_updated: Some(shown_time(record.last_updated_us())),
-            cells: names.zip(record.cells().map(|cell| shown(cell.to_cql()))).collect(),
+            cells: names.zip(record.cells().map(shown_cell)).collect(),
         })
     }
 
@@ -45,6 +46,18 @@ impl StoredRow {
         let last_updated = last_updated.map(|time| shown_time(time.0.saturating_mul(1000)));
         let cells = cells.into_iter().map(|(name, value)| (name, shown(value))).collect();
         Ok(Some(Self { last_updated, cells }))
+    }
+}
+
+/// A cell as JSON has it.
+fn shown_cell(cell: CellValue<'_>) -> Value {
+    match cell {
+        CellValue::Varint(value) => value.into(),
+        CellValue::Decimal(value) => shown(Some(CqlValue::Double(value))),
+        // By milliseconds CQL has less of it.
+        CellValue::Timestamp(us) => shown_time(us).into(),
+        CellValue::Date(_) | CellValue::Uuid(_) => cell.to_string().into(),
+        cell => shown(cell.to_cql()),
     }
 }
 

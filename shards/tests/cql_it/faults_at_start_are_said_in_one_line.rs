@@ -62,7 +62,7 @@ fn what_is_not_there_or_of_another_type() {
             ScyllaSettings { columns: vec!["feature_9".to_owned()], ..base.clone() },
             "the table `user_profiles` has no column `feature_9`",
         ),
-        (ScyllaSettings { group_keys_max: 101, ..base.clone() }, "group_keys_max"),
+        (ScyllaSettings { group_keys_max: 101, ..base.clone() }, "max_group_keys"),
     ] {
         let (_, line) = error_of(settings);
         assert!(line.contains(said), "{line}");
@@ -85,7 +85,7 @@ fn wrong_credentials() {
         let base = settings("127.0.0.1:19242".parse().unwrap(), "system");
         let with = |user: Option<&str>| ScyllaSettings {
             user: user.map(str::to_owned),
-            password: user.map(|_| "wrong".to_owned()),
+            password: user.map(|_| "wrong".to_owned().into()),
             tls: Some(certified()),
             ..base.clone()
         };
@@ -94,8 +94,10 @@ fn wrong_credentials() {
             assert!(matches!(error, ScyllaError::Credentials { .. }), "{line}");
             assert!(line.contains(said), "{line}");
         }
-        let right =
-            ScyllaSettings { password: Some("cassandra".to_owned()), ..with(Some("cassandra")) };
+        let right = ScyllaSettings {
+            password: Some("cassandra".to_owned().into()),
+            ..with(Some("cassandra"))
+        };
         let (_, line) = error_of(ScyllaSettings { table: "no_such".to_owned(), ..right });
         assert!(line.contains("no table `no_such`"), "{line}");
     });
@@ -117,7 +119,7 @@ fn a_role_that_may_not_read_the_table() {
         );
         let settings = ScyllaSettings {
             user: Some("stranger".to_owned()),
-            password: Some("stranger".to_owned()),
+            password: Some("stranger".to_owned().into()),
             ..settings(node, "cql_no_select")
         };
         let (error, line) = error_of(settings.clone());

@@ -58,6 +58,29 @@ fn new_columns_are_added_and_old_ones_kept() {
     assert!(said.contains("1 columns of the store are not in the file"), "{said}");
 }
 
+#[test]
+fn texts_stay_what_they_are() {
+    let (_folder, store) = store_of("user_id,a:text,b\nu,car,1\nv,tv,2\nx,,3\n");
+    import(&store, "user_id,c:text,b\nu,tv,5\nw,NA,\n").unwrap();
+    import(&store, "user_id,a\nv,Zoë\n").unwrap();
+    let mut rows = Vec::new();
+    let checked = store.for_each(|key, record| {
+        let cells: Vec<_> = record.cells().map(|cell| format!("{cell:?}")).collect();
+        rows.push(format!("{} {}", String::from_utf8_lossy(key), cells.join(" ")));
+    });
+    assert!(checked.unwrap().is_whole());
+    rows.sort();
+    assert_eq!(
+        rows,
+        [
+            r#"u Text("car") Float(5.0) Text("tv")"#,
+            r#"v Text("Zoë") Float(2.0) Null"#,
+            r#"w Null Null Text("NA")"#,
+            "x Null Float(3.0) Null",
+        ]
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]

@@ -11,6 +11,7 @@ use super::snapshot::{Found, Snapshot};
 use crate::features::column::CellValue;
 use crate::features::record::{Record, RecordLayout};
 use crate::features::schema::{Schema, StoreColumn};
+use crate::features::texts::Interner;
 
 /// The columns of a store after an import: those that it has, in their order, then those that only
 /// the import has.
@@ -74,16 +75,17 @@ impl Merge {
     }
 
     /// The row of all columns that `cells` of the import make with what the store has of `key`.
-    pub(super) fn complete(
-        &mut self,
+    pub(super) fn complete<'c>(
+        &'c mut self,
         key: &[u8],
-        cells: &[CellValue],
-    ) -> Result<Vec<CellValue>, EmbeddedError> {
+        cells: &[CellValue<'c>],
+    ) -> Result<Vec<CellValue<'c>>, EmbeddedError> {
+        let positions = &self.positions;
         let mut row = match self.is_partial {
-            true => self.stored(key)?,
+            true => stored(&self.base, &self.base_layout, &mut self.copy, key, self.columns)?,
             false => vec![CellValue::Null; self.columns],
         };
-        for (&at, &cell) in self.positions.iter().zip(cells) {
+        for (&at, &cell) in positions.iter().zip(cells) {
             row[at] = cell;
         }
         Ok(row)
@@ -95,40 +97,51 @@ impl Merge {
         &mut self,
         hash: &KeyedHash,
         layout: &RecordLayout,
+        texts: &mut Interner,
         entry: &mut Vec<u8>,
     ) -> Option<()> {
         let kept = Entry::at(entry, self.base.header.record_bytes as usize)?;
-        let record = self.base_layout.read(kept.record()).ok()?;
-        let row = all_columns(&record, self.columns);
-        layout.encode(record.last_updated_us(), &row, &mut self.record).ok()?;
+        let record = self.base_layout.read(kept.record(), &*self.base).ok()?;
+        let row = all_columns(&record, &self.base_layout, self.columns)?;
+        layout.encode(record.last_updated_us(), &row, texts, &mut self.record).ok()?;
         Entry::encode(hash, kept.key(), &self.record, &mut self.widened);
         std::mem::swap(entry, &mut self.widened);
         Some(())
     }
+}
 
-    /// What the store has of `key`, in all columns.
-    fn stored(&mut self, key: &[u8]) -> Result<Vec<CellValue>, EmbeddedError> {
-        let Self { base, base_layout, columns, copy, .. } = self;
-        let damaged = || EmbeddedError::RecordsDamaged {
-            path: base.path().to_owned(),
-            damaged: 1,
-            rows: base.header.rows,
-        };
-        match base.find(base.hash.of(key), key, copy) {
-            Found::Missing => return Ok(vec![CellValue::Null; *columns]),
-            Found::Damaged => return Err(damaged()),
-            Found::Stored => {}
-        }
-        let entry = copy.entry(base.header.record_bytes as usize).ok_or_else(damaged)?;
-        let record = base_layout.read(entry.record()).map_err(|_| damaged())?;
-        Ok(all_columns(&record, *columns))
+/// What the store has of `key`, in all columns.
+fn stored<'c>(
+    base: &'c Snapshot,
+    layout: &'c RecordLayout,
+    copy: &'c mut EntryCopy,
+    key: &[u8],
+    columns: usize,
+) -> Result<Vec<CellValue<'c>>, EmbeddedError> {
+    let damaged = || EmbeddedError::RecordsDamaged {
+        path: base.path().to_owned(),
+        damaged: 1,
+        rows: base.header.rows,
+    };
+    match base.find(base.hash.of(key), key, copy) {
+        Found::Missing => return Ok(vec![CellValue::Null; columns]),
+        Found::Damaged => return Err(damaged()),
+        Found::Stored => {}
     }
+    let entry = copy.entry(base.header.record_bytes as usize).ok_or_else(damaged)?;
+    let record = layout.read(entry.record(), base).map_err(|_| damaged())?;
+    all_columns(&record, layout, columns).ok_or_else(damaged)
 }
 
 /// The cells of a record of the store, and null for the columns after them: the store's columns are
-/// the first of the merged ones.
-fn all_columns(record: &Record<'_>, columns: usize) -> Vec<CellValue> {
-    let mut row: Vec<_> = record.cells().collect();
+/// the first of the merged ones. `None` where a text is not as it was written.
+fn all_columns<'c>(
+    record: &Record<'c>,
+    layout: &RecordLayout,
+    columns: usize,
+) -> Option<Vec<CellValue<'c>>> {
+    let cells = layout.places().iter().map(|place| record.cell(*place));
+    let mut row = cells.collect::<Option<Vec<_>>>()?;
     row.resize(columns, CellValue::Null);
-    row
+    Some(row)
 }

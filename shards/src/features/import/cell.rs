@@ -3,6 +3,7 @@
 
 use super::dialect::DecimalMark;
 use crate::features::column::{Cause, CellValue, ColumnType, FALSE_WORDS, TRUE_WORDS};
+use crate::features::texts::TEXT_BYTES_MAX;
 
 /// How much of a wrong cell is shown, in characters.
 const SHOWN_CHARACTERS_MAX: usize = 40;
@@ -25,7 +26,7 @@ const NUMBER_BYTES_MAX: usize = 64;
 /// What a cell was read as.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct CellRead<'a> {
-    pub(super) value: CellValue,
+    pub(super) value: CellValue<'a>,
     /// The word that stands for the value, where it is not of the column's type itself.
     pub(super) word: Option<&'a str>,
 }
@@ -68,6 +69,9 @@ impl CellRules {
         }
         let text = std::str::from_utf8(text).map_err(|_| Cause::NotUtf8)?;
         let is_text = is_text(column_type);
+        if is_text && text.len() > TEXT_BYTES_MAX {
+            return Err(Cause::TextTooLong);
+        }
         if self.nulls.is_some() || is_text {
             if self.is_null(text, is_text) {
                 let word = (!text.is_empty()).then_some(text);
@@ -80,8 +84,9 @@ impl CellRules {
         if self.is_null(text, is_text) {
             return Ok(CellRead { value: CellValue::Null, word: Some(text) });
         }
-        match truth(text, column_type) {
-            Some(truth) => Ok(CellRead { value: column_type.of_truth(truth), word: Some(text) }),
+        let value = truth(text, column_type).and_then(|truth| column_type.of_truth(truth));
+        match value {
+            Some(value) => Ok(CellRead { value, word: Some(text) }),
             None => Err(cause(text, column_type)),
         }
     }
@@ -98,7 +103,11 @@ impl CellRules {
     }
 
     /// The value that a text of the type is; a number by the file's decimal mark.
-    pub(super) fn parse(&self, text: &str, column_type: ColumnType) -> Option<CellValue> {
+    pub(super) fn parse<'a>(
+        &self,
+        text: &'a str,
+        column_type: ColumnType,
+    ) -> Option<CellValue<'a>> {
         if self.decimal == DecimalMark::Point || !is_number(column_type) {
             return column_type.parse(text);
         }
@@ -110,18 +119,43 @@ impl CellRules {
         }
         plain.copy_from_slice(text.as_bytes());
         plain.iter_mut().filter(|byte| **byte == b',').for_each(|byte| *byte = b'.');
-        column_type.parse(std::str::from_utf8(plain).ok()?)
+        // A number borrows nothing of its text.
+        number_of(column_type.parse(std::str::from_utf8(plain).ok()?)?)
     }
+}
+
+/// A number, or what else borrows nothing of its text.
+fn number_of(value: CellValue<'_>) -> Option<CellValue<'static>> {
+    use CellValue::{
+        Bigint, Boolean, Date, Decimal, Double, Float, Int, Null, Smallint, Text, Timestamp,
+        Tinyint, Uuid, Varint,
+    };
+    Some(match value {
+        Null => Null,
+        Float(value) => Float(value),
+        Double(value) => Double(value),
+        Tinyint(value) => Tinyint(value),
+        Smallint(value) => Smallint(value),
+        Int(value) => Int(value),
+        Bigint(value) => Bigint(value),
+        Decimal(value) => Decimal(value),
+        Varint(value) => Varint(value),
+        Boolean(value) => Boolean(value),
+        Timestamp(value) => Timestamp(value),
+        Date(value) => Date(value),
+        Uuid(value) => Uuid(value),
+        Text(_) => return None,
+    })
 }
 
 /// Whether cells of the type are kept as they are written.
 pub(super) fn is_text(column_type: ColumnType) -> bool {
-    column_type.as_str() == "text"
+    column_type == ColumnType::Text
 }
 
 /// Whether cells of the type are numbers, which have a decimal mark.
 fn is_number(column_type: ColumnType) -> bool {
-    !matches!(column_type.as_str(), "text" | "timestamp" | "date" | "uuid")
+    column_type.is_numeric()
 }
 
 fn truth(text: &str, column_type: ColumnType) -> Option<bool> {
@@ -146,7 +180,11 @@ fn cause(text: &str, column_type: ColumnType) -> Cause {
     let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
     let letters = text.chars().filter(|character| character.is_alphabetic()).count();
     let has = |mark: char, count: usize| text.matches(mark).count() == count;
-    if digits >= 6 && (has('-', 2) || has('/', 2) || has(':', 2) || (has('.', 2) && letters == 0)) {
+    if !column_type.is_numeric() {
+        column_type.cause(text, f64::NAN)
+    } else if digits >= 6
+        && (has('-', 2) || has('/', 2) || has(':', 2) || (has('.', 2) && letters == 0))
+    {
         Cause::Date
     } else if column_type == ColumnType::Boolean {
         Cause::NotBoolean
@@ -280,7 +318,8 @@ mod tests {
     fn a_decimal_comma_is_one_in_numbers_only() {
         let rules = CellRules { decimal: DecimalMark::Comma, ..CellRules::default() };
         let read = |text: &str, column_type| {
-            rules.read(text.as_bytes(), column_type).ok().map(|read| read.value)
+            let read = rules.read(text.as_bytes(), column_type).ok();
+            read.and_then(|read| super::number_of(read.value))
         };
         assert_eq!(read("-1,5", ColumnType::Float), Some(CellValue::Float(-1.5)));
         assert_eq!(read("1,234", ColumnType::Double), Some(CellValue::Double(1.234)));

@@ -17,7 +17,7 @@ use super::notes::ImportNote;
 use super::options::{ImportObserver, ImportOptions, ImportProgress, OnBadRow};
 use super::replication::Replication;
 use crate::features::schema::{Schema, StoreColumn};
-use crate::features::scylla::{ScyllaError, ScyllaSettings, TableSession, block_on, said};
+use crate::features::scylla::{KeyType, ScyllaError, ScyllaSettings, TableSession, block_on, said};
 
 /// How many rows lie between two checkpoints.
 const CHECKPOINT_ROWS: usize = 2048;
@@ -65,6 +65,16 @@ pub enum CqlImportError {
         /// Why not.
         reason: String,
     },
+    /// A key is not of the type of the table's.
+    #[error("line {line}: the key `{key}` is no key of the table, which has {expected}")]
+    Key {
+        /// The line, from 1.
+        line: u64,
+        /// The key.
+        key: String,
+        /// What a key has to be.
+        expected: &'static str,
+    },
     /// A row was refused again and again.
     #[error("after {rows} rows, a row was refused {ATTEMPTS_MAX} times: {reason}")]
     Refused {
@@ -108,7 +118,7 @@ pub fn import_cql(
         if let Some(replication) = &cql.create {
             table.create(rows.schema(), &replication.to_string()).await?;
         }
-        let stored = table.describe().await?;
+        let (stored, key_type) = table.describe().await?;
         let added = compare(settings, &stored, rows.schema())?;
         let wanted = observer.columns_change(Some(&stored), &with_columns(&stored, &added)?);
         wanted.map_err(|reason| CqlImportError::Unwanted { reason })?;
@@ -119,8 +129,8 @@ pub fn import_cql(
             table.add_columns(&added).await?;
         }
         let insert = table.prepare_insert(rows.schema()).await?;
-        let writer =
-            Writer { session: table.into_session(), insert, concurrency: cql.concurrency.max(1) };
+        let (session, concurrency) = (table.into_session(), cql.concurrency.max(1));
+        let writer = Writer { session, insert, key_type, concurrency };
         writer.write(&mut rows, options, cql.resume.as_deref(), observer).await
     };
     block_on(settings, work)?
@@ -162,6 +172,7 @@ fn with_columns(stored: &Schema, added: &[&StoreColumn]) -> Result<Schema, CqlIm
 struct Writer {
     session: Session,
     insert: PreparedStatement,
+    key_type: KeyType,
     concurrency: usize,
 }
 
@@ -190,7 +201,8 @@ impl Writer {
                         while pending.len() >= room {
                             join_one(&mut pending, progress.rows).await?;
                         }
-                        pending.spawn(Arc::clone(&writer).put(values(&row)));
+                        let values = values(&row, writer.key_type)?;
+                        pending.spawn(Arc::clone(&writer).put(values));
                     }
                     false
                 }
@@ -249,14 +261,19 @@ async fn join_one(
     }
 }
 
-fn values(row: &Row<'_>) -> Vec<Option<CqlValue>> {
-    let key = String::from_utf8_lossy(row.key).into_owned();
+/// The values of a row's statement.
+fn values(row: &Row<'_>, key_type: KeyType) -> Result<Vec<Option<CqlValue>>, CqlImportError> {
+    let key = key_type.value(row.key).ok_or_else(|| CqlImportError::Key {
+        line: row.line,
+        key: String::from_utf8_lossy(row.key).into_owned(),
+        expected: key_type.as_str(),
+    })?;
     let last_updated = CqlTimestamp(row.last_updated_us.div_euclid(1000));
     let mut values = Vec::with_capacity(row.cells.len() + 2);
-    values.push(Some(CqlValue::Text(key)));
+    values.push(Some(key));
     values.push(Some(CqlValue::Timestamp(last_updated)));
     values.extend(row.cells.iter().map(|cell| cell.to_cql()));
-    values
+    Ok(values)
 }
 
 /// How many rows an import that broke off has written.

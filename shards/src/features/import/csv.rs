@@ -158,7 +158,7 @@ pub enum CellProblem {
 }
 
 /// One row, borrowed until the next is read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Row<'a> {
     /// The user, in UTF-8.
     pub key: &'a [u8],
@@ -167,7 +167,7 @@ pub struct Row<'a> {
     /// When it was written, in µs since 1970.
     pub last_updated_us: i64,
     /// The cells, in the order of [`CsvRows::schema`].
-    pub cells: &'a [CellValue],
+    pub cells: Vec<CellValue<'a>>,
     /// The line, from 1, where it starts.
     pub line: u64,
     /// How far the input has been read, in bytes.
@@ -223,7 +223,6 @@ impl<R: Read> Opened<R> {
 #[derive(Debug)]
 pub struct CsvRows<R: Read> {
     file: Opened<R>,
-    cells: Vec<CellValue>,
     last_updated_us: i64,
     keys: SeenKeys,
     taker: NoteTaker,
@@ -238,7 +237,6 @@ impl<R: Read> CsvRows<R> {
         let columns = file.header.schema.columns().len();
         Ok(Self {
             file,
-            cells: Vec::with_capacity(columns),
             last_updated_us: options.last_updated_us,
             keys: SeenKeys::default(),
             taker: NoteTaker::new(columns),
@@ -270,11 +268,14 @@ impl<R: Read> CsvRows<R> {
     pub fn read(&mut self) -> Result<Option<Row<'_>>, CsvError> {
         let Some(place) = self.file.records.next()? else { return Ok(None) };
         let RecordPlace { line, last_line, .. } = place;
-        let last_updated_us = match self.read_cells(place) {
-            Ok(last_updated_us) => last_updated_us,
-            Err(row) if last_line > line => return Err(CsvError::JoinedLines { row, last_line }),
-            Err(row) => return Err(row.into()),
-        };
+        let (last_updated_us, cells) =
+            match self.file.cells(place, self.last_updated_us, &mut self.taker) {
+                Ok(read) => read,
+                Err(row) if last_line > line => {
+                    return Err(CsvError::JoinedLines { row, last_line });
+                }
+                Err(row) => return Err(row.into()),
+            };
         let key = self.file.records.field(self.file.header.key_position);
         let is_repeated = self.keys.is_repeated(key);
         if is_repeated {
@@ -284,15 +285,23 @@ impl<R: Read> CsvRows<R> {
             key,
             is_repeated,
             last_updated_us,
-            cells: &self.cells,
+            cells,
             line,
             bytes_read: self.file.bytes_read.load(Ordering::Relaxed),
         }))
     }
+}
 
-    /// Reads the record's cells; returns when the row was written.
-    fn read_cells(&mut self, place: RecordPlace) -> Result<i64, RowError> {
-        let Opened { records, header, rules, .. } = &self.file;
+impl<R: Read> Opened<R> {
+    /// When the record's row was written, which is `last_updated_us` where it does not say, and its
+    /// cells.
+    fn cells(
+        &self,
+        place: RecordPlace,
+        mut last_updated_us: i64,
+        taker: &mut NoteTaker,
+    ) -> Result<(i64, Vec<CellValue<'_>>), RowError> {
+        let Self { records, header, rules, .. } = self;
         let line = place.line;
         let wrong = |at: usize, problem| RowError {
             line,
@@ -312,7 +321,6 @@ impl<R: Read> CsvRows<R> {
         if let Some(problem) = key_problem(records.field(header.key_position)) {
             return Err(wrong(header.key_position, problem));
         }
-        let mut last_updated_us = self.last_updated_us;
         if let Some(at) = header.last_updated_position {
             let text = records.field(at).trim_ascii();
             if !text.is_empty() {
@@ -321,7 +329,7 @@ impl<R: Read> CsvRows<R> {
                     .ok_or_else(|| wrong(at, CellProblem::NotATime { text: cell::shown(text) }))?;
             }
         }
-        self.cells.clear();
+        let mut cells = Vec::with_capacity(header.schema.columns().len());
         for (index, (column, &at)) in
             header.schema.columns().iter().zip(&header.positions).enumerate()
         {
@@ -340,16 +348,16 @@ impl<R: Read> CsvRows<R> {
                     },
                 )
             })?;
-            self.cells.push(read.value);
+            cells.push(read.value);
             if let Some(word) = read.word {
-                self.taker.word(word, meaning(read.value, expected), line, &column.name);
+                taker.word(word, meaning(read.value, expected), line, &column.name);
             } else if is_text {
-                self.taker.kept(rules, text, line, &column.name);
+                taker.kept(rules, text, line, &column.name);
             }
             if let CellValue::Float(value) = read.value
                 && cell::is_rounded(text, value)
             {
-                self.taker.rounded(index, || RoundedCell {
+                taker.rounded(index, || RoundedCell {
                     line,
                     column: column.name.clone(),
                     text: cell::shown(text),
@@ -357,7 +365,7 @@ impl<R: Read> CsvRows<R> {
                 });
             }
         }
-        Ok(last_updated_us)
+        Ok((last_updated_us, cells))
     }
 }
 
@@ -380,10 +388,10 @@ fn key_problem(key: &[u8]) -> Option<CellProblem> {
 }
 
 /// What a word was taken for, for people.
-fn meaning(value: CellValue, column_type: ColumnType) -> &'static str {
+fn meaning(value: CellValue<'_>, column_type: ColumnType) -> &'static str {
     match value {
         CellValue::Null => "a value that is not known",
-        value if value == column_type.of_truth(true) => "1",
+        value if Some(value) == column_type.of_truth(true) => "1",
         _ => "0",
     }
 }

@@ -8,6 +8,7 @@ use scylla::value::{CqlTimestamp, CqlValue, Row};
 
 use super::describe::TableDescription;
 use super::error::{ScyllaError, said};
+use super::keys::KeyType;
 use super::session::{block_on, connect, prepare, qualified, quoted};
 use super::settings::ScyllaSettings;
 use crate::features::schema::{Schema, StoreColumn};
@@ -28,12 +29,12 @@ impl<'a> TableSession<'a> {
         Ok(Self { session: connect(settings, addresses).await?, settings })
     }
 
-    /// The table's feature columns.
-    pub(crate) async fn describe(&self) -> Result<Schema, ScyllaError> {
+    /// The table's feature columns, and the type of its key.
+    pub(crate) async fn describe(&self) -> Result<(Schema, KeyType), ScyllaError> {
         let table = TableDescription::fetch(&self.session, self.settings).await?;
-        table.check_key(self.settings)?;
+        let key_type = table.check_key(self.settings)?;
         table.check_last_updated(self.settings)?;
-        table.features(self.settings)
+        Ok((table.features(self.settings)?, key_type))
     }
 
     /// Makes the keyspace, replicated as CQL's `replication` says, and the table, where they are
@@ -118,7 +119,7 @@ pub fn find_table(
     let work = async {
         match TableSession::connect(settings, addresses).await?.describe().await {
             Err(ScyllaError::NoKeyspace { .. } | ScyllaError::NoTable { .. }) => Ok(None),
-            described => described.map(Some),
+            described => described.map(|(schema, _)| Some(schema)),
         }
     };
     block_on(settings, work)?
@@ -135,7 +136,9 @@ pub(crate) fn read_row(
 ) -> Result<Option<FoundRow>, ScyllaError> {
     let work = async {
         let table = TableSession::connect(settings, addresses).await?;
-        let schema = table.describe().await?;
+        let (schema, key_type) = table.describe().await?;
+        // A key of another type is none of the table's.
+        let Some(key) = key_type.value(key.as_bytes()) else { return Ok(None) };
         let features = schema.columns().iter().map(|column| &column.name);
         let names: Vec<_> = features.clone().chain([&settings.last_updated_column]).collect();
         let named: Vec<_> = names.iter().map(|name| quoted(name)).collect();
