@@ -4,6 +4,7 @@ mod dry_run;
 mod models;
 mod observer;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -165,7 +166,7 @@ impl ImportArguments {
             key_column: self.key.clone(),
             last_updated_us: now_us(),
             columns: self.columns.clone(),
-            types: if self.model.is_empty() { Default::default() } else { models.types()? },
+            types: if self.model.is_empty() { BTreeMap::default() } else { models.types()? },
             encoding: *encoding,
             dialect: AskedDialect { delimiter: *delimiter, quote: *quote, decimal: *decimal },
             nulls: null.clone(),
