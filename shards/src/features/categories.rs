@@ -3,6 +3,8 @@
 //! A model makes them from its file when it is loaded; the join looks each text up once, and
 //! operators compute on the numbers. A text has one code in all columns of a model.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 
 /// The categories of one column of a model.
@@ -18,7 +20,9 @@ pub struct Categories {
 enum Kind {
     /// By a table.
     Listed {
-        codes: HashMap<Box<[u8]>, f64>,
+        codes: HashMap<Arc<[u8]>, f64>,
+        /// The first text of each code, by its bits.
+        texts: HashMap<u64, Arc<[u8]>>,
         /// Categories that are numbers, by the bits of their values.
         numbers: HashMap<u64, f64>,
     },
@@ -36,11 +40,13 @@ impl Categories {
     /// that the matrix's precision holds, `unknown` may be NaN. A text that comes twice has its first
     /// code. A missing value is NaN.
     pub fn new<'a>(texts: impl IntoIterator<Item = (&'a str, f64)>, unknown: f64) -> Self {
-        let mut codes = HashMap::new();
+        let (mut codes, mut first) = (HashMap::new(), HashMap::new());
         for (text, code) in texts {
-            codes.entry(text.as_bytes().into()).or_insert(code);
+            let text: Arc<[u8]> = text.as_bytes().into();
+            let code = *codes.entry(Arc::clone(&text)).or_insert(code);
+            first.entry(bits(code)).or_insert(text);
         }
-        let kind = Kind::Listed { codes, numbers: HashMap::new() };
+        let kind = Kind::Listed { codes, texts: first, numbers: HashMap::new() };
         Self { kind, unknown: Some(unknown), missing: Some(f64::NAN) }
     }
 
@@ -80,6 +86,13 @@ impl Categories {
             Kind::Listed { codes, .. } => codes.get(text).copied(),
             Kind::Hashed(code) => Some(code(text)),
         }
+    }
+
+    /// The text that has this code, the first one where several have; `None` where none has, and of
+    /// categories that are hashed.
+    pub fn text(&self, code: f64) -> Option<&str> {
+        let Kind::Listed { texts, .. } = &self.kind else { return None };
+        str::from_utf8(texts.get(&bits(code))?).ok()
     }
 
     /// The code of a category that is a number; `None` where training never saw it, and of every
@@ -138,6 +151,8 @@ mod tests {
         assert_eq!(known.clone().with_missing(Some(7.0)).missing(), Some(7.0));
         assert_eq!(known.clone().with_unknown(None).unknown(), None);
         assert_eq!(known.texts(), [("", 0.0), ("car", 1.0), ("Zürich", 2.0)]);
+        assert_eq!([1.0, -0.0, 2.0].map(|it| known.text(it)), ["car", "", "Zürich"].map(Some));
+        assert_eq!([5.0, -1.0, f64::NAN].map(|it| known.text(it)), [None; 3]);
     }
 
     #[test]

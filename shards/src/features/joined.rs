@@ -40,6 +40,8 @@ pub struct Joined {
     /// For each of the model's columns, how many of this batch's texts are none that it knows; empty
     /// where it reads no text.
     pub unknown_by_column: Vec<u64>,
+    /// The cells of this batch whose text is none that the model knows, by row and column.
+    pub unknown_cells: Vec<(u32, u32)>,
     /// How many distinct keys of this batch the store was asked for.
     pub keys_fetched: u64,
     /// The time at which ages are counted, in µs since 1970.
@@ -54,6 +56,7 @@ impl Joined {
             outcomes: Vec::new(),
             defaulted_by_column: vec![0; plan.columns()],
             unknown_by_column: vec![0; if plan.texts.is_empty() { 0 } else { plan.columns() }],
+            unknown_cells: Vec::new(),
             keys_fetched: 0,
             now_us: 0,
         }
@@ -67,6 +70,7 @@ impl Joined {
         self.outcomes.resize(rows, RowOutcome::NOT_JOINED);
         self.defaulted_by_column.fill(0);
         self.unknown_by_column.fill(0);
+        self.unknown_cells.clear();
         self.keys_fetched = 0;
         self.now_us = now_us;
     }

@@ -532,6 +532,20 @@ fn unnamed_column(stored: &StoreColumn) -> InputColumn {
     }
 }
 
+/// The categories by which the texts of each column of a model are read: those of its own file, else
+/// those of its `model.toml`, whose columns are given if it has any.
+///
+/// # Errors
+/// A column of text without categories or of numbers with some.
+pub fn categories_by_column(
+    columns: Option<&[InputColumn]>,
+    own: &[Option<Arc<Categories>>],
+) -> Result<Vec<Option<Arc<Categories>>>, JoinError> {
+    let Some(columns) = columns else { return Ok(own.to_vec()) };
+    let named = columns.iter().enumerate();
+    named.map(|(at, column)| categories_of(column, own.get(at).and_then(Option::as_ref))).collect()
+}
+
 /// The categories by which a column's texts are read: those of the model's own file, else those of
 /// `model.toml`; `None` for a column of numbers.
 fn categories_of(

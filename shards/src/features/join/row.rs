@@ -98,11 +98,30 @@ impl JoinPlan {
         row: usize,
         joined: &mut Joined,
     ) -> Result<(), DamagedText> {
+        let unknown_before = joined.unknown_cells.len();
+        let damaged = self.write_cells(stored, status, request_cells, row, joined);
+        if damaged.is_err() {
+            // The row's cells are written anew.
+            joined.unknown_cells.truncate(unknown_before);
+        }
+        damaged
+    }
+
+    fn write_cells(
+        &self,
+        stored: Stored<'_>,
+        status: FeatureStatus,
+        request_cells: &[f64],
+        row: usize,
+        joined: &mut Joined,
+    ) -> Result<(), DamagedText> {
         let mut written = Written {
+            row: row as u32,
             defaulted: 0,
             refusal: None,
             defaulted_by_column: &mut joined.defaulted_by_column,
             unknown_by_column: &mut joined.unknown_by_column,
+            unknown_cells: &mut joined.unknown_cells,
         };
         match (joined.matrix.row_mut(row), &self.float_row, stored) {
             (RowMut::F32(cells), Some(float_row), Stored::Record(record, _)) => {
@@ -146,10 +165,12 @@ impl FloatRow {
 
 /// What came of writing a row's cells.
 struct Written<'a> {
+    row: u32,
     defaulted: u32,
     refusal: Option<Refusal>,
     defaulted_by_column: &'a mut [u64],
     unknown_by_column: &'a mut [u64],
+    unknown_cells: &'a mut Vec<(u32, u32)>,
 }
 
 impl Written<'_> {
@@ -249,6 +270,7 @@ impl Written<'_> {
         if let Some(count) = self.unknown_by_column.get_mut(column) {
             *count += 1;
         }
+        self.unknown_cells.push((self.row, column as u32));
         let code = match text.unknown {
             UnknownText::Model => text.categories.unknown(),
             UnknownText::Missing => text.categories.missing(),
