@@ -379,7 +379,8 @@ fn outcome_of(work: &Work, index: usize) -> Result<Scored, RowFailure> {
     if !score.is_finite() {
         return Err(RowFailure::NotFinite);
     }
-    Ok(Scored { score, status: outcome.status })
+    let defaulted = outcome.defaulted + outcome.fields_defaulted;
+    Ok(Scored { score, status: outcome.status, defaulted })
 }
 
 /// The wall clock in µs since 1970, by which the age of features is told.

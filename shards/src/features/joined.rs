@@ -12,6 +12,8 @@ pub struct RowOutcome {
     pub status: FeatureStatus,
     /// How many cells of a row that was found are not known and took their default.
     pub defaulted: u32,
+    /// How many fields that its request does not give, or out of their range, took their default.
+    pub fields_defaulted: u32,
     /// Why the row must not be scored; its cells then mean nothing.
     pub refusal: Option<Refusal>,
     /// When the store last wrote the row, in µs since 1970, where one was found.
@@ -23,6 +25,7 @@ impl RowOutcome {
     const NOT_JOINED: Self = Self {
         status: FeatureStatus::Error,
         defaulted: 0,
+        fields_defaulted: 0,
         refusal: Some(Refusal::StoreUnavailable),
         last_updated_us: None,
     };
@@ -101,6 +104,7 @@ impl Joined {
         self.outcomes[row] = RowOutcome {
             status: FeatureStatus::Stored,
             defaulted: 0,
+            fields_defaulted: 0,
             refusal: None,
             last_updated_us: None,
         };
@@ -120,7 +124,7 @@ impl Joined {
 
     pub(crate) fn refuse(&mut self, row: usize, status: FeatureStatus, refusal: Refusal) {
         self.outcomes[row] =
-            RowOutcome { status, defaulted: 0, refusal: Some(refusal), last_updated_us: None };
+            RowOutcome { status, refusal: Some(refusal), ..RowOutcome::NOT_JOINED };
     }
 
     /// How old each found row's features are, in whole seconds.

@@ -118,6 +118,7 @@ impl JoinPlan {
         let mut written = Written {
             row: row as u32,
             defaulted: 0,
+            fields_defaulted: 0,
             refusal: None,
             defaulted_by_column: &mut joined.defaulted_by_column,
             unknown_by_column: &mut joined.unknown_by_column,
@@ -137,13 +138,14 @@ impl JoinPlan {
                 written.integers(&self.cells, &self.integers, cells);
             }
         }
-        let Written { defaulted, mut refusal, .. } = written;
+        let Written { defaulted, fields_defaulted, mut refusal, .. } = written;
         let allowed = self.policies.max_defaulted_columns.unwrap_or(usize::MAX);
         if refusal.is_none() && defaulted as usize > allowed {
             let allowed = allowed as u32;
             refusal = Some(Refusal::TooManyDefaulted { found: defaulted, allowed });
         }
-        joined.outcomes[row] = RowOutcome { status, defaulted, refusal, last_updated_us: None };
+        joined.outcomes[row] =
+            RowOutcome { status, defaulted, fields_defaulted, refusal, last_updated_us: None };
         Ok(())
     }
 }
@@ -167,6 +169,7 @@ impl FloatRow {
 struct Written<'a> {
     row: u32,
     defaulted: u32,
+    fields_defaulted: u32,
     refusal: Option<Refusal>,
     defaulted_by_column: &'a mut [u64],
     unknown_by_column: &'a mut [u64],
@@ -257,7 +260,7 @@ impl Written<'_> {
         self.not_given(plan, column);
         let code = match plan.nan {
             NanMeaning::Default => {
-                self.defaulted_by_column[column] += 1;
+                self.count_field(column);
                 text.default
             }
             NanMeaning::Missing | NanMeaning::Reject => text.categories.missing(),
@@ -285,6 +288,12 @@ impl Written<'_> {
             self.refusal.get_or_insert(refusal);
             f64::NAN
         })
+    }
+
+    /// A field of the request took its default.
+    fn count_field(&mut self, column: usize) {
+        self.fields_defaulted += 1;
+        self.defaulted_by_column[column] += 1;
     }
 
     /// Refuses the row where the request has to give a cell that it does not give.
@@ -346,14 +355,14 @@ impl Written<'_> {
             if plan.nan != NanMeaning::Default {
                 return value;
             }
-            self.defaulted_by_column[column] += 1;
+            self.count_field(column);
             return plan.default;
         }
         if !(plan.low <= value && value <= plan.high) {
             match plan.out_of_range {
                 OutOfRange::Clip => return value.clamp(plan.low, plan.high),
                 OutOfRange::Default => {
-                    self.defaulted_by_column[column] += 1;
+                    self.count_field(column);
                     return plan.default;
                 }
                 OutOfRange::Reject => {
