@@ -114,17 +114,24 @@ impl PreparedModel {
     /// What the lane of this model tells others about itself.
     pub(crate) fn facts(&self) -> LaneFacts {
         let described = self.directory.manifest.columns.as_deref().unwrap_or_default();
-        let quantiles = |name: &String| {
-            let column = described.iter().find(|column| column.name == *name);
-            column.map_or_else(Vec::new, |column| column.quantiles.clone())
+        let texts = self.plan.text_fields();
+        let column = |(at, name): (usize, &String)| {
+            let Some(column) = described.iter().find(|column| column.name == *name) else {
+                return LaneColumn { name: name.clone(), ..LaneColumn::default() };
+            };
+            let known = texts.get(at).and_then(|field| field.categories.as_deref());
+            let shares = column.text.shares.iter();
+            let shares = shares
+                .filter_map(|(text, share)| Some((known?.code(text.as_bytes())?, *share)))
+                .collect();
+            LaneColumn { name: name.clone(), quantiles: column.quantiles.clone(), shares }
         };
-        let column = |name: &String| LaneColumn { name: name.clone(), quantiles: quantiles(name) };
         LaneFacts {
             model: self.directory.name.clone(),
             version: self.directory.version,
             role: self.directory.role(),
             description: self.describe(),
-            columns: self.plan.column_names().iter().map(column).collect(),
+            columns: self.plan.column_names().iter().enumerate().map(column).collect(),
             is_remote: self.model.borrow().remote().is_some(),
             load_ns: self.load_ns,
         }

@@ -2,6 +2,8 @@
 //!
 //! `model.toml` is read into these types (`model::manifest`); the join obeys them.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::Categories;
@@ -79,6 +81,9 @@ pub struct TextInput {
     pub unknown: UnknownText,
     /// The categories of a model whose own file has none: the code of each is its position.
     pub categories: Option<Vec<String>>,
+    /// The shares that texts have of the training data: what drift is measured against. What they
+    /// leave of 1 is the share of all other cells. Empty: not known.
+    pub shares: BTreeMap<String, f64>,
 }
 
 /// One input column of a model, in the order of its tensor.
@@ -109,6 +114,9 @@ pub struct InputColumn {
     pub text: TextInput,
 }
 
+/// How far beyond 1 shares may add up to, as they are rounded.
+const SHARES_ERROR_MAX: f64 = 1e-6;
+
 /// A default as `model.toml` writes it.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
@@ -137,6 +145,8 @@ struct RawColumn {
     quantiles: Vec<f64>,
     unknown: Option<UnknownText>,
     categories: Option<Vec<String>>,
+    #[serde(default)]
+    shares: BTreeMap<String, f64>,
 }
 
 impl TryFrom<RawColumn> for InputColumn {
@@ -162,8 +172,12 @@ impl TryFrom<RawColumn> for InputColumn {
             if !raw.quantiles.is_empty() {
                 return Err(wrong("quantiles", "none: texts have no order"));
             }
-        } else if raw.unknown.is_some() || raw.categories.is_some() {
-            let key = if raw.unknown.is_some() { "unknown" } else { "categories" };
+        } else if raw.unknown.is_some() || raw.categories.is_some() || !raw.shares.is_empty() {
+            let key = match (raw.unknown, &raw.categories) {
+                (Some(_), _) => "unknown",
+                (None, Some(_)) => "categories",
+                (None, None) => "shares",
+            };
             return Err(wrong(key, "`type = \"text\"` beside it"));
         }
         if raw.source == Source::Store && (raw.required || raw.out_of_range.is_some()) {
@@ -173,10 +187,15 @@ impl TryFrom<RawColumn> for InputColumn {
         if raw.out_of_range.is_some() && raw.range.is_none() {
             return Err(wrong("out_of_range", "`range` beside it"));
         }
+        let are_shares = raw.shares.values().all(|share| (0.0..=1.0).contains(share));
+        if !are_shares || raw.shares.values().sum::<f64>() > 1.0 + SHARES_ERROR_MAX {
+            return Err(wrong("shares", "numbers from 0 on that add up to 1 or less"));
+        }
         let text = TextInput {
             default: default_text,
             unknown: raw.unknown.unwrap_or_default(),
             categories: raw.categories,
+            shares: raw.shares,
         };
         Ok(Self {
             name,

@@ -27,12 +27,15 @@ pub struct LaneFacts {
 }
 
 /// A column of a model, as far as telemetry is concerned.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct LaneColumn {
     /// Its name.
     pub name: String,
     /// Its quantiles in the training data, ascending; empty when they are not known.
     pub quantiles: Vec<f64>,
+    /// Of a column of text: the codes of its categories, each with its share of the training data.
+    /// What they leave of 1 is the share of all other cells. Empty when they are not known.
+    pub shares: Vec<(f64, f64)>,
 }
 
 /// What one shard counts for one version of one model, as others see it.
@@ -92,7 +95,7 @@ counters! {
         pub cells_defaulted: Cells,
         /// Texts that are none of the model's categories, by column.
         pub texts_unknown: Cells,
-        /// Sampled cells by column and quantile bin, for drift; see [`LaneTelemetry::sample`].
+        /// Sampled cells by column and bin, for drift; see [`LaneTelemetry::sample`].
         pub bins: Cells,
     }
 }
@@ -147,12 +150,22 @@ impl LaneTelemetry {
         Self { facts, counters, fit: Fit::default(), handover: Handover::default() }
     }
 
-    /// Counts one row's cells into the bins that the training quantiles bound. `cell` gives the
+    /// Counts one row's cells into the bins that the training quantiles bound, and those of text by
+    /// their categories, the last of whose bins is that of all others. `cell` gives the
     /// value of a column. To be called for a sample of rows: it costs some ns a column.
     pub fn sample(&self, cell: impl Fn(usize) -> f64) {
         let mut first = 0;
         for (column, facts) in self.facts.columns.iter().enumerate() {
             let value = cell(column);
+            if !facts.shares.is_empty() {
+                let mut codes = facts.shares.iter();
+                // NaN is one of the others: missing, or a text that is not known.
+                let place = codes.position(|(code, _)| code.total_cmp(&value).is_eq());
+                let place = place.unwrap_or(facts.shares.len());
+                self.counters.bins.get(first + place).add(1);
+                first += facts.bins();
+                continue;
+            }
             // NaN is no value: a model that reads it as one has no quantile for it.
             if facts.bins() > 0 && !value.is_nan() {
                 let below = facts.quantiles.iter().filter(|quantile| **quantile < value).count();
@@ -162,7 +175,7 @@ impl LaneTelemetry {
         }
     }
 
-    /// The sampled counts of each column with known quantiles, bin by bin.
+    /// The sampled counts of each column with known quantiles or shares, bin by bin.
     pub fn sampled(&self) -> impl Iterator<Item = (&LaneColumn, Vec<u64>)> {
         let mut first = 0;
         self.facts.columns.iter().filter_map(move |column| {
@@ -175,9 +188,12 @@ impl LaneTelemetry {
 }
 
 impl LaneColumn {
-    /// How many bins its quantiles bound: one more than there are, or none.
+    /// How many bins its quantiles bound or its shares name: one more than there are, or none.
     fn bins(&self) -> usize {
-        if self.quantiles.is_empty() { 0 } else { self.quantiles.len() + 1 }
+        match self.quantiles.len().max(self.shares.len()) {
+            0 => 0,
+            known => known + 1,
+        }
     }
 }
 
@@ -188,6 +204,7 @@ impl LaneTelemetry {
         let column = |(index, quantiles): (usize, &&[f64])| LaneColumn {
             name: format!("column-{index}"),
             quantiles: quantiles.to_vec(),
+            ..LaneColumn::default()
         };
         Self::new(LaneFacts {
             model: "model".to_owned(),
@@ -200,12 +217,27 @@ impl LaneTelemetry {
 
 #[cfg(test)]
 mod tests {
-    use super::{LaneCounters, LaneTelemetry};
+    use super::{LaneColumn, LaneCounters, LaneFacts, LaneTelemetry};
 
     #[test]
     fn lanes_never_share_a_cache_line() {
         assert_eq!(align_of::<LaneCounters>() % 128, 0);
         assert_eq!(size_of::<LaneCounters>() % 128, 0);
+    }
+
+    #[test]
+    fn a_text_without_a_share_is_one_of_the_others() {
+        let shares = vec![(2.0, 0.5), (0.0, 0.25)];
+        let text = LaneColumn { name: "a".to_owned(), shares, ..LaneColumn::default() };
+        let number =
+            LaneColumn { name: "b".to_owned(), quantiles: vec![1.0], ..LaneColumn::default() };
+        let columns = vec![text, number];
+        let lane = LaneTelemetry::new(LaneFacts { columns, ..LaneFacts::default() });
+        for code in [0.0, 2.0, 2.0, 1.0, -1.0, f64::NAN] {
+            lane.sample(|column| if column == 0 { code } else { 0.5 });
+        }
+        let sampled: Vec<_> = lane.sampled().map(|(column, bins)| (&*column.name, bins)).collect();
+        assert_eq!(sampled, [("a", vec![2, 1, 3]), ("b", vec![6, 0])]);
     }
 
     #[test]

@@ -139,9 +139,11 @@ fn a_column_of_text_says_what_its_texts_mean() {
         default = "car"
         unknown = "reject"
         categories = ["boat", "car"]
+        shares = { car = 0.6, boat = 0.4000001 }
         "#,
     );
     let text = &manifest.expect("it is well-formed").columns.expect("it has a column")[0].text;
+    assert_eq!(text.shares["boat"], 0.400_000_1);
     assert_eq!((text.default.as_deref(), text.unknown), (Some("car"), UnknownText::Reject));
     assert_eq!(text.categories.as_deref(), Some(["boat".to_owned(), "car".to_owned()].as_slice()));
 }
@@ -154,6 +156,10 @@ fn keys_that_do_not_go_together_are_named_with_their_column() {
         ("type = \"text\"\nrange = [0, 1]", "`range` of column `a`"),
         ("type = \"uuid\"\nquantiles = [1.0]", "`quantiles` of column `a`"),
         ("unknown = \"model\"", "`unknown` of column `a`, which is float: expected `type"),
+        ("shares = { car = 0.5 }", "`shares` of column `a`, which is float: expected `type"),
+        ("type = \"text\"\nshares = { car = -0.1 }", "`shares` of column `a`"),
+        ("type = \"text\"\nshares = { car = nan }", "`shares` of column `a`"),
+        ("type = \"text\"\nshares = { car = 0.6, tv = 0.41 }", "that add up to 1 or less"),
         ("categories = []", "`categories` of column `a`"),
         ("required = true", "`required` of column `a`, which is float: expected `source"),
         ("range = [0, 1]\nout_of_range = \"clip\"", "`out_of_range` of column `a`"),

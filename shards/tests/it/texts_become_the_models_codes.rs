@@ -106,6 +106,10 @@ fn numbers_and_texts_are_not_taken_for_each_other() {
     let default = TextInput { default: Some("boat".to_owned()), ..TextInput::default() };
     let error = refused(InputColumn { text: default, ..text("a") }, Some(purposes()));
     assert!(matches!(error, JoinError::DefaultUnknown { .. }), "{error}");
+    let shares = [("boat".to_owned(), 0.5)].into();
+    let shares = TextInput { shares, ..TextInput::default() };
+    let error = refused(InputColumn { text: shares, ..text("a") }, Some(purposes()));
+    assert!(matches!(error, JoinError::ShareUnknown { .. }), "{error}");
 
     // Categories that are numbers are found by number, and a UUID by its text.
     let numbers = Categories::new([("3", 9.0)], -1.0).with_numbers([(3.0, 9.0)]);

@@ -1,11 +1,11 @@
 //! How far a model's features have moved from what it was trained on.
 //!
 //! The population stability index compares the shares of the rows between the training quantiles:
-//! Σ (now − then) · ln(now / then). By custom below 0.1 nothing moved, above 0.25 much did.
+//! Σ (now − then) · ln(now / then); of a column of text, those of its categories. By custom below 0.1 nothing moved, above 0.25 much did.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use shards::telemetry::LaneTelemetry;
+use shards::telemetry::{LaneColumn, LaneTelemetry};
 
 /// Fewer sampled rows than this say nothing.
 const ROWS_MIN: u64 = 1_000;
@@ -17,8 +17,8 @@ const SHARE_MIN: f64 = 1e-4;
 /// A model's name, its version and a column.
 pub(super) type Subject = (String, u64, String);
 
-/// Sampled counts of each column: its training quantiles, and the rows between them.
-type Counts = BTreeMap<Subject, (Vec<f64>, Vec<u64>)>;
+/// Sampled counts of each column: what it was in training, and the rows in each of its bins.
+type Counts = BTreeMap<Subject, (LaneColumn, Vec<u64>)>;
 
 /// The sampled counts over the last hour.
 #[derive(Debug, Default)]
@@ -52,7 +52,11 @@ impl DriftWindow {
         }
         let enough =
             now.into_iter().filter(|(_, (_, counts))| counts.iter().sum::<u64>() >= ROWS_MIN);
-        enough.map(|(subject, (quantiles, counts))| (subject, index(&quantiles, &counts))).collect()
+        let index = |column: &LaneColumn, counts: &[u64]| match column.shares.as_slice() {
+            [] => index(&column.quantiles, counts),
+            shares => index_of_shares(shares, counts),
+        };
+        enough.map(|(subject, (column, counts))| (subject, index(&column, &counts))).collect()
     }
 }
 
@@ -62,7 +66,7 @@ fn count<'a>(lanes: impl Iterator<Item = &'a LaneTelemetry>) -> Counts {
     for lane in lanes {
         for (column, counts) in lane.sampled() {
             let subject = (lane.facts.model.clone(), lane.facts.version, column.name.clone());
-            let zeros = || (column.quantiles.clone(), vec![0; counts.len()]);
+            let zeros = || (column.clone(), vec![0; counts.len()]);
             let (_, sums) = all.entry(subject).or_insert_with(zeros);
             sums.iter_mut().zip(&counts).for_each(|(sum, count)| *sum += count);
         }
@@ -96,6 +100,14 @@ fn index(quantiles: &[f64], counts: &[u64]) -> f64 {
     sum + term(1.0 - now_before, 1.0 - then_before)
 }
 
+/// The index of `counts`, the rows of each category with its share, and behind them all others.
+fn index_of_shares(shares: &[(f64, f64)], counts: &[u64]) -> f64 {
+    let rows: u64 = counts.iter().sum();
+    let rest = 1.0 - shares.iter().map(|(_, share)| share).sum::<f64>();
+    let then = shares.iter().map(|(_, share)| *share).chain([rest]);
+    counts.iter().zip(then).map(|(count, then)| term(*count as f64 / rows as f64, then)).sum()
+}
+
 fn term(now: f64, then: f64) -> f64 {
     let (now, then) = (now.max(SHARE_MIN), then.max(SHARE_MIN));
     (now - then) * (now / then).ln()
@@ -103,7 +115,7 @@ fn term(now: f64, then: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::index;
+    use super::{index, index_of_shares};
 
     const CONTINUOUS: [f64; 3] = [10.0, 20.0, 30.0];
     /// Zero and one, three of ten rows are zero.
@@ -115,6 +127,19 @@ mod tests {
         // 35 % zeros lie between the third and the fourth decile, as the quantiles say.
         let counts = [350, 0, 0, 650, 0, 0, 0, 0, 0, 0];
         assert!(index(&BINARY, &counts) < 1e-9);
+    }
+
+    #[test]
+    fn categories_are_compared_by_their_shares() {
+        let shares = [(4.0, 0.5), (0.0, 0.3)];
+        assert!(index_of_shares(&shares, &[500, 300, 200]) < 1e-9);
+        // Half of the cars are texts that training never saw.
+        let expected = -0.25 * (0.25_f64 / 0.5).ln() + 0.25 * (0.45_f64 / 0.2).ln();
+        let found = index_of_shares(&shares, &[250, 300, 450]);
+        assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        // Training had no others: their share counts as a ten-thousandth.
+        let found = index_of_shares(&[(0.0, 0.6), (1.0, 0.400_000_5)], &[600, 400, 0]);
+        assert!(found < 1e-6, "{found}");
     }
 
     #[test]

@@ -194,6 +194,16 @@ pub enum JoinError {
         /// Its default.
         default: String,
     },
+    /// A share of the training data for what is none of the categories.
+    #[error(
+        "column `{column}`: `shares` names `{text}`, which is none of the texts that the model knows"
+    )]
+    ShareUnknown {
+        /// The column.
+        column: String,
+        /// The text.
+        text: String,
+    },
     /// The store's column holds floats, and the model's tensor integers.
     #[error(
         "column `{column}` is {found} in the store and the model's tensor holds integers: store it \

@@ -49,6 +49,11 @@ impl TextCell {
                 JoinError::DefaultUnknown { column, default }
             })?),
         };
+        let mut shares = column.text.shares.keys();
+        if let Some(text) = shares.find(|text| categories.code(text.as_bytes()).is_none()) {
+            let (column, text) = (column.name.clone(), text.clone());
+            return Err(JoinError::ShareUnknown { column, text });
+        }
         Ok(Self {
             categories,
             unknown: column.text.unknown,
