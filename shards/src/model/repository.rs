@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::files::files_in;
+use super::lone::LoneFile;
 use super::manifest::{Backend, MANIFEST_FILE, Manifest, ManifestError};
+use super::scorer::ModelError;
 use super::versions::{self, FolderNote, VersionFolder};
 use crate::facts::Role;
 
@@ -23,10 +25,12 @@ pub const NAME_LENGTH_MAX: usize = 128;
 /// How much of what is found in the place of a version is named.
 pub const FOUND_MAX: usize = 8;
 
-/// A directory of models.
+/// A directory of models, or one model's file by itself.
 #[derive(Debug, Clone)]
 pub struct Repository {
     root: PathBuf,
+    /// The only model, where a file is served by itself.
+    lone: Option<LoneFile>,
 }
 
 /// One version of one model, found but not loaded.
@@ -156,9 +160,24 @@ pub enum RepositoryError {
         /// The names of the files.
         files: Vec<String>,
     },
+    /// The file that is served by itself cannot be.
+    #[error("{source}{}", advice(source))]
+    File {
+        /// Why.
+        source: Box<ModelError>,
+    },
     /// `model.toml` cannot be used.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+}
+
+/// What to do about a file that cannot be served by itself.
+fn advice(error: &ModelError) -> &'static str {
+    if error.is_of_output() {
+        "; `shardgate init FILE --output DIR` makes a repository with a model.toml"
+    } else {
+        ""
+    }
 }
 
 /// Where a relative path begins, for people; nothing for an absolute one.
@@ -179,7 +198,12 @@ fn list<T: ToString>(items: &[T]) -> String {
 impl Repository {
     /// The repository below `root`; nothing is read yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), lone: None }
+    }
+
+    /// The repository of one model, whose file is served by itself.
+    pub fn of_file(file: LoneFile) -> Self {
+        Self { root: PathBuf::new(), lone: Some(file) }
     }
 
     /// The directory that was given.
@@ -189,6 +213,9 @@ impl Repository {
 
     /// The names of all models: the directories with a well-formed name and at least one version.
     pub fn names(&self) -> Result<Vec<String>, RepositoryError> {
+        if let Some(lone) = &self.lone {
+            return Ok(vec![lone.name().to_owned()]);
+        }
         let mut names = Vec::new();
         for name in self.directories()? {
             let path = self.root.join(&name);
@@ -203,6 +230,9 @@ impl Repository {
 
     /// The directories that could be models by their names, whether they have a version or not.
     pub fn directories(&self) -> Result<Vec<String>, RepositoryError> {
+        if self.lone.is_some() {
+            return self.names();
+        }
         let listed = directory_names(&self.root);
         let mut names = match listed {
             // What the names stand in is not there: another fault than a folder that is closed.
@@ -220,6 +250,9 @@ impl Repository {
 
     /// The versions of a model, oldest first.
     pub fn versions(&self, name: &str) -> Result<Vec<u64>, RepositoryError> {
+        if self.lone_file(name)?.is_some() {
+            return Ok(vec![LoneFile::version()]);
+        }
         let path = self.directory(name)?;
         let versions = versions_of(&path, &Manifest::read(&path)?)?;
         Ok(versions.into_iter().map(|known| known.version).collect())
@@ -228,6 +261,9 @@ impl Repository {
     /// What is to be said of the folders of a model that are ignored, or whose number is not spelt
     /// as the version is; empty for a model that cannot be found.
     pub fn folder_notes(&self, name: &str) -> Vec<FolderNote> {
+        if self.lone.is_some() {
+            return Vec::new();
+        }
         let folders = self.directory(name).and_then(|path| {
             let is_remote = Manifest::read(&path)?.backend == Backend::Remote;
             let folders = if is_remote { Vec::new() } else { directory_names(&path)? };
@@ -243,6 +279,9 @@ impl Repository {
         name: &str,
         version: Option<u64>,
     ) -> Result<ModelDirectory, RepositoryError> {
+        if let Some(lone) = self.lone_file(name)? {
+            return lone.find();
+        }
         let path = self.directory(name)?;
         let manifest = Manifest::read(&path)?;
         let folders = versions_of(&path, &manifest)?;
@@ -285,6 +324,18 @@ impl Repository {
             served.push(self.find(name, Some(version))?);
         }
         Ok(served)
+    }
+
+    /// The file that is served by itself, if one is.
+    fn lone_file(&self, name: &str) -> Result<Option<&LoneFile>, RepositoryError> {
+        match &self.lone {
+            Some(lone) if lone.name() != name => {
+                let available = vec![lone.name().to_owned()];
+                let (root, name) = (lone.path().to_owned(), name.to_owned());
+                Err(RepositoryError::NoModel { root, name, available })
+            }
+            lone => Ok(lone.as_ref()),
+        }
     }
 
     fn directory(&self, name: &str) -> Result<PathBuf, RepositoryError> {

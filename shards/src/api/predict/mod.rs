@@ -7,7 +7,7 @@ mod write;
 
 use std::rc::Rc;
 
-pub use self::read::{ParsedPredict, PredictError, USER_ID_BYTES_MAX, parse};
+pub use self::read::{ParsedPredict, PredictError, PredictTerms, USER_ID_BYTES_MAX, parse};
 pub(super) use self::write::{write_array, write_lone};
 use super::ask::{self, Ask, MadeRows, NotScored, ScoreBody};
 use super::request_rows::{LaneRows, RequestRows};
@@ -46,8 +46,12 @@ impl ScoreBody for Json<'_> {
 
 impl Json<'_> {
     fn parse(&self, ask: &Ask<'_>, lane: &Lane) -> Result<ParsedPredict, PredictError> {
-        let (fields, rows_max) = (&lane.settings.request_fields, ask.api.limits.rows_max);
-        parse(self.0, fields, rows_max, ask.context.client, &mut lane.rows.borrow_mut())
+        let terms = PredictTerms {
+            fields: &lane.settings.request_fields,
+            needs_user: lane.settings.has_store,
+            array_rows_max: ask.api.limits.rows_max,
+        };
+        parse(self.0, terms, ask.context.client, &mut lane.rows.borrow_mut())
     }
 
     /// Leaves to the canary the rows of its users.
