@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use serde_json::Value;
+use shards::escape::escaped;
 use shards::features::inputs::{InputColumn, NanMeaning};
 use shards::model::Model;
 use shards::model::manifest::ScoreOutput;
@@ -114,7 +115,7 @@ fn push_output(text: &mut String, sketch: &Sketch) {
         let _ = writeln!(text, "# class = {example}");
         return;
     }
-    let _ = writeln!(text, "# The score is {}.", quoted(&sketch.score).trim_matches('"'));
+    let _ = writeln!(text, "# The score is {}.", escaped(&sketch.score));
     if all.len() > 1 {
         let _ = writeln!(text, "# Another class (labels: {known}):\n# class = {}", all[0]);
     }
