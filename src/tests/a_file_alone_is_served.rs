@@ -91,7 +91,7 @@ fn the_line_to_try_is_answered() {
     }
 }
 
-/// A category of CatBoost's may not be missing: its library takes none.
+/// A category of `CatBoost`'s may not be missing: its library takes none.
 #[test]
 fn a_field_that_the_library_needs_is_named() {
     let fixture = Fixture::of("native/catboost-1.2.10-one-hot", "model.cbm");

@@ -348,7 +348,7 @@ impl Lane {
         }
         match outcome {
             Ok(_) if row.has_own_features || !self.settings.has_store => {
-                self.counters().rows_own_features.add(1)
+                self.counters().rows_own_features.add(1);
             }
             Ok(scored) => self.counters().rows[scored.status as usize].add(1),
             Err(failure) => self.count_failure(failure),

@@ -7,12 +7,24 @@ mod write;
 
 use std::rc::Rc;
 
-pub use self::read::{ParsedPredict, PredictError, PredictTerms, USER_ID_BYTES_MAX, parse};
+pub use self::read::{ParsedPredict, PredictError, USER_ID_BYTES_MAX, parse};
 pub(super) use self::write::{write_array, write_lone};
 use super::ask::{self, Ask, MadeRows, NotScored, ScoreBody};
 use super::request_rows::{LaneRows, RequestRows};
 use super::{Api, CallContext, CallFault, Form, Outcome};
 use crate::batch::{Lane, Row};
+use crate::features::join::RequestField;
+
+/// What a model takes of a body.
+#[derive(Debug, Clone, Copy)]
+pub struct PredictTerms<'a> {
+    /// The request fields that the model's columns read.
+    pub fields: &'a [RequestField],
+    /// Whether a member has to name a user. Where it does not, it has to give a field.
+    pub needs_user: bool,
+    /// The most members of an array.
+    pub array_rows_max: usize,
+}
 
 /// Scores the rows of a body by a model, or by the default one.
 pub(super) fn answer(api: &Api, context: &CallContext<'_>, model: Option<&str>) -> Outcome {

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use thiserror::Error;
 
+use super::PredictTerms;
 use crate::batch::{Row, RowId, RowState, Rows};
 use crate::failure::RowFailure;
 use crate::features::join::RequestField;
@@ -45,17 +46,6 @@ pub struct ParsedPredict {
     pub count: usize,
     /// Whether the body was an array; its document is one, too.
     pub is_array: bool,
-}
-
-/// What a model takes of a body.
-#[derive(Debug, Clone, Copy)]
-pub struct PredictTerms<'a> {
-    /// The request fields that the model's columns read.
-    pub fields: &'a [RequestField],
-    /// Whether a member has to name a user. Where it does not, it has to give a field.
-    pub needs_user: bool,
-    /// The most members of an array.
-    pub array_rows_max: usize,
 }
 
 /// Reads `body` into new rows for `connection`. A member that cannot be scored is a row that is already done; nothing is queued.
