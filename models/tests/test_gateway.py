@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
-    Binarizer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder, StandardScaler,
+    Binarizer, FunctionTransformer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder, StandardScaler,
 )
 
 import gateway
@@ -162,8 +162,9 @@ def test_a_categorical_split_in_a_pipeline_is_no_export(tmp_path):
     """onnxmltools makes a node with two parents, which ONNX Runtime runs."""
     lightgbm = pytest.importorskip("lightgbm")
     pytest.importorskip("onnxmltools")
-    last = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1, categorical_feature=[0, 1])
-    model = make_pipeline(StandardScaler(with_mean=False, with_std=False), last).fit(WHOLE, MANY)
+    last = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1)
+    model = make_pipeline(FunctionTransformer(), last)
+    model.fit(WHOLE, MANY, lgbmclassifier__categorical_feature=[0, 1])
     with pytest.raises(ExportError, match="the gateway|differ|no ONNX export"):
         export_model(tmp_path, model, *whole_rows(tmp_path))
     assert not (tmp_path / "mine").exists()
