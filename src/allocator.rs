@@ -9,7 +9,7 @@ const MMAP_THRESHOLD_BYTES: libc::c_int = 128 * 1_024;
 ///
 /// glibc raises its threshold to the size of each mapping that is freed, up to 32 MiB: after the first
 /// bodies of a mebibyte the next ones come from the heap, where they stay resident below whatever was
-/// allocated after them, and twice `buffered_bytes_max` is taken.
+/// allocated after them, and twice `max_buffered_bytes` is taken.
 pub(crate) fn set_up() {
     #[cfg(target_env = "gnu")]
     // SAFETY: the call takes two numbers; no other thread allocates meanwhile. Where it is refused,

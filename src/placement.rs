@@ -4,12 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use core_affinity::CoreId;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The cores that an operator asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) enum CoreList {
     /// Every core that the process may use.
     #[default]
@@ -84,6 +84,12 @@ impl FromStr for CoreList {
             }
         }
         Ok(Self::These(cores))
+    }
+}
+
+impl From<CoreList> for String {
+    fn from(cores: CoreList) -> Self {
+        cores.to_string()
     }
 }
 

@@ -1,19 +1,25 @@
 //! Times the embedded store: batches of random users joined into a matrix, warm or after the page
 //! cache was dropped, with the page faults that it took.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
+use shards::features::column::CellValue;
 use shards::features::embedded::{EmbeddedReader, EmbeddedStore};
 use shards::features::inputs::FeaturePolicies;
 use shards::features::join::{JoinPlan, ModelInputs};
-use shards::features::{FetchRequests, Fetched, Joined, Precision};
+use shards::features::{Categories, FetchRequests, Fetched, Joined, Precision};
 
 use crate::generate::user_id;
 use crate::random::Random;
+
+/// How many categories a model is made to have.
+const CATEGORIES_MAX: usize = 1_000;
 
 /// Which store, and how it is read.
 #[derive(Debug, clap::Args)]
@@ -53,7 +59,8 @@ pub(crate) fn run(args: &StoreArgs) -> Result<()> {
     let width = reader.schema().columns().len();
     let policies = FeaturePolicies::default();
     let inputs = ModelInputs::Width(width);
-    let plan = JoinPlan::bind(inputs, &reader.schema(), &policies, Precision::F32)?;
+    let plan = JoinPlan::bind(inputs, &reader.schema(), &policies, Precision::F32)?
+        .with_categories(&categories_of(&store)?)?;
     let mut requests = FetchRequests::new(0);
     let mut joined = Joined::new(&plan);
     let mut random = Random::new(7);
@@ -84,6 +91,26 @@ pub(crate) fn run(args: &StoreArgs) -> Result<()> {
         after.1 - faults.1,
     );
     Ok(())
+}
+
+/// Some of the texts of each column of text, as a model's categories.
+fn categories_of(store: &EmbeddedStore) -> Result<Vec<Option<Arc<Categories>>>> {
+    let schema = store.schema()?.context("the store is empty")?;
+    let mut texts = vec![BTreeSet::new(); schema.columns().len()];
+    store.for_each(|_, record| {
+        for (known, cell) in texts.iter_mut().zip(record.cells()) {
+            if let CellValue::Text(text) = cell
+                && known.len() < CATEGORIES_MAX
+            {
+                known.insert(text.to_owned());
+            }
+        }
+    })?;
+    let categories = schema.columns().iter().zip(&texts).map(|(column, texts)| {
+        let codes = texts.iter().zip(0_u32..).map(|(text, code)| (text.as_str(), f64::from(code)));
+        column.column_type.is_text().then(|| Arc::new(Categories::new(codes, -1.0)))
+    });
+    Ok(categories.collect())
 }
 
 /// Minor and major page faults of this process so far (fields 10 and 12 of proc(5)'s stat).

@@ -20,7 +20,7 @@ CASSANDRA = "127.0.0.1:19342"
 CASSANDRA_CONFIG = """[features.scylla]
 fetch_deadline_ms = 250
 [features.scylla.cache]
-bytes_max = 65536
+max_bytes = 65536
 ttl_ms = 100
 """
 

@@ -2,6 +2,7 @@
 //!
 //! What is *not* here: what only one of the parts uses.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,11 +33,13 @@ pub(crate) struct ShardContext {
     pub(crate) telemetry: Arc<ShardTelemetry>,
     /// What it writes down, where that is configured.
     pub(crate) journal: Option<Journal>,
+    /// Whether the shard answers what it has accepted, and takes nothing else.
+    pub(crate) draining: Cell<bool>,
 }
 
 impl ShardContext {
     pub(crate) fn new(telemetry: Arc<ShardTelemetry>, journal: Option<Journal>) -> Self {
-        Self { clock: Clock::start(), telemetry, journal }
+        Self { clock: Clock::start(), telemetry, journal, draining: Cell::default() }
     }
 
     pub(crate) fn counters(&self) -> &ShardCounters {

@@ -1,24 +1,26 @@
 //! One shard of shardgate: everything that happens to a request on the core that accepted it.
 //!
-//! Data flows one way: [`http`] accepts a connection and parses its requests, [`batch`] decides
-//! which of them are scored together, [`features`] joins each with its stored row, [`model`]
-//! computes the scores, and the connection that asked writes the answer. [`shard`] wires these into
-//! `run(listener, shutdown)`.
+//! Data flows one way: [`http`] accepts a connection and parses its requests, [`api`] makes rows of
+//! them, [`batch`] decides which rows are scored together, [`features`] joins each with its stored
+//! row, [`model`] computes the scores, and the connection that asked writes the answer. [`shard`]
+//! wires these into `run(listener, shutdown)`.
 //!
 //! Below them, each knowing only what stands before it: [`facts`] of a version, [`priority`],
-//! [`provenance`] of features, [`origin`] of a request, [`failure`] of a row, [`escape`] for what others
-//! wrote, `breaker` for servers that do not answer, `crossing` for what shards and the process both have,
-//! the [`executor`], [`tensors`] of the Open Inference
-//! Protocol, [`http1`] as bytes, [`telemetry`], the [`journal`] of answers, and `context`, which the
-//! parts of a shard share. A test holds the arrows: `folders_import_only_what_is_below`.
+//! [`provenance`] of features, [`origin`] and [`credentials`] of a request, [`failure`] of a row,
+//! [`escape`] for what others wrote, `breaker` for servers that do not answer, `crossing` for what
+//! shards and the process both have, the [`executor`], [`tensors`] of the Open Inference Protocol,
+//! [`http1`] as bytes, [`telemetry`], the [`journal`] of answers, and `context`, which the parts of a
+//! shard share. A test holds the arrows: `folders_import_only_what_is_below`.
 //!
 //! What is *not* here: signals, the process, the command line, the admin port and the choice of
 //! cores. Those belong to the binary (`src/`), so that a shard can be embedded and tested alone.
 //! Nothing on the path from accept to response synchronises with another thread.
 
+pub mod api;
 pub mod batch;
 mod breaker;
 mod context;
+pub mod credentials;
 mod crossing;
 pub mod escape;
 pub mod executor;

@@ -26,6 +26,17 @@ impl FeatureStatus {
     pub const ALL: [Self; 6] =
         [Self::Stored, Self::Cached, Self::Stale, Self::Expired, Self::Missing, Self::Error];
 
+    /// The words of all of them, in the same order.
+    pub const WORDS: [&str; Self::ALL.len()] = {
+        let mut words = [""; Self::ALL.len()];
+        let mut at = 0;
+        while at < words.len() {
+            words[at] = Self::ALL[at].as_str();
+            at += 1;
+        }
+        words
+    };
+
     /// The word used in the `x-features` header, in metric labels and in logs.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -5,7 +5,9 @@ use std::sync::PoisonError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use shards::http::oip::RepositoryRoute;
+use shards::api::RepositoryCall;
+use shards::http::routes::repository_call;
+use shards::http::statuses::reply_status;
 
 use super::access::Refusal;
 use super::health::Health;
@@ -58,8 +60,8 @@ pub(super) fn answer(request: &Request, state: &AdminState) -> Outcome {
         "/log-level" => {
             Reply::error(405, "this path takes GET and PUT").with_fields("allow: GET, PUT\r\n")
         }
-        path => match path.strip_prefix("/v2").and_then(RepositoryRoute::of) {
-            Some(route) => ask_repository(route, request, state),
+        path => match path.strip_prefix("/v2").and_then(repository_call) {
+            Some(call) => ask_repository(call, request, state),
             None => Reply::error(404, "no such path"),
         },
     };
@@ -138,20 +140,20 @@ fn reload(request: &Request, state: &AdminState) -> Reply {
 }
 
 /// Which models there are, and changes of what is served.
-fn ask_repository(route: RepositoryRoute<'_>, request: &Request, state: &AdminState) -> Reply {
+fn ask_repository(call: RepositoryCall<&str>, request: &Request, state: &AdminState) -> Reply {
     if request.method != "POST" {
         return Reply::error(405, "this path takes POST").with_fields("allow: POST\r\n");
     }
-    let intent = match route {
-        RepositoryRoute::Index => Intent::See,
-        RepositoryRoute::Load { .. } | RepositoryRoute::Unload { .. } => Intent::Change,
+    let intent = match call {
+        RepositoryCall::Index => Intent::See,
+        RepositoryCall::Load { .. } | RepositoryCall::Unload { .. } => Intent::Change,
     };
     if let Err(refusal) = check(request, state, intent) {
         return refuse(refusal);
     }
     let Some(reloader) = state.serving.get() else { return Reply::error(503, LOADING) };
-    let (status, body) = repository::answer(reloader, route, &request.body);
-    Reply::json(status, &body)
+    let (kind, body) = repository::answer(reloader, call, &request.body);
+    Reply::json(reply_status(kind), &body)
 }
 
 /// `{"filter": "info,shards=debug"}`.

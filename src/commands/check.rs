@@ -22,6 +22,9 @@ use crate::serve::features::EXPOSED_PASSWORD;
 pub(crate) fn run(config: &Config) -> ExitCode {
     let mut findings = Findings::default();
     findings.note("cores", config.cores.resolve().map(|cores| format!("{} usable", cores.len())));
+    for warning in &config.warnings {
+        Findings::warn("configuration", warning);
+    }
     let store = CheckedStore::open(config, &mut findings);
     let repository = Repository::new(&config.models);
     for name in &config.model {
@@ -140,10 +143,10 @@ impl CheckedStore {
 }
 
 fn damage(checked: &RecordsChecked) -> String {
-    let RecordsChecked { rows, damaged, damaged_buckets } = checked;
+    let RecordsChecked { rows, damaged, damaged_buckets, damaged_texts } = checked;
     format!(
-        "{damaged} of {rows} records and {damaged_buckets} parts of the index are damaged: import all \
-         features again with --replace"
+        "{damaged} of {rows} records, {damaged_buckets} parts of the index and {damaged_texts} texts \
+         are damaged: import all features again with --replace"
     )
 }
 
@@ -196,7 +199,7 @@ fn check_model(
         None => ModelInputs::Width(model.columns()),
     };
     let bound = JoinPlan::bind(inputs, &store.schema, &manifest.policies, model.precision())
-        .and_then(|plan| plan.with_integers(model.integers()));
+        .and_then(|plan| plan.with_integers(model.integers())?.with_categories(model.categories()));
     let subject = format!("{subject} with the store");
     findings.note(&subject, bound.as_ref().map(|_| "every column is there".to_owned()));
     if let Ok(Err(error)) = bound.map(|plan| store.warn_of_rounding(&subject, &plan)) {

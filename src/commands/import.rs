@@ -152,7 +152,7 @@ pub(crate) fn run(arguments: ImportArguments) -> anyhow::Result<()> {
                 keyspace: keyspace.clone(),
                 table: cluster.table.clone(),
                 user: cluster.user.clone(),
-                password: cluster.password.clone(),
+                password: cluster.password.clone().map(Into::into),
                 password_file: cluster.password_file.clone(),
                 ..ScyllaSettings::default()
             };

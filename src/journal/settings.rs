@@ -47,10 +47,10 @@ pub(crate) struct PredictionLog {
     /// The folder of the files; made where it does not exist.
     pub(crate) folder: PathBuf,
     /// A file of so many bytes is followed by another.
-    #[serde(default = "file_bytes_max")]
+    #[serde(rename = "max_file_bytes", alias = "file_bytes_max", default = "file_bytes_max")]
     pub(crate) file_bytes_max: u64,
     /// A file of this age is followed by another, in seconds.
-    #[serde(default = "file_s_max")]
+    #[serde(rename = "max_file_age_s", alias = "file_s_max", default = "file_s_max")]
     pub(crate) file_s_max: u64,
     /// A file that was last written to so long ago is removed, in seconds.
     #[serde(default = "keep_s")]
@@ -68,7 +68,7 @@ pub(crate) struct PredictionLog {
     #[serde(default)]
     pub(crate) user_key_file: Option<PathBuf>,
     /// How much of each shard may wait to be written, in bytes.
-    #[serde(default = "buffer_bytes_max")]
+    #[serde(rename = "max_buffer_bytes", alias = "buffer_bytes_max", default = "buffer_bytes_max")]
     pub(crate) buffer_bytes_max: usize,
 }
 
@@ -137,10 +137,10 @@ impl PredictionLog {
     /// Whether its values make sense together.
     fn ensure_usable(&self) -> anyhow::Result<()> {
         for (key, found) in [
-            ("file_bytes_max", self.file_bytes_max),
-            ("file_s_max", self.file_s_max),
+            ("max_file_bytes", self.file_bytes_max),
+            ("max_file_age_s", self.file_s_max),
             ("keep_s", self.keep_s),
-            ("buffer_bytes_max", self.buffer_bytes_max as u64),
+            ("max_buffer_bytes", self.buffer_bytes_max as u64),
         ] {
             ensure!(found > 0, "prediction_log.{key}: found 0, expected a whole number above 0");
         }

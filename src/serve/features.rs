@@ -62,6 +62,7 @@ fn open_embedded(
             records = records.rows,
             damaged = records.damaged,
             damaged_index_parts = records.damaged_buckets,
+            damaged_texts = records.damaged_texts,
             "the feature store is damaged: users whose records are damaged are answered as `error`; \
              import all features again with --replace"
         );

@@ -61,6 +61,9 @@ const DRAIN_MARGIN: Duration = Duration::from_secs(2);
 /// Serves until a signal says to stop.
 pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let log = logging::start(&config.log, config.log_format)?;
+    for warning in &config.warnings {
+        tracing::warn!("configuration: {warning}");
+    }
     let signals = signals::Waiter::register()?;
     let cores = config.cores.resolve()?;
     say_what_is_limited(config, cores.len());

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use shards::http::oip::RepositoryRoute;
-use shards::shard::{Command, ProcessReply, RepositoryRequest, ShardShared};
+use shards::shard::{Command, ProcessReply, ReplyKind, RepositoryRequest, ShardShared};
 
 use super::reload::Reloader;
 use super::repository;
@@ -71,8 +70,8 @@ impl Clerk {
             }
             for shard in &self.shards {
                 for request in shard.take_requests() {
-                    let (status, body) = self.answer(access, &request);
-                    let reply = ProcessReply { status, body: body.to_string().into_bytes() };
+                    let (kind, body) = self.answer(access, &request);
+                    let reply = ProcessReply { kind, body: body.to_string().into_bytes() };
                     shard.send(Command::Answer { number: request.number, reply });
                 }
             }
@@ -89,18 +88,17 @@ impl Clerk {
         }
     }
 
-    fn answer(&self, access: &Access, request: &RepositoryRequest) -> (u16, Value) {
+    fn answer(&self, access: &Access, request: &RepositoryRequest) -> (ReplyKind, Value) {
         let asker = Asker {
             host: Some(&request.host),
             origin: request.origin.as_deref(),
             authorization: request.authorization.as_deref(),
         };
         if let Err((status, message)) = access.check(asker) {
-            return (status, json!({ "error": message }));
+            let is_unknown = status == 401;
+            let kind = if is_unknown { ReplyKind::Unauthenticated } else { ReplyKind::Forbidden };
+            return (kind, json!({ "error": message }));
         }
-        match RepositoryRoute::of(&request.path) {
-            Some(route) => repository::answer(&self.reloader, route, &request.body),
-            None => (404, json!({ "error": "no such path" })),
-        }
+        repository::answer(&self.reloader, request.call.as_deref(), &request.body)
     }
 }

@@ -5,16 +5,13 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use shards::api::{ReplyKind, RepositoryCall};
 use shards::escape::{Escaped, escaped};
 use shards::facts::Role;
-use shards::http::oip::RepositoryRoute;
 use shards::model::repository::{ModelDirectory, RepositoryError};
 use shards::tensors::wire::null_is_none_given;
 
 use super::reload::{Reloader, Served};
-
-/// Triton's status of a request that cannot be done, whoever is to blame.
-const STATUS_FAILED: u16 = 400;
 
 /// What a request may say; all of it may be left out.
 #[derive(Debug, Default, Deserialize)]
@@ -43,9 +40,13 @@ struct Entry {
 const READY: &str = "READY";
 const UNAVAILABLE: &str = "UNAVAILABLE";
 
-/// Does what a request asks; returns the answer's status and body. May take as long as loading
+/// Does what a request asks; returns what came of it, and the document. May take as long as loading
 /// takes.
-pub(crate) fn answer(reloader: &Reloader, route: RepositoryRoute<'_>, body: &[u8]) -> (u16, Value) {
+pub(crate) fn answer(
+    reloader: &Reloader,
+    call: RepositoryCall<&str>,
+    body: &[u8],
+) -> (ReplyKind, Value) {
     let asked = match body {
         [] => Ok(Asked::default()),
         body => serde_json::from_slice(body),
@@ -54,21 +55,21 @@ pub(crate) fn answer(reloader: &Reloader, route: RepositoryRoute<'_>, body: &[u8
         Ok(asked) => asked,
         Err(error) => return failed(&format!("the request's JSON cannot be read: {error}")),
     };
-    match route {
-        RepositoryRoute::Index => match index(reloader, asked.ready) {
-            Ok(entries) => (200, json!(entries)),
+    match call {
+        RepositoryCall::Index => match index(reloader, asked.ready) {
+            Ok(entries) => (ReplyKind::Done, json!(entries)),
             Err(error) => failed(&error.to_string()),
         },
-        RepositoryRoute::Load { name } => load(reloader, name, &asked),
-        RepositoryRoute::Unload { name } => unload(reloader, name),
+        RepositoryCall::Load { name } => load(reloader, name, &asked),
+        RepositoryCall::Unload { name } => unload(reloader, name),
     }
 }
 
-fn failed(message: &str) -> (u16, Value) {
-    (STATUS_FAILED, json!({ "error": escaped(message) }))
+fn failed(message: &str) -> (ReplyKind, Value) {
+    (ReplyKind::Failed, json!({ "error": escaped(message) }))
 }
 
-fn load(reloader: &Reloader, name: &str, asked: &Asked) -> (u16, Value) {
+fn load(reloader: &Reloader, name: &str, asked: &Asked) -> (ReplyKind, Value) {
     let is_override = |key: &&String| *key == "config" || key.starts_with("file:");
     if let Some(key) = asked.parameters.keys().find(is_override) {
         return failed(&format!(
@@ -79,7 +80,7 @@ fn load(reloader: &Reloader, name: &str, asked: &Asked) -> (u16, Value) {
     match reloader.load(name) {
         Ok(models) => {
             tracing::info!(?models, "loaded by request");
-            (200, json!({ "models": models }))
+            (ReplyKind::Done, json!({ "models": models }))
         }
         Err(error) => {
             tracing::warn!(name, %error, "not loaded: what was served before goes on serving");
@@ -88,11 +89,11 @@ fn load(reloader: &Reloader, name: &str, asked: &Asked) -> (u16, Value) {
     }
 }
 
-fn unload(reloader: &Reloader, name: &str) -> (u16, Value) {
+fn unload(reloader: &Reloader, name: &str) -> (ReplyKind, Value) {
     match reloader.unload(name) {
         Ok(()) => {
             tracing::info!(name, "unloaded by request");
-            (200, json!({}))
+            (ReplyKind::Done, json!({}))
         }
         Err(error) => failed(&format!("failed to unload `{name}`: {error}")),
     }

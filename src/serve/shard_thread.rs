@@ -1,4 +1,4 @@
-//! A shard's thread: pinned, with a glommio executor of its own.
+//! A shard's thread: pinned, with an executor of its own.
 
 use std::cell::OnceCell;
 use std::net::TcpListener;
@@ -9,8 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use core_affinity::CoreId;
-use glommio::timer::sleep;
-use shards::executor;
+use shards::executor::{self, runtime::sleep};
 use shards::shard::{Shard, ShardSetup, ShardShared, Shutdown};
 use socket2::SockRef;
 

@@ -1,5 +1,5 @@
 //! What slow clients had the gateway keep goes back to the system when they have gone, not only to
-//! the allocator, whatever is still kept for others: else `buffered_bytes_max` bounds half of it.
+//! the allocator, whatever is still kept for others: else `max_buffered_bytes` bounds half of it.
 
 use crate::support::{Client, Gateway, Launch, wait_until};
 

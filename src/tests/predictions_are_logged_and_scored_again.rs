@@ -99,7 +99,7 @@ fn every_row_is_in_a_file_for_its_owner_alone() {
 #[test]
 fn the_same_model_gives_the_same_scores_and_a_changed_one_is_reported() {
     let folder = tempfile::tempdir().unwrap();
-    let gateway = start(folder.path(), "file_bytes_max = 300");
+    let gateway = start(folder.path(), "max_file_bytes = 300");
     for round in 1..=3 {
         ask_of_every_kind(&mut gateway.client());
         wait_for_lines(folder.path(), 5 * round);
@@ -166,7 +166,7 @@ fn hashed_users_are_told_apart_and_not_named() {
 #[test]
 fn what_has_no_room_is_dropped_and_counted_and_every_request_answered() {
     let folder = tempfile::tempdir().unwrap();
-    let gateway = start(folder.path(), "buffer_bytes_max = 400");
+    let gateway = start(folder.path(), "max_buffer_bytes = 400");
     let users: Vec<_> = (0..50).map(|user| format!("{{\"user_id\": {user}}}")).collect();
     let body = format!("[{}]", users.join(", "));
     assert_eq!(ask(&mut gateway.client(), "/predict", "", &body), 200);

@@ -157,13 +157,13 @@ fn a_model_that_is_not_there() {
 fn a_model_whose_file_is_larger_than_the_limit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shardgate.toml");
-    std::fs::write(&path, "model_file_bytes_max = 100\n").unwrap();
+    std::fs::write(&path, "max_model_file_bytes = 100\n").unwrap();
     let file = models().join("demo-logistic/1/model.onnx");
     let size = std::fs::metadata(&file).unwrap().len();
     let said = [
         &*file.display().to_string(),
         &format!("{size} bytes or more"),
-        "model_file_bytes_max = 100",
+        "max_model_file_bytes = 100",
     ];
     refused(|command| _ = command.arg("--config").arg(&path), &said);
 }
@@ -181,9 +181,9 @@ fn a_configuration_that_is_broken() {
         ("lissten = \"127.0.0.1:1\"", "`lissten`"),
         ("[http]\nhead_bytes_max = -1", "line 2"),
         ("[batch]\nmax_batch_size = 0", "batch.max_batch_size: found 0"),
-        ("[http]\npipelined_requests_max = 0", "http.pipelined_requests_max: found 0"),
-        ("refusal_percent_max = 0", "refusal_percent_max: found 0, expected a whole number from 1"),
-        ("refusal_percent_max = 101", "refusal_percent_max: found 101"),
+        ("[http]\nmax_pipelined_requests = 0", "http.max_pipelined_requests: found 0"),
+        ("max_refusal_percent = 0", "max_refusal_percent: found 0, expected a whole number from 1"),
+        ("max_refusal_percent = 101", "max_refusal_percent: found 101"),
         ("cores = \"4-2\"", "`4-2`"),
         ("cores = 2", "line 1"),
         ("store = \"redis://localhost\"", "redis"),

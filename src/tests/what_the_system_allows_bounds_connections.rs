@@ -71,8 +71,8 @@ fn memory_of_a_control_group_is_shared_out() {
         assert!(said.contains(&buffered_bytes_max.to_string()), "{said}");
         let config = config(&gateway);
         assert_eq!(config["system"]["memory"]["limit_bytes"], json!(LIMIT_BYTES));
-        assert_eq!(config["http"]["buffered_bytes_max"], json!(buffered_bytes_max));
-        assert_eq!(config["http"]["connections_max"], json!(LIMIT_BYTES / 4 / 8_192));
+        assert_eq!(config["http"]["max_buffered_bytes"], json!(buffered_bytes_max));
+        assert_eq!(config["http"]["max_connections"], json!(LIMIT_BYTES / 4 / 8_192));
         assert_eq!(gateway.stop().0.code(), Some(0));
     }
 }

@@ -72,6 +72,14 @@ fn columns_of(users: &Users) -> Vec<Column> {
             ColumnType::Int => CqlType::Int,
             ColumnType::Bigint => CqlType::Bigint,
             ColumnType::Boolean => CqlType::Boolean,
+            ColumnType::Smallint => CqlType::Smallint,
+            ColumnType::Tinyint => CqlType::Tinyint,
+            ColumnType::Decimal => CqlType::Decimal,
+            ColumnType::Varint => CqlType::Varint,
+            ColumnType::Text => CqlType::Text,
+            ColumnType::Timestamp => CqlType::Timestamp,
+            ColumnType::Date => CqlType::Date,
+            ColumnType::Uuid => CqlType::Uuid,
         };
         (column.name.clone(), cql_type)
     }));

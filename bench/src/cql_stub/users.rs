@@ -5,7 +5,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use shards::features::column::CellValue;
 use shards::features::import::{CsvOptions, CsvRows, now_us};
 use shards::features::schema::Schema;
@@ -31,7 +31,7 @@ impl Users {
             put_bytes(&mut rows, row.key);
             put_bytes(&mut rows, &row.last_updated_us.div_euclid(1000).to_be_bytes());
             for cell in row.cells {
-                put_cell(&mut rows, *cell);
+                put_cell(&mut rows, cell)?;
             }
             by_key.insert(row.key.into(), start..rows.len());
         }
@@ -58,7 +58,7 @@ pub(super) fn put_bytes(into: &mut Vec<u8>, bytes: &[u8]) {
     into.extend(bytes);
 }
 
-fn put_cell(into: &mut Vec<u8>, cell: CellValue) {
+fn put_cell(into: &mut Vec<u8>, cell: CellValue<'_>) -> Result<()> {
     match cell {
         CellValue::Null => into.extend((-1_i32).to_be_bytes()),
         CellValue::Float(value) => put_bytes(into, &value.to_be_bytes()),
@@ -66,5 +66,13 @@ fn put_cell(into: &mut Vec<u8>, cell: CellValue) {
         CellValue::Int(value) => put_bytes(into, &value.to_be_bytes()),
         CellValue::Bigint(value) => put_bytes(into, &value.to_be_bytes()),
         CellValue::Boolean(value) => put_bytes(into, &[u8::from(value)]),
+        CellValue::Text(text) => put_bytes(into, text.as_bytes()),
+        CellValue::Smallint(value) => put_bytes(into, &value.to_be_bytes()),
+        CellValue::Tinyint(value) => put_bytes(into, &value.to_be_bytes()),
+        CellValue::Varint(value) => put_bytes(into, &value.to_be_bytes()),
+        CellValue::Timestamp(us) => put_bytes(into, &us.div_euclid(1000).to_be_bytes()),
+        CellValue::Uuid(value) => put_bytes(into, &value),
+        other => bail!("`{other}`: the stub does not send cells of its type"),
     }
+    Ok(())
 }

@@ -27,7 +27,16 @@ const STAGES: [(&str, &[&str]); 9] = [
     ("batch", &["shards::batch"]),
     (
         "HTTP and JSON",
-        &["shards::http", "httparse", "memchr", "serde_json", "serde_core", "ryu", "zmij"],
+        &[
+            "shards::api",
+            "shards::http",
+            "httparse",
+            "memchr",
+            "serde_json",
+            "serde_core",
+            "ryu",
+            "zmij",
+        ],
     ),
     ("the executor", &["glommio", "io_uring", "futures_lite"]),
     ("memory: allocating, copying", &["malloc", "free", "realloc", "calloc", "mem", "alloc::"]),

@@ -1,8 +1,9 @@
 //! Bodies of inference requests and of answers, JSON and binary.
 
+use shards::api::infer::{request, rows};
 use shards::features::Precision;
 use shards::features::inputs::IntegerRange;
-use shards::http::oip::{request, rows};
+use shards::features::join::RequestField;
 use shards::model::Signature;
 use shards::model::manifest::ScoreOutput;
 use shards::model::remote::message::{self, RequestTag};
@@ -20,8 +21,9 @@ pub(crate) fn run(bytes: &[u8]) {
             columns,
             precision: Precision::F32,
             integers: vec![None, Some(IntegerRange::new(0.0, 9.0))],
+            texts: Vec::new(),
         };
-        let fields = ["b".to_owned()];
+        let fields = [RequestField { name: "b".to_owned(), ..RequestField::default() }];
         if let Ok(asked) = rows::Asked::of(&request, &signature, &fields, 8) {
             let mut made = shards::batch::Rows::default();
             asked.fill(0, &mut made);

@@ -2,8 +2,12 @@
 //!
 //! The first byte says how the rest is cut; however it is cut, the same requests come out.
 
+use std::sync::Arc;
+
+use shards::api::predict;
 use shards::batch::Rows;
-use shards::http::predict;
+use shards::features::Categories;
+use shards::features::join::RequestField;
 use shards::http1::HttpLimits;
 use shards::http1::reader::{RequestReader, Step};
 
@@ -77,7 +81,12 @@ fn read(wire: &[u8], piece: usize) -> (Vec<Found>, bool) {
 
 /// A body leaves as many rows as it asked for, or none.
 fn parse(body: &[u8]) {
-    let fields = FIELDS.map(str::to_owned);
+    let known = Arc::new(Categories::new([("a", 0.0), ("b", 1.0)], f64::NAN));
+    let fields = FIELDS.map(|name| RequestField {
+        name: name.to_owned(),
+        categories: (name == FIELDS[0]).then(|| Arc::clone(&known)),
+        ..RequestField::default()
+    });
     let mut rows = Rows::default();
     match predict::parse(body, &fields, ARRAY_ROWS_MAX, 0, &mut rows) {
         Err(_) => assert!(rows.is_empty()),

@@ -27,9 +27,9 @@ pub(super) async fn ask(
     let asked = remote.score(&work.joined.matrix, work.trace, limit, &mut work.scores).await;
     work.compute_ns = host.now_ns().saturating_sub(fetched_ns);
     let counters = lane.counters();
-    counters.remote[RemoteError::outcome_index(&asked)].add(1);
-    counters.remote_ns.add(work.compute_ns);
-    counters.remote_left_alone.set(u64::from(remote.is_left_alone()));
+    counters.remote.batches[RemoteError::outcome_index(&asked)].add(1);
+    counters.remote.waited_ns.add(work.compute_ns);
+    counters.remote.left_alone.set(u64::from(remote.is_left_alone()));
     asked.map_err(|error| {
         if !matches!(error, RemoteError::LeftAlone) {
             let (model, trace_id) = (lane.settings.model.as_str(), trace_id(work));
@@ -40,7 +40,7 @@ pub(super) async fn ask(
 }
 
 /// Computes the scores of all rows: at once, or in slices where that is expected to take longer
-/// than `compute_slice_us_max`. Between slices the others have their turn, and rows that nobody
+/// than `max_compute_slice_us`. Between slices the others have their turn, and rows that nobody
 /// waits for any more are left out; what is computed has the same bits either way.
 pub(super) async fn compute(
     lane: &Lane,

@@ -40,6 +40,7 @@ pub struct BatchPolicy {
     pub target_p99_us: Option<u64>,
     /// The longest computation without a look at what else there is to do, in µs: a batch that
     /// takes longer is computed in slices.
+    #[serde(rename = "max_compute_slice_us", alias = "compute_slice_us_max")]
     pub compute_slice_us_max: u64,
 }
 

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_lite::future::or;
-use glommio::timer::sleep;
 
 use super::{Host, Lane};
+use crate::executor::runtime::sleep;
 
 /// How long the rows are left alone after a look at their deadlines, in ns: where many pass one
 /// after the other, looking must not cost more than answering.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::facts::Role;
 use crate::failure::RowFailure;
+use crate::features::join::RequestField;
 use crate::model::Signature;
 use crate::model::canary::Canary;
 use crate::model::shadow::Shadow;
@@ -33,7 +34,7 @@ pub struct LaneSettings {
     /// The share of the users whom a candidate scores too, without answering them.
     pub shadow: Option<Shadow>,
     /// The fields of a request that the model's columns read, in order.
-    pub request_fields: Vec<String>,
+    pub request_fields: Vec<RequestField>,
     /// What the model reads and gives, for those who ask before they send.
     pub signature: Signature,
     /// Whether scores are 32-bit floats, and printed as such.
@@ -47,6 +48,12 @@ pub struct LaneSettings {
 }
 
 impl LaneSettings {
+    /// Whether cells that a request gave to this version are as `other` reads them.
+    pub(crate) fn reads_fields_of(&self, other: &Self) -> bool {
+        let (own, others) = (&self.request_fields, &other.request_fields);
+        own.len() == others.len() && own.iter().zip(others).all(|(own, other)| own.reads_as(other))
+    }
+
     /// Whether it is the version of `model` for this role.
     pub fn is(&self, model: &str, role: Role) -> bool {
         self.role == role && self.model == model
@@ -85,8 +92,6 @@ pub struct Lane {
     retired: Cell<bool>,
     /// Why the store does not fit the model, while it does not.
     unfit: RefCell<Option<Arc<str>>>,
-    /// The header line that says which version answered.
-    pub(crate) version_field: String,
     /// What it measures; copied for readers in the shard's tick.
     pub(crate) histograms: RefCell<Histograms>,
     telemetry: Arc<LaneTelemetry>,
@@ -96,7 +101,6 @@ impl Lane {
     /// An empty lane that counts into `telemetry`.
     pub fn new(settings: LaneSettings, telemetry: Arc<LaneTelemetry>) -> Rc<Self> {
         Rc::new(Self {
-            version_field: format!("x-model-version: {}\r\n", settings.version),
             settings,
             rows: RefCell::default(),
             gate: Gate::default(),

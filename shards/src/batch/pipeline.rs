@@ -8,13 +8,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_lite::FutureExt;
 use futures_lite::future::or;
-use glommio::timer::sleep;
 
 use super::binding::Binding;
 use super::compute::{ask, compute};
 use super::decide::{places, wanted};
 use super::gate::yield_once;
 use super::{Decision, Host, Lane, PreparedModel, RowId, Scored, notes, shadow};
+use crate::executor::runtime::{sleep, spawn};
 use crate::facts::Role;
 use crate::failure::{Refusal, RowFailure};
 use crate::features::join::JoinPlan;
@@ -139,7 +139,7 @@ pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, host: Host) {
                     run_batch(&lane, &engine, &host, work, now_ns).await;
                 } else {
                     let batch = (Rc::clone(&lane), Rc::clone(&engine), host.clone());
-                    glommio::spawn_local(async move {
+                    spawn(async move {
                         let (lane, engine, host) = batch;
                         run_batch(&lane, &engine, &host, work, now_ns).await;
                     })
@@ -305,6 +305,11 @@ fn observe(lane: &Lane, joined: &Joined) {
     for (column, defaulted) in joined.defaulted_by_column.iter().enumerate() {
         if *defaulted > 0 {
             counters.cells_defaulted.get(column).add(*defaulted);
+        }
+    }
+    for (column, unknown) in joined.unknown_by_column.iter().enumerate() {
+        if *unknown > 0 {
+            counters.texts_unknown.get(column).add(*unknown);
         }
     }
     {

@@ -11,7 +11,7 @@ use crate::features::Precision;
 use crate::features::join::{JoinError, JoinPlan, ModelInputs};
 use crate::features::schema::Schema;
 use crate::model::repository::ModelDirectory;
-use crate::model::{LoadOptions, Loads, Model, ModelError};
+use crate::model::{LoadOptions, Loads, Model, ModelError, Signature};
 use crate::telemetry::{LaneColumn, LaneFacts};
 
 /// Why a model cannot be served.
@@ -74,14 +74,15 @@ impl PreparedModel {
         let load_ns = start.elapsed().as_nanos() as u64;
         let policies = &model.manifest().policies;
         let plan = JoinPlan::bind(inputs_of(&model), schema, policies, model.precision())
-            .and_then(|plan| plan.with_integers(model.integers()))
+            .and_then(|plan| of_model(plan, &model))
             .map_err(|source| PrepareError::Join { model: directory.name.clone(), source })?;
         Ok(Self { model: RefCell::new(model), plan, directory: directory.clone(), load, load_ns })
     }
 
     /// A plan for the columns that the store has now, where they are others than it was loaded with.
     pub(crate) fn bind_again(&self, schema: &Schema) -> Result<JoinPlan, JoinError> {
-        self.plan.bind_again(inputs_of(&self.model.borrow()), schema)
+        let model = self.model.borrow();
+        of_model(self.plan.bind_again(inputs_of(&model), schema)?, &model)
     }
 
     /// The model's name.
@@ -150,8 +151,11 @@ impl PreparedModel {
             role,
             canary: self.directory.manifest.canary,
             shadow: self.directory.manifest.shadow,
-            request_fields: fields.map(|field| field.name.clone()).collect(),
-            signature: self.model.borrow().signature(self.plan.column_names()),
+            request_fields: fields.cloned().collect(),
+            signature: Signature {
+                texts: self.plan.text_fields(),
+                ..self.model.borrow().signature(self.plan.column_names())
+            },
             score_is_f32: self.model.borrow().score_precision() == Precision::F32,
             policy: if is_shadow { shadow::policy(policy) } else { policy },
             queue_rows_max: limits.rows_max,
@@ -166,4 +170,9 @@ fn inputs_of(model: &Model) -> ModelInputs<'_> {
         Some(columns) => ModelInputs::Columns(columns),
         None => ModelInputs::Width(model.columns()),
     }
+}
+
+/// What a plan has to know of the model besides.
+fn of_model(plan: JoinPlan, model: &Model) -> Result<JoinPlan, JoinError> {
+    plan.with_integers(model.integers())?.with_categories(model.categories())
 }

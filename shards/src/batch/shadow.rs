@@ -50,13 +50,14 @@ pub(super) fn copy(served: &Lane, id: RowId, score: f64, candidate: &Lane, now_n
         made.queued_ns = now_ns;
         made.is_held = true;
         let fields = &served.settings.request_fields;
-        if *fields == candidate.settings.request_fields {
+        if candidate.settings.reads_fields_of(&served.settings) {
             made.request_cells.extend_from_slice(&row.request_cells);
         } else {
             // It may read fields that the served version did not, which nobody has parsed.
-            made.request_cells.extend(candidate.settings.request_fields.iter().map(|name| {
-                let place = fields.iter().position(|field| field == name);
-                place.and_then(|place| row.request_cells.get(place)).copied().unwrap_or(f64::NAN)
+            made.request_cells.extend(candidate.settings.request_fields.iter().map(|read| {
+                let place = fields.iter().position(|field| field.name == read.name);
+                let cell = place.and_then(|at| Some((&fields[at], *row.request_cells.get(at)?)));
+                cell.map_or(f64::NAN, |(given, cell)| read.cell_of(given, cell))
             }));
         }
         copy

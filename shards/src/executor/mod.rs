@@ -1,9 +1,11 @@
-//! The executor that a shard runs in, and [`rings`], where its rings differ from glommio's own.
+//! The executor that a shard runs in: [`runtime`] is what tasks ask of it, [`readiness`] looks at a
+//! socket, and [`rings`] is where its rings differ from glommio's own.
 //!
 //! What is *not* here: threads and their cores.
 
 pub(crate) mod readiness;
 mod rings;
+pub mod runtime;
 
 use std::time::Duration;
 

@@ -61,7 +61,7 @@ pub enum RowFailure {
 
 impl RowFailure {
     /// Why a row has no score, in words for metric labels; see [`RowFailure::reason_index`].
-    pub const REASONS: [&str; 16] = [
+    pub const REASONS: [&str; 17] = [
         "malformed",
         "unknown_user",
         "store_unavailable",
@@ -78,18 +78,23 @@ impl RowFailure {
         "queue_full",
         "remote_unavailable",
         "store_unfit",
+        "unknown_text",
     ];
 
     /// The index of its word in [`RowFailure::REASONS`].
     pub const fn reason_index(self) -> usize {
         match self {
-            Self::Malformed(_) | Self::Field { .. } => 0,
+            Self::Malformed(_)
+            | Self::Field { .. }
+            | Self::Refused(Refusal::KeyNotOfType { .. }) => 0,
             Self::Refused(Refusal::UnknownUser) => 1,
             Self::Refused(Refusal::StoreUnavailable) => 2,
             Self::Refused(Refusal::Expired) => 3,
             Self::Refused(Refusal::TooManyDefaulted { .. }) => 4,
             Self::Refused(Refusal::StoredNotANumber { .. } | Refusal::StoredNotInteger { .. }) => 5,
-            Self::Refused(Refusal::RequestFieldMissing { .. }) => 6,
+            Self::Refused(
+                Refusal::RequestFieldMissing { .. } | Refusal::RequestFieldRequired { .. },
+            ) => 6,
             Self::Refused(
                 Refusal::RequestOutOfRange { .. }
                 | Refusal::RequestNotOfType { .. }
@@ -103,6 +108,9 @@ impl RowFailure {
             Self::Overloaded => 13,
             Self::RemoteUnavailable => 14,
             Self::Refused(Refusal::StoreUnfit) => 15,
+            Self::Refused(
+                Refusal::StoredUnknownText { .. } | Refusal::RequestUnknownText { .. },
+            ) => 16,
         }
     }
 }

@@ -6,6 +6,12 @@ pub enum Refusal {
     /// The store has no such user and `on_missing = "reject"` (404).
     #[error("the user is not known")]
     UnknownUser,
+    /// The user's name is no key of the store's type (400).
+    #[error("`user_id` is no key of the feature store, which has {expected}")]
+    KeyNotOfType {
+        /// What a key has to be.
+        expected: &'static str,
+    },
     /// The store did not answer and `on_error = "reject"` (503).
     #[error("the feature store did not answer")]
     StoreUnavailable,
@@ -38,6 +44,27 @@ pub enum Refusal {
     /// The request gives no integer, or none that its tensor holds exactly (400).
     #[error("the request's field for feature column {column} is no integer that the model holds")]
     RequestNotInteger {
+        /// The model's column, from 0.
+        column: u32,
+    },
+    /// A stored text is none that the model knows and its column says `unknown = "reject"` (503).
+    #[error("feature column {column} of the user is a text that the model does not know")]
+    StoredUnknownText {
+        /// The model's column, from 0.
+        column: u32,
+    },
+    /// The request gives a text that the model does not know and its column says
+    /// `unknown = "reject"` (422).
+    #[error(
+        "the request's field for feature column {column} is a text that the model does not know"
+    )]
+    RequestUnknownText {
+        /// The model's column, from 0.
+        column: u32,
+    },
+    /// The request does not give a field whose column says `required = true` (400).
+    #[error("the request lacks the field of feature column {column}, which is required")]
+    RequestFieldRequired {
         /// The model's column, from 0.
         column: u32,
     },

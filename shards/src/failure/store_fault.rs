@@ -41,6 +41,17 @@ impl FaultReason {
         Self::Other,
     ];
 
+    /// The words of all reasons, in the same order.
+    pub const WORDS: [&str; Self::ALL.len()] = {
+        let mut words = [""; Self::ALL.len()];
+        let mut at = 0;
+        while at < words.len() {
+            words[at] = Self::ALL[at].as_str();
+            at += 1;
+        }
+        words
+    };
+
     /// The word used in metric labels, in the log, and in `/readyz`.
     pub const fn as_str(self) -> &'static str {
         match self {

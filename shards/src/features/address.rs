@@ -4,14 +4,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The port of CQL.
 const CQL_PORT: u16 = 9042;
 
 /// Where a feature store is.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum StoreAddress {
     /// A folder of this machine.
     Embedded(PathBuf),
@@ -42,6 +42,12 @@ impl FromStr for StoreAddress {
 
     fn from_str(address: &str) -> Result<Self, AddressError> {
         parse(address).map_err(|reason| AddressError { address: address.to_owned(), reason })
+    }
+}
+
+impl From<StoreAddress> for String {
+    fn from(address: StoreAddress) -> Self {
+        address.to_string()
     }
 }
 

@@ -1,55 +1,121 @@
 //! The texts of a column that a model knows, each with the number that stands for it in the matrix.
 //!
 //! A model makes them from its file when it is loaded; the join looks each text up once, and
-//! operators compute on the numbers.
+//! operators compute on the numbers. A text has one code in all columns of a model.
 
 use hashbrown::HashMap;
 
 /// The categories of one column of a model.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Categories {
-    codes: HashMap<Box<[u8]>, f64>,
-    unknown: f64,
-    missing: f64,
+    kind: Kind,
+    unknown: Option<f64>,
+    missing: Option<f64>,
+}
+
+/// How a text becomes a code.
+#[derive(Debug, Clone)]
+enum Kind {
+    /// By a table.
+    Listed {
+        codes: HashMap<Box<[u8]>, f64>,
+        /// Categories that are numbers, by the bits of their values.
+        numbers: HashMap<u64, f64>,
+    },
+    /// By a function that knows every text; whole numbers stand for themselves.
+    Hashed(fn(&[u8]) -> f64),
+}
+
+/// The bits by which a number is found: one for both zeros.
+fn bits(number: f64) -> u64 {
+    (number + 0.0).to_bits()
 }
 
 impl Categories {
     /// The texts with their codes; `unknown` is the code of every other text. Codes are whole numbers
     /// that the matrix's precision holds, `unknown` may be NaN. A text that comes twice has its first
-    /// code.
+    /// code. A missing value is NaN.
     pub fn new<'a>(texts: impl IntoIterator<Item = (&'a str, f64)>, unknown: f64) -> Self {
         let mut codes = HashMap::new();
         for (text, code) in texts {
             codes.entry(text.as_bytes().into()).or_insert(code);
         }
-        Self { codes, unknown, missing: f64::NAN }
+        let kind = Kind::Listed { codes, numbers: HashMap::new() };
+        Self { kind, unknown: Some(unknown), missing: Some(f64::NAN) }
     }
 
-    /// The same for a model that reads a missing value as `code` instead of NaN.
+    /// Every text by what `code` makes of it, which never fails. A whole number stands for itself. A
+    /// missing value has no code.
+    pub fn hashed(code: fn(&[u8]) -> f64) -> Self {
+        Self { kind: Kind::Hashed(code), unknown: None, missing: None }
+    }
+
+    /// The same with categories that are numbers, each with its code: [`Self::number`] finds them.
     #[must_use]
-    pub fn with_missing(self, code: f64) -> Self {
+    pub fn with_numbers(mut self, values: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        if let Kind::Listed { numbers, .. } = &mut self.kind {
+            for (value, code) in values {
+                numbers.entry(bits(value)).or_insert(code);
+            }
+        }
+        self
+    }
+
+    /// The same for a model that reads a missing value as `code`, or has no answer for it (`None`).
+    #[must_use]
+    pub fn with_missing(self, code: Option<f64>) -> Self {
         Self { missing: code, ..self }
+    }
+
+    /// The same for a model that reads texts which it doesn't know as `code`, or has no answer for
+    /// them (`None`).
+    #[must_use]
+    pub fn with_unknown(self, code: Option<f64>) -> Self {
+        Self { unknown: code, ..self }
     }
 
     /// The code of a text; `None` where training never saw it.
     pub fn code(&self, text: &[u8]) -> Option<f64> {
-        self.codes.get(text).copied()
+        match &self.kind {
+            Kind::Listed { codes, .. } => codes.get(text).copied(),
+            Kind::Hashed(code) => Some(code(text)),
+        }
     }
 
-    /// The code of a text that training never saw.
-    pub fn unknown(&self) -> f64 {
+    /// The code of a category that is a number; `None` where training never saw it, and of every
+    /// number where the categories are texts.
+    pub fn number(&self, value: f64) -> Option<f64> {
+        match &self.kind {
+            Kind::Listed { numbers, .. } => numbers.get(&bits(value)).copied(),
+            Kind::Hashed(_) => (value.fract() == 0.0).then_some(value),
+        }
+    }
+
+    /// Whether some of the categories are numbers.
+    pub fn takes_numbers(&self) -> bool {
+        match &self.kind {
+            Kind::Listed { numbers, .. } => !numbers.is_empty(),
+            Kind::Hashed(_) => true,
+        }
+    }
+
+    /// The code of a text that training never saw; `None` where the model's own library fails on
+    /// one: its row has no score.
+    pub fn unknown(&self) -> Option<f64> {
         self.unknown
     }
 
-    /// The code of a value that is missing.
-    pub fn missing(&self) -> f64 {
+    /// The code of a value that is missing; `None` where the model's own library fails on one, or its
+    /// file doesn't say what it makes of it: the row has no score.
+    pub fn missing(&self) -> Option<f64> {
         self.missing
     }
 
-    /// The texts with their codes, in the order of the codes.
+    /// The texts with their codes, in the order of the codes; none of categories that are hashed.
     pub fn texts(&self) -> Vec<(&str, f64)> {
+        let Kind::Listed { codes, .. } = &self.kind else { return Vec::new() };
         let text = |bytes| str::from_utf8(bytes).unwrap_or_default();
-        let mut texts: Vec<_> = self.codes.iter().map(|(it, code)| (text(it), *code)).collect();
+        let mut texts: Vec<_> = codes.iter().map(|(it, code)| (text(it), *code)).collect();
         texts.sort_by(|one, other| one.1.total_cmp(&other.1).then_with(|| one.0.cmp(other.0)));
         texts
     }
@@ -66,9 +132,28 @@ mod tests {
         assert_eq!(known.code("Zürich".as_bytes()), Some(2.0));
         assert_eq!(known.code(b""), Some(0.0));
         assert_eq!(known.code(b"Car"), None);
-        assert_eq!(known.unknown().to_bits(), (-1.0_f64).to_bits());
-        assert!(known.missing().is_nan());
-        assert_eq!(known.clone().with_missing(7.0).missing().to_bits(), 7.0_f64.to_bits());
+        assert_eq!(known.unknown(), Some(-1.0));
+        assert_eq!(known.number(1.0), None);
+        assert!(known.missing().is_some_and(f64::is_nan));
+        assert_eq!(known.clone().with_missing(Some(7.0)).missing(), Some(7.0));
+        assert_eq!(known.clone().with_unknown(None).unknown(), None);
         assert_eq!(known.texts(), [("", 0.0), ("car", 1.0), ("Zürich", 2.0)]);
+    }
+
+    #[test]
+    fn a_number_is_found_by_its_value() {
+        let known = Categories::new([("10", 0.0), ("0", 1.0)], f64::NAN)
+            .with_numbers([(10.0, 0.0), (0.0, 1.0)]);
+        assert_eq!([known.number(10.0), known.number(-0.0)], [Some(0.0), Some(1.0)]);
+        assert_eq!([known.number(10.5), known.number(f64::NAN)], [None, None]);
+        assert_eq!(known.code(b"10"), Some(0.0));
+    }
+
+    #[test]
+    fn a_text_that_is_hashed_is_always_known() {
+        let hashed = Categories::hashed(|text| text.len() as f64);
+        assert_eq!([hashed.code(b"abc"), hashed.number(12.0)], [Some(3.0), Some(12.0)]);
+        assert_eq!([hashed.unknown(), hashed.missing(), hashed.number(0.5)], [None; 3]);
+        assert!(hashed.texts().is_empty());
     }
 }

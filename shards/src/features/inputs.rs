@@ -30,33 +30,154 @@ pub enum NanMeaning {
     Reject,
 }
 
+/// What a text means that is none of a model's categories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownText {
+    /// What it means to the model's library: an encoder's code for what training never saw.
+    #[default]
+    Model,
+    /// What a missing value means to the model's library.
+    Missing,
+    /// An error: the row is refused.
+    Reject,
+}
+
+/// What becomes of a request's number outside of its column's range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutOfRange {
+    /// The row is refused.
+    #[default]
+    Reject,
+    /// The nearest number of the range takes its place.
+    Clip,
+    /// The column's default takes its place.
+    Default,
+}
+
+/// What a column of text reads.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TextInput {
+    /// The text that takes the place of one that is not known; without one the model reads a missing
+    /// value.
+    pub default: Option<String>,
+    /// What a text means that is none of the categories.
+    pub unknown: UnknownText,
+    /// The categories of a model whose own file has none: the code of each is its position.
+    pub categories: Option<Vec<String>>,
+}
+
 /// One input column of a model, in the order of its tensor.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(try_from = "RawColumn")]
 pub struct InputColumn {
     /// The column's name in the store, or the field's in the request.
     pub name: String,
     /// The declared type.
-    #[serde(default, rename = "type")]
     pub column_type: ColumnType,
     /// Where the cell comes from.
-    #[serde(default)]
     pub source: Source,
-    /// What takes the place of a cell that is not known.
-    #[serde(default)]
+    /// What takes the place of a number that is not known.
     pub default: f64,
-    /// The allowed range, both ends included; a stored cell outside counts as not known, a
-    /// request's cell outside is refused.
-    #[serde(default)]
+    /// The allowed range, both ends included; a stored cell outside counts as not known.
     pub range: Option<(f64, f64)>,
+    /// What becomes of a request's cell outside of the range.
+    pub out_of_range: OutOfRange,
+    /// Whether a request has to give the field.
+    pub required: bool,
     /// What NaN and null mean.
-    #[serde(default)]
     pub nan: NanMeaning,
     /// The column's quantiles in the training data, ascending, evenly spaced in probability and
     /// without the extremes (nine are the deciles): what drift is measured against. Empty: not
     /// known.
-    #[serde(default)]
     pub quantiles: Vec<f64>,
+    /// What it reads, where it is of text.
+    pub text: TextInput,
+}
+
+/// A default as `model.toml` writes it.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum RawDefault {
+    Number(f64),
+    Text(String),
+}
+
+/// A column as `model.toml` writes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawColumn {
+    name: String,
+    #[serde(default, rename = "type")]
+    column_type: ColumnType,
+    #[serde(default)]
+    source: Source,
+    default: Option<RawDefault>,
+    range: Option<(f64, f64)>,
+    out_of_range: Option<OutOfRange>,
+    #[serde(default)]
+    required: bool,
+    #[serde(default)]
+    nan: NanMeaning,
+    #[serde(default)]
+    quantiles: Vec<f64>,
+    unknown: Option<UnknownText>,
+    categories: Option<Vec<String>>,
+}
+
+impl TryFrom<RawColumn> for InputColumn {
+    type Error = String;
+
+    fn try_from(raw: RawColumn) -> Result<Self, String> {
+        let (name, column_type) = (raw.name, raw.column_type);
+        let wrong = |key: &str, expected: &str| {
+            format!("`{key}` of column `{name}`, which is {column_type}: expected {expected}")
+        };
+        let (mut default, mut default_text) = (0.0, None);
+        match raw.default {
+            None => {}
+            Some(RawDefault::Number(number)) if !column_type.is_text() => default = number,
+            Some(RawDefault::Text(text)) if column_type.is_text() => default_text = Some(text),
+            Some(RawDefault::Number(_)) => return Err(wrong("default", "a text")),
+            Some(RawDefault::Text(_)) => return Err(wrong("default", "a number")),
+        }
+        if column_type.is_text() {
+            if raw.range.is_some() || raw.out_of_range.is_some() {
+                return Err(wrong("range", "none: texts have no order"));
+            }
+            if !raw.quantiles.is_empty() {
+                return Err(wrong("quantiles", "none: texts have no order"));
+            }
+        } else if raw.unknown.is_some() || raw.categories.is_some() {
+            let key = if raw.unknown.is_some() { "unknown" } else { "categories" };
+            return Err(wrong(key, "`type = \"text\"` beside it"));
+        }
+        if raw.source == Source::Store && (raw.required || raw.out_of_range.is_some()) {
+            let key = if raw.required { "required" } else { "out_of_range" };
+            return Err(wrong(key, "`source = \"request\"` beside it"));
+        }
+        if raw.out_of_range.is_some() && raw.range.is_none() {
+            return Err(wrong("out_of_range", "`range` beside it"));
+        }
+        let text = TextInput {
+            default: default_text,
+            unknown: raw.unknown.unwrap_or_default(),
+            categories: raw.categories,
+        };
+        Ok(Self {
+            name,
+            column_type,
+            source: raw.source,
+            default,
+            range: raw.range,
+            out_of_range: raw.out_of_range.unwrap_or_default(),
+            required: raw.required,
+            nan: raw.nan,
+            quantiles: raw.quantiles,
+            text,
+        })
+    }
 }
 
 /// The integers that a column of a model's tensor takes, both ends included.

@@ -37,6 +37,8 @@ pub struct Joined {
     pub outcomes: Vec<RowOutcome>,
     /// For each of the model's columns, how many of this batch's cells were defaulted.
     pub defaulted_by_column: Vec<u64>,
+    /// For each of the model's columns, how many of this batch's texts are none that it knows.
+    pub unknown_by_column: Vec<u64>,
     /// How many distinct keys of this batch the store was asked for.
     pub keys_fetched: u64,
     /// The time at which ages are counted, in µs since 1970.
@@ -50,6 +52,7 @@ impl Joined {
             matrix: FeatureMatrix::new(plan.columns(), plan.precision()),
             outcomes: Vec::new(),
             defaulted_by_column: vec![0; plan.columns()],
+            unknown_by_column: vec![0; plan.columns()],
             keys_fetched: 0,
             now_us: 0,
         }
@@ -62,6 +65,7 @@ impl Joined {
         self.outcomes.clear();
         self.outcomes.resize(rows, RowOutcome::NOT_JOINED);
         self.defaulted_by_column.fill(0);
+        self.unknown_by_column.fill(0);
         self.keys_fetched = 0;
         self.now_us = now_us;
     }

@@ -31,6 +31,7 @@ mod requests;
 pub mod schema;
 pub mod scylla;
 mod store;
+pub mod texts;
 
 pub use categories::Categories;
 pub use fit::{Fetched, Unfit};

@@ -2,10 +2,12 @@
 //!
 //! Little-endian: `last_updated` (8 bytes, µs since 1970), the cells in the schema's order, each
 //! as wide as its type and without padding, then one null bit per column. A null float is packed
-//! as NaN besides, so that a row of floats is read without looking at its bits.
+//! as NaN besides, so that a row of floats is read without looking at its bits. A text is the code
+//! that the store's dictionary has for it.
 
 use super::column::{CellValue, ColumnType};
 use super::schema::Schema;
+use super::texts::{Interner, Texts};
 
 /// Where the first cell starts.
 pub(crate) const CELLS_START: usize = size_of::<i64>();
@@ -37,7 +39,7 @@ pub struct WrongLength {
 }
 
 /// Cells that don't fit the layout's columns.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum EncodeError {
     /// Too few or too many cells.
     #[error("{found} cells for {expected} columns")]
@@ -48,14 +50,20 @@ pub enum EncodeError {
         expected: usize,
     },
     /// A cell's type is not its column's.
-    #[error("{value:?} in column {column}, which is {expected}")]
+    #[error("{value} in column {column}, which is {expected}")]
     WrongType {
         /// The column's position, from 0.
         column: usize,
-        /// The cell.
-        value: CellValue,
+        /// The cell, as CSV has it.
+        value: String,
         /// The column's type.
         expected: ColumnType,
+    },
+    /// There are as many different texts as codes.
+    #[error("column {column}: the store has 2^32 different texts already")]
+    TooManyTexts {
+        /// The column's position, from 0.
+        column: usize,
     },
 }
 
@@ -89,11 +97,18 @@ impl RecordLayout {
         &self.places
     }
 
-    /// Packs a row into `record`, whose content is replaced.
+    /// The columns whose cells are codes of texts.
+    pub(crate) fn text_places(&self) -> impl Iterator<Item = &CellPlace> {
+        self.places.iter().filter(|place| place.column_type == ColumnType::Text)
+    }
+
+    /// Packs a row into `record`, whose content is replaced, with the codes that `texts` has for its
+    /// texts.
     pub fn encode(
         &self,
         last_updated_us: i64,
-        cells: &[CellValue],
+        cells: &[CellValue<'_>],
+        texts: &mut Interner,
         record: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
         if cells.len() != self.places.len() {
@@ -106,18 +121,26 @@ impl RecordLayout {
         record.resize(self.length, 0);
         record[..CELLS_START].copy_from_slice(&last_updated_us.to_le_bytes());
         for (column, (&value, place)) in cells.iter().zip(&self.places).enumerate() {
-            if !place.write(value, record) {
+            if !place.write(value, texts, record) {
                 let expected = place.column_type;
+                if expected == ColumnType::Text && matches!(value, CellValue::Text(_)) {
+                    return Err(EncodeError::TooManyTexts { column });
+                }
+                let value = value.to_string();
                 return Err(EncodeError::WrongType { column, value, expected });
             }
         }
         Ok(())
     }
 
-    /// Reads `bytes` as a record of this layout.
-    pub fn read<'a>(&'a self, bytes: &'a [u8]) -> Result<Record<'a>, WrongLength> {
+    /// Reads `bytes` as a record of this layout, whose texts are those of `texts`.
+    pub fn read<'a>(
+        &'a self,
+        bytes: &'a [u8],
+        texts: &'a dyn Texts,
+    ) -> Result<Record<'a>, WrongLength> {
         if bytes.len() == self.length {
-            Ok(Record { layout: self, bytes })
+            Ok(Record { layout: self, bytes, texts })
         } else {
             Err(WrongLength { found: bytes.len(), expected: self.length })
         }
@@ -125,12 +148,18 @@ impl RecordLayout {
 }
 
 impl CellPlace {
-    /// Writes the cell; false where its type is not the column's.
-    pub(crate) fn write(&self, value: CellValue, record: &mut [u8]) -> bool {
+    /// Writes the cell, a text by its code in `texts`; false where its type is not the column's, or
+    /// there is no further code.
+    pub(crate) fn write(
+        &self,
+        value: CellValue<'_>,
+        texts: &mut Interner,
+        record: &mut [u8],
+    ) -> bool {
         if value == CellValue::Null {
             record[self.null_offset] |= self.null_mask;
         }
-        self.column_type.pack(value, &mut record[self.offset..])
+        self.column_type.pack(value, texts, &mut record[self.offset..])
     }
 
     /// Whether the cell is null.
@@ -156,23 +185,26 @@ pub(crate) fn last_updated_us(record: &[u8]) -> i64 {
 pub struct Record<'a> {
     layout: &'a RecordLayout,
     bytes: &'a [u8],
+    texts: &'a dyn Texts,
 }
 
-impl Record<'_> {
+impl<'a> Record<'a> {
     /// When the row was written, in µs since 1970.
     pub fn last_updated_us(&self) -> i64 {
         last_updated_us(self.bytes)
     }
 
-    /// The cells, in the schema's order.
-    pub fn cells(&self) -> impl Iterator<Item = CellValue> {
-        self.layout.places.iter().map(|place| self.cell(*place))
+    /// The cells, in the schema's order. A text that the dictionary does not have as it was written
+    /// is null.
+    pub fn cells(&self) -> impl Iterator<Item = CellValue<'a>> {
+        self.layout.places.iter().map(|place| self.cell(*place).unwrap_or(CellValue::Null))
     }
 
-    pub(crate) fn cell(&self, place: CellPlace) -> CellValue {
+    /// A cell; `None` is a text that the dictionary does not have as it was written.
+    pub(crate) fn cell(&self, place: CellPlace) -> Option<CellValue<'a>> {
         if place.is_null(self.bytes) {
-            return CellValue::Null;
+            return Some(CellValue::Null);
         }
-        place.column_type.unpack(place.bytes(self.bytes))
+        place.column_type.unpack(place.bytes(self.bytes), self.texts)
     }
 }

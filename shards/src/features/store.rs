@@ -126,12 +126,14 @@ impl FeatureStore {
         counters.cache_misses.set(now.cache.misses);
         counters.cache_evictions.set(now.cache.evictions);
         counters.cache_bytes.set(store.cache_bytes() as u64);
+        counters.texts_forgotten.set(now.texts_forgotten);
+        counters.cells_lost.set(now.cells_lost);
         counters.statements.set(now.statements);
         for (counter, count) in counters.statements_failed.iter().zip(now.statements_failed) {
             counter.set(count);
         }
-        counters.group_keys_max.set(now.group_keys_max);
-        counters.nodes_connected.set(now.nodes_connected);
+        counters.cluster.group_keys_max.set(now.group_keys_max);
+        counters.cluster.nodes_connected.set(now.nodes_connected);
         counters.sessions_renewed.set(now.sessions_renewed);
         let keys = [
             now.keys_asked,

@@ -1,31 +1,18 @@
 //! A request that is not answered yet: what it waits for, and how its answer is written.
 
-use std::fmt::{self, Display, Write};
 use std::rc::Rc;
 
-use super::oip::InferForm;
+use serde_json::Value;
+
 use super::rendered::Sampled;
-use super::request_rows::{Admission, RequestRows};
-use super::response::{self, HeadOptions};
-use crate::batch::{Lane, ROW_BYTES, RowId, RowState, Terms};
-use crate::failure::RowFailure;
-use crate::http::desk::AwaitedReply;
-use crate::http::statuses::status_of;
+use super::response::{self, HeadOptions, RETRY};
+use super::statuses::{fault_status, reply_status};
+use crate::api::desk::AwaitedReply;
+use crate::api::json::write_error;
+use crate::api::request_rows::RequestRows;
+use crate::api::{CallFault, Form, Outcome, StatusOf};
+use crate::batch::{Lane, ROW_BYTES};
 use crate::origin::Origin;
-
-/// The longest message of an error: some quote what the client sent, which may be long.
-const MESSAGE_BYTES_MAX: usize = 1_024;
-
-/// Takes a message up to the limit, and stops whoever writes it there.
-struct Clipped(String);
-
-impl fmt::Write for Clipped {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = MESSAGE_BYTES_MAX.saturating_sub(self.0.len());
-        self.0.push_str(&text[..text.floor_char_boundary(room)]);
-        if text.len() > room { Err(fmt::Error) } else { Ok(()) }
-    }
-}
 
 /// A request between its arrival and the rendering of its answer.
 pub(crate) struct Exchange {
@@ -49,50 +36,39 @@ pub(crate) enum Answer {
     /// Made by the process, when it has done what was asked.
     Awaited(AwaitedReply),
     /// To be made of rows, when all are done.
-    Rows { rows: RequestRows, form: Form },
-}
-
-/// How the outcomes of rows are written.
-pub(crate) enum Form {
-    /// As one object.
-    Lone,
-    /// As an array, each member with its own outcome.
-    Array,
-    /// As tensors of the Open Inference Protocol.
-    Tensors(Box<InferForm>),
+    Rows { rows: RequestRows, form: Form, status_of: StatusOf },
 }
 
 impl Answer {
     /// An error: `{"error": message}`.
-    pub(crate) fn error(
-        status: u16,
-        fields: &'static str,
-        message: &(impl Display + ?Sized),
-    ) -> Self {
-        let mut clipped = Clipped(String::new());
-        // An error says only that the message is clipped.
-        let _ = write!(clipped, "{message}");
+    pub(crate) fn error(status: u16, fields: &'static str, message: &str) -> Self {
         let mut body = Vec::new();
-        response::write_error_body(&mut body, &clipped.0);
+        write_error(&mut body, message);
         Self::Ready { status, fields, body }
     }
 
-    /// The refusal of a request that was not read any further: it costs less than an answer.
-    pub(crate) fn refusal(failure: RowFailure, status: u16) -> Self {
-        Self::error(status, response::retry_field(failure), &failure)
-    }
-
-    /// Queues the rows of a request that are not done already, and waits for all of them. Where an
-    /// answer may be given in part, those that there is no room for are refused; tensors have been
-    /// let in as a whole.
-    pub(crate) fn queue(rows: RequestRows, form: Form, terms: &Terms, origin: &Origin) -> Self {
-        let admission = match form {
-            Form::Lone => Admission::Lone,
-            Form::Array => Admission::Each,
-            Form::Tensors(_) => Admission::Whole,
+    /// What comes of a call whose rows have their statuses by `status_of`.
+    pub(crate) fn of(outcome: Outcome, status_of: StatusOf) -> Self {
+        let ready = |status, document: Value| Self::Ready {
+            status,
+            fields: "",
+            body: document.to_string().into_bytes(),
         };
-        rows.queue(admission, terms, origin);
-        Self::Rows { rows, form }
+        match outcome {
+            Outcome::Document(document) => ready(200, document),
+            // Triton's status of something that is not ready.
+            Outcome::NotReady(document) => ready(400, document),
+            Outcome::Fault { kind, message } => {
+                let fields = if kind == CallFault::Busy { RETRY } else { "" };
+                Self::error(fault_status(kind), fields, &message)
+            }
+            Outcome::Refused(failure) => {
+                let fields = response::retry_field(failure);
+                Self::error(status_of(failure), fields, &failure.to_string())
+            }
+            Outcome::Awaited(reply) => Self::Awaited(reply),
+            Outcome::Rows { rows, form } => Self::Rows { rows, form, status_of },
+        }
     }
 }
 
@@ -114,13 +90,7 @@ impl Exchange {
         match &self.answer {
             Answer::Ready { body, .. } => body.capacity(),
             Answer::Awaited(_) => 0,
-            Answer::Rows { rows, form } => {
-                let form_bytes = match form {
-                    Form::Tensors(form) => form.held_bytes(),
-                    Form::Lone | Form::Array => 0,
-                };
-                rows.count() * ROW_BYTES + form_bytes
-            }
+            Answer::Rows { rows, form, .. } => rows.count() * ROW_BYTES + form.held_bytes(),
         }
     }
 
@@ -169,79 +139,22 @@ impl Exchange {
         body.clear();
         match &self.answer {
             Answer::Ready { status, fields, body } => {
-                response::write_answer(out, *status, &[fields], body, options);
+                response::write_answer(out, *status, fields, body, options);
                 *status
             }
             Answer::Awaited(reply) => {
                 // `is_ready` came first, so it is there.
-                let made = reply.get().map(|reply| (reply.status, reply.body.as_slice()));
+                let made = reply.get().map(|reply| (reply_status(reply.kind), &*reply.body));
                 let (status, body) = made.unwrap_or((500, b"{}"));
-                response::write_answer(out, status, &[], body, options);
+                response::write_answer(out, status, "", body, options);
                 status
             }
-            Answer::Rows { rows, form } => match form {
-                Form::Lone => {
-                    let (lane, id) = rows.first();
-                    render_row(out, body, lane, id, options)
-                }
-                Form::Array => render_array(out, body, rows, options),
-                Form::Tensors(form) => form.render(out, body, rows, options),
-            },
+            Answer::Rows { rows, form, status_of } => {
+                let written = form.write(body, rows, *status_of);
+                let status = written.failure.map_or(200, status_of);
+                response::write_rows(out, status, written, body, options);
+                status
+            }
         }
     }
-}
-
-/// Writes the answer of a lone row; returns its status.
-fn render_row(
-    out: &mut Vec<u8>,
-    body: &mut Vec<u8>,
-    lane: &Lane,
-    id: RowId,
-    options: HeadOptions<'_>,
-) -> u16 {
-    let state = lane.rows.borrow().get(id).state;
-    let version = lane.version_field.as_str();
-    let failure = match state {
-        RowState::Done(Ok(scored)) => {
-            response::write_scored(body, lane, id, scored);
-            let fields = [response::features_field(scored.status), version];
-            response::write_answer(out, 200, &fields, body, options);
-            return 200;
-        }
-        RowState::Done(Err(failure)) => failure,
-        // `is_ready` came first, so this is a defect; the client is told rather than left waiting.
-        RowState::Waiting | RowState::Running | RowState::Abandoned => RowFailure::ModelFailed,
-    };
-    response::write_error_body(body, &response::failure_message(lane, failure));
-    let features = response::failure_features(failure).map_or("", response::features_field);
-    let retry = response::retry_field(failure);
-    response::write_answer(out, status_of(failure), &[features, version, retry], body, options);
-    status_of(failure)
-}
-
-/// Writes the answer of an array: 200, each member with its own outcome and, where two versions
-/// scored them, its own version.
-fn render_array(
-    out: &mut Vec<u8>,
-    body: &mut Vec<u8>,
-    rows: &RequestRows,
-    options: HeadOptions<'_>,
-) -> u16 {
-    body.push(b'[');
-    let mut worst = None;
-    for (at, (lane, id)) in rows.members().enumerate() {
-        if at > 0 {
-            body.extend_from_slice(b", ");
-        }
-        response::write_member(body, lane, id, rows.is_divided());
-        worst = worst.max(match lane.rows.borrow().get(id).state {
-            RowState::Done(Ok(scored)) => Some(scored.status),
-            RowState::Done(Err(failure)) => response::failure_features(failure),
-            _ => None,
-        });
-    }
-    body.push(b']');
-    let features = worst.map_or("", response::features_field);
-    response::write_answer(out, 200, &[features, rows.version_field()], body, options);
-    200
 }

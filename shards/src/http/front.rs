@@ -4,12 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use super::desk::Desk;
 use super::intake::Intake;
 use super::links::Links;
 use super::settings::ShardSettings;
+use crate::api::Api;
 use crate::batch::{Clients, Lanes};
 use crate::context::ShardContext;
+use crate::executor::runtime::take_busy_time;
 use crate::http1::HttpLimits;
 use crate::origin::RequestIdMaker;
 use crate::telemetry::{Histograms, ShardCounters};
@@ -41,19 +42,16 @@ impl Scratch {
 pub(crate) struct Front {
     pub(crate) settings: ShardSettings,
     pub(crate) context: Rc<ShardContext>,
-    /// The models that may be asked.
-    pub(crate) lanes: Rc<Lanes>,
+    /// What may be asked.
+    pub(crate) api: Api,
     pub(crate) request_ids: RequestIdMaker,
     /// The clock at the last tick, in ms; what time limits are counted by.
     pub(crate) coarse_ms: Cell<u64>,
-    pub(crate) draining: Cell<bool>,
     pub(crate) links: Links,
     /// When connections are read.
     pub(crate) intake: Intake,
     /// The clock at the last tick, in ns.
     ticked_ns: Cell<u64>,
-    /// What the process is to answer.
-    pub(crate) desk: Desk,
     /// Of answers that no model was asked for; each lane has its own.
     pub(crate) histograms: RefCell<Histograms>,
     pub(crate) scratch: RefCell<Scratch>,
@@ -69,15 +67,13 @@ impl Front {
     ) -> Rc<Self> {
         let front = Self {
             intake: Intake::new(settings.refusal_percent_max),
+            api: Api::new(Rc::clone(&context), lanes, settings.api_limits()),
             settings,
             context,
-            lanes,
             request_ids: RequestIdMaker::default(),
             coarse_ms: Cell::new(0),
-            draining: Cell::new(false),
             links: Links::default(),
             ticked_ns: Cell::default(),
-            desk: Desk::default(),
             histograms: RefCell::default(),
             scratch: RefCell::new(Scratch {
                 input: vec![0; READ_BYTES],
@@ -139,7 +135,7 @@ impl Front {
     pub(crate) fn earn(&self, now_ns: u64) {
         // By the wall: while another process has the core, the shard isn't idle. It is counted from 0
         // again each time.
-        let busy_ns = glommio::executor().executor_stats().total_runtime().as_nanos() as u64;
+        let busy_ns = take_busy_time().as_nanos() as u64;
         let before_ns = self.ticked_ns.replace(now_ns);
         self.intake.earn(now_ns.saturating_sub(before_ns), busy_ns);
         let intake = &self.intake;

@@ -4,7 +4,7 @@
 //! that a shard can bear, refusing everybody at once would take the time in which those who were let
 //! in are answered ("receive livelock": Mogul and Ramakrishnan, "Eliminating receive livelock in an
 //! interrupt-driven kernel", ACM Transactions on Computer Systems 15(3), 1997). So refusals have an
-//! allowance: a share of the time (`refusal_percent_max`), and all the time that is idle. Where it is
+//! allowance: a share of the time (`max_refusal_percent`), and all the time that is idle. Where it is
 //! spent, connections wait to be read. As many rows as leave the queue, so many are read, those first
 //! that came last: of their requests most time is left, where the others' clients may have given up
 //! (Maurer, "Fail at Scale", ACM Queue 13(8), 2015, calls it adaptive LIFO). First come, first served
@@ -27,15 +27,6 @@ const REFUSAL_NS: f64 = 10e3;
 /// taken for at most: the thread may not have run meanwhile.
 const REFUSAL_SHARE: f64 = 1.0 / 64.0;
 const REFUSAL_FACTOR_MAX: f64 = 16.0;
-
-/// When a request came, in ns of the shard's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Arrival {
-    /// When it, or its beginning, could have been read.
-    pub(crate) arrived_ns: u64,
-    /// When it was read wholly.
-    pub(crate) read_ns: u64,
-}
 
 /// Decides when a connection with something to read is read.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Accepts a shard's connections, and stops accepting without resetting one that waits.
 //!
 //! A connection is accepted by a plain system call once the listener is known to have one, and never
-//! by glommio's `accept`: that has the kernel accept whenever one comes, so that one which comes
+//! by the runtime's `accept`: that has the kernel accept whenever one comes, so that one which comes
 //! while the wait is given up is accepted for nobody.
 
 use std::io;
@@ -11,13 +11,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_lite::AsyncReadExt;
-use glommio::net::TcpStream;
-use glommio::timer::sleep;
 
 use super::connection::Connection;
 use super::hop_limit;
 use super::room::{PatienceMs, counted_address};
 use crate::executor::readiness::has_input;
+use crate::executor::runtime::{TcpStream, sleep, spawn, yield_if_needed};
 use crate::http::front::Front;
 use crate::http1::HttpLimits;
 
@@ -50,7 +49,7 @@ pub(crate) async fn accept(listener: TcpListener, front: Rc<Front>) {
                 (is_short, room) = (!is_within(&stream, &front), 1);
                 start(stream, address, &front);
                 // A flood of connections must not keep those that are open from being served.
-                glommio::yield_if_needed().await;
+                yield_if_needed().await;
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => readable(&listener).await,
             Err(_) => {
@@ -89,7 +88,7 @@ fn make_room(front: &Front, count: usize) {
 /// wait with.
 async fn readable(listener: &TcpListener) {
     let Ok(copy) = listener.try_clone() else { return sleep(ACCEPT_PAUSE).await };
-    // glommio waits only for streams. One that listens has no bytes, so that the read fails; but it
+    // The runtime waits only for streams. One that listens has no bytes, so that the read fails; but it
     // is tried only when the kernel has said that there is something.
     let _ = stream(copy).read(&mut [0]).await;
 }
@@ -137,7 +136,7 @@ fn start(accepted: StdStream, address: SocketAddr, front: &Rc<Front>) {
         front.counters().connections_refused.add(1);
         return;
     }
-    if front.draining.get() {
+    if front.context.draining.get() {
         // It may have its listener's hop limit; until now the kernel has dropped what its client
         // sent, which is sent again.
         let _ = hop_limit::require(&accepted, hop_limit::ANY);
@@ -148,7 +147,7 @@ fn start(accepted: StdStream, address: SocketAddr, front: &Rc<Front>) {
     let socket = accepted.as_raw_fd();
     let connection = Connection::new(stream(accepted), Rc::clone(front));
     connection.watch(socket, address.map(|(address, _)| address));
-    glommio::spawn_local(connection.serve()).detach();
+    spawn(connection.serve()).detach();
 }
 
 /// Whether the shard has a place for one more connection, or one that is idle makes room for it.

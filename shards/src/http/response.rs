@@ -2,10 +2,8 @@
 
 use std::io::Write;
 
-use crate::batch::{Lane, RowId, RowState, Scored};
-use crate::escape::escaped;
-use crate::failure::{Refusal, RowFailure};
-use crate::http::statuses::status_of;
+use crate::api::Written;
+use crate::failure::RowFailure;
 use crate::http1::phrase;
 use crate::origin::RequestId;
 use crate::provenance::FeatureStatus;
@@ -28,42 +26,74 @@ pub(crate) struct HeadOptions<'a> {
 /// What the client is told to do before it sends the body it announced.
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Writes a head and a JSON body; `fields` are further header lines, each with its CRLF.
+/// The `Content-Type` header line of JSON.
+pub(crate) const JSON: &str = "content-type: application/json\r\n";
+/// That of JSON with binary tensors behind it.
+const BINARY: &str = "content-type: application/octet-stream\r\n";
+
+/// Writes a head and a body; `lines` are further header lines, each with its CRLF.
 pub(crate) fn write_answer(
     out: &mut Vec<u8>,
     status: u16,
-    fields: &[&str],
+    lines: &str,
     body: &[u8],
     options: HeadOptions<'_>,
 ) {
-    const JSON: &str = "content-type: application/json\r\n";
-    write_answer_of(JSON, out, status, fields, body, options);
+    begin_head(out, status, JSON, body.len(), options.date);
+    out.extend_from_slice(lines.as_bytes());
+    end_head(out, body, options);
 }
 
-/// [`write_answer`] for a body of any type; `content_type` is its header line.
-pub(crate) fn write_answer_of(
-    content_type: &str,
+/// Writes the head that rows have, and their document.
+pub(crate) fn write_rows(
     out: &mut Vec<u8>,
     status: u16,
-    fields: &[&str],
+    written: Written,
     body: &[u8],
     options: HeadOptions<'_>,
 ) {
+    let Written { failure, provenance, version, json_bytes } = written;
+    let content_type = if json_bytes.is_some() { BINARY } else { JSON };
+    begin_head(out, status, content_type, body.len(), options.date);
+    if let Some(status) = provenance {
+        out.extend_from_slice(features_field(status).as_bytes());
+    }
+    if let Some(version) = version {
+        write_number_field(out, "x-model-version: ", version);
+    }
+    if let Some(failure) = failure {
+        out.extend_from_slice(retry_field(failure).as_bytes());
+    }
+    if let Some(json_bytes) = json_bytes {
+        write_number_field(out, "inference-header-content-length: ", json_bytes as u64);
+    }
+    end_head(out, body, options);
+}
+
+fn write_number_field(out: &mut Vec<u8>, start: &str, number: u64) {
+    out.extend_from_slice(start.as_bytes());
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the status line and the fields that come first on every answer.
+fn begin_head(out: &mut Vec<u8>, status: u16, content_type: &str, body_bytes: usize, date: &str) {
     if status == 200 {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     } else {
-        // Writing to a Vec cannot fail, here and below.
+        // Writing to a Vec cannot fail.
         let _ = write!(out, "HTTP/1.1 {status} {}\r\n", phrase(status));
     }
     out.extend_from_slice(content_type.as_bytes());
     out.extend_from_slice(b"content-length: ");
-    out.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
+    out.extend_from_slice(itoa::Buffer::new().format(body_bytes).as_bytes());
     out.extend_from_slice(b"\r\ndate: ");
-    out.extend_from_slice(options.date.as_bytes());
+    out.extend_from_slice(date.as_bytes());
     out.extend_from_slice(b"\r\n");
-    for field in fields {
-        out.extend_from_slice(field.as_bytes());
-    }
+}
+
+/// Writes the fields that come last on every answer, and the body.
+fn end_head(out: &mut Vec<u8>, body: &[u8], options: HeadOptions<'_>) {
     if !options.request_id.is_none() {
         out.extend_from_slice(b"x-request-id: ");
         options.request_id.write(out);
@@ -80,21 +110,8 @@ pub(crate) fn write_answer_of(
     }
 }
 
-/// Writes `{"error": "…"}`.
-pub(crate) fn write_error_body(body: &mut Vec<u8>, message: &str) {
-    body.extend_from_slice(b"{\"error\": ");
-    write_message(body, message);
-    body.push(b'}');
-}
-
-/// Writes a message, with all that is active in it escaped: a client may show it as it is, and JSON
-/// alone leaves half of the control characters in it.
-fn write_message(body: &mut Vec<u8>, message: &str) {
-    write_json_string(body, &escaped(message));
-}
-
 /// The `x-features` header line of a status.
-pub(crate) const fn features_field(status: FeatureStatus) -> &'static str {
+const fn features_field(status: FeatureStatus) -> &'static str {
     match status {
         FeatureStatus::Stored => "x-features: stored\r\n",
         FeatureStatus::Cached => "x-features: cached\r\n",
@@ -114,120 +131,4 @@ pub(crate) const fn retry_field(failure: RowFailure) -> &'static str {
         RowFailure::Overloaded => RETRY,
         _ => "",
     }
-}
-
-/// What the features of a failed row stood on, where its failure is about them.
-pub(crate) const fn failure_features(failure: RowFailure) -> Option<FeatureStatus> {
-    match failure {
-        RowFailure::Refused(Refusal::UnknownUser) => Some(FeatureStatus::Missing),
-        RowFailure::Refused(Refusal::StoreUnavailable | Refusal::StoreUnfit) => {
-            Some(FeatureStatus::Error)
-        }
-        RowFailure::Refused(Refusal::Expired) => Some(FeatureStatus::Expired),
-        _ => None,
-    }
-}
-
-/// Writes a failure's message, naming the request field where the failure is about one.
-pub(crate) fn failure_message(lane: &Lane, failure: RowFailure) -> String {
-    match failure {
-        RowFailure::Field { index } => {
-            let name = lane.settings.request_fields.get(index).map_or("?", String::as_str);
-            format!("`{name}` must be a number within the range that the model allows")
-        }
-        RowFailure::Refused(Refusal::RequestFieldMissing { column }) => {
-            format!("`{}` is missing, and the model needs it", lane.column_name(column))
-        }
-        RowFailure::Refused(Refusal::RequestOutOfRange { column }) => {
-            format!("`{}` is outside of the range that the model allows", lane.column_name(column))
-        }
-        RowFailure::Refused(Refusal::RequestNotOfType { column, expected }) => {
-            format!("`{}` is not of type {expected}", lane.column_name(column))
-        }
-        RowFailure::Refused(Refusal::StoredNotANumber { column }) => {
-            format!("the user's stored `{}` is not a number", lane.column_name(column))
-        }
-        RowFailure::Refused(Refusal::RequestNotInteger { column }) => format!(
-            "`{}` must be a whole number that the model's tensor holds, at most 2^53 - 1",
-            lane.column_name(column)
-        ),
-        RowFailure::Refused(Refusal::StoredNotInteger { column }) => format!(
-            "the user's stored `{}` is no whole number that the model's tensor holds, at most \
-             2^53 - 1",
-            lane.column_name(column)
-        ),
-        RowFailure::Refused(Refusal::StoreUnfit) => {
-            lane.unfit().map_or_else(|| failure.to_string(), |reason| reason.to_string())
-        }
-        other => other.to_string(),
-    }
-}
-
-/// Writes the object that answers one row of a lone request: `{"user_id": …, "score": …}`.
-pub(crate) fn write_scored(body: &mut Vec<u8>, lane: &Lane, id: RowId, scored: Scored) {
-    write_user_and_score(body, lane, id, scored);
-    body.push(b'}');
-}
-
-/// Writes the object that answers one member of an array, its status and, where not all members
-/// have the same, the version that it is of.
-pub(crate) fn write_member(body: &mut Vec<u8>, lane: &Lane, id: RowId, says_version: bool) {
-    match lane.rows.borrow().get(id).state {
-        RowState::Done(Ok(scored)) => {
-            write_user_and_score(body, lane, id, scored);
-            body.extend_from_slice(b", \"features\": \"");
-            body.extend_from_slice(scored.status.as_str().as_bytes());
-            body.push(b'"');
-        }
-        RowState::Done(Err(failure)) => {
-            body.push(b'{');
-            if !lane.rows.borrow().get(id).key.is_empty() {
-                write_user(body, lane, id);
-                body.extend_from_slice(b", ");
-            }
-            body.extend_from_slice(b"\"error\": ");
-            write_message(body, &failure_message(lane, failure));
-            let _ = write!(body, ", \"status\": {}", status_of(failure));
-        }
-        RowState::Waiting | RowState::Running | RowState::Abandoned => {
-            body.extend_from_slice(b"null");
-            return;
-        }
-    }
-    if says_version {
-        let _ = write!(body, ", \"model_version\": {}", lane.settings.version);
-    }
-    body.push(b'}');
-}
-
-fn write_user_and_score(body: &mut Vec<u8>, lane: &Lane, id: RowId, scored: Scored) {
-    body.push(b'{');
-    write_user(body, lane, id);
-    body.extend_from_slice(b", \"score\": ");
-    write_score(body, scored.score, lane.settings.score_is_f32);
-}
-
-/// Writes the shortest digits that give the same float back: of an f32's score as an f32.
-pub(crate) fn write_score(body: &mut Vec<u8>, score: f64, is_f32: bool) {
-    let _ = if is_f32 {
-        serde_json::to_writer(&mut *body, &(score as f32))
-    } else {
-        serde_json::to_writer(&mut *body, &score)
-    };
-}
-
-fn write_user(body: &mut Vec<u8>, lane: &Lane, id: RowId) {
-    let rows = lane.rows.borrow();
-    let row = rows.get(id);
-    body.extend_from_slice(b"\"user_id\": ");
-    if row.key_is_integer {
-        body.extend_from_slice(row.key.as_bytes());
-    } else {
-        write_json_string(body, &row.key);
-    }
-}
-
-pub(crate) fn write_json_string(body: &mut Vec<u8>, text: &str) {
-    // A str always serialises, and a Vec takes every write.
-    let _ = serde_json::to_writer(body, text);
 }

@@ -4,10 +4,9 @@ use std::os::fd::RawFd;
 
 use serde::Deserialize;
 
-use super::intake::Arrival;
-use crate::batch::{BatchPolicy, Terms};
+use crate::api::ApiLimits;
+use crate::batch::BatchPolicy;
 use crate::http1::HttpLimits;
-use crate::http1::head::Head;
 use crate::journal::JournalSettings;
 use crate::origin::RequestIds;
 
@@ -20,11 +19,14 @@ pub struct ShardSettings {
     /// How batches are formed.
     pub batch: BatchPolicy,
     /// The most rows that may wait for one model on one shard; beyond it 429.
+    #[serde(rename = "max_queue_rows", alias = "queue_rows_max")]
     pub queue_rows_max: usize,
     /// The longest time that a row may be expected to wait for its batch, in µs; beyond it 429.
+    #[serde(rename = "max_queue_delay_us", alias = "queue_us_max")]
     pub queue_us_max: u64,
     /// The most of its time, in percent, that a shard spends on refusing; whoever cannot be refused in
     /// it waits to be read. With 100 everybody is refused at once.
+    #[serde(rename = "max_refusal_percent", alias = "refusal_percent_max")]
     pub refusal_percent_max: u32,
     /// How long an answer is worth having when the request does not say, in ms.
     pub deadline_ms: Option<u64>,
@@ -60,15 +62,12 @@ impl Default for ShardSettings {
 }
 
 impl ShardSettings {
-    /// What a request is admitted by; its time limit counts from when it arrived.
-    pub(crate) fn terms(&self, head: &Head<'_>, arrival: Arrival) -> Terms {
-        let default_ns = || self.deadline_ms.map(|limit_ms| limit_ms.saturating_mul(1_000_000));
-        let limit_ns = head.limit_ns.or_else(default_ns);
-        Terms {
-            now_ns: arrival.read_ns,
-            deadline_ns: limit_ns
-                .map_or(u64::MAX, |limit| arrival.arrived_ns.saturating_add(limit)),
-            priority: head.priority,
+    /// What endpoints are bound by.
+    pub(super) fn api_limits(&self) -> ApiLimits {
+        ApiLimits {
+            rows_max: self.http.array_rows_max,
+            limit_ns: self.deadline_ms.map(|limit_ms| limit_ms.saturating_mul(1_000_000)),
+            takes_repository_requests: self.takes_repository_requests,
         }
     }
 }

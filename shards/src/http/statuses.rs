@@ -1,5 +1,6 @@
-//! The HTTP status of each failure of a row.
+//! The HTTP status of each failure of a row, of each fault of a call, and of the process's replies.
 
+use crate::api::{Call, CallFault, ReplyKind, StatusOf};
 use crate::failure::{Refusal, RowFailure};
 
 /// The status of an answer that is this failure.
@@ -22,9 +23,13 @@ const fn refusal_status(refusal: Refusal) -> u16 {
         | Refusal::Expired
         | Refusal::TooManyDefaulted { .. }
         | Refusal::StoredNotANumber { .. }
-        | Refusal::StoredNotInteger { .. } => 503,
-        Refusal::RequestNotInteger { .. } => 400,
+        | Refusal::StoredNotInteger { .. }
+        | Refusal::StoredUnknownText { .. } => 503,
+        Refusal::KeyNotOfType { .. }
+        | Refusal::RequestNotInteger { .. }
+        | Refusal::RequestFieldRequired { .. } => 400,
         Refusal::RequestFieldMissing { .. }
+        | Refusal::RequestUnknownText { .. }
         | Refusal::RequestOutOfRange { .. }
         | Refusal::RequestNotOfType { .. } => 422,
     }
@@ -32,10 +37,41 @@ const fn refusal_status(refusal: Refusal) -> u16 {
 
 /// The same by the Open Inference Protocol, as Triton has it: what it calls unavailable is 503, and a
 /// bad argument 400.
-pub(super) const fn oip_status_of(failure: RowFailure) -> u16 {
+const fn oip_status_of(failure: RowFailure) -> u16 {
     match status_of(failure) {
         429 | 504 => 503,
         422 => 400,
         other => other,
+    }
+}
+
+/// By which statuses a call's rows are refused.
+pub(super) fn status_of_rows(call: &Call<'_>) -> StatusOf {
+    match call {
+        Call::Infer(_) => oip_status_of,
+        _ => status_of,
+    }
+}
+
+/// The status of a call that cannot be done.
+pub(super) const fn fault_status(fault: CallFault) -> u16 {
+    match fault {
+        CallFault::Invalid => 400,
+        CallFault::Forbidden => 403,
+        CallFault::NotFound => 404,
+        CallFault::NoBody => 411,
+        CallFault::TooLarge => 413,
+        CallFault::Busy => 503,
+    }
+}
+
+/// The status of what the process answers. Triton's of a request that cannot be done is 400, whoever
+/// is to blame.
+pub const fn reply_status(kind: ReplyKind) -> u16 {
+    match kind {
+        ReplyKind::Done => 200,
+        ReplyKind::Failed => 400,
+        ReplyKind::Unauthenticated => 401,
+        ReplyKind::Forbidden => 403,
     }
 }

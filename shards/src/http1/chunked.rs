@@ -60,7 +60,7 @@ impl ChunkedBody {
     /// Decodes what it can. Bytes beyond `consumed` are to be given again, with more behind them.
     ///
     /// # Errors
-    /// A malformed chunk, or a body beyond `body_bytes_max`.
+    /// A malformed chunk, or a body beyond `max_body_bytes`.
     pub fn feed(&mut self, bytes: &[u8], body_bytes_max: usize) -> Result<Fed, HeadError> {
         let mut at = 0;
         loop {

@@ -1,8 +1,9 @@
 //! The fields of a request's head that the gateway reads; any other may say what it likes.
 
 use super::framing::{FramingFields, decimal};
-use super::head::{ContentCoding, Credentials, HeadError};
+use super::head::{ContentCoding, HeadError};
 use super::target;
+use crate::credentials::Credentials;
 use crate::origin::TraceParent;
 use crate::priority::Priority;
 

@@ -62,7 +62,7 @@ impl FramingFields {
     /// How the end of the body is known.
     ///
     /// # Errors
-    /// Fields that contradict each other, and a length beyond `body_bytes_max`.
+    /// Fields that contradict each other, and a length beyond `max_body_bytes`.
     pub(crate) fn framing(
         &self,
         is_http_1_0: bool,

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::fields::FieldReader;
 use super::{HttpLimits, target};
+use crate::credentials::Credentials;
 use crate::origin::TraceParent;
 use crate::priority::Priority;
 
@@ -113,21 +114,8 @@ pub struct Head<'a> {
     pub priority: Priority,
     /// `Inference-Header-Content-Length`: where the JSON of a body with binary tensors ends.
     pub inference_header_length: Option<usize>,
-    /// Who asks.
+    /// What it says about its sender.
     pub credentials: Credentials<'a>,
-}
-
-/// What the fields say about who asks. Predictions are for anyone; whoever would change what is
-/// served is looked at by the process.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Credentials<'a> {
-    /// The authority of an absolute-form target, or else `Host`, whatever that says beside one (RFC
-    /// 9112 section 3.2.2).
-    pub host: Option<&'a [u8]>,
-    /// `Origin`, which browsers send; empty where it is there twice.
-    pub origin: Option<&'a [u8]>,
-    /// `Authorization`; empty where it is there twice.
-    pub authorization: Option<&'a [u8]>,
 }
 
 /// Finds the empty line that ends a head. `scanned` remembers how far earlier calls have looked,
@@ -146,7 +134,7 @@ pub fn find_end(
     })
 }
 
-/// [`find_end`] for the head of a request or an answer, which may have `bytes_max` bytes.
+/// [`find_end`] for the head of a request or an answer, which may have `max_bytes` bytes.
 pub(crate) fn end_within(
     bytes: &[u8],
     scanned: &mut usize,

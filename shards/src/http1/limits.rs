@@ -7,26 +7,34 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct HttpLimits {
     /// The longest request target, in bytes; beyond it 414.
+    #[serde(rename = "max_target_bytes", alias = "target_bytes_max")]
     pub target_bytes_max: usize,
     /// The longest head (request line and header fields), in bytes; beyond it 431.
+    #[serde(rename = "max_head_bytes", alias = "head_bytes_max")]
     pub head_bytes_max: usize,
     /// The longest body, in bytes; beyond it 413.
+    #[serde(rename = "max_body_bytes", alias = "body_bytes_max")]
     pub body_bytes_max: usize,
     /// The most members of an array of rows; beyond it 413.
+    #[serde(rename = "max_array_rows", alias = "array_rows_max")]
     pub array_rows_max: usize,
     /// The most requests of one connection that are being answered at once; reading stops there.
+    #[serde(rename = "max_pipelined_requests", alias = "pipelined_requests_max")]
     pub pipelined_requests_max: usize,
     /// The most connections a shard holds. For a further one the longest idle makes room, first one
     /// that has sent nothing for `head_timeout_ms`; where none is idle, it is closed at once.
+    #[serde(rename = "max_connections", alias = "connections_max")]
     pub connections_max: usize,
     /// The most connections a shard holds of one address, where that is limited; further ones are
     /// closed at once. Addresses of IPv6 count by their first 64 bits.
+    #[serde(rename = "max_connections_per_address", alias = "connections_per_address_max")]
     pub connections_per_address_max: Option<usize>,
     /// The most bytes that a shard keeps for all its connections together: of requests that have
     /// not wholly arrived or are being answered, and of answers that have not wholly been taken.
     /// Beyond it, slow clients make room, first those for whom most is kept for longest: who is slow
     /// to take answers is cut off, who is slow to send a request gets 503. Where that is not enough,
     /// 503 for what is still arriving.
+    #[serde(rename = "max_buffered_bytes", alias = "buffered_bytes_max")]
     pub buffered_bytes_max: usize,
     /// From a request's first byte to the end of its head, in ms; beyond it 408.
     pub head_timeout_ms: u64,
@@ -35,14 +43,17 @@ pub struct HttpLimits {
     /// How long a connection may be silent between requests, in ms.
     pub idle_timeout_ms: u64,
     /// How long a client may take for the answers that it has to read, in ms, beside what they
-    /// take at `write_bytes_per_s_min`.
+    /// take at `min_write_bytes_per_s`.
     pub write_timeout_ms: u64,
     /// How fast a client has to take its answers, in bytes a second.
+    #[serde(rename = "min_write_bytes_per_s", alias = "write_bytes_per_s_min")]
     pub write_bytes_per_s_min: u64,
     /// While draining, how long a silent connection is kept for a request already on its way, in
     /// ms.
+    #[serde(rename = "drain_idle_timeout_ms", alias = "drain_idle_ms")]
     pub drain_idle_ms: u64,
     /// While draining, how long accepted requests may take until the shard ends, in ms.
+    #[serde(rename = "drain_timeout_ms", alias = "drain_ms_max")]
     pub drain_ms_max: u64,
     /// Whether a client that closed its sending side is still answered. When not, the end of its
     /// stream means that it went away, and its waiting requests leave the queue.

@@ -18,7 +18,7 @@ pub enum FileError {
     },
     /// The file is larger than the limit.
     #[error(
-        "{bytes} bytes or more, the limit is model_file_bytes_max = {bytes_max}: raise it in the \
+        "{bytes} bytes or more, the limit is max_model_file_bytes = {bytes_max}: raise it in the \
          configuration where there is memory for about ten times the file while it is loaded"
     )]
     TooLarge {

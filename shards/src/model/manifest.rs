@@ -187,7 +187,7 @@ impl Manifest {
         }
         for (key, found) in [
             ("remote.timeout_ms", self.remote.timeout_ms),
-            ("remote.connections_max", self.remote.connections_max as u64),
+            ("remote.max_connections", self.remote.connections_max as u64),
         ] {
             if found == 0 {
                 return Err(Problem::new(key, found, "a whole number above 0"));

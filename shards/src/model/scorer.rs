@@ -269,6 +269,7 @@ impl Model {
                 Source::Remote(remote) => remote.settings.input.clone(),
             },
             columns: columns.to_vec(),
+            texts: Vec::new(),
             precision: self.precision(),
             integers: self.integers().to_vec(),
         }

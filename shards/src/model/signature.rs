@@ -2,9 +2,10 @@
 
 use crate::features::Precision;
 use crate::features::inputs::IntegerRange;
+use crate::features::join::RequestField;
 
 /// What a model reads and gives.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Signature {
     /// One sentence for people.
     pub description: String,
@@ -17,6 +18,8 @@ pub struct Signature {
     /// For each column, which integers its tensor holds, if those are integers; empty where no
     /// tensor is one of integers.
     pub integers: Vec<Option<IntegerRange>>,
+    /// How cells of each column are read, where some are of text; empty where all are numbers.
+    pub texts: Vec<RequestField>,
 }
 
 impl Signature {

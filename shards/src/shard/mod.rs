@@ -3,7 +3,7 @@
 //! [`Shard::open`] and [`Shard::run`] are that life; `state` is what it is made of, and its tick; and
 //! [`ShardShared`] is all that crosses between the shard's thread and the process.
 //!
-//! What is *not* here: threads, cores and signals. A shard runs in whatever glommio executor
+//! What is *not* here: threads, cores and signals. A shard runs in whatever executor
 //! awaits it.
 
 mod shared;
@@ -15,17 +15,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_lite::{AsyncRead, AsyncWrite};
-use glommio::timer::sleep;
 use thiserror::Error;
 
 pub use self::shared::{Command, ShardShared, Shutdown};
 use self::state::ShardState;
+pub use crate::api::{ProcessReply, ReplyKind, RepositoryRequest};
 use crate::batch::{PrepareError, PreparedModel};
+use crate::executor::runtime::{sleep, spawn};
 use crate::features::{StoreError, StoreSource, Unfit};
+pub use crate::http::ShardSettings;
 use crate::http::connection::Connection;
 use crate::http::front::Front;
 use crate::http::listener;
-pub use crate::http::{ProcessReply, RepositoryRequest, ShardSettings};
 use crate::model::repository::ModelDirectory;
 use crate::model::{LoadOptions, Loads};
 
@@ -73,7 +74,7 @@ pub struct Shard {
 
 impl Shard {
     /// Opens the store, loads this core's own copy of every model and binds each to the store. To
-    /// be awaited in the glommio executor that is to serve.
+    /// be awaited in the executor that is to serve.
     pub async fn open(setup: ShardSetup) -> Result<Self, ShardError> {
         let store = setup.store.open().await?;
         let schema = store.schema().map_err(ShardError::Unfit)?;
@@ -108,7 +109,7 @@ impl Shard {
     }
 
     /// Serves connections of `listener` until `shutdown` is begun, then drains: what was accepted
-    /// is answered, within `drain_ms_max`.
+    /// is answered, within `drain_timeout_ms`.
     pub async fn run(self, listener: TcpListener, shutdown: Shutdown) -> std::io::Result<()> {
         let state = self.state;
         let front = &state.front;
@@ -118,12 +119,12 @@ impl Shard {
         for listener in &listeners {
             listener.set_nonblocking(true)?;
             let accept = listener::accept(listener.try_clone()?, Rc::clone(front));
-            accepting.push(glommio::spawn_local(accept));
+            accepting.push(spawn(accept));
         }
-        let ticking = glommio::spawn_local(tick_forever(Rc::clone(&state), shutdown.clone()));
+        let ticking = spawn(tick_forever(Rc::clone(&state), shutdown.clone()));
         state.stopping.pass().await;
 
-        front.draining.set(true);
+        front.context.draining.set(true);
         front.links.wake_all();
         front.read_newest(usize::MAX);
         // What waits for listeners that stay is for whoever accepts from them next.
@@ -147,7 +148,7 @@ impl Shard {
     }
 }
 
-/// Waits until every connection has been answered and closed, at most `drain_ms_max`.
+/// Waits until every connection has been answered and closed, at most `drain_timeout_ms`.
 async fn drain(front: &Front) {
     let give_up = Instant::now() + Duration::from_millis(front.limits().drain_ms_max);
     while front.links.len() > 0 && Instant::now() < give_up {

@@ -8,6 +8,7 @@ use super::{Command, ShardShared, Shutdown};
 use crate::batch::pipeline::{self, Engine};
 use crate::batch::{Clients, Gate, Host, Lane, Lanes, PreparedModel, QueueLimits, expiry};
 use crate::context::ShardContext;
+use crate::executor::runtime::spawn;
 use crate::features::FeatureStore;
 use crate::features::schema::Schema;
 use crate::http::ShardSettings;
@@ -72,9 +73,9 @@ impl ShardState {
             lanes: Rc::clone(&self.lanes),
             clients: Rc::clone(&self.front) as Rc<dyn Clients>,
         };
-        glommio::spawn_local(async move {
+        spawn(async move {
             // It is cancelled when the lane has nothing left to do.
-            let _watching = glommio::spawn_local(expiry::watch(Rc::clone(&lane), host.clone()));
+            let _watching = spawn(expiry::watch(Rc::clone(&lane), host.clone()));
             pipeline::run(lane, engine, host).await;
         })
         .detach();
@@ -101,12 +102,12 @@ impl ShardState {
             Command::Install(prepared) => self.install(*prepared),
             Command::Remove(model) => self.lanes.remove(&model),
             Command::Answer { number, reply } => {
-                if let Some(connection) = self.front.desk.answered(number, reply) {
+                if let Some(connection) = self.front.api.desk.answered(number, reply) {
                     self.front.links.wake(connection);
                 }
             }
         });
-        self.shared.hand_in(&mut self.front.desk.outgoing.borrow_mut());
+        self.shared.hand_in(&mut self.front.api.desk.outgoing.borrow_mut());
         if now_ms / 1_000 != before_ms / 1_000 {
             self.front.renew_date();
             self.lanes.each(|lane| lane.rows.borrow_mut().shrink());

@@ -8,10 +8,9 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;
 
-use glommio::LocalExecutorBuilder;
-
 use super::*;
 use crate::batch::{Cost, Lane, RowId, RowState, Terms, Window, refuse_all};
+use crate::executor;
 use crate::failure::RowFailure;
 use crate::features::column::ColumnType;
 use crate::features::embedded::{EmbeddedStore, EmbeddedWriter};
@@ -70,7 +69,7 @@ async fn outcome(lane: &Lane, id: RowId) -> RowState {
 fn a_panic_fails_its_batch_with_500_and_the_next_is_scored() {
     let folder = tempfile::tempdir().unwrap();
     let setup = setup(folder.path());
-    let executor = LocalExecutorBuilder::default().make().expect("io_uring");
+    let executor = executor::make("test").expect("io_uring");
     executor.run(async {
         let shard = Shard::open(setup).await.expect("it opens");
         let lane = shard.state.lanes.lane(None).expect("a model");
@@ -105,7 +104,7 @@ fn with_shard<F: Future<Output = ()>>(
     let folder = tempfile::tempdir().unwrap();
     let mut setup = setup(folder.path());
     change(&mut setup.settings);
-    let executor = LocalExecutorBuilder::default().make().expect("io_uring");
+    let executor = executor::make("test").expect("io_uring");
     executor.run(async {
         let shard = Shard::open(setup).await.expect("it opens");
         test(shard.state).await;

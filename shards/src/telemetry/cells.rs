@@ -12,7 +12,7 @@ const GROUP: usize = 16;
 struct Group([Counter; GROUP]);
 
 /// A fixed number of counters with one writer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Cells {
     groups: Box<[Group]>,
     length: usize,

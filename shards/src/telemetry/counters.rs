@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::table::{cells, counters, label};
 use crate::failure::FaultReason;
 
 /// A number that one thread writes and others read. A load and a store, never a locked add: with
@@ -51,73 +52,94 @@ impl Sum {
 pub const STATUSES: [u16; 19] =
     [200, 400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 422, 429, 431, 500, 501, 503, 504, 505];
 
-/// What one shard counts, whatever the model. Aligned to two cache lines, so that neighbours in
-/// memory, and the prefetcher's adjacent line, never share one with another writer.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub struct ShardCounters {
-    /// The id that the system knows its thread by; 0 where that is not known.
-    pub thread_id: Counter,
-    /// Incremented at every tick of the shard; a watchdog sees it stand still.
-    pub heartbeat: Counter,
-    /// Connections accepted since start.
-    pub connections_accepted: Counter,
-    /// Connections open now.
-    pub connections_open: Counter,
-    /// Connections refused because the shard, or their address, has as many as it may.
-    pub connections_refused: Counter,
-    /// Connections told to end, as others needed their places.
-    pub connections_evicted: Counter,
-    /// Connections ended as their clients were slow to take their answers.
-    pub connections_cut: Counter,
-    /// Connections that wait to be read, as refusing what they ask would take too much time.
-    pub connections_unread: Counter,
-    /// Bytes that connections keep now: of requests that have not wholly arrived or are being
-    /// answered, and of answers that have not wholly been taken.
-    pub buffered_bytes: Counter,
-    /// Changes of the store's columns, summed over the models that were bound to them.
-    pub fit_changes: Counter,
-    /// `accept` calls that failed.
-    pub accept_errors: Counter,
-    /// Rows that were written down in the journal.
-    pub predictions_noted: Counter,
-    /// Rows for which the journal had no room.
-    pub predictions_dropped: Counter,
-    /// Requests that were sampled for the access log.
-    pub accesses_noted: Counter,
-    /// Sampled requests for which the journal had no room.
-    pub accesses_dropped: Counter,
-    /// Requests answered, by the index of their status in [`STATUSES`].
-    pub responses: [Counter; STATUSES.len()],
+counters! {
+    /// What one shard counts, whatever the model. Aligned to two cache lines, so that neighbours in
+    /// memory, and the prefetcher's adjacent line, never share one with another writer.
+    #[derive(Debug, Default)]
+    #[repr(align(128))]
+    pub struct ShardCounters {
+        heartbeat: Counter("shardgate_shard_ticks_total",
+            "Looks of the shard at its clock, about a hundred a second."),
+        connections_open: Gauge("shardgate_connections", "Open connections."),
+        connections_accepted: Counter("shardgate_connections_accepted_total",
+            "Connections accepted."),
+        connections_refused: Counter("shardgate_connections_refused_total",
+            "Connections closed at once, as the shard or their address has as many as it may."),
+        connections_evicted: Counter("shardgate_connections_evicted_total",
+            "Idle connections that were ended, as others needed their places."),
+        connections_cut: Counter("shardgate_connections_cut_total",
+            "Connections ended as their clients were slow to take their answers."),
+        connections_unread: Gauge("shardgate_connections_unread",
+            "Connections that wait to be read, as refusing at once would take too much time."),
+        buffered_bytes: Gauge("shardgate_connections_buffered_bytes",
+            "Bytes kept of requests and answers that are not wholly through."),
+        accept_errors: Counter("shardgate_accept_errors_total", "Calls of accept that failed."),
+        predictions_noted: Counter("shardgate_predictions_noted_total",
+            "Rows handed to the prediction log."),
+        predictions_dropped: Counter("shardgate_predictions_dropped_total",
+            "Rows that the prediction log has no line of, as its buffer was full."),
+        accesses_noted: Counter("shardgate_accesses_noted_total",
+            "Requests that were sampled for the access log."),
+        accesses_dropped: Counter("shardgate_accesses_dropped_total",
+            "Sampled requests that the access log lacks, as its buffer was full."),
+    }
+    and {
+        /// The id that the system knows its thread by; 0 where that is not known.
+        pub thread_id: Counter,
+        /// Changes of the store's columns, summed over the models that were bound to them.
+        pub fit_changes: Counter,
+        /// Requests answered, by the index of their status in [`STATUSES`]. `/metrics` shows a status
+        /// from its first answer on.
+        pub responses: [Counter; STATUSES.len()],
+    }
 }
 
-/// What a shard's store did; the shard copies it at each tick.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub struct StoreCounters {
-    /// Of a store in a file: keys whose records are not as they were written.
-    pub damaged: Counter,
-    /// Keys that were in the shard's cache and fresh.
-    pub cache_hits: Counter,
-    /// Keys that were not.
-    pub cache_misses: Counter,
-    /// Entries that left the cache to make room.
-    pub cache_evictions: Counter,
-    /// How many bytes the cache holds.
-    pub cache_bytes: Counter,
-    /// Statements sent to the cluster.
-    pub statements: Counter,
-    /// Statements that brought nothing, by the index of their reason in [`FaultReason::ALL`].
-    pub statements_failed: [Counter; FaultReason::ALL.len()],
-    /// Sessions that were made anew, as no node answered any more.
-    pub sessions_renewed: Counter,
-    /// How many keys a statement has at most; 0 where there is no cluster.
-    pub group_keys_max: Counter,
-    /// How many nodes of the cluster are connected.
-    pub nodes_connected: Counter,
-    /// Keys that were asked for, waited for with another batch, asked for again, refused as no
-    /// node could be asked, and not answered: in the order of [`StoreCounters::KEYS`].
-    pub keys: [Counter; Self::KEYS.len()],
+counters! {
+    /// What a shard's store did; the shard copies it at each tick.
+    #[derive(Debug, Default)]
+    #[repr(align(128))]
+    pub struct StoreCounters {
+        damaged: Counter("shardgate_store_damaged_total",
+            "Keys asked for whose records in the embedded store are not as they were written."),
+        cache_hits: Counter("shardgate_cache_hits_total",
+            "Keys that were in the shard's cache of a cluster's rows, and fresh."),
+        cache_misses: Counter("shardgate_cache_misses_total",
+            "Keys that were not in the shard's cache, or too old."),
+        cache_evictions: Counter("shardgate_cache_evictions_total",
+            "Entries that left the cache to make room."),
+        cache_bytes: Gauge("shardgate_cache_bytes",
+            "What the cache holds, keys and book-keeping included."),
+        texts_forgotten: Counter("shardgate_cache_texts_forgotten_total",
+            "How often all texts were forgotten, as they took too much, and the cache with them."),
+        cells_lost: Counter("shardgate_cluster_cells_lost_total",
+            "Decimals and integers of a cluster that 64 bits do not hold: they count as not known."),
+        statements: Counter("shardgate_cluster_statements_total", "Statements sent to the cluster."),
+        statements_failed: Counter("shardgate_cluster_statements_failed_total",
+            "Statements to the cluster that brought nothing, by reason.")
+            by "reason" in FaultReason::WORDS,
+        sessions_renewed: Counter("shardgate_cluster_sessions_renewed_total",
+            "Sessions made anew, as no node of the cluster answered any more."),
+        keys: Counter("shardgate_cluster_keys_total",
+            "Keys that were to be fetched from the cluster, by what became of them.")
+            by "result" in Self::KEYS,
+    }
+    and {
+        /// Of a cluster; zeros where there is none.
+        pub cluster: ClusterGauges,
+    }
+}
+
+counters! {
+    /// How the cluster is that a shard's store asks.
+    #[derive(Debug, Default)]
+    pub struct ClusterGauges {
+        nodes_connected: Gauge("shardgate_cluster_nodes_connected",
+            "Nodes of the cluster that are connected."),
+        group_keys_max: Gauge("shardgate_cluster_group_keys_max",
+            "Keys that a statement asks for at most: fewer than configured where the cluster refuses \
+             so many."),
+    }
+    and {}
 }
 
 impl StoreCounters {
@@ -126,7 +148,7 @@ impl StoreCounters {
 
     /// Whether the store is a cluster that was opened.
     pub fn is_cluster(&self) -> bool {
-        self.group_keys_max.get() > 0
+        self.cluster.group_keys_max.get() > 0
     }
 }
 

@@ -1,6 +1,7 @@
 //! What one shard counts for one version of one model.
 
 use super::cells::Cells;
+use super::table::{cells, counters, label};
 use super::{Counter, Fit, Handover, Sum};
 use crate::facts::{ModelDescription, Role};
 use crate::failure::{REMOTE_OUTCOMES, RowFailure};
@@ -47,52 +48,69 @@ pub struct LaneTelemetry {
     pub handover: Handover,
 }
 
-/// What a lane counts. Every cell is written by the lane's shard alone, and no cache line of them
-/// is written by another.
-#[derive(Debug)]
-#[repr(align(128))]
-pub struct LaneCounters {
-    /// Batches computed.
-    pub batches: Counter,
-    /// Rows scored on joined features, by the index of their [`FeatureStatus`].
-    pub rows: [Counter; FeatureStatus::ALL.len()],
-    /// Rows scored whose requests gave the features themselves; none of [`Self::rows`].
-    pub rows_own_features: Counter,
-    /// Rows that were queued and got no score, by [`RowFailure::reason_index`].
-    pub rows_failed: [Counter; RowFailure::REASONS.len()],
-    /// Rows whose client went away before they were answered.
-    pub rows_abandoned: Counter,
-    /// Rows waiting in the queue now.
-    pub queue_rows: Counter,
-    /// How many batches may be under way at once, as is known now; 0 before the first has been.
-    pub batch_places: Counter,
-    /// Distinct keys that the store was asked for.
-    pub keys_fetched: Counter,
-    /// Batches that panicked.
-    pub batches_panicked: Counter,
-    /// Nanoseconds that rows waited in the queue, summed over them.
-    pub queue_ns: Counter,
-    /// Nanoseconds spent fetching and joining features.
-    pub features_ns: Counter,
-    /// Nanoseconds spent computing scores.
-    pub model_ns: Counter,
-    /// Batches that were sent to the server of a remote model, by the index of what came of it in
-    /// [`REMOTE_OUTCOMES`].
-    pub remote: [Counter; REMOTE_OUTCOMES.len()],
-    /// Nanoseconds that they took, summed over them.
-    pub remote_ns: Counter,
-    /// 1 while the server of a remote model is left alone.
-    pub remote_left_alone: Counter,
-    /// When the last batch was computed, in ms since 1970; 0 before the first.
-    pub last_batch_ms: Counter,
-    /// 1 once a reload has replaced the lane: its counts stand still.
-    pub retired: Counter,
-    /// Of a version that scores copies.
-    pub shadow: ShadowCounters,
-    /// Cells that took their column's default, by column.
-    pub cells_defaulted: Cells,
-    /// Sampled cells by column and quantile bin, for drift; see [`LaneTelemetry::sample`].
-    pub bins: Cells,
+counters! {
+    /// What a lane counts. Every cell is written by the lane's shard alone, and no cache line of them
+    /// is written by another.
+    #[derive(Debug, Default)]
+    #[repr(align(128))]
+    pub struct LaneCounters {
+        queue_rows: Gauge("shardgate_queue_rows", "Rows waiting in the queue."),
+        batch_places: Gauge("shardgate_batch_places",
+            "How many batches may wait for features or scores at once; 0 where none has to."),
+        batches: Counter("shardgate_batches_total", "Batches computed."),
+        batches_panicked: Counter("shardgate_batches_panicked_total",
+            "Batches that panicked: a defect, whose rows were answered with 500."),
+        keys_fetched: Counter("shardgate_store_keys_total",
+            "Distinct keys of batches that the store was asked for."),
+        rows_abandoned: Counter("shardgate_rows_abandoned_total",
+            "Rows whose client went away before they were answered."),
+        rows: Counter("shardgate_rows_total",
+            "Rows scored, by what their features stood on.")
+            by "features" in FeatureStatus::WORDS,
+        rows_failed: Counter("shardgate_rows_failed_total",
+            "Rows that were asked for and got no score, by reason.")
+            by "reason" in RowFailure::REASONS,
+    }
+    and {
+        /// Rows scored whose requests gave the features themselves; none of [`Self::rows`].
+        pub rows_own_features: Counter,
+        /// Nanoseconds that rows waited in the queue, summed over them.
+        pub queue_ns: Counter,
+        /// Nanoseconds spent fetching and joining features.
+        pub features_ns: Counter,
+        /// Nanoseconds spent computing scores.
+        pub model_ns: Counter,
+        /// Of a remote model.
+        pub remote: RemoteCounters,
+        /// When the last batch was computed, in ms since 1970; 0 before the first.
+        pub last_batch_ms: Counter,
+        /// 1 once a reload has replaced the lane: its counts stand still.
+        pub retired: Counter,
+        /// Of a version that scores copies.
+        pub shadow: ShadowCounters,
+        /// Cells that took their column's default, by column.
+        pub cells_defaulted: Cells,
+        /// Texts that are none of the model's categories, by column.
+        pub texts_unknown: Cells,
+        /// Sampled cells by column and quantile bin, for drift; see [`LaneTelemetry::sample`].
+        pub bins: Cells,
+    }
+}
+
+counters! {
+    /// How the server of a remote model does.
+    #[derive(Debug, Default)]
+    pub struct RemoteCounters {
+        batches: Counter("shardgate_remote_batches_total",
+            "Batches for the server of a remote model, by what came of it.")
+            by "result" in REMOTE_OUTCOMES,
+        left_alone: Gauge("shardgate_remote_left_alone",
+            "1 while a remote model's server is left alone, as it failed too often."),
+    }
+    and {
+        /// Nanoseconds that batches waited for it, summed over them.
+        pub waited_ns: Counter,
+    }
 }
 
 /// What the lane of a version that scores copies of rows counts, instead of rows.
@@ -120,26 +138,10 @@ impl LaneTelemetry {
     pub fn new(facts: LaneFacts) -> Self {
         let bins = facts.columns.iter().map(LaneColumn::bins).sum();
         let counters = LaneCounters {
-            batches: Counter::default(),
-            rows: Default::default(),
-            rows_own_features: Counter::default(),
-            rows_failed: Default::default(),
-            rows_abandoned: Counter::default(),
-            queue_rows: Counter::default(),
-            batch_places: Counter::default(),
-            keys_fetched: Counter::default(),
-            batches_panicked: Counter::default(),
-            queue_ns: Counter::default(),
-            features_ns: Counter::default(),
-            model_ns: Counter::default(),
-            remote: Default::default(),
-            remote_ns: Counter::default(),
-            remote_left_alone: Counter::default(),
-            last_batch_ms: Counter::default(),
-            retired: Counter::default(),
-            shadow: ShadowCounters::default(),
             cells_defaulted: Cells::new(facts.columns.len()),
+            texts_unknown: Cells::new(facts.columns.len()),
             bins: Cells::new(bins),
+            ..LaneCounters::default()
         };
         Self { facts, counters, fit: Fit::default(), handover: Handover::default() }
     }

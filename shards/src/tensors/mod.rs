@@ -3,7 +3,7 @@
 //!
 //! [`elements`] are the types and their bytes; [`wire`] reads one tensor of either form; and
 //! [`TensorError`] says what is wrong with it. Both sides of the protocol read with it: the server
-//! (`http::oip`) and the client (`model::remote`).
+//! (`api::infer`) and the client (`model::remote`).
 //!
 //! What is *not* here: requests and answers, and what a tensor means to a model.
 

@@ -18,7 +18,7 @@ use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use shards::executor;
 use shards::features::column::ColumnType;
-use shards::features::inputs::{FeaturePolicies, InputColumn, NanMeaning, Source};
+use shards::features::inputs::{FeaturePolicies, InputColumn};
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::scylla::{CqlStore, ScyllaError, ScyllaSettings, TlsSettings};
 use shards::features::{FetchRequests, Fetched, Joined, Precision};
@@ -153,15 +153,7 @@ pub(crate) async fn open(settings: ScyllaSettings) -> Result<CqlStore, ScyllaErr
 
 /// A store column with default 0.
 pub(crate) fn column(name: &str, column_type: ColumnType) -> InputColumn {
-    InputColumn {
-        name: name.to_owned(),
-        column_type,
-        source: Source::Store,
-        default: 0.0,
-        range: None,
-        nan: NanMeaning::Default,
-        quantiles: Vec::new(),
-    }
+    InputColumn { name: name.to_owned(), column_type, ..InputColumn::default() }
 }
 
 /// A plan for `feature_1..feature_3`.

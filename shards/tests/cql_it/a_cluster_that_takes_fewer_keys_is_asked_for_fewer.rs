@@ -53,7 +53,7 @@ fn by_a_guardrail_of_twenty() {
         as_superuser(plain, &statements.iter().map(String::as_str).collect::<Vec<_>>());
         let settings = ScyllaSettings {
             user: Some("guarded".to_owned()),
-            password: Some("guarded".to_owned()),
+            password: Some("guarded".to_owned().into()),
             ..uncached(settings(plain, "cql_guarded"))
         };
         on_shard(move || async move {

@@ -54,7 +54,7 @@ fn by_a_client_that_the_node_accepts() {
     with_passwords(|_| {
         let base = ScyllaSettings {
             user: Some("cassandra".to_owned()),
-            password: Some("cassandra".to_owned()),
+            password: Some("cassandra".to_owned().into()),
             ..settings("127.0.0.1:19242".parse().unwrap(), "cql_certified")
         };
         is_read(with(certified(), &base));

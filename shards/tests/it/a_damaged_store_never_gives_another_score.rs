@@ -5,11 +5,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use proptest::prelude::*;
+use shards::features::Categories;
+use shards::features::column::ColumnType;
 use shards::features::embedded::{EmbeddedError, EmbeddedReader, EmbeddedStore, RecordsChecked};
 use shards::features::import::{ImportError, OnBadRow, import_embedded};
-use shards::features::inputs::FeaturePolicies;
+use shards::features::inputs::{FeaturePolicies, InputColumn};
 use shards::provenance::FeatureStatus::{self, Error, Missing, Stored};
 
 use crate::stores::{Heard, column, fetch, import, options, plan_of, row, store_of};
@@ -84,6 +87,66 @@ fn every_byte_may_be_any_other() {
     assert!(seen > 4 * 40 * 11, "{seen}: every byte of a record is one that its user needs");
     assert_eq!(reader.damaged() as usize, seen, "each is counted");
     assert_eq!(assert_honest(&reader, &users), 0);
+}
+
+/// A store whose users have texts, and the code of each user's.
+fn texts_of(count: usize) -> (tempfile::TempDir, EmbeddedStore, Vec<(String, f64)>) {
+    let mut csv = "user_id,a:text\n".to_owned();
+    for user in 0..count {
+        writeln!(csv, "user-{user},\"{}\"", "é".repeat(1 + user % 7)).unwrap();
+    }
+    let (folder, store) = store_of(&csv);
+    let codes = (0..count).map(|user| (format!("user-{user}"), (user % 7) as f64));
+    (folder, store, codes.collect())
+}
+
+fn codes_of(reader: &EmbeddedReader, users: &[(String, f64)]) -> Vec<(FeatureStatus, f64)> {
+    let column = InputColumn { column_type: ColumnType::Text, ..column("a") };
+    let texts: Vec<String> = (1..=7).map(|count| "é".repeat(count)).collect();
+    let known = texts.iter().zip(0_u32..).map(|(text, code)| (text.as_str(), f64::from(code)));
+    let known = Some(Arc::new(Categories::new(known, -1.0)));
+    let plan = plan_of(reader, &[column], &FeaturePolicies::default());
+    let plan = plan.with_categories(&[known]).unwrap();
+    let keys: Vec<&str> = users.iter().map(|(key, _)| key.as_str()).collect();
+    let joined = fetch(reader, &plan, &keys);
+    (0..keys.len()).map(|at| (joined.outcomes[at].status, row(&joined, at)[0])).collect()
+}
+
+#[test]
+fn every_byte_of_a_file_with_texts_may_be_any_other() {
+    let (folder, store, users) = texts_of(20);
+    let reader = EmbeddedReader::new(&store).unwrap();
+    let whole = fs::read(file_of(&folder)).unwrap();
+    let expected: Vec<_> = users.iter().map(|(_, code)| (Stored, *code)).collect();
+    assert_eq!(codes_of(&reader, &users), expected);
+    let (mut seen, mut counted) = (0, 0);
+    for at in RECORDS_AT..whole.len() {
+        overwrite(&file_of(&folder), at, &[whole[at] ^ 0x41]);
+        for ((status, code), (key, expected)) in codes_of(&reader, &users).iter().zip(&users) {
+            assert!(*status == Error || (*status, *code) == (Stored, *expected), "{at}: {key}");
+            seen += usize::from(*status == Error);
+        }
+        // With a damaged schema it is not opened.
+        let checked = store.for_each(|_, _| ()).unwrap_or_default();
+        counted += usize::from(checked.damaged_texts > 0);
+        overwrite(&file_of(&folder), at, &whole[at..=at]);
+    }
+    // Seven texts of 12 bytes and as many as their letters take, each with 8 for its place.
+    assert_eq!(counted, 7 * (12 + 8) + 2 * (1 + 2 + 3 + 4 + 5 + 6 + 7));
+    assert_eq!(reader.damaged() as usize, seen, "each is counted");
+    assert_eq!(codes_of(&reader, &users), expected);
+}
+
+#[test]
+fn an_import_keeps_no_row_with_a_damaged_text() {
+    let (folder, store, _) = texts_of(20);
+    let whole = fs::read(file_of(&folder)).unwrap();
+    let text = "é".repeat(7);
+    let at = whole.windows(14).position(|bytes| bytes == text.as_bytes()).expect("the text");
+    overwrite(&file_of(&folder), at, b"x");
+    let refused = import(&store, "user_id,a:text\nnew,x\n");
+    let error = refused.expect_err("two rows have the text");
+    assert!(error.to_string().contains("2 of 20 records are damaged"), "{error}");
 }
 
 proptest! {
@@ -166,18 +229,18 @@ fn what_a_header_says_is_checked_when_it_is_opened() {
         fs::write(file_of(&folder), bytes).unwrap();
         EmbeddedStore::open(folder.path()).map(|_| ()).unwrap_err()
     };
-    for length in [88, 4_096, 4_097, whole.len() / 2, whole.len() - 1] {
+    for length in [104, 4_096, 4_097, whole.len() / 2, whole.len() - 1] {
         let error = opened(&whole[..length]);
         assert!(matches!(error, EmbeddedError::Length { .. }), "{length}: {error}");
         assert!(error.to_string().contains(&format!("has {length} bytes")), "{error}");
     }
-    for length in [0, 8, 87] {
+    for length in [0, 8, 103] {
         let error = opened(&whole[..length]);
         assert!(matches!(error, EmbeddedError::NotAStore { .. }), "{length}: {error}");
     }
     let longer = [&whole[..], b"more"].concat();
     assert!(matches!(opened(&longer), EmbeddedError::Length { .. }));
-    for at in 12..88 {
+    for at in 12..104 {
         let mut damaged = whole.clone();
         damaged[at] ^= 4;
         let error = opened(&damaged);
@@ -188,8 +251,8 @@ fn what_a_header_says_is_checked_when_it_is_opened() {
     damaged[schema + 8] ^= 1;
     assert!(matches!(opened(&damaged), EmbeddedError::Damaged { part: "schema", .. }));
     let mut newer = whole;
-    newer[8] = 3;
-    assert!(matches!(opened(&newer), EmbeddedError::Format { found: 3, .. }));
+    newer[8] = 4;
+    assert!(matches!(opened(&newer), EmbeddedError::Format { found: 4, .. }));
 }
 
 #[test]

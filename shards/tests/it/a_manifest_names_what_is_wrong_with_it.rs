@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use shards::features::inputs::{NanMeaning, OnMissing, Source};
+use shards::features::inputs::{NanMeaning, OnMissing, Source, UnknownText};
 use shards::model::manifest::{ClassChoice, Manifest};
 
 fn parse(text: &str) -> Result<Manifest, String> {
@@ -125,6 +125,42 @@ fn a_value_that_makes_no_sense_is_named_with_its_key() {
         ("[[columns]]\nname = \"\"".to_owned(), "found \"\", expected a name"),
     ] {
         let message = refusal(&text);
+        assert!(message.contains(problem), "{message}\nexpected: {problem}");
+    }
+}
+
+#[test]
+fn a_column_of_text_says_what_its_texts_mean() {
+    let manifest = parse(
+        r#"
+        [[columns]]
+        name = "purpose"
+        type = "text"
+        default = "car"
+        unknown = "reject"
+        categories = ["boat", "car"]
+        "#,
+    );
+    let text = &manifest.expect("it is well-formed").columns.expect("it has a column")[0].text;
+    assert_eq!((text.default.as_deref(), text.unknown), (Some("car"), UnknownText::Reject));
+    assert_eq!(text.categories.as_deref(), Some(["boat".to_owned(), "car".to_owned()].as_slice()));
+}
+
+#[test]
+fn keys_that_do_not_go_together_are_named_with_their_column() {
+    for (keys, problem) in [
+        ("default = \"car\"", "`default` of column `a`, which is float: expected a number"),
+        ("type = \"text\"\ndefault = 1", "`default` of column `a`, which is text: expected a text"),
+        ("type = \"text\"\nrange = [0, 1]", "`range` of column `a`"),
+        ("type = \"uuid\"\nquantiles = [1.0]", "`quantiles` of column `a`"),
+        ("unknown = \"model\"", "`unknown` of column `a`, which is float: expected `type"),
+        ("categories = []", "`categories` of column `a`"),
+        ("required = true", "`required` of column `a`, which is float: expected `source"),
+        ("range = [0, 1]\nout_of_range = \"clip\"", "`out_of_range` of column `a`"),
+        ("source = \"request\"\nout_of_range = \"clip\"", "expected `range` beside it"),
+        ("unknwon = 1", "unknown field `unknwon`, expected one of `name`"),
+    ] {
+        let message = refusal(&format!("[[columns]]\nname = \"a\"\n{keys}"));
         assert!(message.contains(problem), "{message}\nexpected: {problem}");
     }
 }

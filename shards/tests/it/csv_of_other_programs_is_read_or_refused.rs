@@ -100,7 +100,7 @@ fn what_is_unclear_is_refused_with_its_likely_cause() {
         (&b"user_id;a\nu;1,5\n"[..], "line 2, column 2 (`a`): `1,5` is not of type float: a comma"),
         (
             b"user_id,a\nu,Berlin\n",
-            "line 2, column 2 (`a`): `Berlin` is not of type float: the store",
+            "line 2, column 2 (`a`): `Berlin` is not of type float: a number is",
         ),
         (
             b"user_id,a\nu,2026-01-31\n",

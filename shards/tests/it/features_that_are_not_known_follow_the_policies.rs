@@ -3,7 +3,7 @@
 use shards::failure::Refusal;
 use shards::features::embedded::EmbeddedReader;
 use shards::features::inputs::{
-    FeaturePolicies, InputColumn, NanMeaning, OnExpired, OnMissing, Source,
+    FeaturePolicies, InputColumn, NanMeaning, OnExpired, OnMissing, OutOfRange, Source,
 };
 use shards::features::join::JoinPlan;
 use shards::features::{FetchRequests, Fetched, Joined};
@@ -123,6 +123,24 @@ fn request_fields_join_the_stored_cells() {
     assert_eq!(row(&joined, 2), [1.0, -3.0, 2.0]);
     assert_eq!(row(&joined, 3), [1.0, 5.0, 2.0]);
     assert_eq!(joined.outcomes[4].refusal, Some(Refusal::RequestOutOfRange { column: 1 }));
+    assert_eq!(joined.defaulted_by_column, [0, 1, 0], "a field that is not given is counted");
+
+    for (out_of_range, [low, high]) in
+        [(OutOfRange::Clip, [-10.0, 10.0]), (OutOfRange::Default, [5.0, 5.0])]
+    {
+        let column = InputColumn { out_of_range, ..amount(NanMeaning::Default) };
+        let plan = plan_of(&reader_of(&store), &[column], &FeaturePolicies::default());
+        let joined = ask(&plan, &[("full", -11.0), ("full", 1e300), ("full", 9.0)]);
+        let found: Vec<f64> = (0..3).map(|at| row(&joined, at)[0]).collect();
+        assert_eq!(found, [low, high, 9.0]);
+        assert!(joined.outcomes.iter().all(|outcome| outcome.refusal.is_none()));
+    }
+    let required = InputColumn { required: true, ..amount(NanMeaning::Default) };
+    let plan = plan_of(&reader_of(&store), &[required], &FeaturePolicies::default());
+    let joined = ask(&plan, &[("full", f64::NAN), ("full", 1.0)]);
+    let refusal = Refusal::RequestFieldRequired { column: 0 };
+    assert_eq!(joined.outcomes[0].refusal, Some(refusal));
+    assert_eq!(joined.outcomes[1].refusal, None);
 
     let plan =
         plan_of(&reader_of(&store), &[amount(NanMeaning::Reject)], &FeaturePolicies::default());

@@ -48,10 +48,12 @@ fn written(shard: &Served) -> Vec<(String, RangeInclusive<usize>)> {
         ("shared".to_owned(), lines(&*shard.shared)),
     ];
     for lane in telemetry.lanes() {
-        let LaneCounters { cells_defaulted, bins, .. } = &lane.counters;
+        let LaneCounters { cells_defaulted, texts_unknown, bins, .. } = &lane.counters;
         written.push(("lane".to_owned(), lines(&lane.counters)));
         written.push(("lane's handover".to_owned(), lines(&lane.handover)));
-        for (name, cells) in [("cells_defaulted", cells_defaulted), ("bins", bins)] {
+        for (name, cells) in
+            [("cells_defaulted", cells_defaulted), ("unknown", texts_unknown), ("bins", bins)]
+        {
             assert!(!cells.is_empty(), "{name}");
             written.extend(cells_of(name, cells));
         }

@@ -3,19 +3,20 @@
 use proptest::prelude::*;
 use shards::features::column::{CellValue, ColumnType};
 use shards::features::embedded::{EmbeddedReader, EmbeddedStore, EmbeddedWriter};
-use shards::features::inputs::{FeaturePolicies, InputColumn, NanMeaning, Source};
+use shards::features::inputs::{FeaturePolicies, InputColumn, NanMeaning};
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::record::RecordLayout;
 use shards::features::schema::{Schema, StoreColumn};
+use shards::features::texts::Interner;
 use shards::features::{FetchRequests, Fetched, Joined, Precision};
 
 #[derive(Debug, Clone)]
 struct Case {
-    cell: CellValue,
+    cell: CellValue<'static>,
     column: InputColumn,
 }
 
-fn cell() -> impl Strategy<Value = (ColumnType, CellValue)> {
+fn cell() -> impl Strategy<Value = (ColumnType, CellValue<'static>)> {
     prop_oneof![
         any::<f32>().prop_map(|value| (ColumnType::Float, CellValue::Float(value))),
         (-2.0..2.0_f32).prop_map(|value| (ColumnType::Float, CellValue::Float(value))),
@@ -23,6 +24,12 @@ fn cell() -> impl Strategy<Value = (ColumnType, CellValue)> {
         any::<i32>().prop_map(|value| (ColumnType::Int, CellValue::Int(value))),
         any::<i64>().prop_map(|value| (ColumnType::Bigint, CellValue::Bigint(value))),
         any::<bool>().prop_map(|value| (ColumnType::Boolean, CellValue::Boolean(value))),
+        any::<i16>().prop_map(|value| (ColumnType::Smallint, CellValue::Smallint(value))),
+        any::<i8>().prop_map(|value| (ColumnType::Tinyint, CellValue::Tinyint(value))),
+        any::<f64>().prop_map(|value| (ColumnType::Decimal, CellValue::Decimal(value))),
+        any::<i64>().prop_map(|value| (ColumnType::Varint, CellValue::Varint(value))),
+        any::<i64>().prop_map(|value| (ColumnType::Timestamp, CellValue::Timestamp(value))),
+        any::<i32>().prop_map(|value| (ColumnType::Date, CellValue::Date(value))),
     ]
 }
 
@@ -34,11 +41,10 @@ fn case() -> impl Strategy<Value = Case> {
             column: InputColumn {
                 name: String::new(),
                 column_type,
-                source: Source::Store,
                 default,
                 range,
                 nan: if missing { NanMeaning::Missing } else { NanMeaning::Default },
-                quantiles: Vec::new(),
+                ..InputColumn::default()
             },
         },
     )
@@ -66,6 +72,12 @@ fn expected(case: &Case) -> f64 {
         CellValue::Int(value) => f64::from(value),
         CellValue::Bigint(value) => value as f64,
         CellValue::Boolean(value) => f64::from(u8::from(value)),
+        CellValue::Smallint(value) => f64::from(value),
+        CellValue::Tinyint(value) => f64::from(value),
+        CellValue::Decimal(value) => value,
+        CellValue::Varint(value) | CellValue::Timestamp(value) => value as f64,
+        CellValue::Date(value) => f64::from(value),
+        CellValue::Text(_) | CellValue::Uuid(_) => f64::NAN,
     };
     let (low, high) = case.column.range.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
     match case.column.nan {
@@ -80,8 +92,9 @@ fn check(mut cases: Vec<Case>, precision: Precision) -> Result<(), TestCaseError
     let cells: Vec<_> = cases.iter().map(|case| case.cell).collect();
     let layout = RecordLayout::new(&schema);
     let mut record = Vec::new();
-    layout.encode(-5, &cells, &mut record).unwrap();
-    let read = layout.read(&record).unwrap();
+    let mut texts = Interner::default();
+    layout.encode(-5, &cells, &mut texts, &mut record).unwrap();
+    let read = layout.read(&record, &texts).unwrap();
     prop_assert_eq!(read.last_updated_us(), -5);
     for (read, packed) in read.cells().zip(&cells) {
         // Debug tells NaN from null and compares equal to itself.

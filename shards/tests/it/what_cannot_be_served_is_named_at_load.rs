@@ -109,7 +109,7 @@ fn a_file_beyond_the_limits_is_refused() {
     let text = Model::load(&directory, &options).expect_err("too large").to_string();
     let size = std::fs::metadata(&directory.file).unwrap().len();
     let said = format!(
-        "credit-risk/1/model.onnx: {size} bytes or more, the limit is model_file_bytes_max = 1000"
+        "credit-risk/1/model.onnx: {size} bytes or more, the limit is max_model_file_bytes = 1000"
     );
     assert!(text.contains(&said), "{text}");
     let limits = FileLimits { nodes_max: 0, ..FileLimits::default() };

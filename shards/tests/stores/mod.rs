@@ -2,13 +2,12 @@
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
-use shards::features::column::ColumnType;
 use shards::features::embedded::{EmbeddedReader, EmbeddedStore};
 use shards::features::import::{
     CsvOptions, ImportError, ImportNote, ImportObserver, ImportOptions, ImportProgress, OnBadRow,
     RowError, import_embedded,
 };
-use shards::features::inputs::{FeaturePolicies, InputColumn, NanMeaning, Source};
+use shards::features::inputs::{FeaturePolicies, InputColumn};
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::{FetchRequests, Fetched, Joined, Precision};
 
@@ -52,15 +51,7 @@ pub(crate) fn store_of(csv: &str) -> (tempfile::TempDir, EmbeddedStore) {
 
 /// A float column of the store with default 0.
 pub(crate) fn column(name: &str) -> InputColumn {
-    InputColumn {
-        name: name.to_owned(),
-        column_type: ColumnType::Float,
-        source: Source::Store,
-        default: 0.0,
-        range: None,
-        nan: NanMeaning::Default,
-        quantiles: Vec::new(),
-    }
+    InputColumn { name: name.to_owned(), ..InputColumn::default() }
 }
 
 /// A plan for `columns` with `policies`, in 64 bits so that tests see what was stored.

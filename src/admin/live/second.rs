@@ -66,7 +66,7 @@ impl Counted {
             }),
             damaged: telemetry.store.damaged.get(),
             is_disconnected: telemetry.store.is_cluster()
-                && telemetry.store.nodes_connected.get() == 0,
+                && telemetry.store.cluster.nodes_connected.get() == 0,
         }
     }
 

@@ -1,8 +1,9 @@
 //! What is said of the process and of each shard.
 
-use shards::failure::FaultReason;
 use shards::telemetry::counters::STATUSES;
-use shards::telemetry::{Counter, HistogramCopies, ShardTelemetry, StoreCounters, Total};
+use shards::telemetry::{
+    ClusterGauges, HistogramCopies, ShardCounters, ShardTelemetry, StoreCounters, Total,
+};
 
 use super::buckets::Buckets;
 use super::drift::DriftWindow;
@@ -58,7 +59,7 @@ pub(in crate::admin) fn write(
     let help = "Log events left out because many like them came before.";
     text.family("shardgate_log_events_suppressed_total", Kind::Counter, help);
     text.count(&[], own.log_events_suppressed);
-    write_journal(&mut text, &scraped, own.journal);
+    write_journal(&mut text, own.journal);
     process::write(&mut text);
     text.finish()
 }
@@ -87,7 +88,8 @@ fn write_shards(text: &mut Exposition, shards: &[Scraped<'_>]) {
             text.value(&[("shard", &one.index)], cpu_s);
         }
     }
-    write_shard_cells(text, shards);
+    let counted = counted(shards, |telemetry| &telemetry.counters);
+    text.table(ShardCounters::METRICS, &counted);
     write_shard_rows(text, shards);
 }
 
@@ -110,89 +112,8 @@ fn write_shard_rows(text: &mut Exposition, shards: &[Scraped<'_>]) {
     }
 }
 
-fn write_shard_cells(text: &mut Exposition, shards: &[Scraped<'_>]) {
-    let cells: [Cell; 9] = [
-        (
-            "shardgate_shard_ticks_total",
-            Kind::Counter,
-            "Looks of the shard at its clock, about a hundred a second.",
-            |shard| &shard.counters.heartbeat,
-        ),
-        ("shardgate_connections", Kind::Gauge, "Open connections.", |shard| {
-            &shard.counters.connections_open
-        }),
-        ("shardgate_connections_accepted_total", Kind::Counter, "Connections accepted.", |shard| {
-            &shard.counters.connections_accepted
-        }),
-        (
-            "shardgate_connections_refused_total",
-            Kind::Counter,
-            "Connections closed at once, as the shard or their address has as many as it may.",
-            |shard| &shard.counters.connections_refused,
-        ),
-        (
-            "shardgate_connections_evicted_total",
-            Kind::Counter,
-            "Idle connections that were ended, as others needed their places.",
-            |shard| &shard.counters.connections_evicted,
-        ),
-        (
-            "shardgate_connections_cut_total",
-            Kind::Counter,
-            "Connections ended as their clients were slow to take their answers.",
-            |shard| &shard.counters.connections_cut,
-        ),
-        (
-            "shardgate_connections_unread",
-            Kind::Gauge,
-            "Connections that wait to be read, as refusing at once would take too much time.",
-            |shard| &shard.counters.connections_unread,
-        ),
-        (
-            "shardgate_connections_buffered_bytes",
-            Kind::Gauge,
-            "Bytes kept of requests and answers that are not wholly through.",
-            |shard| &shard.counters.buffered_bytes,
-        ),
-        ("shardgate_accept_errors_total", Kind::Counter, "Calls of accept that failed.", |shard| {
-            &shard.counters.accept_errors
-        }),
-    ];
-    write_cells(text, shards, &cells);
-}
-
-/// What shards wrote down, and what became of it; zeros where nothing is to be written down.
-fn write_journal(text: &mut Exposition, shards: &[Scraped<'_>], journal: Option<&JournalCounters>) {
-    write_cells(
-        text,
-        shards,
-        &[
-            (
-                "shardgate_predictions_noted_total",
-                Kind::Counter,
-                "Rows handed to the prediction log.",
-                |shard| &shard.counters.predictions_noted,
-            ),
-            (
-                "shardgate_predictions_dropped_total",
-                Kind::Counter,
-                "Rows that the prediction log has no line of, as its buffer was full.",
-                |shard| &shard.counters.predictions_dropped,
-            ),
-            (
-                "shardgate_accesses_noted_total",
-                Kind::Counter,
-                "Requests that were sampled for the access log.",
-                |shard| &shard.counters.accesses_noted,
-            ),
-            (
-                "shardgate_accesses_dropped_total",
-                Kind::Counter,
-                "Sampled requests that the access log lacks, as its buffer was full.",
-                |shard| &shard.counters.accesses_dropped,
-            ),
-        ],
-    );
+/// What became of the prediction log; zeros where nothing is to be written down.
+fn write_journal(text: &mut Exposition, journal: Option<&JournalCounters>) {
     let help = "Bytes of the prediction log that were written to files.";
     text.family("shardgate_prediction_log_bytes_total", Kind::Counter, help);
     text.count(&[], journal.map_or(0, |journal| journal.bytes.get()));
@@ -204,112 +125,22 @@ fn write_journal(text: &mut Exposition, shards: &[Scraped<'_>], journal: Option<
     text.count(&[], journal.map_or(0, |journal| journal.files_removed_early.get()));
 }
 
-/// What the shards' stores did.
+/// What the shards' stores did, and how the clusters are that they ask.
 fn write_stores(text: &mut Exposition, shards: &[Scraped<'_>]) {
-    write_cells(
-        text,
-        shards,
-        &[
-            (
-                "shardgate_store_damaged_total",
-                Kind::Counter,
-                "Keys asked for whose records in the embedded store are not as they were written.",
-                |shard| &shard.store.damaged,
-            ),
-            (
-                "shardgate_cache_hits_total",
-                Kind::Counter,
-                "Keys that were in the shard's cache of a cluster's rows, and fresh.",
-                |shard| &shard.store.cache_hits,
-            ),
-            (
-                "shardgate_cache_misses_total",
-                Kind::Counter,
-                "Keys that were not in the shard's cache, or too old.",
-                |shard| &shard.store.cache_misses,
-            ),
-            (
-                "shardgate_cache_evictions_total",
-                Kind::Counter,
-                "Entries that left the cache to make room.",
-                |shard| &shard.store.cache_evictions,
-            ),
-            (
-                "shardgate_cache_bytes",
-                Kind::Gauge,
-                "What the cache holds, keys and book-keeping included.",
-                |shard| &shard.store.cache_bytes,
-            ),
-            (
-                "shardgate_cluster_statements_total",
-                Kind::Counter,
-                "Statements sent to the cluster.",
-                |shard| &shard.store.statements,
-            ),
-            (
-                "shardgate_cluster_sessions_renewed_total",
-                Kind::Counter,
-                "Sessions made anew, as no node of the cluster answered any more.",
-                |shard| &shard.store.sessions_renewed,
-            ),
-        ],
-    );
-    write_clusters(text, shards);
+    text.table(StoreCounters::METRICS, &counted(shards, |telemetry| &telemetry.store));
+    let asking = shards.iter().filter(|one| one.shard.shared.telemetry.store.is_cluster());
+    text.table(ClusterGauges::METRICS, &counted(asking, |telemetry| &telemetry.store.cluster));
 }
 
-/// How the clusters answer, by the shards that ask one.
-fn write_clusters(text: &mut Exposition, shards: &[Scraped<'_>]) {
-    let help = "Statements to the cluster that brought nothing, by reason.";
-    text.family("shardgate_cluster_statements_failed_total", Kind::Counter, help);
-    for one in shards {
-        let failed = &one.shard.shared.telemetry.store.statements_failed;
-        for (reason, counter) in FaultReason::ALL.iter().zip(failed) {
-            let labels = [("shard", one.index.as_str()), ("reason", reason.as_str())];
-            text.count(&labels, counter.get());
-        }
-    }
-    let gauges: [Cell; 2] = [
-        (
-            "shardgate_cluster_nodes_connected",
-            Kind::Gauge,
-            "Nodes of the cluster that are connected.",
-            |shard| &shard.store.nodes_connected,
-        ),
-        (
-            "shardgate_cluster_group_keys_max",
-            Kind::Gauge,
-            "Keys that a statement asks for at most: fewer than configured where the cluster \
-             refuses so many.",
-            |shard| &shard.store.group_keys_max,
-        ),
-    ];
-    let asking = |one: &&Scraped<'_>| one.shard.shared.telemetry.store.is_cluster();
-    for (name, kind, help, cell) in gauges {
-        text.family(name, kind, help);
-        for one in shards.iter().filter(asking) {
-            text.count(&[("shard", &one.index)], cell(&one.shard.shared.telemetry).get());
-        }
-    }
-    let help = "Keys that were to be fetched from the cluster, by what became of them.";
-    text.family("shardgate_cluster_keys_total", Kind::Counter, help);
-    for one in shards {
-        let keys = &one.shard.shared.telemetry.store.keys;
-        for (result, counter) in StoreCounters::KEYS.iter().zip(keys) {
-            text.count(&[("shard", &one.index), ("result", result)], counter.get());
-        }
-    }
-}
-
-/// One number a shard: its name, what kind it is, what it means, and where it is.
-type Cell = (&'static str, Kind, &'static str, fn(&ShardTelemetry) -> &Counter);
-
-fn write_cells(text: &mut Exposition, shards: &[Scraped<'_>], cells: &[Cell]) {
-    for (name, kind, help, cell) in cells {
-        text.family(name, *kind, help);
-        for one in shards {
-            text.count(&[("shard", &one.index)], cell(&one.shard.shared.telemetry).get());
-        }
-    }
+/// What each shard has of some counters, with the label that says which shard.
+fn counted<'a, T>(
+    shards: impl IntoIterator<Item = &'a Scraped<'a>>,
+    choose: impl Fn(&ShardTelemetry) -> &T,
+) -> Vec<([Label<'a>; 1], &'a T)> {
+    let of_shard = |one: &'a Scraped<'a>| {
+        ([("shard", one.index.as_str())], choose(&one.shard.shared.telemetry))
+    };
+    shards.into_iter().map(of_shard).collect()
 }
 
 /// The answers by status: how many, and how long they took.

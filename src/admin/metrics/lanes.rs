@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 use shards::facts::Role;
-use shards::failure::{REMOTE_OUTCOMES, RowFailure};
-use shards::provenance::FeatureStatus;
 use shards::telemetry::{
-    Counter, HistogramCopies, Histograms, LaneCounters, LaneTelemetry, Phase, ShadowCounters,
-    ShardTelemetry,
+    HistogramCopies, Histograms, LaneCounters, LaneTelemetry, Phase, RemoteCounters,
+    ShadowCounters, ShardTelemetry,
 };
 
 use super::buckets::Buckets;
@@ -66,7 +64,6 @@ pub(super) fn write(text: &mut Exposition, lanes: &[ScrapedLane<'_>], drift: &Dr
     write_models(text, lanes);
     write_histograms(text, lanes);
     write_counters(text, lanes);
-    write_rows(text, lanes);
     write_columns(text, lanes, drift);
     write_shadows(text, lanes);
     write_remote(text, lanes);
@@ -150,43 +147,9 @@ fn write_histograms(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
 }
 
 fn write_counters(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
-    type Cell = fn(&LaneCounters) -> &Counter;
-    let families: [(&str, Kind, &str, Cell); 6] = [
-        ("shardgate_queue_rows", Kind::Gauge, "Rows waiting in the queue.", |lane| {
-            &lane.queue_rows
-        }),
-        (
-            "shardgate_batch_places",
-            Kind::Gauge,
-            "How many batches may wait for features or scores at once; 0 where none has to.",
-            |lane| &lane.batch_places,
-        ),
-        ("shardgate_batches_total", Kind::Counter, "Batches computed.", |lane| &lane.batches),
-        (
-            "shardgate_batches_panicked_total",
-            Kind::Counter,
-            "Batches that panicked: a defect, whose rows were answered with 500.",
-            |lane| &lane.batches_panicked,
-        ),
-        (
-            "shardgate_store_keys_total",
-            Kind::Counter,
-            "Distinct keys of batches that the store was asked for.",
-            |lane| &lane.keys_fetched,
-        ),
-        (
-            "shardgate_rows_abandoned_total",
-            Kind::Counter,
-            "Rows whose client went away before they were answered.",
-            |lane| &lane.rows_abandoned,
-        ),
-    ];
-    for (name, kind, help, cell) in families {
-        text.family(name, kind, help);
-        for lane in lanes {
-            text.count(&lane.labels(), cell(&lane.telemetry.counters).get());
-        }
-    }
+    let counted: Vec<_> =
+        lanes.iter().map(|lane| (lane.labels(), &lane.telemetry.counters)).collect();
+    text.table(LaneCounters::METRICS, &counted);
     let help = "Time that batches spent in a phase: its rate is how many are in it at once.";
     text.family("shardgate_batch_seconds_total", Kind::Counter, help);
     for lane in lanes {
@@ -197,44 +160,19 @@ fn write_counters(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
     }
 }
 
-fn write_rows(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
-    let help = "Rows scored, by what their features stood on.";
-    text.family("shardgate_rows_total", Kind::Counter, help);
-    for lane in lanes {
-        for (status, cell) in FeatureStatus::ALL.iter().zip(&lane.telemetry.counters.rows) {
-            text.count(&lane.labels_and("features", status.as_str()), cell.get());
-        }
-    }
-    let help = "Rows that were asked for and got no score, by reason.";
-    text.family("shardgate_rows_failed_total", Kind::Counter, help);
-    for lane in lanes {
-        for (reason, cell) in RowFailure::REASONS.iter().zip(&lane.telemetry.counters.rows_failed) {
-            text.count(&lane.labels_and("reason", reason), cell.get());
-        }
-    }
-}
-
 /// How the servers of remote models do: batches are counted once, whether they were asked for again
 /// or row by row.
 fn write_remote(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
-    let remote = |lane: &&ScrapedLane<'_>| lane.telemetry.facts.is_remote;
-    let help = "Batches for the server of a remote model, by what came of it.";
-    text.family("shardgate_remote_batches_total", Kind::Counter, help);
-    for lane in lanes.iter().filter(remote) {
-        for (result, cell) in REMOTE_OUTCOMES.iter().zip(&lane.telemetry.counters.remote) {
-            text.count(&lane.labels_and("result", result), cell.get());
-        }
-    }
+    let counted: Vec<_> = lanes
+        .iter()
+        .filter(|lane| lane.telemetry.facts.is_remote)
+        .map(|lane| (lane.labels(), &lane.telemetry.counters.remote))
+        .collect();
+    text.table(RemoteCounters::METRICS, &counted);
     let help = "Time that batches waited for the server: its rate is how many are there at once.";
     text.family("shardgate_remote_seconds_total", Kind::Counter, help);
-    for lane in lanes.iter().filter(remote) {
-        let seconds = lane.telemetry.counters.remote_ns.get() as f64 / NS_PER_S;
-        text.value(&lane.labels(), seconds);
-    }
-    let help = "1 while a remote model's server is left alone, as it failed too often.";
-    text.family("shardgate_remote_left_alone", Kind::Gauge, help);
-    for lane in lanes.iter().filter(remote) {
-        text.count(&lane.labels(), lane.telemetry.counters.remote_left_alone.get());
+    for (labels, remote) in &counted {
+        text.value(labels, remote.waited_ns.get() as f64 / NS_PER_S);
     }
 }
 
@@ -244,6 +182,14 @@ fn write_columns(text: &mut Exposition, lanes: &[ScrapedLane<'_>], drift: &Drift
     for lane in lanes {
         for (place, column) in lane.telemetry.facts.columns.iter().enumerate() {
             let cell = lane.telemetry.counters.cells_defaulted.get(place);
+            text.count(&lane.labels_and("column", &column.name), cell.get());
+        }
+    }
+    let help = "Texts that are none of the model's categories.";
+    text.family("shardgate_texts_unknown_total", Kind::Counter, help);
+    for lane in lanes {
+        for (place, column) in lane.telemetry.facts.columns.iter().enumerate() {
+            let cell = lane.telemetry.counters.texts_unknown.get(place);
             text.count(&lane.labels_and("column", &column.name), cell.get());
         }
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use shards::telemetry::{Metric, MetricKind};
+
 use super::buckets::Buckets;
 
 /// In which of the two formats.
@@ -70,6 +72,32 @@ impl Exposition {
         // Writing to a String cannot fail, here and below.
         let _ = writeln!(self.out, "# HELP {shown} {help}\n# TYPE {shown} {kind_name}");
         self.family = name;
+    }
+
+    /// The families of a table of counters, for each of those that have one; the labels say which.
+    pub(super) fn table<T, const LABELS: usize>(
+        &mut self,
+        metrics: &[Metric<T>],
+        counted: &[([Label<'_>; LABELS], &T)],
+    ) {
+        for metric in metrics {
+            let kind = match metric.kind {
+                MetricKind::Counter => Kind::Counter,
+                MetricKind::Gauge => Kind::Gauge,
+            };
+            self.family(metric.name, kind, metric.help);
+            for (labels, counters) in counted {
+                let cells = (metric.cells)(counters);
+                let Some((name, values)) = metric.label else {
+                    self.count(labels, cells[0].get());
+                    continue;
+                };
+                for (value, cell) in values.iter().zip(cells) {
+                    let labels: Vec<_> = labels.iter().copied().chain([(name, *value)]).collect();
+                    self.count(&labels, cell.get());
+                }
+            }
+        }
     }
 
     /// A whole number of the present family.

@@ -9,15 +9,16 @@
 mod policy;
 mod records;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use records::{CacheCounters, Cached, RecordCache};
 
 /// How a cache is bounded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheSettings {
     /// How much a shard keeps, in bytes, keys and book-keeping included; 0 keeps nothing.
+    #[serde(rename = "max_bytes", alias = "bytes_max")]
     pub bytes_max: usize,
     /// How long a row is served without asking again, in milliseconds.
     pub ttl_ms: u64,
@@ -26,10 +27,19 @@ pub struct CacheSettings {
     /// How old a row may be to stand in for a store that does not answer, in seconds since it was
     /// fetched.
     pub max_stale_s: u64,
+    /// How much the texts of what a shard keeps may take, in bytes. Beyond it all of them are
+    /// forgotten, and all that is kept with them.
+    pub max_texts_bytes: usize,
 }
 
 impl Default for CacheSettings {
     fn default() -> Self {
-        Self { bytes_max: 64 << 20, ttl_ms: 1000, negative_ttl_ms: 1000, max_stale_s: 3600 }
+        Self {
+            bytes_max: 64 << 20,
+            ttl_ms: 1000,
+            negative_ttl_ms: 1000,
+            max_stale_s: 3600,
+            max_texts_bytes: 16 << 20,
+        }
     }
 }

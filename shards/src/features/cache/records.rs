@@ -200,7 +200,13 @@ mod tests {
     use super::*;
 
     fn settings(bytes_max: usize) -> CacheSettings {
-        CacheSettings { bytes_max, ttl_ms: 100, negative_ttl_ms: 10, max_stale_s: 1 }
+        CacheSettings {
+            bytes_max,
+            ttl_ms: 100,
+            negative_ttl_ms: 10,
+            max_stale_s: 1,
+            ..CacheSettings::default()
+        }
     }
 
     #[test]

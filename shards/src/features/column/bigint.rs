@@ -3,7 +3,7 @@
 use scylla::frame::response::result::NativeType;
 use scylla::value::CqlValue;
 
-use super::text::without_zero_fraction;
+use super::written::without_zero_fraction;
 use super::{Cause, Column, ColumnType, MatrixCell, Precision};
 
 /// One more than the greatest.
@@ -12,8 +12,8 @@ const END: f64 = 9_223_372_036_854_775_808.0;
 pub(super) struct BigintColumn;
 
 impl Column for BigintColumn {
-    type Value = i64;
-    const CQL: NativeType = NativeType::BigInt;
+    type Value<'a> = i64;
+    const CQL: &[NativeType] = &[NativeType::BigInt];
     const IS_FLOATING: bool = false;
 
     packed_as!(i64);
@@ -22,8 +22,8 @@ impl Column for BigintColumn {
         without_zero_fraction(text).parse().ok()
     }
 
-    fn of_truth(truth: bool) -> i64 {
-        i64::from(truth)
+    fn of_truth(truth: bool) -> Option<i64> {
+        Some(i64::from(truth))
     }
 
     fn cause(text: &str, number: f64) -> Cause {
@@ -47,10 +47,12 @@ impl Column for BigintColumn {
     }
 
     fn reads(stored: ColumnType) -> bool {
-        matches!(stored, ColumnType::Bigint | ColumnType::Int | ColumnType::Boolean)
+        use ColumnType::{Bigint, Boolean, Int, Smallint, Tinyint, Varint};
+        matches!(stored, Bigint | Varint | Int | Smallint | Tinyint | Boolean)
     }
 
-    fn join<C: MatrixCell>(value: i64) -> (f64, C) {
+    fn join<C: MatrixCell>(at: &[u8]) -> (f64, C) {
+        let value = i64::from_le_bytes(super::bytes(at));
         (value as f64, C::from_integer(value))
     }
 

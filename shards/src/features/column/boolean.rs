@@ -3,15 +3,15 @@
 use scylla::frame::response::result::NativeType;
 use scylla::value::CqlValue;
 
-use super::text::{FALSE_WORDS, TRUE_WORDS, without_zero_fraction};
-use super::{Cause, Column, ColumnType, MatrixCell, Precision};
+use super::written::{FALSE_WORDS, TRUE_WORDS, without_zero_fraction};
+use super::{Cause, Column, ColumnType, Interner, MatrixCell, NotOfType, Precision, Texts};
 
 pub(super) struct BooleanColumn;
 
 impl Column for BooleanColumn {
-    type Value = bool;
+    type Value<'a> = bool;
     const WIDTH_BYTES: usize = size_of::<bool>();
-    const CQL: NativeType = NativeType::Boolean;
+    const CQL: &[NativeType] = &[NativeType::Boolean];
     const IS_FLOATING: bool = false;
 
     fn parse(text: &str) -> Option<bool> {
@@ -24,25 +24,28 @@ impl Column for BooleanColumn {
         }
     }
 
-    fn of_truth(truth: bool) -> bool {
-        truth
+    fn of_truth(truth: bool) -> Option<bool> {
+        Some(truth)
     }
 
     fn cause(_text: &str, _number: f64) -> Cause {
         Cause::NotBoolean
     }
 
-    fn pack(value: bool, at: &mut [u8]) {
+    fn pack(value: bool, _texts: &mut Interner, at: &mut [u8]) -> bool {
         at[0] = u8::from(value);
+        true
     }
 
-    fn unpack(at: &[u8]) -> bool {
-        at[0] != 0
+    fn unpack(at: &[u8], _texts: &dyn Texts) -> Option<bool> {
+        Some(at[0] != 0)
     }
 
-    fn decode(cql: &[u8]) -> Option<bool> {
-        let [byte] = cql.try_into().ok()?;
-        Some(u8::from_be_bytes([byte]) != 0)
+    fn decode(cql: &[u8]) -> Result<Option<bool>, NotOfType> {
+        match cql {
+            [byte] => Ok(Some(*byte != 0)),
+            _ => Err(NotOfType),
+        }
     }
 
     fn encode(value: bool) -> CqlValue {
@@ -57,7 +60,8 @@ impl Column for BooleanColumn {
         stored == ColumnType::Boolean
     }
 
-    fn join<C: MatrixCell>(value: bool) -> (f64, C) {
+    fn join<C: MatrixCell>(at: &[u8]) -> (f64, C) {
+        let value = at[0] != 0;
         (f64::from(u8::from(value)), C::from_integer(i64::from(value)))
     }
 

@@ -3,14 +3,14 @@
 use scylla::frame::response::result::NativeType;
 use scylla::value::CqlValue;
 
-use super::text::means_infinity;
+use super::written::means_infinity;
 use super::{Cause, Column, ColumnType, MatrixCell, Precision};
 
 pub(super) struct DoubleColumn;
 
 impl Column for DoubleColumn {
-    type Value = f64;
-    const CQL: NativeType = NativeType::Double;
+    type Value<'a> = f64;
+    const CQL: &[NativeType] = &[NativeType::Double];
     const IS_FLOATING: bool = true;
 
     packed_as!(f64);
@@ -20,8 +20,8 @@ impl Column for DoubleColumn {
         (!value.is_infinite() || means_infinity(text)).then_some(value)
     }
 
-    fn of_truth(truth: bool) -> f64 {
-        f64::from(u8::from(truth))
+    fn of_truth(truth: bool) -> Option<f64> {
+        Some(f64::from(u8::from(truth)))
     }
 
     fn cause(_text: &str, _number: f64) -> Cause {
@@ -30,7 +30,7 @@ impl Column for DoubleColumn {
 
     /// NaN, as for `float`.
     fn pack_null(at: &mut [u8]) {
-        Self::pack(f64::NAN, at);
+        at[..size_of::<f64>()].copy_from_slice(&f64::NAN.to_le_bytes());
     }
 
     fn encode(value: f64) -> CqlValue {
@@ -42,11 +42,12 @@ impl Column for DoubleColumn {
     }
 
     fn reads(stored: ColumnType) -> bool {
-        use ColumnType::{Boolean, Double, Float, Int};
-        matches!(stored, Double | Float | Int | Boolean)
+        use ColumnType::{Boolean, Decimal, Double, Float, Int, Smallint, Tinyint};
+        matches!(stored, Double | Float | Decimal | Int | Smallint | Tinyint | Boolean)
     }
 
-    fn join<C: MatrixCell>(value: f64) -> (f64, C) {
+    fn join<C: MatrixCell>(at: &[u8]) -> (f64, C) {
+        let value = f64::from_le_bytes(super::bytes(at));
         (value, C::from_double(value))
     }
 

@@ -3,14 +3,14 @@
 use scylla::frame::response::result::NativeType;
 use scylla::value::CqlValue;
 
-use super::text::means_infinity;
+use super::written::means_infinity;
 use super::{Cause, Column, ColumnType, MatrixCell, Precision};
 
 pub(super) struct FloatColumn;
 
 impl Column for FloatColumn {
-    type Value = f32;
-    const CQL: NativeType = NativeType::Float;
+    type Value<'a> = f32;
+    const CQL: &[NativeType] = &[NativeType::Float];
     const IS_FLOATING: bool = true;
 
     packed_as!(f32);
@@ -20,8 +20,8 @@ impl Column for FloatColumn {
         (!value.is_infinite() || means_infinity(text)).then_some(value)
     }
 
-    fn of_truth(truth: bool) -> f32 {
-        f32::from(u8::from(truth))
+    fn of_truth(truth: bool) -> Option<f32> {
+        Some(f32::from(u8::from(truth)))
     }
 
     fn cause(_text: &str, number: f64) -> Cause {
@@ -30,7 +30,7 @@ impl Column for FloatColumn {
 
     /// NaN, so that a row of floats is read without a look at its null bits.
     fn pack_null(at: &mut [u8]) {
-        Self::pack(f32::NAN, at);
+        at[..size_of::<f32>()].copy_from_slice(&f32::NAN.to_le_bytes());
     }
 
     fn encode(value: f32) -> CqlValue {
@@ -42,10 +42,12 @@ impl Column for FloatColumn {
     }
 
     fn reads(stored: ColumnType) -> bool {
-        matches!(stored, ColumnType::Float | ColumnType::Boolean)
+        use ColumnType::{Boolean, Float, Smallint, Tinyint};
+        matches!(stored, Float | Smallint | Tinyint | Boolean)
     }
 
-    fn join<C: MatrixCell>(value: f32) -> (f64, C) {
+    fn join<C: MatrixCell>(at: &[u8]) -> (f64, C) {
+        let value = f32::from_le_bytes(super::bytes(at));
         (f64::from(value), C::from_float(value))
     }
 

@@ -4,14 +4,14 @@ use scylla::frame::response::result::NativeType;
 use scylla::value::CqlValue;
 
 use super::bigint::BigintColumn;
-use super::text::without_zero_fraction;
+use super::written::without_zero_fraction;
 use super::{Cause, Column, ColumnType, MatrixCell, Precision};
 
 pub(super) struct IntColumn;
 
 impl Column for IntColumn {
-    type Value = i32;
-    const CQL: NativeType = NativeType::Int;
+    type Value<'a> = i32;
+    const CQL: &[NativeType] = &[NativeType::Int];
     const IS_FLOATING: bool = false;
 
     packed_as!(i32);
@@ -20,8 +20,8 @@ impl Column for IntColumn {
         without_zero_fraction(text).parse().ok()
     }
 
-    fn of_truth(truth: bool) -> i32 {
-        i32::from(truth)
+    fn of_truth(truth: bool) -> Option<i32> {
+        Some(i32::from(truth))
     }
 
     fn cause(text: &str, number: f64) -> Cause {
@@ -40,10 +40,12 @@ impl Column for IntColumn {
     }
 
     fn reads(stored: ColumnType) -> bool {
-        matches!(stored, ColumnType::Int | ColumnType::Boolean)
+        use ColumnType::{Boolean, Int, Smallint, Tinyint};
+        matches!(stored, Int | Smallint | Tinyint | Boolean)
     }
 
-    fn join<C: MatrixCell>(value: i32) -> (f64, C) {
+    fn join<C: MatrixCell>(at: &[u8]) -> (f64, C) {
+        let value = i32::from_le_bytes(super::bytes(at));
         (f64::from(value), C::from_integer(i64::from(value)))
     }
 

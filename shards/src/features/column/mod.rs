@@ -12,27 +12,44 @@ macro_rules! packed_as {
     ($number:ty) => {
         const WIDTH_BYTES: usize = size_of::<$number>();
 
-        fn pack(value: $number, at: &mut [u8]) {
+        fn pack(
+            value: $number,
+            _texts: &mut $crate::features::texts::Interner,
+            at: &mut [u8],
+        ) -> bool {
             at[..Self::WIDTH_BYTES].copy_from_slice(&value.to_le_bytes());
+            true
         }
 
-        fn unpack(at: &[u8]) -> $number {
-            <$number>::from_le_bytes($crate::features::column::bytes(at))
+        fn unpack(at: &[u8], _texts: &dyn $crate::features::texts::Texts) -> Option<$number> {
+            Some(<$number>::from_le_bytes($crate::features::column::bytes(at)))
         }
 
-        fn decode(cql: &[u8]) -> Option<$number> {
-            Some(<$number>::from_be_bytes(cql.try_into().ok()?))
+        fn decode(cql: &[u8]) -> Result<Option<$number>, $crate::features::column::NotOfType> {
+            match cql.try_into() {
+                Ok(bytes) => Ok(Some(<$number>::from_be_bytes(bytes))),
+                Err(_) => Err($crate::features::column::NotOfType),
+            }
         }
     };
 }
 
 mod bigint;
 mod boolean;
+pub(in crate::features) mod calendar;
 mod cause;
+mod date;
+mod decimal;
 mod double;
 mod float;
 mod int;
+mod smallint;
 mod text;
+mod timestamp;
+mod tinyint;
+mod uuid;
+mod varint;
+mod written;
 
 use std::fmt;
 use std::str::FromStr;
@@ -42,49 +59,57 @@ use scylla::value::CqlValue;
 use serde::{Deserialize, Serialize};
 
 pub use cause::Cause;
-pub(super) use text::{FALSE_WORDS, TRUE_WORDS};
+pub(super) use text::code_of;
+pub(super) use uuid::text_of as uuid_text;
+pub(super) use written::{FALSE_WORDS, TRUE_WORDS};
 
 use super::Precision;
 use super::matrix::MatrixCell;
+use super::texts::{Interner, Texts};
+
+/// A value of a CQL answer that is no value of its column's type: its length is another type's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotOfType;
 
 /// What a type of columns has to say of its values.
 pub(crate) trait Column {
-    /// A value, as wide as the type.
-    type Value: Copy;
+    /// A value, as wide as the type; a text is borrowed.
+    type Value<'a>: Copy;
     /// How many bytes of a record a value takes.
     const WIDTH_BYTES: usize;
-    /// The type of the CQL columns that are read as this one.
-    const CQL: NativeType;
+    /// The types of the CQL columns that are read as this one.
+    const CQL: &[NativeType];
     /// Whether values may have a fraction.
     const IS_FLOATING: bool;
 
     /// The value that a CSV cell is written as.
-    fn parse(text: &str) -> Option<Self::Value>;
-    /// The value of a CSV cell that says true or false.
-    fn of_truth(truth: bool) -> Self::Value;
+    fn parse(text: &str) -> Option<Self::Value<'_>>;
+    /// The value of a CSV cell that says true or false, where the type has one.
+    fn of_truth(truth: bool) -> Option<Self::Value<'static>>;
     /// Why a number is no value of this type.
     fn cause(text: &str, number: f64) -> Cause;
 
-    /// Writes a value to `at`, which has [`Self::WIDTH_BYTES`].
-    fn pack(value: Self::Value, at: &mut [u8]);
+    /// Writes a value to `at`, which has [`Self::WIDTH_BYTES`], a text by its code in `texts`; false
+    /// where that has no further code.
+    fn pack(value: Self::Value<'_>, texts: &mut Interner, at: &mut [u8]) -> bool;
     /// Writes what stands in the place of null, to bytes that are 0.
     fn pack_null(_at: &mut [u8]) {}
-    /// Reads what [`Self::pack`] wrote.
-    fn unpack(at: &[u8]) -> Self::Value;
+    /// Reads what [`Self::pack`] wrote; `None` where `texts` does not have its text.
+    fn unpack<'a>(at: &[u8], texts: &'a dyn Texts) -> Option<Self::Value<'a>>;
 
-    /// Reads a value of a CQL answer; `None` where its length is another type's.
-    fn decode(cql: &[u8]) -> Option<Self::Value>;
+    /// Reads a value of a CQL answer; `None` is one that a record can't keep as it is.
+    fn decode(cql: &[u8]) -> Result<Option<Self::Value<'_>>, NotOfType>;
     /// A value for a CQL statement.
-    fn encode(value: Self::Value) -> CqlValue;
+    fn encode(value: Self::Value<'_>) -> CqlValue;
 
     /// Whether a request's number is a value of the type.
     fn holds(number: f64) -> bool;
     /// Whether every value of a `stored` column is one of this type.
     fn reads(stored: ColumnType) -> bool;
-    /// The value for comparisons, and as the matrix takes it.
-    fn join<C: MatrixCell>(value: Self::Value) -> (f64, C);
+    /// A packed value for comparisons, and as the matrix takes it.
+    fn join<C: MatrixCell>(at: &[u8]) -> (f64, C);
     /// Whether a matrix of this precision holds another number than the value.
-    fn is_rounded(value: Self::Value, precision: Precision) -> bool;
+    fn is_rounded(value: Self::Value<'_>, precision: Precision) -> bool;
 }
 
 macro_rules! column_types {
@@ -100,7 +125,7 @@ macro_rules! column_types {
 
         /// The value of a cell, in the type of its column.
         #[derive(Debug, Clone, Copy, PartialEq)]
-        pub enum CellValue {
+        pub enum CellValue<'a> {
             /// Not known.
             Null,
             $(#[doc = concat!("Of a `", $word, "` column.")]
@@ -118,11 +143,17 @@ macro_rules! column_types {
                 }
             }
 
-            /// Writes a cell to `at`, whose bytes are 0; false where it is of another type.
-            pub(crate) fn pack(self, value: CellValue, at: &mut [u8]) -> bool {
+            /// Writes a cell to `at`, whose bytes are 0, a text by its code in `texts`; false where it
+            /// is of another type, or there is no further code.
+            pub(crate) fn pack(
+                self,
+                value: CellValue<'_>,
+                texts: &mut Interner,
+                at: &mut [u8],
+            ) -> bool {
                 match (self, value) {
                     $((Self::$variant, CellValue::$variant(value)) => {
-                        <$kind>::pack(value, at);
+                        return <$kind>::pack(value, texts, at);
                     })+
                     $((Self::$variant, CellValue::Null) => <$kind>::pack_null(at),)+
                     _ => return false,
@@ -130,36 +161,40 @@ macro_rules! column_types {
                 true
             }
 
-            /// Reads a cell that is not null.
-            pub(crate) fn unpack(self, at: &[u8]) -> CellValue {
-                match self {
-                    $(Self::$variant => CellValue::$variant(<$kind>::unpack(at)),)+
-                }
+            /// Reads a cell that is not null; `None` where `texts` does not have its text.
+            pub(crate) fn unpack<'a>(
+                self,
+                at: &[u8],
+                texts: &'a dyn Texts,
+            ) -> Option<CellValue<'a>> {
+                Some(match self {
+                    $(Self::$variant => CellValue::$variant(<$kind>::unpack(at, texts)?),)+
+                })
             }
 
-            /// Reads a value of a CQL answer; `None` where its length is another type's.
-            pub(crate) fn decode(self, cql: &[u8]) -> Option<CellValue> {
-                Some(match self {
-                    $(Self::$variant => CellValue::$variant(<$kind>::decode(cql)?),)+
+            /// Reads a value of a CQL answer; `None` is one that a record can't keep as it is.
+            pub(crate) fn decode(self, cql: &[u8]) -> Result<Option<CellValue<'_>>, NotOfType> {
+                Ok(match self {
+                    $(Self::$variant => <$kind>::decode(cql)?.map(CellValue::$variant),)+
                 })
             }
 
             /// The value that a CSV cell is written as.
-            pub(crate) fn parse(self, text: &str) -> Option<CellValue> {
+            pub(crate) fn parse(self, text: &str) -> Option<CellValue<'_>> {
                 Some(match self {
                     $(Self::$variant => CellValue::$variant(<$kind>::parse(text)?),)+
                 })
             }
 
-            /// The value of a CSV cell that says true or false.
-            pub(crate) fn of_truth(self, truth: bool) -> CellValue {
-                match self {
-                    $(Self::$variant => CellValue::$variant(<$kind>::of_truth(truth)),)+
-                }
+            /// The value of a CSV cell that says true or false, where the type has one.
+            pub(crate) fn of_truth(self, truth: bool) -> Option<CellValue<'static>> {
+                Some(match self {
+                    $(Self::$variant => CellValue::$variant(<$kind>::of_truth(truth)?),)+
+                })
             }
         }
 
-        impl CellValue {
+        impl CellValue<'_> {
             /// The value for a CQL statement; `None` where it is not known.
             pub(crate) fn to_cql(self) -> Option<CqlValue> {
                 match self {
@@ -201,14 +236,30 @@ column_types! { $
     Int("int", i32) = int::IntColumn,
     /// 64-bit integer.
     Bigint("bigint", i64) = bigint::BigintColumn,
+    /// 16-bit integer.
+    Smallint("smallint", i16) = smallint::SmallintColumn,
+    /// 8-bit integer.
+    Tinyint("tinyint", i8) = tinyint::TinyintColumn,
+    /// A decimal number, as the double of its digits.
+    Decimal("decimal", f64) = decimal::DecimalColumn,
+    /// An integer of any length, of which 64 bits are kept.
+    Varint("varint", i64) = varint::VarintColumn,
     /// `true` is 1, `false` is 0.
     Boolean("boolean", bool) = boolean::BooleanColumn,
+    /// Text, which a model reads as the code of a category.
+    Text("text", &'a str) = text::TextColumn,
+    /// µs since 1970.
+    Timestamp("timestamp", i64) = timestamp::TimestampColumn,
+    /// Days since 1970.
+    Date("date", i32) = date::DateColumn,
+    /// 16 bytes, which a model reads as their text.
+    Uuid("uuid", [u8; 16]) = uuid::UuidColumn,
 }
 
 impl ColumnType {
     /// The type that cells of a CQL type are read as.
     pub(crate) fn of_cql(native: &NativeType) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| of_type!(*it, Kind => Kind::CQL == *native))
+        Self::ALL.into_iter().find(|it| of_type!(*it, Kind => Kind::CQL.contains(native)))
     }
 
     /// How many bytes of a record a cell takes.
@@ -219,6 +270,23 @@ impl ColumnType {
     /// Whether values may have a fraction.
     pub(crate) const fn is_floating(self) -> bool {
         of_type!(self, Kind => Kind::IS_FLOATING)
+    }
+
+    /// The words of all types, for people.
+    pub(crate) fn words() -> String {
+        let words = Self::ALL.map(Self::as_str);
+        let (last, others) = words.split_last().unwrap_or((&"", &[]));
+        format!("{} or {last}", others.join(", "))
+    }
+
+    /// Whether a model reads values as categories, by their text.
+    pub const fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::Uuid)
+    }
+
+    /// Whether values are numbers of CSV and JSON: the others are written as text.
+    pub(crate) const fn is_numeric(self) -> bool {
+        !matches!(self, Self::Text | Self::Uuid | Self::Timestamp | Self::Date)
     }
 
     /// Why a number in a CSV file is no value of this type.
@@ -239,7 +307,29 @@ impl ColumnType {
     /// A packed cell that is not null, for comparisons and as the matrix takes it.
     #[inline]
     pub(crate) fn join<C: MatrixCell>(self, at: &[u8]) -> (f64, C) {
-        of_type!(self, Kind => Kind::join(Kind::unpack(at)))
+        of_type!(self, Kind => Kind::join(at))
+    }
+}
+
+/// As a CSV cell is written: it is read as the same value again. Null is nothing.
+impl fmt::Display for CellValue<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => Ok(()),
+            Self::Float(value) => value.fmt(formatter),
+            Self::Double(value) | Self::Decimal(value) => value.fmt(formatter),
+            Self::Int(value) => value.fmt(formatter),
+            Self::Bigint(value) | Self::Varint(value) => value.fmt(formatter),
+            Self::Smallint(value) => value.fmt(formatter),
+            Self::Tinyint(value) => value.fmt(formatter),
+            Self::Boolean(value) => value.fmt(formatter),
+            Self::Text(text) => formatter.write_str(text),
+            Self::Timestamp(us) => timestamp::write(*us, formatter),
+            Self::Date(days) => calendar::write_date(i64::from(*days), formatter),
+            Self::Uuid(value) => {
+                formatter.write_str(str::from_utf8(&uuid_text(*value)).unwrap_or_default())
+            }
+        }
     }
 }
 
@@ -266,12 +356,23 @@ impl FromStr for ColumnType {
     }
 }
 
+/// The integer that these bytes are in two's complement, the highest first, where 64 bits hold it.
+fn integer_of(bytes: &[u8]) -> Option<i64> {
+    let fill = if *bytes.first()? < 0x80 { 0 } else { 0xff };
+    let (above, kept) = bytes.split_at(bytes.len().saturating_sub(size_of::<i64>()));
+    let mut value = [fill; size_of::<i64>()];
+    value[size_of::<i64>() - kept.len()..].copy_from_slice(kept);
+    let value = i64::from_be_bytes(value);
+    let has_sign = (value < 0) == (fill == 0xff);
+    (has_sign && above.iter().all(|byte| *byte == fill)).then_some(value)
+}
+
 /// The first bytes of `at`, which are a value's.
 ///
 /// # Panics
 /// When `at` has fewer.
 #[inline]
-fn bytes<const WIDTH: usize>(at: &[u8]) -> [u8; WIDTH] {
+pub(super) fn bytes<const WIDTH: usize>(at: &[u8]) -> [u8; WIDTH] {
     let mut bytes = [0; WIDTH];
     bytes.copy_from_slice(&at[..WIDTH]);
     bytes

@@ -8,7 +8,7 @@ use proptest::sample::Index;
 use super::keyed_hash::KeyedHash;
 use super::layout::{
     BUCKET_BYTES, ENTRY_HEAD_BYTES, Entry, EntryCopy, HEADER_BYTES, Header, NewBucket, RECORDS_AT,
-    Slot,
+    Slot, TEXT_PLACE_BYTES,
 };
 use super::snapshot::{Found, Snapshot};
 use super::store::{EmbeddedStore, FILE};
@@ -16,6 +16,7 @@ use super::walk::Step;
 use super::writer::EmbeddedWriter;
 use crate::features::column::{CellValue, ColumnType};
 use crate::features::schema::{Schema, StoreColumn};
+use crate::features::texts::Texts;
 
 const ROWS: u64 = 30;
 
@@ -30,6 +31,10 @@ enum Lie {
     FullIndex(u64),
     /// The length of a record's key.
     KeyLength(Index, u16),
+    /// Where a text is said to be.
+    TextPlace(Index, u64),
+    /// A text's length.
+    TextLength(Index, u32),
 }
 
 fn lie() -> impl Strategy<Value = Lie> {
@@ -40,9 +45,11 @@ fn lie() -> impl Strategy<Value = Lie> {
         (0_u64..64).prop_map(|bit| 1 << bit),
     ];
     prop_oneof![
-        (0_usize..9, number.clone()).prop_map(|(at, number)| Lie::Header(at, number)),
+        (0_usize..11, number.clone()).prop_map(|(at, number)| Lie::Header(at, number)),
         (any::<Index>(), number.clone()).prop_map(|(at, number)| Lie::Slot(at, number)),
-        number.prop_map(Lie::FullIndex),
+        number.clone().prop_map(Lie::FullIndex),
+        (any::<Index>(), number).prop_map(|(at, number)| Lie::TextPlace(at, number)),
+        (any::<Index>(), any::<u32>()).prop_map(|(at, length)| Lie::TextLength(at, length)),
         (any::<Index>(), any::<u16>()).prop_map(|(at, length)| Lie::KeyLength(at, length)),
     ]
 }
@@ -54,11 +61,15 @@ fn key(user: u64) -> Vec<u8> {
 fn whole_file() -> (tempfile::TempDir, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let store = EmbeddedStore::open_or_create(folder.path()).unwrap();
-    let columns = vec![StoreColumn { name: "a".to_owned(), column_type: ColumnType::Float }];
+    let column = |name: &str, column_type| StoreColumn { name: name.to_owned(), column_type };
+    let columns = vec![column("a", ColumnType::Float), column("b", ColumnType::Text)];
     let schema = Schema::new(columns).unwrap();
     let mut writer = EmbeddedWriter::begin(&store, &schema, true).unwrap();
     for user in 0..ROWS {
-        writer.put(&key(user), 0, &[CellValue::Float(user as f32)]).unwrap();
+        let text = format!("text {}", user % 7);
+        writer
+            .put(&key(user), 0, &[CellValue::Float(user as f32), CellValue::Text(&text)])
+            .unwrap();
     }
     writer.commit().unwrap();
     let bytes = std::fs::read(folder.path().join(FILE)).unwrap();
@@ -77,7 +88,7 @@ fn tell(lie: &Lie, bytes: &mut Vec<u8>, header: &mut Header) {
     match *lie {
         Lie::Header(0, bytes_said) => {
             header.file_bytes = bytes_said;
-            bytes.resize(bytes_said.clamp(88, 100_000) as usize, 0);
+            bytes.resize(bytes_said.clamp(HEADER_BYTES as u64, 100_000) as usize, 0);
         }
         Lie::Header(1, seed) => header.seed = seed,
         Lie::Header(2, rows) => header.rows = rows,
@@ -86,7 +97,25 @@ fn tell(lie: &Lie, bytes: &mut Vec<u8>, header: &mut Header) {
         Lie::Header(5, buckets) => header.buckets = buckets,
         Lie::Header(6, length) => header.schema_bytes = length as u32,
         Lie::Header(7, length) => header.record_bytes = length as u32,
-        Lie::Header(_, at) => header.imported_us = at.cast_signed(),
+        Lie::Header(8, at) => header.imported_us = at.cast_signed(),
+        Lie::Header(9, texts) => header.texts = texts,
+        Lie::Header(_, at) => header.text_places_at = at,
+        Lie::TextPlace(at, place) => {
+            let at = header.text_places_at as usize + at.index(7) * TEXT_PLACE_BYTES;
+            let Some(said) = bytes.get_mut(at..at + TEXT_PLACE_BYTES) else { return };
+            said.copy_from_slice(&place.to_le_bytes());
+        }
+        Lie::TextLength(at, length) => {
+            let place = header.text_places_at as usize + at.index(7) * TEXT_PLACE_BYTES;
+            let Some(place) = bytes.get(place..).and_then(|bytes| bytes.first_chunk()) else {
+                return;
+            };
+            let at = u64::from_le_bytes(*place) as usize;
+            let Some(said) = bytes.get_mut(at.saturating_add(8)..at.saturating_add(12)) else {
+                return;
+            };
+            said.copy_from_slice(&length.to_le_bytes());
+        }
         Lie::Slot(at, offset) if bucket_count > 0 => {
             let bucket = index_at + at.index(bucket_count) * BUCKET_BYTES;
             let mut made = NewBucket::default();
@@ -140,6 +169,11 @@ fn use_all_of(snapshot: &Snapshot) {
         Step::Damaged => true,
     }));
     assert!(snapshot.damaged_buckets() <= snapshot.header.buckets);
+    for code in [0, 1, 6, 7, u32::MAX] {
+        let mut copied = Vec::new();
+        let is_there = snapshot.copy_text(code, &mut copied);
+        assert_eq!(snapshot.text(code), is_there.then_some(&*copied));
+    }
 }
 
 proptest! {

@@ -1,26 +1,32 @@
-//! How a store's file is laid out: a header, the records, the schema, the index.
+//! How a store's file is laid out: a header, the records, the schema, the texts, the index.
 //!
 //! ```text
-//! 0            header, 88 bytes; at 4,088 the word that says that a newer file took the place
+//! 0            header, 104 bytes; at 4,088 the word that says that a newer file took the place
 //! 4,096        records: checksum (4), length of the key (2), key, packed row
 //! schema       JSON
+//! texts        one a code: checksum (4), code (4), length (4), UTF-8; then where each begins, by 8
 //! index        buckets of 64 bytes: seven slots of 8, a checksum (4), nothing (4)
 //! ```
 //!
 //! All numbers are little-endian. A slot is 0, or 16 bits of its key's hash and 48 of where its
 //! record is. A bucket that is full goes on in the next one. Each checksum is a [`KeyedHash`] under
-//! the file's own seed: bytes of another store's file do not pass as this one's.
+//! the file's own seed: bytes of another store's file do not pass as this one's. A text's covers its
+//! code: one that is found at the wrong place is not that of the code which was looked for.
 //!
 //! What is *not* here: files, which are written by `new_file` and read by `map`.
 
 use super::keyed_hash::KeyedHash;
 
-/// The format that this version reads and writes.
-pub(super) const FORMAT: u32 = 2;
+/// The format that this version writes.
+pub(super) const FORMAT: u32 = 3;
+/// The format without texts, which it reads too.
+const FORMAT_WITHOUT_TEXTS: u32 = 2;
+/// Where the header of that one ends.
+const HEADER_BYTES_WITHOUT_TEXTS: usize = 88;
 /// How every file begins.
 const MAGIC: [u8; 8] = *b"sg-store";
 /// Bytes of the header that have a meaning.
-pub(super) const HEADER_BYTES: usize = 88;
+pub(super) const HEADER_BYTES: usize = 104;
 /// Where the word is that says that a newer file took this one's place.
 pub(super) const SUPERSEDED_AT: u64 = 4_088;
 /// Where the records begin.
@@ -29,6 +35,10 @@ pub(super) const RECORDS_AT: u64 = 4_096;
 pub(super) const ENTRY_HEAD_BYTES: usize = 6;
 /// Bytes of a bucket.
 pub(super) const BUCKET_BYTES: usize = 64;
+/// What is before a text.
+pub(super) const TEXT_HEAD_BYTES: usize = 12;
+/// Bytes that say where a text begins.
+pub(super) const TEXT_PLACE_BYTES: usize = 8;
 const SLOTS: usize = 7;
 const OFFSET_BITS: u32 = 48;
 /// The seed of the header's own checksum: the file's is in the header.
@@ -52,6 +62,10 @@ pub(super) struct Header {
     pub(super) record_bytes: u32,
     /// When the import that wrote the file was committed, in µs since 1970.
     pub(super) imported_us: i64,
+    /// How many texts there are.
+    pub(super) texts: u64,
+    /// Where it is said where each begins.
+    pub(super) text_places_at: u64,
 }
 
 /// What is wrong with a header.
@@ -80,6 +94,8 @@ impl Header {
             u64::from(self.schema_bytes) << 32 | u64::from(self.schema_checksum),
             u64::from(self.record_bytes),
             self.imported_us.cast_unsigned(),
+            self.texts,
+            self.text_places_at,
         ];
         for (at, number) in numbers.iter().enumerate() {
             bytes[16 + 8 * at..24 + 8 * at].copy_from_slice(&number.to_le_bytes());
@@ -93,17 +109,16 @@ impl Header {
         if bytes[..8] != MAGIC {
             return Err(BadHeader::NotAStore);
         }
-        let format = word(bytes, 8);
-        if format != FORMAT {
-            return Err(BadHeader::Format(format));
-        }
-        if word(bytes, 12) != KeyedHash::new(HEADER_SEED).checksum(&bytes[16..]) {
+        let said = match word(bytes, 8) {
+            FORMAT => &bytes[16..],
+            FORMAT_WITHOUT_TEXTS => &bytes[16..HEADER_BYTES_WITHOUT_TEXTS],
+            format => return Err(BadHeader::Format(format)),
+        };
+        if word(bytes, 12) != KeyedHash::new(HEADER_SEED).checksum(said) {
             return Err(BadHeader::Damaged);
         }
-        let number = |at: usize| {
-            let (numbers, _) = bytes[16..].as_chunks::<8>();
-            u64::from_le_bytes(numbers[at])
-        };
+        let (numbers, _) = said.as_chunks::<8>();
+        let number = |at: usize| numbers.get(at).map_or(0, |number| u64::from_le_bytes(*number));
         let header = Self {
             file_bytes: number(0),
             seed: number(1),
@@ -115,6 +130,8 @@ impl Header {
             schema_checksum: number(6) as u32,
             record_bytes: number(7) as u32,
             imported_us: number(8).cast_signed(),
+            texts: number(9),
+            text_places_at: number(10),
         };
         header.is_consistent().then_some(header).ok_or(BadHeader::Damaged)
     }
@@ -131,8 +148,54 @@ impl Header {
             && self.records_end >= RECORDS_AT
             && rows_bytes_min.is_some_and(|bytes| bytes <= self.records_end - RECORDS_AT)
             && self.rows < slots
-            && schema_end.is_some_and(|end| end <= self.index_at)
+            && schema_end.is_some_and(|end| end <= self.index_at && self.has_room_for_texts(end))
             && index_end == Some(self.file_bytes)
+    }
+}
+
+impl Header {
+    /// Whether its texts, if there are any, are between the schema and the index.
+    fn has_room_for_texts(&self, schema_end: u64) -> bool {
+        let places_bytes = self.texts.checked_mul(TEXT_PLACE_BYTES as u64);
+        let places_end = places_bytes.and_then(|bytes| self.text_places_at.checked_add(bytes));
+        self.texts == 0
+            || (self.texts <= u64::from(u32::MAX) + 1
+                && self.text_places_at >= schema_end
+                && places_end.is_some_and(|end| end <= self.index_at))
+    }
+}
+
+/// A text as it lies in the file, its length known and nothing else of it believed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TextEntry<'a>(&'a [u8]);
+
+impl<'a> TextEntry<'a> {
+    /// The entry at the start of `bytes`; `None` where it would be longer than they are.
+    pub(super) fn at(bytes: &'a [u8]) -> Option<Self> {
+        let head = bytes.first_chunk::<TEXT_HEAD_BYTES>()?;
+        let length = TEXT_HEAD_BYTES.checked_add(word(head, 8) as usize)?;
+        Some(Self(bytes.get(..length)?))
+    }
+
+    /// Puts the entry of a text into `out`, whose content is replaced.
+    pub(super) fn encode(hash: &KeyedHash, code: u32, text: &[u8], out: &mut Vec<u8>) {
+        out.clear();
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&code.to_le_bytes());
+        out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        out.extend_from_slice(text);
+        let checksum = hash.checksum(&out[4..]);
+        out[..4].copy_from_slice(&checksum.to_le_bytes());
+    }
+
+    /// Its text, where it is that of `code` and as it was written.
+    pub(super) fn text(self, hash: &KeyedHash, code: u32) -> Option<&'a [u8]> {
+        let is_whole = word(self.0, 0) == hash.checksum(&self.0[4..]);
+        (is_whole && word(self.0, 4) == code).then_some(&self.0[TEXT_HEAD_BYTES..])
+    }
+
+    pub(super) fn bytes(self) -> &'a [u8] {
+        self.0
     }
 }
 
@@ -165,8 +228,13 @@ impl<'a> Entry<'a> {
         out.extend_from_slice(&(key.len() as u16).to_le_bytes());
         out.extend_from_slice(key);
         out.extend_from_slice(record);
-        let checksum = hash.checksum(&out[4..]);
-        out[..4].copy_from_slice(&checksum.to_le_bytes());
+        Self::renew_checksum(hash, out);
+    }
+
+    /// Makes the checksum of an entry right again, which was changed.
+    pub(super) fn renew_checksum(hash: &KeyedHash, entry: &mut [u8]) {
+        let checksum = hash.checksum(&entry[4..]);
+        entry[..4].copy_from_slice(&checksum.to_le_bytes());
     }
 
     /// Whether it is as it was written.
@@ -286,7 +354,9 @@ impl NewBucket {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{BadHeader, Bucket, Entry, Header, KeyedHash, NewBucket, Slot, buckets_for};
+    use super::{
+        BadHeader, Bucket, Entry, Header, KeyedHash, NewBucket, Slot, TextEntry, buckets_for,
+    };
 
     const HEADER: Header = Header {
         file_bytes: 6_144,
@@ -299,6 +369,8 @@ mod tests {
         buckets: 16,
         record_bytes: 21,
         imported_us: -5,
+        texts: 2,
+        text_places_at: 5_100,
     };
 
     #[test]
@@ -310,7 +382,8 @@ mod tests {
             flipped[bit / 8] ^= 1 << (bit % 8);
             let expected = match bit / 8 {
                 0..8 => BadHeader::NotAStore,
-                8..12 => BadHeader::Format(2 ^ 1 << (bit - 64)),
+                // The first bit makes it the format before it, which has another checksum.
+                8..12 if bit > 64 => BadHeader::Format(3 ^ 1 << (bit - 64)),
                 _ => BadHeader::Damaged,
             };
             assert_eq!(Header::decode(&flipped), Err(expected), "bit {bit}");
@@ -323,6 +396,10 @@ mod tests {
             Header { buckets: 0, file_bytes: 5_120, ..HEADER },
             Header { records_end: 4_000, ..HEADER },
             Header { schema_bytes: 121, ..HEADER },
+            Header { texts: 3, ..HEADER },
+            Header { texts: u64::MAX, ..HEADER },
+            Header { text_places_at: 5_089, ..HEADER },
+            Header { text_places_at: u64::MAX, ..HEADER },
             Header { file_bytes: 6_145, ..HEADER },
             Header { buckets: u64::MAX, ..HEADER },
             Header { records_end: u64::MAX, ..HEADER },
@@ -333,6 +410,18 @@ mod tests {
         ] {
             assert_eq!(Header::decode(&header.encode()), Err(BadHeader::Damaged), "{header:?}");
         }
+    }
+
+    #[test]
+    fn a_header_of_the_format_without_texts_is_read() {
+        let mut bytes = HEADER.encode();
+        bytes[8] = 2;
+        let checksum = KeyedHash::new(super::HEADER_SEED).checksum(&bytes[16..88]);
+        bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+        // What follows is nothing of it.
+        bytes[88..].fill(0xff);
+        let expected = Header { texts: 0, text_places_at: 0, ..HEADER };
+        assert_eq!(Header::decode(&bytes), Ok(expected));
     }
 
     #[test]
@@ -361,6 +450,27 @@ mod tests {
             prop_assert_eq!((entry.key(), entry.record()), (&*key, &*record));
             prop_assert!(Entry::at(&bytes[..cut.index(length)], record.len()).is_none());
             prop_assert!(!entry.is_whole(&KeyedHash::new(4)));
+        }
+
+        #[test]
+        fn a_text_is_read_as_it_was_written_and_by_its_code_alone(
+            text in prop::collection::vec(any::<u8>(), 0..40),
+            code in any::<u32>(),
+            cut in any::<prop::sample::Index>(),
+            bit in any::<prop::sample::Index>(),
+        ) {
+            let hash = KeyedHash::new(3);
+            let mut bytes = Vec::new();
+            TextEntry::encode(&hash, code, &text, &mut bytes);
+            let entry = TextEntry::at(&bytes).expect("it is there");
+            prop_assert_eq!(entry.text(&hash, code), Some(&*text));
+            prop_assert_eq!(entry.text(&hash, code ^ 1), None);
+            prop_assert_eq!(entry.text(&KeyedHash::new(4), code), None);
+            prop_assert!(TextEntry::at(&bytes[..cut.index(bytes.len())]).is_none());
+            let bit = bit.index(8 * bytes.len());
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let flipped = TextEntry::at(&bytes).and_then(|entry| entry.text(&hash, code));
+            prop_assert_eq!(flipped, None);
         }
 
         #[test]

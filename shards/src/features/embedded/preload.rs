@@ -83,6 +83,7 @@ impl EmbeddedStore {
                 }
             }
             progress.records.damaged_buckets = snapshot.damaged_buckets();
+            progress.records.damaged_texts = snapshot.damaged_texts();
         }
         progress.elapsed = start.elapsed();
         Ok(progress)

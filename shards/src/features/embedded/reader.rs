@@ -112,20 +112,23 @@ impl EmbeddedReader {
                 key if key.is_empty() || key.len() > KEY_BYTES_MAX => Found::Missing,
                 key => snapshot.find(*hash, key, copy),
             };
-            if found == Found::Damaged {
-                self.damaged.set(self.damaged.get() + 1);
-            }
             let entry = copy.entry(snapshot.header.record_bytes as usize);
             let record = entry.map_or(&[][..], |entry| entry.record());
+            let mut is_damaged = found == Found::Damaged;
             for row in requests.rows_like(first) {
                 let cells = requests.cells(row);
+                let texts = &**snapshot;
                 match found {
                     Found::Stored => {
-                        plan.join_found(record, FeatureStatus::Stored, cells, row, joined);
+                        let status = FeatureStatus::Stored;
+                        is_damaged |= !plan.join_found(record, texts, status, cells, row, joined);
                     }
                     Found::Missing => plan.join_absent(FeatureStatus::Missing, cells, row, joined),
                     Found::Damaged => plan.join_absent(FeatureStatus::Error, cells, row, joined),
                 }
+            }
+            if is_damaged {
+                self.damaged.set(self.damaged.get() + 1);
             }
         }
         Fetched::Joined

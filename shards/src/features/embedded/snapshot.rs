@@ -9,12 +9,13 @@ use super::error::EmbeddedError;
 use super::keyed_hash::KeyedHash;
 use super::layout::{
     BUCKET_BYTES, BadHeader, Bucket, ENTRY_HEAD_BYTES, Entry, EntryCopy, HEADER_BYTES, Header,
-    RECORDS_AT, bucket_of,
+    RECORDS_AT, TEXT_PLACE_BYTES, TextEntry, bucket_of,
 };
 use super::map::Map;
 use super::walk::Walk;
 use crate::features::record::RecordLayout;
 use crate::features::schema::Schema;
+use crate::features::texts::Texts;
 
 /// Bytes that a prefetch brings.
 const CACHE_LINE_BYTES: usize = 64;
@@ -196,15 +197,52 @@ impl Snapshot {
         if is_damaged { Found::Damaged } else { Found::Missing }
     }
 
+    /// The entry of a code's text, if there can be one.
+    fn text_entry(&self, code: u32) -> Option<TextEntry<'_>> {
+        let body = self.map.body();
+        let start = |at: u64| usize::try_from(at.checked_sub(RECORDS_AT)?).ok();
+        if u64::from(code) >= self.header.texts {
+            return None;
+        }
+        let places = body.get(start(self.header.text_places_at)?..)?;
+        let place = places.get(code as usize * TEXT_PLACE_BYTES..)?.first_chunk()?;
+        TextEntry::at(body.get(start(u64::from_le_bytes(*place))?..)?)
+    }
+
+    /// How many of its texts are not as they were written.
+    pub(super) fn damaged_texts(&self) -> u64 {
+        let codes = 0..self.header.texts;
+        codes.filter(|code| self.text(*code as u32).is_none()).count() as u64
+    }
+
     /// How its records are packed.
     pub(super) fn layout(&self) -> RecordLayout {
         RecordLayout::new(&self.schema)
     }
 }
 
+impl Texts for Snapshot {
+    fn generation(&self) -> u64 {
+        self.header.seed
+    }
+
+    fn text(&self, code: u32) -> Option<&[u8]> {
+        self.text_entry(code)?.text(&self.hash, code)
+    }
+
+    fn copy_text(&self, code: u32, to: &mut Vec<u8>) -> bool {
+        let Some(entry) = self.text_entry(code) else { return false };
+        // What is checked is what is used, whatever becomes of the file meanwhile.
+        let copy = entry.bytes().to_vec();
+        let text = TextEntry::at(&copy).and_then(|entry| entry.text(&self.hash, code));
+        text.inspect(|text| to.extend_from_slice(text)).is_some()
+    }
+}
+
 fn read_header(path: &Path, file: &File, file_bytes: u64) -> Result<Header, EmbeddedError> {
     let mut bytes = [0; HEADER_BYTES];
     let not_a_store = || EmbeddedError::NotAStore { path: path.to_owned() };
+    // No format has a shorter file: the word about a newer one is at the end of a page.
     if file_bytes < HEADER_BYTES as u64 {
         return Err(not_a_store());
     }

@@ -48,12 +48,14 @@ pub struct RecordsChecked {
     pub damaged: u64,
     /// Parts of the index, each of some five rows, that are not as they were written.
     pub damaged_buckets: u64,
+    /// Texts that are not as they were written.
+    pub damaged_texts: u64,
 }
 
 impl RecordsChecked {
     /// Whether everything is as it was written.
     pub fn is_whole(&self) -> bool {
-        self.damaged == 0 && self.damaged_buckets == 0
+        self.damaged == 0 && self.damaged_buckets == 0 && self.damaged_texts == 0
     }
 }
 
@@ -164,13 +166,14 @@ impl EmbeddedStore {
             match step {
                 Step::Damaged => checked.damaged += 1,
                 Step::Whole(entry) => {
-                    if let Ok(record) = layout.read(entry.record()) {
+                    if let Ok(record) = layout.read(entry.record(), &*snapshot) {
                         visit(entry.key(), record);
                     }
                 }
             }
         }
         checked.damaged_buckets = snapshot.damaged_buckets();
+        checked.damaged_texts = snapshot.damaged_texts();
         Ok(checked)
     }
 

@@ -9,9 +9,11 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use super::error::EmbeddedError;
+use super::kept_texts::KeptTexts;
 use super::keyed_hash::KeyedHash;
 use super::layout::{
-    ENTRY_HEAD_BYTES, Entry, Header, NewBucket, SUPERSEDED_AT, Slot, bucket_of, buckets_for,
+    ENTRY_HEAD_BYTES, Entry, Header, NewBucket, SUPERSEDED_AT, Slot, TEXT_PLACE_BYTES, TextEntry,
+    bucket_of, buckets_for,
 };
 use super::new_file::{NewFile, free_bytes};
 use super::snapshot::Snapshot;
@@ -22,6 +24,7 @@ use crate::features::import::now_us;
 use crate::features::record::{EncodeError, RecordLayout};
 use crate::features::requests::KEY_BYTES_MAX;
 use crate::features::schema::Schema;
+use crate::features::texts::Interner;
 
 /// Where a key's record is in the new file.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +47,8 @@ pub struct EmbeddedWriter<'a> {
     seed: u64,
     hash: KeyedHash,
     places: HashTable<Place>,
+    /// What the new file's codes mean.
+    texts: Interner,
     record: Vec<u8>,
     entry: Vec<u8>,
 }
@@ -86,6 +91,7 @@ impl<'a> EmbeddedWriter<'a> {
             seed,
             hash: KeyedHash::new(seed),
             places: HashTable::new(),
+            texts: Interner::default(),
             record: Vec::new(),
             entry: Vec::new(),
         })
@@ -96,9 +102,9 @@ impl<'a> EmbeddedWriter<'a> {
         &mut self,
         key: &[u8],
         last_updated_us: i64,
-        cells: &[CellValue],
+        cells: &[CellValue<'_>],
     ) -> Result<(), PutError> {
-        self.layout.encode(last_updated_us, cells, &mut self.record)?;
+        self.layout.encode(last_updated_us, cells, &mut self.texts, &mut self.record)?;
         Entry::encode(&self.hash, key, &self.record, &mut self.entry);
         let hash = self.hash.of(key);
         match self.find(hash, key)? {
@@ -144,6 +150,7 @@ impl<'a> EmbeddedWriter<'a> {
         let schema = serde_json::to_vec(&self.schema).map_err(std::io::Error::from);
         let schema = schema.map_err(EmbeddedError::io(self.store.path(), "writing the schema"))?;
         self.file.append(&schema)?;
+        let text_places_at = self.write_texts()?;
         let header = self.write_index(Header {
             file_bytes: 0,
             seed: self.seed,
@@ -155,6 +162,8 @@ impl<'a> EmbeddedWriter<'a> {
             buckets: buckets_for(self.places.len() as u64),
             record_bytes: self.layout.length() as u32,
             imported_us: now_us(),
+            texts: self.texts.len() as u64,
+            text_places_at,
         })?;
         let target = self.store.file();
         // The file that is there now, by its name, as long as it has it.
@@ -176,6 +185,7 @@ impl<'a> EmbeddedWriter<'a> {
     fn keep_base(&mut self) -> Result<(), EmbeddedError> {
         let Some(base) = self.base.take() else { return Ok(()) };
         let mut damaged = 0;
+        let mut kept_texts = KeptTexts::new(&base);
         for step in base.walk() {
             let Step::Whole(entry) = step else {
                 damaged += 1;
@@ -187,7 +197,8 @@ impl<'a> EmbeddedWriter<'a> {
             }
             Entry::encode(&self.hash, entry.key(), entry.record(), &mut self.entry);
             // What was copied is checked, too: somebody may write the file at this moment.
-            if entry.is_checked_by(&base.hash, &self.entry) {
+            let is_whole = entry.is_checked_by(&base.hash, &self.entry);
+            if is_whole && kept_texts.keep(&self.hash, &mut self.texts, &mut self.entry).is_some() {
                 self.add(hash)?;
             } else {
                 damaged += 1;
@@ -200,7 +211,24 @@ impl<'a> EmbeddedWriter<'a> {
         Err(EmbeddedError::RecordsDamaged { path, damaged, rows })
     }
 
-    /// Writes the index behind the schema; returns the header with what has become known.
+    /// Writes the texts behind the schema, and where each begins; returns where that is said.
+    fn write_texts(&mut self) -> Result<u64, EmbeddedError> {
+        let mut places = Vec::with_capacity(self.texts.len());
+        for (code, text) in self.texts.iter().enumerate() {
+            places.push(self.file.end());
+            TextEntry::encode(&self.hash, code as u32, text, &mut self.entry);
+            self.file.append(&self.entry)?;
+        }
+        let end = self.file.end();
+        let places_at = end.next_multiple_of(TEXT_PLACE_BYTES as u64);
+        self.file.append(&[0; TEXT_PLACE_BYTES][..(places_at - end) as usize])?;
+        for place in &places {
+            self.file.append(&place.to_le_bytes())?;
+        }
+        Ok(places_at)
+    }
+
+    /// Writes the index behind the texts; returns the header with what has become known.
     fn write_index(&mut self, header: Header) -> Result<Header, EmbeddedError> {
         let mut buckets = vec![NewBucket::default(); header.buckets as usize];
         for place in &self.places {

@@ -2,6 +2,7 @@
 //! its writer may have meant.
 
 use crate::features::column::{Cause, CellValue, ColumnType, FALSE_WORDS, TRUE_WORDS};
+use crate::features::texts::TEXT_BYTES_MAX;
 
 /// How much of a wrong cell is shown, in characters.
 const SHOWN_CHARACTERS_MAX: usize = 40;
@@ -16,30 +17,39 @@ const UNIT_LETTERS_MAX: usize = 3;
 
 /// What a cell was read as.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct CellRead {
-    pub(super) value: CellValue,
+pub(super) struct CellRead<'t> {
+    pub(super) value: CellValue<'t>,
     /// The word that stands for the value, where it is not of the column's type itself.
     pub(super) word: Option<&'static str>,
 }
 
-/// A cell's value. An empty one is null, and so is a word for that; a float column's NaN stays one.
-pub(super) fn read(text: &[u8], column_type: ColumnType) -> Result<CellRead, Cause> {
+/// A cell's value. An empty one is null, and so is a word for that; a float column's NaN stays one. A
+/// text is any text but such a word.
+pub(super) fn read(text: &[u8], column_type: ColumnType) -> Result<CellRead<'_>, Cause> {
     if text.is_empty() {
         return Ok(CellRead { value: CellValue::Null, word: None });
     }
     let text = std::str::from_utf8(text).map_err(|_| Cause::NotUtf8)?;
-    if let Some(value) = column_type.parse(text) {
+    let is_text = column_type == ColumnType::Text;
+    if is_text && text.len() > TEXT_BYTES_MAX {
+        return Err(Cause::TextTooLong);
+    }
+    if !is_text && let Some(value) = column_type.parse(text) {
         return Ok(CellRead { value, word: None });
     }
     if let Some(word) = among(&NULL_WORDS, text) {
         return Ok(CellRead { value: CellValue::Null, word: Some(word) });
+    }
+    if is_text {
+        return Ok(CellRead { value: CellValue::Text(text), word: None });
     }
     let truth = [(&TRUE_WORDS, true), (&FALSE_WORDS, false)]
         .into_iter()
         .find_map(|(words, truth)| Some((among(words, text)?, truth)));
     match truth {
         Some((word, truth)) => {
-            Ok(CellRead { value: column_type.of_truth(truth), word: Some(word) })
+            let value = column_type.of_truth(truth).ok_or_else(|| cause(text, column_type))?;
+            Ok(CellRead { value, word: Some(word) })
         }
         None => Err(cause(text, column_type)),
     }
@@ -57,7 +67,11 @@ fn cause(text: &str, column_type: ColumnType) -> Cause {
     let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
     let letters = text.chars().filter(|character| character.is_alphabetic()).count();
     let has = |mark: char, count: usize| text.matches(mark).count() == count;
-    if digits >= 6 && (has('-', 2) || has('/', 2) || has(':', 2) || (has('.', 2) && letters == 0)) {
+    if !column_type.is_numeric() {
+        column_type.cause(text, f64::NAN)
+    } else if digits >= 6
+        && (has('-', 2) || has('/', 2) || has(':', 2) || (has('.', 2) && letters == 0))
+    {
         Cause::Date
     } else if column_type == ColumnType::Boolean {
         Cause::NotBoolean

@@ -16,7 +16,7 @@ use super::csv::{CsvError, CsvRows, Row};
 use super::options::{ImportObserver, ImportOptions, ImportProgress, OnBadRow};
 use super::replication::Replication;
 use crate::features::schema::Schema;
-use crate::features::scylla::{ScyllaError, ScyllaSettings, TableSession, block_on, said};
+use crate::features::scylla::{KeyType, ScyllaError, ScyllaSettings, TableSession, block_on, said};
 
 /// How many rows lie between two checkpoints.
 const CHECKPOINT_ROWS: usize = 2048;
@@ -55,6 +55,16 @@ pub enum CqlImportError {
         found: String,
         /// What the CSV has there.
         expected: String,
+    },
+    /// A key is not of the type of the table's.
+    #[error("line {line}: the key `{key}` is no key of the table, which has {expected}")]
+    Key {
+        /// The line, from 1.
+        line: u64,
+        /// The key.
+        key: String,
+        /// What a key has to be.
+        expected: &'static str,
     },
     /// A row was refused again and again.
     #[error("after {rows} rows, a row was refused {ATTEMPTS_MAX} times: {reason}")]
@@ -99,10 +109,11 @@ pub fn import_cql(
         if let Some(replication) = &cql.create {
             table.create(rows.schema(), &replication.to_string()).await?;
         }
-        compare(settings, &table.describe().await?, rows.schema())?;
+        let (stored, key_type) = table.describe().await?;
+        compare(settings, &stored, rows.schema())?;
         let insert = table.prepare_insert(rows.schema()).await?;
-        let writer =
-            Writer { session: table.into_session(), insert, concurrency: cql.concurrency.max(1) };
+        let (session, concurrency) = (table.into_session(), cql.concurrency.max(1));
+        let writer = Writer { session, insert, key_type, concurrency };
         writer.write(&mut rows, options, cql.resume.as_deref(), observer).await
     };
     block_on(settings, work)?
@@ -135,6 +146,7 @@ fn compare(
 struct Writer {
     session: Session,
     insert: PreparedStatement,
+    key_type: KeyType,
     concurrency: usize,
 }
 
@@ -163,7 +175,8 @@ impl Writer {
                         while pending.len() >= room {
                             join_one(&mut pending, progress.rows).await?;
                         }
-                        pending.spawn(Arc::clone(&writer).put(values(&row)));
+                        let values = values(&row, writer.key_type)?;
+                        pending.spawn(Arc::clone(&writer).put(values));
                     }
                     false
                 }
@@ -222,14 +235,19 @@ async fn join_one(
     }
 }
 
-fn values(row: &Row<'_>) -> Vec<Option<CqlValue>> {
-    let key = String::from_utf8_lossy(row.key).into_owned();
+/// The values of a row's statement.
+fn values(row: &Row<'_>, key_type: KeyType) -> Result<Vec<Option<CqlValue>>, CqlImportError> {
+    let key = key_type.value(row.key).ok_or_else(|| CqlImportError::Key {
+        line: row.line,
+        key: String::from_utf8_lossy(row.key).into_owned(),
+        expected: key_type.as_str(),
+    })?;
     let last_updated = CqlTimestamp(row.last_updated_us.div_euclid(1000));
     let mut values = Vec::with_capacity(row.cells.len() + 2);
-    values.push(Some(CqlValue::Text(key)));
+    values.push(Some(key));
     values.push(Some(CqlValue::Timestamp(last_updated)));
     values.extend(row.cells.iter().map(|cell| cell.to_cql()));
-    values
+    Ok(values)
 }
 
 /// How many rows an import that broke off has written.

@@ -128,7 +128,7 @@ pub enum CellProblem {
 }
 
 /// One row, borrowed until the next is read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Row<'a> {
     /// The user, in UTF-8.
     pub key: &'a [u8],
@@ -137,7 +137,7 @@ pub struct Row<'a> {
     /// When it was written, in µs since 1970.
     pub last_updated_us: i64,
     /// The cells, in the order of [`CsvRows::schema`].
-    pub cells: &'a [CellValue],
+    pub cells: Vec<CellValue<'a>>,
     /// The line, from 1, where it starts.
     pub line: u64,
     /// How far the input has been read, in bytes.
@@ -149,7 +149,6 @@ pub struct Row<'a> {
 pub struct CsvRows<R> {
     records: Records<R>,
     header: Header,
-    cells: Vec<CellValue>,
     last_updated_us: i64,
     keys: SeenKeys,
     taker: NoteTaker,
@@ -165,7 +164,6 @@ impl<R: Read> CsvRows<R> {
         Ok(Self {
             records,
             header,
-            cells: Vec::with_capacity(columns),
             last_updated_us: options.last_updated_us,
             keys: SeenKeys::default(),
             taker: NoteTaker::new(columns),
@@ -197,8 +195,13 @@ impl<R: Read> CsvRows<R> {
     pub fn read(&mut self) -> Result<Option<Row<'_>>, CsvError> {
         let Some(place) = self.records.next()? else { return Ok(None) };
         let RecordPlace { line, last_line, .. } = place;
-        let last_updated_us = match self.read_cells(place) {
-            Ok(last_updated_us) => last_updated_us,
+        let reading = Reading {
+            records: &self.records,
+            header: &self.header,
+            last_updated_us: self.last_updated_us,
+        };
+        let (last_updated_us, cells) = match reading.cells(place, &mut self.taker) {
+            Ok(read) => read,
             Err(row) if last_line > line => return Err(CsvError::JoinedLines { row, last_line }),
             Err(row) => return Err(row.into()),
         };
@@ -211,14 +214,28 @@ impl<R: Read> CsvRows<R> {
             key,
             is_repeated,
             last_updated_us,
-            cells: &self.cells,
+            cells,
             line,
             bytes_read: self.records.bytes_read(),
         }))
     }
+}
 
-    /// Reads the record's cells; returns when the row was written.
-    fn read_cells(&mut self, place: RecordPlace) -> Result<i64, RowError> {
+/// A record that becomes a row.
+struct Reading<'a, R> {
+    records: &'a Records<R>,
+    header: &'a Header,
+    /// When it was written, where it does not say.
+    last_updated_us: i64,
+}
+
+impl<'a, R: Read> Reading<'a, R> {
+    /// When the row was written, and its cells.
+    fn cells(
+        self,
+        place: RecordPlace,
+        taker: &mut NoteTaker,
+    ) -> Result<(i64, Vec<CellValue<'a>>), RowError> {
         let Self { records, header, .. } = self;
         let line = place.line;
         let wrong = |at: usize, problem| RowError {
@@ -248,23 +265,27 @@ impl<R: Read> CsvRows<R> {
                     .ok_or_else(|| wrong(at, CellProblem::NotATime { text: cell::shown(text) }))?;
             }
         }
-        self.cells.clear();
+        let mut cells = Vec::with_capacity(header.schema.columns().len());
         for (index, (column, &at)) in
             header.schema.columns().iter().zip(&header.positions).enumerate()
         {
-            let text = records.field(at).trim_ascii();
             let expected = column.column_type;
+            let text = match expected {
+                // A space is as good as another character.
+                ColumnType::Text => records.field(at),
+                _ => records.field(at).trim_ascii(),
+            };
             let read = cell::read(text, expected).map_err(|cause| {
                 wrong(at, CellProblem::NotOfType { text: cell::shown(text), expected, cause })
             })?;
-            self.cells.push(read.value);
+            cells.push(read.value);
             if let Some(word) = read.word {
-                self.taker.word(word, meaning(read.value, expected), line, &column.name);
+                taker.word(word, meaning(read.value, expected), line, &column.name);
             }
             if let CellValue::Float(value) = read.value
                 && cell::is_rounded(text, value)
             {
-                self.taker.rounded(index, || RoundedCell {
+                taker.rounded(index, || RoundedCell {
                     line,
                     column: column.name.clone(),
                     text: cell::shown(text),
@@ -272,7 +293,7 @@ impl<R: Read> CsvRows<R> {
                 });
             }
         }
-        Ok(last_updated_us)
+        Ok((last_updated_us, cells))
     }
 }
 
@@ -295,10 +316,10 @@ fn key_problem(key: &[u8]) -> Option<CellProblem> {
 }
 
 /// What a word was taken for, for people.
-fn meaning(value: CellValue, column_type: ColumnType) -> &'static str {
+fn meaning(value: CellValue<'_>, column_type: ColumnType) -> &'static str {
     match value {
         CellValue::Null => "a value that is not known",
-        value if value == column_type.of_truth(true) => "1",
+        value if Some(value) == column_type.of_truth(true) => "1",
         _ => "0",
     }
 }

@@ -48,7 +48,7 @@ pub fn import_embedded(
         match rows.read() {
             Ok(None) => break,
             Ok(Some(row)) => {
-                writer.put(row.key, row.last_updated_us, row.cells)?;
+                writer.put(row.key, row.last_updated_us, &row.cells)?;
                 progress.rows += 1;
                 progress.bytes = row.bytes_read;
             }

@@ -2,8 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-const US_PER_SECOND: i64 = 1_000_000;
-const SECONDS_PER_DAY: i64 = 86_400;
+use crate::features::column::calendar::{self, Zone};
 
 /// The time, in µs since 1970.
 pub fn now_us() -> i64 {
@@ -17,75 +16,7 @@ pub(super) fn parse_us(text: &str) -> Option<i64> {
     if let Ok(milliseconds) = text.parse::<i64>() {
         return milliseconds.checked_mul(1000);
     }
-    let (date, time) = text.split_at_checked(10)?;
-    let days = days_since_1970(date)?;
-    let time = time.strip_prefix(['T', 't', ' '])?;
-    let (clock, rest) = time.split_at_checked(8)?;
-    let seconds = seconds_of_day(clock)?;
-    let (fraction_us, rest) = match rest.strip_prefix('.') {
-        Some(rest) => fraction_us(rest)?,
-        None => (0, rest),
-    };
-    let offset_seconds = offset_seconds(rest)?;
-    let seconds = days * SECONDS_PER_DAY + seconds - offset_seconds;
-    Some(seconds * US_PER_SECOND + fraction_us)
-}
-
-fn days_since_1970(date: &str) -> Option<i64> {
-    let mut parts = date.splitn(3, '-');
-    let year = digits(parts.next()?, 4)?;
-    let month = digits(parts.next()?, 2)?;
-    let day = digits(parts.next()?, 2)?;
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days_in_month = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 => 28 + i64::from(leap),
-        _ => return None,
-    };
-    if !(1..=days_in_month).contains(&day) {
-        return None;
-    }
-    // Years that start in March put the leap day last, so that a month's start is linear.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    let day_of_year = (153 * month + 2) / 5 + day - 1;
-    Some(year * 365 + leap_days + day_of_year - 719_468)
-}
-
-fn seconds_of_day(clock: &str) -> Option<i64> {
-    let mut parts = clock.splitn(3, ':');
-    let hour = digits(parts.next()?, 2)?;
-    let minute = digits(parts.next()?, 2)?;
-    let second = digits(parts.next()?, 2)?;
-    (hour < 24 && minute < 60 && second <= 60).then_some(hour * 3600 + minute * 60 + second)
-}
-
-fn fraction_us(text: &str) -> Option<(i64, &str)> {
-    let length = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (fraction, rest) = text.split_at(length);
-    let kept = &fraction[..length.min(6)];
-    let value: i64 = kept.parse().ok()?;
-    Some((value * 10_i64.pow(6 - kept.len() as u32), rest))
-}
-
-fn offset_seconds(text: &str) -> Option<i64> {
-    if matches!(text, "Z" | "z") {
-        return Some(0);
-    }
-    let (sign, rest) = match text.split_at_checked(1)? {
-        ("+", rest) => (1, rest),
-        ("-", rest) => (-1, rest),
-        _ => return None,
-    };
-    let (hours, minutes) = rest.split_once(':')?;
-    let (hours, minutes) = (digits(hours, 2)?, digits(minutes, 2)?);
-    (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
-}
-
-fn digits(text: &str, length: usize) -> Option<i64> {
-    let plain = text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| text.parse().ok()).flatten()
+    calendar::parse_time_us(text, Zone::Said)
 }
 
 #[cfg(test)]

@@ -1,12 +1,17 @@
 //! Maps a model's columns to a store's and to the request's fields, once, before anything is read.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::features::Precision;
-use crate::features::column::ColumnType;
-use crate::features::inputs::{FeaturePolicies, InputColumn, IntegerRange, NanMeaning, Source};
+use super::text::TextCell;
+use crate::features::column::{CellValue, ColumnType};
+use crate::features::inputs::{
+    FeaturePolicies, InputColumn, IntegerRange, NanMeaning, OutOfRange, Source,
+};
 use crate::features::record::{CELLS_START, CellPlace, RecordLayout};
 use crate::features::schema::{Schema, StoreColumn};
+use crate::features::texts::{UNKNOWN_TEXT, is_unknown_text};
+use crate::features::{Categories, Precision};
 
 /// What a model says of its input.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +23,7 @@ pub enum ModelInputs<'a> {
 }
 
 /// A field of the request's JSON object that a model reads.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct RequestField {
     /// The field's name.
     pub name: String,
@@ -26,6 +31,70 @@ pub struct RequestField {
     pub column_type: ColumnType,
     /// The model's column that it fills, from 0.
     pub column: usize,
+    /// The categories that its texts are read by, where it holds text.
+    pub categories: Option<Arc<Categories>>,
+}
+
+impl RequestField {
+    /// The cell that a number of a request is; `None` where the field holds text.
+    pub fn number(&self, value: f64) -> Option<f64> {
+        match &self.categories {
+            None => Some(value),
+            Some(known) if known.takes_numbers() => {
+                Some(known.number(value).unwrap_or(UNKNOWN_TEXT))
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// The cell that a text of a request is: a code of its categories, or a date or time as a number;
+    /// `None` where the field holds numbers.
+    pub fn text(&self, text: &str) -> Option<f64> {
+        match &self.categories {
+            Some(known) => Some(known.code(text.as_bytes()).unwrap_or(UNKNOWN_TEXT)),
+            None => match self.column_type.parse(text)? {
+                CellValue::Timestamp(us) => Some(us as f64),
+                CellValue::Date(days) => Some(f64::from(days)),
+                _ => None,
+            },
+        }
+    }
+
+    /// A cell that the model is to read without the join; `None` for a text or a missing value that
+    /// the model's library has no answer to.
+    pub(crate) fn unjoined(&self, cell: f64) -> Option<f64> {
+        match &self.categories {
+            Some(known) if is_unknown_text(cell) => known.unknown(),
+            Some(known) if cell.is_nan() => known.missing(),
+            _ => Some(cell),
+        }
+    }
+
+    /// What a cell that was read for the field `given` of another model is to this one. A text that
+    /// the other model does not know is none that is known here.
+    pub(crate) fn cell_of(&self, given: &Self, cell: f64) -> f64 {
+        match (&self.categories, &given.categories) {
+            (None, None) => cell,
+            (Some(own), Some(others)) if !Arc::ptr_eq(own, others) && !cell.is_nan() => {
+                let text = others.texts().into_iter().find(|(_, code)| *code == cell);
+                let code = text.and_then(|(text, _)| own.code(text.as_bytes()));
+                code.unwrap_or(UNKNOWN_TEXT)
+            }
+            (Some(_), Some(_)) => cell,
+            _ => f64::NAN,
+        }
+    }
+
+    /// Whether a cell that was read for one of them is as the other reads it.
+    pub fn reads_as(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.column_type == other.column_type
+            && match (&self.categories, &other.categories) {
+                (None, None) => true,
+                (Some(own), Some(others)) => Arc::ptr_eq(own, others),
+                _ => false,
+            }
+    }
 }
 
 /// A store that does not fit a model.
@@ -44,8 +113,9 @@ pub enum JoinError {
     },
     /// The store has the column that the model names, and its type is not read.
     #[error(
-        "the model's input column `{column}` is {found} in the store, and has to be float, double, \
-         int, bigint or boolean: store it as one of these, or leave it out of model.toml"
+        "the model's input column `{column}` is {found} in the store, which is not read: store it as \
+         {}, or leave it out of model.toml",
+        ColumnType::words()
     )]
     ColumnUnread {
         /// The column.
@@ -77,6 +147,45 @@ pub enum JoinError {
         found: ColumnType,
         /// The type that the model declares.
         expected: ColumnType,
+    },
+    /// A column of text of a model that knows no texts.
+    #[error(
+        "column `{column}` is {found}, and the model reads numbers there: leave the column out, store \
+         what the model was trained on, or give its texts as `categories` in model.toml"
+    )]
+    TextForNumber {
+        /// The column.
+        column: String,
+        /// Its type.
+        found: ColumnType,
+    },
+    /// A column of numbers of a model that reads texts there.
+    #[error(
+        "column `{column}` is {found}, and the model reads texts there: set `type = \"text\"` in \
+         model.toml and store the texts that it was trained on"
+    )]
+    NumberForText {
+        /// The column.
+        column: String,
+        /// Its type.
+        found: ColumnType,
+    },
+    /// Categories in `model.toml` of a column whose categories the model's own file has.
+    #[error(
+        "column `{column}`: the model's own file has its categories: leave `categories` out of \
+         model.toml"
+    )]
+    CategoriesTwice {
+        /// The column.
+        column: String,
+    },
+    /// A default that is none of the categories.
+    #[error("column `{column}`: default `{default}` is none of the texts that the model knows")]
+    DefaultUnknown {
+        /// The column.
+        column: String,
+        /// Its default.
+        default: String,
     },
     /// The store's column holds floats, and the model's tensor integers.
     #[error(
@@ -144,7 +253,18 @@ fn listed(names: &[String]) -> String {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum CellSource {
     Store(CellPlace),
-    Request { index: usize },
+    /// Of text: the cell is a code of the store's dictionary. `text` is the place of its [`TextCell`].
+    StoreText {
+        place: CellPlace,
+        text: usize,
+    },
+    Request {
+        index: usize,
+    },
+    RequestText {
+        index: usize,
+        text: usize,
+    },
 }
 
 /// What is done to the cell of a model's column.
@@ -156,6 +276,8 @@ pub(super) struct CellPlan {
     pub(super) low: f64,
     pub(super) high: f64,
     pub(super) nan: NanMeaning,
+    pub(super) out_of_range: OutOfRange,
+    pub(super) required: bool,
 }
 
 /// The ranges of a row whose cells the store holds as the model reads them: floats, in order.
@@ -173,6 +295,10 @@ pub struct JoinPlan {
     pub(super) policies: FeaturePolicies,
     /// Which columns are of tensors of integers, and which ones those hold; empty: none.
     pub(super) integers: Vec<Option<IntegerRange>>,
+    /// The columns of text, in order.
+    pub(super) texts: Vec<TextCell>,
+    /// What `model.toml` says of each column.
+    columns: Vec<InputColumn>,
     names: Vec<String>,
     request_fields: Vec<RequestField>,
     schema: Schema,
@@ -209,6 +335,7 @@ impl JoinPlan {
                         name: column.name.clone(),
                         column_type: column.column_type,
                         column: position,
+                        categories: None,
                     };
                     request_fields.push(field);
                     CellSource::Request { index: request_fields.len() - 1 }
@@ -222,6 +349,8 @@ impl JoinPlan {
                 low,
                 high,
                 nan: column.nan,
+                out_of_range: column.out_of_range,
+                required: column.required,
             });
         }
         Ok(Self {
@@ -229,7 +358,9 @@ impl JoinPlan {
             cells,
             policies: policies.clone(),
             integers: Vec::new(),
-            names: columns.into_iter().map(|column| column.name).collect(),
+            texts: Vec::new(),
+            names: columns.iter().map(|column| column.name.clone()).collect(),
+            columns,
             request_fields,
             schema: schema.clone(),
             layout,
@@ -258,6 +389,44 @@ impl JoinPlan {
             }
         }
         self.integers = ranges.to_vec();
+        Ok(self)
+    }
+
+    /// The same for a model that reads texts in those of its columns whose categories are given.
+    /// `categories` is empty where its own file has none.
+    ///
+    /// # Errors
+    /// A column of text without categories or of numbers with some, in the store or in `model.toml`,
+    /// and a default that is none of them.
+    pub fn with_categories(
+        mut self,
+        categories: &[Option<Arc<Categories>>],
+    ) -> Result<Self, JoinError> {
+        for (position, cell) in self.cells.iter_mut().enumerate() {
+            let column = &self.columns[position];
+            let own = categories.get(position).and_then(Option::as_ref);
+            let Some(known) = categories_of(column, own)? else { continue };
+            let (name, text) = (|| column.name.clone(), self.texts.len());
+            cell.source = match cell.source {
+                CellSource::Store(place)
+                    if place.column_type.is_text() || known.takes_numbers() =>
+                {
+                    CellSource::StoreText { place, text }
+                }
+                CellSource::Store(place) => {
+                    return Err(JoinError::NumberForText {
+                        column: name(),
+                        found: place.column_type,
+                    });
+                }
+                CellSource::Request { index } => CellSource::RequestText { index, text },
+                bound => bound,
+            };
+            if let CellSource::RequestText { index, .. } = cell.source {
+                self.request_fields[index].categories = Some(Arc::clone(&known));
+            }
+            self.texts.push(TextCell::new(known, column)?);
+        }
         Ok(self)
     }
 
@@ -305,6 +474,24 @@ impl JoinPlan {
         &self.request_fields
     }
 
+    /// How cells of each column are read that a request gives without the join; empty where all of
+    /// them are numbers.
+    pub fn text_fields(&self) -> Vec<RequestField> {
+        if self.texts.is_empty() {
+            return Vec::new();
+        }
+        let field = |(column, input): (usize, &InputColumn)| {
+            let text = match self.cells[column].source {
+                CellSource::StoreText { text, .. } | CellSource::RequestText { text, .. } => text,
+                CellSource::Store(_) | CellSource::Request { .. } => usize::MAX,
+            };
+            let categories = self.texts.get(text).map(|text| Arc::clone(&text.categories));
+            let (name, column_type) = (input.name.clone(), input.column_type);
+            RequestField { name, column_type, column, categories }
+        };
+        self.columns.iter().enumerate().map(field).collect()
+    }
+
     /// The store's columns that it was bound to.
     pub fn schema(&self) -> &Schema {
         &self.schema
@@ -341,11 +528,29 @@ fn unnamed_column(stored: &StoreColumn) -> InputColumn {
     InputColumn {
         name: stored.name.clone(),
         column_type: stored.column_type,
-        source: Source::Store,
-        default: 0.0,
-        range: None,
-        nan: NanMeaning::Default,
-        quantiles: Vec::new(),
+        ..InputColumn::default()
+    }
+}
+
+/// The categories by which a column's texts are read: those of the model's own file, else those of
+/// `model.toml`; `None` for a column of numbers.
+fn categories_of(
+    column: &InputColumn,
+    own: Option<&Arc<Categories>>,
+) -> Result<Option<Arc<Categories>>, JoinError> {
+    let (name, found) = (|| column.name.clone(), column.column_type);
+    match (own, &column.text.categories) {
+        (Some(_), Some(_)) => Err(JoinError::CategoriesTwice { column: name() }),
+        (Some(own), None) if !found.is_text() && !own.takes_numbers() => {
+            Err(JoinError::NumberForText { column: name(), found })
+        }
+        (Some(own), None) => Ok(Some(Arc::clone(own))),
+        (None, Some(texts)) => {
+            let codes = texts.iter().enumerate().map(|(code, text)| (text.as_str(), code as f64));
+            Ok(Some(Arc::new(Categories::new(codes, f64::NAN))))
+        }
+        (None, None) if found.is_text() => Err(JoinError::TextForNumber { column: name(), found }),
+        (None, None) => Ok(None),
     }
 }
 

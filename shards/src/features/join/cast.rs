@@ -15,7 +15,8 @@ impl JoinPlan {
         for (column, cell) in self.cells.iter().enumerate() {
             if let CellSource::Store(place) = cell.source {
                 let value = record.cell(place);
-                rounded[column] += u64::from(value.is_rounded(self.precision()));
+                let is_rounded = value.is_some_and(|value| value.is_rounded(self.precision()));
+                rounded[column] += u64::from(is_rounded);
             }
         }
     }

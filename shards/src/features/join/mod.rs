@@ -1,7 +1,8 @@
 //! The join of what a store holds and a request says into the row that a model reads.
 //!
 //! [`bind`] maps the model's columns to the store's and to the request's fields once, at start;
-//! [`row`] then writes row after row by that [`JoinPlan`], without allocating.
+//! [`row`] then writes row after row by that [`JoinPlan`], without allocating, and [`text`] finds the
+//! model's code of a text.
 //! [`Refusal`](crate::failure::Refusal) says why a row must not be scored; [`cast`] counts what
 //! the model's precision changes.
 //!
@@ -11,5 +12,6 @@
 mod bind;
 mod cast;
 mod row;
+mod text;
 
 pub use bind::{JoinError, JoinPlan, ModelInputs, RequestField};

@@ -1,17 +1,21 @@
 //! Writes one row of the matrix from a record, or from the defaults, as the model's policies say.
 
 use super::bind::{CellPlan, CellSource, FloatRow, JoinPlan};
+use super::text::{DamagedText, TextCell};
 use crate::failure::Refusal;
-use crate::features::inputs::{IntegerRange, NanMeaning, OnError, OnExpired, OnMissing};
+use crate::features::inputs::{
+    IntegerRange, NanMeaning, OnError, OnExpired, OnMissing, OutOfRange, UnknownText,
+};
 use crate::features::joined::{Joined, RowOutcome};
 use crate::features::matrix::{MatrixCell, RowMut};
 use crate::features::record::{CELLS_START, CellPlace, last_updated_us};
+use crate::features::texts::{Texts, is_unknown_text};
 use crate::provenance::FeatureStatus;
 
 /// What the row stands on.
 #[derive(Clone, Copy)]
 enum Stored<'a> {
-    Record(&'a [u8]),
+    Record(&'a [u8], &'a dyn Texts),
     Defaults,
 }
 
@@ -21,33 +25,39 @@ impl JoinPlan {
         self.policies.on_error == OnError::Stale
     }
 
-    /// Writes `row` from a record of [`Self::layout`]; `status` says where it was found. A record
-    /// of another length counts as a store that did not answer. `request_cells` are in the order
-    /// of [`Self::request_fields`], NaN where the request does not say.
+    /// Writes `row` from a record of [`Self::layout`] whose texts are those of `texts`; `status` says
+    /// where it was found. A record of another length, or with a text that is not as it was written,
+    /// counts as a store that did not answer: then it is false. `request_cells` are in the order of
+    /// [`Self::request_fields`], NaN where the request does not say.
     pub(crate) fn join_found(
         &self,
         record: &[u8],
+        texts: &dyn Texts,
         status: FeatureStatus,
         request_cells: &[f64],
         row: usize,
         joined: &mut Joined,
-    ) {
+    ) -> bool {
         if record.len() != self.layout().length() {
             self.join_absent(FeatureStatus::Error, request_cells, row, joined);
-            return;
+            return false;
         }
         let (status, stored) = match self.expired_policy(record, joined.now_us) {
-            None => (status, Stored::Record(record)),
-            Some(OnExpired::Use) => (FeatureStatus::Expired, Stored::Record(record)),
+            None => (status, Stored::Record(record, texts)),
+            Some(OnExpired::Use) => (FeatureStatus::Expired, Stored::Record(record, texts)),
             Some(OnExpired::Default) => (FeatureStatus::Expired, Stored::Defaults),
             Some(OnExpired::Reject) => {
                 joined.refuse(row, FeatureStatus::Expired, Refusal::Expired);
                 joined.outcomes[row].last_updated_us = Some(last_updated_us(record));
-                return;
+                return true;
             }
         };
-        self.write(stored, status, request_cells, row, joined);
+        if self.write(stored, status, request_cells, row, joined).is_err() {
+            self.join_absent(FeatureStatus::Error, request_cells, row, joined);
+            return false;
+        }
         joined.outcomes[row].last_updated_us = Some(last_updated_us(record));
+        true
     }
 
     /// Writes `row` for a user of whom nothing is known; `status` says why: `Missing` or `Error`.
@@ -65,7 +75,11 @@ impl JoinPlan {
         };
         match refusal {
             Some(refusal) => joined.refuse(row, status, refusal),
-            None => self.write(Stored::Defaults, status, request_cells, row, joined),
+            // Defaults are of no dictionary.
+            None => {
+                let _: Result<(), DamagedText> =
+                    self.write(Stored::Defaults, status, request_cells, row, joined);
+            }
         }
     }
 
@@ -83,34 +97,35 @@ impl JoinPlan {
         request_cells: &[f64],
         row: usize,
         joined: &mut Joined,
-    ) {
-        let mut written = Written { defaulted: 0, refusal: None };
-        let defaulted_by_column = &mut joined.defaulted_by_column;
+    ) -> Result<(), DamagedText> {
+        let mut written = Written {
+            defaulted: 0,
+            refusal: None,
+            defaulted_by_column: &mut joined.defaulted_by_column,
+            unknown_by_column: &mut joined.unknown_by_column,
+        };
         match (joined.matrix.row_mut(row), &self.float_row, stored) {
-            (RowMut::F32(cells), Some(float_row), Stored::Record(record)) => {
+            (RowMut::F32(cells), Some(float_row), Stored::Record(record, _)) => {
                 if !float_row.copy(record, cells) {
-                    written.cells(&self.cells, stored, request_cells, cells, defaulted_by_column);
+                    written.cells(self, stored, request_cells, cells)?;
                 }
             }
             (RowMut::F32(cells), _, _) => {
-                written.cells(&self.cells, stored, request_cells, cells, defaulted_by_column);
+                written.cells(self, stored, request_cells, cells)?;
             }
             (RowMut::F64(cells), _, _) => {
-                written.cells(&self.cells, stored, request_cells, cells, defaulted_by_column);
+                written.cells(self, stored, request_cells, cells)?;
                 written.integers(&self.cells, &self.integers, cells);
             }
         }
+        let Written { defaulted, mut refusal, .. } = written;
         let allowed = self.policies.max_defaulted_columns.unwrap_or(usize::MAX);
-        if written.refusal.is_none() && written.defaulted as usize > allowed {
+        if refusal.is_none() && defaulted as usize > allowed {
             let allowed = allowed as u32;
-            written.refusal = Some(Refusal::TooManyDefaulted { found: written.defaulted, allowed });
+            refusal = Some(Refusal::TooManyDefaulted { found: defaulted, allowed });
         }
-        joined.outcomes[row] = RowOutcome {
-            status,
-            defaulted: written.defaulted,
-            refusal: written.refusal,
-            last_updated_us: None,
-        };
+        joined.outcomes[row] = RowOutcome { status, defaulted, refusal, last_updated_us: None };
+        Ok(())
     }
 }
 
@@ -130,40 +145,133 @@ impl FloatRow {
 }
 
 /// What came of writing a row's cells.
-struct Written {
+struct Written<'a> {
     defaulted: u32,
     refusal: Option<Refusal>,
+    defaulted_by_column: &'a mut [u64],
+    unknown_by_column: &'a mut [u64],
 }
 
-impl Written {
+impl Written<'_> {
     fn cells<C: MatrixCell>(
         &mut self,
-        plans: &[CellPlan],
+        plan: &JoinPlan,
         stored: Stored<'_>,
         request_cells: &[f64],
         cells: &mut [C],
-        defaulted_by_column: &mut [u64],
-    ) {
-        for (column, (plan, cell)) in plans.iter().zip(cells).enumerate() {
-            let known = match (plan.source, stored) {
-                (CellSource::Store(place), Stored::Record(record)) => {
-                    self.stored_cell(plan, place, record, column)
+    ) -> Result<(), DamagedText> {
+        for (column, (cell_plan, cell)) in plan.cells.iter().zip(cells).enumerate() {
+            let given = |index: usize| request_cells.get(index).copied().unwrap_or(f64::NAN);
+            let known = match (cell_plan.source, stored) {
+                (CellSource::Store(place), Stored::Record(record, _)) => {
+                    self.stored_cell(cell_plan, place, record, column)
                 }
                 (CellSource::Store(_), Stored::Defaults) => {
-                    *cell = C::from_double(plan.default);
+                    *cell = C::from_double(cell_plan.default);
                     continue;
                 }
                 (CellSource::Request { index }, _) => {
-                    let value = request_cells.get(index).copied().unwrap_or(f64::NAN);
-                    *cell = C::from_double(self.request_cell(plan, value, column));
+                    *cell = C::from_double(self.request_cell(cell_plan, given(index), column));
+                    continue;
+                }
+                (CellSource::StoreText { place, text }, Stored::Record(record, texts)) => {
+                    let text = &plan.texts[text];
+                    let code = match place.is_null(record) {
+                        true => f64::NAN,
+                        false => text.stored(place, record, texts)?,
+                    };
+                    *cell = C::from_double(self.stored_text(cell_plan, text, code, column));
+                    continue;
+                }
+                (CellSource::StoreText { text, .. }, Stored::Defaults) => {
+                    let refusal = Refusal::StoredNotANumber { column: column as u32 };
+                    *cell = C::from_double(self.code_or(plan.texts[text].default, refusal));
+                    continue;
+                }
+                (CellSource::RequestText { index, text }, _) => {
+                    let text = &plan.texts[text];
+                    let code = self.request_text(cell_plan, text, given(index), column);
+                    *cell = C::from_double(code);
                     continue;
                 }
             };
             *cell = known.unwrap_or_else(|| {
                 self.defaulted += 1;
-                defaulted_by_column[column] += 1;
-                C::from_double(plan.default)
+                self.defaulted_by_column[column] += 1;
+                C::from_double(cell_plan.default)
             });
+        }
+        Ok(())
+    }
+
+    /// The code of a stored text, NaN where it is null, or what stands in for one that is not known.
+    fn stored_text(&mut self, plan: &CellPlan, text: &TextCell, code: f64, column: usize) -> f64 {
+        if is_unknown_text(code) {
+            let refusal = Refusal::StoredUnknownText { column: column as u32 };
+            return self.unknown_text(text, column, refusal);
+        }
+        if !code.is_nan() {
+            return code;
+        }
+        let refusal = Refusal::StoredNotANumber { column: column as u32 };
+        match plan.nan {
+            NanMeaning::Missing => return self.code_or(text.categories.missing(), refusal),
+            NanMeaning::Default => {}
+            NanMeaning::Reject => {
+                self.refusal.get_or_insert(refusal);
+            }
+        }
+        self.defaulted += 1;
+        self.defaulted_by_column[column] += 1;
+        self.code_or(text.default, refusal)
+    }
+
+    /// The code of a request's text, or what stands in for one that it does not give.
+    fn request_text(&mut self, plan: &CellPlan, text: &TextCell, code: f64, column: usize) -> f64 {
+        if is_unknown_text(code) {
+            let refusal = Refusal::RequestUnknownText { column: column as u32 };
+            return self.unknown_text(text, column, refusal);
+        }
+        if !code.is_nan() {
+            return code;
+        }
+        self.not_given(plan, column);
+        let code = match plan.nan {
+            NanMeaning::Default => {
+                self.defaulted_by_column[column] += 1;
+                text.default
+            }
+            NanMeaning::Missing | NanMeaning::Reject => text.categories.missing(),
+        };
+        self.code_or(code, Refusal::RequestFieldMissing { column: column as u32 })
+    }
+
+    /// What a text means that is none of the categories, by the column's policy.
+    fn unknown_text(&mut self, text: &TextCell, column: usize, refusal: Refusal) -> f64 {
+        self.unknown_by_column[column] += 1;
+        let code = match text.unknown {
+            UnknownText::Model => text.categories.unknown(),
+            UnknownText::Missing => text.categories.missing(),
+            UnknownText::Reject => None,
+        };
+        self.code_or(code, refusal)
+    }
+
+    /// A code, or a refusal of the row where the model has none.
+    fn code_or(&mut self, code: Option<f64>, refusal: Refusal) -> f64 {
+        code.unwrap_or_else(|| {
+            self.refusal.get_or_insert(refusal);
+            f64::NAN
+        })
+    }
+
+    /// Refuses the row where the request has to give a cell that it does not give.
+    fn not_given(&mut self, plan: &CellPlan, column: usize) {
+        let column = column as u32;
+        if plan.required {
+            self.refusal.get_or_insert(Refusal::RequestFieldRequired { column });
+        } else if plan.nan == NanMeaning::Reject {
+            self.refusal.get_or_insert(Refusal::RequestFieldMissing { column });
         }
     }
 
@@ -176,8 +284,12 @@ impl Written {
             }
             let column = column as u32;
             self.refusal.get_or_insert(match plan.source {
-                CellSource::Store(_) => Refusal::StoredNotInteger { column },
-                CellSource::Request { .. } => Refusal::RequestNotInteger { column },
+                CellSource::Store(_) | CellSource::StoreText { .. } => {
+                    Refusal::StoredNotInteger { column }
+                }
+                CellSource::Request { .. } | CellSource::RequestText { .. } => {
+                    Refusal::RequestNotInteger { column }
+                }
             });
         }
     }
@@ -207,21 +319,29 @@ impl Written {
 
     /// The request's cell, or what stands in for one that it does not give.
     fn request_cell(&mut self, plan: &CellPlan, value: f64, column: usize) -> f64 {
-        let column = column as u32;
         if value.is_nan() {
-            match plan.nan {
-                NanMeaning::Default => return plan.default,
-                NanMeaning::Missing => {}
-                NanMeaning::Reject => {
-                    self.refusal.get_or_insert(Refusal::RequestFieldMissing { column });
+            self.not_given(plan, column);
+            if plan.nan != NanMeaning::Default {
+                return value;
+            }
+            self.defaulted_by_column[column] += 1;
+            return plan.default;
+        }
+        if !(plan.low <= value && value <= plan.high) {
+            match plan.out_of_range {
+                OutOfRange::Clip => return value.clamp(plan.low, plan.high),
+                OutOfRange::Default => {
+                    self.defaulted_by_column[column] += 1;
+                    return plan.default;
+                }
+                OutOfRange::Reject => {
+                    let column = column as u32;
+                    self.refusal.get_or_insert(Refusal::RequestOutOfRange { column });
                 }
             }
-        } else if !(plan.low <= value && value <= plan.high) {
-            self.refusal.get_or_insert(Refusal::RequestOutOfRange { column });
         } else if !plan.column_type.holds(value) {
-            let expected = plan.column_type;
-            self.refusal
-                .get_or_insert(Refusal::RequestNotOfType { column, expected: expected.as_str() });
+            let (column, expected) = (column as u32, plan.column_type.as_str());
+            self.refusal.get_or_insert(Refusal::RequestNotOfType { column, expected });
         }
         value
     }

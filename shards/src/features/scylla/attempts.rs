@@ -5,6 +5,7 @@
 //! in flight keep that from multiplying what a dead cluster is asked. A cluster that does not take
 //! a statement of so many keys is asked in smaller and smaller groups, and what it took is kept.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,6 +13,7 @@ use std::time::Instant;
 use scylla::client::session::Session;
 use scylla::response::query_result::QueryResult;
 use scylla::statement::bound::BoundStatement;
+use scylla::value::CqlValue;
 
 use super::faults::Fault;
 use super::flight::Flight;
@@ -101,9 +103,9 @@ fn ask(
 ) -> Option<Running<Answer>> {
     let session = inner.session_for(flight)?;
     let mut statement = if let [index] = *asked {
-        session.single.clone().bind(&(text(flight, index),)).ok()?
+        session.single.clone().bind(&(value(flight, index)?,)).ok()?
     } else {
-        let keys: Vec<&str> = asked.iter().map(|&index| text(flight, index)).collect();
+        let keys: Vec<_> = asked.iter().filter_map(|&index| value(flight, index)).collect();
         session.group.clone().bind(&(keys,)).ok()?
     };
     statement.set_load_balancing_policy(Some(target.policy()));
@@ -125,10 +127,16 @@ async fn settle(
     let is_silent = answer.as_ref().is_err_and(|fault| fault.reason.is_silence());
     inner.heard(target, !is_silent, Instant::now());
     let taken = answer.and_then(|answer| flight.take(answer, asked, now_us()));
-    if let Err(fault) = &taken {
-        inner.count_fault(fault);
+    match taken {
+        Ok(cells_lost) => {
+            inner.count(|counters| counters.cells_lost += cells_lost);
+            Ok(())
+        }
+        Err(fault) => {
+            inner.count_fault(&fault);
+            Err(fault)
+        }
     }
-    taken
 }
 
 /// Asks for the keys that are pending in groups of half as many, again and again, as long as the
@@ -187,10 +195,9 @@ async fn ask_singly(inner: &Inner, flight: &Flight, failed: &Target, until: Inst
     let cluster = session.session.get_cluster_state();
     let mut sent = Vec::with_capacity(keys.len());
     for &index in &keys {
-        let Ok(mut statement) = session.single.clone().bind(&(text(flight, index),)) else {
-            continue;
-        };
-        let other = inner.router.other(&cluster, flight.key(index), failed, Instant::now());
+        let Some(key) = value(flight, index) else { continue };
+        let Ok(mut statement) = session.single.clone().bind(&(key,)) else { continue };
+        let other = inner.router.other(&cluster, &wire(flight, index), failed, Instant::now());
         // Speculative execution needs nodes to choose from: then the driver's policy finds them.
         if inner.settings.speculative_execution_ms.is_none()
             && let Some(other) = &other
@@ -210,7 +217,7 @@ async fn ask_singly(inner: &Inner, flight: &Flight, failed: &Target, until: Inst
 
 fn another_node(inner: &Inner, flight: &Flight, failed: &Target) -> Option<Target> {
     let cluster = inner.session().session.get_cluster_state();
-    inner.router.other(&cluster, flight.key(0), failed, Instant::now())
+    inner.router.other(&cluster, &wire(flight, 0), failed, Instant::now())
 }
 
 fn send(
@@ -231,7 +238,12 @@ async fn execute(session: Arc<Session>, statement: BoundStatement, until: Instan
     }
 }
 
-/// The key as CQL text; the store asks for no key that is none.
-fn text(flight: &Flight, index: usize) -> &str {
-    std::str::from_utf8(flight.key(index)).unwrap_or_default()
+/// The key for a statement; the store asks for no key that is none.
+fn value(flight: &Flight, index: usize) -> Option<CqlValue> {
+    flight.table().shape.key_type.value(flight.key(index))
+}
+
+/// The key as the cluster has it.
+fn wire(flight: &Flight, index: usize) -> Cow<'_, [u8]> {
+    flight.table().shape.key_type.wire(flight.key(index)).unwrap_or_default()
 }

@@ -16,6 +16,10 @@ pub struct CqlCounters {
     pub keys_refused: u64,
     /// Keys that were not answered in the end.
     pub keys_failed: u64,
+    /// Values that a record can't keep as they are, which count as not known.
+    pub cells_lost: u64,
+    /// How often all texts were forgotten, as they took too much, and the cache with them.
+    pub texts_forgotten: u64,
     /// Statements sent.
     pub statements: u64,
     /// Statements that brought nothing, by the index of their reason in [`FaultReason::ALL`].

@@ -5,19 +5,33 @@ use scylla::frame::response::result::{ColumnType as CqlType, NativeType};
 use scylla::response::query_result::ColumnSpecs;
 
 use super::faults::Fault;
+use super::keys::KeyType;
 use crate::failure::FaultReason;
-use crate::features::column::{CellValue, ColumnType};
+use crate::features::column::{CellValue, ColumnType, NotOfType};
 use crate::features::record::{CELLS_START, RecordLayout};
+use crate::features::texts::Interner;
 
 /// A row that is not as the statement asked for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
+
+/// What packing rows fills besides the records.
+#[derive(Debug)]
+pub(super) struct Packing<'a> {
+    /// When rows count as written that don't say it, in µs since 1970.
+    pub(super) now_us: i64,
+    /// What the codes of texts mean.
+    pub(super) texts: &'a mut Interner,
+    /// Values that a record can't keep as they are, and that count as not known.
+    pub(super) cells_lost: u64,
+}
 
 /// How an answer's rows look: the key, `last_updated` where the table has it, then the features.
 #[derive(Debug)]
 pub(super) struct RowShape {
     pub(super) layout: RecordLayout,
     pub(super) has_last_updated: bool,
+    pub(super) key_type: KeyType,
 }
 
 impl RowShape {
@@ -31,7 +45,7 @@ impl RowShape {
         }
         for (at, spec) in found.iter().enumerate() {
             let fits = match (at.checked_sub(special), spec.typ()) {
-                (None, CqlType::Native(NativeType::Text | NativeType::Ascii)) => at == 0,
+                (None, CqlType::Native(native)) if at == 0 => self.key_type.is(native),
                 (None, CqlType::Native(NativeType::Timestamp)) => at == 1,
                 (Some(place), CqlType::Native(native)) => {
                     Some(places[place].column_type) == ColumnType::of_cql(native)
@@ -47,11 +61,11 @@ impl RowShape {
     }
 
     /// Packs a row into `record`, as long as the layout says, and returns its key. A null
-    /// `last_updated` and one that the table does not have count as `now_us`.
+    /// `last_updated` and one that the table does not have count as now.
     pub(super) fn pack<'frame>(
         &self,
         mut row: ColumnIterator<'frame, '_>,
-        now_us: i64,
+        packing: &mut Packing<'_>,
         record: &mut [u8],
     ) -> Result<&'frame [u8], Malformed> {
         let mut next = || match row.next() {
@@ -61,17 +75,22 @@ impl RowShape {
         let key = next()?.ok_or(Malformed)?;
         let last_updated_us = match self.has_last_updated.then(&mut next).transpose()?.flatten() {
             Some(bytes) => i64::from_be_bytes(fixed(bytes)?).saturating_mul(1000),
-            None => now_us,
+            None => packing.now_us,
         };
         record.fill(0);
         record[..CELLS_START].copy_from_slice(&last_updated_us.to_le_bytes());
         for place in self.layout.places() {
             let cell = match next()? {
-                // CQL tells an empty value from null; for a number neither says anything.
-                None | Some([]) => CellValue::Null,
-                Some(bytes) => place.column_type.decode(bytes).ok_or(Malformed)?,
+                None => CellValue::Null,
+                // CQL tells an empty value from null; only a text says anything by it.
+                Some([]) if place.column_type != ColumnType::Text => CellValue::Null,
+                Some(bytes) => {
+                    let known = place.column_type.decode(bytes).map_err(|NotOfType| Malformed)?;
+                    packing.cells_lost += u64::from(known.is_none());
+                    known.unwrap_or(CellValue::Null)
+                }
             };
-            if !place.write(cell, record) {
+            if !place.write(cell, packing.texts, record) {
                 return Err(Malformed);
             }
         }

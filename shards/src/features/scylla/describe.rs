@@ -9,13 +9,11 @@ use scylla::client::session::Session;
 use scylla::response::query_result::QueryRowsResult;
 
 use super::error::ScyllaError;
+use super::keys::KeyType;
 use super::session::prepare;
 use super::settings::ScyllaSettings;
 use crate::features::column::ColumnType;
 use crate::features::schema::{Schema, StoreColumn, UnreadColumn};
-
-/// The types of columns that can be read.
-const READABLE: &str = "float, double, int, bigint or boolean";
 
 /// What a column is to its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,8 +80,8 @@ impl TableDescription {
         Ok(Self { table, columns })
     }
 
-    /// Whether one row belongs to each key, and a key is all that a row is found by.
-    pub(super) fn check_key(&self, settings: &ScyllaSettings) -> Result<(), ScyllaError> {
+    /// The type of the key, where one row belongs to each, and a key is all that a row is found by.
+    pub(super) fn check_key(&self, settings: &ScyllaSettings) -> Result<KeyType, ScyllaError> {
         let key = &settings.key_column;
         let found = self.find(key)?;
         let partition_key = self.key_part(ColumnKind::PartitionKey);
@@ -102,8 +100,9 @@ impl TableDescription {
                 clustering: clustering.into_iter().map(str::to_owned).collect(),
             });
         }
-        let is_text = matches!(found.cql_type.as_str(), "text" | "ascii" | "varchar");
-        self.expect(found, "text", is_text)
+        let key_type = KeyType::named(&found.cql_type);
+        self.expect(found, KeyType::WORDS, key_type.is_some())?;
+        Ok(key_type.unwrap_or_default())
     }
 
     /// Whether there is a column that says when a row was written.
@@ -149,7 +148,7 @@ impl TableDescription {
         let named = settings.columns.iter().map(|name| {
             let found = self.find(name)?;
             let column_type = feature_type(&found.cql_type);
-            self.expect(found, READABLE, column_type.is_some())?;
+            self.expect(found, &ColumnType::words(), column_type.is_some())?;
             Ok(StoreColumn { name: name.clone(), column_type: column_type.unwrap_or_default() })
         });
         named.collect()
@@ -164,12 +163,7 @@ impl TableDescription {
         })
     }
 
-    fn expect(
-        &self,
-        column: &TableColumn,
-        expected: &'static str,
-        fits: bool,
-    ) -> Result<(), ScyllaError> {
+    fn expect(&self, column: &TableColumn, expected: &str, fits: bool) -> Result<(), ScyllaError> {
         if fits {
             return Ok(());
         }
@@ -177,7 +171,7 @@ impl TableDescription {
             table: self.table.clone(),
             column: column.name.clone(),
             found: column.cql_type.clone(),
-            expected,
+            expected: expected.to_owned(),
         })
     }
 
@@ -229,5 +223,9 @@ fn refused(statement: &str, error: &dyn Display) -> ScyllaError {
 }
 
 fn feature_type(cql_type: &str) -> Option<ColumnType> {
-    cql_type.parse().ok()
+    match cql_type {
+        "ascii" | "varchar" => Some(ColumnType::Text),
+        "timeuuid" => Some(ColumnType::Uuid),
+        _ => cql_type.parse().ok(),
+    }
 }

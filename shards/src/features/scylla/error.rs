@@ -152,7 +152,7 @@ pub enum ScyllaError {
         /// Its type.
         found: String,
         /// The types that can be read.
-        expected: &'static str,
+        expected: String,
     },
     /// The columns can't form a schema.
     #[error("the table `{table}`: {source}")]

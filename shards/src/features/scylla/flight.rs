@@ -8,10 +8,12 @@ use std::task::{Poll, Waker};
 use scylla::deserialize::row::ColumnIterator;
 use scylla::response::query_result::QueryResult;
 
-use super::decode::Malformed;
+use super::decode::{Malformed, Packing};
 use super::faults::Fault;
+use super::keys::KeyType;
 use super::session::{CqlSession, FoundTable};
 use crate::failure::FaultReason;
+use crate::features::texts::Interner;
 
 /// What is known of one key of a flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub(super) struct Flight {
     key_ends: Vec<usize>,
     /// What it departed with; another one may have taken its place by the time it lands.
     session: Rc<CqlSession>,
+    /// What the codes of its records' texts mean.
+    texts: Rc<RefCell<Interner>>,
     results: RefCell<Results>,
     landed: Cell<bool>,
     /// What came back says that the table may be another.
@@ -51,6 +55,7 @@ impl Flight {
     pub(super) fn new<'k>(
         keys: impl ExactSizeIterator<Item = &'k [u8]>,
         session: Rc<CqlSession>,
+        texts: Rc<RefCell<Interner>>,
     ) -> Self {
         let states = vec![KeyState::Pending; keys.len()];
         let (mut key_bytes, mut key_ends) = (Vec::new(), Vec::with_capacity(keys.len()));
@@ -63,6 +68,7 @@ impl Flight {
             key_bytes,
             key_ends,
             session,
+            texts,
             results: RefCell::new(Results { states, records }),
             landed: Cell::new(false),
             doubts_table: Cell::new(false),
@@ -86,6 +92,11 @@ impl Flight {
         let length = self.table().shape.layout.length();
         let span = index * length..(index + 1) * length;
         (state, Ref::map(results, |results| &results.records[span]))
+    }
+
+    /// What the codes of its records' texts mean.
+    pub(super) fn texts(&self) -> &Rc<RefCell<Interner>> {
+        &self.texts
     }
 
     /// The keys of which nothing is known yet.
@@ -134,13 +145,14 @@ impl Flight {
         }
     }
 
-    /// Takes the rows of an answer to `asked`; what is not among them is missing.
+    /// Takes the rows of an answer to `asked`; what is not among them is missing. Returns how many
+    /// values a record can't keep as they are.
     pub(super) fn take(
         &self,
         answer: QueryResult,
         asked: &[usize],
         now_us: i64,
-    ) -> Result<(), Fault> {
+    ) -> Result<u64, Fault> {
         let malformed = |said: &str| Fault::new(FaultReason::Other, said);
         let answer = answer.into_rows_result().map_err(|error| malformed(&error.to_string()))?;
         let shape = &self.table().shape;
@@ -148,29 +160,43 @@ impl Flight {
         let length = shape.layout.length();
         let mut results = self.results.borrow_mut();
         let mut record = vec![0; length];
+        let mut texts = self.texts.borrow_mut();
+        let mut packing = Packing { now_us, texts: &mut texts, cells_lost: 0 };
         let mut expected = 0;
         let rows = answer.rows::<ColumnIterator<'_, '_>>();
         for row in rows.map_err(|error| malformed(&error.to_string()))? {
             let row = row.map_err(|error| malformed(&error.to_string()))?;
-            let key = shape.pack(row, now_us, &mut record);
+            let key = shape.pack(row, &mut packing, &mut record);
             let key = key.map_err(|Malformed| malformed("a row is cut short"))?;
+            let text_is = |index: usize| {
+                shape.key_type.wire(self.key(index)).is_some_and(|wire| *wire == *key)
+            };
             // Rows come in the order of the keys or of their tokens: where one was found, the next
             // is looked for first.
             let (before, after) = asked.split_at(expected);
             let mut order = after.iter().chain(before).enumerate();
-            let Some((skipped, &index)) = order.find(|(_, index)| self.key(**index) == key) else {
+            let Some((skipped, &index)) = order.find(|(_, index)| text_is(**index)) else {
                 continue;
             };
             expected = (expected + skipped + 1) % asked.len();
             results.states[index] = KeyState::Found;
             let start = index * length;
             results.records[start..start + length].copy_from_slice(&record);
+            if shape.key_type == KeyType::Text {
+                continue;
+            }
+            // Two texts may be one key, as 7 and 007 are.
+            for &other in asked.iter().filter(|other| **other != index && text_is(**other)) {
+                results.states[other] = KeyState::Found;
+                let start = other * length;
+                results.records[start..start + length].copy_from_slice(&record);
+            }
         }
         for &index in asked {
             if results.states[index] == KeyState::Pending {
                 results.states[index] = KeyState::Missing;
             }
         }
-        Ok(())
+        Ok(packing.cells_lost)
     }
 }

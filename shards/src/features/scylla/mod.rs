@@ -7,7 +7,8 @@
 //! the table [`describe`]d, prepares the statements, and [`probe`]s by them what the cluster
 //! answers; [`routing`] groups keys by the replica that owns them, past nodes whose breaker is
 //! open. A [`flight`] is such a group on its way, and [`attempts`] asks for it, key by key where
-//! the group failed and the [`budget`] allows; [`decode`] packs CQL rows as records. [`store`]
+//! the group failed and the [`budget`] allows; [`decode`] packs CQL rows as records. [`keys`] are what the
+//! texts that name users become. [`store`]
 //! joins it all: the cache first, then keys that are [`pending`] for other batches, then new flights;
 //! [`counters`] are what it counts;
 //! [`recovery`] gives it a new session where the whole cluster was away, and new statements where
@@ -27,12 +28,14 @@ mod error;
 mod faults;
 mod flight;
 mod frames;
+mod keys;
 mod password;
 mod pending;
 mod probe;
 mod recovery;
 mod routing;
 mod runtime;
+mod secret;
 mod session;
 mod settings;
 mod store;
@@ -44,6 +47,8 @@ mod watch;
 pub use counters::CqlCounters;
 pub use error::ScyllaError;
 pub(crate) use error::said;
+pub(crate) use keys::KeyType;
+pub use secret::Secret;
 pub(crate) use session::block_on;
 pub use session::describe_table;
 pub use settings::{Compression, Consistency, ScyllaSettings, TlsSettings};

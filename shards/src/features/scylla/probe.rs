@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use scylla::value::CqlValue;
 use tokio::task::JoinSet;
 
 use super::error::{ScyllaError, user_of};
@@ -22,10 +23,10 @@ const WARM_WAIT: Duration = Duration::from_secs(2);
 /// How many keys are asked for where it is not known whether any node answers.
 const NODES_ASKED: usize = 8;
 
-/// Users that nobody has: what is asked for is whether there is an answer. The keys differ, so that
+/// A user that nobody has: what is asked for is whether there is an answer. The keys differ, so that
 /// other nodes own them.
-fn key(number: usize) -> String {
-    format!("shardgate-probe-{number}")
+fn key(session: &CqlSession, number: usize) -> CqlValue {
+    session.table.shape.key_type.nobodys(number)
 }
 
 /// Waits until a row of the table can be asked for. What no waiting mends is said at once.
@@ -100,7 +101,7 @@ pub(super) async fn answering(session: CqlSession, patience: Duration) -> Vec<Ho
     for number in 0..NODES_ASKED {
         let session = session.clone();
         asking.spawn(async move {
-            let statement = session.single.clone().bind(&(key(number),)).ok()?;
+            let statement = session.single.clone().bind(&(key(&session, number),)).ok()?;
             let asked = session.session.execute_bound_unpaged(&statement);
             let answer = tokio::time::timeout(patience, asked).await.ok()?.ok()?;
             Some(answer.request_coordinator().node().host_id.as_u128())
@@ -119,11 +120,11 @@ pub(super) async fn answering(session: CqlSession, patience: Duration) -> Vec<Ho
 }
 
 async fn one(session: &CqlSession, number: usize) -> Result<(), Fault> {
-    ask(session, session.single.clone().bind(&(key(number),))).await
+    ask(session, session.single.clone().bind(&(key(session, number),))).await
 }
 
 async fn some(session: &CqlSession, count: usize) -> Result<(), Fault> {
-    let keys: Vec<_> = (0..count).map(key).collect();
+    let keys: Vec<_> = (0..count).map(|number| key(session, number)).collect();
     ask(session, session.group.clone().bind(&(keys,))).await
 }
 

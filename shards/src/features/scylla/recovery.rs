@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_lite::future::poll_once;
-use glommio::timer::sleep;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -23,6 +22,7 @@ use super::probe;
 use super::session::CqlSession;
 use super::settings::ScyllaSettings;
 use super::store::Inner;
+use crate::executor::runtime::{sleep, spawn};
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(250);
@@ -66,7 +66,7 @@ pub(super) fn doubt_table(inner: &Rc<Inner>) {
     if inner.watch.is_due() {
         inner.watch.begin();
         let inner = Rc::clone(inner);
-        glommio::spawn_local(async move { look_at_table(&inner).await }).detach();
+        spawn(async move { look_at_table(&inner).await }).detach();
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which node to ask for a key: a replica that owns it, is connected, and answered lately.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Instant;
@@ -64,18 +65,18 @@ impl Router {
         }
     }
 
-    /// Groups `keys` by their owners; those for which no node may be asked go to `nowhere`.
+    /// Groups `keys`, as the cluster has them, by their owners; those for which no node may be asked go to `nowhere`.
     pub(super) fn group<'k>(
         &self,
         cluster: &ClusterState,
-        keys: impl Iterator<Item = (u32, &'k [u8])>,
+        keys: impl Iterator<Item = (u32, Cow<'k, [u8]>)>,
         now: Instant,
         nowhere: &mut Vec<u32>,
     ) -> Vec<Group> {
         let mut admitted = Admitted { router: self, now, asked: Vec::new() };
         let mut groups: Vec<Group> = Vec::new();
         for (name, key) in keys {
-            let Some((node, shard)) = self.owner(cluster, key, &mut admitted) else {
+            let Some((node, shard)) = self.owner(cluster, &key, &mut admitted) else {
                 nowhere.push(name);
                 continue;
             };
@@ -93,7 +94,7 @@ impl Router {
         groups
     }
 
-    /// Another node than `failed` to ask for `key`, best a replica of it.
+    /// Another node than `failed` to ask for `key`, as the cluster has it, best a replica of it.
     pub(super) fn other(
         &self,
         cluster: &ClusterState,

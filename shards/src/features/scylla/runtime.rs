@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 
 use super::frames::FrameLimit;
 use super::watch;
+use crate::executor::runtime::{sleep, spawn, yield_to_rings};
 
 /// How often the runtime is turned while nothing is in flight: keep-alives, reconnects, metadata.
 const IDLE_TURN: Duration = Duration::from_millis(5);
@@ -80,7 +81,7 @@ impl Driver {
             idle: RefCell::new(None),
             stopped: Cell::new(false),
         });
-        glommio::spawn_local(Rc::clone(&driver).keep_turning()).detach();
+        spawn(Rc::clone(&driver).keep_turning()).detach();
         Ok(driver)
     }
 
@@ -132,13 +133,10 @@ impl Driver {
         while !self.stopped.get() {
             self.turn();
             if self.in_flight.get() == 0 {
-                let idle = async {
-                    let _ = glommio::timer::Timer::new(IDLE_TURN).await;
-                };
-                futures_lite::future::or(self.work(), idle).await;
+                futures_lite::future::or(self.work(), sleep(IDLE_TURN)).await;
             } else {
                 // Yielding the queue, not only the task, lets the executor poll its own I/O.
-                glommio::executor().yield_task_queue_now().await;
+                yield_to_rings().await;
             }
         }
     }

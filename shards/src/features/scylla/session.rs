@@ -39,16 +39,19 @@ pub(super) struct FoundTable {
 
 impl FoundTable {
     fn of(description: &TableDescription, settings: &ScyllaSettings) -> Result<Self, ScyllaError> {
-        description.check_key(settings)?;
+        let key_type = description.check_key(settings)?;
         let has_last_updated = description.check_last_updated(settings)?;
         let schema = Arc::new(description.features(settings)?);
-        let shape = RowShape { layout: RecordLayout::new(&schema), has_last_updated };
+        let shape = RowShape { layout: RecordLayout::new(&schema), has_last_updated, key_type };
         Ok(Self { schema, shape })
     }
 
     /// Whether rows of both mean the same.
     fn reads_as(&self, other: &Self) -> bool {
-        self.schema == other.schema && self.shape.has_last_updated == other.shape.has_last_updated
+        let (own, others) = (&self.shape, &other.shape);
+        self.schema == other.schema
+            && own.has_last_updated == others.has_last_updated
+            && own.key_type == others.key_type
     }
 
     /// Asks for the columns in the order of the shape.
@@ -170,7 +173,7 @@ pub(super) async fn connect(
         })
         .default_execution_profile_handle(profile(settings).into_handle());
     match (&settings.user, &settings.password, &settings.password_file) {
-        (Some(user), Some(password), _) => builder = builder.user(user, password),
+        (Some(user), Some(password), _) => builder = builder.user(user, password.reveal()),
         (Some(user), None, Some(path)) => {
             let from_file = FromFile { user: user.clone(), path: path.clone() };
             builder = builder.authenticator_provider(Arc::new(from_file));

@@ -5,11 +5,12 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::ScyllaError;
 use super::frames::FrameLimit;
 use super::password::{self, PasswordError};
+use super::secret::Secret;
 use crate::features::cache::CacheSettings;
 use crate::features::schema::LAST_UPDATED;
 
@@ -21,7 +22,7 @@ const GROUP_KEYS_MAX: usize = 100;
 const FRAME_BYTES_MIN: u32 = 65_536;
 
 /// How to reach a cluster and what to read there.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScyllaSettings {
     /// Nodes to ask first, each `HOST:PORT`; the rest of the cluster is found from there.
@@ -45,7 +46,7 @@ pub struct ScyllaSettings {
     /// The user name, with `password` or `password_file`.
     pub user: Option<String>,
     /// The password.
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// A file that holds the password in its one line; it is read for each connection.
     pub password_file: Option<PathBuf>,
     /// Encrypts the connections.
@@ -59,6 +60,7 @@ pub struct ScyllaSettings {
     /// How long a batch waits for its features at most, in milliseconds.
     pub fetch_deadline_ms: u64,
     /// How many keys one statement asks for at most: 1 to 100.
+    #[serde(rename = "max_group_keys", alias = "group_keys_max")]
     pub group_keys_max: usize,
     /// Ask another replica for a key that has not been answered after this many milliseconds, where
     /// keys are asked for singly.
@@ -69,6 +71,7 @@ pub struct ScyllaSettings {
     /// announces more loses its connection. Encrypted connections are not held to it.
     pub max_frame_bytes: u32,
     /// How many statements for single keys may be in flight.
+    #[serde(rename = "max_single_statements", alias = "single_statements_max")]
     pub single_statements_max: usize,
     /// How many of a hundred keys may be asked for again, singly, after a group failed.
     pub retry_budget_percent: f64,
@@ -79,7 +82,7 @@ pub struct ScyllaSettings {
 }
 
 /// How connections are encrypted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsSettings {
     /// The authorities to trust, PEM.
@@ -93,7 +96,7 @@ pub struct TlsSettings {
 }
 
 /// How many replicas have to answer a read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Consistency {
     /// One.
@@ -110,7 +113,7 @@ pub enum Consistency {
 }
 
 /// How frames are compressed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// Not at all: a row of floats hardly shrinks.
@@ -167,7 +170,7 @@ impl ScyllaSettings {
             return wrong("contact_points", "there is none");
         }
         if !(1..=GROUP_KEYS_MAX).contains(&self.group_keys_max) {
-            return wrong("group_keys_max", "it is not between 1 and 100");
+            return wrong("max_group_keys", "it is not between 1 and 100");
         }
         if self.max_frame_bytes < FRAME_BYTES_MIN {
             return wrong("max_frame_bytes", "it is below 65536");

@@ -12,6 +12,7 @@ use super::counters::CqlCounters;
 use super::error::ScyllaError;
 use super::faults::{Fault, FaultsSeen};
 use super::flight::{Flight, KeyState};
+use super::keys::KeyType;
 use super::pending::Pending;
 use super::routing::{Router, Target};
 use super::runtime::{Driver, Ended};
@@ -19,13 +20,15 @@ use super::session::CqlSession;
 use super::settings::ScyllaSettings;
 use super::table_watch::TableWatch;
 use super::{probe, recovery};
-use crate::failure::FaultReason;
+use crate::executor::runtime::spawn;
+use crate::failure::{FaultReason, Refusal};
 use crate::features::cache::{Cached, RecordCache};
 use crate::features::fit::{Fetched, Unfit};
 use crate::features::join::JoinPlan;
 use crate::features::joined::Joined;
 use crate::features::requests::{FetchRequests, KEY_BYTES_MAX};
 use crate::features::schema::Schema;
+use crate::features::texts::{Interner, Texts};
 use crate::provenance::FeatureStatus;
 
 /// A shard's handle on a cluster. It works on the thread, and in the executor, that opened it.
@@ -45,6 +48,8 @@ pub(super) struct Inner {
     /// How many statements for single keys are in flight.
     pub(super) singles: Cell<usize>,
     cache: RefCell<RecordCache>,
+    /// What the codes of texts mean in the records of the cache and of new flights.
+    texts: RefCell<Rc<RefCell<Interner>>>,
     pending: RefCell<Pending>,
     counters: Cell<CqlCounters>,
     faults_seen: FaultsSeen,
@@ -91,6 +96,7 @@ impl CqlStore {
             budget: RefCell::new(RetryBudget::new(settings.retry_budget_percent)),
             singles: Cell::new(0),
             cache: RefCell::new(RecordCache::new(settings.cache)),
+            texts: RefCell::default(),
             pending: RefCell::default(),
             counters: Cell::default(),
             faults_seen: FaultsSeen::default(),
@@ -102,7 +108,7 @@ impl CqlStore {
         let inner = Rc::new(inner);
         inner.learn_group_keys().await;
         let kept = recovery::look_after(Rc::downgrade(&inner), addresses);
-        glommio::spawn_local(kept).detach();
+        spawn(kept).detach();
         Ok(Self { inner })
     }
 
@@ -239,9 +245,27 @@ impl Inner {
                 table = self.settings.table,
                 said,
                 "the cluster refuses statements for {configured} users and takes {keys}: they ask \
-                 for {keys} at most from now on. Set group_keys_max = {keys} in [features.scylla], \
+                 for {keys} at most from now on. Set max_group_keys = {keys} in [features.scylla], \
                  or raise the limit of the cluster"
             );
+        }
+    }
+
+    /// What the codes of texts mean, of records that come from now on.
+    fn texts(&self) -> Rc<RefCell<Interner>> {
+        Rc::clone(&self.texts.borrow())
+    }
+
+    /// Forgets all texts where they take more than they may, and the records that have their codes.
+    /// Flights keep the texts that they departed with.
+    fn bound_texts(&self) {
+        let texts = self.texts();
+        let known = texts.borrow();
+        if known.size_bytes() > self.settings.cache.max_texts_bytes {
+            let next = Interner::new(known.generation() + 1);
+            self.texts.replace(Rc::new(RefCell::new(next)));
+            self.cache.borrow_mut().clear();
+            self.count(|counters| counters.texts_forgotten += 1);
         }
     }
 
@@ -293,16 +317,35 @@ impl Inner {
         unknown: &mut Vec<u32>,
     ) {
         let mut cache = self.cache.borrow_mut();
+        let texts = self.texts();
+        let texts = &*texts.borrow();
+        let key_type = self.session.borrow().table.shape.key_type;
         let pending = self.pending.borrow();
         for &first in requests.distinct() {
             let key = requests.key(first as usize);
-            if key.is_empty() || key.len() > KEY_BYTES_MAX || std::str::from_utf8(key).is_err() {
+            if key.is_empty() || key.len() > KEY_BYTES_MAX {
                 join_absent(plan, requests, first, FeatureStatus::Missing, joined);
+                continue;
+            }
+            if !key_type.takes(key) {
+                match key_type {
+                    KeyType::Text => {
+                        join_absent(plan, requests, first, FeatureStatus::Missing, joined);
+                    }
+                    _ => refuse_key(requests, first, key_type, joined),
+                }
                 continue;
             }
             match cache.get(key, now) {
                 Cached::Fresh(record) => {
-                    join_found(plan, requests, first, record, FeatureStatus::Cached, joined);
+                    join_found(
+                        plan,
+                        requests,
+                        first,
+                        (record, texts),
+                        FeatureStatus::Cached,
+                        joined,
+                    );
                 }
                 Cached::FreshMissing => {
                     join_absent(plan, requests, first, FeatureStatus::Missing, joined);
@@ -326,9 +369,13 @@ impl Inner {
         waiting: &mut Vec<Waiting>,
         unknown: &[u32],
     ) {
+        self.bound_texts();
         let session = self.session();
         let cluster = session.session.get_cluster_state();
-        let keys = unknown.iter().map(|&first| (first, requests.key(first as usize)));
+        let key_type = session.table.shape.key_type;
+        let keys = unknown
+            .iter()
+            .filter_map(|&first| Some((first, key_type.wire(requests.key(first as usize))?)));
         let mut nowhere = Vec::new();
         let groups = self.router.group(&cluster, keys, now, &mut nowhere);
         self.count(|counters| {
@@ -339,13 +386,14 @@ impl Inner {
         let deadlines = Deadlines { group: now + deadline / 2, all: now + deadline };
         for group in groups {
             let keys = group.keys.iter().map(|&first| requests.key(first as usize));
-            let flight = Rc::new(Flight::new(keys, Rc::clone(&session)));
+            let flight = Flight::new(keys, Rc::clone(&session), self.texts());
+            let flight = Rc::new(flight);
             self.pending.borrow_mut().insert(&flight);
             for (index, &first) in group.keys.iter().enumerate() {
                 waiting.push(Waiting { first, flight: Rc::clone(&flight), index });
             }
             let departed = attempts::depart(self, flight, group.target, deadlines);
-            glommio::spawn_local(attempts::arrive(Rc::clone(self), departed)).detach();
+            spawn(attempts::arrive(Rc::clone(self), departed)).detach();
         }
         self.driver.turn();
         if !nowhere.is_empty() {
@@ -367,7 +415,8 @@ impl Inner {
         let (state, record) = wait.flight.result(wait.index);
         match state {
             KeyState::Found => {
-                join_found(plan, requests, wait.first, &record, FeatureStatus::Stored, joined);
+                let found = (&*record, &*wait.flight.texts().borrow());
+                join_found(plan, requests, wait.first, found, FeatureStatus::Stored, joined);
             }
             KeyState::Missing => {
                 join_absent(plan, requests, wait.first, FeatureStatus::Missing, joined);
@@ -394,7 +443,9 @@ impl Inner {
             .flatten();
         match stale {
             Some(record) => {
-                join_found(plan, requests, first, record, FeatureStatus::Stale, joined);
+                let texts = self.texts();
+                let found = (record, &*texts.borrow());
+                join_found(plan, requests, first, found, FeatureStatus::Stale, joined);
             }
             None => join_absent(plan, requests, first, FeatureStatus::Error, joined),
         }
@@ -406,6 +457,10 @@ impl Inner {
             return;
         }
         self.pending.borrow_mut().remove(flight);
+        // The codes of a flight that departed before the texts were forgotten are not those of now.
+        if !Rc::ptr_eq(flight.texts(), &self.texts()) {
+            return;
+        }
         let now = Instant::now();
         let mut cache = self.cache.borrow_mut();
         for index in 0..flight.len() {
@@ -423,12 +478,21 @@ fn join_found(
     plan: &JoinPlan,
     requests: &FetchRequests,
     first: u32,
-    record: &[u8],
+    (record, texts): (&[u8], &Interner),
     status: FeatureStatus,
     joined: &mut Joined,
 ) {
     for row in requests.rows_like(first) {
-        plan.join_found(record, status, requests.cells(row), row, joined);
+        // Its records are not in a file that could be damaged.
+        let _: bool = plan.join_found(record, texts, status, requests.cells(row), row, joined);
+    }
+}
+
+/// Refuses the rows of a text that is no key of the table's type.
+fn refuse_key(requests: &FetchRequests, first: u32, key_type: KeyType, joined: &mut Joined) {
+    let refusal = Refusal::KeyNotOfType { expected: key_type.as_str() };
+    for row in requests.rows_like(first) {
+        joined.refuse(row, FeatureStatus::Missing, refusal);
     }
 }
 

@@ -7,6 +7,7 @@ use scylla::statement::prepared::PreparedStatement;
 
 use super::describe::TableDescription;
 use super::error::{ScyllaError, said};
+use super::keys::KeyType;
 use super::session::{connect, prepare, qualified, quoted};
 use super::settings::ScyllaSettings;
 use crate::features::schema::Schema;
@@ -27,12 +28,12 @@ impl<'a> TableSession<'a> {
         Ok(Self { session: connect(settings, addresses).await?, settings })
     }
 
-    /// The table's feature columns.
-    pub(crate) async fn describe(&self) -> Result<Schema, ScyllaError> {
+    /// The table's feature columns, and the type of its key.
+    pub(crate) async fn describe(&self) -> Result<(Schema, KeyType), ScyllaError> {
         let table = TableDescription::fetch(&self.session, self.settings).await?;
-        table.check_key(self.settings)?;
+        let key_type = table.check_key(self.settings)?;
         table.check_last_updated(self.settings)?;
-        table.features(self.settings)
+        Ok((table.features(self.settings)?, key_type))
     }
 
     /// Makes the keyspace, replicated as CQL's `replication` says, and the table, where they are

@@ -6,9 +6,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use glommio::timer::sleep;
-
 use super::error::ScyllaError;
+use crate::executor::runtime::sleep;
 
 /// How long lies between two looks at least, however doubtful the table is.
 const LOOKS_APART: Duration = Duration::from_millis(250);

@@ -1,16 +1,11 @@
 //! What a request asks for: an answer that is there at once, or rows in the queue of a lane.
 
-use std::rc::Rc;
-
 use super::Connection;
-use crate::batch::{Lane, Row};
-use crate::http::exchange::{Answer, Exchange, Form};
-use crate::http::intake::Arrival;
-use crate::http::predict::{self, Asked, PredictError};
-use crate::http::request_rows::{LaneRows, RequestRows};
+use crate::api::{Arrival, CallContext};
+use crate::http::exchange::{Answer, Exchange};
+use crate::http::response;
 use crate::http::routes::{Route, route};
-use crate::http::statuses::status_of;
-use crate::http::{oip, response};
+use crate::http::statuses::status_of_rows;
 use crate::http1::head::{ContentCoding, Head};
 use crate::http1::reader::RequestReader;
 use crate::origin::{Origin, RequestId, RequestIds};
@@ -29,16 +24,12 @@ impl<S> Connection<S> {
         let close = !head.keep_alive;
         let origin = self.origin(head);
         let answer = match route(head.method, head.path) {
-            Route::Predict { .. } | Route::Oip(_)
-                if body.is_some() && head.coding == ContentCoding::Coded =>
-            {
+            Route::Call(_) if body.is_some() && head.coding == ContentCoding::Coded => {
                 Answer::error(415, ACCEPTED, CODED)
             }
-            Route::Predict { model } => self.predict(head, model, body, &origin, arrival),
-            Route::Oip(route) => {
-                let (front, connection) = (&self.front, self.number);
-                let asker = oip::Asker { front, connection, arrival, origin: &origin };
-                asker.answer(route, head, body)
+            Route::Call(call) => {
+                let context = self.context(head, body, arrival, &origin);
+                Answer::of(self.front.api.answer(call, &context), status_of_rows(&call))
             }
             Route::NotFound => Answer::error(404, "", "no such path"),
             Route::MethodNotAllowed { allow } => {
@@ -55,6 +46,26 @@ impl<S> Connection<S> {
         self.push(exchange);
     }
 
+    /// What an endpoint is to know of a request.
+    fn context<'a>(
+        &self,
+        head: &Head<'a>,
+        body: Option<&'a [u8]>,
+        arrival: Arrival,
+        origin: &'a Origin,
+    ) -> CallContext<'a> {
+        CallContext {
+            client: self.number,
+            arrival,
+            limit_ns: head.limit_ns,
+            priority: head.priority,
+            origin,
+            credentials: head.credentials,
+            body,
+            json_bytes: head.inference_header_length,
+        }
+    }
+
     fn push(&mut self, exchange: Exchange) {
         self.held_bytes += exchange.held_bytes();
         self.exchanges.push_back(exchange);
@@ -68,84 +79,6 @@ impl<S> Connection<S> {
             (None, RequestIds::Echo) => RequestId::None,
         };
         Origin { request_id, trace: head.trace }
-    }
-
-    /// Turns a prediction's body into rows and queues them.
-    fn predict(
-        &mut self,
-        head: &Head<'_>,
-        model: Option<&str>,
-        body: Option<&[u8]>,
-        origin: &Origin,
-        arrival: Arrival,
-    ) -> Answer {
-        let Some(body) = body else {
-            return Answer::error(
-                411,
-                "",
-                "the request has no body: send Content-Length or chunks",
-            );
-        };
-        let Some(lane) = self.front.lanes.lane(model) else {
-            let message = format!("no such model; there is: {}", self.front.lanes.model_names());
-            return Answer::error(404, "", &message);
-        };
-        let terms = self.front.settings.terms(head, arrival);
-        if let Some(failure) = lane.refuse(&terms, 1) {
-            return Answer::refusal(failure, status_of(failure));
-        }
-        let asked = self.parse(body, &lane).and_then(|asked| {
-            let form = if asked.is_array { Form::Array } else { Form::Lone };
-            Ok((self.divide(asked, body, lane)?, form))
-        });
-        match asked {
-            Err(error) => Answer::error(error.status(), "", &error),
-            Ok((rows, form)) => Answer::queue(rows, form, &terms, origin),
-        }
-    }
-
-    fn parse(&self, body: &[u8], lane: &Lane) -> Result<Asked, PredictError> {
-        let (fields, rows_max) =
-            (&lane.settings.request_fields, self.front.limits().array_rows_max);
-        predict::parse(body, fields, rows_max, self.number, &mut lane.rows.borrow_mut())
-    }
-
-    /// Leaves to the version that is tried out those rows of `lane` whose users are its. Each user
-    /// has one version, alone as in an array. What names no user stays.
-    fn divide(
-        &self,
-        asked: Asked,
-        body: &[u8],
-        lane: Rc<Lane>,
-    ) -> Result<RequestRows, PredictError> {
-        let Some((share, canary)) = self.front.lanes.canary(&lane) else {
-            return Ok(RequestRows::of_one(LaneRows::new(lane, asked.first), asked.count));
-        };
-        let model = lane.settings.model.as_str();
-        let is_canarys = |row: &Row| !row.key.is_empty() && share.takes(model, &row.key);
-        let (stays, goes) = lane.rows.borrow_mut().divide(asked.first, is_canarys);
-        let taken = if lane.settings.request_fields == canary.settings.request_fields {
-            canary.rows.borrow_mut().adopt(&mut lane.rows.borrow_mut(), goes)
-        } else {
-            lane.rows.borrow_mut().forget(goes);
-            match goes.map(|_| self.parse(body, &canary)) {
-                None => None,
-                // The version that is tried out reads other fields of the request.
-                Some(Ok(again)) => {
-                    let mut rows = canary.rows.borrow_mut();
-                    let (others, taken) = rows.divide(again.first, is_canarys);
-                    rows.forget(others);
-                    taken
-                }
-                Some(Err(error)) => {
-                    lane.rows.borrow_mut().forget(stays);
-                    return Err(error);
-                }
-            }
-        };
-        let stays = stays.map(|first| LaneRows::new(Rc::clone(&lane), first));
-        let taken = taken.map(|first| LaneRows::new(canary, first));
-        RequestRows::of(stays, taken, asked.count).ok_or(PredictError::Empty)
     }
 
     /// Ends the connection with an error, after what was asked before it.

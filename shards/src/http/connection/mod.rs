@@ -6,8 +6,8 @@
 //! is copied into the connection's own buffer, so an idle connection holds none.
 //!
 //! [`reading`] is the way in, [`answering`] decides what becomes of a request, [`writing`] is the
-//! way out. What is *not* here: how a head, a body and an answer look (`head`, `predict`,
-//! `response`), and what is computed (`batch`).
+//! way out. What is *not* here: how a head and an answer look (`http1`, `response`), and what becomes
+//! of a call (`api`).
 
 mod answering;
 mod reading;
@@ -194,7 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let front = &self.front;
         let is_idle = self.exchanges.is_empty() && self.output.is_empty() && !self.closing;
         let is_between = is_idle && self.input.is_empty() && !self.reader.is_in_body();
-        if !is_between || front.draining.get() || front.intake.is_open() {
+        if !is_between || front.context.draining.get() || front.intake.is_open() {
             return false;
         }
         if self.link.unread_since_ns.get().is_some() {
@@ -217,7 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Writes and reads as long as there is something to write and to read, for some rounds.
     fn poll_rounds(&mut self, context: &mut Context<'_>) -> Poll<()> {
         for _ in 0..ROUNDS_MAX {
-            if self.front.draining.get() && self.poll_last(context).is_err() {
+            if self.front.context.draining.get() && self.poll_last(context).is_err() {
                 return Poll::Ready(());
             }
             let Ok(wrote) = self.poll_output(context) else { return Poll::Ready(()) };
@@ -284,7 +284,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             (Doing::ReadingBody, limits.body_timeout_ms)
         } else if !self.input.is_empty() {
             (Doing::ReadingHead, limits.head_timeout_ms)
-        } else if self.front.draining.get() {
+        } else if self.front.context.draining.get() {
             (Doing::Idle, limits.drain_idle_ms)
         } else {
             (Doing::Idle, limits.idle_timeout_ms)

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use futures_lite::AsyncRead;
 
 use super::Connection;
+use crate::api::Arrival;
 use crate::http::exchange::Exchange;
-use crate::http::intake::Arrival;
 use crate::http1::reader::Step;
 
 /// How much the requests of one connection that are not answered yet may keep, about; beyond it no
@@ -173,7 +173,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
                 }
             }
         }
-        if at == bytes.len() && self.front.draining.get() {
+        if at == bytes.len() && self.front.context.draining.get() {
             self.close_after_last();
         }
         if self.closing {

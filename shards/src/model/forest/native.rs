@@ -233,9 +233,8 @@ fn as_inputs(columns: &[ModelColumn]) -> Vec<InputColumn> {
         column_type: ColumnType::Double,
         source: CellSource::Store,
         default: f64::NAN,
-        range: None,
         nan: NanMeaning::Missing,
-        quantiles: Vec::new(),
+        ..InputColumn::default()
     };
     columns.iter().map(input).collect()
 }

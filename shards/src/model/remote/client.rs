@@ -7,7 +7,6 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use futures_lite::future::or;
-use glommio::timer::sleep;
 
 use super::connection::Connection;
 use super::error::RemoteError;
@@ -15,6 +14,7 @@ use super::message::{self, AnswerTag, RequestTag, RequestTerms};
 use super::settings::RemoteModel;
 use crate::breaker::Breaker;
 use crate::escape;
+use crate::executor::runtime::{run_blocking, sleep};
 use crate::features::FeatureMatrix;
 use crate::origin::TraceParent;
 
@@ -242,7 +242,7 @@ impl RemoteClient {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
         let look_up = move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-        let found: io::Result<Vec<_>> = glommio::executor().spawn_blocking(look_up).await;
+        let found: io::Result<Vec<_>> = run_blocking(look_up).await;
         let reason = match found {
             Ok(addresses) if !addresses.is_empty() => return Ok(addresses),
             Ok(_) => "the name has no address".to_owned(),

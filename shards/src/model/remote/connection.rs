@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use glommio::net::TcpStream;
 
 use super::answer::{Answer, AnswerReader};
 use super::error::{HttpFault, RemoteError};
 use crate::executor::readiness::ready_for;
+use crate::executor::runtime::{TcpStream, yield_if_needed};
 
 const READ_BYTES: usize = 16_384;
 
@@ -60,7 +60,7 @@ impl Connection {
     async fn read_more(&mut self) -> io::Result<usize> {
         // A server that sends as fast as this reads would keep the shard here: reading what is
         // there does not wait.
-        glommio::executor().yield_if_needed().await;
+        yield_if_needed().await;
         let known = self.input.len();
         self.input.resize(known + READ_BYTES, 0);
         let read = self.stream.read(&mut self.input[known..]).await;

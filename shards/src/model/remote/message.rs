@@ -277,8 +277,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::api::infer::request;
     use crate::features::Precision;
-    use crate::http::oip::request;
     use crate::model::remote::RemoteSettings;
     use crate::model::remote::settings::RemoteDatatype;
 

@@ -15,7 +15,7 @@ use super::{avx2, avx512};
 use crate::features::{Cells, Precision};
 
 /// Which kernel scores a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KernelChoice {
     /// The fastest for the trees, the batch and the CPU.

@@ -234,7 +234,7 @@ fn one_that_was_answered_and_went_away_takes_nobodys_turn() {
 fn a_stop_reads_all_of_them() {
     with_spent_shard(|shard| async move {
         let mut client = waiting_client(&shard, "").await;
-        shard.front.draining.set(true);
+        shard.front.context.draining.set(true);
         shard.front.links.wake_all();
         assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
     });

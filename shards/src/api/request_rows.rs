@@ -6,7 +6,8 @@
 
 use std::rc::Rc;
 
-use crate::batch::{Lane, RowId, RowState, Terms};
+use crate::batch::{Lane, RowId, RowState, Scored, Terms};
+use crate::failure::RowFailure;
 use crate::origin::Origin;
 
 /// Those rows of a request that one version scores, in the order of the request.
@@ -140,15 +141,20 @@ impl RequestRows {
         }
     }
 
-    /// The header line of the version that scores them; empty where there are two.
-    pub(crate) fn version_field(&self) -> &str {
-        if self.is_divided() { "" } else { &self.rows.lane.version_field }
+    /// The version that scores them; `None` where there are two.
+    pub(crate) fn version(&self) -> Option<u64> {
+        (!self.is_divided()).then_some(self.rows.lane.settings.version)
     }
 
     /// Whether every score is a 32-bit float.
     pub(crate) fn score_is_f32(&self) -> bool {
         let is_f32 = |rows: &LaneRows| rows.lane.settings.score_is_f32;
         is_f32(&self.rows) && self.canary.as_ref().is_none_or(is_f32)
+    }
+
+    /// What became of the rows, in the order of the request, each with its lane.
+    pub(crate) fn outcomes(&self) -> impl Iterator<Item = (&Lane, Result<Scored, RowFailure>)> {
+        self.members().map(|(lane, id)| (lane, outcome(lane, id)))
     }
 
     /// The rows in the order of the request, each with its lane.
@@ -177,6 +183,15 @@ impl<'a> Iterator for Members<'a> {
         let (lane, id) = (*from)?;
         *from = lane.rows.borrow().get(id).next.map(|next| (lane, next));
         Some((lane, id))
+    }
+}
+
+/// What became of a row. All are done before this is asked, so that anything else is a defect; the
+/// client is told rather than left waiting.
+pub(crate) fn outcome(lane: &Lane, id: RowId) -> Result<Scored, RowFailure> {
+    match lane.rows.borrow().get(id).state {
+        RowState::Done(outcome) => outcome,
+        RowState::Waiting | RowState::Running | RowState::Abandoned => Err(RowFailure::ModelFailed),
     }
 }
 

@@ -1,17 +1,15 @@
 //! What a method and a path mean on the serving port.
 
-use super::oip::OipRoute;
+mod oip;
+
+pub use self::oip::repository_call;
+use crate::api::Call;
 
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route<'a> {
-    /// Score rows with a model, or with the default one.
-    Predict {
-        /// The model's name, where the path has one.
-        model: Option<&'a str>,
-    },
-    /// The Open Inference Protocol.
-    Oip(OipRoute<'a>),
+    /// An endpoint is asked.
+    Call(Call<'a>),
     /// No such path.
     NotFound,
     /// The path exists, for other methods.
@@ -29,12 +27,12 @@ const METHODS: [&str; 9] =
 /// Reads a method and a path.
 pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
     if let Some(rest) = path.strip_prefix("/v2") {
-        return match (OipRoute::of(rest), method) {
+        return match (oip::call(rest), method) {
             (None, _) => unknown(method),
-            (Some(route), "GET" | "HEAD") if !route.is_post() => Route::Oip(route),
-            (Some(route), "POST") if route.is_post() => Route::Oip(route),
-            (Some(route), _) if METHODS.contains(&method) => Route::MethodNotAllowed {
-                allow: if route.is_post() { "allow: POST\r\n" } else { "allow: GET, HEAD\r\n" },
+            (Some(call), "GET" | "HEAD") if !oip::is_post(&call) => Route::Call(call),
+            (Some(call), "POST") if oip::is_post(&call) => Route::Call(call),
+            (Some(call), _) if METHODS.contains(&method) => Route::MethodNotAllowed {
+                allow: if oip::is_post(&call) { "allow: POST\r\n" } else { "allow: GET, HEAD\r\n" },
             },
             (Some(_), _) => Route::MethodUnknown,
         };
@@ -48,7 +46,7 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         None => return unknown(method),
     };
     match method {
-        "POST" => Route::Predict { model },
+        "POST" => Route::Call(Call::Predict { model }),
         _ if METHODS.contains(&method) => Route::MethodNotAllowed { allow: "allow: POST\r\n" },
         _ => Route::MethodUnknown,
     }
@@ -60,12 +58,16 @@ fn unknown(method: &str) -> Route<'static> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Route, route};
+    use super::{Call, Route, route};
 
     #[test]
     fn each_target_has_one_meaning() {
-        assert_eq!(route("POST", "/predict"), Route::Predict { model: None });
-        assert_eq!(route("POST", "/predict/a-b"), Route::Predict { model: Some("a-b") });
+        let predict = |path| match route("POST", path) {
+            Route::Call(call) => call,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(predict("/predict"), Call::Predict { model: None });
+        assert_eq!(predict("/predict/a-b"), Call::Predict { model: Some("a-b") });
         assert_eq!(route("GET", "/predict"), Route::MethodNotAllowed { allow: "allow: POST\r\n" });
         for path in ["/", "/predict/", "/predictx", "/predict/a/b", "*"] {
             assert_eq!(route("POST", path), Route::NotFound, "{path}");

@@ -6,6 +6,7 @@ use super::error::InferError;
 use super::request::InferRequest;
 use crate::batch::{RowId, Rows};
 use crate::features::KEY_BYTES_MAX;
+use crate::features::join::RequestField;
 use crate::model::Signature;
 use crate::tensors::{Tensor, TensorData};
 
@@ -27,7 +28,7 @@ pub struct Asked<'r> {
 struct Block<'r> {
     at: usize,
     width: usize,
-    numbers: &'r [f64],
+    numbers: Cow<'r, [f64]>,
 }
 
 impl<'r> Asked<'r> {
@@ -39,7 +40,7 @@ impl<'r> Asked<'r> {
     pub fn of(
         request: &'r InferRequest<'_>,
         signature: &Signature,
-        request_fields: &[String],
+        request_fields: &[RequestField],
         rows_max: usize,
     ) -> Result<Self, InferError> {
         let inputs = &request.inputs;
@@ -66,9 +67,10 @@ impl<'r> Asked<'r> {
         }
         if let [matrix] = inputs.as_slice()
             && matrix.name == signature.matrix
+            && signature.texts.is_empty()
         {
             let width = signature.columns.len();
-            let cells = vec![Block { at: 0, width, numbers: block(matrix, rows, width)? }];
+            let cells = vec![Block { at: 0, width, numbers: block(matrix, rows, width)?.into() }];
             check_integers(&matrix.name, &cells[0], signature)?;
             return Ok(Self { rows, user_ids: None, cells, cells_per_row: width });
         }
@@ -132,7 +134,7 @@ impl<'r> Asked<'r> {
 
 fn by_user<'r>(
     inputs: &'r [Tensor<'_>],
-    request_fields: &[String],
+    request_fields: &[RequestField],
     rows: usize,
 ) -> Result<Asked<'r>, InferError> {
     let mut asked =
@@ -142,13 +144,14 @@ fn by_user<'r>(
             asked.user_ids = Some(user_ids(input, rows)?);
             continue;
         }
-        let Some(at) = request_fields.iter().position(|field| *field == input.name) else {
+        let Some(at) = request_fields.iter().position(|field| field.name == input.name) else {
             return Err(InferError::UnknownInput {
                 input: input.name.clone().into_owned(),
                 expected: format!("beside user_id, {}", among(request_fields)),
             });
         };
-        asked.cells.push(Block { at, width: 1, numbers: block(input, rows, 1)? });
+        let numbers = field_cells(input, rows, &request_fields[at])?;
+        asked.cells.push(Block { at, width: 1, numbers });
     }
     Ok(asked)
 }
@@ -162,6 +165,9 @@ fn by_columns<'r>(
     let expected = || {
         let width = columns.len();
         let matrix = &signature.matrix;
+        if !signature.texts.is_empty() {
+            return format!("give `{USER_ID}`, or each of the model's columns: some are of text");
+        }
         format!("give `{matrix}` of shape [rows, {width}], `{USER_ID}`, or each of its columns")
     };
     let mut cells = Vec::with_capacity(inputs.len());
@@ -170,7 +176,11 @@ fn by_columns<'r>(
             let input = input.name.clone().into_owned();
             return Err(InferError::UnknownInput { input, expected: expected() });
         };
-        let block = Block { at, width: 1, numbers: block(input, rows, 1)? };
+        let numbers = match signature.texts.get(at) {
+            Some(field) => unjoined_cells(input, rows, field)?,
+            None => block(input, rows, 1)?.into(),
+        };
+        let block = Block { at, width: 1, numbers };
         check_integers(&input.name, &block, signature)?;
         cells.push(block);
     }
@@ -242,7 +252,57 @@ fn user_ids<'r>(input: &'r Tensor<'_>, rows: usize) -> Result<Vec<&'r str>, Infe
     strings.iter().enumerate().map(user_id).collect()
 }
 
-fn among(names: &[String]) -> String {
+/// The cells of a tensor for one field of the request: numbers, or texts as the field reads them.
+fn field_cells<'r>(
+    input: &'r Tensor<'_>,
+    rows: usize,
+    field: &RequestField,
+) -> Result<Cow<'r, [f64]>, InferError> {
+    let refused = |expected| InferError::Type {
+        input: input.name.clone().into_owned(),
+        found: input.datatype.as_str(),
+        expected,
+    };
+    match &input.data {
+        TensorData::Numbers(numbers) if field.categories.is_none() => {
+            check_shape(input, rows, 1)?;
+            Ok(numbers.into())
+        }
+        TensorData::Numbers(numbers) => {
+            check_shape(input, rows, 1)?;
+            let cells = numbers.iter().map(|number| field.number(*number));
+            cells.collect::<Option<_>>().ok_or_else(|| refused("BYTES"))
+        }
+        TensorData::Strings(strings) => {
+            check_shape(input, rows, 1)?;
+            let text = |bytes: &Cow<'_, [u8]>| field.text(str::from_utf8(bytes).ok()?);
+            let cells = strings.iter().map(text);
+            let expected = if field.column_type.is_text() { "UTF-8" } else { "a type of numbers" };
+            cells.collect::<Option<_>>().ok_or_else(|| refused(expected))
+        }
+    }
+}
+
+/// The cells of a tensor for one of the model's columns, of which some are of text.
+fn unjoined_cells<'r>(
+    input: &'r Tensor<'_>,
+    rows: usize,
+    field: &RequestField,
+) -> Result<Cow<'r, [f64]>, InferError> {
+    let cells = field_cells(input, rows, field)?;
+    if field.categories.is_none() {
+        return Ok(cells);
+    }
+    let read = |(row, cell): (usize, &f64)| {
+        field
+            .unjoined(*cell)
+            .ok_or_else(|| InferError::Text { input: input.name.clone().into_owned(), row })
+    };
+    cells.iter().enumerate().map(read).collect::<Result<_, _>>().map(Cow::Owned)
+}
+
+fn among(fields: &[RequestField]) -> String {
+    let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
     if names.is_empty() {
         "nothing is read from the request".to_owned()
     } else {

@@ -1,14 +1,13 @@
-//! The answer to an inference request: tensors as JSON, or as binary data behind it.
+//! The document that answers an inference request: tensors as JSON, or as binary data behind it.
 
 use std::io::Write;
 
 use super::error::InferError;
 use super::request::InferRequest;
-use crate::batch::{Lane, RowState, Scored};
-use crate::failure::RowFailure;
-use crate::http::request_rows::RequestRows;
-use crate::http::response::{self, HeadOptions};
-use crate::http::statuses::oip_status_of;
+use crate::api::json::{write_error, write_score, write_string};
+use crate::api::outcome::Written;
+use crate::api::{failures, request_rows::RequestRows};
+use crate::batch::{Lane, Scored};
 use crate::tensors::Datatype;
 use crate::tensors::elements::push_byte_string;
 
@@ -18,8 +17,6 @@ pub const SCORE: &str = "score";
 pub const FEATURES: &str = "features";
 /// The output that says which version scored each row.
 pub const MODEL_VERSION: &str = "model_version";
-
-const BINARY: &str = "content-type: application/octet-stream\r\n";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OutputKind {
@@ -94,46 +91,32 @@ impl InferForm {
         self.id.as_ref().map_or(0, String::capacity)
     }
 
-    /// Appends the answer to `out`; returns its status. A row without a score fails the request:
-    /// a tensor has no place for an error.
-    pub(crate) fn render(
-        &self,
-        out: &mut Vec<u8>,
-        body: &mut Vec<u8>,
-        rows: &RequestRows,
-        options: HeadOptions<'_>,
-    ) -> u16 {
+    /// Writes the document. A row without a score fails the request: a tensor has no place for an
+    /// error.
+    pub(crate) fn write(&self, body: &mut Vec<u8>, rows: &RequestRows) -> Written {
         let mut worst = None;
         let mut failed = None;
-        for (place, (lane, outcome)) in outcomes(rows).enumerate() {
+        for (place, (lane, outcome)) in rows.outcomes().enumerate() {
             match outcome {
                 Ok(scored) => worst = worst.max(Some(scored.status)),
                 Err(failure) => {
-                    worst = worst.max(response::failure_features(failure));
+                    worst = worst.max(failures::provenance(failure));
                     failed = failed.or(Some((place, lane, failure)));
                 }
             }
         }
-        let features = worst.filter(|_| self.is_by_user).map_or("", response::features_field);
+        let provenance = worst.filter(|_| self.is_by_user);
         if let Some((place, lane, failure)) = failed {
-            let status = oip_status_of(failure);
-            let message = response::failure_message(lane, failure);
-            response::write_error_body(body, &format!("row {place}: {message}"));
-            let fields = [features, &lane.version_field, response::retry_field(failure)];
-            response::write_answer(out, status, &fields, body, options);
-            return status;
+            let message = failures::message(lane, failure);
+            write_error(body, &format!("row {place}: {message}"));
+            let version = Some(lane.settings.version);
+            return Written { failure: Some(failure), provenance, version, json_bytes: None };
         }
         self.write_json(body, rows);
-        let version = rows.version_field();
-        if self.outputs.iter().any(|output| output.is_binary) {
-            let json = format!("inference-header-content-length: {}\r\n", body.len());
-            self.write_binary(body, rows);
-            let fields = [features, version, &json];
-            response::write_answer_of(BINARY, out, 200, &fields, body, options);
-        } else {
-            response::write_answer(out, 200, &[features, version], body, options);
-        }
-        200
+        let is_binary = self.outputs.iter().any(|output| output.is_binary);
+        let json_bytes = is_binary.then_some(body.len());
+        self.write_binary(body, rows);
+        Written { failure: None, provenance, version: rows.version(), json_bytes }
     }
 
     fn write_json(&self, body: &mut Vec<u8>, rows: &RequestRows) {
@@ -145,7 +128,7 @@ impl InferForm {
         }
         if let Some(id) = &self.id {
             body.extend_from_slice(b"\"id\": ");
-            response::write_json_string(body, id);
+            write_string(body, id);
             body.extend_from_slice(b", ");
         }
         body.extend_from_slice(b"\"outputs\": [");
@@ -191,7 +174,7 @@ impl InferForm {
             }
             match output.kind {
                 OutputKind::Score => {
-                    response::write_score(body, scored.score, rows.score_is_f32());
+                    write_score(body, scored.score, rows.score_is_f32());
                 }
                 OutputKind::Features => {
                     let _ = write!(body, "\"{}\"", scored.status.as_str());
@@ -227,25 +210,13 @@ impl InferForm {
 }
 
 /// The type of the scores.
-pub(super) const fn score_datatype(is_f32: bool) -> Datatype {
+pub(crate) const fn score_datatype(is_f32: bool) -> Datatype {
     if is_f32 { Datatype::Fp32 } else { Datatype::Fp64 }
-}
-
-/// What became of the rows of one request, in order, each with its lane.
-fn outcomes(rows: &RequestRows) -> impl Iterator<Item = (&Lane, Result<Scored, RowFailure>)> {
-    rows.members().map(|(lane, id)| {
-        let outcome = match lane.rows.borrow().get(id).state {
-            RowState::Done(outcome) => outcome,
-            // All were done before this is asked, so it is a defect; the client is told.
-            _ => Err(RowFailure::ModelFailed),
-        };
-        (lane, outcome)
-    })
 }
 
 /// The rows that have a score.
 fn scored(rows: &RequestRows) -> impl Iterator<Item = (&Lane, Scored)> {
-    outcomes(rows).filter_map(|(lane, outcome)| Some((lane, outcome.ok()?)))
+    rows.outcomes().filter_map(|(lane, outcome)| Some((lane, outcome.ok()?)))
 }
 
 /// How many bytes a version takes as the protocol spells it: as text.

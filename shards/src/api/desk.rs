@@ -7,7 +7,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-use crate::http1::head::Credentials;
+use super::{CallContext, RepositoryCall};
 
 /// Requests of one shard that may wait for the process at once.
 const WAITING_MAX: usize = 16;
@@ -17,9 +17,8 @@ const WAITING_MAX: usize = 16;
 pub struct RepositoryRequest {
     /// What its answer is sent back with.
     pub number: u64,
-    /// Its path, without `/v2`; [`RepositoryRoute::of`](crate::http::oip::RepositoryRoute::of)
-    /// reads it.
-    pub path: String,
+    /// What it asks.
+    pub call: RepositoryCall<String>,
     /// Its body.
     pub body: Vec<u8>,
     /// `Host`, empty where it is missing or not UTF-8.
@@ -33,10 +32,23 @@ pub struct RepositoryRequest {
 /// What the process answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessReply {
-    /// The status.
-    pub status: u16,
-    /// The body, JSON.
+    /// What came of the request.
+    pub kind: ReplyKind,
+    /// The document, JSON.
     pub body: Vec<u8>,
+}
+
+/// What came of a request that the process answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplyKind {
+    /// It was done.
+    Done,
+    /// It cannot be done, whoever is to blame.
+    Failed,
+    /// Its sender has to say who it is.
+    Unauthenticated,
+    /// It is not for its sender.
+    Forbidden,
 }
 
 /// Where an answer of the process will be.
@@ -53,19 +65,18 @@ pub(crate) struct Desk {
 #[derive(Debug)]
 struct Waiting {
     number: u64,
-    connection: u32,
+    client: u32,
     reply: AwaitedReply,
 }
 
 impl Desk {
-    /// Puts a request there for `connection`; `None` when too many wait already.
-    pub(crate) fn put(
+    /// Puts a request there; `None` when too many wait already.
+    pub(super) fn put(
         &self,
-        connection: u32,
-        path: &str,
-        body: &[u8],
-        credentials: Credentials<'_>,
+        call: RepositoryCall<&str>,
+        context: &CallContext<'_>,
     ) -> Option<AwaitedReply> {
+        let CallContext { client, credentials, body, .. } = context;
         let mut waiting = self.waiting.borrow_mut();
         if waiting.len() >= WAITING_MAX {
             return None;
@@ -74,25 +85,25 @@ impl Desk {
         self.last_number.set(number);
         self.outgoing.borrow_mut().push(RepositoryRequest {
             number,
-            path: path.to_owned(),
-            body: body.to_owned(),
+            call: call.into_owned(),
+            body: body.unwrap_or_default().to_owned(),
             host: credentials.host.map(text).unwrap_or_default(),
             origin: credentials.origin.map(text),
             authorization: credentials.authorization.map(text),
         });
         let reply = AwaitedReply::default();
-        waiting.push(Waiting { number, connection, reply: Rc::clone(&reply) });
+        waiting.push(Waiting { number, client: *client, reply: Rc::clone(&reply) });
         Some(reply)
     }
 
-    /// Takes the answer to a request; returns the connection that waits for it.
+    /// Takes the answer to a request; returns the client that waits for it.
     pub(crate) fn answered(&self, number: u64, reply: ProcessReply) -> Option<u32> {
         let mut waiting = self.waiting.borrow_mut();
         let at = waiting.iter().position(|known| known.number == number)?;
         let known = waiting.swap_remove(at);
         // Each number is answered once: the slot is empty.
         let _ = known.reply.set(reply);
-        Some(known.connection)
+        Some(known.client)
     }
 }
 

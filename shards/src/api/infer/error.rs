@@ -54,6 +54,16 @@ pub enum InferError {
         /// What the model's tensor holds.
         range: IntegerRange,
     },
+    /// A text that the model's library has no answer to.
+    #[error(
+        "input `{input}`: the model does not know the text of row {row}, and needs one that it does"
+    )]
+    Text {
+        /// The tensor.
+        input: String,
+        /// The row, from 0.
+        row: usize,
+    },
     /// A tensor that the model does not read.
     #[error("unexpected input `{input}`: {expected}")]
     UnknownInput {

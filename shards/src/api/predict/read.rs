@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::batch::{Row, RowId, RowState, Rows};
 use crate::failure::RowFailure;
+use crate::features::join::RequestField;
 
 /// The longest user id, in bytes; the embedded store can hold no longer key.
 pub const USER_ID_BYTES_MAX: usize = 511;
@@ -35,16 +36,6 @@ pub enum PredictError {
     },
 }
 
-impl PredictError {
-    /// The status that it is answered with.
-    pub const fn status(&self) -> u16 {
-        match self {
-            Self::TooManyRows { .. } => 413,
-            _ => 400,
-        }
-    }
-}
-
 /// What a body asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
@@ -63,7 +54,7 @@ pub struct Asked {
 /// A body that is not JSON or has the wrong shape. No row is left behind then.
 pub fn parse(
     body: &[u8],
-    fields: &[String],
+    fields: &[RequestField],
     array_rows_max: usize,
     connection: u32,
     rows: &mut Rows,
@@ -103,7 +94,7 @@ pub fn parse(
 struct RowSink<'a> {
     rows: &'a mut Rows,
     connection: u32,
-    fields: &'a [String],
+    fields: &'a [RequestField],
     array_rows_max: usize,
     first: Option<RowId>,
     last: Option<RowId>,
@@ -175,7 +166,7 @@ const LONG_USER_ID: RowFailure = RowFailure::Malformed("`user_id` is longer than
 /// Reads one member into its row; whatever is wrong with it becomes the row's outcome.
 struct MemberSeed<'a> {
     row: &'a mut Row,
-    fields: &'a [String],
+    fields: &'a [RequestField],
 }
 
 impl MemberSeed<'_> {
@@ -208,10 +199,10 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
                     failure = Some(TWO_USER_IDS);
                 }
                 failure = failure.or(members.next_value_seed(UserIdSeed { row: self.row })?);
-            } else if let Some(index) = self.fields.iter().position(|field| *field == name) {
-                match members.next_value::<Cell>()? {
-                    Cell(Some(value)) => self.row.request_cells[index] = value,
-                    Cell(None) => failure = failure.or(Some(RowFailure::Field { index })),
+            } else if let Some(index) = self.fields.iter().position(|field| field.name == name) {
+                match members.next_value_seed(CellSeed(&self.fields[index]))? {
+                    Some(value) => self.row.request_cells[index] = value,
+                    None => failure = failure.or(Some(RowFailure::Field { index })),
                 }
             } else {
                 members.next_value::<IgnoredAny>()?;
@@ -340,55 +331,56 @@ impl<'de> Visitor<'de> for UserIdSeed<'_> {
     }
 }
 
-/// A request field as a cell: a number, a boolean as 1 or 0, null as not known; `None` otherwise.
-struct Cell(Option<f64>);
+/// Reads a request field as a cell: a number, a boolean as 1 or 0, a text as its column reads it, null
+/// as not known; `None` otherwise.
+struct CellSeed<'a>(&'a RequestField);
 
-impl<'de> de::Deserialize<'de> for Cell {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(CellVisitor)
+impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
+    type Value = Option<f64>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
-struct CellVisitor;
-
-impl<'de> Visitor<'de> for CellVisitor {
-    type Value = Cell;
+impl<'de> Visitor<'de> for CellSeed<'_> {
+    type Value = Option<f64>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a number")
+        formatter.write_str("a number or a text")
     }
 
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Cell, E> {
-        Ok(Cell(Some(value)))
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(self.0.number(value))
     }
 
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Cell, E> {
-        Ok(Cell(Some(value as f64)))
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(self.0.number(value as f64))
     }
 
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Cell, E> {
-        Ok(Cell(Some(value as f64)))
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(self.0.number(value as f64))
     }
 
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Cell, E> {
-        Ok(Cell(Some(f64::from(u8::from(value)))))
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(self.0.number(f64::from(u8::from(value))))
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Cell, E> {
-        Ok(Cell(Some(f64::NAN)))
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(Some(f64::NAN))
     }
 
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<Cell, E> {
-        Ok(Cell(None))
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(self.0.text(text))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<Cell, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         while members.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Cell(None))
+        Ok(None)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Cell, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Cell(None))
+        Ok(None)
     }
 }

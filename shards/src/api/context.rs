@@ -1,0 +1,48 @@
+//! What comes with a call, whatever it asks.
+
+use crate::batch::Terms;
+use crate::credentials::Credentials;
+use crate::origin::Origin;
+use crate::priority::Priority;
+
+/// When a request came, in ns of the shard's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// When it, or its beginning, could have been read.
+    pub(crate) arrived_ns: u64,
+    /// When it was read wholly.
+    pub(crate) read_ns: u64,
+}
+
+/// A call's body and the terms that it comes by.
+#[derive(Debug)]
+pub(crate) struct CallContext<'a> {
+    /// The client to wake when the outcome is there, by the number that its front knows.
+    pub(crate) client: u32,
+    /// When it came.
+    pub(crate) arrival: Arrival,
+    /// How long the answer is worth having, in ns, where the call says.
+    pub(crate) limit_ns: Option<u64>,
+    /// How willingly it is let in.
+    pub(crate) priority: Priority,
+    /// Where it comes from.
+    pub(crate) origin: &'a Origin,
+    /// What it says about its sender.
+    pub(crate) credentials: Credentials<'a>,
+    /// Its body, where there is one.
+    pub(crate) body: Option<&'a [u8]>,
+    /// Where the JSON of the body ends, if binary tensors follow it.
+    pub(crate) json_bytes: Option<usize>,
+}
+
+impl CallContext<'_> {
+    /// What rows are admitted by with this time limit, which counts from the arrival.
+    pub(super) fn terms(&self, limit_ns: Option<u64>) -> Terms {
+        let arrived_ns = self.arrival.arrived_ns;
+        Terms {
+            now_ns: self.arrival.read_ns,
+            deadline_ns: limit_ns.map_or(u64::MAX, |limit| arrived_ns.saturating_add(limit)),
+            priority: self.priority,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! An inference request of the Open Inference Protocol, version 2, as `KServe` defines it and Triton
+//! extends it.
+//!
+//! [`request`] reads it, JSON and the binary tensors behind it (`tensors`); [`rows`] makes rows of it,
+//! which are batched like any other; [`form`] writes what came of them; [`error`] says why a request
+//! is refused.
+//!
+//! What is *not* here: shared memory, and the classification and sequence extensions.
+
+pub mod error;
+pub mod form;
+pub mod request;
+pub mod rows;
+
+use std::rc::Rc;
+
+pub use self::error::InferError;
+pub use self::form::InferForm;
+use self::request::InferRequest;
+use self::rows::Asked;
+use super::ask::{self, Ask, MadeRows, NotScored, ScoreBody};
+use super::request_rows::{LaneRows, RequestRows};
+use super::{Api, CallContext, CallFault, Form, ModelName, Outcome};
+use crate::batch::{Lane, LaneSettings, Terms, refuse_all};
+
+/// Scores the rows of a body by a model, or by that of its versions that the call insists on.
+pub(super) fn answer(api: &Api, context: &CallContext<'_>, model: ModelName<'_>) -> Outcome {
+    let Some(lane) = api.find(model) else { return api.unknown(model) };
+    let body = TensorBody { bytes: context.body.unwrap_or_default() };
+    ask::ask(api, context, lane, model.version.is_some(), body)
+}
+
+/// A body of JSON, with or without binary tensors behind it.
+struct TensorBody<'a> {
+    bytes: &'a [u8],
+}
+
+impl ScoreBody for TensorBody<'_> {
+    const MAY_LIMIT: bool = true;
+
+    fn rows_at_a_glance(&self) -> Option<usize> {
+        request::rows_at_a_glance(self.bytes)
+    }
+
+    /// Where no version is pinned, the rows of the users whom the version that is tried out scores
+    /// are made in its lane.
+    fn make_rows(self, ask: &Ask<'_>) -> Result<MadeRows, NotScored> {
+        let request = request::parse(self.bytes, ask.context.json_bytes)?;
+        let asked = read(ask, &request, &ask.lane)?;
+        let goes: Vec<bool> = match ask.canary() {
+            Some(_) => asked.users().map(|user| ask.is_canarys(user)).collect(),
+            None => Vec::new(),
+        };
+        let taken = goes.iter().filter(|goes| **goes).count();
+        let canary = ask.canary().filter(|_| taken > 0);
+        // Its version may read other tensors.
+        let asked_of_canary = canary.map(|canary| read(ask, &request, canary)).transpose()?;
+        let stays = asked.rows() - taken;
+        let is_divided = taken > 0 && stays > 0;
+        let form = InferForm::of(&request, asked.rows(), asked.is_by_user(), is_divided)?;
+        let terms = terms(ask, &request);
+        // A tensor has no place for an error: rows that were let in beside others that were not
+        // would be computed for nobody.
+        let refusal = match canary {
+            Some(canary) => refuse_all([(&ask.lane, stays), (canary, taken)], &terms),
+            None => ask.lane.refuse(&terms, stays),
+        };
+        if let Some(failure) = refusal {
+            return Err(NotScored::Refused(failure));
+        }
+        let is_canarys = |place: usize| goes.get(place).copied().unwrap_or(false);
+        let stable = fill(ask, &asked, &ask.lane, |place| !is_canarys(place));
+        let canarys = asked_of_canary.zip(canary);
+        let canarys = canarys.and_then(|(asked, canary)| fill(ask, &asked, canary, is_canarys));
+        let rows = RequestRows::of(stable, canarys, asked.rows()).ok_or(InferError::NoRows)?;
+        Ok(MadeRows { rows, form: Form::Tensors(Box::new(form)), terms })
+    }
+}
+
+fn read<'r>(
+    ask: &Ask<'_>,
+    request: &'r InferRequest<'_>,
+    lane: &Lane,
+) -> Result<Asked<'r>, InferError> {
+    let LaneSettings { signature, request_fields, .. } = &lane.settings;
+    Asked::of(request, signature, request_fields, ask.api.limits.rows_max)
+}
+
+/// What a request is admitted by: of a limit of the call and one in its parameters the earlier
+/// counts. A timeout of 0 is none.
+fn terms(ask: &Ask<'_>, request: &InferRequest<'_>) -> Terms {
+    let timeout_us = request.timeout_us.filter(|timeout_us| *timeout_us > 0);
+    let timeout_ns = timeout_us.map(|timeout_us| timeout_us.saturating_mul(1_000));
+    let limit_ns = ask.context.limit_ns.into_iter().chain(timeout_ns).min();
+    ask.context.terms(ask.api.limit_ns(limit_ns))
+}
+
+/// Those of the rows that `is_wanted` holds for, by their places.
+fn fill(
+    ask: &Ask<'_>,
+    asked: &Asked<'_>,
+    lane: &Rc<Lane>,
+    is_wanted: impl Fn(usize) -> bool,
+) -> Option<LaneRows> {
+    let rows = &mut lane.rows.borrow_mut();
+    let first = asked.fill_those(ask.context.client, rows, is_wanted)?;
+    Some(LaneRows::new(Rc::clone(lane), first))
+}
+
+impl From<InferError> for NotScored {
+    fn from(error: InferError) -> Self {
+        Self::fault(CallFault::Invalid, &error)
+    }
+}

@@ -1,0 +1,152 @@
+//! What the server and its models are, as JSON.
+
+use serde_json::{Value, json};
+
+use super::infer::form::{FEATURES, MODEL_VERSION, SCORE, score_datatype};
+use super::infer::rows::USER_ID;
+use super::{Api, ModelName, Outcome};
+use crate::batch::Lane;
+use crate::features::Precision;
+use crate::features::join::RequestField;
+use crate::tensors::Datatype;
+
+const PLATFORM: &str = "shardgate_onnx";
+
+/// What the server is, and whether models are managed here too.
+pub(super) fn server(api: &Api) -> Outcome {
+    let mut extensions = vec!["binary_tensor_data", "model_configuration", "statistics"];
+    if api.limits.takes_repository_requests {
+        extensions.push("model_repository");
+    }
+    Outcome::Document(json!({
+        "name": "shardgate",
+        "version": env!("CARGO_PKG_VERSION"),
+        "extensions": extensions,
+    }))
+}
+
+/// What a model reads and gives, and which of its versions may be asked.
+pub(super) fn model(api: &Api, model: ModelName<'_>) -> Outcome {
+    let Some(lane) = api.find(model) else { return api.unknown(model) };
+    Outcome::Document(describe(&lane, &api.lanes.versions(&lane.settings.model)))
+}
+
+/// How a model is served.
+pub(super) fn config(api: &Api, model: ModelName<'_>) -> Outcome {
+    let Some(lane) = api.find(model) else { return api.unknown(model) };
+    Outcome::Document(describe_config(&lane, api.limits.rows_max))
+}
+
+fn describe(lane: &Lane, versions: &[u64]) -> Value {
+    let versions: Vec<_> = versions.iter().map(u64::to_string).collect();
+    let mut outputs = tensors(&outputs(lane));
+    outputs[0]["parameters"] = json!({"score": lane.telemetry().facts.description.score});
+    json!({
+        "name": lane.settings.model,
+        "versions": versions,
+        "platform": PLATFORM,
+        "inputs": tensors(&inputs(lane)),
+        "outputs": outputs,
+    })
+}
+
+fn describe_config(lane: &Lane, rows_max: usize) -> Value {
+    let settings = &lane.settings;
+    let signature = &settings.signature;
+    let input = |tensor: &Tensor<'_>| {
+        json!({
+            "name": tensor.name,
+            "data_type": triton_type(tensor.datatype),
+            "dims": [tensor.width],
+            "optional": true,
+        })
+    };
+    let output = |tensor: &Tensor<'_>| {
+        json!({
+            "name": tensor.name,
+            "data_type": triton_type(tensor.datatype),
+            "dims": [tensor.width],
+        })
+    };
+    json!({
+        "name": settings.model,
+        "platform": PLATFORM,
+        "backend": "shardgate",
+        "max_batch_size": rows_max,
+        "version_policy": {"specific": {"versions": [settings.version]}},
+        "input": inputs(lane).iter().map(input).collect::<Vec<_>>(),
+        "output": outputs(lane).iter().map(output).collect::<Vec<_>>(),
+        "dynamic_batching": {
+            "preferred_batch_size": [settings.policy.batch_rows_max],
+            "max_queue_delay_microseconds": settings.policy.delay_us_max,
+        },
+        "parameters": {
+            "description": {"string_value": signature.description},
+            "score": {"string_value": lane.telemetry().facts.description.score},
+            "kernel": {"string_value": lane.telemetry().facts.description.kernel},
+            "columns": {"string_value": signature.columns.join(",")},
+            "max_queue_size": {"string_value": settings.queue_rows_max.to_string()},
+        },
+    })
+}
+
+struct Tensor<'a> {
+    name: &'a str,
+    datatype: Datatype,
+    width: usize,
+}
+
+/// The matrix of all columns or, instead of it, users with what the request says of them.
+fn inputs(lane: &Lane) -> Vec<Tensor<'_>> {
+    let signature = &lane.settings.signature;
+    let number = match signature.precision {
+        Precision::F32 => Datatype::Fp32,
+        Precision::F64 => Datatype::Fp64,
+    };
+    let width = signature.columns.len();
+    let datatype_of = |field: &RequestField| match field.column_type.is_text() {
+        true => Datatype::Bytes,
+        false => number,
+    };
+    let mut tensors = vec![Tensor { name: USER_ID, datatype: Datatype::Bytes, width: 1 }];
+    if signature.texts.is_empty() {
+        tensors.insert(0, Tensor { name: &signature.matrix, datatype: number, width });
+    }
+    let columns = signature.texts.iter().filter(|column| {
+        !lane.settings.request_fields.iter().any(|field| field.name == column.name)
+    });
+    for field in lane.settings.request_fields.iter().chain(columns) {
+        tensors.push(Tensor { name: &field.name, datatype: datatype_of(field), width: 1 });
+    }
+    tensors
+}
+
+fn outputs(lane: &Lane) -> Vec<Tensor<'static>> {
+    let datatype = score_datatype(lane.settings.score_is_f32);
+    vec![
+        Tensor { name: SCORE, datatype, width: 1 },
+        Tensor { name: FEATURES, datatype: Datatype::Bytes, width: 1 },
+        Tensor { name: MODEL_VERSION, datatype: Datatype::Bytes, width: 1 },
+    ]
+}
+
+fn tensors(tensors: &[Tensor<'_>]) -> Vec<Value> {
+    let shape = |width: usize| json!([-1, width]);
+    tensors
+        .iter()
+        .map(|tensor| {
+            json!({
+                "name": tensor.name,
+                "datatype": tensor.datatype.as_str(),
+                "shape": shape(tensor.width),
+            })
+        })
+        .collect()
+}
+
+fn triton_type(datatype: Datatype) -> String {
+    match datatype {
+        Datatype::Bytes => "TYPE_STRING".to_owned(),
+        other => format!("TYPE_{}", other.as_str()),
+    }
+}

@@ -1,0 +1,140 @@
+//! What comes of a call, in words that every front can render.
+
+use std::fmt::{self, Display, Write};
+
+use serde_json::Value;
+
+use super::desk::AwaitedReply;
+use super::infer::InferForm;
+use super::predict;
+use super::request_rows::{Admission, RequestRows};
+use crate::failure::RowFailure;
+use crate::provenance::FeatureStatus;
+
+/// The longest message of a fault: some quote what the client sent, which may be long.
+const MESSAGE_BYTES_MAX: usize = 1_024;
+
+/// What comes of a call.
+pub(crate) enum Outcome {
+    /// A document that is there at once.
+    Document(Value),
+    /// A document that says what is not ready.
+    NotReady(Value),
+    /// The call cannot be done.
+    Fault {
+        /// Of which kind the fault is.
+        kind: CallFault,
+        /// What a person should know of it.
+        message: String,
+    },
+    /// The call's rows are not let in.
+    Refused(RowFailure),
+    /// The process answers when it has done what was asked.
+    Awaited(AwaitedReply),
+    /// Rows were queued; the answer is made of them when all are done.
+    Rows {
+        /// The rows.
+        rows: RequestRows,
+        /// How their outcomes are written.
+        form: Form,
+    },
+}
+
+/// Why a call cannot be done, as far as its sender acts on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallFault {
+    /// No such model or version.
+    NotFound,
+    /// The call or its body is wrong.
+    Invalid,
+    /// The body has more rows than are taken.
+    TooLarge,
+    /// The call has to have a body.
+    NoBody,
+    /// The call is not for its sender.
+    Forbidden,
+    /// Too much of it is going on; it helps to come back.
+    Busy,
+}
+
+/// Takes a message up to the limit, and stops its writer there.
+struct Clipped(String);
+
+impl fmt::Write for Clipped {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = MESSAGE_BYTES_MAX.saturating_sub(self.0.len());
+        self.0.push_str(&text[..text.floor_char_boundary(room)]);
+        if text.len() > room { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+impl Outcome {
+    /// A fault of this kind.
+    pub(super) fn fault(kind: CallFault, message: &(impl Display + ?Sized)) -> Self {
+        let mut clipped = Clipped(String::new());
+        // An error says only that the message is clipped.
+        let _ = write!(clipped, "{message}");
+        Self::Fault { kind, message: clipped.0 }
+    }
+}
+
+/// How the outcomes of rows are written.
+pub(crate) enum Form {
+    /// As one object.
+    Lone,
+    /// As an array, each member with its own outcome.
+    Array,
+    /// As tensors of the Open Inference Protocol.
+    Tensors(Box<InferForm>),
+}
+
+/// The number by which a front's protocol names a row's failure.
+pub(crate) type StatusOf = fn(RowFailure) -> u16;
+
+/// What a front says of rows beside the document that was written of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Written {
+    /// The failure that the whole call ends with.
+    pub(crate) failure: Option<RowFailure>,
+    /// The worst of what the rows' features stood on.
+    pub(crate) provenance: Option<FeatureStatus>,
+    /// The version that scored all rows, or failed.
+    pub(crate) version: Option<u64>,
+    /// Where the document's JSON ends, if binary tensors follow it.
+    pub(crate) json_bytes: Option<usize>,
+}
+
+impl Form {
+    /// How rows of this form are let in. Where an answer may be given in part, those that there is
+    /// no room for are refused; tensors have been let in as a whole.
+    pub(super) fn admission(&self) -> Admission {
+        match self {
+            Self::Lone => Admission::Lone,
+            Self::Array => Admission::Each,
+            Self::Tensors(_) => Admission::Whole,
+        }
+    }
+
+    /// How much it keeps, in bytes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Tensors(form) => form.held_bytes(),
+            Self::Lone | Self::Array => 0,
+        }
+    }
+
+    /// Appends the document of rows that are done to `body`. A document that has statuses in it
+    /// has them by `status_of`.
+    pub(crate) fn write(
+        &self,
+        body: &mut Vec<u8>,
+        rows: &RequestRows,
+        status_of: StatusOf,
+    ) -> Written {
+        match self {
+            Self::Lone => predict::write_lone(body, rows),
+            Self::Array => predict::write_array(body, rows, status_of),
+            Self::Tensors(form) => form.write(body, rows),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `/predict`: rows as JSON, one object or an array of them.
+//!
+//! [`parse`] reads a body straight into rows of a lane, and `write` is the document that answers it.
+
+mod read;
+mod write;
+
+use std::rc::Rc;
+
+pub use self::read::{Asked, PredictError, USER_ID_BYTES_MAX, parse};
+pub(super) use self::write::{write_array, write_lone};
+use super::ask::{self, Ask, MadeRows, NotScored, ScoreBody};
+use super::request_rows::{LaneRows, RequestRows};
+use super::{Api, CallContext, CallFault, Form, Outcome};
+use crate::batch::{Lane, Row};
+
+/// Scores the rows of a body by a model, or by the default one.
+pub(super) fn answer(api: &Api, context: &CallContext<'_>, model: Option<&str>) -> Outcome {
+    let Some(body) = context.body else {
+        let message = "the request has no body: send Content-Length or chunks";
+        return Outcome::fault(CallFault::NoBody, message);
+    };
+    let Some(lane) = api.lanes.lane(model) else {
+        let message = format!("no such model; there is: {}", api.lanes.model_names());
+        return Outcome::fault(CallFault::NotFound, &message);
+    };
+    ask::ask(api, context, lane, false, Json(body))
+}
+
+/// A body of JSON.
+struct Json<'a>(&'a [u8]);
+
+impl ScoreBody for Json<'_> {
+    const MAY_LIMIT: bool = false;
+
+    fn rows_at_a_glance(&self) -> Option<usize> {
+        None
+    }
+
+    fn make_rows(self, ask: &Ask<'_>) -> Result<MadeRows, NotScored> {
+        let asked = self.parse(ask, &ask.lane)?;
+        let form = if asked.is_array { Form::Array } else { Form::Lone };
+        Ok(MadeRows { rows: self.divide(ask, asked)?, form, terms: ask.terms })
+    }
+}
+
+impl Json<'_> {
+    fn parse(&self, ask: &Ask<'_>, lane: &Lane) -> Result<Asked, PredictError> {
+        let (fields, rows_max) = (&lane.settings.request_fields, ask.api.limits.rows_max);
+        parse(self.0, fields, rows_max, ask.context.client, &mut lane.rows.borrow_mut())
+    }
+
+    /// Leaves to the version that is tried out those rows whose users are its.
+    fn divide(&self, ask: &Ask<'_>, asked: Asked) -> Result<RequestRows, PredictError> {
+        let lane = Rc::clone(&ask.lane);
+        let Some(canary) = ask.canary() else {
+            return Ok(RequestRows::of_one(LaneRows::new(lane, asked.first), asked.count));
+        };
+        let is_canarys = |row: &Row| ask.is_canarys(&row.key);
+        let (stays, goes) = lane.rows.borrow_mut().divide(asked.first, is_canarys);
+        let taken = if canary.settings.reads_fields_of(&lane.settings) {
+            canary.rows.borrow_mut().adopt(&mut lane.rows.borrow_mut(), goes)
+        } else {
+            lane.rows.borrow_mut().forget(goes);
+            match goes.map(|_| self.parse(ask, canary)) {
+                None => None,
+                // The version that is tried out reads other fields of the request.
+                Some(Ok(again)) => {
+                    let mut rows = canary.rows.borrow_mut();
+                    let (others, taken) = rows.divide(again.first, is_canarys);
+                    rows.forget(others);
+                    taken
+                }
+                Some(Err(error)) => {
+                    lane.rows.borrow_mut().forget(stays);
+                    return Err(error);
+                }
+            }
+        };
+        let stays = stays.map(|first| LaneRows::new(lane, first));
+        let taken = taken.map(|first| LaneRows::new(Rc::clone(canary), first));
+        RequestRows::of(stays, taken, asked.count).ok_or(PredictError::Empty)
+    }
+}
+
+impl From<PredictError> for NotScored {
+    fn from(error: PredictError) -> Self {
+        let kind = match error {
+            PredictError::TooManyRows { .. } => CallFault::TooLarge,
+            _ => CallFault::Invalid,
+        };
+        Self::fault(kind, &error)
+    }
+}

@@ -1,0 +1,107 @@
+//! The JSON document that answers `/predict`.
+
+use std::io::Write;
+
+use crate::api::failures;
+use crate::api::json::{write_error, write_message, write_score, write_string};
+use crate::api::outcome::{StatusOf, Written};
+use crate::api::request_rows::{RequestRows, outcome};
+use crate::batch::{Lane, RowId, RowState, Scored};
+
+/// Writes the document of a lone row.
+pub(crate) fn write_lone(body: &mut Vec<u8>, rows: &RequestRows) -> Written {
+    let (lane, id) = rows.first();
+    let version = Some(lane.settings.version);
+    match outcome(lane, id) {
+        Ok(scored) => {
+            write_scored(body, lane, id, scored);
+            Written { failure: None, provenance: Some(scored.status), version, json_bytes: None }
+        }
+        Err(failure) => {
+            write_error(body, &failures::message(lane, failure));
+            let provenance = failures::provenance(failure);
+            Written { failure: Some(failure), provenance, version, json_bytes: None }
+        }
+    }
+}
+
+/// Writes the document of an array: each member with its own outcome and, where two versions scored
+/// them, its own version.
+pub(crate) fn write_array(body: &mut Vec<u8>, rows: &RequestRows, status_of: StatusOf) -> Written {
+    body.push(b'[');
+    let mut worst = None;
+    for (at, (lane, id)) in rows.members().enumerate() {
+        if at > 0 {
+            body.extend_from_slice(b", ");
+        }
+        write_member(body, lane, id, rows.is_divided(), status_of);
+        worst = worst.max(match lane.rows.borrow().get(id).state {
+            RowState::Done(Ok(scored)) => Some(scored.status),
+            RowState::Done(Err(failure)) => failures::provenance(failure),
+            _ => None,
+        });
+    }
+    body.push(b']');
+    Written { failure: None, provenance: worst, version: rows.version(), json_bytes: None }
+}
+
+/// Writes the object that answers one row of a lone request: `{"user_id": …, "score": …}`.
+fn write_scored(body: &mut Vec<u8>, lane: &Lane, id: RowId, scored: Scored) {
+    write_user_and_score(body, lane, id, scored);
+    body.push(b'}');
+}
+
+/// Writes the object that answers one member of an array, its status and, where not all members
+/// have the same, the version that it is of.
+fn write_member(
+    body: &mut Vec<u8>,
+    lane: &Lane,
+    id: RowId,
+    says_version: bool,
+    status_of: StatusOf,
+) {
+    match lane.rows.borrow().get(id).state {
+        RowState::Done(Ok(scored)) => {
+            write_user_and_score(body, lane, id, scored);
+            body.extend_from_slice(b", \"features\": \"");
+            body.extend_from_slice(scored.status.as_str().as_bytes());
+            body.push(b'"');
+        }
+        RowState::Done(Err(failure)) => {
+            body.push(b'{');
+            if !lane.rows.borrow().get(id).key.is_empty() {
+                write_user(body, lane, id);
+                body.extend_from_slice(b", ");
+            }
+            body.extend_from_slice(b"\"error\": ");
+            write_message(body, &failures::message(lane, failure));
+            let _ = write!(body, ", \"status\": {}", status_of(failure));
+        }
+        RowState::Waiting | RowState::Running | RowState::Abandoned => {
+            body.extend_from_slice(b"null");
+            return;
+        }
+    }
+    if says_version {
+        let _ = write!(body, ", \"model_version\": {}", lane.settings.version);
+    }
+    body.push(b'}');
+}
+
+fn write_user_and_score(body: &mut Vec<u8>, lane: &Lane, id: RowId, scored: Scored) {
+    body.push(b'{');
+    write_user(body, lane, id);
+    body.extend_from_slice(b", \"score\": ");
+    write_score(body, scored.score, lane.settings.score_is_f32);
+}
+
+fn write_user(body: &mut Vec<u8>, lane: &Lane, id: RowId) {
+    let rows = lane.rows.borrow();
+    let row = rows.get(id);
+    body.extend_from_slice(b"\"user_id\": ");
+    if row.key_is_integer {
+        body.extend_from_slice(row.key.as_bytes());
+    } else {
+        write_string(body, &row.key);
+    }
+}
