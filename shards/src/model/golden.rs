@@ -3,7 +3,7 @@
 //! A golden file is a CSV with a header. It either holds the features themselves (`COLUMN,…,score`)
 //! or says whose they are (`user_id,score`), and they lie in `features.csv` beside it or in the
 //! folder above it; a user who is not there is scored on the model's defaults. A model of several outputs has one score column
-//! for each.
+//! for each. Texts are those that the model's columns know.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,8 +13,8 @@ use csv::StringRecord;
 use thiserror::Error;
 
 use super::scorer::{Model, ScoreError};
-use crate::features::FeatureMatrix;
 use crate::features::inputs::{InputColumn, NanMeaning};
+use crate::features::{Categories, FeatureMatrix};
 
 /// The largest difference at which a score still agrees with its library's, by
 /// [`GoldenReport::difference_max`].
@@ -118,6 +118,22 @@ pub enum GoldenError {
         /// The cell.
         found: String,
     },
+    /// A text that the model has no answer for, or a missing one.
+    #[error(
+        "{}:{line}: column `{column}`: found {found:?}, expected one of the texts that the model \
+         knows: on another one, its library fails or its file doesn't say what it does",
+        path.display()
+    )]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The column's name.
+        column: String,
+        /// The cell; empty where it is missing.
+        found: String,
+    },
     /// A user of the golden file has no features, and the model no defaults.
     #[error("{}:{line}: user `{user}` is not in {FEATURES_FILE}", path.display())]
     NoUser {
@@ -203,6 +219,29 @@ impl Table {
         }
     }
 
+    /// The code of a text. An empty cell is a missing value, unless the model knows the empty text.
+    fn code(
+        &self,
+        texts: &Categories,
+        line: u64,
+        record: &StringRecord,
+        place: usize,
+    ) -> Result<f64, GoldenError> {
+        let text = record.get(place).unwrap_or_default();
+        let code = match texts.code(text.as_bytes()) {
+            // What is hashed knows every text.
+            Some(code) if !text.is_empty() || !texts.texts().is_empty() => Some(code),
+            _ if text.is_empty() => texts.missing(),
+            _ => texts.unknown(),
+        };
+        code.ok_or_else(|| GoldenError::Text {
+            path: self.path.clone(),
+            line,
+            column: self.header[place].clone(),
+            found: text.to_owned(),
+        })
+    }
+
     /// The places of the model's columns: by name, else all that is neither user nor score.
     fn features(&self, model: &Model) -> Result<Vec<usize>, GoldenError> {
         if let Some(columns) = model.input_columns() {
@@ -234,7 +273,11 @@ impl Table {
         record: &StringRecord,
     ) -> Result<Vec<f64>, GoldenError> {
         let columns = model.manifest().columns.as_deref().unwrap_or_default();
+        let categories = model.categories();
         let cell = |(column, place): (usize, &usize)| {
+            if let Some(texts) = categories.get(column).and_then(Option::as_deref) {
+                return self.code(texts, line, record, *place);
+            }
             let cell = self.number(line, record, *place)?;
             Ok(columns.get(column).map_or(cell, |column| known(column, cell)))
         };

@@ -70,7 +70,7 @@ impl ReadModel {
                 .model()
                 .map(Source::Onnx)
                 .map_err(|source| ModelError::Onnx { path: path.clone(), source })?,
-            ReadSource::Native(native) => Source::Native(native.clone()),
+            ReadSource::Native(native) => Source::Native(Box::new(native.of_another_shard())),
             ReadSource::Remote(remote) => Source::Remote(remote.clone()),
         };
         Ok(Model::new(self.name.clone(), self.version, self.manifest.clone(), source, options))

@@ -8,7 +8,8 @@ use thiserror::Error;
 use super::forest::{ModelColumn, NativeError, NativeModel, Objective};
 use super::loads::ReadModel;
 use super::manifest::Manifest;
-use super::onnx::{FileLimits, OnnxError, OnnxModel, trial};
+use super::onnx::trial::{self, Described};
+use super::onnx::{FileLimits, OnnxError, OnnxModel};
 use super::remote::RemoteModel;
 use super::repository::ModelDirectory;
 use super::signature::Signature;
@@ -118,7 +119,12 @@ impl Model {
     /// were tried before: what fails on them now may do so, as it is no fault of the model's.
     fn warm_up(&mut self, rows: usize) {
         let described = self.manifest.columns.as_deref().unwrap_or_default();
-        let plausible = trial::rows(self.columns(), self.precision(), described, self.integers());
+        let known = Described {
+            columns: described,
+            integers: self.integers(),
+            categories: self.categories(),
+        };
+        let plausible = trial::rows(self.columns(), self.precision(), &known);
         let mut features = FeatureMatrix::new(self.columns(), self.precision());
         let places: Vec<usize> = (0..rows).map(|row| row % trial::ROWS).collect();
         features.copy_rows(&plausible, &places);
@@ -169,7 +175,11 @@ impl Model {
 
     /// For each column, the texts that it knows; empty where no column is of text.
     pub fn categories(&self) -> &[Option<Arc<Categories>>] {
-        &[]
+        match &self.source {
+            Source::Onnx(onnx) => &onnx.facts.categories,
+            Source::Native(native) => &native.categories,
+            Source::Remote(_) => &[],
+        }
     }
 
     /// The type of the scores before they are widened: `F32` scores have 24 significant bits.

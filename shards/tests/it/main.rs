@@ -14,6 +14,8 @@ mod random;
 mod simulation;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../text_models/mod.rs"]
+mod text_models;
 #[path = "../zoo_models/mod.rs"]
 mod zoo_models;
 
@@ -30,6 +32,7 @@ mod a_damaged_store_never_gives_another_score;
 mod a_failed_batch_leaves_the_model_as_it_was;
 mod a_file_is_read_once_for_all_shards;
 mod a_file_that_is_moved_into_place_is_read;
+mod a_golden_file_of_texts_is_replayed;
 mod a_hostile_ensemble_is_refused;
 mod a_manifest_names_what_is_wrong_with_it;
 mod a_model_of_text_is_served;
@@ -81,6 +84,7 @@ mod rows_score_the_same_however_they_are_given;
 mod rows_that_depend_on_each_other_are_refused;
 mod scores_through_http_match_the_library;
 mod texts_become_the_models_codes;
+mod texts_score_as_their_library;
 mod the_adaptive_window_keeps_close_to_the_best_fixed_one;
 mod the_repository_serves_the_version_that_is_asked_for;
 mod the_score_says_which_class_it_is;

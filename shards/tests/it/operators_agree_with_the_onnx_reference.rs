@@ -169,3 +169,20 @@ fn integers_are_divided_and_a_row_that_divides_by_zero_fails_alone() {
         }
     }
 }
+
+/// The scores are ONNX Runtime's.
+#[test]
+fn operators_of_text() {
+    for (name, scores) in [
+        ("text-equal", 1),
+        ("text-filled", 1),
+        ("text-mapped-twice", 2),
+        ("text-mapper", 1),
+        ("text-matrix", 2),
+        ("text-several", 3),
+        ("text-split", 4),
+        ("text-tensors", 1),
+    ] {
+        check(name, scores);
+    }
+}

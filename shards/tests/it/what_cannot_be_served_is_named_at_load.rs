@@ -53,7 +53,7 @@ fn a_test_of_membership_without_members_is_refused_with_its_node() {
 #[test]
 fn categories_that_cannot_be_told_apart_are_refused_with_their_node() {
     for (name, said) in [
-        ("one-hot-text", "encode the categories as integers"),
+        ("one-hot-text", "it compares texts with numbers"),
         ("one-hot-large", "category 16777217 is beyond what a float tells apart"),
     ] {
         let file = folder("../operators").join(name).join("model.onnx");
@@ -61,6 +61,23 @@ fn categories_that_cannot_be_told_apart_are_refused_with_their_node() {
         let text = load_file(&file, output).expect_err("it is not supported").to_string();
         assert!(text.contains("node `bits` (operator ai.onnx.ml.OneHotEncoder)"), "{text}");
         assert!(text.contains(said), "{text}");
+    }
+}
+
+#[test]
+fn what_looks_into_texts_is_refused_with_its_node() {
+    for (name, said) in [
+        ("number-as-text", "node `Cast_text` (operator Cast): it makes texts of numbers"),
+        ("text-as-number", "node `Cast_score` (operator Cast): it reads texts as numbers"),
+        ("text-normalizer", "(operator StringNormalizer): it changes texts before they are"),
+        ("text-pairs", "node `Equal_is` (operator Equal): it compares two columns of text"),
+        ("text-twice", "text \"red\" is there twice"),
+        ("text-words", "(operator TfIdfVectorizer): it cuts texts into words"),
+        ("text-of-open-width", "input `colours` holds texts, and its width is not in the file"),
+    ] {
+        let file = folder("../operators").join(name).join("model.onnx");
+        let text = load_file(&file, ScoreOutput::default()).expect_err("it looks into texts");
+        assert!(text.to_string().contains(said), "{name}: {text}");
     }
 }
 

@@ -9,6 +9,23 @@ const MULTIPLIER: u64 = 0x9ddf_ea08_eb38_2d69;
 /// What combines the hashes of several categories.
 const COMBINER: u64 = 0x4906_ba49_4954_cb65;
 
+/// Where the codes of texts begin: beyond all whole numbers that 64-bit floats hold.
+const CODES: f64 = (1_u64 << 60) as f64;
+/// The distance of two of these codes: that of two 64-bit floats of their size.
+const CODE_STEP: f64 = 256.0;
+
+/// The number that stands for a text in a row: no whole number that is a category itself.
+pub(super) fn code(text: &[u8]) -> f64 {
+    CODES + CODE_STEP * f64::from(category(text))
+}
+
+/// The hash of the text that a number stands for, if it does.
+pub(super) fn of_code(code: f64) -> Option<u32> {
+    let hash = (code - CODES) / CODE_STEP;
+    let is_hash = hash.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&hash);
+    is_hash.then_some(hash as u32)
+}
+
 /// The hash of a category's text.
 pub(super) fn category(text: &[u8]) -> u32 {
     city(text) as u32
@@ -144,7 +161,7 @@ fn longer(text: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{category, number};
+    use super::{category, code, number, of_code};
 
     /// What the library wrote into `cat_features_hash` for these categories.
     const KNOWN: &str = include_str!("../../../tests/native_hashes.csv");
@@ -156,6 +173,7 @@ mod tests {
             let (hash, text) = line.split_once(',').expect("a hash and a text");
             let hash: u32 = hash.parse().expect("a hash");
             assert_eq!(category(text.as_bytes()), hash, "{text}");
+            assert_eq!(of_code(code(text.as_bytes())), Some(hash), "{text}");
             if let Ok(whole) = text.parse::<i64>() {
                 assert_eq!(number(whole), hash, "{text}");
             }
@@ -163,6 +181,16 @@ mod tests {
         }
         for range in [0..1, 1..4, 4..9, 9..17, 17..33, 33..65, 65..129, 129..999] {
             assert!(lengths.range(range.clone()).next().is_some(), "no text of {range:?} bytes");
+        }
+    }
+
+    #[test]
+    fn no_number_is_taken_for_a_text() {
+        let first = (1_u64 << 60) as f64;
+        let last = first + 256.0 * f64::from(u32::MAX);
+        assert_eq!([of_code(first), of_code(last)], [Some(0), Some(u32::MAX)]);
+        for other in [0.0, 1e15, first.next_down(), last.next_up(), -first, f64::NAN, 1e300] {
+            assert_eq!(of_code(other), None, "{other}");
         }
     }
 }

@@ -7,8 +7,9 @@
 //! for them. `objective` is the output's transform. Numbers are compared in 32 bits and summed in
 //! 64, as in the library.
 //!
-//! Categories are fed as whole numbers, which the library hashes as their decimal texts. What is
-//! *not* here: features of text and of embeddings.
+//! Categories are whole numbers, which the library hashes as their decimal texts, or texts, each of
+//! which is fed as the code that holds its hash. What is *not* here: features of text and of
+//! embeddings.
 
 mod binary;
 mod ctr;
@@ -37,6 +38,11 @@ const NODES_MAX: usize = 1 << 24;
 /// columns ([`ColumnKind::Hashed`]) are made of before trees see them.
 pub fn category_hash(text: &str) -> u32 {
     hash::category(text.as_bytes())
+}
+
+/// The code of a category that is a text, which holds its hash.
+pub(in crate::model) fn category_code(text: &[u8]) -> f64 {
+    hash::code(text)
 }
 
 /// What the bytes of a `model.cbm` say.
@@ -69,6 +75,7 @@ fn assemble(mut parts: Parts) -> Result<Trained, NativeError> {
         library: "CatBoost".to_owned(),
         columns,
         columns_are_named,
+        unknown: None,
         // A category's code may need more than the 24 bits that numbers are cut to.
         input: if needs_preparation { Precision::F64 } else { Precision::F32 },
         preparation,

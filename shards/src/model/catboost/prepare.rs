@@ -65,11 +65,12 @@ impl Prepare {
     }
 }
 
-/// The hash of a categorical cell: a whole number, hashed as its decimal text. Another one stands
-/// for no category.
+/// The hash of a categorical cell: a whole number, hashed as its decimal text, or the code of a
+/// text. Another one stands for no category.
 fn hash_of_cell(cell: f64) -> Option<i32> {
     let is_whole = cell.fract() == 0.0 && cell.abs() < EXACT_MAX;
-    is_whole.then(|| hash::number(cell as i64) as i32)
+    let hash = if is_whole { Some(hash::number(cell as i64)) } else { hash::of_code(cell) };
+    hash.map(u32::cast_signed)
 }
 
 impl Ctr {

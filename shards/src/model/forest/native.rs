@@ -1,11 +1,12 @@
 //! A model read from its library's own file, ready to score.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::{Linear, ModelColumn, NativeError, Objective, Preparation, Program, Trained};
 use crate::features::column::ColumnType;
 use crate::features::inputs::{InputColumn, NanMeaning, Source as CellSource};
-use crate::features::{Cells, FeatureMatrix, Precision};
+use crate::features::{Categories, Cells, FeatureMatrix, Precision};
 use crate::model::manifest::{ClassChoice, ScoreOutput};
 use crate::model::trees::{
     Ensemble, EnsembleLimits, KernelChoice, OutputColumns, Outputs, Scores, TreeKernel,
@@ -24,6 +25,8 @@ pub(in crate::model) struct NativeModel {
     pub(in crate::model) columns: Vec<ModelColumn>,
     /// What to read for each column, if the file has the names that the training data had.
     pub(in crate::model) input_columns: Option<Vec<InputColumn>>,
+    /// For each column, the texts that it knows; empty where none is one of categories.
+    pub(in crate::model) categories: Vec<Option<Arc<Categories>>>,
     pub(in crate::model) precision: Precision,
     pub(in crate::model) score_precision: Precision,
     pub(in crate::model) labels: Vec<String>,
@@ -79,6 +82,7 @@ impl NativeModel {
         let are_texts = labels.iter().any(|label| label.parse::<f64>().is_err());
         let is_by_place = output.class.is_none() && width > 1 && are_texts;
         let input_columns = trained.columns_are_named.then(|| as_inputs(&trained.columns));
+        let categories = categories(&trained.columns, trained.unknown);
         let (engine, kernel_name, score_precision) = match trained.program {
             Program::Forest(forest) => {
                 let limits = EnsembleLimits::default();
@@ -103,6 +107,7 @@ impl NativeModel {
             preparation: trained.preparation,
             columns: trained.columns,
             input_columns,
+            categories,
             precision: trained.input,
             score_precision,
             labels,
@@ -114,6 +119,12 @@ impl NativeModel {
             kernel_name,
             scratch: Scratch::default(),
         })
+    }
+
+    /// The same for another shard, which shares nothing with this one.
+    pub(in crate::model) fn of_another_shard(&self) -> Self {
+        let own = |it: &Option<Arc<Categories>>| it.as_deref().cloned().map(Arc::new);
+        Self { categories: self.categories.iter().map(own).collect(), ..self.clone() }
     }
 
     /// What computes the scores.
@@ -190,6 +201,13 @@ impl Scratch {
             }
         }
     }
+}
+
+/// For each column, the texts that it knows; empty where none is one of categories.
+fn categories(columns: &[ModelColumn], unknown: Option<f64>) -> Vec<Option<Arc<Categories>>> {
+    let all = columns.iter().map(|column| column.categories(unknown).map(Arc::new));
+    let all: Vec<_> = all.collect();
+    if all.iter().all(Option::is_none) { Vec::new() } else { all }
 }
 
 /// Which output is wanted, and how its columns come out of the sums.

@@ -21,6 +21,8 @@ pub(in crate::model) struct Trained {
     pub(in crate::model) columns: Vec<ModelColumn>,
     /// The names of the columns are the data's own, not made up by the library.
     pub(in crate::model) columns_are_named: bool,
+    /// What the library reads a category as that training never saw; `None` where it fails.
+    pub(in crate::model) unknown: Option<f64>,
     /// What the library reads a cell as, before anything else is done to it.
     pub(in crate::model) input: Precision,
     /// What is made of a row before the program reads it.

@@ -64,6 +64,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Trained, NativeError> {
     Ok(Trained {
         library: format!("LightGBM {version}"),
         columns_are_named: columns::are_named(&described),
+        // As a data frame's category that isn't among those of training: missing.
+        unknown: Some(f64::NAN),
         columns: described,
         input: Precision::F64,
         preparation: zeros.preparation(),

@@ -13,6 +13,7 @@ use super::graph::{GraphInput, ScoreGraph};
 use super::ops::RowShape;
 use super::plan::TractPlan;
 use super::program::Program;
+use super::trial::Described;
 use super::{Engine, OnnxFacts, OnnxModel, inputs, trial};
 use crate::features::FeatureMatrix;
 use crate::features::inputs::InputColumn;
@@ -77,12 +78,19 @@ impl Blueprint {
         let mut engine = Engine::build(&graph, &inputs, shape, options.kernel, class)?;
         let (column, width) = chosen.get();
         let integers = inputs::integers(&inputs);
-        let rows = trial::rows(columns, precision, described.unwrap_or_default(), &integers);
+        let categories = inputs::categories(&inputs, &graph.texts);
+        let known = Described {
+            columns: described.unwrap_or_default(),
+            integers: &integers,
+            categories: &categories,
+        };
+        let rows = trial::rows(columns, precision, &known);
         engine.settle(&graph, &rows)?;
         let facts = OnnxFacts {
             columns,
             precision,
             integers,
+            categories,
             score_precision: match &engine {
                 Engine::Program(program) => program.precision(),
                 Engine::Tract(plan) => plan.precision(),
@@ -113,7 +121,7 @@ impl Blueprint {
             Made::Program(program) => Engine::Program(program.clone()),
             Made::Plan(planned) => Engine::Tract(planned.plan()?),
         };
-        Ok(OnnxModel { engine, facts: self.facts.clone() })
+        Ok(OnnxModel { engine, facts: self.facts.of_another_shard() })
     }
 
     /// The last model that is made of it.

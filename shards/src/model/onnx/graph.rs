@@ -9,6 +9,7 @@ use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto, type_p
 
 use super::error::OnnxError;
 use super::labels::Classes;
+use super::texts::{self, InputTexts};
 use crate::model::manifest::ScoreOutput;
 
 /// Operators whose first output is a label and whose second holds the scores.
@@ -34,6 +35,9 @@ pub(super) struct ScoreGraph {
     pub(super) proto: ModelProto,
     /// Every input of the file, used or not: together they are the model's columns.
     pub(super) inputs: Vec<GraphInput>,
+    /// What is known of each input's texts, which are codes in the graph; empty where no input is
+    /// one of text.
+    pub(super) texts: Vec<InputTexts>,
     /// The tensor that holds the score.
     pub(super) score: String,
     /// The output's name in the file: differs from `score` where a `ZipMap` was cut off.
@@ -59,9 +63,10 @@ impl ScoreGraph {
         let classes = Classes::of(&graph, &producers, &output, &score);
         read_before_casts(&mut graph, &producers);
         let needed = needed_nodes(&graph, &producers, &score)?;
-        let inputs = prune(&mut graph, &needed, &score)?;
+        let mut inputs = prune(&mut graph, &needed, &score)?;
+        let texts = texts::encode(&mut graph, &mut inputs)?;
         proto.graph = Some(graph);
-        Ok(Self { proto, inputs, score, output, classes })
+        Ok(Self { proto, inputs, texts, score, output, classes })
     }
 
     pub(super) fn graph(&self) -> Result<&GraphProto, OnnxError> {
@@ -249,9 +254,6 @@ fn graph_input(value: &ValueInfoProto, used: bool) -> Result<GraphInput, OnnxErr
     let refused =
         |what: &str| OnnxError::Input { reason: format!("input `{}` {what}", value.name) };
     let data_type = element_type(value).ok_or_else(|| refused("is no tensor of a known type"))?;
-    if data_type == DataType::String {
-        return Err(refused("holds strings: encode them as numbers before the model"));
-    }
     let shape = tensor_type(value).and_then(|tensor| tensor.shape.as_ref());
     let Some(shape) = shape else {
         return Ok(GraphInput {

@@ -1,12 +1,16 @@
 //! The columns of a model's inputs: how many, of which precision, and which of them are integers.
 
+use std::sync::Arc;
+
 use tract_onnx::pb::tensor_proto::DataType;
 
 use super::error::OnnxError;
 use super::graph::GraphInput;
+use super::ops::Element;
 use super::planning::InputColumns;
-use crate::features::Precision;
+use super::texts::InputTexts;
 use crate::features::inputs::IntegerRange;
+use crate::features::{Categories, Precision};
 
 /// Doubles hold what any other type of input holds, up to integers of 53 bits.
 pub(super) fn precision(inputs: &[GraphInput]) -> Precision {
@@ -58,6 +62,24 @@ pub(super) fn integers(inputs: &[(GraphInput, usize)]) -> Vec<Option<IntegerRang
     ranges.flat_map(|(range, width)| std::iter::repeat_n(range, width)).collect()
 }
 
+/// For each column, the texts that it knows; empty where none is one of text.
+pub(super) fn categories(
+    inputs: &[(GraphInput, usize)],
+    texts: &[InputTexts],
+) -> Vec<Option<Arc<Categories>>> {
+    if texts.iter().all(Option::is_none) {
+        return Vec::new();
+    }
+    let mut categories = Vec::new();
+    for ((_, width), texts) in inputs.iter().zip(texts) {
+        match texts {
+            Some(texts) => categories.extend(texts.iter().cloned().map(|it| Some(Arc::new(it)))),
+            None => categories.extend(std::iter::repeat_n(None, *width)),
+        }
+    }
+    categories
+}
+
 /// The integers that a tensor of this type holds exactly on their way through 64-bit floats.
 pub(super) fn integers_of(data_type: DataType) -> Option<IntegerRange> {
     let unbounded = f64::INFINITY;
@@ -76,20 +98,36 @@ pub(super) fn integers_of(data_type: DataType) -> Option<IntegerRange> {
     Some(IntegerRange::new(low, high))
 }
 
-/// Which columns of the matrix each used input is, where all inputs are rows of floats of one type.
-pub(super) fn float_columns(inputs: &[(GraphInput, usize)]) -> Option<Vec<InputColumns<'_>>> {
+/// Which columns of the matrix each used input is, where a program can read them: all inputs are
+/// rows of floats of one type, or of a few types where `reads_types`.
+pub(super) fn program_columns(
+    inputs: &[(GraphInput, usize)],
+    reads_types: bool,
+) -> Option<Vec<InputColumns<'_>>> {
     let first = inputs.first()?.0.data_type;
+    let same = inputs.iter().all(|(input, _)| input.data_type == first) && element(first)?.1;
+    if !(same || reads_types) {
+        return None;
+    }
     let mut columns = Vec::new();
     let mut start = 0;
     for (input, count) in inputs {
-        let is_float = matches!(input.data_type, DataType::Float | DataType::Double);
-        if !is_float || input.data_type != first || input.rank != 2 {
-            return None;
-        }
+        let (own, _) = element(input.data_type).filter(|_| input.rank == 2)?;
         if input.used {
-            columns.push(InputColumns { name: &input.name, first: start, count: *count });
+            let own = (!same).then_some(own);
+            columns.push(InputColumns { name: &input.name, first: start, count: *count, own });
         }
         start += count;
     }
     Some(columns)
+}
+
+/// What the cells of an input are to a program, and whether they are floats.
+fn element(data_type: DataType) -> Option<(Element, bool)> {
+    match data_type {
+        DataType::Float => Some((Element::F32, true)),
+        DataType::Double => Some((Element::F64, true)),
+        DataType::Int64 => Some((Element::I64, false)),
+        _ => None,
+    }
 }

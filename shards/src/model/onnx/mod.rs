@@ -2,7 +2,7 @@
 //! run either as a `program` of our own operators (`ops`) or by a `plan` of tract's (`planner`), in which
 //! the same operators take part through the `adapter`, beside a few `corrections` of tract's own and its `casts`.
 //!
-//! A plan has to be proved to leave each row to itself (`rows`), and every model is tried on plausible
+//! Texts are numbers before anything is built (`texts`). A plan has to be proved to leave each row to itself (`rows`), and every model is tried on plausible
 //! rows (`trial`).
 //!
 //! What is *not* here: which file is loaded (`model::repository`) and what its columns mean
@@ -27,7 +27,10 @@ mod planner;
 mod planning;
 mod program;
 mod rows;
+mod texts;
 pub(super) mod trial;
+
+use std::sync::Arc;
 
 pub(super) use self::blueprint::Blueprint;
 pub use self::error::OnnxError;
@@ -39,7 +42,7 @@ use self::program::Program;
 use self::trial::Verdict;
 use super::trees::KernelChoice;
 use crate::features::inputs::IntegerRange;
-use crate::features::{FeatureMatrix, Precision};
+use crate::features::{Categories, FeatureMatrix, Precision};
 
 /// A loaded file, ready to score.
 #[derive(Debug)]
@@ -57,6 +60,8 @@ pub(super) struct OnnxFacts {
     pub(super) precision: Precision,
     /// For each column, which integers it takes; empty where none is one of integers.
     pub(super) integers: Vec<Option<IntegerRange>>,
+    /// For each column, the texts that it knows; empty where none is one of text.
+    pub(super) categories: Vec<Option<Arc<Categories>>>,
     pub(super) score_precision: Precision,
     pub(super) input_names: Vec<String>,
     pub(super) output_name: String,
@@ -65,6 +70,14 @@ pub(super) struct OnnxFacts {
     /// Whether a class that has a name in the file is the score only by its place.
     pub(super) is_by_place: bool,
     pub(super) file_hash: u64,
+}
+
+impl OnnxFacts {
+    /// The same for another shard, which shares nothing with this one.
+    fn of_another_shard(&self) -> Self {
+        let own = |it: &Option<Arc<Categories>>| it.as_deref().cloned().map(Arc::new);
+        Self { categories: self.categories.iter().map(own).collect(), ..self.clone() }
+    }
 }
 
 #[derive(Debug)]
@@ -118,7 +131,8 @@ impl Engine {
         choice: KernelChoice,
         class: impl Fn(usize) -> Result<usize, OnnxError>,
     ) -> Result<Self, OnnxError> {
-        if let Some(columns) = inputs::float_columns(inputs)
+        let has_texts = graph.texts.iter().any(Option::is_some);
+        if let Some(columns) = inputs::program_columns(inputs, has_texts)
             && let Some(program) = Program::build(
                 graph.graph()?,
                 graph::ml_version(&graph.proto),

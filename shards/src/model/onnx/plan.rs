@@ -24,12 +24,13 @@ use crate::model::trees::KernelChoice;
 const RUN_CELLS_MAX: usize = 1 << 24;
 
 /// Operators that fail on places, categories or values which they do not know.
-const PICKERS: [&str; 8] = [
+const PICKERS: [&str; 9] = [
     "ArrayFeatureExtractor",
     "Binarizer",
     "Gather",
     "GatherElements",
     "GatherND",
+    "LabelEncoder",
     "OneHotEncoder",
     "ScatterElements",
     "ScatterND",

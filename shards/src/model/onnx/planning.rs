@@ -22,6 +22,8 @@ pub(super) enum Source {
     Columns {
         first: usize,
         count: usize,
+        /// What their cells are, where that is not what the matrix's are.
+        own: Option<Element>,
     },
 }
 
@@ -31,6 +33,8 @@ pub(super) struct InputColumns<'g> {
     pub(super) name: &'g str,
     pub(super) first: usize,
     pub(super) count: usize,
+    /// What its cells are, where that is not what the matrix's are.
+    pub(super) own: Option<Element>,
 }
 
 /// An operator with what it reads.
@@ -61,7 +65,7 @@ impl<'g> Planning<'g> {
     ) -> Result<Option<Self>, OnnxError> {
         let mut planning = Self { matrix, steps: Vec::new() };
         let source = |input: &InputColumns<'g>| {
-            (input.name, planning.columns_from(input.first, input.count))
+            (input.name, planning.columns_from(input.first, input.count, input.own))
         };
         let mut sources: HashMap<_, _> = inputs.iter().map(source).collect();
         let mut deep = DeepValues::default();
@@ -110,8 +114,12 @@ impl<'g> Planning<'g> {
             return Ok(joined);
         }
         for source in &mut inputs {
-            if let Source::Columns { first, count } = *source {
-                let cut = ops::columns(first..first + count);
+            if let Source::Columns { first, count, own } = *source {
+                let columns = first..first + count;
+                let cut = match own {
+                    None => ops::columns(columns),
+                    Some(element) => ops::typed_columns(columns, element),
+                };
                 *source = self.add(node, cut, vec![Source::Features])?;
             }
         }
@@ -144,31 +152,35 @@ impl<'g> Planning<'g> {
         match source {
             Source::Features => self.matrix,
             Source::Step(step) => self.steps[step].output,
-            Source::Columns { count, .. } => RowShape { columns: count, ..self.matrix },
+            Source::Columns { count, own, .. } => {
+                RowShape { columns: count, element: own.unwrap_or(self.matrix.element) }
+            }
         }
     }
 
     /// Some columns of the matrix, or all of it.
-    fn columns_from(&self, first: usize, count: usize) -> Source {
-        if count == self.matrix.columns {
+    fn columns_from(&self, first: usize, count: usize, own: Option<Element>) -> Source {
+        if count == self.matrix.columns && own.is_none() {
             Source::Features
         } else {
-            Source::Columns { first, count }
+            Source::Columns { first, count, own }
         }
     }
 
     /// What columns of the matrix are together, if each follows the one before.
     fn joined(&self, inputs: &[Source]) -> Option<Source> {
-        let mut joined: Option<(usize, usize)> = None;
+        let mut joined: Option<(usize, usize, Option<Element>)> = None;
         for input in inputs {
-            let Source::Columns { first, count } = *input else { return None };
+            let Source::Columns { first, count, own } = *input else { return None };
             joined = Some(match joined {
-                None => (first, count),
-                Some((start, before)) if start + before == first => (start, before + count),
+                None => (first, count, own),
+                Some((start, before, same)) if start + before == first && same == own => {
+                    (start, before + count, own)
+                }
                 Some(_) => return None,
             });
         }
-        joined.map(|(first, count)| self.columns_from(first, count))
+        joined.map(|(first, count, own)| self.columns_from(first, count, own))
     }
 
     /// Folds each step into the only one that reads it, where that one can do the work of both.

@@ -1,8 +1,10 @@
 //! A model is tried on plausible rows when it is loaded: each alone, in a batch of others and in
 //! another place has to have the same bits. Zeros would not do: a graph may divide by them.
 
+use std::sync::Arc;
+
 use crate::features::inputs::{InputColumn, IntegerRange};
-use crate::features::{FeatureMatrix, Precision};
+use crate::features::{Categories, FeatureMatrix, Precision};
 
 /// How many rows there are, each unlike the others.
 pub(in crate::model) const ROWS: usize = 8;
@@ -14,19 +16,45 @@ const CELLS_MAX: usize = 1 << 20;
 const FLOATS: [f64; ROWS] = [1.0, 2.0, 0.5, 3.0, 1.5, 0.25, 4.0, 2.5];
 const INTEGERS: [f64; ROWS] = [1.0, 2.0, 1.0, 3.0, 2.0, 1.0, 4.0, 2.0];
 
+/// What is known of a model's columns.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::model) struct Described<'d> {
+    /// What the manifest says; empty where it names none.
+    pub(in crate::model) columns: &'d [InputColumn],
+    /// Which integers each takes; empty where none is one of integers.
+    pub(in crate::model) integers: &'d [Option<IntegerRange>],
+    /// The texts that each knows; empty where none is one of text.
+    pub(in crate::model) categories: &'d [Option<Arc<Categories>>],
+}
+
+/// The codes of some texts of a column, at least one.
+fn codes(categories: &Categories) -> Vec<f64> {
+    let mut codes: Vec<_> = categories.texts().into_iter().map(|(_, code)| code).collect();
+    codes.extend(categories.unknown());
+    if codes.is_empty() {
+        codes.push(categories.code(b"a text").unwrap_or(f64::NAN));
+    }
+    codes
+}
+
 /// Plausible rows for a model of these columns, as far as they are described.
 pub(in crate::model) fn rows(
     columns: usize,
     precision: Precision,
-    described: &[InputColumn],
-    integers: &[Option<IntegerRange>],
+    known: &Described<'_>,
 ) -> FeatureMatrix {
     let mut matrix = FeatureMatrix::new(columns, precision);
     matrix.reset(ROWS);
     for column in 0..columns {
-        let integers = integers.get(column).copied().flatten();
+        let texts = known.categories.get(column).and_then(Option::as_deref).map(codes);
+        let integers = known.integers.get(column).copied().flatten();
         for row in 0..ROWS {
-            matrix.set(row, column, cell(described.get(column), integers, row + column));
+            let step = row + column;
+            let cell = match texts.as_deref() {
+                Some(codes) => codes[step % codes.len()],
+                None => cell(known.columns.get(column), integers, step),
+            };
+            matrix.set(row, column, cell);
         }
     }
     matrix
@@ -113,7 +141,8 @@ mod tests {
 
     /// What `score` makes of each row of a matrix of one column, by its place.
     fn tried(score: impl Fn(usize, f64, usize) -> f64) -> Verdict {
-        let matrix = rows(1, Precision::F64, &[], &[]);
+        let matrix =
+            rows(1, Precision::F64, &Described { columns: &[], integers: &[], categories: &[] });
         compare(&matrix, |matrix, scores| {
             let rows = matrix.rows();
             scores.extend((0..rows).map(|row| score(row, matrix.get(row, 0), rows)));
@@ -147,7 +176,11 @@ mod tests {
             column("name = 'd'\ntype = 'int'\nquantiles = [0.4, 900.6]"),
         ];
         let integers = [None, None, None, Some(IntegerRange::new(0.0, 255.0))];
-        let matrix = rows(4, Precision::F64, &described, &integers);
+        let matrix = rows(
+            4,
+            Precision::F64,
+            &Described { columns: &described, integers: &integers, categories: &[] },
+        );
         for row in 0..ROWS {
             let cells: Vec<_> = (0..4).map(|column| matrix.get(row, column)).collect();
             assert!([3.5, 4.5].contains(&cells[0]), "{cells:?}");

@@ -60,12 +60,7 @@ fn categories(cats: Option<&Value>, width: usize) -> Result<Vec<Vec<Category>>, 
                 let bytes: Vec<u8> =
                     values.integers(-128, 255)?.into_iter().map(|byte| byte as u8).collect();
                 let ends = offsets.integers(0, bytes.len() as i64)?;
-                let text = |pair: &[i64]| {
-                    let text = bytes.get(pair[0] as usize..pair[1] as usize);
-                    text.map(|text| Category::Text(String::from_utf8_lossy(text).into_owned()))
-                };
-                let texts: Option<Vec<_>> = ends.windows(2).map(text).collect();
-                texts.ok_or_else(|| offsets.wrong("rising places in `values`"))?
+                cut(&bytes, &ends).ok_or_else(|| offsets.wrong("rising places in `values`"))?
             }
         });
     }
@@ -73,5 +68,48 @@ fn categories(cats: Option<&Value>, width: usize) -> Result<Vec<Vec<Category>>, 
         Ok(lists)
     } else {
         Err(encodings.wrong(format!("{width}, one for each column")))
+    }
+}
+
+/// The texts between these places. They are places of characters where the library counted these
+/// instead of bytes: then the last one is not where the bytes end.
+fn cut(bytes: &[u8], ends: &[i64]) -> Option<Vec<Category>> {
+    let characters = str::from_utf8(bytes).ok().filter(|text| {
+        let last = ends.last().map_or(0, |last| *last as usize);
+        last != bytes.len() && last == text.chars().count()
+    });
+    let starts: Option<Vec<usize>> =
+        characters.map(|text| text.char_indices().map(|(at, _)| at).chain([bytes.len()]).collect());
+    let place = |end: i64| match &starts {
+        Some(starts) => starts.get(end as usize).copied(),
+        None => Some(end as usize),
+    };
+    let text = |pair: &[i64]| {
+        let text = bytes.get(place(pair[0])?..place(pair[1])?)?;
+        Some(Category::Text(String::from_utf8_lossy(text).into_owned()))
+    };
+    ends.windows(2).map(text).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Category, cut};
+
+    #[test]
+    fn texts_are_cut_by_bytes_or_by_characters() {
+        let texts = |ends: &[i64]| {
+            let text = |category| match category {
+                Category::Text(text) => text,
+                other => panic!("{other:?} is no text"),
+            };
+            let cut = cut("carÜbungtv".as_bytes(), ends)?;
+            Some(cut.into_iter().map(text).collect::<Vec<_>>())
+        };
+        let expected = Some(["car", "Übung", "tv"].map(str::to_owned).to_vec());
+        assert_eq!(texts(&[0, 3, 9, 11]), expected);
+        assert_eq!(texts(&[0, 3, 8, 10]), expected);
+        assert_eq!(texts(&[0, 9, 3, 11]), None);
+        assert_eq!(texts(&[0, 8, 3, 10]), None);
+        assert_eq!(cut(b"", &[0, 0]), Some(vec![Category::Text(String::new())]));
     }
 }

@@ -46,6 +46,8 @@ pub(super) fn read(value: &Value) -> Result<Trained, NativeError> {
         library: format!("XGBoost {}", dotted(&numbers)),
         columns: described.columns,
         columns_are_named: described.are_named,
+        // Since 3.1, which keeps the categories of a data frame, it fails on any other one.
+        unknown: None,
         input: Precision::F32,
         preparation: None,
         program: booster.program,

@@ -1,5 +1,6 @@
 //! `LabelEncoder` from numbers to numbers, each compared and given exactly.
 
+use super::super::texts::FAILS_ON_UNKNOWN;
 use super::element::exact_i64;
 use super::lookup::{Keys, Lookup};
 use super::{
@@ -23,6 +24,8 @@ enum Values {
 struct LabelEncoder {
     keys: Keys,
     values: Values,
+    /// Whether it fails on what is none of its keys.
+    fails: bool,
 }
 
 /// An encoder for cells of one type.
@@ -30,6 +33,7 @@ struct LabelEncoder {
 struct EncoderKernel {
     lookup: Lookup,
     values: Values,
+    fails: bool,
 }
 
 const ADVICE: &str =
@@ -48,7 +52,8 @@ pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, On
              float does not hold, train on smaller numbers or export the column as int64"
         )));
     }
-    Ok(Box::new(LabelEncoder { keys, values }))
+    let fails = context.integer(FAILS_ON_UNKNOWN)?.is_some_and(|fails| fails != 0);
+    Ok(Box::new(LabelEncoder { keys, values, fails }))
 }
 
 fn keys(context: NodeContext<'_>) -> Result<Keys, OnnxError> {
@@ -144,13 +149,17 @@ impl RowOperator for LabelEncoder {
     ) -> Result<Box<dyn RowKernel>, String> {
         let of_integers = only(inputs)?.element == Element::I64;
         let lookup = self.keys.lookup(of_integers);
-        Ok(Box::new(EncoderKernel { lookup, values: self.values.clone() }))
+        Ok(Box::new(EncoderKernel { lookup, values: self.values.clone(), fails: self.fails }))
     }
 }
 
 impl RowKernel for EncoderKernel {
     fn name(&self) -> String {
         "label encoder".to_owned()
+    }
+
+    fn knows_some_rows_only(&self) -> bool {
+        self.fails
     }
 
     fn run(
@@ -160,6 +169,9 @@ impl RowKernel for EncoderKernel {
         output: CellsMut<'_>,
     ) -> Result<(), String> {
         let cells = inputs[0].cells;
+        if self.fails && !self.lookup.has_all(cells) {
+            return Err("a cell is none of its keys".to_owned());
+        }
         match (&self.values, output) {
             (Values::F32(values, default), CellsMut::F32(output)) => {
                 self.lookup.encode(cells, values, *default, output);
@@ -177,6 +189,22 @@ impl RowKernel for EncoderKernel {
 }
 
 impl Lookup {
+    /// Whether each cell is a key.
+    fn has_all(&self, cells: Cells<'_>) -> bool {
+        let is_key = |cell: f64| match self {
+            Self::Floats(keys) => keys.place(cell).is_some(),
+            Self::Integers(keys) => exact_i64(cell).and_then(|cell| keys.place(cell)).is_some(),
+        };
+        match (cells, self) {
+            (Cells::F32(cells), _) => cells.iter().all(|cell| is_key(f64::from(*cell))),
+            (Cells::F64(cells), _) => cells.iter().all(|cell| is_key(*cell)),
+            (Cells::I64(cells), Self::Integers(keys)) => {
+                cells.iter().all(|cell| keys.place(*cell).is_some())
+            }
+            (Cells::I64(_), Self::Floats(_)) => false,
+        }
+    }
+
     fn encode<V: Copy>(&self, cells: Cells<'_>, values: &[V], default: V, output: &mut [V]) {
         let value = |place: Option<usize>| place.map_or(default, |place| values[place]);
         match (self, cells) {

@@ -31,6 +31,7 @@ mod svm;
 mod transform;
 mod trees;
 mod trees_v5;
+mod typed;
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -227,6 +228,11 @@ pub(super) fn conversion(to: Element) -> Box<dyn RowOperator> {
 /// An operator that picks these columns.
 pub(super) fn columns(places: Range<usize>) -> Box<dyn RowOperator> {
     Box::new(extractor::Extractor::new(places))
+}
+
+/// An operator that picks these columns of a matrix, each cell as a tensor of `element` holds it.
+pub(super) fn typed_columns(places: Range<usize>, element: Element) -> Box<dyn RowOperator> {
+    Box::new(typed::TypedColumns::new(places, element))
 }
 
 /// The shape of an operator's only input.

@@ -1,0 +1,50 @@
+//! Recorded predictions of a model of text columns are replayed from the texts themselves, and a
+//! text that the model has no answer for is named with its line and column.
+
+use std::fs;
+
+use crate::text_models::{Fixture, fixtures};
+use shards::model::golden::{self, GoldenError};
+use shards::model::trees::KernelChoice;
+
+const HEADER: &str = "age,amount,purpose,country,score\n";
+
+fn fixture(name: &str) -> Fixture {
+    fixtures().into_iter().find(|fixture| fixture.name == name).expect("it is there")
+}
+
+#[test]
+fn by_the_texts_that_its_columns_know() {
+    let fixture = fixture("onehot-ignore");
+    let mut model = fixture.load(KernelChoice::Auto).expect("it loads");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("golden.csv");
+    let mut writer = csv::Writer::from_path(&file).expect("a file");
+    writer.write_record(HEADER.trim().split(',')).expect("a header");
+    for (row, score) in fixture.rows.iter().zip(&fixture.scores) {
+        let score = score.expect("it scores all").to_string();
+        let cells = row.iter().map(|cell| if cell == r"\N" { "" } else { cell });
+        // An empty cell is the empty text here, which the purposes know.
+        if row[2] != r"\N" {
+            writer.write_record(cells.chain([score.as_str()])).expect("a row");
+        }
+    }
+    writer.flush().expect("it is written");
+    let report = golden::replay(&mut model, &file, "score").expect("it is replayed");
+    assert!(report.agrees() && report.rows > 50, "{report:?}");
+}
+
+#[test]
+fn a_text_without_an_answer_is_named() {
+    let mut model = fixture("onehot-error").load(KernelChoice::Auto).expect("it loads");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("golden.csv");
+    let rows = "40,10.5,car,NL,0.5\n40,10.5,car,XX,0.5\n";
+    fs::write(&file, format!("{HEADER}{rows}")).expect("it is written");
+    let error = golden::replay(&mut model, &file, "score").expect_err("XX is no country");
+    assert!(
+        matches!(&error, GoldenError::Text { line: 3, column, found, .. }
+        if column == "country" && found == "XX"),
+        "{error}"
+    );
+}
