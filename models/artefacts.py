@@ -33,6 +33,8 @@ class Description:
     metadata: dict[str, str]
     score_class: int | None = None
     policies: dict[str, object] = field(default_factory=dict)
+    # Of the class, for people.
+    class_label: str | None = None
 
 
 def column_of(name: str, values: np.ndarray, nan: str = "default", **more) -> Column:
@@ -80,10 +82,13 @@ def model_toml(about: Description, columns: list[Column]) -> str:
     output = {"tensor": about.tensor}
     if about.score_class is not None:
         output["class"] = about.score_class
+    table = toml_table("[output]", output)
+    if about.score_class is not None and about.class_label is not None:
+        table = f"{table.rstrip()}  # {json.dumps(about.class_label, ensure_ascii=False)}\n"
     parts = [
         f"description = {_toml(about.description)}\n",
         toml_table("[metadata]", about.metadata),
-        toml_table("[output]", output),
+        table,
         toml_table("[policies]", about.policies),
     ]
     for column in columns:

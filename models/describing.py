@@ -3,7 +3,7 @@
 import numpy as np
 import pandas
 
-from artefacts import Column, column_of
+from artefacts import Column, column_of, float32_text
 from exporting import ExportError
 from inputs import Input
 
@@ -54,17 +54,18 @@ def _any_of(rows: pandas.DataFrame | None, column: Input) -> str:
 
 def number_column(column: Input, cells: pandas.Series | None, takes: bool, double: bool,
                   ranges: bool) -> Column:
-    kind = "bigint" if column.is_wide else "double" if double else "float"
+    kind = "bigint" if column.is_wide else "double" if double or column.is_double else "float"
     if cells is None:
         return Column(column.name, default=None, nan="missing" if takes else "reject", type=kind)
     values = cells.to_numpy(np.float64)
-    made = column_of(column.name, values if column.is_wide else cells.to_numpy(np.float32),
+    made = column_of(column.name, cells.to_numpy(),
                      "missing" if takes else "default", type=kind)
     if np.isnan(values).all():
         made.default = float("nan") if takes else None
     elif column.categories or column.is_wide:
         # The most frequent one: between two categories lies none.
-        made.default = float(cells.mode().iloc[0])
+        most_frequent = float(cells.mode().iloc[0])
+        made.default = int(most_frequent) if column.is_wide else most_frequent
         made.quantiles = []
     if ranges and not column.categories and not np.isnan(values).all():
         made.range = (float(np.nanmin(values)), float(np.nanmax(values)))
@@ -72,14 +73,16 @@ def number_column(column: Input, cells: pandas.Series | None, takes: bool, doubl
 
 
 def text_column(column: Input, cells: pandas.Series | None, takes: bool) -> Column:
-    """The default is what an imputer of the model puts in, or the most frequent text that the model
-    knows."""
+    """The default is what an imputer of the model puts in, the word that stands for a missing text in
+    the model's graph, or the most frequent text that the model knows."""
     made = Column(column.name, default=None, type="text",
                   nan="missing" if takes else "reject" if cells is None else "default")
     if column.fill is not None:
         made.nan, made.default = "default", column.fill
         if column.categories is not None and column.fill not in column.categories:
             made.default = None
+    elif column.word is not None and takes:
+        made.nan, made.default = "default", column.word
     elif cells is not None:
         known = cells.dropna()
         if column.categories is not None:
@@ -120,8 +123,10 @@ def with_defaults(rows: pandas.DataFrame, columns: list[Column]) -> pandas.DataF
     made = rows.copy()
     for column in columns:
         if column.type != "text" and column.nan == "default":
+            # As model.toml has it.
             kind = made[column.name].dtype.type
-            made[column.name] = made[column.name].fillna(kind(column.default))
+            default = column.default if column.type == "bigint" else float32_text(column.default)
+            made[column.name] = made[column.name].fillna(kind(default))
     return made
 
 

@@ -140,6 +140,7 @@ def export(options: argparse.Namespace) -> Exported:
         policies={} if given is not None else {"on_missing": "reject", "on_error": "reject"},
     )
     if subject.labels is not None:
+        about.class_label = str(subject.labels[score_class])
         about.metadata["classes"] = ", ".join(map(str, subject.labels))
         notes.insert(0, said_of_class(subject.labels, score_class, expected.shape[1]))
     scores = expected[:, 0 if score_class is None or expected.shape[1] == 1 else score_class]
@@ -149,7 +150,7 @@ def export(options: argparse.Namespace) -> Exported:
         # What somebody wrote by hand may name other versions, which aren't there: it isn't asked.
         text = publishing.model_toml(about, about_columns)
         publishing.write(tried, place.version, subject.file, subject.saved(), text,
-                         lambda path: write_frame(path, rows, scores, options.double))
+                         lambda path: write_frame(path, rows, scores, subject.is_double))
         difference_gateway = gateway.ask(program, tried, len(rows))
         publishing.publish(place, tried, None if is_kept else manifest)
     return Exported(place, len(rows), opinion.difference, difference_gateway, is_kept, notes)

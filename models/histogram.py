@@ -190,7 +190,7 @@ def convert(scope, operator, container) -> None:
         attributes["membership_values"] = numpy_helper.from_array(
             np.array(made.members, np.float32), "membership_values")
     container.add_node("TreeEnsemble", [source], [total], op_domain="ai.onnx.ml",
-                       op_version=ML_OPSET, name=scope.get_unique_operator_name("TreeEnsemble"),
+                       op_version=1, name=scope.get_unique_operator_name("TreeEnsemble"),
                        **attributes)
     constant = name("base")
     container.add_initializer(constant, TensorProto.FLOAT, [1, len(base)], base.tolist())

@@ -26,12 +26,16 @@ class Input:
     categories: list | None = None
     # The missing text as the library has it.
     missing: object = np.nan
+    # The text that stands for the missing one in a graph, where the graph doesn't say that it does.
+    word: str | None = None
     # The text that an imputer of the model puts in a missing one's place.
     fill: str | None = None
     # Whether the library wants it as a category of pandas.
     is_category: bool = False
     # Whether it holds integers that only integers hold.
     is_wide: bool = False
+    # Whether it holds 64-bit floats.
+    is_double: bool = False
     # A column of categories whose file doesn't say whether they are texts: its rows do.
     is_open: bool = False
 
@@ -78,7 +82,8 @@ class Inputs:
             known = [category for category in column.categories if category == category]
             return pandas.Categorical(cells.where(cells.isin(known)), categories=known)
         if column.is_text:
-            return cells.astype(object).where(cells.notna(), column.missing)
+            is_known = cells.notna() & (cells != column.word)
+            return cells.astype(object).where(is_known, column.missing)
         if column.is_wide:
             return cells.astype(np.int64) if cells.notna().all() else cells.astype(np.float64)
         return cells.astype(np.float64)
@@ -151,6 +156,11 @@ def _note_categories(column: Input, known: list) -> None:
         _note_text(column, known)
         if missing:
             column.missing = missing[0]
+            word = str(missing[0])
+            # skl2onnx writes it as a text. It is known for what it is by its place, behind all others,
+            # unless it belongs there as a text.
+            if max(known) < word:
+                column.word = word
     else:
         column.categories = [*(column.categories or []), *known]
         column.is_wide |= any(abs(float(category)) > EXACT_MAX for category in known)

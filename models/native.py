@@ -47,7 +47,8 @@ class Native:
     file: str
     # The library has a score of its own for a text that training never saw.
     takes_unknown = True
-    takes_missing_text = True
+    # The precision of its thresholds.
+    kind: type = np.float32
 
     def __init__(self, model):
         self.model = model
@@ -118,6 +119,7 @@ class LightGbm(Native):
     """A Booster or a wrapper of LightGBM."""
 
     file = "model.txt"
+    kind = np.float64
 
     def __init__(self, model):
         self.booster = getattr(model, "booster_", model)
@@ -254,7 +256,6 @@ class CatBoost(Native):
     """A model of CatBoost."""
 
     file = "model.cbm"
-    takes_missing_text = False
 
     def _names(self):
         names = list(self.model.feature_names_)

@@ -21,8 +21,8 @@ csv.field_size_limit(1 << 24)
 
 
 def read_rows(path: Path, inputs: Inputs) -> pandas.DataFrame:
-    """The rows of a file: numbers as the float32 that the gateway's store would hold, texts as they
-    are, and None for a text that is missing.
+    """The rows of a file: numbers as the float32 that the gateway's store would hold unless told
+    otherwise, texts as they are, and None for a text that is missing.
 
     Where a model doesn't say whether the categories of a column are texts, the rows do: `inputs`
     knows it then.
@@ -33,8 +33,13 @@ def read_rows(path: Path, inputs: Inputs) -> pandas.DataFrame:
     for column in inputs.columns:
         if column.is_open:
             _settle(column, cells[column.name])
+    return typed(cells, inputs, str(path))
+
+
+def typed(cells, inputs: Inputs, source: str = "the rows") -> pandas.DataFrame:
+    """The columns of a model among `cells`, by their names, as the gateway would hold them."""
     return pandas.DataFrame({
-        column.name: _typed(path, column, cells[column.name]) for column in inputs.columns
+        column.name: _typed(source, column, list(cells[column.name])) for column in inputs.columns
     })
 
 
@@ -108,11 +113,11 @@ def _settle(column: Input, cells: list) -> None:
     column.is_open = False
 
 
-def _typed(path: Path, column: Input, cells: list) -> pandas.Series:
+def _typed(source: str, column: Input, cells: list) -> pandas.Series:
     if column.is_text:
         odd = [value for value in cells if value is not None and not isinstance(value, str)]
         if odd:
-            raise ExportError(f"{path}: {column.name}: {odd[0]!r} is no text, and the model knows "
+            raise ExportError(f"{source}: {column.name}: {odd[0]!r} is no text, and the model knows "
                               "texts there: write the column as text")
         return pandas.Series(cells, dtype=object)
     try:
@@ -120,9 +125,9 @@ def _typed(path: Path, column: Input, cells: list) -> pandas.Series:
     except (TypeError, ValueError):
         odd = next(value for value in cells if isinstance(value, str) or value is not None
                    and not np.isscalar(value))
-        raise ExportError(f"{path}: {column.name}: {odd!r} isn't a number, and the model knows no "
+        raise ExportError(f"{source}: {column.name}: {odd!r} isn't a number, and the model knows no "
                           "texts there") from None
-    if column.is_wide:
+    if column.is_wide or column.is_double:
         return pandas.Series(values)
     with np.errstate(over="ignore"):
         return pandas.Series(values.astype(np.float32))

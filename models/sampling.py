@@ -119,9 +119,11 @@ def generated_rows(
 
 
 def generated_frame(
-    inputs: Inputs, thresholds: dict[int, list[float]], count: int, with_missing: bool, seed: int = 7
+    inputs: Inputs, thresholds: dict[int, list[float]], count: int, with_missing: bool,
+    kind: type = np.float32, seed: int = 7,
 ) -> pandas.DataFrame:
-    """Rows around the thresholds of each column, by its place, and of the texts that it knows."""
+    """Rows around the thresholds of each column, by its place, and of the texts that it knows. `kind`
+    is the thresholds' precision."""
     random = np.random.default_rng(seed)
     cells = {}
     for place, column in enumerate(inputs.columns):
@@ -131,23 +133,23 @@ def generated_frame(
         elif column.is_text:
             drawn = np.array(["text"] * count, dtype=object)
         else:
-            drawn = _around(thresholds.get(place, []), count, random)
+            drawn = _around(thresholds.get(place, []), count, random, kind)
         if not column.is_text:
-            drawn = drawn.astype(np.float64 if column.is_wide else np.float32)
+            drawn = drawn.astype(np.float64 if column.is_wide or column.is_double else np.float32)
         if with_missing and not (column.is_text or column.is_wide):
             drawn[random.random(count) < 0.05] = np.nan
         cells[column.name] = drawn
     return pandas.DataFrame(cells)
 
 
-def _around(values: list[float], count: int, random) -> np.ndarray:
+def _around(values: list[float], count: int, random, kind: type) -> np.ndarray:
     if not values:
-        return random.normal(0, 1, count).astype(np.float32)
+        return random.normal(0, 1, count).astype(kind)
     spread = np.std(values) or max(1.0, abs(values[0]) / 2)
-    drawn = random.normal(np.mean(values), spread, count).astype(np.float32)
+    drawn = random.normal(np.mean(values), spread, count).astype(kind)
     for at in range(1, 1 + count // 3):
         with np.errstate(over="ignore"):
-            value = np.float32(values[random.integers(len(values))])
+            value = kind(values[random.integers(len(values))])
         if np.isfinite(value):
             drawn[at] = neighbours(value)[random.integers(3)]
     return drawn

@@ -25,7 +25,7 @@ from sampling import generated_frame, generated_rows, spread_rows
 def subject_of(model, columns: str | None, name: str, double: bool) -> "Estimator | Booster":
     """What `--columns` and the model itself say together."""
     if native.library_of_native(model):
-        return Booster(native.read_native(model), columns, double)
+        return Booster(native.read_native(model), columns)
     return Estimator(model, columns, name, double)
 
 
@@ -66,7 +66,7 @@ class Estimator:
     takes_unknown = True
 
     def __init__(self, model, columns: str | None, name: str, double: bool):
-        self.model, self.name, self.double = model, name, double
+        self.model, self.name, self.is_double = model, name, double
         names = getattr(model, "feature_names_in_", None)
         fitted = None if names is None else [str(name) for name in names]
         width = getattr(model, "n_features_in_", 0) or 0
@@ -87,7 +87,7 @@ class Estimator:
     @property
     def proto(self) -> onnx.ModelProto:
         if self._proto is None:
-            self._proto = self._graph(self.double)
+            self._proto = self._graph(self.is_double)
         return self._proto
 
     def _graph(self, double: bool) -> onnx.ModelProto:
@@ -130,7 +130,7 @@ class Estimator:
 
     def hint(self, rows: pandas.DataFrame) -> str:
         """What is to be said of --double where the graph differs: that it helps, if it does."""
-        if self.double:
+        if self.is_double:
             return ""
         try:
             given = rows if self.is_split else self.inputs.numbers(rows)
@@ -145,13 +145,15 @@ class Booster:
 
     tensor = "prediction"
     is_split = True
+    # LightGBM compares 64-bit floats, and the others know how to round them.
+    is_double = True
 
-    def __init__(self, model: Native, columns: str | None, double: bool):
+    def __init__(self, model: Native, columns: str | None):
         self.native, self.model, self.file = model, model.model, model.file
         self.takes_unknown = model.takes_unknown
         names = [column.name for column in model.columns]
         chosen = checked_columns(names, model.made_up_names, len(names), columns)
-        renamed = [dataclasses.replace(column, name=name)
+        renamed = [dataclasses.replace(column, name=name, is_double=True)
                    for column, name in zip(model.columns, chosen)]
         # What the library wants is a frame where it has categories, whatever its columns are called.
         has_categories = any(column.is_category or column.is_open for column in renamed)
@@ -172,7 +174,8 @@ class Booster:
         if any(column.is_open for column in self.inputs.columns):
             raise ExportError("--rows: a file of CatBoost holds no texts, only their hashes: give "
                               "real rows by --rows FILE to compare with")
-        return generated_frame(self.inputs, self.native.thresholds(), count, with_missing)
+        return generated_frame(self.inputs, self.native.thresholds(), count, with_missing,
+                               kind=self.native.kind)
 
     def second_opinion(self, rows: pandas.DataFrame, expected: np.ndarray) -> "Opinion":
         """Nobody else reads its file."""

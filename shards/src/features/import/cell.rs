@@ -12,6 +12,8 @@ const NULL_WORDS: [&str; 15] = [
     "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "Null", "None",
     "none", "nil", r"\N",
 ];
+/// The only one of them that no column of text has for a value: `NA` is Namibia, too.
+const TEXT_NULL_WORD: &str = r"\N";
 /// How many letters a unit has at most: a text with more is no number with a unit.
 const UNIT_LETTERS_MAX: usize = 3;
 
@@ -24,7 +26,7 @@ pub(super) struct CellRead<'t> {
 }
 
 /// A cell's value. An empty one is null, and so is a word for that; a float column's NaN stays one. A
-/// text is any text but such a word.
+/// text is any text but `\N`.
 pub(super) fn read(text: &[u8], column_type: ColumnType) -> Result<CellRead<'_>, Cause> {
     if text.is_empty() {
         return Ok(CellRead { value: CellValue::Null, word: None });
@@ -37,7 +39,9 @@ pub(super) fn read(text: &[u8], column_type: ColumnType) -> Result<CellRead<'_>,
     if !is_text && let Some(value) = column_type.parse(text) {
         return Ok(CellRead { value, word: None });
     }
-    if let Some(word) = among(&NULL_WORDS, text) {
+    if let Some(word) = among(&NULL_WORDS, text)
+        && (!is_text || word == TEXT_NULL_WORD)
+    {
         return Ok(CellRead { value: CellValue::Null, word: Some(word) });
     }
     if is_text {
@@ -142,10 +146,13 @@ mod tests {
     fn words_of_other_programs_are_read() {
         use ColumnType::{Bigint, Boolean, Double, Float, Int};
         for word in ["NA", "N/A", "#N/A", "<NA>", "null", "NULL", "None", r"\N"] {
-            for column_type in ColumnType::ALL {
+            for column_type in ColumnType::ALL.into_iter().filter(|it| *it != ColumnType::Text) {
                 let expected = CellRead { value: CellValue::Null, word: Some(word) };
                 assert_eq!(read(word.as_bytes(), column_type), Ok(expected), "{word}");
             }
+        }
+        for (text, value) in [("NA", CellValue::Text("NA")), (r"\N", CellValue::Null)] {
+            assert_eq!(read(text.as_bytes(), ColumnType::Text).map(|it| it.value), Ok(value));
         }
         for (text, column_type, value) in [
             ("True", Float, CellValue::Float(1.0)),
