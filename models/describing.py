@@ -20,8 +20,8 @@ def described(subject, rows: pandas.DataFrame | None, double: bool, ranges: bool
             columns.append(text_column(column, cells, takes))
         else:
             columns.append(number_column(column, cells, takes_numbers, double, ranges))
-    unknown = [column.name for column in columns
-               if rows is not None and column.default is None and column.nan == "default"]
+    unknown = [column.name for column in columns if rows is not None and column.type != "text"
+               and column.default is None and column.nan == "default"]
     if unknown:
         raise ExportError(f"--rows: no row has a value of {', '.join(unknown)}, which a default "
                           "could be made of")
@@ -77,10 +77,8 @@ def text_column(column: Input, cells: pandas.Series | None, takes: bool) -> Colu
     the model's graph, or the most frequent text that the model knows."""
     made = Column(column.name, default=None, type="text",
                   nan="missing" if takes else "reject" if cells is None else "default")
-    if column.fill is not None:
+    if column.fill is not None and column.fill in (column.categories or [column.fill]):
         made.nan, made.default = "default", column.fill
-        if column.categories is not None and column.fill not in column.categories:
-            made.default = None
     elif column.word is not None and takes:
         made.nan, made.default = "default", column.word
     elif cells is not None:
@@ -89,6 +87,9 @@ def text_column(column: Input, cells: pandas.Series | None, takes: bool) -> Colu
             known = known[known.isin(column.categories)]
         if not known.empty:
             made.default = str(known.value_counts(sort=True).sort_index(kind="stable").idxmax())
+    # A text that an imputer puts in, and that no encoder knows, has no place in model.toml.
+    if column.fill not in (None, made.default) or (made.nan == "default" and made.default is None):
+        made.nan = "reject"
     return made
 
 
@@ -96,7 +97,9 @@ def scored_rows(subject, given: pandas.DataFrame | None, columns: list[Column]):
     """(notes, rows as golden.csv has them, rows as the model gets them, the library's scores)."""
     takes = any(column.nan == "missing" for column in columns if column.type != "text")
     rows = given if given is not None else subject.generated(200, takes)
-    rows, notes = without_unanswered(subject, with_texts(rows, columns))
+    rows, notes = without_refused(with_texts(rows, columns), columns)
+    rows, more = without_unanswered(subject, rows)
+    notes += more
     asked = with_defaults(rows, columns)
     try:
         return notes, rows, asked, subject.scores(asked)
@@ -105,6 +108,20 @@ def scored_rows(subject, given: pandas.DataFrame | None, columns: list[Column]):
             raise
         raise ExportError(f"{error}; the rows were made up: give real ones by --rows FILE.csv"
                           ) from error
+
+
+def without_refused(rows: pandas.DataFrame, columns: list[Column]):
+    """The rows without those that the gateway refuses: their missing texts have no answer in the
+    model's file."""
+    refused = [column.name for column in columns if column.type == "text" and column.nan == "reject"]
+    kept = rows[refused].notna().all(axis=1)
+    if kept.all():
+        return rows, []
+    if not kept.any():
+        raise ExportError(f"--rows: no row has a value of all of {', '.join(refused)}")
+    note = (f"{int((~kept).sum())} rows are left out whose missing text the gateway refuses: the "
+            "model's file doesn't say what it makes of it.")
+    return rows[kept].reset_index(drop=True), [note]
 
 
 def with_texts(rows: pandas.DataFrame, columns: list[Column]) -> pandas.DataFrame:

@@ -122,6 +122,7 @@ def export(options: argparse.Namespace) -> Exported:
     program = gateway.find(options.gateway)
     subject = subject_of(load(options.pickle), options.columns, options.name, options.double)
     given = read_rows(options.rows, subject.inputs) if options.rows else None
+    subject.learn(given)
     about_columns = described(subject, given, options.double, options.ranges)
     notes, rows, asked, expected = scored_rows(subject, given, about_columns)
     score_class = checked_class(subject.labels, options.score_class, expected.shape[1])

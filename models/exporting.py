@@ -29,7 +29,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import Binarizer
 
 import histogram
-from inputs import Inputs
+from inputs import Inputs, imputes_text
 
 DIFFERENCE_MAX = 1e-5
 LINE_MAX = 300
@@ -182,6 +182,9 @@ def _prepared(model, columns: list[str], double: bool, is_split: bool):
     its own, which is found by its name."""
     model = _with_categories(copy.deepcopy(model), columns if is_split else None)
     for part in _parts(model):
+        if isinstance(part, Pipeline):
+            # Their texts are the columns' defaults, which the gateway puts in.
+            part.steps = [(name, step) for name, step in part.steps if not imputes_text(step)]
         if isinstance(part, Binarizer):
             # A float32 is compared by `>` with a float32, and a float64 by `<`.
             part.threshold = (np.nextafter(float(part.threshold), np.inf) if double

@@ -113,7 +113,7 @@ def _look(part, names: list[str], inputs: Inputs) -> None:
         for name, value in zip(names, part.statistics_, strict=False):
             if isinstance(value, str):
                 _note_text(inputs.by_name[name], None)
-                if part.missing_values is None or part.missing_values != part.missing_values:
+                if imputes_text(part):
                     inputs.by_name[name].fill = value
                     inputs.by_name[name].missing = part.missing_values
     elif hasattr(part, "analyzer"):
@@ -127,6 +127,13 @@ def _look(part, names: list[str], inputs: Inputs) -> None:
             _note_categories(inputs.by_name[name], list(known))
     else:
         _look_at_held(part, names, inputs)
+
+
+def imputes_text(part) -> bool:
+    """Whether it puts texts in the place of missing ones, and does nothing else."""
+    return (isinstance(part, SimpleImputer) and not part.add_indicator
+            and (part.missing_values is None or part.missing_values != part.missing_values)
+            and any(isinstance(value, str) for value in getattr(part, "statistics_", [])))
 
 
 def _look_at_histogram(part, names: list[str], inputs: Inputs) -> None:

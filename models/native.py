@@ -64,6 +64,9 @@ class Native:
         labels = getattr(model, "classes_", None)
         self.labels = None if labels is None or len(labels) == 0 else list(labels)
 
+    def learn(self, inputs: Inputs, rows: pandas.DataFrame | None) -> None:
+        """Takes from rows what the model itself doesn't know."""
+
     def saved(self) -> bytes:
         """The file."""
         with tempfile.TemporaryDirectory() as folder:
@@ -179,6 +182,8 @@ class XgBoost(Native):
         self.booster = model.get_booster() if self.is_wrapper else model
         self.learner = json.loads(self.booster.save_raw("json"))["learner"]
         self.objective = self.learner["objective"]["name"]
+        # By column, the texts that its file has to be mended by.
+        self.whole: dict[int, list[str]] = {}
         super().__init__(model)
         classes = int(self.learner["learner_model_param"]["num_class"])
         if self.labels is None and self.objective.startswith("multi:") and classes > 1:
@@ -200,8 +205,27 @@ class XgBoost(Native):
                 "version 3.1 or newer, or encode the columns before")
         return {place: categories_of(encoded[place]) for place in chosen if encoded}
 
-    def _model(self) -> dict:
-        booster = self.learner["gradient_booster"]
+    def learn(self, inputs: Inputs, rows: pandas.DataFrame | None) -> None:
+        """XGBoost keeps as many bytes of a text as it has characters, so that one beyond ASCII loses
+        its end in the file. The rows have it whole, and the file then gets it."""
+        for place, column in enumerate(inputs.columns):
+            cut = [text for text in column.texts if not text.isascii()]
+            if not cut:
+                continue
+            seen = [] if rows is None else rows[column.name].dropna().unique()
+            whole = {shortened(text): text for text in seen if not text.isascii()}
+            unknown = [text for text in cut if text not in whole]
+            if unknown:
+                raise ExportError(
+                    f"--rows: XGBoost's file cuts texts beyond ASCII short, as {unknown[0]!r} of "
+                    f"{column.name}: give rows in which each of them occurs, or train on ASCII")
+            column.categories = [whole.get(known, known) if isinstance(known, str) else known
+                                 for known in column.categories]
+            self.whole[place] = column.texts
+            self.file = "model.json"
+
+    def _model(self, learner: dict | None = None) -> dict:
+        booster = (learner or self.learner)["gradient_booster"]
         return booster.get("gbtree", booster).get("model", {})
 
     def _is_binary(self):
@@ -230,6 +254,12 @@ class XgBoost(Native):
             booster = booster.copy()
             booster.set_attr(best_iteration=None)
         booster.save_model(path)
+        if self.whole:
+            mended = json.loads(path.read_text(encoding="utf-8"))
+            encoded = self._model(mended["learner"])["cats"]["enc"]
+            for place, texts in self.whole.items():
+                encoded[place] = encoded_texts(texts)
+            path.write_text(json.dumps(mended), encoding="utf-8")
 
     def thresholds(self):
         found: dict[int, list[float]] = {}
@@ -249,7 +279,20 @@ def categories_of(encoded: dict) -> list:
         return list(values)
     joined = bytes(value & 0xFF for value in values)
     offsets = encoded["offsets"]
-    return [joined[start:end].decode() for start, end in zip(offsets, offsets[1:])]
+    return [joined[start:end].decode(errors="surrogateescape")
+            for start, end in zip(offsets, offsets[1:])]
+
+
+def encoded_texts(texts: list[str]) -> dict:
+    """The same the other way around: bytes are signed there."""
+    joined = [text.encode() for text in texts]
+    offsets = np.cumsum([0, *map(len, joined)]).tolist()
+    return {"offsets": offsets, "values": np.frombuffer(b"".join(joined), np.int8).tolist()}
+
+
+def shortened(text: str) -> str:
+    """A text as a file of XGBoost has it."""
+    return text.encode()[: len(text)].decode(errors="surrogateescape")
 
 
 class CatBoost(Native):

@@ -104,6 +104,9 @@ class Estimator:
     def tensor(self) -> str:
         return score_output(self.proto)
 
+    def learn(self, rows: pandas.DataFrame | None) -> None:
+        """Takes from rows what the model itself doesn't know."""
+
     def scores(self, rows: pandas.DataFrame) -> np.ndarray:
         if self.is_split:
             return library_scores(self.model, self.inputs.as_trained(rows))
@@ -149,7 +152,7 @@ class Booster:
     is_double = True
 
     def __init__(self, model: Native, columns: str | None):
-        self.native, self.model, self.file = model, model.model, model.file
+        self.native, self.model = model, model.model
         self.takes_unknown = model.takes_unknown
         names = [column.name for column in model.columns]
         chosen = checked_columns(names, model.made_up_names, len(names), columns)
@@ -160,8 +163,15 @@ class Booster:
         self.inputs = Inputs(renamed, is_named=has_categories or not model.made_up_names)
 
     @property
+    def file(self) -> str:
+        return self.native.file
+
+    @property
     def labels(self) -> list | None:
         return self.native.labels
+
+    def learn(self, rows: pandas.DataFrame | None) -> None:
+        self.native.learn(self.inputs, rows)
 
     def saved(self) -> bytes:
         return self.native.saved()

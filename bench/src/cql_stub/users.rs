@@ -64,12 +64,13 @@ fn put_cell(into: &mut Vec<u8>, cell: CellValue<'_>) -> Result<()> {
         CellValue::Float(value) => put_bytes(into, &value.to_be_bytes()),
         CellValue::Double(value) => put_bytes(into, &value.to_be_bytes()),
         CellValue::Int(value) => put_bytes(into, &value.to_be_bytes()),
-        CellValue::Bigint(value) => put_bytes(into, &value.to_be_bytes()),
+        CellValue::Bigint(value) | CellValue::Varint(value) => {
+            put_bytes(into, &value.to_be_bytes());
+        }
         CellValue::Boolean(value) => put_bytes(into, &[u8::from(value)]),
         CellValue::Text(text) => put_bytes(into, text.as_bytes()),
         CellValue::Smallint(value) => put_bytes(into, &value.to_be_bytes()),
         CellValue::Tinyint(value) => put_bytes(into, &value.to_be_bytes()),
-        CellValue::Varint(value) => put_bytes(into, &value.to_be_bytes()),
         CellValue::Timestamp(us) => put_bytes(into, &us.div_euclid(1000).to_be_bytes()),
         CellValue::Uuid(value) => put_bytes(into, &value),
         other => bail!("`{other}`: the stub does not send cells of its type"),

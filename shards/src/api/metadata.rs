@@ -104,9 +104,8 @@ fn inputs(lane: &Lane) -> Vec<Tensor<'_>> {
         Precision::F64 => Datatype::Fp64,
     };
     let width = signature.columns.len();
-    let datatype_of = |field: &RequestField| match field.column_type.is_text() {
-        true => Datatype::Bytes,
-        false => number,
+    let datatype_of = |field: &RequestField| {
+        if field.column_type.is_text() { Datatype::Bytes } else { number }
     };
     let mut tensors = vec![Tensor { name: USER_ID, datatype: Datatype::Bytes, width: 1 }];
     if signature.texts.is_empty() {

@@ -37,7 +37,8 @@ pub struct Joined {
     pub outcomes: Vec<RowOutcome>,
     /// For each of the model's columns, how many of this batch's cells were defaulted.
     pub defaulted_by_column: Vec<u64>,
-    /// For each of the model's columns, how many of this batch's texts are none that it knows.
+    /// For each of the model's columns, how many of this batch's texts are none that it knows; empty
+    /// where it reads no text.
     pub unknown_by_column: Vec<u64>,
     /// How many distinct keys of this batch the store was asked for.
     pub keys_fetched: u64,
@@ -52,7 +53,7 @@ impl Joined {
             matrix: FeatureMatrix::new(plan.columns(), plan.precision()),
             outcomes: Vec::new(),
             defaulted_by_column: vec![0; plan.columns()],
-            unknown_by_column: vec![0; plan.columns()],
+            unknown_by_column: vec![0; if plan.texts.is_empty() { 0 } else { plan.columns() }],
             keys_fetched: 0,
             now_us: 0,
         }

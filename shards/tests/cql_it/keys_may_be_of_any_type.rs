@@ -41,9 +41,9 @@ fn a_text_becomes_the_key_or_is_refused() {
             let plan = JoinPlan::bind(inputs, &store.schema(), &policies, Precision::F64).unwrap();
             for status in [Stored, Cached] {
                 let joined = fetch(&store, &plan, &[keys[0], keys[1], wrong]).await;
-                for at in 0..2 {
-                    assert_eq!(joined.outcomes[at].status, status, "{key_type} {}", keys[at]);
-                    assert_eq!(row(&joined, at), [1.5], "{key_type} {}", keys[at]);
+                for (at, key) in keys.iter().enumerate() {
+                    assert_eq!(joined.outcomes[at].status, status, "{key_type} {key}");
+                    assert_eq!(row(&joined, at), [1.5], "{key_type} {key}");
                 }
                 let refusal = joined.outcomes[2].refusal;
                 let is_refused = matches!(refusal, Some(Refusal::KeyNotOfType { .. }));

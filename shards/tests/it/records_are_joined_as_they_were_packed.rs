@@ -66,18 +66,16 @@ fn schema_of(cases: &mut [Case]) -> Schema {
 /// The value that a model is to see, said as plainly as can be.
 fn expected(case: &Case) -> f64 {
     let value = match case.cell {
-        CellValue::Null => f64::NAN,
+        CellValue::Null | CellValue::Text(_) | CellValue::Uuid(_) => f64::NAN,
         CellValue::Float(value) => f64::from(value),
-        CellValue::Double(value) => value,
-        CellValue::Int(value) => f64::from(value),
-        CellValue::Bigint(value) => value as f64,
+        CellValue::Double(value) | CellValue::Decimal(value) => value,
+        CellValue::Int(value) | CellValue::Date(value) => f64::from(value),
+        CellValue::Bigint(value) | CellValue::Varint(value) | CellValue::Timestamp(value) => {
+            value as f64
+        }
         CellValue::Boolean(value) => f64::from(u8::from(value)),
         CellValue::Smallint(value) => f64::from(value),
         CellValue::Tinyint(value) => f64::from(value),
-        CellValue::Decimal(value) => value,
-        CellValue::Varint(value) | CellValue::Timestamp(value) => value as f64,
-        CellValue::Date(value) => f64::from(value),
-        CellValue::Text(_) | CellValue::Uuid(_) => f64::NAN,
     };
     let (low, high) = case.column.range.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
     match case.column.nan {

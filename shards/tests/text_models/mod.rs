@@ -11,7 +11,7 @@ use shards::model::trees::KernelChoice;
 use shards::model::{LoadOptions, MODEL_FILES, Model};
 
 /// A missing value.
-const MISSING: &str = r"\N";
+pub(crate) const MISSING: &str = r"\N";
 /// Stands in the place of a score where there is none.
 const REFUSED: &str = "refused";
 

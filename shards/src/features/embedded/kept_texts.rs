@@ -30,7 +30,7 @@ impl<'a> KeptTexts<'a> {
         &mut self,
         hash: &KeyedHash,
         texts: &mut Interner,
-        entry: &mut Vec<u8>,
+        entry: &mut [u8],
     ) -> Option<()> {
         if self.places.is_empty() {
             return Some(());

@@ -74,13 +74,13 @@ impl RequestField {
     /// the other model does not know is none that is known here.
     pub(crate) fn cell_of(&self, given: &Self, cell: f64) -> f64 {
         match (&self.categories, &given.categories) {
-            (None, None) => cell,
             (Some(own), Some(others)) if !Arc::ptr_eq(own, others) && !cell.is_nan() => {
-                let text = others.texts().into_iter().find(|(_, code)| *code == cell);
+                let text =
+                    others.texts().into_iter().find(|(_, code)| code.total_cmp(&cell).is_eq());
                 let code = text.and_then(|(text, _)| own.code(text.as_bytes()));
                 code.unwrap_or(UNKNOWN_TEXT)
             }
-            (Some(_), Some(_)) => cell,
+            (None, None) | (Some(_), Some(_)) => cell,
             _ => f64::NAN,
         }
     }
@@ -296,7 +296,7 @@ pub struct JoinPlan {
     /// Which columns are of tensors of integers, and which ones those hold; empty: none.
     pub(super) integers: Vec<Option<IntegerRange>>,
     /// The columns of text, in order.
-    pub(super) texts: Vec<TextCell>,
+    pub(in crate::features) texts: Vec<TextCell>,
     /// What `model.toml` says of each column.
     columns: Vec<InputColumn>,
     names: Vec<String>,

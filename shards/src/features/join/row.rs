@@ -176,10 +176,8 @@ impl Written<'_> {
                 }
                 (CellSource::StoreText { place, text }, Stored::Record(record, texts)) => {
                     let text = &plan.texts[text];
-                    let code = match place.is_null(record) {
-                        true => f64::NAN,
-                        false => text.stored(place, record, texts)?,
-                    };
+                    let is_null = place.is_null(record);
+                    let code = if is_null { f64::NAN } else { text.stored(place, record, texts)? };
                     *cell = C::from_double(self.stored_text(cell_plan, text, code, column));
                     continue;
                 }
@@ -248,7 +246,9 @@ impl Written<'_> {
 
     /// What a text means that is none of the categories, by the column's policy.
     fn unknown_text(&mut self, text: &TextCell, column: usize, refusal: Refusal) -> f64 {
-        self.unknown_by_column[column] += 1;
+        if let Some(count) = self.unknown_by_column.get_mut(column) {
+            *count += 1;
+        }
         let code = match text.unknown {
             UnknownText::Model => text.categories.unknown(),
             UnknownText::Missing => text.categories.missing(),

@@ -19,7 +19,7 @@ const NOT_MET: u64 = 0;
 
 /// How the texts of one column become the model's codes.
 #[derive(Debug, Clone)]
-pub(super) struct TextCell {
+pub(in crate::features) struct TextCell {
     pub(super) categories: Arc<Categories>,
     pub(super) unknown: UnknownText,
     /// What takes the place of a text that is not known; `None` where the row has no score then.

@@ -12,6 +12,8 @@ pub enum Category {
     Number(f64),
     /// `true` or `false`.
     Bool(bool),
+    /// A text that the file doesn't hold whole.
+    Damaged,
 }
 
 /// What a column's cells are.
@@ -74,13 +76,14 @@ impl Category {
             Self::Number(number) => vec![format!("{number}")],
             Self::Bool(true) => vec!["True".to_owned(), "true".to_owned()],
             Self::Bool(false) => vec!["False".to_owned(), "false".to_owned()],
+            Self::Damaged => Vec::new(),
         }
     }
 
     /// The number that it is, `true` and `false` as 1 and 0.
     fn number(&self) -> Option<f64> {
         match self {
-            Self::Text(_) => None,
+            Self::Text(_) | Self::Damaged => None,
             Self::Number(number) => Some(*number),
             Self::Bool(value) => Some(f64::from(u8::from(*value))),
         }

@@ -242,13 +242,21 @@ fn describe(output: &str, class: usize, width: usize, labels: &[String]) -> Stri
     }
 }
 
+/// The type that a column is read as: text, where its categories are. Of numbers whatever the store
+/// holds is read, as the matrix has the model's own precision.
+fn type_of(column: &ModelColumn) -> ColumnType {
+    match column.categories(None) {
+        Some(known) if !known.takes_numbers() || known.texts().is_empty() => ColumnType::Text,
+        _ => ColumnType::Double,
+    }
+}
+
 /// The columns as they are read where `model.toml` has none: each by its name from the store, and
 /// missing where it is not known.
 fn as_inputs(columns: &[ModelColumn]) -> Vec<InputColumn> {
     let input = |column: &ModelColumn| InputColumn {
         name: column.name.clone(),
-        // Whatever the store holds is then read; the matrix has the model's own precision.
-        column_type: ColumnType::Double,
+        column_type: type_of(column),
         source: CellSource::Store,
         default: f64::NAN,
         nan: NanMeaning::Missing,

@@ -71,22 +71,15 @@ fn categories(cats: Option<&Value>, width: usize) -> Result<Vec<Vec<Category>>, 
     }
 }
 
-/// The texts between these places. They are places of characters where the library counted these
-/// instead of bytes: then the last one is not where the bytes end.
+/// The texts between these places. Version 3.1 counts their characters and writes as many bytes, so
+/// that beyond the first character of several bytes nothing is where it should be.
 fn cut(bytes: &[u8], ends: &[i64]) -> Option<Vec<Category>> {
-    let characters = str::from_utf8(bytes).ok().filter(|text| {
-        let last = ends.last().map_or(0, |last| *last as usize);
-        last != bytes.len() && last == text.chars().count()
-    });
-    let starts: Option<Vec<usize>> =
-        characters.map(|text| text.char_indices().map(|(at, _)| at).chain([bytes.len()]).collect());
-    let place = |end: i64| match &starts {
-        Some(starts) => starts.get(end as usize).copied(),
-        None => Some(end as usize),
-    };
+    let whole = bytes.iter().position(|byte| !byte.is_ascii()).unwrap_or(bytes.len());
     let text = |pair: &[i64]| {
-        let text = bytes.get(place(pair[0])?..place(pair[1])?)?;
-        Some(Category::Text(String::from_utf8_lossy(text).into_owned()))
+        let (start, end) = (pair[0] as usize, pair[1] as usize);
+        let text = str::from_utf8(bytes.get(start..end)?).ok().filter(|_| end <= whole);
+        let category = text.map(|text| Category::Text(text.to_owned()));
+        Some(category.unwrap_or(Category::Damaged))
     };
     ends.windows(2).map(text).collect()
 }
@@ -96,20 +89,14 @@ mod tests {
     use super::{Category, cut};
 
     #[test]
-    fn texts_are_cut_by_bytes_or_by_characters() {
-        let texts = |ends: &[i64]| {
-            let text = |category| match category {
-                Category::Text(text) => text,
-                other => panic!("{other:?} is no text"),
-            };
-            let cut = cut("carÜbungtv".as_bytes(), ends)?;
-            Some(cut.into_iter().map(text).collect::<Vec<_>>())
-        };
-        let expected = Some(["car", "Übung", "tv"].map(str::to_owned).to_vec());
-        assert_eq!(texts(&[0, 3, 9, 11]), expected);
-        assert_eq!(texts(&[0, 3, 8, 10]), expected);
-        assert_eq!(texts(&[0, 9, 3, 11]), None);
-        assert_eq!(texts(&[0, 8, 3, 10]), None);
-        assert_eq!(cut(b"", &[0, 0]), Some(vec![Category::Text(String::new())]));
+    fn texts_are_whole_before_the_first_that_the_library_cuts() {
+        let text = |text: &str| Category::Text(text.to_owned());
+        let all = cut(b"cartv", &[0, 3, 3, 5]).expect("they rise");
+        assert_eq!(all, [text("car"), text(""), text("tv")]);
+        // Of "car", "Übung" and "éa" it wrote as many bytes as they have characters.
+        let bytes = &"carÜbungéa".as_bytes()[..10];
+        let some = cut(bytes, &[0, 3, 8, 10]).expect("they rise");
+        assert_eq!(some, [text("car"), Category::Damaged, Category::Damaged]);
+        assert_eq!(cut(b"cartv", &[0, 3, 1]), None);
     }
 }
