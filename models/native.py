@@ -248,12 +248,12 @@ class XgBoost(Native):
         return self.booster.predict(matrix)
 
     def _save(self, path):
-        booster = self.booster
-        if not self.is_wrapper and booster.attr("best_iteration") is not None:
-            # A Booster predicts by all of its rounds, a wrapper by the best ones.
-            booster = booster.copy()
-            booster.set_attr(best_iteration=None)
-        booster.save_model(path)
+        saved = self.model
+        if not self.is_wrapper and saved.attr("best_iteration") is not None:
+            # A Booster predicts by all of its rounds; a wrapper by the best ones, as its file says.
+            saved = saved.copy()
+            saved.set_attr(best_iteration=None)
+        saved.save_model(path)
         if self.whole:
             mended = json.loads(path.read_text(encoding="utf-8"))
             encoded = self._model(mended["learner"])["cats"]["enc"]
