@@ -11,6 +11,8 @@ import pandas
 from exporting import ExportError, first_line
 from inputs import Input, Inputs
 
+# The attribute by which the gateway knows a file of XGBoost whose texts are whole.
+WHOLE_TEXTS = "shardgate_whole_texts"
 LIGHTGBM, XGBOOST, CATBOOST = "LightGBM", "XGBoost", "CatBoost"
 
 KINDS = {
@@ -198,7 +200,7 @@ class XgBoost(Native):
     def _categories(self):
         types = self.booster.feature_types or []
         chosen = [place for place, kind in enumerate(types) if kind == "c"]
-        encoded = self._model().get("cats", {}).get("enc", [])
+        encoded = self._encoded()
         if chosen and not encoded and self.booster.feature_names is not None:
             raise ExportError(
                 "the file of this version of XGBoost has no texts of its categories: train with "
@@ -206,23 +208,26 @@ class XgBoost(Native):
         return {place: categories_of(encoded[place]) for place in chosen if encoded}
 
     def learn(self, inputs: Inputs, rows: pandas.DataFrame | None) -> None:
-        """XGBoost keeps as many bytes of a text as it has characters, so that one beyond ASCII loses
-        its end in the file. The rows have it whole, and the file then gets it."""
+        """XGBoost's file has as many bytes of its texts as they have characters, so that those at its
+        end are cut short where some are beyond ASCII. The rows have them whole."""
         for place, column in enumerate(inputs.columns):
-            cut = [text for text in column.texts if not text.isascii()]
-            if not cut:
+            if all(text.isascii() for text in column.texts):
                 continue
+            lengths = np.diff(self._encoded()[place]["offsets"])
             seen = [] if rows is None else rows[column.name].dropna().unique()
-            whole = {shortened(text): text for text in seen if not text.isascii()}
-            unknown = [text for text in cut if text not in whole]
-            if unknown:
+            whole = [whole_text(text, int(length), seen)
+                     for text, length in zip(column.texts, lengths, strict=True)]
+            if None in whole:
                 raise ExportError(
-                    f"--rows: XGBoost's file cuts texts beyond ASCII short, as {unknown[0]!r} of "
-                    f"{column.name}: give rows in which each of them occurs, or train on ASCII")
-            column.categories = [whole.get(known, known) if isinstance(known, str) else known
-                                 for known in column.categories]
-            self.whole[place] = column.texts
+                    f"--rows: XGBoost's file cuts texts beyond ASCII short, as the end of "
+                    f"{column.texts[whole.index(None)]!r} of {column.name}: give rows in which each "
+                    "text occurs")
+            column.categories = whole
+            self.whole[place] = whole
             self.file = "model.json"
+
+    def _encoded(self) -> list[dict]:
+        return self._model().get("cats", {}).get("enc", [])
 
     def _model(self, learner: dict | None = None) -> dict:
         booster = (learner or self.learner)["gradient_booster"]
@@ -259,6 +264,7 @@ class XgBoost(Native):
             encoded = self._model(mended["learner"])["cats"]["enc"]
             for place, texts in self.whole.items():
                 encoded[place] = encoded_texts(texts)
+            mended["learner"].setdefault("attributes", {})[WHOLE_TEXTS] = "by export.py"
             path.write_text(json.dumps(mended), encoding="utf-8")
 
     def thresholds(self):
@@ -273,26 +279,29 @@ class XgBoost(Native):
 
 
 def categories_of(encoded: dict) -> list:
-    """The categories of a column in an XGBoost file: numbers, or texts end to end."""
+    """The categories of a column in an XGBoost file: numbers, or texts end to end. Their places count
+    characters."""
     values = encoded["values"]
     if "offsets" not in encoded:
         return list(values)
-    joined = bytes(value & 0xFF for value in values)
+    joined = bytes(value & 0xFF for value in values).decode(errors="ignore")
     offsets = encoded["offsets"]
-    return [joined[start:end].decode(errors="surrogateescape")
-            for start, end in zip(offsets, offsets[1:])]
+    return [joined[start:end] for start, end in zip(offsets, offsets[1:])]
+
+
+def whole_text(text: str, length: int, seen) -> str | None:
+    """The text of so many characters that begins with `text`; None where it is not the only one."""
+    if len(text) == length:
+        return text
+    fitting = [whole for whole in seen if len(whole) == length and whole.startswith(text)]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def encoded_texts(texts: list[str]) -> dict:
-    """The same the other way around: bytes are signed there."""
+    """Whole texts, whose places count bytes, which are signed."""
     joined = [text.encode() for text in texts]
     offsets = np.cumsum([0, *map(len, joined)]).tolist()
     return {"offsets": offsets, "values": np.frombuffer(b"".join(joined), np.int8).tolist()}
-
-
-def shortened(text: str) -> str:
-    """A text as a file of XGBoost has it."""
-    return text.encode()[: len(text)].decode(errors="surrogateescape")
 
 
 class CatBoost(Native):

@@ -72,8 +72,25 @@ def test_xgboost_with_the_categories_of_pandas(tmp_path, kind):
                for note in done.notes)
     expected = wrapper.predict_proba(CATEGORIES)[:, 1]
     assert np.abs([float(row["score"]) for row in golden] - expected).max() < 1e-7
-    with pytest.raises(ExportError, match="XGBoost's file cuts texts beyond ASCII short, as 'Übun'"):
+    with pytest.raises(ExportError, match="XGBoost's file cuts texts beyond ASCII short, as the end of 'Übun'"):
         exported(tmp_path, model)
+
+
+def test_xgboosts_texts_beyond_ascii_are_whole_wherever_they_stand():
+    from native import categories_of, encoded_texts, whole_text
+
+    texts = ["car", "éa", "Übung", "Zürich 東京"]
+    joined = "".join(texts).encode()
+    lengths = [len(text) for text in texts]
+    offsets = np.cumsum([0, *lengths]).tolist()
+    written = {"offsets": offsets, "values": [*joined[: offsets[-1]]]}
+    cut = categories_of(written)
+    assert cut[:3] == texts[:3] and cut[3] == "Zürich"
+    assert whole_text(cut[3], lengths[3], texts) == texts[3]
+    assert whole_text(cut[3], lengths[3], [*texts, "Zürich 南京"]) is None
+    whole = encoded_texts(texts)
+    assert bytes(byte & 0xFF for byte in whole["values"]) == joined
+    assert whole["offsets"] == [0, 3, 6, 12, 26]
 
 
 def test_rounds_after_an_early_stop_are_those_that_the_library_takes(tmp_path):
