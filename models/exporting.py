@@ -195,6 +195,7 @@ def _prepared(model, columns: list[str], double: bool, is_split: bool):
         steps[0].transformers_ = [
             (name, transformer, _positions(chosen, columns))
             for name, transformer, chosen in steps[0].transformers_
+            if not (isinstance(transformer, str) and transformer == "drop")
         ]
     for step in steps:
         if hasattr(step, "get_booster"):
@@ -326,17 +327,19 @@ def _tree_outputs_are_float(proto: onnx.ModelProto) -> None:
             tensor.elem_type = onnx.TensorProto.FLOAT
 
 
-def library_scores(model, rows) -> np.ndarray:
+def library_scores(model, rows, names: list[str] | None = None) -> np.ndarray:
     """What the library itself says, as (rows, classes) or (rows, 1) float64; `rows` are numbers, or
-    what `Inputs.as_trained` made.
+    what `Inputs.as_trained` made. `names` are those of the numbers' columns, by default all that the
+    model was fitted on.
 
     It gets the same values as float64, as it does from a user's data frame: a scaler that is given
     float32 rounds more often.
     """
     if isinstance(rows, np.ndarray) and rows.dtype != object:
         rows = rows.astype(np.float64)
-        names = getattr(model, "feature_names_in_", None)
-        if names is not None:
+        fitted = getattr(model, "feature_names_in_", None)
+        if fitted is not None:
+            names = fitted if len(fitted) == rows.shape[1] else names
             rows = pandas.DataFrame(rows, columns=names)
     try:
         if hasattr(model, "predict_proba"):
@@ -383,8 +386,11 @@ def _fed(session, rows) -> dict[str, np.ndarray]:
     inputs = session.get_inputs()
     if isinstance(rows, np.ndarray):
         return {inputs[0].name: rows.astype(types.get(inputs[0].type, np.float32))}
-    return {source.name: rows[[source.name]].to_numpy().astype(types.get(source.type, np.float32))
-            for source in inputs}
+    if len(inputs) != rows.shape[1]:
+        raise ExportError(f"the graph has {len(inputs)} inputs, the model {rows.shape[1]} columns")
+    # In order: the converter renames one that is called as an output is.
+    return {source.name: rows[[column]].to_numpy().astype(types.get(source.type, np.float32))
+            for source, column in zip(inputs, rows, strict=True)}
 
 
 def compare(expected: np.ndarray, found: np.ndarray) -> float:

@@ -89,6 +89,23 @@ class Inputs:
         return cells.astype(np.float64)
 
 
+def used_names(model, names: list[str]) -> list[str]:
+    """The columns that a model reads: not those of a data frame that its ColumnTransformer drops."""
+    while isinstance(model, Pipeline):
+        model = model.steps[0][1]
+    if not isinstance(model, ColumnTransformer):
+        return names
+    used: set[str] = set()
+    for _, transformer, chosen in model.transformers_:
+        if isinstance(transformer, str) and transformer == "drop":
+            continue
+        chosen = [chosen] if isinstance(chosen, str) else chosen
+        if isinstance(chosen, (int, slice)) or not all(isinstance(name, str) for name in chosen):
+            return names
+        used.update(chosen)
+    return [name for name in names if name in used]
+
+
 def inputs_of(model, names: list[str], is_named: bool) -> Inputs:
     """The columns of an estimator of scikit-learn, by what its encoders say."""
     inputs = Inputs([Input(name) for name in names], is_named)

@@ -17,7 +17,7 @@ from exporting import (
     DIFFERENCE_MAX, ExportError, compare, library_scores, onnx_scores, score_output, to_onnx,
 )
 from folding import is_foldable, to_folded_onnx
-from inputs import Inputs, inputs_of
+from inputs import Inputs, inputs_of, used_names
 from native import Native
 from sampling import generated_frame, generated_rows, spread_rows
 
@@ -74,7 +74,7 @@ class Estimator:
         is_named = names is not None
         if is_named and fitted == made_up("Column_", width) and fitted != chosen:
             is_named = False
-        self.inputs = inputs_of(model, chosen, is_named)
+        self.inputs = inputs_of(model, used_names(model, chosen) if is_named else chosen, is_named)
         self.is_split = any(column.is_text or column.is_wide for column in self.inputs.columns)
         self.labels = None
         if is_classifier(model):
@@ -110,7 +110,7 @@ class Estimator:
     def scores(self, rows: pandas.DataFrame) -> np.ndarray:
         if self.is_split:
             return library_scores(self.model, self.inputs.as_trained(rows))
-        return library_scores(self.model, self.inputs.numbers(rows))
+        return library_scores(self.model, self.inputs.numbers(rows), self.inputs.names)
 
     def generated(self, count: int, with_missing: bool) -> pandas.DataFrame:
         """Rows to compare with where nobody gave any."""

@@ -165,6 +165,17 @@ def test_numbers_and_texts_that_are_in_each_others_place_are_named(tmp_path):
     assert "default" not in columns_of(about)["purpose"]
 
 
+def test_columns_that_the_pipeline_drops_are_no_inputs(tmp_path):
+    frame = FRAME.assign(name=[f"person {place}" for place in range(COUNT)])
+    texts = make_column_transformer((IGNORING, ["purpose"]), ("passthrough", ["amount"]))
+    numbers = make_column_transformer((StandardScaler(), ["amount", "age"]))
+    for chosen, expected in [(texts, ["purpose", "amount"]), (numbers, ["age", "amount"])]:
+        model = make_pipeline(chosen, LogisticRegression(max_iter=2000)).fit(frame, TARGET)
+        (tmp_path / expected[0]).mkdir()
+        done, about, _ = exported(tmp_path / expected[0], model, *rows_of(tmp_path, frame))
+        assert list(columns_of(about)) == expected and done.difference_gateway < 1e-6
+
+
 def test_an_array_needs_names(tmp_path):
     model = pipeline_of_arrays()
     with pytest.raises(ExportError, match="fitted on a plain array, .* names: give those of its 4"):
@@ -187,6 +198,35 @@ def test_parquet_keeps_what_is_missing(tmp_path):
     holes.to_parquet(path)
     _, about, golden = exported(tmp_path, pipeline(IGNORING).fit(FRAME, TARGET), "--rows", str(path))
     assert golden[0]["purpose"] == "" and golden[6]["purpose"] == FRAME.purpose[6]
+
+
+@pytest.mark.parametrize("encoder", [OneHotEncoder(handle_unknown="ignore"), OrdinalEncoder()])
+def test_one_encoder_may_read_texts_and_integers(tmp_path, encoder):
+    """Integers that float32 doesn't tell apart are integers on their whole way; `label` is also the
+    name of an output."""
+    frame = FRAME.assign(zip=RANDOM.integers(0, 5, COUNT), label=RANDOM.random(COUNT),
+                         merchant=RANDOM.integers(0, 3, COUNT) + 10**9)
+    columns = make_column_transformer((encoder, ["zip", "purpose"]), ("passthrough", ["label"]),
+                                      (OneHotEncoder(), ["merchant"]))
+    labels = (frame.merchant == 10**9 + 1).astype(int)
+    model = make_pipeline(columns, LogisticRegression()).fit(frame, labels)
+    done, about, golden = exported(tmp_path, model, *rows_of(tmp_path, frame))
+    assert columns_of(about)["merchant"]["type"] == "bigint"
+    assert {int(row["merchant"]) for row in golden} == {10**9, 10**9 + 1, 10**9 + 2}
+    assert done.difference_gateway < 1e-6
+
+
+def test_what_the_gateway_does_not_compute_is_one_line(tmp_path, capsys):
+    """skl2onnx makes texts of the integers of a TargetEncoder that also reads texts."""
+    frame = FRAME.assign(zip=RANDOM.integers(0, 5, COUNT))
+    columns = make_column_transformer((TargetEncoder(), ["zip", "purpose"]))
+    model = make_pipeline(columns, LogisticRegression()).fit(frame, TARGET)
+    joblib.dump(model, tmp_path / "model.pkl")
+    given = [str(tmp_path / "model.pkl"), "--name", "mine", "--output-dir", str(tmp_path)]
+    assert export.main(given) == 1
+    said = capsys.readouterr().err.splitlines()[1:]
+    assert len(said) == 1 and "makes texts of numbers: train on the column as text" in said[0]
+    assert not (tmp_path / "mine").exists()
 
 
 def test_a_search_is_exported_as_its_best_estimator(tmp_path):

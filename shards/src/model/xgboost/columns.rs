@@ -80,8 +80,8 @@ fn categories(
 
 /// Whether `models/export.py` put whole texts into the file.
 fn has_whole_texts(learner: &At<'_>) -> bool {
-    let mark = learner.find("attributes").and_then(|attributes| attributes.find(WHOLE_TEXTS));
-    mark.is_some_and(|mark| mark.text().is_ok())
+    let Some(attributes) = learner.find("attributes") else { return false };
+    attributes.find(WHOLE_TEXTS).is_some_and(|mark| mark.text().is_ok())
 }
 
 /// The texts between these places. Version 3.1 counts their characters and writes as many bytes, so
