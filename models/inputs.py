@@ -106,6 +106,18 @@ def used_names(model, names: list[str]) -> list[str]:
     return [name for name in names if name in used]
 
 
+def is_permuted(model, names: list[str]) -> bool:
+    """Whether one transformer gets all columns in another order, which skl2onnx takes for all columns
+    as they come."""
+    while isinstance(model, Pipeline):
+        model = model.steps[0][1]
+    if not isinstance(model, ColumnTransformer):
+        return False
+    orders = [chosen_names(chosen, names) for _, transformer, chosen in model.transformers_
+              if not (isinstance(transformer, str) and transformer == "drop")]
+    return any(sorted(order) == sorted(names) and order != names for order in orders)
+
+
 def inputs_of(model, names: list[str], is_named: bool) -> Inputs:
     """The columns of an estimator of scikit-learn, by what its encoders say."""
     inputs = Inputs([Input(name) for name in names], is_named)
@@ -209,7 +221,7 @@ def chosen_names(chosen, names: list[str]) -> list[str]:
             last = len(names) - 1 if chosen.stop is None else names.index(chosen.stop)
             return names[first : last + 1]
         return names[chosen]
-    chosen = list(chosen)
+    chosen = list(chosen) if not isinstance(chosen, str) else [chosen]
     if chosen and isinstance(chosen[0], (bool, np.bool_)):
         return [name for name, is_chosen in zip(names, chosen, strict=True) if is_chosen]
     return [name if isinstance(name, str) else names[name] for name in chosen]

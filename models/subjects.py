@@ -17,7 +17,7 @@ from exporting import (
     DIFFERENCE_MAX, ExportError, compare, library_scores, onnx_scores, score_output, to_onnx,
 )
 from folding import is_foldable, to_folded_onnx
-from inputs import Inputs, inputs_of, used_names
+from inputs import Inputs, inputs_of, is_permuted, used_names
 from native import Native
 from sampling import generated_frame, generated_rows, spread_rows
 
@@ -75,7 +75,8 @@ class Estimator:
         if is_named and fitted == made_up("Column_", width) and fitted != chosen:
             is_named = False
         self.inputs = inputs_of(model, used_names(model, chosen) if is_named else chosen, is_named)
-        self.is_split = any(column.is_text or column.is_wide for column in self.inputs.columns)
+        self.is_split = is_permuted(model, self.inputs.names) or any(
+            column.is_text or column.is_wide for column in self.inputs.columns)
         self.labels = None
         if is_classifier(model):
             if isinstance(model.classes_, list):
