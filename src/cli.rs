@@ -10,6 +10,7 @@ use shards::features::address::StoreAddress;
 use shards::model::trees::KernelChoice;
 
 use crate::commands::import::ImportArguments;
+use crate::commands::look::{GetArguments, SchemaArguments};
 use crate::commands::replay::ReplayArguments;
 use crate::logging::LogFormat;
 use crate::placement::CoreList;
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Check(ServeFlags),
     /// Show the models and versions that would be served: those of --model, or all that there are.
     Models(ServeFlags),
+    Schema(SchemaArguments),
+    Get(GetArguments),
     Replay(ReplayArguments),
     /// Write the manual pages, one for each command, into a folder.
     #[command(hide = true)]

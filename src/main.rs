@@ -71,9 +71,11 @@ fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {
     match command {
         cli::Command::Serve(flags) => serve::run(&config::Config::load(flags)?),
         cli::Command::Import(arguments) => {
-            commands::import::run(arguments).map(|()| ExitCode::SUCCESS)
+            commands::import::run(&arguments).map(|()| ExitCode::SUCCESS)
         }
         cli::Command::Check(flags) => Ok(commands::check::run(&config::Config::load(flags)?)),
+        cli::Command::Schema(arguments) => commands::look::schema(&arguments),
+        cli::Command::Get(arguments) => commands::look::get(&arguments),
         cli::Command::Replay(arguments) => commands::replay::run(&arguments),
         cli::Command::Man { folder } => {
             commands::documents::man(&folder).map(|()| ExitCode::SUCCESS)

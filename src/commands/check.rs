@@ -8,12 +8,13 @@ use shards::facts::Role;
 use shards::features::Precision;
 use shards::features::address::StoreAddress;
 use shards::features::embedded::{EmbeddedError, EmbeddedStore, RecordsChecked};
-use shards::features::join::{JoinPlan, ModelInputs};
+use shards::features::join::JoinPlan;
 use shards::features::schema::Schema;
 use shards::features::scylla::describe_table;
 use shards::model::repository::{ModelDirectory, Repository};
 use shards::model::{LoadOptions, Model, golden};
 
+use crate::commands::bind;
 use crate::config::Config;
 use crate::output::say;
 use crate::serve::features::EXPOSED_PASSWORD;
@@ -192,14 +193,7 @@ fn check_model(
     }
     check_golden(subject, directory, &mut model, findings);
     let Some(store) = store else { return };
-    let manifest = model.manifest();
-    let columns = model.input_columns();
-    let inputs = match &columns {
-        Some(columns) => ModelInputs::Columns(columns),
-        None => ModelInputs::Width(model.columns()),
-    };
-    let bound = JoinPlan::bind(inputs, &store.schema, &manifest.policies, model.precision())
-        .and_then(|plan| plan.with_integers(model.integers())?.with_categories(model.categories()));
+    let bound = bind(&model, &store.schema);
     let subject = format!("{subject} with the store");
     findings.note(&subject, bound.as_ref().map(|_| "every column is there".to_owned()));
     if let Ok(Err(error)) = bound.map(|plan| store.warn_of_rounding(&subject, &plan)) {

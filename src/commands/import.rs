@@ -1,28 +1,30 @@
 //! `shardgate import`: rows of CSV into a feature store.
 
-use std::fs::File;
-use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+mod dry_run;
+mod models;
+mod observer;
+
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use shards::escape::Escaped;
-use shards::features::address::StoreAddress;
 use shards::features::embedded::EmbeddedStore;
 use shards::features::import::{
-    CqlImportOptions, CsvOptions, ImportNote, ImportObserver, ImportOptions, ImportProgress,
-    OnBadRow, Replication, RowError, import_cql, import_embedded, now_us,
+    AskedDialect, CqlImportOptions, CsvOptions, DecimalMark, Encoding, ImportInput, ImportOptions,
+    ImportProgress, OnBadRow, Replication, add_types, import_cql, import_embedded, now_us,
 };
-use shards::features::scylla::ScyllaSettings;
+use shards::features::schema::Schema;
 
+use self::models::ServedModels;
+use self::observer::Observer;
+use super::store::{StoreArguments, StorePlace};
 use crate::output::{complain, say};
-use crate::serve::features::EXPOSED_PASSWORD;
-
-/// How many skipped lines are named; the rest are only counted.
-const SKIPPED_SHOWN_MAX: u64 = 20;
 
 /// Imports rows of CSV into a feature store; a gateway may serve from it meanwhile.
+///
+/// Rows and columns are merged by key: a column that the store has and the file has not keeps its
+/// values, and a new one is null for rows that the file does not have. --replace makes the store anew.
 ///
 /// Into the embedded store all rows are imported or none: the store is one file, DIR/features.store,
 /// which an import writes anew beside the old one and renames into its place. It takes the disk space
@@ -32,42 +34,88 @@ const SKIPPED_SHOWN_MAX: u64 = 20;
 /// again.
 ///
 /// A cluster gets them one after the other, and an import that broke off can be run again, with
-/// --resume from where it was.
+/// --resume from where it was. New columns are added to its table.
 ///
-/// The header names the columns, each with its type where it is not float: `user_id,income,
-/// age:int,score:double`. Types are float, double, int, bigint and boolean; an empty cell is null,
-/// and so are NA, NaN, null, None and `\N`. Columns may be separated by commas, semicolons or tabs.
-/// Of a key that occurs more than once the last row counts. A column `last_updated` holds RFC 3339
-/// times or milliseconds since 1970.
+/// The header names the columns, each with its type where that is not known: `user_id,income,
+/// age:int,score:double`. The type is otherwise the store's, that of --model, or found out by a first
+/// pass over the file: numbers are float, True and False boolean, the rest text. The file may be
+/// compressed by gzip or zstd. What separates and encloses its cells and the decimal mark are found
+/// out by its first lines, and said. An empty cell is null, and so are NA, NaN, null, None and `\N`
+/// except in columns of text. Of a key that occurs more than once the last row counts. A column
+/// `last_updated` holds RFC 3339 times or milliseconds since 1970.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArguments {
     /// The CSV file, `-` for the standard input.
     file: PathBuf,
-    /// The store: `embedded:DIR`, made where it does not exist, or
-    /// `scylla://HOST:PORT[,HOST:PORT...]/KEYSPACE`.
-    #[arg(long, env = "SHARDGATE_STORE")]
-    store: StoreAddress,
+    #[command(flatten)]
+    store: StoreArguments,
     /// The column that holds the users' keys; where it is not given the one called `user_id`, else
     /// the first one, which is said.
-    #[arg(long)]
-    key_column: Option<String>,
+    #[arg(long, alias = "key-column", value_name = "COLUMN")]
+    key: Option<String>,
+    /// The columns to take, beside the key and `last_updated`; the others are left out [default: all].
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    columns: Vec<String>,
     /// What to do with a line that is no row.
     #[arg(long, value_enum, default_value_t = OnError::Fatal)]
     on_error: OnError,
-    /// Remove the store's rows first; its columns may then change.
+    /// Remove the store's rows and columns first.
     #[arg(long)]
     replace: bool,
+    /// Show the columns that the file has, their types and values, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Import though a model of --models would then not fit the store any more.
+    #[arg(long)]
+    force: bool,
+    /// A model whose columns say the types; may be given more than once.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    model: Vec<String>,
+    /// The model repository: an import after which one of its models, or of --model, would not fit the
+    /// store any more is refused.
+    #[arg(long, env = "SHARDGATE_MODELS", value_name = "DIR")]
+    models: Option<PathBuf>,
+    #[command(flatten)]
+    format: FormatArguments,
     #[command(flatten)]
     cluster: ClusterArguments,
+}
+
+/// How the file is written, where that is not to be found out.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options for the file")]
+struct FormatArguments {
+    /// What separates columns: one character, or `tab`.
+    #[arg(long, value_name = "CHARACTER", value_parser = one_byte)]
+    delimiter: Option<u8>,
+    /// What encloses cells.
+    #[arg(long, value_name = "CHARACTER", value_parser = one_byte)]
+    quote: Option<u8>,
+    /// What stands before the fraction of a number: `.` or `,`.
+    #[arg(long, value_name = "MARK")]
+    decimal: Option<DecimalMark>,
+    /// utf-8, utf-16le, utf-16be or windows-1252 (latin-1) [default: utf-8, or what a byte-order mark
+    /// says].
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<Encoding>,
+    /// A word for a value that is not known, in the place of the usual ones; may be given more than
+    /// once, and be empty.
+    #[arg(long, value_name = "WORD")]
+    null: Option<Vec<String>>,
+}
+
+fn one_byte(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        _ if matches!(text, "tab" | "\\t") => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Ok(*byte),
+        _ => Err("one ASCII character, or `tab`".to_owned()),
+    }
 }
 
 /// What is asked of a cluster only.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options for scylla://")]
 struct ClusterArguments {
-    /// The table.
-    #[arg(long, default_value = "user_profiles")]
-    table: String,
     /// Make the keyspace and the table where they are not there.
     #[arg(long)]
     create: bool,
@@ -77,21 +125,6 @@ struct ClusterArguments {
     /// One copy, anywhere, of a keyspace that is made: for trying things out.
     #[arg(long, requires = "create")]
     dev: bool,
-    /// The user name; the password comes from the environment or from a file.
-    #[arg(long, env = "SHARDGATE_CQL_USER")]
-    user: Option<String>,
-    /// The password of `--user`.
-    #[arg(long, env = "SHARDGATE_CQL_PASSWORD", hide_env_values = true, requires = "user")]
-    password: Option<String>,
-    /// A file that holds the password of `--user` in its one line.
-    #[arg(
-        long,
-        env = "SHARDGATE_CQL_PASSWORD_FILE",
-        value_name = "FILE",
-        requires = "user",
-        conflicts_with = "password"
-    )]
-    password_file: Option<PathBuf>,
     /// How many rows are on their way at a time.
     #[arg(long, default_value_t = 128)]
     concurrency: usize,
@@ -101,7 +134,7 @@ struct ClusterArguments {
 }
 
 impl ClusterArguments {
-    fn options(&self) -> anyhow::Result<CqlImportOptions> {
+    fn options(&self, stored: Option<Schema>) -> anyhow::Result<CqlImportOptions> {
         ensure!(
             !self.create || self.dev || self.replication.is_some(),
             "--create needs --replication, for example dc1=3, or --dev"
@@ -110,6 +143,7 @@ impl ClusterArguments {
         Ok(CqlImportOptions {
             create: self.create.then_some(replication),
             concurrency: self.concurrency,
+            stored,
             resume: self.resume.clone(),
         })
     }
@@ -123,10 +157,38 @@ enum OnError {
     Fatal,
 }
 
+impl ImportArguments {
+    /// How the file is to be read. The types of the models are among it.
+    fn csv(&self, models: &ServedModels) -> anyhow::Result<CsvOptions> {
+        let FormatArguments { delimiter, quote, decimal, encoding, null } = &self.format;
+        Ok(CsvOptions {
+            key_column: self.key.clone(),
+            last_updated_us: now_us(),
+            columns: self.columns.clone(),
+            types: if self.model.is_empty() { Default::default() } else { models.types()? },
+            encoding: *encoding,
+            dialect: AskedDialect { delimiter: *delimiter, quote: *quote, decimal: *decimal },
+            nulls: null.clone(),
+        })
+    }
+
+    /// The models that were named, or where only the repository was all of it.
+    fn served_models(&self) -> anyhow::Result<ServedModels> {
+        match &self.models {
+            None if self.model.is_empty() => Ok(ServedModels::default()),
+            root => {
+                let root = root.clone().unwrap_or_else(|| PathBuf::from("models"));
+                ServedModels::load(root, &self.model)
+            }
+        }
+    }
+}
+
 /// Runs the import and prints one line that says what was imported.
-pub(crate) fn run(arguments: ImportArguments) -> anyhow::Result<()> {
-    let options = ImportOptions {
-        csv: CsvOptions { key_column: arguments.key_column, last_updated_us: now_us() },
+pub(crate) fn run(arguments: &ImportArguments) -> anyhow::Result<()> {
+    let models = arguments.served_models()?;
+    let mut options = ImportOptions {
+        csv: arguments.csv(&models)?,
         on_bad_row: match arguments.on_error {
             OnError::Skip => OnBadRow::Skip,
             OnError::Fatal => OnBadRow::Fatal,
@@ -134,43 +196,23 @@ pub(crate) fn run(arguments: ImportArguments) -> anyhow::Result<()> {
         replace: arguments.replace,
     };
     let name = arguments.file.display().to_string();
-    let (input, total_bytes) = open(&arguments.file)?;
-    let mut observer = Observer::new(total_bytes);
-    let imported = match &arguments.store {
-        StoreAddress::Embedded(folder) => {
-            let store = EmbeddedStore::open_or_create(folder)?;
-            if store.is_being_imported() {
-                let folder = Escaped(folder.display());
-                complain!("{folder}: another import is under way: waiting for its end");
-            }
-            import_embedded(&store, input, &options, &mut observer).map_err(anyhow::Error::from)
-        }
-        StoreAddress::Scylla { contact_points, keyspace } => {
-            let cluster = &arguments.cluster;
-            let settings = ScyllaSettings {
-                contact_points: contact_points.clone(),
-                keyspace: keyspace.clone(),
-                table: cluster.table.clone(),
-                user: cluster.user.clone(),
-                password: cluster.password.clone().map(Into::into),
-                password_file: cluster.password_file.clone(),
-                ..ScyllaSettings::default()
-            };
-            if let Some(file) = settings.exposed_password_file() {
-                complain!("{}: {EXPOSED_PASSWORD}", Escaped(file.display()));
-            }
-            let (addresses, cql) = (settings.resolve()?, cluster.options()?);
-            import_cql(&settings, addresses, input, &options, &cql, &mut observer)
-                .map_err(anyhow::Error::from)
-        }
-    };
+    let mut input = open(&arguments.file)?;
+    let place = arguments.store.place();
+    let stored = if options.replace { None } else { place.schema()? };
+    if arguments.dry_run {
+        return dry_run::run(&mut input, &options.csv, stored.as_ref()).context(name);
+    }
+    add_types(&mut input, &mut options.csv, stored.as_ref()).with_context(|| name.clone())?;
+    let asked = if arguments.force { ServedModels::default() } else { models };
+    let mut observer = Observer::new(input.length_bytes(), &asked);
+    let imported = import(arguments, &place, stored, input, &options, &mut observer);
     observer.bar.finish_and_clear();
     let progress = imported.with_context(|| name.clone())?;
     say!(
         "imported {} rows from {} into {} in {:.1} s ({:.0} rows/s), {} skipped",
         progress.rows,
         Escaped(name),
-        arguments.store,
+        arguments.store.store,
         progress.elapsed.as_secs_f64(),
         progress.rows as f64 / progress.elapsed.as_secs_f64().max(1e-9),
         progress.skipped,
@@ -178,61 +220,33 @@ pub(crate) fn run(arguments: ImportArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The input, and its length in bytes where it is known.
-fn open(path: &PathBuf) -> anyhow::Result<(Box<dyn Read>, Option<u64>)> {
+fn import(
+    arguments: &ImportArguments,
+    place: &StorePlace,
+    stored: Option<Schema>,
+    input: ImportInput,
+    options: &ImportOptions,
+    observer: &mut Observer<'_>,
+) -> anyhow::Result<ImportProgress> {
+    match place {
+        StorePlace::Folder(folder) => {
+            let store = EmbeddedStore::open_or_create(folder)?;
+            if store.is_being_imported() {
+                let folder = Escaped(folder.display());
+                complain!("{folder}: another import is under way: waiting for its end");
+            }
+            Ok(import_embedded(&store, input, options, observer)?)
+        }
+        StorePlace::Table(settings) => {
+            let (addresses, cql) = (settings.resolve()?, arguments.cluster.options(stored)?);
+            Ok(import_cql(settings, addresses, input, options, &cql, observer)?)
+        }
+    }
+}
+
+fn open(path: &Path) -> anyhow::Result<ImportInput> {
     if path.as_os_str() == "-" {
-        return Ok((Box::new(std::io::stdin().lock()), None));
+        return Ok(ImportInput::stream(std::io::stdin()));
     }
-    let file = File::open(path).with_context(|| path.display().to_string())?;
-    let metadata = file.metadata().with_context(|| path.display().to_string())?;
-    let length = metadata.is_file().then_some(metadata.len());
-    Ok((Box::new(file), length))
-}
-
-/// A progress bar on a terminal, silence elsewhere; skipped lines go to the standard error.
-struct Observer {
-    bar: ProgressBar,
-    skipped: u64,
-}
-
-impl Observer {
-    fn new(total_bytes: Option<u64>) -> Self {
-        let target = if std::io::stderr().is_terminal() {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let bar = ProgressBar::with_draw_target(total_bytes, target);
-        let template = if total_bytes.is_some() {
-            "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {msg} {eta} left"
-        } else {
-            "{spinner} {bytes} {bytes_per_sec} {msg}"
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        Self { bar, skipped: 0 }
-    }
-}
-
-impl ImportObserver for Observer {
-    fn progress(&mut self, progress: ImportProgress) {
-        let seconds = progress.elapsed.as_secs_f64().max(1e-9);
-        let rate = progress.rows as f64 / seconds;
-        self.bar.set_position(progress.bytes);
-        self.bar.set_message(format!("{} rows, {rate:.0} rows/s", progress.rows));
-    }
-
-    fn skipped(&mut self, error: &RowError) {
-        self.skipped += 1;
-        if self.skipped <= SKIPPED_SHOWN_MAX {
-            self.bar.suspend(|| complain!("skipped: {}", Escaped(error)));
-        } else if self.skipped == SKIPPED_SHOWN_MAX + 1 {
-            self.bar.suspend(|| complain!("skipped: more lines, counted at the end"));
-        }
-    }
-
-    fn noted(&mut self, note: &ImportNote) {
-        self.bar.suspend(|| complain!("note: {note}"));
-    }
+    ImportInput::open(path).with_context(|| path.display().to_string())
 }

@@ -2,12 +2,28 @@
 //!
 //! [`import`] loads features into a store; [`check`] says what is wrong before it is served;
 //! [`models`] shows what would be served; [`replay`] scores a prediction log again;
-//! [`documents`] writes manual pages and completions.
+//! [`look`] shows what a [`store`] has; [`documents`] writes manual pages and completions.
 //!
 //! What is *not* here: how any of it is done. Each asks the `shards` library and prints.
+
+use shards::features::join::{JoinError, JoinPlan, ModelInputs};
+use shards::features::schema::Schema;
+use shards::model::Model;
 
 pub(crate) mod check;
 pub(crate) mod documents;
 pub(crate) mod import;
+pub(crate) mod look;
 pub(crate) mod models;
 pub(crate) mod replay;
+pub(crate) mod store;
+
+/// The plan by which a model reads a store with these columns.
+pub(crate) fn bind(model: &Model, schema: &Schema) -> Result<JoinPlan, JoinError> {
+    let inputs = match model.input_columns() {
+        Some(columns) => ModelInputs::Columns(columns),
+        None => ModelInputs::Width(model.columns()),
+    };
+    JoinPlan::bind(inputs, schema, &model.manifest().policies, model.precision())
+        .and_then(|plan| plan.with_integers(model.integers())?.with_categories(model.categories()))
+}

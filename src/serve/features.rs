@@ -110,7 +110,7 @@ fn fill(config: &Config, store: &EmbeddedStore) -> anyhow::Result<()> {
         format!("{}: the first run fills the store {} from it", csv.display(), config.store)
     })?;
     let options = ImportOptions {
-        csv: CsvOptions { key_column: None, last_updated_us: now_us() },
+        csv: CsvOptions { key_column: None, last_updated_us: now_us(), ..CsvOptions::default() },
         on_bad_row: OnBadRow::Fatal,
         replace: false,
     };

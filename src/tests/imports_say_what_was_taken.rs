@@ -38,7 +38,11 @@ fn a_file_that_cannot_be_taken_is_a_failure_with_one_line() {
     for (csv, more, said) in [
         (&b"user_id,a\nu0,0\n\"u1,1\nu2,2\n"[..], &skip[..], "line 3, column 1: a quote (\")"),
         (b"user_id,a\nJos\xe9,1\n", &[], "line 2, column 1 (`user_id`): the key `Jos"),
-        (b"user_id,a\nu,Berlin\n", &[], "line 2, column 2 (`a`): `Berlin` is not of type float"),
+        (
+            b"user_id,a:float\nu,Berlin\n",
+            &[],
+            "line 2, column 2 (`a`): `Berlin` is not of type float",
+        ),
     ] {
         let ended = import(csv, more);
         assert_eq!(ended.status, Some(1), "{ended:?}");

@@ -136,7 +136,7 @@ fn make_store() -> Result<PathBuf> {
     let mut csv = Vec::new();
     write_users(Path::new(LIKE), USERS, &mut csv)?;
     let options = ImportOptions {
-        csv: CsvOptions { key_column: None, last_updated_us: now_us() },
+        csv: CsvOptions { key_column: None, last_updated_us: now_us(), ..CsvOptions::default() },
         on_bad_row: OnBadRow::Fatal,
         replace: false,
     };

@@ -9,7 +9,7 @@
 //! handle. A store whose columns changed says so by [`Fetched`], and is [`Unfit`] for a model that
 //! no plan can be bound to. [`mod@column`] has the types of columns, [`Categories`] are the texts
 //! that a model knows, [`record`] packs rows, [`import`] reads them from CSV, [`address`] names a
-//! store.
+//! store, and [`stored`] shows a row of one.
 //!
 //! What is *not* here: which requests form a batch (`batch`), and what is computed from the matrix
 //! (`model`).
@@ -31,6 +31,7 @@ mod requests;
 pub mod schema;
 pub mod scylla;
 mod store;
+pub mod stored;
 pub mod texts;
 
 pub use categories::Categories;

@@ -1,5 +1,6 @@
 //! What a store holds for each user: named, typed columns in order, and when the row was written.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
@@ -115,6 +116,11 @@ impl Schema {
     pub fn unread_type(&self, name: &str) -> Option<&str> {
         let found = self.unread.iter().find(|column| column.name == name);
         found.map(|column| column.found.as_str())
+    }
+
+    /// Where each column stands, by its name: for those who look for many.
+    pub(crate) fn positions(&self) -> HashMap<&str, usize> {
+        self.columns.iter().enumerate().map(|(at, column)| (&*column.name, at)).collect()
     }
 
     /// Where the column `name` stands.

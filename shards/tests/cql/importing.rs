@@ -26,7 +26,7 @@ pub(crate) fn import(
 /// As a first import does: it makes keyspace and table.
 pub(crate) fn creating() -> CqlImportOptions {
     let create = Some(Replication::Single);
-    CqlImportOptions { create, concurrency: 64, resume: None }
+    CqlImportOptions { create, concurrency: 64, stored: None, resume: None }
 }
 
 /// Leaves nothing of an earlier run.

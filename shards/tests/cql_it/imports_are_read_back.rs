@@ -11,7 +11,8 @@ use shards::features::embedded::{EmbeddedReader, EmbeddedStore};
 use shards::features::import::{CqlImportOptions, OnBadRow, import_embedded};
 use shards::features::inputs::FeaturePolicies;
 use shards::features::join::{JoinPlan, ModelInputs};
-use shards::features::scylla::ScyllaSettings;
+use shards::features::scylla::{ScyllaSettings, find_table};
+use shards::features::stored::StoredRow;
 use shards::features::{FetchRequests, Fetched, Joined, Precision};
 
 #[test]
@@ -65,7 +66,7 @@ fn a_keyspace_is_copied_as_it_was_asked() {
     drop_keyspace("cql_copied");
     let settings = crate::cql::settings(node(), "cql_copied");
     let create = Some("datacenter1=1".parse().unwrap());
-    let cql = CqlImportOptions { create, concurrency: 1, resume: None };
+    let cql = CqlImportOptions { create, concurrency: 1, stored: None, resume: None };
     assert_eq!(import(&settings, "user_id,a\nu,1\n", &cql).unwrap(), 1);
     let found: (BTreeMap<String, String>,) = on_tokio(async {
         let session = plain_session(node()).await;
@@ -87,13 +88,39 @@ fn a_table_that_does_not_fit_is_named() {
     assert!(error.contains("there is no keyspace `cql_unfit`"), "{error}");
     import(&settings, "user_id,a,b:int\nu,1,2\n", &creating()).unwrap();
     for (csv, said) in [
-        ("user_id,c\nu,1\n", "no column `c`"),
+        ("user_id,a:double,c\nu,1,2\n", "has `a` as float"),
         ("user_id,a:double\nu,1\n", "has `a` as float"),
         ("user_id,a\nu,x\n", "line 2, column 2 (`a`): `x` is not of type float"),
     ] {
         let error = import(&settings, csv, &existing).unwrap_err().to_string();
         assert!(error.contains(said), "{error}");
     }
+}
+
+#[test]
+fn new_columns_are_added_to_the_table_and_others_keep_their_values() {
+    drop_keyspace("cql_merged");
+    let settings = crate::cql::settings(node(), "cql_merged");
+    import(&settings, "user_id,a,b:int\nu,1,2\nv,3,4\n", &creating()).unwrap();
+    let addresses = || settings.resolve().unwrap();
+    let stored = find_table(&settings, addresses()).unwrap();
+    let existing = CqlImportOptions { concurrency: 1, stored, ..CqlImportOptions::default() };
+    // The type of `b` is the table's.
+    let csv = "user_id,last_updated,c:bigint,b\nu,2026-01-31T12:00:00Z,9,20\nw,,8,\n";
+    assert_eq!(import(&settings, csv, &existing).unwrap(), 2);
+    let cells = |key| {
+        let row = StoredRow::in_table(&settings, addresses(), key).unwrap()?;
+        let cells = row.cells.iter().map(|(name, value)| format!("{name} {value}"));
+        Some((row.last_updated, cells.collect::<Vec<_>>().join(", ")))
+    };
+    let (last_updated, row) = cells("u").unwrap();
+    assert_eq!(row, "a 1.0, b 20, c 9");
+    assert_eq!(last_updated.as_deref(), Some("2026-01-31T12:00:00Z"));
+    assert_eq!(cells("v").unwrap().1, "a 3.0, b 4, c null");
+    assert_eq!(cells("w").unwrap().1, "a null, b null, c 8");
+    assert_eq!(cells("x"), None);
+    drop_keyspace("cql_merged");
+    assert_eq!(find_table(&settings, addresses()).unwrap(), None);
 }
 
 #[test]
@@ -127,7 +154,12 @@ fn an_import_that_broke_off_goes_on_after_its_last_checkpoint() {
     let settings = crate::cql::settings(node, "cql_resume");
     let folder = tempfile::tempdir().unwrap();
     let kept = folder.path().join("import.rows");
-    let resuming = CqlImportOptions { create: None, concurrency: 64, resume: Some(kept.clone()) };
+    let resuming = CqlImportOptions {
+        create: None,
+        concurrency: 64,
+        stored: None,
+        resume: Some(kept.clone()),
+    };
     let line = |user: usize| format!("user-{user},{user}\n");
     let rows: String = (0..5000).map(line).collect();
     let broken = rows.replace("user-4500,4500", "user-4500,broken");

@@ -14,7 +14,7 @@ fn each_fault_is_named() {
         ("u,1e99,2,true,3,4,\n", "line 3, column 2 (`a`): `1e99` is not of type float"),
         ("u,1,2.5,true,3,4,\n", "line 3, column 3 (`b`): `2.5` is not of type int"),
         ("u,1,2147483648,true,3,4,\n", "line 3, column 3 (`b`): `2147483648` is not of type int"),
-        ("u,1,2,yes,3,4,\n", "line 3, column 4 (`c`): `yes` is not of type boolean"),
+        ("u,1,2,maybe,3,4,\n", "line 3, column 4 (`c`): `maybe` is not of type boolean"),
         ("u,1,2,true,3e2,4,\n", "line 3, column 5 (`d`): `3e2` is not of type bigint"),
         ("u,1,2,true,3,1e999,\n", "line 3, column 6 (`e`): `1e999` is not of type double"),
         ("u,1,2,true,3,4,now\n", "line 3, column 7 (`last_updated`): `now` is neither"),

@@ -39,6 +39,11 @@ fn any_of_the_usual_ways_to_write_a_file() {
         &b"user_id,a,b\nu,1.5,2\n"[..],
         b"user_id;a;b\nu;1.5;2\n",
         b"user_id\ta\tb\nu\t1.5\t2\n",
+        b"user_id|a|b\nu|1.5|2\n",
+        b"user_id;a;b\nu;1,5;2\n",
+        b"user_id;a;b\nu;\"1,5\";2,0\n",
+        b"user_id;a,b;a;b\nu;7;1.5;2\n",
+        b"'user_id','a','b'\n'u','1.5','2'\n",
         b"\xef\xbb\xbfuser_id,a,b\r\nu,1.5,2\r\n",
         b"\xef\xbb\xbf\"user_id\";\"a\";\"b\"\r\n\"u\";\"1.5\";\"2\"\r\n",
         b"user_id,a,b\ru,1.5,2\r",
@@ -77,7 +82,11 @@ fn words_for_values_in_columns_of_numbers() {
 #[test]
 fn the_key_is_the_column_called_user_id_or_the_first_one_and_that_is_said() {
     let key = |csv: &str, asked: Option<&str>| {
-        let options = CsvOptions { key_column: asked.map(str::to_owned), last_updated_us: 0 };
+        let options = CsvOptions {
+            key_column: asked.map(str::to_owned),
+            last_updated_us: 0,
+            ..CsvOptions::default()
+        };
         let rows = CsvRows::open(csv.as_bytes(), &options, None).unwrap();
         (rows.key_column().to_owned(), rows.header_notes())
     };
@@ -88,8 +97,12 @@ fn the_key_is_the_column_called_user_id_or_the_first_one_and_that_is_said() {
     let expected =
         [ImportNote::KeyColumn { name: "id".to_owned() }, ImportNote::Delimiter { found: ';' }];
     assert_eq!(notes, expected);
-    assert!(notes[0].to_string().contains("--key-column"), "{}", notes[0]);
-    let options = CsvOptions { key_column: Some("x".to_owned()), last_updated_us: 0 };
+    assert!(notes[0].to_string().contains("--key "), "{}", notes[0]);
+    let options = CsvOptions {
+        key_column: Some("x".to_owned()),
+        last_updated_us: 0,
+        ..CsvOptions::default()
+    };
     let error = CsvRows::open(&b"id,a\n"[..], &options, None).unwrap_err().to_string();
     assert_eq!(error, "line 1: there is no key column `x`; there is: id, a");
 }
@@ -97,7 +110,22 @@ fn the_key_is_the_column_called_user_id_or_the_first_one_and_that_is_said() {
 #[test]
 fn what_is_unclear_is_refused_with_its_likely_cause() {
     for (csv, said) in [
-        (&b"user_id;a\nu;1,5\n"[..], "line 2, column 2 (`a`): `1,5` is not of type float: a comma"),
+        (
+            &b"user_id,a\nu,\"1,5\"\n"[..],
+            "line 2, column 2 (`a`): `1,5` is not of type float: a comma",
+        ),
+        (
+            b"user_id;a\nu;1,234\n",
+            "line 2, column 2 (`a`): `1,234` is not of type float: the numbers of this file have a point",
+        ),
+        (
+            b"user_id;a;b\nu;1.5;2,5\n",
+            "line 2, column 3 (`b`): `2,5` is not of type float: the numbers of this file have a point",
+        ),
+        (
+            b"user_id;a\nu;1,5\nv;1.234\n",
+            "line 3, column 2 (`a`): `1.234` is not of type float: the numbers of this file have a comma",
+        ),
         (
             b"user_id,a\nu,Berlin\n",
             "line 2, column 2 (`a`): `Berlin` is not of type float: a number is",
@@ -119,14 +147,15 @@ fn what_is_unclear_is_refused_with_its_likely_cause() {
             b"user_id,a\nu,M\xfc\n",
             "line 2, column 2 (`a`): `M\u{fffd}` is not of type float: it is no",
         ),
-        (b"user_id,a;b\nu,1\n", "line 1: the header has `,` and `;`"),
-        (b"user_id|a|b\nu|1|2\n", "line 1: the header is one column, `user_id|a|b`"),
+        (b"user_id,a;b\nu,1;2\n", "line 1: the header has `,` and `;`"),
+        (b"user_id a b\nu 1 2\n", "line 1: the header is one column, `user_id a b`: what"),
         (b"user_id,stra\xdfe\nu,1\n", "line 1, column 2: the header is not UTF-8 (byte 0xDF)"),
         (b",user_id,a\n0,u,1\n", "line 1: the first column has no name: pandas"),
         (b"user_id,a,user_id\nu,1,u\n", "line 1: there is more than one column `user_id`"),
-        (b"\xff\xfeu\0s\0", "the file is not CSV, it is UTF-16: convert"),
+        (b"\xff\xfeu\0s\0\x01", "reading failed: byte 5 (0x01) is no UTF-16"),
         (b"u\0s\0e\0r\0", "the file is not CSV, it is binary"),
-        (b"\x1f\x8b\x08\0\0\0", "the file is not CSV, it is compressed by gzip"),
+        (b"\x1f\x8b\x08\0\0\0", "reading failed: the gzip file is cut or damaged"),
+        (b"\x28\xb5\x2f\xfd\0", "reading failed: the zstd file is cut or damaged"),
         (b"PAR1\x15\x04", "the file is not CSV, it is Parquet"),
         (b"PK\x03\x04\x14\0", "the file is not CSV, it is a zip archive"),
     ] {
@@ -141,7 +170,7 @@ fn keys_that_are_no_utf8_are_refused_with_line_and_byte() {
     let said =
         "line 3, column 1 (`user_id`): the key `Jos\u{fffd}` is not UTF-8: its byte 4 is 0xE9";
     assert!(error.starts_with(said), "{error}");
-    assert!(error.contains("iconv -f WINDOWS-1252 -t UTF-8"), "{error}");
+    assert!(error.contains("--encoding windows-1252"), "{error}");
     let (_folder, store) = store_of("user_id,a\nx,0\n");
     let mut heard = Heard::default();
     let skip = options(OnBadRow::Skip, false);

@@ -90,6 +90,12 @@ pub enum EmbeddedError {
         /// How many there are.
         rows: u64,
     },
+    /// The record of a key is not as it was written, or what leads to it.
+    #[error("{path}: the record of this key is damaged: import all features again with --replace")]
+    RecordDamaged {
+        /// The store's file.
+        path: PathBuf,
+    },
     /// The rows at hand have other columns than the store's.
     #[error("{path}: {reason}; import with --replace to replace the whole store")]
     SchemaDiffers {

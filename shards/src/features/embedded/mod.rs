@@ -2,11 +2,13 @@
 //!
 //! A file is written once and never changed: [`writer`] writes an import as a [`new_file`] and
 //! renames it over the one that was there, so a reader sees all of an import or nothing of it, and
-//! neither waits for the other; [`kept_texts`] gives texts of rows that stay their new codes. [`layout`] says how a file is laid out, with a checksum for every
-//! record and every part of the index, by a [`keyed_hash`]; [`map`] has a file in memory, and
-//! survives it if somebody cuts the file; a [`snapshot`] is a file that was opened and checked, and a
-//! [`walk`] goes over its records. [`store`] is the folder, once per process; [`reader`] a shard's own
-//! handle; [`preload`] brings a file into memory, and checks it, before the first request.
+//! neither waits for the other. [`merge`] completes rows of some columns by what the store has, and
+//! [`kept_texts`] gives texts of rows that stay their new codes.
+//! [`layout`] says how a file is laid out, with a checksum for every record and every part of the
+//! index, by a [`keyed_hash`]; [`map`] has a file in memory, and survives it if somebody cuts the
+//! file; a [`snapshot`] is a file that was opened and checked, and a [`walk`] goes over its records.
+//! [`store`] is the folder, once per process; [`reader`] a shard's own handle; [`preload`] brings a
+//! file into memory, and checks it, before the first request.
 //!
 //! `README.md` says what an operator may do to the file.
 //!
@@ -19,6 +21,7 @@ mod kept_texts;
 mod keyed_hash;
 mod layout;
 mod map;
+mod merge;
 mod new_file;
 mod preload;
 mod reader;

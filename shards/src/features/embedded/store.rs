@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::EmbeddedError;
-use super::snapshot::{Snapshot, Stamp};
+use super::layout::EntryCopy;
+use super::snapshot::{Found, Snapshot, Stamp};
 use super::walk::Step;
 use crate::crossing::Crossing;
 use crate::features::record::Record;
@@ -175,6 +176,26 @@ impl EmbeddedStore {
         checked.damaged_buckets = snapshot.damaged_buckets();
         checked.damaged_texts = snapshot.damaged_texts();
         Ok(checked)
+    }
+
+    /// Has `look` see the record of a key; `None` where there is none. For tools: shards read by a
+    /// reader of their own.
+    pub fn find<T>(
+        &self,
+        key: &[u8],
+        look: impl FnOnce(Record<'_>) -> T,
+    ) -> Result<Option<T>, EmbeddedError> {
+        let snapshot = self.snapshot()?;
+        let mut copy = EntryCopy::default();
+        let damaged = || EmbeddedError::RecordDamaged { path: snapshot.path().to_owned() };
+        match snapshot.find(snapshot.hash.of(key), key, &mut copy) {
+            Found::Missing => return Ok(None),
+            Found::Damaged => return Err(damaged()),
+            Found::Stored => {}
+        }
+        let entry = copy.entry(snapshot.header.record_bytes as usize).ok_or_else(damaged)?;
+        let layout = snapshot.layout();
+        Ok(Some(look(layout.read(entry.record(), &*snapshot).map_err(|_| damaged())?)))
     }
 
     /// What is wrong with the file that is at the store's place now, while its readers go on with

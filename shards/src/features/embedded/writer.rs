@@ -15,6 +15,7 @@ use super::layout::{
     ENTRY_HEAD_BYTES, Entry, Header, NewBucket, SUPERSEDED_AT, Slot, TEXT_PLACE_BYTES, TextEntry,
     bucket_of, buckets_for,
 };
+use super::merge::{Merge, merged};
 use super::new_file::{NewFile, free_bytes};
 use super::snapshot::Snapshot;
 use super::store::{EmbeddedStore, FILE};
@@ -41,6 +42,8 @@ pub struct EmbeddedWriter<'a> {
     _turn: File,
     /// The file whose rows are kept where the import has none with their key.
     base: Option<Arc<Snapshot>>,
+    /// Completes rows, where the import's columns are not the store's.
+    merge: Option<Merge>,
     file: NewFile,
     schema: Schema,
     layout: RecordLayout,
@@ -54,11 +57,12 @@ pub struct EmbeddedWriter<'a> {
 }
 
 impl<'a> EmbeddedWriter<'a> {
-    /// Begins an import of rows with the columns of `schema`; waits for one that is under way.
-    /// With `replace` the rows that are there go, and the columns may change.
+    /// Begins an import of rows with the columns of `given`; waits for one that is under way.
+    /// Other columns of the store keep their values, and new ones come after them. With `replace`
+    /// the rows that are there go, and their columns too.
     pub fn begin(
         store: &'a EmbeddedStore,
-        schema: &Schema,
+        given: &Schema,
         replace: bool,
     ) -> Result<Self, EmbeddedError> {
         let turn = store.turn()?;
@@ -69,12 +73,11 @@ impl<'a> EmbeddedWriter<'a> {
             Err(EmbeddedError::NoStore { .. }) => None,
             found => Some(found?),
         };
-        if let Some(base) = &base
-            && base.schema != *schema
-        {
-            let (path, reason) = (store.path().to_owned(), difference(&base.schema, schema));
-            return Err(EmbeddedError::SchemaDiffers { path, reason });
-        }
+        let schema = match &base {
+            Some(base) => merged(store.path(), &base.schema, given)?,
+            None => given.clone(),
+        };
+        let merge = base.as_ref().and_then(|base| Merge::new(base, given, &schema));
         let needed_bytes = base.as_ref().map_or(0, |base| base.header.file_bytes);
         ensure_room(store, needed_bytes)?;
         let seed = random_seed();
@@ -85,9 +88,10 @@ impl<'a> EmbeddedWriter<'a> {
             store,
             _turn: turn,
             base,
+            merge,
             file,
-            schema: schema.clone(),
-            layout: RecordLayout::new(schema),
+            layout: RecordLayout::new(&schema),
+            schema,
             seed,
             hash: KeyedHash::new(seed),
             places: HashTable::new(),
@@ -97,13 +101,32 @@ impl<'a> EmbeddedWriter<'a> {
         })
     }
 
-    /// Writes a row over the one with its key. The key has 1 to `KEY_BYTES_MAX` bytes.
+    /// The columns that the store will have.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The columns that the store had, where its rows are kept.
+    pub fn base_schema(&self) -> Option<&Schema> {
+        self.base.as_ref().map(|base| &base.schema)
+    }
+
+    /// Writes a row over the one with its key: `cells` are of the columns that the import has. The
+    /// key has 1 to `KEY_BYTES_MAX` bytes.
     pub fn put(
         &mut self,
         key: &[u8],
         last_updated_us: i64,
         cells: &[CellValue<'_>],
     ) -> Result<(), PutError> {
+        let completed;
+        let cells = match &mut self.merge {
+            Some(merge) => {
+                completed = merge.complete(key, cells)?;
+                &completed[..]
+            }
+            None => cells,
+        };
         self.layout.encode(last_updated_us, cells, &mut self.texts, &mut self.record)?;
         Entry::encode(&self.hash, key, &self.record, &mut self.entry);
         let hash = self.hash.of(key);
@@ -198,7 +221,7 @@ impl<'a> EmbeddedWriter<'a> {
             Entry::encode(&self.hash, entry.key(), entry.record(), &mut self.entry);
             // What was copied is checked, too: somebody may write the file at this moment.
             let is_whole = entry.is_checked_by(&base.hash, &self.entry);
-            if is_whole && kept_texts.keep(&self.hash, &mut self.texts, &mut self.entry).is_some() {
+            if is_whole && self.keep_entry(&mut kept_texts).is_some() {
                 self.add(hash)?;
             } else {
                 damaged += 1;
@@ -209,6 +232,15 @@ impl<'a> EmbeddedWriter<'a> {
         }
         let (path, rows) = (base.path().to_owned(), base.header.rows);
         Err(EmbeddedError::RecordsDamaged { path, damaged, rows })
+    }
+
+    /// Makes of the entry that was copied last one of the new file: with the columns that the import
+    /// adds, and the new codes of its texts; `None` where it is no row as it was written.
+    fn keep_entry(&mut self, kept_texts: &mut KeptTexts<'_>) -> Option<()> {
+        match &mut self.merge {
+            Some(merge) => merge.widen(&self.hash, &self.layout, &mut self.texts, &mut self.entry),
+            None => kept_texts.keep(&self.hash, &mut self.texts, &mut self.entry),
+        }
     }
 
     /// Writes the texts behind the schema, and where each begins; returns where that is said.
@@ -275,30 +307,4 @@ pub enum PutError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] EmbeddedError),
-}
-
-/// The first difference between two schemas, in words.
-fn difference(stored: &Schema, given: &Schema) -> String {
-    let columns = stored.columns().iter().zip(given.columns());
-    for (position, (stored, given)) in columns.enumerate() {
-        if stored.name != given.name {
-            return format!(
-                "column {} is `{}` in the store and `{}` in the import",
-                position + 1,
-                stored.name,
-                given.name
-            );
-        }
-        if stored.column_type != given.column_type {
-            return format!(
-                "column `{}` is {} in the store and {} in the import",
-                stored.name, stored.column_type, given.column_type
-            );
-        }
-    }
-    format!(
-        "the store has {} columns and the import {}",
-        stored.columns().len(),
-        given.columns().len()
-    )
 }

@@ -1,6 +1,7 @@
 //! The value of a cell: what its text means in a column of a type, and where it means nothing, what
 //! its writer may have meant.
 
+use super::dialect::DecimalMark;
 use crate::features::column::{Cause, CellValue, ColumnType, FALSE_WORDS, TRUE_WORDS};
 use crate::features::texts::TEXT_BYTES_MAX;
 
@@ -14,53 +15,161 @@ const NULL_WORDS: [&str; 15] = [
 ];
 /// The only one of them that no column of text has for a value: `NA` is Namibia, too.
 const TEXT_NULL_WORD: &str = r"\N";
+/// Words of columns of truth values beside those that every column knows: of people, of Postgres.
+const YES_WORDS: [&str; 6] = ["yes", "Yes", "YES", "y", "Y", "t"];
+const NO_WORDS: [&str; 6] = ["no", "No", "NO", "n", "N", "f"];
 /// How many letters a unit has at most: a text with more is no number with a unit.
 const UNIT_LETTERS_MAX: usize = 3;
+/// The longest number that a decimal comma is looked for in, in bytes.
+const NUMBER_BYTES_MAX: usize = 64;
 
 /// What a cell was read as.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct CellRead<'t> {
-    pub(super) value: CellValue<'t>,
+pub(super) struct CellRead<'a> {
+    pub(super) value: CellValue<'a>,
     /// The word that stands for the value, where it is not of the column's type itself.
-    pub(super) word: Option<&'static str>,
+    pub(super) word: Option<&'a str>,
 }
 
-/// A cell's value. An empty one is null, and so is a word for that; a float column's NaN stays one. A
-/// text is any text but `\N`.
-pub(super) fn read(text: &[u8], column_type: ColumnType) -> Result<CellRead<'_>, Cause> {
-    if text.is_empty() {
-        return Ok(CellRead { value: CellValue::Null, word: None });
-    }
-    let text = std::str::from_utf8(text).map_err(|_| Cause::NotUtf8)?;
-    let is_text = column_type == ColumnType::Text;
-    if is_text && text.len() > TEXT_BYTES_MAX {
-        return Err(Cause::TextTooLong);
-    }
-    if !is_text && let Some(value) = column_type.parse(text) {
-        return Ok(CellRead { value, word: None });
-    }
-    if let Some(word) = among(&NULL_WORDS, text)
-        && (!is_text || word == TEXT_NULL_WORD)
-    {
-        return Ok(CellRead { value: CellValue::Null, word: Some(word) });
-    }
-    if is_text {
-        return Ok(CellRead { value: CellValue::Text(text), word: None });
-    }
-    let truth = [(&TRUE_WORDS, true), (&FALSE_WORDS, false)]
-        .into_iter()
-        .find_map(|(words, truth)| Some((among(words, text)?, truth)));
-    match truth {
-        Some((word, truth)) => {
-            let value = column_type.of_truth(truth).ok_or_else(|| cause(text, column_type))?;
-            Ok(CellRead { value, word: Some(word) })
+/// How the cells of a file are to be read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CellRules {
+    /// Numbers have a comma before their fraction.
+    pub(super) decimal: DecimalMark,
+    /// No comma separates columns, so it may stand in numbers.
+    pub(super) is_comma_free: bool,
+    /// Words that mean "not known", in the place of the usual ones.
+    pub(super) nulls: Option<Vec<String>>,
+}
+
+impl CellRules {
+    /// Whether a cell of a column of text, or of another one, is not known.
+    pub(super) fn is_null(&self, text: &str, is_text: bool) -> bool {
+        match &self.nulls {
+            Some(words) => words.iter().any(|word| word == text) || (text.is_empty() && !is_text),
+            None if is_text => text.is_empty() || text == TEXT_NULL_WORD,
+            None => text.is_empty() || NULL_WORDS.contains(&text),
         }
-        None => Err(cause(text, column_type)),
+    }
+
+    /// Whether it is a word for "not known" that a column of text keeps as it is.
+    pub(super) fn is_kept_word(&self, text: &str) -> bool {
+        self.nulls.is_none() && text != TEXT_NULL_WORD && NULL_WORDS.contains(&text)
+    }
+
+    /// A cell's value. An empty one is null, and so is a word for that; a float column's NaN stays
+    /// one.
+    pub(super) fn read<'a>(
+        &self,
+        text: &'a [u8],
+        column_type: ColumnType,
+    ) -> Result<CellRead<'a>, Cause> {
+        if text.is_empty() && self.nulls.is_none() {
+            return Ok(CellRead { value: CellValue::Null, word: None });
+        }
+        let text = std::str::from_utf8(text).map_err(|_| Cause::NotUtf8)?;
+        let is_text = is_text(column_type);
+        if is_text && text.len() > TEXT_BYTES_MAX {
+            return Err(Cause::TextTooLong);
+        }
+        if self.nulls.is_some() || is_text {
+            if self.is_null(text, is_text) {
+                let word = (!text.is_empty()).then_some(text);
+                return Ok(CellRead { value: CellValue::Null, word });
+            }
+        }
+        if let Some(value) = self.parse(text, column_type) {
+            return Ok(CellRead { value, word: None });
+        }
+        if self.is_null(text, is_text) {
+            return Ok(CellRead { value: CellValue::Null, word: Some(text) });
+        }
+        let value = truth(text, column_type).and_then(|truth| column_type.of_truth(truth));
+        match value {
+            Some(value) => Ok(CellRead { value, word: Some(text) }),
+            None => Err(cause(text, column_type)),
+        }
+    }
+
+    /// Whether a cell that is no value of the type is a number with another decimal mark.
+    pub(super) fn has_other_mark(&self, text: &[u8], column_type: ColumnType) -> bool {
+        let other = match self.decimal {
+            DecimalMark::Comma => b'.',
+            DecimalMark::Point if self.is_comma_free => b',',
+            DecimalMark::Point => return false,
+        };
+        let is_part = |byte: &u8| byte.is_ascii_digit() || b"+-.,".contains(byte);
+        is_number(column_type) && text.contains(&other) && text.iter().all(is_part)
+    }
+
+    /// The value that a text of the type is; a number by the file's decimal mark.
+    pub(super) fn parse<'a>(
+        &self,
+        text: &'a str,
+        column_type: ColumnType,
+    ) -> Option<CellValue<'a>> {
+        if self.decimal == DecimalMark::Point || !is_number(column_type) {
+            return column_type.parse(text);
+        }
+        let mut plain = [0; NUMBER_BYTES_MAX];
+        let plain = plain.get_mut(..text.len())?;
+        // What it has of the other mark separates thousands, or it is no number.
+        if text.contains('.') {
+            return None;
+        }
+        plain.copy_from_slice(text.as_bytes());
+        plain.iter_mut().filter(|byte| **byte == b',').for_each(|byte| *byte = b'.');
+        // A number borrows nothing of its text.
+        number_of(column_type.parse(std::str::from_utf8(plain).ok()?)?)
     }
 }
 
-fn among(words: &[&'static str], text: &str) -> Option<&'static str> {
-    words.iter().copied().find(|word| *word == text)
+/// A number, or what else borrows nothing of its text.
+fn number_of(value: CellValue<'_>) -> Option<CellValue<'static>> {
+    use CellValue::{
+        Bigint, Boolean, Date, Decimal, Double, Float, Int, Null, Smallint, Text, Timestamp,
+        Tinyint, Uuid, Varint,
+    };
+    Some(match value {
+        Null => Null,
+        Float(value) => Float(value),
+        Double(value) => Double(value),
+        Tinyint(value) => Tinyint(value),
+        Smallint(value) => Smallint(value),
+        Int(value) => Int(value),
+        Bigint(value) => Bigint(value),
+        Decimal(value) => Decimal(value),
+        Varint(value) => Varint(value),
+        Boolean(value) => Boolean(value),
+        Timestamp(value) => Timestamp(value),
+        Date(value) => Date(value),
+        Uuid(value) => Uuid(value),
+        Text(_) => return None,
+    })
+}
+
+/// Whether cells of the type are kept as they are written.
+pub(super) fn is_text(column_type: ColumnType) -> bool {
+    column_type == ColumnType::Text
+}
+
+/// Whether cells of the type are numbers, which have a decimal mark.
+fn is_number(column_type: ColumnType) -> bool {
+    column_type.is_numeric()
+}
+
+fn truth(text: &str, column_type: ColumnType) -> Option<bool> {
+    let is_boolean = column_type == ColumnType::Boolean;
+    if !is_boolean && !is_number(column_type) {
+        return None;
+    }
+    if TRUE_WORDS.contains(&text) || (is_boolean && YES_WORDS.contains(&text)) {
+        Some(true)
+    } else if FALSE_WORDS.contains(&text) || (is_boolean && NO_WORDS.contains(&text)) {
+        Some(false)
+    } else {
+        None
+    }
 }
 
 fn cause(text: &str, column_type: ColumnType) -> Cause {
@@ -140,19 +249,17 @@ pub(super) fn shown(text: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cause, CellRead, CellValue, ColumnType, is_rounded, read};
+    use super::{Cause, CellRead, CellRules, CellValue, ColumnType, DecimalMark, is_rounded};
 
     #[test]
     fn words_of_other_programs_are_read() {
+        let rules = CellRules::default();
         use ColumnType::{Bigint, Boolean, Double, Float, Int};
         for word in ["NA", "N/A", "#N/A", "<NA>", "null", "NULL", "None", r"\N"] {
-            for column_type in ColumnType::ALL.into_iter().filter(|it| *it != ColumnType::Text) {
+            for column_type in [Float, Double, Int, Bigint, Boolean] {
                 let expected = CellRead { value: CellValue::Null, word: Some(word) };
-                assert_eq!(read(word.as_bytes(), column_type), Ok(expected), "{word}");
+                assert_eq!(rules.read(word.as_bytes(), column_type), Ok(expected), "{word}");
             }
-        }
-        for (text, value) in [("NA", CellValue::Text("NA")), (r"\N", CellValue::Null)] {
-            assert_eq!(read(text.as_bytes(), ColumnType::Text).map(|it| it.value), Ok(value));
         }
         for (text, column_type, value) in [
             ("True", Float, CellValue::Float(1.0)),
@@ -166,14 +273,21 @@ mod tests {
             ("9007199254740993.000", Bigint, CellValue::Bigint(9_007_199_254_740_993)),
             ("NaN", Int, CellValue::Null),
         ] {
-            assert_eq!(read(text.as_bytes(), column_type).map(|it| it.value), Ok(value), "{text}");
+            assert_eq!(
+                rules.read(text.as_bytes(), column_type).map(|it| it.value),
+                Ok(value),
+                "{text}"
+            );
         }
-        assert!(matches!(read(b"nan", Float), Ok(CellRead { value: CellValue::Float(value), .. })
-            if value.is_nan()));
+        assert!(
+            matches!(rules.read(b"nan", Float), Ok(CellRead { value: CellValue::Float(value), .. })
+            if value.is_nan())
+        );
     }
 
     #[test]
     fn what_is_no_value_has_a_likely_cause() {
+        let rules = CellRules::default();
         use ColumnType::{Bigint, Boolean, Double, Float, Int};
         for (text, column_type, cause) in [
             ("1e39", Float, Cause::Wider(Double)),
@@ -190,14 +304,65 @@ mod tests {
             ("12:30:00", Int, Cause::Date),
             ("12 %", Float, Cause::Unit),
             ("€100", Float, Cause::Unit),
-            ("yes", Boolean, Cause::NotBoolean),
+            ("perhaps", Boolean, Cause::NotBoolean),
             ("2", Boolean, Cause::NotBoolean),
             ("Berlin", Float, Cause::Text),
             ("?", Float, Cause::Text),
         ] {
-            assert_eq!(read(text.as_bytes(), column_type), Err(cause), "{text}");
+            assert_eq!(rules.read(text.as_bytes(), column_type), Err(cause), "{text}");
         }
-        assert_eq!(read(b"M\xfcnchen", Float), Err(Cause::NotUtf8));
+        assert_eq!(rules.read(b"M\xfcnchen", Float), Err(Cause::NotUtf8));
+    }
+
+    #[test]
+    fn a_decimal_comma_is_one_in_numbers_only() {
+        let rules = CellRules { decimal: DecimalMark::Comma, ..CellRules::default() };
+        let read = |text: &str, column_type| {
+            let read = rules.read(text.as_bytes(), column_type).ok();
+            read.and_then(|read| super::number_of(read.value))
+        };
+        assert_eq!(read("-1,5", ColumnType::Float), Some(CellValue::Float(-1.5)));
+        assert_eq!(read("1,234", ColumnType::Double), Some(CellValue::Double(1.234)));
+        assert_eq!(read("3,0", ColumnType::Int), Some(CellValue::Int(3)));
+        assert_eq!(read("7", ColumnType::Bigint), Some(CellValue::Bigint(7)));
+        for text in ["1.5", "1.234,5", "1,2,3", "1.234.567,8"] {
+            assert_eq!(read(text, ColumnType::Double), None, "{text}");
+        }
+        assert_eq!(read(&"1".repeat(65), ColumnType::Double), None);
+    }
+
+    #[test]
+    fn the_words_for_null_are_those_that_were_asked_for() {
+        let nulls = Some(vec!["?".to_owned(), "-".to_owned()]);
+        let rules = CellRules { nulls, ..CellRules::default() };
+        let read = |text: &'static str| rules.read(text.as_bytes(), ColumnType::Int);
+        let null = |word| Ok(CellRead { value: CellValue::Null, word });
+        assert_eq!(read("?"), null(Some("?")));
+        assert_eq!(read(""), null(None));
+        assert!(read("NA").is_err());
+        assert!(rules.is_null("-", true) && !rules.is_null("", true) && rules.is_null("", false));
+        let usual = CellRules::default();
+        for (text, in_text, in_numbers) in
+            [("", true, true), (r"\N", true, true), ("NA", false, true), ("x", false, false)]
+        {
+            assert_eq!(
+                (usual.is_null(text, true), usual.is_null(text, false)),
+                (in_text, in_numbers)
+            );
+        }
+        assert!(
+            usual.is_kept_word("NA") && !usual.is_kept_word(r"\N") && !rules.is_kept_word("NA")
+        );
+    }
+
+    #[test]
+    fn words_for_yes_and_no_are_truth_values_in_their_columns() {
+        let rules = CellRules::default();
+        for (text, truth) in [("yes", true), ("No", false), ("t", true), ("f", false)] {
+            let read = rules.read(text.as_bytes(), ColumnType::Boolean).unwrap();
+            assert_eq!(read.value, CellValue::Boolean(truth), "{text}");
+            assert!(rules.read(text.as_bytes(), ColumnType::Float).is_err(), "{text}");
+        }
     }
 
     #[test]

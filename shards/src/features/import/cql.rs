@@ -13,9 +13,10 @@ use scylla::value::{CqlTimestamp, CqlValue};
 use tokio::task::JoinSet;
 
 use super::csv::{CsvError, CsvRows, Row};
+use super::notes::ImportNote;
 use super::options::{ImportObserver, ImportOptions, ImportProgress, OnBadRow};
 use super::replication::Replication;
-use crate::features::schema::Schema;
+use crate::features::schema::{Schema, StoreColumn};
 use crate::features::scylla::{KeyType, ScyllaError, ScyllaSettings, TableSession, block_on, said};
 
 /// How many rows lie between two checkpoints.
@@ -32,6 +33,8 @@ pub struct CqlImportOptions {
     pub create: Option<Replication>,
     /// How many rows may be on their way at a time.
     pub concurrency: usize,
+    /// The table's columns, by which those of the CSV are typed and ordered, where it is there.
+    pub stored: Option<Schema>,
     /// A file that keeps how many rows are written: where it exists, the import goes on after
     /// them; when the import is done, it is removed.
     pub resume: Option<PathBuf>,
@@ -55,6 +58,12 @@ pub enum CqlImportError {
         found: String,
         /// What the CSV has there.
         expected: String,
+    },
+    /// The table cannot have these columns, or who asked for the import does not want them.
+    #[error("{reason}")]
+    Unwanted {
+        /// Why not.
+        reason: String,
     },
     /// A key is not of the type of the table's.
     #[error("line {line}: the key `{key}` is no key of the table, which has {expected}")]
@@ -102,7 +111,7 @@ pub fn import_cql(
     if options.replace {
         return Err(CqlImportError::Replace);
     }
-    let mut rows = CsvRows::open(input, &options.csv, None)?;
+    let mut rows = CsvRows::open(input, &options.csv, cql.stored.as_ref())?;
     rows.header_notes().iter().for_each(|note| observer.noted(note));
     let work = async {
         let table = TableSession::connect(settings, addresses).await?;
@@ -110,7 +119,15 @@ pub fn import_cql(
             table.create(rows.schema(), &replication.to_string()).await?;
         }
         let (stored, key_type) = table.describe().await?;
-        compare(settings, &stored, rows.schema())?;
+        let added = compare(settings, &stored, rows.schema())?;
+        let wanted = observer.columns_change(Some(&stored), &with_columns(&stored, &added)?);
+        wanted.map_err(|reason| CqlImportError::Unwanted { reason })?;
+        if !added.is_empty() {
+            let kept = stored.columns().len() + added.len() - rows.schema().columns().len();
+            let added_names = added.iter().map(|column| column.name.clone()).collect();
+            observer.noted(&ImportNote::Merged { added: added_names, kept });
+            table.add_columns(&added).await?;
+        }
         let insert = table.prepare_insert(rows.schema()).await?;
         let (session, concurrency) = (table.into_session(), cql.concurrency.max(1));
         let writer = Writer { session, insert, key_type, concurrency };
@@ -119,28 +136,37 @@ pub fn import_cql(
     block_on(settings, work)?
 }
 
-/// The table has each of the CSV's columns, in the same type; it may have more.
-fn compare(
+/// The columns that the table lacks. Those that it has are of the CSV's types, or it is refused.
+fn compare<'a>(
     settings: &ScyllaSettings,
     stored: &Schema,
-    given: &Schema,
-) -> Result<(), CqlImportError> {
+    given: &'a Schema,
+) -> Result<Vec<&'a StoreColumn>, CqlImportError> {
+    let (mut added, known) = (Vec::new(), stored.positions());
     for column in given.columns() {
-        let found = match stored.position(&column.name) {
-            Some(at) if stored.columns()[at].column_type == column.column_type => continue,
-            Some(at) => format!("`{}` as {}", column.name, stored.columns()[at].column_type),
-            None => match stored.unread_type(&column.name) {
-                Some(found) => format!("`{}` as {found}", column.name),
-                None => format!("no column `{}`", column.name),
-            },
+        let found = known.get(&*column.name).map(|at| stored.columns()[*at].column_type);
+        let found = match (found, stored.unread_type(&column.name)) {
+            (Some(found), _) if found == column.column_type => continue,
+            (Some(found), _) => found.to_string(),
+            (None, Some(found)) => found.to_owned(),
+            (None, None) => {
+                added.push(column);
+                continue;
+            }
         };
         return Err(CqlImportError::Columns {
             table: settings.table.clone(),
-            found,
+            found: format!("`{}` as {found}", column.name),
             expected: format!("has it as {}", column.column_type),
         });
     }
-    Ok(())
+    Ok(added)
+}
+
+/// The table's columns with those that are added.
+fn with_columns(stored: &Schema, added: &[&StoreColumn]) -> Result<Schema, CqlImportError> {
+    let columns = stored.columns().iter().chain(added.iter().copied()).cloned().collect();
+    Schema::new(columns).map_err(|error| CqlImportError::Unwanted { reason: error.to_string() })
 }
 
 struct Writer {

@@ -1,12 +1,18 @@
 //! Makes rows of CSV: a header of `name` or `name:type`, one user a line, empty cells are null.
 //!
-//! [`super::records`] cuts lines into fields, [`super::header`] chooses what separates them and which
-//! of them is the key, and [`super::cell`] reads each field by its column's type.
+//! [`super::decode`] makes text of the file's bytes, [`super::dialect`] finds out how it is written,
+//! [`super::records`] cuts lines into fields, [`super::header`] chooses which of them are taken and
+//! which is the key, and [`super::cell`] reads each field by its column's type.
 
-use std::io::Read;
+use std::collections::BTreeMap;
+use std::io::{Chain, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::cell;
-use super::header::{Header, HeaderError};
+use super::cell::{self, CellRules};
+use super::decode::{Decoded, Encoding};
+use super::dialect::{AskedDialect, DecimalMark, Dialect, take_sample};
+use super::header::{Header, HeaderError, ensure_text};
 use super::notes::{ImportNote, NoteTaker, RoundedCell};
 use super::records::{RecordError, RecordPlace, Records};
 use super::repeats::SeenKeys;
@@ -23,6 +29,16 @@ pub struct CsvOptions {
     pub key_column: Option<String>,
     /// When rows without a `last_updated` were written, in µs since 1970.
     pub last_updated_us: i64,
+    /// The feature columns that are taken; all where none is named.
+    pub columns: Vec<String>,
+    /// Types of columns, by name, where neither the header nor the store says them.
+    pub types: BTreeMap<String, ColumnType>,
+    /// The encoding, where no byte-order mark says it; UTF-8 where that is not given.
+    pub encoding: Option<Encoding>,
+    /// What is not to be found out by the first lines.
+    pub dialect: AskedDialect,
+    /// The words for a value that is not known; the usual ones where they are not given.
+    pub nulls: Option<Vec<String>>,
 }
 
 /// CSV that can't be read.
@@ -87,8 +103,8 @@ pub enum CellProblem {
     },
     /// A key is no UTF-8: stored as it is no request finds it, and replaced it would be another's.
     #[error(
-        "the key `{text}` is not UTF-8: its byte {place} is 0x{byte:02X}; convert the file first, \
-         as with iconv -f WINDOWS-1252 -t UTF-8"
+        "the key `{text}` is not UTF-8: its byte {place} is 0x{byte:02X}; say the file's encoding, as \
+         --encoding windows-1252, or convert it first, as with iconv"
     )]
     KeyNotUtf8 {
         /// The key, shortened, with the bytes that are none replaced.
@@ -119,6 +135,20 @@ pub enum CellProblem {
         /// What its writer may have meant.
         cause: Cause,
     },
+    /// A number has another decimal mark than the file's others, or one that may mean two things.
+    #[error(
+        "`{text}` is not of type {expected}: the numbers of this file have a {} before the fraction, by \
+         its first lines; --decimal , or --decimal . says it",
+        match decimal { DecimalMark::Point => "point", DecimalMark::Comma => "comma" }
+    )]
+    OtherDecimal {
+        /// The cell, shortened.
+        text: String,
+        /// The column's type.
+        expected: ColumnType,
+        /// The mark that the file has.
+        decimal: DecimalMark,
+    },
     /// A `last_updated` is not a time.
     #[error("`{text}` is neither an RFC 3339 time nor milliseconds since 1970")]
     NotATime {
@@ -144,26 +174,69 @@ pub struct Row<'a> {
     pub bytes_read: u64,
 }
 
+/// A file's text: the first lines, which were looked at, and the rest.
+pub(super) type Text<R> = Chain<Cursor<Vec<u8>>, Decoded<R>>;
+
+/// A file whose header is read.
+#[derive(Debug)]
+pub(super) struct Opened<R: Read> {
+    pub(super) records: Records<Text<R>>,
+    pub(super) header: Header,
+    pub(super) rules: CellRules,
+    notes: Vec<ImportNote>,
+    bytes_read: Arc<AtomicU64>,
+}
+
+impl<R: Read> Opened<R> {
+    /// Finds out how the file is written, and reads its header.
+    pub(super) fn of(
+        input: R,
+        options: &CsvOptions,
+        stored: Option<&Schema>,
+    ) -> Result<Self, CsvError> {
+        let mut text = Decoded::open(input, options.encoding).map_err(RecordError::Read)?;
+        let bytes_read = text.bytes_read();
+        let sample = take_sample(&mut text).map_err(RecordError::Read)?;
+        ensure_text(&sample)?;
+        let dialect = Dialect::of(&sample, options.dialect)?;
+        let mut notes = text.notes().to_vec();
+        let text = Cursor::new(sample).chain(text);
+        let mut records = Records::new(text, dialect.delimiter, dialect.quote);
+        let header = Header::read(&mut records, options, stored)?;
+        notes.extend(header.notes());
+        notes.extend(dialect.notes(options.dialect));
+        let rules = CellRules {
+            decimal: dialect.decimal,
+            is_comma_free: dialect.delimiter != b',',
+            nulls: options.nulls.clone(),
+        };
+        Ok(Self { records, header, rules, notes, bytes_read })
+    }
+
+    /// What was found out before rows are read, and is to be said.
+    pub(super) fn notes(&self) -> &[ImportNote] {
+        &self.notes
+    }
+}
+
 /// Reads CSV row by row.
 #[derive(Debug)]
-pub struct CsvRows<R> {
-    records: Records<R>,
-    header: Header,
+pub struct CsvRows<R: Read> {
+    file: Opened<R>,
     last_updated_us: i64,
     keys: SeenKeys,
     taker: NoteTaker,
 }
 
 impl<R: Read> CsvRows<R> {
-    /// Reads the header. A column without a type has the one that it has in `stored`, else it is
-    /// float; columns named like those of `stored` take their order.
+    /// Finds out how the file is written, and reads its header. A column without a type has the one
+    /// that it has in `stored`, or else in `options`, else it is float; columns named like those of
+    /// `stored` take their order.
     pub fn open(input: R, options: &CsvOptions, stored: Option<&Schema>) -> Result<Self, CsvError> {
-        let mut records = Records::new(input);
-        let header = Header::read(&mut records, options.key_column.as_deref(), stored)?;
-        let columns = header.schema.columns().len();
+        let file = Opened::of(input, options, stored)?;
+        let columns = file.header.schema.columns().len();
         Ok(Self {
-            records,
-            header,
+            file,
             last_updated_us: options.last_updated_us,
             keys: SeenKeys::default(),
             taker: NoteTaker::new(columns),
@@ -172,17 +245,17 @@ impl<R: Read> CsvRows<R> {
 
     /// The columns of the rows.
     pub fn schema(&self) -> &Schema {
-        &self.header.schema
+        &self.file.header.schema
     }
 
     /// The name of the column that holds the keys.
     pub fn key_column(&self) -> &str {
-        &self.header.names[self.header.key_position]
+        &self.file.header.names[self.file.header.key_position]
     }
 
-    /// What was chosen by the header and is to be said before rows are read.
+    /// What was found out before rows are read, and is to be said.
     pub fn header_notes(&self) -> Vec<ImportNote> {
-        self.header.notes()
+        self.file.notes().to_vec()
     }
 
     /// What is to be said of the rows that were read.
@@ -193,19 +266,17 @@ impl<R: Read> CsvRows<R> {
 
     /// Reads the next row; `None` at the end. After [`CsvError::Row`] the next can be read.
     pub fn read(&mut self) -> Result<Option<Row<'_>>, CsvError> {
-        let Some(place) = self.records.next()? else { return Ok(None) };
+        let Some(place) = self.file.records.next()? else { return Ok(None) };
         let RecordPlace { line, last_line, .. } = place;
-        let reading = Reading {
-            records: &self.records,
-            header: &self.header,
-            last_updated_us: self.last_updated_us,
-        };
-        let (last_updated_us, cells) = match reading.cells(place, &mut self.taker) {
-            Ok(read) => read,
-            Err(row) if last_line > line => return Err(CsvError::JoinedLines { row, last_line }),
-            Err(row) => return Err(row.into()),
-        };
-        let key = self.records.field(self.header.key_position);
+        let (last_updated_us, cells) =
+            match self.file.cells(place, self.last_updated_us, &mut self.taker) {
+                Ok(read) => read,
+                Err(row) if last_line > line => {
+                    return Err(CsvError::JoinedLines { row, last_line });
+                }
+                Err(row) => return Err(row.into()),
+            };
+        let key = self.file.records.field(self.file.header.key_position);
         let is_repeated = self.keys.is_repeated(key);
         if is_repeated {
             self.taker.repeated(line, key);
@@ -216,27 +287,21 @@ impl<R: Read> CsvRows<R> {
             last_updated_us,
             cells,
             line,
-            bytes_read: self.records.bytes_read(),
+            bytes_read: self.file.bytes_read.load(Ordering::Relaxed),
         }))
     }
 }
 
-/// A record that becomes a row.
-struct Reading<'a, R> {
-    records: &'a Records<R>,
-    header: &'a Header,
-    /// When it was written, where it does not say.
-    last_updated_us: i64,
-}
-
-impl<'a, R: Read> Reading<'a, R> {
-    /// When the row was written, and its cells.
+impl<R: Read> Opened<R> {
+    /// When the record's row was written, which is `last_updated_us` where it does not say, and its
+    /// cells.
     fn cells(
-        self,
+        &self,
         place: RecordPlace,
+        mut last_updated_us: i64,
         taker: &mut NoteTaker,
-    ) -> Result<(i64, Vec<CellValue<'a>>), RowError> {
-        let Self { records, header, .. } = self;
+    ) -> Result<(i64, Vec<CellValue<'_>>), RowError> {
+        let Self { records, header, rules, .. } = self;
         let line = place.line;
         let wrong = |at: usize, problem| RowError {
             line,
@@ -256,7 +321,6 @@ impl<'a, R: Read> Reading<'a, R> {
         if let Some(problem) = key_problem(records.field(header.key_position)) {
             return Err(wrong(header.key_position, problem));
         }
-        let mut last_updated_us = self.last_updated_us;
         if let Some(at) = header.last_updated_position {
             let text = records.field(at).trim_ascii();
             if !text.is_empty() {
@@ -270,17 +334,25 @@ impl<'a, R: Read> Reading<'a, R> {
             header.schema.columns().iter().zip(&header.positions).enumerate()
         {
             let expected = column.column_type;
-            let text = match expected {
-                // A space is as good as another character.
-                ColumnType::Text => records.field(at),
-                _ => records.field(at).trim_ascii(),
-            };
-            let read = cell::read(text, expected).map_err(|cause| {
-                wrong(at, CellProblem::NotOfType { text: cell::shown(text), expected, cause })
+            let is_text = cell::is_text(expected);
+            let field = records.field(at);
+            let text = if is_text { field } else { field.trim_ascii() };
+            let read = rules.read(text, expected).map_err(|cause| {
+                let is_other = rules.has_other_mark(text, expected);
+                let (text, decimal) = (cell::shown(text), rules.decimal);
+                wrong(
+                    at,
+                    match is_other {
+                        true => CellProblem::OtherDecimal { text, expected, decimal },
+                        false => CellProblem::NotOfType { text, expected, cause },
+                    },
+                )
             })?;
             cells.push(read.value);
             if let Some(word) = read.word {
                 taker.word(word, meaning(read.value, expected), line, &column.name);
+            } else if is_text {
+                taker.kept(rules, text, line, &column.name);
             }
             if let CellValue::Float(value) = read.value
                 && cell::is_rounded(text, value)

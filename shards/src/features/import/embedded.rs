@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::csv::{CsvError, CsvRows};
+use super::notes::ImportNote;
 use super::options::{
     ImportObserver, ImportOptions, ImportProgress, OnBadRow, ROWS_BETWEEN_REPORTS,
 };
 use crate::features::embedded::{EmbeddedError, EmbeddedStore, EmbeddedWriter, PutError};
+use crate::features::schema::{Schema, StoreColumn};
 
 /// Why nothing was imported.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,12 @@ pub enum ImportError {
     /// A row does not fit the store.
     #[error(transparent)]
     Put(#[from] PutError),
+    /// Who asked for the import does not want the columns that the store would have.
+    #[error("{reason}")]
+    Unwanted {
+        /// Why not.
+        reason: String,
+    },
     /// There is no row at all.
     #[error("there is no row to import in {path}")]
     NoRows {
@@ -44,6 +52,10 @@ pub fn import_embedded(
     let mut rows = CsvRows::open(input, &options.csv, stored.as_ref())?;
     rows.header_notes().iter().for_each(|note| observer.noted(note));
     let mut writer = EmbeddedWriter::begin(store, rows.schema(), options.replace)?;
+    note_merge(&writer, rows.schema(), observer);
+    let before = if options.replace { store.schema().ok().flatten() } else { stored };
+    let wanted = observer.columns_change(before.as_ref(), writer.schema());
+    wanted.map_err(|reason| ImportError::Unwanted { reason })?;
     loop {
         match rows.read() {
             Ok(None) => break,
@@ -70,4 +82,17 @@ pub fn import_embedded(
     rows.notes().iter().for_each(|note| observer.noted(note));
     progress.elapsed = start.elapsed();
     Ok(progress)
+}
+
+/// Says which columns the import adds, and how many it leaves as they are.
+fn note_merge(writer: &EmbeddedWriter<'_>, given: &Schema, observer: &mut dyn ImportObserver) {
+    let Some(stored) = writer.base_schema() else { return };
+    let known = stored.positions();
+    let is_new = |column: &&StoreColumn| !known.contains_key(&*column.name);
+    let added: Vec<_> =
+        given.columns().iter().filter(is_new).map(|column| column.name.clone()).collect();
+    let kept = stored.columns().len() + added.len() - given.columns().len();
+    if !added.is_empty() || kept > 0 {
+        observer.noted(&ImportNote::Merged { added, kept });
+    }
 }

@@ -1,8 +1,10 @@
-//! The header of a CSV file: what separates its columns, their names and types, and which one holds
-//! the keys.
+//! The header of a CSV file: the names of its columns, their types, which ones are taken, and which
+//! one holds the keys.
 
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
+use super::csv::{CsvError, CsvOptions};
 use super::notes::ImportNote;
 use super::records::{RecordError, Records};
 use crate::features::column::{ColumnType, UnknownColumnType};
@@ -10,24 +12,8 @@ use crate::features::schema::{LAST_UPDATED, Schema, SchemaError, StoreColumn};
 
 /// What the column of keys is called, unless another one is named.
 const KEY_COLUMN: &str = "user_id";
-/// What may separate columns.
-const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
 /// How files begin that are no CSV, and what to do with them.
-const OTHER_FORMATS: [(&[u8], &str, &str); 9] = [
-    (b"\xff\xfe", "UTF-16", "convert it first, as with iconv -f UTF-16 -t UTF-8"),
-    (b"\xfe\xff", "UTF-16", "convert it first, as with iconv -f UTF-16 -t UTF-8"),
-    (
-        b"\x1f\x8b",
-        "compressed by gzip",
-        "give it uncompressed: gunzip -c FILE | shardgate import -",
-    ),
-    (
-        b"\x28\xb5\x2f\xfd",
-        "compressed by zstd",
-        "give it uncompressed: zstdcat FILE | shardgate import -",
-    ),
+const OTHER_FORMATS: [(&[u8], &str, &str); 5] = [
     (b"BZh", "compressed by bzip2", "give it uncompressed: bzcat FILE | shardgate import -"),
     (b"PK\x03\x04", "a zip archive, as .xlsx files are", "save it as CSV"),
     (b"PAR1", "Parquet", "write it as CSV, as with pandas: read_parquet(FILE).to_csv(index=False)"),
@@ -51,23 +37,25 @@ pub enum HeaderError {
     },
     /// More than one character could separate the columns.
     #[error(
-        "line 1: the header has {found}, and one of them separates the columns: put the names that \
-         hold the other in double quotes"
+        "line 1: the header has {found}, and one of them separates the columns: say which by \
+         --delimiter, or put the names that hold the other in double quotes"
     )]
     Delimiter {
         /// Those that it has.
         found: String,
     },
     /// The header is one column, which looks like several.
-    #[error("line 1: the header is one column, `{found}`: separate columns by `,`, `;` or tabs")]
+    #[error(
+        "line 1: the header is one column, `{found}`: what separates columns? --delimiter says it"
+    )]
     OneColumn {
         /// The column.
         found: String,
     },
     /// The header is not text.
     #[error(
-        "line 1, column {column}: the header is not UTF-8 (byte 0x{byte:02X}): convert the file \
-         first, as with iconv -f WINDOWS-1252 -t UTF-8"
+        "line 1, column {column}: the header is not UTF-8 (byte 0x{byte:02X}): say its encoding, as \
+         --encoding windows-1252"
     )]
     NotText {
         /// The column's position, from 1.
@@ -86,6 +74,14 @@ pub enum HeaderError {
     /// The key column is not in the header.
     #[error("line 1: there is no key column `{name}`; there is: {}", found.join(", "))]
     NoKeyColumn {
+        /// The name asked for.
+        name: String,
+        /// The header's names.
+        found: Vec<String>,
+    },
+    /// A column that was asked for is not in the header.
+    #[error("line 1: there is no column `{name}`, as --columns has it; there is: {}", found.join(", "))]
+    NoColumn {
         /// The name asked for.
         name: String,
         /// The header's names.
@@ -113,30 +109,30 @@ pub(super) struct Header {
     pub(super) positions: Vec<usize>,
     pub(super) key_position: usize,
     pub(super) last_updated_position: Option<usize>,
-    delimiter: u8,
+    /// The columns whose type nobody gave.
+    pub(super) untyped: Vec<String>,
+    /// The columns that were not asked for.
+    ignored: Vec<String>,
     /// The keys are those of the first column for want of a better one.
     is_key_assumed: bool,
 }
 
 impl Header {
-    /// Reads the first line. `key_column` is the name that was asked for. A column without a type
-    /// has the one that it has in `stored`, and those of `stored` take its order.
+    /// Reads the first line. A column has the type that the header says, or else the one that it has
+    /// in `stored`, or that `options` say; those of `stored` take their order.
     pub(super) fn read<R: Read>(
         records: &mut Records<R>,
-        key_column: Option<&str>,
+        options: &CsvOptions,
         stored: Option<&Schema>,
-    ) -> Result<Self, super::csv::CsvError> {
-        let line = match records.first_line() {
+    ) -> Result<Self, CsvError> {
+        match records.first() {
             // A compressed file may have no line's end for long.
             Err(RecordError::TooLong { .. }) => return Err(not_csv().into()),
-            line => line?.ok_or(HeaderError::NoHeader)?,
+            place => place?.ok_or(HeaderError::NoHeader)?,
         };
-        ensure_text(line)?;
-        if line.starts_with(BYTE_ORDER_MARK) {
-            line.drain(..BYTE_ORDER_MARK.len());
+        if records.raw().contains(&0) {
+            return Err(not_csv().into());
         }
-        let delimiter = delimiter_of(line)?;
-        records.split_first(delimiter)?;
         let fields: Vec<&[u8]> = (0..records.len()).map(|at| records.field(at)).collect();
         let (names, types) = names_and_types(&fields)?;
         if let [name] = &names[..]
@@ -144,36 +140,52 @@ impl Header {
         {
             return Err(HeaderError::OneColumn { found: name.clone() }.into());
         }
-        let (key_position, is_key_assumed) = key_position(&names, key_column)?;
-        Ok(Self::new(names, &types, stored, delimiter, key_position, is_key_assumed)?)
+        Ok(Self::new(names, &types, stored, options)?)
     }
 
     fn new(
         names: Vec<String>,
         types: &[Option<ColumnType>],
         stored: Option<&Schema>,
-        delimiter: u8,
-        key_position: usize,
-        is_key_assumed: bool,
+        options: &CsvOptions,
     ) -> Result<Self, HeaderError> {
+        let (key_position, is_key_assumed) = key_position(&names, options.key_column.as_deref())?;
         let key = &names[key_position];
         if names.iter().filter(|name| *name == key).count() > 1 {
             return Err(SchemaError::Duplicate { name: key.clone() }.into());
         }
-        if names[0].is_empty() && key_position != 0 {
+        if names[0].is_empty() && key_position != 0 && options.columns.is_empty() {
             return Err(HeaderError::Index);
         }
+        let known: HashSet<&String> = names.iter().collect();
+        if let Some(name) = options.columns.iter().find(|name| !known.contains(name)) {
+            return Err(HeaderError::NoColumn { name: name.clone(), found: names.clone() });
+        }
+        let asked: HashSet<&str> = options.columns.iter().map(String::as_str).collect();
+        let stored: HashMap<&str, (usize, ColumnType)> = stored
+            .into_iter()
+            .flat_map(|stored| stored.columns().iter().enumerate())
+            .map(|(at, column)| (&*column.name, (at, column.column_type)))
+            .collect();
         let position = |name: &str| names.iter().position(|column| column == name);
         let last_updated_position = position(LAST_UPDATED).filter(|&at| at != key_position);
-        let mut columns = Vec::new();
+        let (mut columns, mut untyped, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
         for (at, name) in names.iter().enumerate() {
             if at == key_position || Some(at) == last_updated_position {
                 continue;
             }
-            let stored = stored.and_then(|stored| Some((stored, stored.position(name)?)));
-            let stored_type = stored.map(|(stored, at)| stored.columns()[at].column_type);
-            let column_type = types[at].or(stored_type).unwrap_or_default();
-            let order = stored.map_or(usize::MAX, |(_, at)| at);
+            if !asked.is_empty() && !asked.contains(&**name) {
+                ignored.push(name.clone());
+                continue;
+            }
+            let stored = stored.get(&**name).copied();
+            let given = options.types.get(name).copied();
+            let known = types[at].or(stored.map(|(_, stored)| stored)).or(given);
+            if known.is_none() {
+                untyped.push(name.clone());
+            }
+            let order = stored.map_or(usize::MAX, |(order, _)| order);
+            let column_type = known.unwrap_or_default();
             columns.push((order, at, StoreColumn { name: name.clone(), column_type }));
         }
         columns.sort_by_key(|(order, at, _)| (*order, *at));
@@ -185,7 +197,8 @@ impl Header {
             positions,
             key_position,
             last_updated_position,
-            delimiter,
+            untyped,
+            ignored,
             is_key_assumed,
         })
     }
@@ -197,8 +210,8 @@ impl Header {
             let name = self.names[self.key_position].clone();
             notes.push(ImportNote::KeyColumn { name });
         }
-        if self.delimiter != b',' {
-            notes.push(ImportNote::Delimiter { found: char::from(self.delimiter) });
+        if !self.ignored.is_empty() {
+            notes.push(ImportNote::Ignored { columns: self.ignored.clone() });
         }
         notes
     }
@@ -208,39 +221,15 @@ fn not_csv() -> HeaderError {
     HeaderError::OtherFormat { found: "binary", advice: "write it as CSV" }
 }
 
-/// Refuses a first line that another format begins with, or that holds what no text does.
-fn ensure_text(line: &[u8]) -> Result<(), HeaderError> {
+/// Refuses a file of another format, or that begins as no text does.
+pub(super) fn ensure_text(sample: &[u8]) -> Result<(), HeaderError> {
     for (start, found, advice) in OTHER_FORMATS {
-        if line.starts_with(start) {
+        if sample.starts_with(start) {
             return Err(HeaderError::OtherFormat { found, advice });
         }
     }
-    if line.contains(&0) { Err(not_csv()) } else { Ok(()) }
-}
-
-/// The one of [`DELIMITERS`] that the header has outside of quotes; a comma where it has none.
-fn delimiter_of(line: &[u8]) -> Result<u8, HeaderError> {
-    let mut is_quoted = false;
-    let mut found = Vec::new();
-    for byte in line {
-        if *byte == b'"' {
-            is_quoted = !is_quoted;
-        } else if !is_quoted && DELIMITERS.contains(byte) && !found.contains(byte) {
-            found.push(*byte);
-        }
-    }
-    match found[..] {
-        [] => Ok(b','),
-        [delimiter] => Ok(delimiter),
-        _ => {
-            let name = |byte: &u8| match byte {
-                b'\t' => "tabs".to_owned(),
-                byte => format!("`{}`", char::from(*byte)),
-            };
-            let found: Vec<String> = found.iter().map(name).collect();
-            Err(HeaderError::Delimiter { found: found.join(" and ") })
-        }
-    }
+    let line = sample.split(|byte| matches!(byte, b'\n' | b'\r')).find(|line| !line.is_empty());
+    if line.is_some_and(|line| line.contains(&0)) { Err(not_csv()) } else { Ok(()) }
 }
 
 /// The header's names, and the types that it gives.

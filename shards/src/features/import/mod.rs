@@ -1,9 +1,9 @@
 //! Reads rows from CSV and writes them to a store.
 //!
-//! [`csv`] makes rows of lines and says what is wrong with those that are none: [`records`] cuts them
-//! into fields, [`header`] says what each column is, [`cell`] reads a value, [`timestamp`] reads
+//! [`csv`] makes rows of lines and says what is wrong with those that are none: [`decode`] makes text
+//! of a file's bytes, [`dialect`] finds out how it is written, [`records`] cuts lines into fields, [`header`] says what each column is, [`cell`] reads a value, [`timestamp`] reads
 //! `last_updated`, [`repeats`] finds keys that occur twice, and [`notes`] keeps what is to be said of
-//! all that. [`options`] says how an import is asked for and how it reports.
+//! all that. [`survey`] is a first pass over an [`input`], for the types that nobody gave. [`options`] says how an import is asked for and how it reports.
 //! [`embedded`] writes rows to the embedded store, all or nothing; [`cql`] writes them to a
 //! cluster, one after the other, where [`replication`] says how a new keyspace is copied.
 //!
@@ -12,21 +12,30 @@
 mod cell;
 mod cql;
 mod csv;
+mod decode;
+mod dialect;
 mod embedded;
 mod header;
+mod input;
 mod notes;
 mod options;
 mod records;
 mod repeats;
 mod replication;
+mod survey;
 mod timestamp;
 
 pub use self::cql::{CqlImportError, CqlImportOptions, import_cql};
 pub use self::csv::{CellProblem, CsvError, CsvOptions, CsvRows, Row, RowError};
+pub use self::decode::{Encoding, UnknownEncoding};
+pub use self::dialect::{AskedDialect, DecimalMark, UnknownDecimalMark};
 pub use self::embedded::{ImportError, import_embedded};
 pub use self::header::HeaderError;
+pub use self::input::ImportInput;
 pub use self::notes::{ImportNote, RoundedCell, WordCount};
 pub use self::records::RecordError;
+pub use self::survey::{ColumnSurvey, Survey, TypeOrigin, add_types, survey_input};
 pub use options::{ImportObserver, ImportOptions, ImportProgress, OnBadRow};
 pub use replication::{Replication, ReplicationError};
 pub use timestamp::now_us;
+pub(crate) use timestamp::shown_time;

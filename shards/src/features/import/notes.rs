@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use super::cell::CellRules;
+use super::decode::Encoding;
 use super::repeats::KEYS_MAX;
 
 /// How many columns and words are named; the rest are only counted.
@@ -20,6 +22,37 @@ pub enum ImportNote {
     Delimiter {
         /// By what.
         found: char,
+    },
+    /// The file was compressed.
+    Compressed {
+        /// By what.
+        by: &'static str,
+    },
+    /// A byte-order mark says that the file is in another encoding than UTF-8.
+    Encoding {
+        /// Which one.
+        found: Encoding,
+    },
+    /// Cells are enclosed by something else than double quotes.
+    Quote {
+        /// By what.
+        found: char,
+    },
+    /// Numbers have a comma before their fraction.
+    DecimalComma,
+    /// Columns that were not asked for.
+    Ignored {
+        /// Their names.
+        columns: Vec<String>,
+    },
+    /// Cells of columns of text that other programs write for "not known", kept as they are.
+    KeptWords(Vec<WordCount>),
+    /// The store and the file have different columns, which are merged by key.
+    Merged {
+        /// The columns that only the file has.
+        added: Vec<String>,
+        /// How many only the store has.
+        kept: usize,
     },
     /// Words that stand for a value: `NA`, `True`.
     Words(Vec<WordCount>),
@@ -47,7 +80,7 @@ pub enum ImportNote {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WordCount {
     /// The word.
-    pub word: &'static str,
+    pub word: String,
     /// What it was taken for.
     pub meaning: &'static str,
     /// How many cells.
@@ -77,13 +110,54 @@ impl fmt::Display for ImportNote {
             Self::KeyColumn { name } => write!(
                 formatter,
                 "no column is called user_id: the keys are those of the first one, `{name}`; \
-                 --key-column names another"
+                 --key names another"
             ),
             Self::Delimiter { found: '\t' } => {
                 formatter.write_str("the columns are separated by tabs")
             }
             Self::Delimiter { found } => {
                 write!(formatter, "the columns are separated by `{found}`")
+            }
+            Self::Compressed { by } => write!(formatter, "the file is compressed by {by}"),
+            Self::Encoding { found } => {
+                write!(formatter, "the file is {found}, by its first bytes")
+            }
+            Self::Quote { found } => write!(formatter, "cells are enclosed by `{found}`"),
+            Self::DecimalComma => formatter.write_str(
+                "numbers have a decimal comma: `1,5` is 1.5; --decimal . says that they have not",
+            ),
+            Self::Ignored { columns } => {
+                let count = columns.len();
+                write!(formatter, "{count} columns are left out: {}", listed(columns))
+            }
+            Self::KeptWords(words) => {
+                formatter.write_str("in columns of text these are kept as they are:")?;
+                for (place, word) in words.iter().take(NAMED_MAX).enumerate() {
+                    let WordCount { word, cells, line, column, .. } = word;
+                    let comma = if place == 0 { "" } else { "," };
+                    write!(
+                        formatter,
+                        "{comma} `{word}` in {cells} cells (first: line {line}, `{column}`)"
+                    )?;
+                }
+                let word = words.first().map_or("NA", |word| &word.word);
+                write!(formatter, "; --null {word} says that it is not known")
+            }
+            Self::Merged { added, kept } => {
+                if !added.is_empty() {
+                    let count = added.len();
+                    write!(formatter, "{count} columns are new: {}; ", listed(added))?;
+                    formatter.write_str("rows that the file does not have get null there")?;
+                }
+                if *kept > 0 {
+                    let and = if added.is_empty() { "" } else { "; " };
+                    write!(
+                        formatter,
+                        "{and}{kept} columns of the store are not in the file: rows keep their \
+                         values there, and new rows get null"
+                    )?;
+                }
+                Ok(())
             }
             Self::Words(words) => {
                 formatter.write_str("words that are taken for a value:")?;
@@ -127,10 +201,18 @@ impl fmt::Display for ImportNote {
     }
 }
 
+/// Names for people, the first of them where they are many.
+fn listed(names: &[String]) -> String {
+    let named: Vec<_> = names.iter().take(NAMED_MAX).map(|name| format!("`{name}`")).collect();
+    let more = if names.len() > NAMED_MAX { ", …" } else { "" };
+    format!("{}{more}", named.join(", "))
+}
+
 /// Counts while a file is read.
 #[derive(Debug, Default)]
 pub(super) struct NoteTaker {
     words: Vec<WordCount>,
+    kept: Vec<WordCount>,
     /// By the column's position in the schema.
     rounded: Vec<u64>,
     first_rounded: Option<RoundedCell>,
@@ -144,19 +226,19 @@ impl NoteTaker {
         Self { rounded: vec![0; columns], ..Self::default() }
     }
 
-    pub(super) fn word(
-        &mut self,
-        word: &'static str,
-        meaning: &'static str,
-        line: u64,
-        name: &str,
-    ) {
-        if let Some(known) = self.words.iter_mut().find(|known| known.word == word) {
-            known.cells += 1;
-            return;
+    pub(super) fn word(&mut self, word: &str, meaning: &'static str, line: u64, name: &str) {
+        count(&mut self.words, word, meaning, line, name);
+    }
+
+    /// Counts a cell of text that is kept, where it is a word for "not known".
+    pub(super) fn kept(&mut self, rules: &CellRules, text: &[u8], line: u64, name: &str) {
+        // The longest of these words has four letters.
+        if text.len() <= 4
+            && let Ok(text) = std::str::from_utf8(text)
+            && rules.is_kept_word(text)
+        {
+            count(&mut self.kept, text, "itself", line, name);
         }
-        let column = name.to_owned();
-        self.words.push(WordCount { word, meaning, cells: 1, line, column });
     }
 
     pub(super) fn rounded(&mut self, column: usize, cell: impl FnOnce() -> RoundedCell) {
@@ -179,6 +261,9 @@ impl NoteTaker {
         if !self.words.is_empty() {
             notes.push(ImportNote::Words(self.words.clone()));
         }
+        if !self.kept.is_empty() {
+            notes.push(ImportNote::KeptWords(self.kept.clone()));
+        }
         let repeated = self.first_repeated.clone();
         if let Some((line, key)) = repeated.or(is_partial.then(|| (0, String::new()))) {
             notes.push(ImportNote::Repeated { rows: self.repeated_rows, line, key, is_partial });
@@ -190,4 +275,14 @@ impl NoteTaker {
         }
         notes
     }
+}
+
+fn count(words: &mut Vec<WordCount>, word: &str, meaning: &'static str, line: u64, name: &str) {
+    let known = words.iter_mut().find(|known| known.word == word && known.meaning == meaning);
+    if let Some(known) = known {
+        known.cells += 1;
+        return;
+    }
+    let (word, column) = (word.to_owned(), name.to_owned());
+    words.push(WordCount { word, meaning, cells: 1, line, column });
 }

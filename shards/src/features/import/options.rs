@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::csv::{CsvOptions, RowError};
 use super::notes::ImportNote;
+use crate::features::schema::Schema;
 
 /// How many rows are written between two calls of the progress callback.
 pub(super) const ROWS_BETWEEN_REPORTS: u64 = 4096;
@@ -25,7 +26,7 @@ pub struct ImportOptions {
     pub csv: CsvOptions,
     /// What to do with a line that is no row.
     pub on_bad_row: OnBadRow,
-    /// Remove what the store has first; its columns may then change.
+    /// Remove what the store has first, its columns too. Without it the rows are merged by key.
     pub replace: bool,
 }
 
@@ -51,4 +52,9 @@ pub trait ImportObserver {
     /// Called for what is to be said of the file: of its header before the first row is read, of
     /// the rows after the last.
     fn noted(&mut self, note: &ImportNote);
+    /// Called before anything changes, with the columns that the store has (`None` where it has
+    /// none) and those that it would have. An error, which says why, ends the import.
+    fn columns_change(&mut self, _before: Option<&Schema>, _after: &Schema) -> Result<(), String> {
+        Ok(())
+    }
 }

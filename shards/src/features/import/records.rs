@@ -8,11 +8,12 @@ use std::io::{BufRead, BufReader, Read};
 
 use memchr::{memchr, memchr_iter, memchr2};
 
+use super::dialect::BYTE_ORDER_MARK;
+
 /// The longest record, in bytes: beyond it the input is no CSV, or a quote is not closed.
 pub(super) const RECORD_BYTES_MAX: usize = 16 << 20;
 
 const BUFFER_BYTES: usize = 1 << 18;
-const QUOTE: u8 = b'"';
 
 /// Why there is no further record.
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +58,9 @@ pub(super) struct RecordPlace {
 pub(super) struct Records<R> {
     input: BufReader<R>,
     delimiter: u8,
+    quote: u8,
     /// The last line ended in CR: a LF that follows belongs to it.
     ended_in_cr: bool,
-    bytes_read: u64,
     lines_read: u64,
     /// The record as it stands in the input, its line's end left out.
     raw: Vec<u8>,
@@ -71,12 +72,13 @@ pub(super) struct Records<R> {
 }
 
 impl<R: Read> Records<R> {
-    pub(super) fn new(input: R) -> Self {
+    /// Records of fields that `delimiter` separates and `quote` may enclose.
+    pub(super) fn new(input: R, delimiter: u8, quote: u8) -> Self {
         Self {
             input: BufReader::with_capacity(BUFFER_BYTES, input),
-            delimiter: b',',
+            delimiter,
+            quote,
             ended_in_cr: false,
-            bytes_read: 0,
             lines_read: 0,
             raw: Vec::new(),
             unquoted: Vec::new(),
@@ -85,16 +87,20 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// Reads the first line that is not empty, and no fields yet: what separates them is to be
-    /// chosen by it. `None` where there is none.
-    pub(super) fn first_line(&mut self) -> Result<Option<&mut Vec<u8>>, RecordError> {
-        Ok(self.next_line()?.then_some(&mut self.raw))
+    /// Reads the first record, without the byte-order mark before it.
+    pub(super) fn first(&mut self) -> Result<Option<RecordPlace>, RecordError> {
+        if !self.next_line()? {
+            return Ok(None);
+        }
+        if self.raw.starts_with(BYTE_ORDER_MARK) {
+            self.raw.drain(..BYTE_ORDER_MARK.len());
+        }
+        self.split().map(Some)
     }
 
-    /// Cuts what [`Self::first_line`] read into fields at `delimiter`, and all that follows.
-    pub(super) fn split_first(&mut self, delimiter: u8) -> Result<RecordPlace, RecordError> {
-        self.delimiter = delimiter;
-        self.split()
+    /// The record as it stands in the input.
+    pub(super) fn raw(&self) -> &[u8] {
+        &self.raw
     }
 
     /// Reads the next record that is not an empty line; `None` at the end.
@@ -115,11 +121,6 @@ impl<R: Read> Records<R> {
         let (start, end) = self.fields[at];
         let bytes = if self.has_quotes { &self.unquoted } else { &self.raw };
         &bytes[start..end]
-    }
-
-    /// How far the input has been read, in bytes.
-    pub(super) fn bytes_read(&self) -> u64 {
-        self.bytes_read
     }
 
     /// Fills `raw` with the next line that is not empty; false at the end.
@@ -147,7 +148,6 @@ impl<R: Read> Records<R> {
             }
             if std::mem::take(&mut self.ended_in_cr) && buffer[0] == b'\n' {
                 self.input.consume(1);
-                self.bytes_read += 1;
                 continue;
             }
             is_begun = true;
@@ -158,9 +158,7 @@ impl<R: Read> Records<R> {
             }
             self.raw.extend_from_slice(&buffer[..taken]);
             self.ended_in_cr = end.is_some_and(|at| buffer[at] == b'\r');
-            let consumed = taken + usize::from(end.is_some());
-            self.input.consume(consumed);
-            self.bytes_read += consumed as u64;
+            self.input.consume(taken + usize::from(end.is_some()));
             if end.is_some() {
                 self.lines_read += 1;
                 return Ok(true);
@@ -171,7 +169,7 @@ impl<R: Read> Records<R> {
     fn split(&mut self) -> Result<RecordPlace, RecordError> {
         let line = self.lines_read;
         self.fields.clear();
-        self.has_quotes = memchr(QUOTE, &self.raw).is_some();
+        self.has_quotes = memchr(self.quote, &self.raw).is_some();
         let mut goes_on = None;
         if self.has_quotes {
             goes_on = self.split_quoted()?;
@@ -194,7 +192,7 @@ impl<R: Read> Records<R> {
         let mut at = 0;
         loop {
             let start = self.unquoted.len();
-            let is_quoted = self.raw.get(at) == Some(&QUOTE);
+            let is_quoted = self.raw.get(at) == Some(&self.quote);
             if is_quoted {
                 at = self.unquote(at + 1)?;
             }
@@ -220,7 +218,7 @@ impl<R: Read> Records<R> {
     fn unquote(&mut self, mut at: usize) -> Result<usize, RecordError> {
         let opened = self.lines_read;
         loop {
-            let Some(length) = memchr(QUOTE, &self.raw[at..]) else {
+            let Some(length) = memchr(self.quote, &self.raw[at..]) else {
                 self.unquoted.extend_from_slice(&self.raw[at..]);
                 at = self.raw.len();
                 self.raw.push(b'\n');
@@ -238,10 +236,10 @@ impl<R: Read> Records<R> {
             };
             let end = at + length;
             self.unquoted.extend_from_slice(&self.raw[at..end]);
-            if self.raw.get(end + 1) != Some(&QUOTE) {
+            if self.raw.get(end + 1) != Some(&self.quote) {
                 return Ok(end + 1);
             }
-            self.unquoted.push(QUOTE);
+            self.unquoted.push(self.quote);
             at = end + 2;
         }
     }

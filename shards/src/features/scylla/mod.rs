@@ -53,4 +53,5 @@ pub(crate) use session::block_on;
 pub use session::describe_table;
 pub use settings::{Compression, Consistency, ScyllaSettings, TlsSettings};
 pub use store::CqlStore;
-pub(crate) use table::TableSession;
+pub use table::find_table;
+pub(crate) use table::{TableSession, read_row};

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 
 use scylla::client::session::Session;
 use scylla::statement::prepared::PreparedStatement;
+use scylla::value::{CqlTimestamp, CqlValue, Row};
 
 use super::describe::TableDescription;
 use super::error::{ScyllaError, said};
 use super::keys::KeyType;
-use super::session::{connect, prepare, qualified, quoted};
+use super::session::{block_on, connect, prepare, qualified, quoted};
 use super::settings::ScyllaSettings;
-use crate::features::schema::Schema;
+use crate::features::schema::{Schema, StoreColumn};
 
 /// A session of a tool, with the settings of the table that it is about. It works on the tokio
 /// runtime that made it.
@@ -49,13 +50,30 @@ impl<'a> TableSession<'a> {
         let features = schema.columns().iter();
         columns.extend(features.map(|feature| column(&feature.name, feature.column_type.as_str())));
         columns.push(column(&settings.last_updated_column, "timestamp"));
-        for statement in [
+        self.change([
             format!(
                 "CREATE KEYSPACE IF NOT EXISTS {} WITH replication = {replication}",
                 quoted(&settings.keyspace)
             ),
             format!("CREATE TABLE IF NOT EXISTS {} ({})", qualified(settings), columns.join(", ")),
-        ] {
+        ])
+        .await
+    }
+
+    /// Adds columns to the table.
+    pub(crate) async fn add_columns(&self, columns: &[&StoreColumn]) -> Result<(), ScyllaError> {
+        let column = |it: &&StoreColumn| format!("{} {}", quoted(&it.name), it.column_type);
+        let columns: Vec<_> = columns.iter().map(column).collect();
+        let table = qualified(self.settings);
+        self.change([format!("ALTER TABLE {table} ADD ({})", columns.join(", "))]).await
+    }
+
+    /// Changes the schema, and waits until every node knows it.
+    async fn change(
+        &self,
+        statements: impl IntoIterator<Item = String>,
+    ) -> Result<(), ScyllaError> {
+        for statement in statements {
             self.session
                 .query_unpaged(statement.as_str(), ())
                 .await
@@ -91,4 +109,57 @@ impl<'a> TableSession<'a> {
     pub(crate) fn into_session(self) -> Session {
         self.session
     }
+}
+
+/// The feature columns of the table; `None` where there is none. It blocks.
+pub fn find_table(
+    settings: &ScyllaSettings,
+    addresses: Vec<SocketAddr>,
+) -> Result<Option<Schema>, ScyllaError> {
+    let work = async {
+        match TableSession::connect(settings, addresses).await?.describe().await {
+            Err(ScyllaError::NoKeyspace { .. } | ScyllaError::NoTable { .. }) => Ok(None),
+            described => described.map(|(schema, _)| Some(schema)),
+        }
+    };
+    block_on(settings, work)?
+}
+
+/// When a row was written, and its feature columns with their values.
+pub(crate) type FoundRow = (Option<CqlTimestamp>, Vec<(String, Option<CqlValue>)>);
+
+/// The table's row of a key; `None` where there is none. It blocks.
+pub(crate) fn read_row(
+    settings: &ScyllaSettings,
+    addresses: Vec<SocketAddr>,
+    key: &str,
+) -> Result<Option<FoundRow>, ScyllaError> {
+    let work = async {
+        let table = TableSession::connect(settings, addresses).await?;
+        let (schema, key_type) = table.describe().await?;
+        // A key of another type is none of the table's.
+        let Some(key) = key_type.value(key.as_bytes()) else { return Ok(None) };
+        let features = schema.columns().iter().map(|column| &column.name);
+        let names: Vec<_> = features.clone().chain([&settings.last_updated_column]).collect();
+        let named: Vec<_> = names.iter().map(|name| quoted(name)).collect();
+        let statement = format!(
+            "SELECT {} FROM {} WHERE {} = ?",
+            named.join(","),
+            qualified(settings),
+            quoted(&settings.key_column)
+        );
+        let refused = |reason| ScyllaError::Statement { statement: statement.clone(), reason };
+        let prepared = prepare(&table.session, statement.clone()).await?;
+        let answer = table.session.execute_unpaged(&prepared, (key,)).await;
+        let answer = answer.map_err(|error| refused(said(&error)))?;
+        let rows = answer.into_rows_result().map_err(|error| refused(error.to_string()))?;
+        let row = rows.maybe_first_row::<Row>().map_err(|error| refused(error.to_string()))?;
+        let Some(mut row) = row else { return Ok(None) };
+        let last_updated = row.columns.pop().flatten().and_then(|value| match value {
+            CqlValue::Timestamp(time) => Some(time),
+            _ => None,
+        });
+        Ok(Some((last_updated, features.cloned().zip(row.columns).collect())))
+    };
+    block_on(settings, work)?
 }

@@ -1,0 +1,101 @@
+//! The store that a command is about, and how it is reached.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use shards::escape::Escaped;
+use shards::features::address::StoreAddress;
+use shards::features::embedded::{EmbeddedError, EmbeddedStore};
+use shards::features::schema::Schema;
+use shards::features::scylla::{ScyllaSettings, find_table};
+use shards::features::stored::StoredRow;
+
+use crate::output::complain;
+use crate::serve::features::EXPOSED_PASSWORD;
+
+/// The store that a command is about.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArguments {
+    /// The store: `embedded:DIR`, or `scylla://HOST:PORT[,HOST:PORT...]/KEYSPACE`.
+    #[arg(long, env = "SHARDGATE_STORE")]
+    pub(crate) store: StoreAddress,
+    /// The table of a scylla:// store.
+    #[arg(long, default_value = "user_profiles", help_heading = "Options for scylla://")]
+    table: String,
+    /// The user name; the password comes from the environment or from a file.
+    #[arg(long, env = "SHARDGATE_CQL_USER", help_heading = "Options for scylla://")]
+    user: Option<String>,
+    /// The password of `--user`.
+    #[arg(
+        long,
+        env = "SHARDGATE_CQL_PASSWORD",
+        hide_env_values = true,
+        requires = "user",
+        help_heading = "Options for scylla://"
+    )]
+    password: Option<String>,
+    /// A file that holds the password of `--user` in its one line.
+    #[arg(
+        long,
+        env = "SHARDGATE_CQL_PASSWORD_FILE",
+        value_name = "FILE",
+        requires = "user",
+        conflicts_with = "password",
+        help_heading = "Options for scylla://"
+    )]
+    password_file: Option<PathBuf>,
+}
+
+impl StoreArguments {
+    /// The table of a cluster, or the folder of an embedded store. Warns of a password that others
+    /// may read.
+    pub(crate) fn place(&self) -> StorePlace {
+        let (contact_points, keyspace) = match &self.store {
+            StoreAddress::Embedded(folder) => return StorePlace::Folder(folder.clone()),
+            StoreAddress::Scylla { contact_points, keyspace } => (contact_points, keyspace),
+        };
+        let settings = ScyllaSettings {
+            contact_points: contact_points.clone(),
+            keyspace: keyspace.clone(),
+            table: self.table.clone(),
+            user: self.user.clone(),
+            password: self.password.clone().map(Into::into),
+            password_file: self.password_file.clone(),
+            ..ScyllaSettings::default()
+        };
+        if let Some(file) = settings.exposed_password_file() {
+            complain!("{}: {EXPOSED_PASSWORD}", Escaped(file.display()));
+        }
+        StorePlace::Table(Box::new(settings))
+    }
+}
+
+/// Where a store is.
+#[derive(Debug)]
+pub(crate) enum StorePlace {
+    /// In the folder of an embedded store.
+    Folder(PathBuf),
+    /// In the table of a cluster.
+    Table(Box<ScyllaSettings>),
+}
+
+impl StorePlace {
+    /// The columns of the store; `None` where there is none.
+    pub(crate) fn schema(&self) -> anyhow::Result<Option<Schema>> {
+        match self {
+            Self::Table(settings) => Ok(find_table(settings, settings.resolve()?)?),
+            Self::Folder(folder) => match EmbeddedStore::open(folder) {
+                Err(EmbeddedError::NoStore { .. }) => Ok(None),
+                opened => Ok(opened?.schema()?),
+            },
+        }
+    }
+
+    /// What the store has of a key; `None` where it has nothing.
+    pub(crate) fn row(&self, key: &str) -> anyhow::Result<Option<StoredRow>> {
+        match self {
+            Self::Table(settings) => Ok(StoredRow::in_table(settings, settings.resolve()?, key)?),
+            Self::Folder(folder) => Ok(StoredRow::embedded(&EmbeddedStore::open(folder)?, key)?),
+        }
+    }
+}
