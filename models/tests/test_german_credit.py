@@ -71,14 +71,12 @@ NAMES = [name if is_installed(name) else
 
 
 def write_features(path):
-    """All applicants and the odd ones, with their types in the header."""
+    """All applicants and the odd ones; the import finds out which columns are text."""
     odd = german.odd_rows()
     frame = german.FRAME.astype(object)
     frame.insert(0, "user_id", german.USERS)
     odd.insert(0, "user_id", list(german.ODD))
-    both = german.pandas.concat([frame, odd])
-    both.columns = [f"{name}:text" if name in german.TEXTS else name for name in both]
-    both.to_csv(path, index=False)
+    german.pandas.concat([frame, odd]).to_csv(path, index=False)
 
 
 def reads_requests(folder, name):
