@@ -67,7 +67,8 @@ fn categories(
                 let bytes: Vec<u8> =
                     values.integers(-128, 255)?.into_iter().map(|byte| byte as u8).collect();
                 let ends = offsets.integers(0, bytes.len() as i64)?;
-                cut(&bytes, &ends, are_whole).ok_or_else(|| offsets.wrong("rising places in `values`"))?
+                cut(&bytes, &ends, are_whole)
+                    .ok_or_else(|| offsets.wrong("rising places in `values`"))?
             }
         });
     }
