@@ -137,7 +137,7 @@ def check_page(port, folder):
 def read_page(drive):
     """Waits for what the page fills in from the event stream, then reads what it complained of."""
     shown = "return document.documentElement.outerHTML"
-    missing = ('data-state="serving"', "credit-risk", "core 0")
+    missing = ('data-state="serving"', "credit-risk", "core 0", "shardgate_shard_ticks_total")
     for _ in range(120):
         page = drive("/execute/sync", script=shown, args=[])
         missing = [text for text in missing if text not in page]

@@ -1,7 +1,7 @@
-//! What a request says about its sender.
+//! The fields of a request that identify its sender.
 
-/// What the fields say about a request's sender. Predictions are for anyone; the process looks at
-/// these before it changes what is served.
+/// The fields of a request that identify its sender. Predictions are for anyone; the process checks
+/// these before it changes models.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Credentials<'a> {
     /// The authority of an absolute-form target, or else `Host`, whatever that says beside one (RFC

@@ -1,8 +1,8 @@
-//! Who may operate the process, on the admin port or the serving port.
+//! Access to what operators do, on the admin port or the serving port.
 //!
-//! What changes the process or shows its configuration needs the token. Without one configured,
-//! it is served on a loopback listener alone, to requests that name it as such: a page on another
-//! site that a browser is made to resolve to 127.0.0.1 sends its own name as `Host`.
+//! Changes of the process and views of its configuration need the token. Without one configured,
+//! they are served on a loopback listener alone, to requests that name it as such. A page on
+//! another site that a browser is made to resolve to 127.0.0.1 sends its own name as `Host`.
 
 use std::net::SocketAddr;
 
@@ -11,10 +11,10 @@ use crate::config::AdminConfig;
 /// The names by which a loopback listener may be asked.
 const LOOPBACK_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
-/// Who may ask.
+/// The rules of access to one listener.
 #[derive(Debug)]
 pub(crate) struct Access {
-    /// What has to follow `Authorization: Bearer`, where it is configured.
+    /// The token that has to follow `Authorization: Bearer`, where it is configured.
     token: Option<String>,
     /// Whether only this machine can reach the listener.
     is_loopback: bool,
@@ -22,9 +22,9 @@ pub(crate) struct Access {
     hosts: Vec<String>,
 }
 
-/// What a request says about who asks: fields of its head.
+/// The fields of a request that identify its sender.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Asker<'a> {
+pub(crate) struct Credentials<'a> {
     /// `Host`.
     pub(crate) host: Option<&'a str>,
     /// `Origin`, which browsers send.
@@ -37,7 +37,7 @@ pub(crate) struct Asker<'a> {
 pub(crate) type Refusal = (u16, &'static str);
 
 impl Access {
-    /// What `config` says of a listener on `address`.
+    /// The rules of `config` for a listener on `address`.
     pub(crate) fn of(config: &AdminConfig, address: SocketAddr) -> Self {
         Self {
             token: config.token.clone(),
@@ -47,26 +47,26 @@ impl Access {
     }
 
     /// Whether this is an operator.
-    pub(crate) fn check(&self, asker: Asker<'_>) -> Result<(), Refusal> {
-        if asker.origin.is_some_and(|origin| !is_own_origin(origin, asker)) {
+    pub(crate) fn check(&self, credentials: Credentials<'_>) -> Result<(), Refusal> {
+        if credentials.origin.is_some_and(|origin| !is_own_origin(origin, credentials)) {
             return Err((403, "a page of another origin may not ask this"));
         }
         match &self.token {
-            Some(token) if !bears(asker, token) => {
+            Some(token) if !bears(credentials, token) => {
                 Err((401, "this needs `Authorization: Bearer` with the admin token"))
             }
             None if !self.is_loopback => {
                 Err((403, "without an admin token this is served on loopback only"))
             }
-            None if !self.is_known_host(asker) => {
+            None if !self.is_known_host(credentials) => {
                 Err((403, "the Host field names another host: add it to `hosts` of `[admin]`"))
             }
             Some(_) | None => Ok(()),
         }
     }
 
-    fn is_known_host(&self, asker: Asker<'_>) -> bool {
-        let Some(host) = asker.host else { return false };
+    fn is_known_host(&self, credentials: Credentials<'_>) -> bool {
+        let Some(host) = credentials.host else { return false };
         let name = match host.rsplit_once(':') {
             Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
             _ => host,
@@ -76,15 +76,15 @@ impl Access {
     }
 }
 
-fn is_own_origin(origin: &str, asker: Asker<'_>) -> bool {
-    let Some(host) = asker.host else { return false };
+fn is_own_origin(origin: &str, credentials: Credentials<'_>) -> bool {
+    let Some(host) = credentials.host else { return false };
     let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
 }
 
 /// Compares in a time that does not tell how much of the token was right.
-fn bears(asker: Asker<'_>, token: &str) -> bool {
-    let given = asker.authorization.and_then(|value| {
+fn bears(credentials: Credentials<'_>, token: &str) -> bool {
+    let given = credentials.authorization.and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });

@@ -1,4 +1,4 @@
-//! What an operator's request is answered with.
+//! Responses to operators.
 
 use std::borrow::Cow;
 use std::io::{self, Write};

@@ -4,15 +4,17 @@ use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::access::Asker;
+use shards::http1::raw::{self, RawError, RawRequest};
+use shards::http1::{decimal, is_identity};
+
+use super::access::Credentials;
 
 const HEAD_BYTES_MAX: usize = 16_384;
 const BODY_BYTES_MAX: usize = 65_536;
-const FIELDS_MAX: usize = 64;
 /// How long a request's head may take to arrive, and how long all of it may.
 const HEAD_PATIENCE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long what is left of a refused one is read.
+/// How long the rest of a refused one is read.
 const LEFT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A request.
@@ -34,9 +36,9 @@ impl Request {
         field.map(|(_, value)| value.as_str())
     }
 
-    /// What it says about who asks.
-    pub(super) fn asker(&self) -> Asker<'_> {
-        Asker {
+    /// The fields that identify its sender.
+    pub(super) fn credentials(&self) -> Credentials<'_> {
+        Credentials {
             host: self.field("host"),
             origin: self.field("origin"),
             authorization: self.field("authorization"),
@@ -52,11 +54,9 @@ impl Request {
 
     /// Whether its body has a content coding, as `gzip`, so that it cannot be read as it is.
     pub(super) fn is_coded(&self) -> bool {
-        let is_coding =
-            |coding: &str| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity");
         let mut codings =
             self.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-encoding"));
-        codings.any(|(_, value)| value.split(',').map(str::trim).any(is_coding))
+        codings.any(|(_, value)| !is_identity(value.as_bytes()))
     }
 
     /// Reads a request; `Err` holds the status to refuse it with, `None` if the peer said nothing.
@@ -79,10 +79,10 @@ impl Request {
         }
     }
 
-    /// Reads and forgets what is left of a request that was refused: a socket that is closed with bytes
-    /// that nobody has read resets its connection, and the client may see that instead of its answer
-    /// (RFC 9112 section 9.6).
-    pub(super) fn read_what_is_left(stream: &TcpStream) {
+    /// Reads and forgets the rest of a request that was refused. A socket that is closed with
+    /// unread bytes resets its connection, and the client may see that instead of its response (RFC
+    /// 9112 section 9.6).
+    pub(super) fn read_rest(stream: &TcpStream) {
         let (give_up, mut bytes) = (Instant::now() + LEFT_PATIENCE, Vec::new());
         while read_more(stream, &mut bytes, give_up).is_ok() {
             bytes.clear();
@@ -94,44 +94,44 @@ impl Request {
             return Err(Some(411));
         }
         let Some(length) = self.field("content-length") else { return Ok(0) };
-        // Rust's numbers may have a sign; this one is digits (RFC 9110 section 8.6).
-        if length.is_empty() || !length.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Some(400));
-        }
-        match length.parse() {
-            Ok(length) if length <= BODY_BYTES_MAX => Ok(length),
-            _ => Err(Some(413)),
+        match decimal(length.as_bytes()) {
+            None => Err(Some(400)),
+            Some(length) if length <= BODY_BYTES_MAX => Ok(length),
+            Some(_) => Err(Some(413)),
         }
     }
 }
 
 /// Reads the head at the start of `bytes` if it is complete, and how long it is.
 fn parse_head(bytes: &[u8]) -> Result<Option<(Request, usize)>, Option<u16>> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-    let mut parsed = httparse::Request::new(&mut fields);
-    let head_bytes = match parsed.parse(bytes) {
-        Ok(httparse::Status::Partial) => return Ok(None),
-        Ok(httparse::Status::Complete(head_bytes)) => head_bytes,
-        Err(httparse::Error::TooManyHeaders) => return Err(Some(431)),
-        Err(_) => return Err(Some(400)),
+    let found = raw::request(bytes, |head| owned(&head));
+    let (request, head_bytes) = match found {
+        Ok(None) => return Ok(None),
+        Ok(Some(request)) => request?,
+        Err(RawError::TooManyFields) => return Err(Some(431)),
+        Err(RawError::Version | RawError::NotHttp) => return Err(Some(400)),
     };
-    let (Some(method), Some(target)) = (parsed.method, parsed.path) else { return Err(Some(400)) };
-    let path = target.split(['?', '#']).next().unwrap_or(target);
-    let mut fields = Vec::new();
-    for field in parsed.headers.iter() {
-        // What decides about access or framing is not guessed at.
-        let value = std::str::from_utf8(field.value).map_err(|_| Some(400))?;
-        fields.push((field.name.to_owned(), value.to_owned()));
-    }
     for name in ["host", "authorization", "content-length", "origin"] {
-        let count = fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).count();
+        let known = &request.fields;
+        let count = known.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).count();
         if count > 1 {
             return Err(Some(400));
         }
     }
-    let request =
-        Request { method: method.to_owned(), path: path.to_owned(), body: Vec::new(), fields };
     Ok(Some((request, head_bytes)))
+}
+
+/// A head with lines and fields of its own, and how long it is.
+fn owned(head: &RawRequest<'_, '_>) -> Result<(Request, usize), Option<u16>> {
+    let path = head.target.split(['?', '#']).next().unwrap_or(head.target);
+    let mut fields = Vec::new();
+    for field in head.fields {
+        // A field about access or framing is not guessed at.
+        let value = std::str::from_utf8(field.value).map_err(|_| Some(400))?;
+        fields.push((field.name.to_owned(), value.to_owned()));
+    }
+    let (method, path) = (head.method.to_owned(), path.to_owned());
+    Ok((Request { method, path, body: Vec::new(), fields }, head.bytes))
 }
 
 fn read_more(

@@ -1,4 +1,4 @@
-//! What each path of the admin port is.
+//! The paths of the admin port.
 
 use std::sync::PoisonError;
 
@@ -19,7 +19,7 @@ use super::server::Outcome;
 use super::{AdminState, live, metrics, page};
 use crate::serve::repository;
 
-/// What a request would do.
+/// The intent of a request, by which its sender is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Intent {
     /// Read what only an operator may see.
@@ -69,7 +69,7 @@ pub(super) fn answer(request: &Request, state: &AdminState) -> Outcome {
 }
 
 fn check(request: &Request, state: &AdminState, intent: Intent) -> Result<(), Refusal> {
-    state.access.check(request.asker())?;
+    state.access.check(request.credentials())?;
     if intent == Intent::Change && !request.is_json() {
         return Err((415, "the content type has to be application/json"));
     }
@@ -83,7 +83,7 @@ fn refuse((status, message): Refusal) -> Reply {
 
 const LOADING: &str = "the models are being loaded for the first time";
 
-/// What runs, for people and for `/version`.
+/// Name and version of the program, for people and for `/version`.
 pub(super) fn version() -> Value {
     json!({
         "name": env!("CARGO_PKG_NAME"),

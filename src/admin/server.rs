@@ -18,7 +18,7 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long to pause after an `accept` that failed, which may be for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a request is answered with.
+/// The response to a request.
 pub(super) enum Outcome {
     /// A whole answer.
     Reply(Reply),
@@ -29,8 +29,8 @@ pub(super) enum Outcome {
 /// Serves `listener` until the process ends, or another one serves in its place: then one more
 /// connection may come here. `asked` is how many threads answer.
 ///
-/// It waits in `accept` and nowhere else, which keeps a descriptor for the next connection: the
-/// process can be asked how it is when it has no other left.
+/// It waits in `accept` and nowhere else, which keeps a descriptor for the next connection. Probes
+/// are answered even when the process has no other descriptor left.
 pub(super) fn accept(listener: &TcpListener, state: &Arc<AdminState>, asked: &Arc<AtomicUsize>) {
     let connections = Arc::new(Connections::default());
     let streams = Arc::new(AtomicUsize::new(0));
@@ -83,7 +83,7 @@ fn serve(place: &Place, state: &AdminState, streams: &Arc<AtomicUsize>) {
     let _ = stream.shutdown(Shutdown::Write);
     if request.is_err() {
         place.is(Stage::Leaving);
-        Request::read_what_is_left(stream);
+        Request::read_rest(stream);
     }
 }
 

@@ -1,5 +1,5 @@
-//! Does what an operator asks by SIGHUP, and what comes through a shard's port, on a thread of its
-//! own: loading takes as long as it takes, and neither shards nor the watch over them wait for it.
+//! Reloads on SIGHUP and works off the shards' admin queues, on a thread of its own. Loading may
+//! take long: neither shards nor the watch over them wait for it.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -7,56 +7,56 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use shards::shard::{Command, ProcessReply, ReplyKind, RepositoryRequest, ShardShared};
+use shards::shard::{AdminReply, AdminReplyKind, Command, RepositoryRequest, ShardShared};
 
 use super::reload::Reloader;
 use super::repository;
 use super::shard_thread::ShardHandle;
-use crate::admin::access::{Access, Asker};
+use crate::admin::access::{Access, Credentials};
 use crate::quiet;
 
-/// How often it looks at what the shards were asked.
+/// How often it looks at the shards' admin queues.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Where orders are given.
+/// The handle by which a reload is ordered.
 #[derive(Debug)]
 pub(crate) struct Orders(SyncSender<()>);
 
 impl Orders {
-    /// Takes the models into service as they are on disk, as soon as what was asked before is
-    /// done. A reload that waits already is the same one.
+    /// Takes the models into service as they are on disk, after the orders before it. A reload that
+    /// waits already is the same one.
     pub(crate) fn reload(&self) {
         let _ = self.0.try_send(());
     }
 }
 
-/// Starts the thread; it ends with the process. `access` says who may ask through a shard, if
-/// anybody may.
+/// Starts the thread; it ends with the process. `access` has the rules for requests that come
+/// through a shard, where these are taken.
 pub(crate) fn start(
     reloader: Arc<Reloader>,
     access: Option<Access>,
     shards: &[ShardHandle],
 ) -> anyhow::Result<Orders> {
     let (sender, reloads) = sync_channel(1);
-    let clerk = Clerk {
+    let worker = AdminWorker {
         reloader,
         access,
         cores: shards.iter().map(|shard| shard.core).collect(),
         shards: shards.iter().map(|shard| Arc::clone(&shard.shared)).collect(),
     };
     let thread = std::thread::Builder::new().name("repository".to_owned());
-    thread.spawn(move || clerk.work(&reloads)).context("no thread for reloads")?;
+    thread.spawn(move || worker.work(&reloads)).context("no thread for reloads")?;
     Ok(Orders(sender))
 }
 
-struct Clerk {
+struct AdminWorker {
     reloader: Arc<Reloader>,
     access: Option<Access>,
     cores: Vec<usize>,
     shards: Vec<Arc<ShardShared>>,
 }
 
-impl Clerk {
+impl AdminWorker {
     fn work(&self, reloads: &Receiver<()>) {
         quiet::keep_out_of_the_way(&self.cores);
         let Some(access) = &self.access else {
@@ -71,8 +71,8 @@ impl Clerk {
             for shard in &self.shards {
                 for request in shard.take_requests() {
                     let (kind, body) = self.answer(access, &request);
-                    let reply = ProcessReply { kind, body: body.to_string().into_bytes() };
-                    shard.send(Command::Answer { number: request.number, reply });
+                    let reply = AdminReply { kind, body: body.to_string().into_bytes() };
+                    shard.send(Command::Reply { number: request.number, reply });
                 }
             }
         }
@@ -88,15 +88,19 @@ impl Clerk {
         }
     }
 
-    fn answer(&self, access: &Access, request: &RepositoryRequest) -> (ReplyKind, Value) {
-        let asker = Asker {
+    fn answer(&self, access: &Access, request: &RepositoryRequest) -> (AdminReplyKind, Value) {
+        let credentials = Credentials {
             host: Some(&request.host),
             origin: request.origin.as_deref(),
             authorization: request.authorization.as_deref(),
         };
-        if let Err((status, message)) = access.check(asker) {
+        if let Err((status, message)) = access.check(credentials) {
             let is_unknown = status == 401;
-            let kind = if is_unknown { ReplyKind::Unauthenticated } else { ReplyKind::Forbidden };
+            let kind = if is_unknown {
+                AdminReplyKind::Unauthenticated
+            } else {
+                AdminReplyKind::Forbidden
+            };
             return (kind, json!({ "error": message }));
         }
         repository::answer(&self.reloader, request.call.as_deref(), &request.body)

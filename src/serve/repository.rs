@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use shards::api::{ReplyKind, RepositoryCall};
+use shards::api::{AdminReplyKind, RepositoryCall};
 use shards::escape::{Escaped, escaped};
 use shards::facts::Role;
 use shards::model::repository::{ModelDirectory, RepositoryError};
@@ -13,11 +13,11 @@ use shards::tensors::wire::null_is_none_given;
 
 use super::reload::{Reloader, Served};
 
-/// What a request may say; all of it may be left out.
+/// The body of a request; all of it may be left out.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Asked {
-    /// Whether the index is to have what is served alone.
+struct RepositoryBody {
+    /// Whether the index has only versions that are served.
     #[serde(deserialize_with = "null_is_none_given")]
     ready: bool,
     /// A configuration and files to load instead of those on disk, which is not supported; or
@@ -33,45 +33,45 @@ struct Entry {
     /// Empty where it is not known which versions there are.
     version: String,
     state: &'static str,
-    /// Why it is not served, or whom it is for if not for everybody.
+    /// Why it is not served, or its role where that is not `stable`.
     reason: String,
 }
 
 const READY: &str = "READY";
 const UNAVAILABLE: &str = "UNAVAILABLE";
 
-/// Does what a request asks; returns what came of it, and the document. May take as long as loading
+/// Does a call; returns whether it was done, and the document. May take as long as loading
 /// takes.
 pub(crate) fn answer(
     reloader: &Reloader,
     call: RepositoryCall<&str>,
     body: &[u8],
-) -> (ReplyKind, Value) {
-    let asked = match body {
-        [] => Ok(Asked::default()),
+) -> (AdminReplyKind, Value) {
+    let body = match body {
+        [] => Ok(RepositoryBody::default()),
         body => serde_json::from_slice(body),
     };
-    let asked: Asked = match asked {
-        Ok(asked) => asked,
+    let body: RepositoryBody = match body {
+        Ok(body) => body,
         Err(error) => return failed(&format!("the request's JSON cannot be read: {error}")),
     };
     match call {
-        RepositoryCall::Index => match index(reloader, asked.ready) {
-            Ok(entries) => (ReplyKind::Done, json!(entries)),
+        RepositoryCall::Index => match index(reloader, body.ready) {
+            Ok(entries) => (AdminReplyKind::Done, json!(entries)),
             Err(error) => failed(&error.to_string()),
         },
-        RepositoryCall::Load { name } => load(reloader, name, &asked),
+        RepositoryCall::Load { name } => load(reloader, name, &body),
         RepositoryCall::Unload { name } => unload(reloader, name),
     }
 }
 
-fn failed(message: &str) -> (ReplyKind, Value) {
-    (ReplyKind::Failed, json!({ "error": escaped(message) }))
+fn failed(message: &str) -> (AdminReplyKind, Value) {
+    (AdminReplyKind::Failed, json!({ "error": escaped(message) }))
 }
 
-fn load(reloader: &Reloader, name: &str, asked: &Asked) -> (ReplyKind, Value) {
+fn load(reloader: &Reloader, name: &str, body: &RepositoryBody) -> (AdminReplyKind, Value) {
     let is_override = |key: &&String| *key == "config" || key.starts_with("file:");
-    if let Some(key) = asked.parameters.keys().find(is_override) {
+    if let Some(key) = body.parameters.keys().find(is_override) {
         return failed(&format!(
             "failed to load `{name}`: parameter `{key}` is not supported, put the model's files \
              into the repository"
@@ -80,7 +80,7 @@ fn load(reloader: &Reloader, name: &str, asked: &Asked) -> (ReplyKind, Value) {
     match reloader.load(name) {
         Ok(models) => {
             tracing::info!(?models, "loaded by request");
-            (ReplyKind::Done, json!({ "models": models }))
+            (AdminReplyKind::Done, json!({ "models": models }))
         }
         Err(error) => {
             tracing::warn!(name, %error, "not loaded: what was served before goes on serving");
@@ -89,11 +89,11 @@ fn load(reloader: &Reloader, name: &str, asked: &Asked) -> (ReplyKind, Value) {
     }
 }
 
-fn unload(reloader: &Reloader, name: &str) -> (ReplyKind, Value) {
+fn unload(reloader: &Reloader, name: &str) -> (AdminReplyKind, Value) {
     match reloader.unload(name) {
         Ok(()) => {
             tracing::info!(name, "unloaded by request");
-            (ReplyKind::Done, json!({}))
+            (AdminReplyKind::Done, json!({}))
         }
         Err(error) => failed(&format!("failed to unload `{name}`: {error}")),
     }
@@ -134,7 +134,7 @@ fn entries_of(
             Some(directory) => match directory.role() {
                 Role::Stable => (READY, String::new()),
                 Role::Canary => (READY, Role::Canary.as_str().to_owned()),
-                // It is loaded, and yet nobody can ask it.
+                // It is loaded, and yet no call may name it.
                 Role::Shadow => (UNAVAILABLE, Role::Shadow.as_str().to_owned()),
             },
             None => (UNAVAILABLE, why_not(served, &name, version)),

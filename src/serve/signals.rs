@@ -26,7 +26,7 @@ const HEARTBEAT_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Waiter {
     signals: std::cell::RefCell<Signals>,
     /// What came and was not yet acted on.
-    asked: std::cell::Cell<Asked>,
+    asked: std::cell::Cell<SignalsSeen>,
     reporter: std::cell::RefCell<Reporter>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Outcome {
 
 /// What the signals since the last look ask for.
 #[derive(Debug, Clone, Copy, Default)]
-struct Asked {
+struct SignalsSeen {
     stop: Option<i32>,
     report: bool,
     reload: bool,
@@ -50,7 +50,7 @@ impl Waiter {
     pub(crate) fn register() -> anyhow::Result<Self> {
         let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
             .context("signals cannot be handled")?;
-        let (asked, reporter) = (Asked::default().into(), Reporter::default().into());
+        let (asked, reporter) = (SignalsSeen::default().into(), Reporter::default().into());
         Ok(Self { signals: signals.into(), asked, reporter })
     }
 
@@ -61,7 +61,7 @@ impl Waiter {
         asked.stop
     }
 
-    fn look(&self) -> Asked {
+    fn look(&self) -> SignalsSeen {
         let mut asked = self.asked.take();
         for signal in self.signals.borrow_mut().pending() {
             match signal {

@@ -161,7 +161,7 @@ async fn record_cluster(kind: &str, address: &str, args: &RecordArgs) -> Result<
     Ok(())
 }
 
-/// Some tasks that each have a batch of one size under way, all of them as long as one records.
+/// Some tasks that each have a batch of one size in flight, all of them as long as one records.
 struct Turn {
     rows: usize,
     users: u64,

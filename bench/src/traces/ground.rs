@@ -53,14 +53,14 @@ impl Backing {
 
 /// What a gateway asks, and the relay before it; ended on drop.
 #[derive(Debug)]
-struct Asked {
+struct BackingServer {
     address: SocketAddr,
     _processes: Vec<Process>,
     _node: Option<Node>,
 }
 
-impl Asked {
-    /// Starts it on the client's core; `None` where nobody is asked.
+impl BackingServer {
+    /// Starts it on the client's core; `None` where the case has none.
     fn start(
         backing: Backing,
         args: &TracesArgs,
@@ -109,7 +109,7 @@ pub(super) struct Ground {
     models: String,
     store: String,
     delay_us: u64,
-    _asked: Option<Asked>,
+    _backing: Option<BackingServer>,
 }
 
 impl Ground {
@@ -117,9 +117,9 @@ impl Ground {
     pub(super) fn start(backing: Backing, args: &TracesArgs, inputs: &Inputs) -> Result<Self> {
         fs::create_dir_all(FOLDER).with_context(|| format!("can't make {FOLDER}"))?;
         let embedded = format!("embedded:{}", inputs.store.display());
-        let asked = Asked::start(backing, args, inputs, &embedded)?;
+        let backing_server = BackingServer::start(backing, args, inputs, &embedded)?;
         let (mut models, mut store) = ("models".to_owned(), embedded);
-        if let Some(Asked { address, .. }) = asked {
+        if let Some(BackingServer { address, .. }) = backing_server {
             match backing {
                 Backing::Remote => models = remote_models(address)?.display().to_string(),
                 _ => store = format!("scylla://{address}/bench"),
@@ -131,8 +131,8 @@ impl Ground {
             inputs: inputs.clone(),
             cassandra_users: 0,
         };
-        let delay_us = if asked.is_some() { args.delay_us } else { 0 };
-        Ok(Self { places, models, store, delay_us, _asked: asked })
+        let delay_us = if backing_server.is_some() { args.delay_us } else { 0 };
+        Ok(Self { places, models, store, delay_us, _backing: backing_server })
     }
 
     /// How much longer an answer of what is asked takes; 0 where nobody is asked.

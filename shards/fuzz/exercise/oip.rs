@@ -24,10 +24,10 @@ pub(crate) fn run(bytes: &[u8]) {
             texts: Vec::new(),
         };
         let fields = [RequestField { name: "b".to_owned(), ..RequestField::default() }];
-        if let Ok(asked) = rows::Asked::of(&request, &signature, &fields, 8) {
+        if let Ok(parsed) = rows::ParsedInfer::of(&request, &signature, &fields, 8) {
             let mut made = shards::batch::Rows::default();
-            asked.fill(0, &mut made);
-            assert_eq!(made.len(), asked.rows());
+            parsed.fill(0, &mut made);
+            assert_eq!(made.len(), parsed.rows());
         }
     }
     let mut scores = Vec::new();

@@ -90,8 +90,8 @@ fn parse(body: &[u8]) {
     let mut rows = Rows::default();
     match predict::parse(body, &fields, ARRAY_ROWS_MAX, 0, &mut rows) {
         Err(_) => assert!(rows.is_empty()),
-        Ok(asked) => {
-            let mut left = Some(asked.first);
+        Ok(parsed) => {
+            let mut left = Some(parsed.first);
             let mut count = 0;
             while let Some(id) = left {
                 left = rows.get(id).next;
@@ -99,7 +99,7 @@ fn parse(body: &[u8]) {
                 count += 1;
             }
             assert!(rows.is_empty() && count <= ARRAY_ROWS_MAX);
-            assert!(asked.is_array || count == 1);
+            assert!(parsed.is_array || count == 1);
         }
     }
 }

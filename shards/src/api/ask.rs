@@ -1,5 +1,5 @@
-//! What every endpoint does that scores rows: finds the lane, takes the terms, refuses what would be
-//! read for nothing, has the body read, leaves to the canary the rows of its users, and queues.
+//! The way of each call that scores rows: take the terms, refuse early, have the body read, leave
+//! to the canary the rows of its users, and queue.
 
 use std::fmt::Display;
 use std::rc::Rc;
@@ -13,11 +13,11 @@ use crate::model::canary::Canary;
 
 /// A body that asks for scores, as its endpoint reads it.
 pub(super) trait ScoreBody {
-    /// Whether the body itself may limit how long its answer is worth having. Where it may, the
-    /// configured limit counts only once the body has been read.
+    /// Whether the body may have a time limit. Where it may, the configured one counts only once
+    /// the body has been read.
     const MAY_LIMIT: bool;
 
-    /// How many rows it says that it has, without being read; `None` where that cannot be told.
+    /// How many rows it announces, without being read; `None` where that cannot be told.
     fn rows_at_a_glance(&self) -> Option<usize>;
 
     /// Reads it into rows of the versions that score them; nothing is queued.
@@ -28,15 +28,15 @@ pub(super) trait ScoreBody {
 pub(super) struct MadeRows {
     pub(super) rows: RequestRows,
     pub(super) form: Form,
-    /// What they are admitted by.
+    /// The terms that they are admitted by.
     pub(super) terms: Terms,
 }
 
 /// Why a body's rows are not queued.
 pub(super) enum NotScored {
-    /// The body asks nothing that can be answered.
+    /// The body is wrong.
     Fault(Outcome),
-    /// There is no room for its rows.
+    /// Its rows are not admitted.
     Refused(RowFailure),
 }
 
@@ -46,19 +46,19 @@ impl NotScored {
     }
 }
 
-/// A call that was let in as far as can be told before its body is read.
+/// A call that was admitted as far as can be told before its body is read.
 pub(super) struct Ask<'a> {
     pub(super) api: &'a Api,
     pub(super) context: &'a CallContext<'a>,
-    /// What it was let in by.
+    /// The terms that it was admitted by.
     pub(super) terms: Terms,
-    /// The version that was asked.
+    /// The lane of the version that the call names.
     pub(super) lane: Rc<Lane>,
-    /// The version that is tried out, and its share of the users.
+    /// The canary, and its share of the users.
     canary: Option<(Canary, Rc<Lane>)>,
 }
 
-/// Scores the rows of `body` by `lane`; by no other version where the call insists on it.
+/// Scores the rows of `body` by `lane`, and by the canary unless the call insists on a version.
 pub(super) fn ask<B: ScoreBody>(
     api: &Api,
     context: &CallContext<'_>,
@@ -68,8 +68,8 @@ pub(super) fn ask<B: ScoreBody>(
 ) -> Outcome {
     let limit_ns = if B::MAY_LIMIT { context.limit_ns } else { api.limit_ns(context.limit_ns) };
     let terms = context.terms(limit_ns);
-    // A refusal is to cost less than reading what is refused. More rows than are taken are a fault
-    // of the body, and answered as one.
+    // A refusal costs less than reading the body. More rows than are taken are a fault of the body,
+    // and answered as one.
     let rows = body.rows_at_a_glance().filter(|rows| *rows <= api.limits.rows_max);
     if let Some(failure) = lane.refuse(&terms, rows.unwrap_or(1)) {
         return Outcome::Refused(failure);
@@ -86,21 +86,21 @@ pub(super) fn ask<B: ScoreBody>(
 }
 
 impl Ask<'_> {
-    /// The lane of the version that is tried out, if there is one.
+    /// The lane of the canary, if there is one.
     pub(super) fn canary(&self) -> Option<&Rc<Lane>> {
         self.canary.as_ref().map(|(_, lane)| lane)
     }
 
-    /// Whether the version that is tried out scores this user, alone as in an array. A row without
-    /// a user is scored by the stable version.
-    pub(super) fn is_canarys(&self, user: &str) -> bool {
+    /// Whether the canary scores this user, alone as in an array. A row without a user is scored by
+    /// the stable version.
+    pub(super) fn is_of_canary(&self, user: &str) -> bool {
         let model = self.lane.settings.model.as_str();
         self.canary.as_ref().is_some_and(|(share, _)| !user.is_empty() && share.takes(model, user))
     }
 }
 
 impl Api {
-    /// How long an answer is worth having: the configured limit counts where a call has none.
+    /// The time limit of a call, or the configured one where it has none.
     pub(super) fn limit_ns(&self, limit_ns: Option<u64>) -> Option<u64> {
         limit_ns.or(self.limits.limit_ns)
     }
@@ -113,7 +113,7 @@ impl Api {
         }
     }
 
-    /// Says what is not there, and what there is instead.
+    /// The fault of a model or version that is not there, with the names of those that are.
     pub(super) fn unknown(&self, ModelName { name, version }: ModelName<'_>) -> Outcome {
         let versions = self.lanes.versions(name);
         let message = match version {

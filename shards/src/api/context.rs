@@ -1,4 +1,4 @@
-//! What comes with a call, whatever it asks.
+//! The body and the terms of a call, the same for each endpoint.
 
 use crate::batch::Terms;
 use crate::credentials::Credentials;
@@ -17,17 +17,17 @@ pub(crate) struct Arrival {
 /// A call's body and the terms that it comes by.
 #[derive(Debug)]
 pub(crate) struct CallContext<'a> {
-    /// The client to wake when the outcome is there, by the number that its front knows.
+    /// The client to wake when the outcome is there, by its front's number.
     pub(crate) client: u32,
     /// When it came.
     pub(crate) arrival: Arrival,
-    /// How long the answer is worth having, in ns, where the call says.
+    /// How long the outcome is worth having, in ns, where the call says.
     pub(crate) limit_ns: Option<u64>,
     /// How willingly it is let in.
     pub(crate) priority: Priority,
     /// Where it comes from.
     pub(crate) origin: &'a Origin,
-    /// What it says about its sender.
+    /// Its sender, as far as it says.
     pub(crate) credentials: Credentials<'a>,
     /// Its body, where there is one.
     pub(crate) body: Option<&'a [u8]>,
@@ -36,7 +36,7 @@ pub(crate) struct CallContext<'a> {
 }
 
 impl CallContext<'_> {
-    /// What rows are admitted by with this time limit, which counts from the arrival.
+    /// The terms that rows are admitted by, with a time limit from the arrival on.
     pub(super) fn terms(&self, limit_ns: Option<u64>) -> Terms {
         let arrived_ns = self.arrival.arrived_ns;
         Terms {

@@ -1,10 +1,10 @@
-//! What a person and a front are told of a row's failure.
+//! A row's failure as a message, and its provenance.
 
 use crate::batch::Lane;
 use crate::failure::{Refusal, RowFailure};
 use crate::provenance::FeatureStatus;
 
-/// What the features of a failed row stood on, where its failure is about them.
+/// The provenance of a failed row's features, where its failure is about them.
 pub(crate) const fn provenance(failure: RowFailure) -> Option<FeatureStatus> {
     match failure {
         RowFailure::Refused(Refusal::UnknownUser) => Some(FeatureStatus::Missing),

@@ -9,7 +9,7 @@ pub(crate) fn write_error(body: &mut Vec<u8>, message: &str) {
     body.push(b'}');
 }
 
-/// Writes a message, with all that is active in it escaped: a client may show it as it is, and JSON
+/// Writes a message with its active characters escaped. A client may show it as it is, and JSON
 /// alone leaves half of the control characters in it.
 pub(super) fn write_message(body: &mut Vec<u8>, message: &str) {
     write_string(body, &escaped(message));

@@ -1,4 +1,4 @@
-//! What the server and its models are, as JSON.
+//! Metadata of the server and its models, as JSON.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::tensors::Datatype;
 
 const PLATFORM: &str = "shardgate_onnx";
 
-/// What the server is, and whether models are managed here too.
+/// The server's name, version and extensions; one of these where models are managed here too.
 pub(super) fn server(api: &Api) -> Outcome {
     let mut extensions = vec!["binary_tensor_data", "model_configuration", "statistics"];
     if api.limits.takes_repository_requests {
@@ -25,7 +25,7 @@ pub(super) fn server(api: &Api) -> Outcome {
     }))
 }
 
-/// What a model reads and gives, and which of its versions may be asked.
+/// The inputs and outputs of a model, and its versions that may be asked.
 pub(super) fn model(api: &Api, model: ModelName<'_>) -> Outcome {
     let Some(lane) = api.find(model) else { return api.unknown(model) };
     Outcome::Document(describe(&lane, &api.lanes.versions(&lane.settings.model)))

@@ -1,18 +1,18 @@
-//! What clients may ask of a shard, apart from how they reach it: one endpoint a file.
+//! The endpoints of a shard, apart from how clients reach them: one endpoint a file.
 //!
-//! A front turns what it reads into a [`Call`] and its [`CallContext`]. [`Api::answer`] gives back an
-//! [`Outcome`], which the front renders as its protocol has it.
+//! A front turns what it reads into a [`Call`] and its [`CallContext`]. [`Api::answer`] gives back
+//! an [`Outcome`], which the front renders as its protocol has it.
 //!
-//! [`predict`] and [`infer`] score rows: each reads its own bodies, and `ask` does all the rest once.
-//! The rows of a call are [`request_rows`]. [`probes`], [`metadata`] and [`statistics`] describe the
-//! shard; [`repository`] leaves a call to the process, by [`desk`]. [`failures`] and [`json`] are how
-//! documents are written.
+//! [`predict`] and [`infer`] score rows: each reads its own bodies, and `ask` does all the rest
+//! once. The rows of a call are [`request_rows`]. `probes`, `metadata` and `statistics` describe
+//! the shard; `repository` leaves a call to the process, by the [`admin_queue`]. [`failures`] and
+//! [`json`] are parts of documents.
 //!
 //! What is *not* here: sockets, heads, statuses and header lines, which are a front's.
 
+pub(crate) mod admin_queue;
 mod ask;
 mod context;
-pub(crate) mod desk;
 pub(crate) mod failures;
 pub mod infer;
 pub(crate) mod json;
@@ -26,15 +26,15 @@ mod statistics;
 
 use std::rc::Rc;
 
+use self::admin_queue::AdminQueue;
+pub use self::admin_queue::{AdminReply, AdminReplyKind, RepositoryRequest};
 pub(crate) use self::context::{Arrival, CallContext};
-use self::desk::Desk;
-pub use self::desk::{ProcessReply, ReplyKind, RepositoryRequest};
-pub(crate) use self::outcome::{CallFault, Form, Outcome, StatusOf, Written};
+pub(crate) use self::outcome::{CallFault, Form, Outcome, RowsSummary, StatusOf};
 pub use self::repository::RepositoryCall;
 use crate::batch::Lanes;
 use crate::context::ShardContext;
 
-/// What a client asks for.
+/// A call of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call<'a> {
     /// Scores of rows that are given as JSON, by a model or by the default one.
@@ -44,23 +44,23 @@ pub enum Call<'a> {
     },
     /// Scores of rows that are given as tensors.
     Infer(ModelName<'a>),
-    /// What the server is.
+    /// The server's name, version and extensions.
     ServerMetadata,
     /// Whether the server runs.
     ServerLive,
     /// Whether the server takes requests.
     ServerReady,
-    /// What a model reads and gives.
+    /// The inputs and outputs of a model.
     ModelMetadata(ModelName<'a>),
     /// How a model is served.
     ModelConfig(ModelName<'a>),
     /// Whether a model takes requests.
     ModelReady(ModelName<'a>),
-    /// What every model has done.
+    /// The counters of every model.
     Statistics,
-    /// What a model has done.
+    /// The counters of a model.
     ModelStatistics(ModelName<'a>),
-    /// Which models are served, which the process says and changes.
+    /// The model repository, which the process answers for.
     Repository(RepositoryCall<&'a str>),
 }
 
@@ -73,34 +73,35 @@ pub struct ModelName<'a> {
     pub version: Option<&'a str>,
 }
 
-/// What the endpoints of one shard are bound by.
+/// The limits of one shard's endpoints.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ApiLimits {
     /// The most rows of one call.
     pub(crate) rows_max: usize,
-    /// How long an answer is worth having where neither the call nor its body says, in ns.
+    /// How long an outcome is worth having where neither the call nor its body says, in ns.
     pub(crate) limit_ns: Option<u64>,
-    /// Whether calls about the model repository are left to the process; otherwise they are refused.
+    /// Whether calls about the model repository are left to the process; otherwise they are
+    /// refused.
     pub(crate) takes_repository_requests: bool,
 }
 
 /// The endpoints of one shard.
 #[derive(Debug)]
 pub(crate) struct Api {
-    /// What the process is to answer.
-    pub(crate) desk: Desk,
+    /// The requests that wait for the process.
+    pub(crate) admin_queue: AdminQueue,
     context: Rc<ShardContext>,
-    /// The models that may be asked.
+    /// The models.
     lanes: Rc<Lanes>,
     limits: ApiLimits,
 }
 
 impl Api {
     pub(crate) fn new(context: Rc<ShardContext>, lanes: Rc<Lanes>, limits: ApiLimits) -> Self {
-        Self { desk: Desk::default(), context, lanes, limits }
+        Self { admin_queue: AdminQueue::default(), context, lanes, limits }
     }
 
-    /// Answers a call, or queues what its answer waits for.
+    /// Answers a call, or queues the rows or the request that its outcome waits for.
     pub(crate) fn answer(&self, call: Call<'_>, context: &CallContext<'_>) -> Outcome {
         match call {
             Call::Predict { model } => predict::answer(self, context, model),

@@ -1,10 +1,10 @@
-//! What comes of a call, in words that every front can render.
+//! The outcome of a call, which every front can render.
 
 use std::fmt::{self, Display, Write};
 
 use serde_json::Value;
 
-use super::desk::AwaitedReply;
+use super::admin_queue::AwaitedAdminReply;
 use super::infer::InferForm;
 use super::predict;
 use super::request_rows::{Admission, RequestRows};
@@ -14,24 +14,24 @@ use crate::provenance::FeatureStatus;
 /// The longest message of a fault: some quote what the client sent, which may be long.
 const MESSAGE_BYTES_MAX: usize = 1_024;
 
-/// What comes of a call.
+/// The outcome of a call.
 pub(crate) enum Outcome {
     /// A document that is there at once.
     Document(Value),
-    /// A document that says what is not ready.
+    /// A document about something that is not ready.
     NotReady(Value),
     /// The call cannot be done.
     Fault {
-        /// Of which kind the fault is.
+        /// The kind of the fault.
         kind: CallFault,
-        /// What a person should know of it.
+        /// The message for a person.
         message: String,
     },
     /// The call's rows are not let in.
     Refused(RowFailure),
-    /// The process answers when it has done what was asked.
-    Awaited(AwaitedReply),
-    /// Rows were queued; the answer is made of them when all are done.
+    /// The process answers when it has done the call.
+    Awaited(AwaitedAdminReply),
+    /// Rows were queued; the document is made of them when all are done.
     Rows {
         /// The rows.
         rows: RequestRows,
@@ -40,7 +40,7 @@ pub(crate) enum Outcome {
     },
 }
 
-/// Why a call cannot be done, as far as its sender acts on it.
+/// Why a call cannot be done, told apart as its sender acts on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CallFault {
     /// No such model or version.
@@ -53,7 +53,7 @@ pub(crate) enum CallFault {
     NoBody,
     /// The call is not for its sender.
     Forbidden,
-    /// Too much of it is going on; it helps to come back.
+    /// Too many such calls wait; a later one may be taken.
     Busy,
 }
 
@@ -91,12 +91,12 @@ pub(crate) enum Form {
 /// The number by which a front's protocol names a row's failure.
 pub(crate) type StatusOf = fn(RowFailure) -> u16;
 
-/// What a front says of rows beside the document that was written of them.
+/// The facts about rows that a front says beside their document.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Written {
+pub(crate) struct RowsSummary {
     /// The failure that the whole call ends with.
     pub(crate) failure: Option<RowFailure>,
-    /// The worst of what the rows' features stood on.
+    /// The worst provenance of the rows' features.
     pub(crate) provenance: Option<FeatureStatus>,
     /// The version that scored all rows, or failed.
     pub(crate) version: Option<u64>,
@@ -105,8 +105,8 @@ pub(crate) struct Written {
 }
 
 impl Form {
-    /// How rows of this form are let in. Where an answer may be given in part, those that there is
-    /// no room for are refused; tensors have been let in as a whole.
+    /// How rows of this form are admitted. Members of an array have outcomes of their own, so that
+    /// those beyond the limits are refused; tensors have been admitted as a whole.
     pub(super) fn admission(&self) -> Admission {
         match self {
             Self::Lone => Admission::Lone,
@@ -130,7 +130,7 @@ impl Form {
         body: &mut Vec<u8>,
         rows: &RequestRows,
         status_of: StatusOf,
-    ) -> Written {
+    ) -> RowsSummary {
         match self {
             Self::Lone => predict::write_lone(body, rows),
             Self::Array => predict::write_array(body, rows, status_of),

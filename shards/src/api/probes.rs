@@ -1,10 +1,10 @@
-//! Whether the server and its models are there for requests.
+//! Liveness and readiness of the server and its models.
 
 use serde_json::json;
 
 use super::{Api, ModelName, Outcome};
 
-/// The server runs: otherwise nobody would answer.
+/// The server runs: otherwise there would be no outcome.
 pub(super) fn live() -> Outcome {
     Outcome::Document(json!({"live": true}))
 }

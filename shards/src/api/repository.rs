@@ -1,9 +1,9 @@
-//! The model repository: which models and versions there are, and loading and unloading them. It
-//! changes what every shard serves, so that the process does it.
+//! The model repository: its index, and loading and unloading of models. These change every shard,
+//! so that the process does them.
 
 use super::{Api, CallContext, CallFault, Outcome};
 
-/// What is asked of the model repository, of models with names of the type `N`.
+/// A call of the model repository, with names of the type `N`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RepositoryCall<N> {
     /// Which models and versions there are, and which are served.
@@ -49,7 +49,7 @@ pub(super) fn answer(api: &Api, context: &CallContext<'_>, call: RepositoryCall<
             configuration says `[admin] repository_on_serving_port = true`";
         return Outcome::fault(CallFault::Forbidden, message);
     }
-    match api.desk.put(call, context) {
+    match api.admin_queue.push(call, context) {
         Some(reply) => Outcome::Awaited(reply),
         None => Outcome::fault(CallFault::Busy, "too many such requests wait"),
     }

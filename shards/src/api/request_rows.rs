@@ -2,7 +2,7 @@
 //! users, in the lanes of two.
 //!
 //! Each lane has its own rows chained in the order of the request, so that admission and batches
-//! know nothing of the other lane; an answer merges the two chains by the rows' places.
+//! know nothing of the other lane. A document merges the two chains by the rows' places.
 
 use std::rc::Rc;
 
@@ -61,7 +61,7 @@ impl LaneRows {
 }
 
 impl Drop for LaneRows {
-    /// Frees the rows: they have been rendered, or nobody will read them.
+    /// Frees the rows: they have been rendered, or their client has gone away.
     fn drop(&mut self) {
         let mut next = Some(self.first);
         while let Some(id) = next {
@@ -71,21 +71,21 @@ impl Drop for LaneRows {
     }
 }
 
-/// How the rows of a request are let in.
+/// How the rows of a request are admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
     /// There is one row.
     Lone,
     /// As many as there is room for; the others are refused.
     Each,
-    /// All: [`Lane::refuse`] let them in.
+    /// All: [`Lane::refuse`] has admitted them.
     Whole,
 }
 
 /// The rows of a request.
 pub(crate) struct RequestRows {
     rows: LaneRows,
-    /// Those of the version that is tried out, where both score some.
+    /// Those of the canary, where both versions score some.
     canary: Option<LaneRows>,
     count: u32,
 }
@@ -96,8 +96,8 @@ impl RequestRows {
         Self { rows, canary: None, count: count as u32 }
     }
 
-    /// The `count` rows of the stable version and of the one that is tried out, which know their
-    /// places in the request; `None` where there are neither.
+    /// The `count` rows of the stable version and of the canary, which know their places in the
+    /// request; `None` where there are neither.
     pub(crate) fn of(
         stable: Option<LaneRows>,
         canary: Option<LaneRows>,
@@ -128,7 +128,7 @@ impl RequestRows {
         self.count as usize
     }
 
-    /// Whether two versions score them, so that each has to say which.
+    /// Whether two versions score them.
     pub(crate) fn is_divided(&self) -> bool {
         self.canary.is_some()
     }
@@ -152,7 +152,7 @@ impl RequestRows {
         is_f32(&self.rows) && self.canary.as_ref().is_none_or(is_f32)
     }
 
-    /// What became of the rows, in the order of the request, each with its lane.
+    /// The outcomes of the rows, in the order of the request, each with its lane.
     pub(crate) fn outcomes(&self) -> impl Iterator<Item = (&Lane, Result<Scored, RowFailure>)> {
         self.members().map(|(lane, id)| (lane, outcome(lane, id)))
     }
@@ -186,8 +186,8 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-/// What became of a row. All are done before this is asked, so that anything else is a defect; the
-/// client is told rather than left waiting.
+/// The outcome of a row that is done. Any other state is a defect; the client is told rather than
+/// left waiting.
 pub(crate) fn outcome(lane: &Lane, id: RowId) -> Result<Scored, RowFailure> {
     match lane.rows.borrow().get(id).state {
         RowState::Done(outcome) => outcome,

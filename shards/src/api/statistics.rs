@@ -1,4 +1,4 @@
-//! What the models have done on the shard that answers, since it loaded them.
+//! Counters of the models on the shard that answers, since it loaded them.
 
 use std::rc::Rc;
 
@@ -10,12 +10,12 @@ use crate::facts::Role;
 use crate::telemetry::histograms::DIFFERENCE_UNIT;
 use crate::telemetry::{Counter, Phase, Sum};
 
-/// What every model has done.
+/// The counters of every model.
 pub(super) fn all(api: &Api) -> Outcome {
     Outcome::Document(describe(api.lanes.all().iter().map(Rc::as_ref)))
 }
 
-/// What a model has done, a candidate's copies included.
+/// The counters of a model, with those of its shadow.
 pub(super) fn model(api: &Api, model: ModelName<'_>) -> Outcome {
     if api.find(model).is_none() {
         return api.unknown(model);
@@ -73,7 +73,7 @@ fn describe<'a>(lanes: impl Iterator<Item = &'a Lane>) -> Value {
     json!({"model_stats": lanes.map(of_lane).collect::<Vec<_>>()})
 }
 
-/// How far a candidate's scores were from those that were answered.
+/// The differences between a shadow's scores and those that were answered.
 fn differences(lane: &Lane) -> Value {
     let counters = &lane.counters().shadow;
     let compared = counters.compared.get();

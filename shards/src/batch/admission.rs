@@ -1,7 +1,7 @@
 //! Whether a request is let into a lane's queue: while there is room, and while it can be answered
 //! in time.
 
-use super::decide::places;
+use super::decide::concurrency_limit;
 use super::{Lane, RowId, RowState};
 use crate::failure::RowFailure;
 use crate::priority::Priority;
@@ -165,7 +165,7 @@ impl Lane {
         let rows = waiting % policy.batch_rows_max.max(1) + 1;
         let queue_ns = self.queue_ns(waiting);
         let known = self.estimates.borrow();
-        let is_full = others >= places(&known, policy);
+        let is_full = others >= concurrency_limit(&known, policy);
         let place_ns = if is_full { known.place_ns() } else { 0 };
         let predicted_ns = queue_ns.saturating_add(place_ns + known.batch_ns(rows, others));
         let is_late = terms.now_ns.saturating_add(predicted_ns) > terms.deadline_ns;

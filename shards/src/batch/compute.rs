@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::field::{DisplayValue, display};
 
-use super::gate::yield_once;
+use super::notify::yield_once;
 use super::pipeline::{Engine, Work};
 use super::{Host, Lane, RowState};
 use crate::failure::RowFailure;

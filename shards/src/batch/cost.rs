@@ -20,7 +20,7 @@ pub(super) fn learn(known: &mut f64, found: f64, share: f64) {
     *known += share * (found - *known);
 }
 
-/// What a batch costs: `time = fixed + per_row · rows + per_other · (batches under way − 1)`, by
+/// What a batch costs: `time = fixed + per_row · rows + per_other · (batches in flight − 1)`, by
 /// exponentially weighted least squares. No part is below 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Cost {
@@ -46,7 +46,7 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// Learns that a batch of `rows` took `time_ns`, with so many others under way at its start.
+    /// Learns that a batch of `rows` took `time_ns`, with so many others in flight at its start.
     pub fn observe(&mut self, rows: usize, others: usize, time_ns: u64) {
         if rows == 0 {
             return;
@@ -114,7 +114,7 @@ impl Cost {
         self.per_row_ns
     }
 
-    /// How much longer a batch takes for each other one that is under way, in ns.
+    /// How much longer a batch takes for each other one that is in flight, in ns.
     pub fn per_other_ns(&self) -> f64 {
         self.per_other_ns
     }
@@ -126,7 +126,7 @@ impl Cost {
         (1.0 - self.per_other_ns * others / time.max(1.0)).clamp(FREE_SHARE_MIN, 1.0)
     }
 
-    /// The time that a batch of `rows` is expected to take, with so many others under way, in ns;
+    /// The time that a batch of `rows` is expected to take, with so many others in flight, in ns;
     /// 0 before the first.
     pub fn predict_ns(&self, rows: usize, others: usize) -> u64 {
         self.at(rows as f64, others as f64) as u64

@@ -15,7 +15,7 @@ pub enum Window {
     /// By what the lane has learnt of its costs and its load, never above `max_delay_us`.
     #[default]
     Adaptive,
-    /// `max_delay_us` while a batch is under way.
+    /// `max_delay_us` while a batch is in flight.
     Fixed,
 }
 
@@ -29,10 +29,10 @@ pub struct BatchPolicy {
     /// The most rows that are scored together.
     #[serde(rename = "max_batch_size")]
     pub batch_rows_max: usize,
-    /// How long the oldest row may wait for company while an earlier batch is under way, in µs.
+    /// How long the oldest row may wait for others while an earlier batch is in flight, in µs.
     #[serde(rename = "max_delay_us")]
     pub delay_us_max: u64,
-    /// How many batches may be under way at once: one computed while others are being fetched.
+    /// How many batches may be in flight at once: one computed while others are being fetched.
     #[serde(rename = "max_batches_in_flight")]
     pub batches_in_flight_max: usize,
     /// The time from arrival to score that the adaptive window is not to push the 99th
@@ -105,16 +105,16 @@ pub enum Decision {
         /// In ns of the shard's clock.
         time_ns: u64,
     },
-    /// As many batches are under way as may be: decide again when one ends.
+    /// As many batches are in flight as may be: decide again when one ends.
     WaitForCompletion,
 }
 
 /// Decides what to do at `now_ns` of the shard's clock, `known` being what the lane has learnt.
 ///
-/// Work-conserving: with nothing under way a batch of whatever waits is run at once, so a lone
-/// request is never delayed. While a batch is under way the next one gathers, until it is full
+/// Work-conserving: with nothing in flight a batch of whatever waits is run at once, so a lone
+/// request is never delayed. While a batch is in flight the next one gathers, until it is full
 /// or its window has passed, which counts from when its oldest row was queued (Triton's
-/// `GetDynamicBatch` counts alike), not from when that was looked at. With as many under way as
+/// `GetDynamicBatch` counts alike), not from when that was looked at. With as many in flight as
 /// are worth it, it gathers until one of them ends.
 pub fn decide(
     now_ns: u64,
@@ -126,15 +126,15 @@ pub fn decide(
     if queue.rows == 0 {
         return Decision::Sleep;
     }
-    let places = places(known, policy);
-    let run = Decision::Run { rows: rows_taken(queue, load, places, policy) };
+    let limit = concurrency_limit(known, policy);
+    let run = Decision::Run { rows: rows_taken(queue, load, limit, policy) };
     if load.batches_in_flight == 0 {
         return run;
     }
     if load.batches_in_flight >= policy.batches_in_flight_max {
         return Decision::WaitForCompletion;
     }
-    let closes_ns = if load.batches_in_flight >= places {
+    let closes_ns = if load.batches_in_flight >= limit {
         stuck_from_ns(load, known)
     } else if queue.rows >= policy.batch_rows_max {
         return run;
@@ -148,11 +148,11 @@ pub fn decide(
     if now_ns >= closes_ns { run } else { Decision::WaitUntil { time_ns: closes_ns } }
 }
 
-/// How many batches may be under way, unless they are stuck.
-pub(super) fn places(known: &Estimates, policy: &BatchPolicy) -> usize {
+/// How many batches may be in flight, unless they are stuck.
+pub(super) fn concurrency_limit(known: &Estimates, policy: &BatchPolicy) -> usize {
     match policy.window {
         Window::Fixed => policy.batches_in_flight_max,
-        Window::Adaptive => known.contention.places(policy.batches_in_flight_max),
+        Window::Adaptive => known.contention.limit(policy.batches_in_flight_max),
     }
 }
 
@@ -167,11 +167,11 @@ fn stuck_from_ns(load: Load, known: &Estimates) -> u64 {
 /// size. A full one and a small rest are as many, but whoever is in the full one is answered last:
 /// equal ones take a tenth off the 99th percentile of clients that take all of a shard's time.
 ///
-/// Not where these batches have no places at once, as what is left behind then waits for long; nor
-/// with nothing under way, as where that is the rule batches are computed one after the other.
-fn rows_taken(queue: QueueView, load: Load, places: usize, policy: &BatchPolicy) -> usize {
+/// Not where the limit leaves no room for these batches at once, as what is left behind then waits
+/// for long; nor with nothing in flight, as batches are then computed one after the other.
+fn rows_taken(queue: QueueView, load: Load, limit: usize, policy: &BatchPolicy) -> usize {
     let others = load.batches_in_flight;
-    if others == 0 || wanted(others, queue.rows, policy) > places {
+    if others == 0 || demand(others, queue.rows, policy) > limit {
         return queue.rows.min(policy.batch_rows_max.max(1));
     }
     queue.rows.div_ceil(batches(queue.rows, policy))
@@ -182,14 +182,14 @@ fn batches(rows: usize, policy: &BatchPolicy) -> usize {
     rows.div_ceil(policy.batch_rows_max.max(1))
 }
 
-/// How many batches would be under way beside so many others, were all that waits taken at once.
-pub fn wanted(others: usize, rows: usize, policy: &BatchPolicy) -> usize {
+/// How many batches would be in flight beside so many others, were all that waits taken at once.
+pub fn demand(others: usize, rows: usize, policy: &BatchPolicy) -> usize {
     others.saturating_add(batches(rows, policy))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BatchPolicy, Decision, Load, QueueView, Window, decide, wanted};
+    use super::{BatchPolicy, Decision, Load, QueueView, Window, decide, demand};
     use crate::batch::Estimates;
 
     /// Every combination around each bound, held against the rules stated one by one.
@@ -226,13 +226,13 @@ mod tests {
         let window_ns = policy.delay_us_max * 1_000;
         let due = age_ns >= window_ns || rows >= policy.batch_rows_max;
         let full = rows.min(policy.batch_rows_max);
-        let places = policy.batches_in_flight_max.saturating_sub(batches_in_flight);
+        let free = policy.batches_in_flight_max.saturating_sub(batches_in_flight);
         let expected = match (rows, batches_in_flight) {
             (0, _) => Decision::Sleep,
             (_, 0) => Decision::Run { rows: full },
             (_, n) if n >= policy.batches_in_flight_max => Decision::WaitForCompletion,
             _ if due && rows <= policy.batch_rows_max => Decision::Run { rows },
-            _ if due && rows <= policy.batch_rows_max * places => {
+            _ if due && rows <= policy.batch_rows_max * free => {
                 let batches = (1..=rows).find(|count| count * full >= rows).unwrap_or(1);
                 Decision::Run { rows: (1..=full).find(|size| size * batches >= rows).unwrap_or(0) }
             }
@@ -258,21 +258,16 @@ mod tests {
         };
         assert_eq!([64, 65, 80, 128, 129].map(|rows| taken(rows, 1)), [64, 33, 40, 64, 43]);
         assert_eq!(taken(80, 7), 64, "there is one place left");
-        assert_eq!(taken(80, 0), 64, "nothing is under way");
+        assert_eq!(taken(80, 0), 64, "nothing is in flight");
     }
 
-    /// With three batches under way that take turns with what answers them.
+    /// With three batches in flight that take turns with what answers them.
     #[test]
     fn where_all_places_are_taken_rows_gather_until_one_is_free_or_all_are_stuck() {
         let mut known = Estimates::default();
         for batch in 0..1_000 {
-            let company = batch % 3;
-            known.contention.observe(
-                8,
-                company + 1,
-                company as f64,
-                100_000 * (1 + company as u64),
-            );
+            let others = batch % 3;
+            known.contention.observe(8, others + 1, others as f64, 100_000 * (1 + others as u64));
         }
         let (policy, ended_ns) = (BatchPolicy::default(), 50_000_000);
         let decide_at = |now_ns, rows, batches_in_flight| {
@@ -296,11 +291,11 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_wanted_for_all_that_waits() {
+    fn the_demand_counts_all_that_waits() {
         let policy = BatchPolicy::default();
-        let of = |others, rows| wanted(others, rows, &policy);
+        let of = |others, rows| demand(others, rows, &policy);
         assert_eq!([of(0, 0), of(0, 1), of(2, 64), of(2, 65)], [0, 1, 3, 4]);
-        assert_eq!(wanted(usize::MAX, 3, &BatchPolicy { batch_rows_max: 0, ..policy }), usize::MAX);
+        assert_eq!(demand(usize::MAX, 3, &BatchPolicy { batch_rows_max: 0, ..policy }), usize::MAX);
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Drain {
 pub struct Estimates {
     /// From a batch's start until its features are there.
     pub fetch: Cost,
-    /// How those that are under way hold each other up there.
+    /// How those that are in flight hold each other up there.
     pub contention: Contention,
     /// From there until its scores are.
     pub compute: Cost,
@@ -128,7 +128,7 @@ impl Estimates {
         self.fetch.at(rows, 0.0) + self.compute.at(rows, 0.0)
     }
 
-    /// How long a batch of `rows` is expected to take, with so many others under way, in ns.
+    /// How long a batch of `rows` is expected to take, with so many others in flight, in ns.
     pub fn batch_ns(&self, rows: usize, others: usize) -> u64 {
         self.fetch.predict_ns(rows, others).saturating_add(self.compute.predict_ns(rows, 0))
     }

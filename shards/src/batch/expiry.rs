@@ -1,5 +1,5 @@
-//! Ends rows when their deadline passes, whatever else goes on: while they wait for company, for
-//! the store, or for the model's server.
+//! Ends rows when their deadline passes, whatever else goes on: while they wait in the queue, for the
+//! store, or for the model's server.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,10 +21,10 @@ pub(crate) async fn watch(lane: Rc<Lane>, host: Host) {
         lane.expire(now_ns, |connection| host.clients.wake(connection));
         let earliest_ns = lane.earliest_deadline_ns();
         if earliest_ns == u64::MAX {
-            lane.deadlines.pass().await;
+            lane.deadlines.notified().await;
         } else {
             let wait_ns = earliest_ns.saturating_sub(now_ns).max(PAUSE_NS);
-            or(lane.deadlines.pass(), sleep(Duration::from_nanos(wait_ns))).await;
+            or(lane.deadlines.notified(), sleep(Duration::from_nanos(wait_ns))).await;
         }
     }
 }

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{
-    BatchPolicy, Decision, Estimates, Gate, QueueView, RowId, RowState, Rows, UnderWay, decide,
+    BatchPolicy, Decision, Estimates, InFlightBatches, Notify, QueueView, RowId, RowState, Rows,
+    decide,
 };
 use crate::facts::Role;
 use crate::failure::RowFailure;
@@ -69,9 +70,9 @@ pub struct Lane {
     /// Everything that was asked of it and is not yet answered.
     pub rows: RefCell<Rows>,
     /// Opened when a row arrives or a batch ends.
-    pub gate: Gate,
+    pub changed: Notify,
     /// Opened when a row arrives whose deadline is before all others.
-    pub(super) deadlines: Gate,
+    pub(super) deadlines: Notify,
     /// The rows that wait, oldest first, and among them some that wait no more: those are passed
     /// over when their turn comes, as taking them out one by one would cost the whole queue each.
     queue: RefCell<VecDeque<RowId>>,
@@ -80,7 +81,7 @@ pub struct Lane {
     /// How many have left the queue since that was asked last.
     departed_rows: Cell<usize>,
     /// Batches whose fetch or computation is not done.
-    pub under_way: RefCell<UnderWay>,
+    pub in_flight: RefCell<InFlightBatches>,
     /// Rows of the batches that are being computed in slices whose turn has not come yet.
     pub(super) computing_rows: Cell<usize>,
     /// What it has learnt of its costs and its load.
@@ -103,12 +104,12 @@ impl Lane {
         Rc::new(Self {
             settings,
             rows: RefCell::default(),
-            gate: Gate::default(),
-            deadlines: Gate::default(),
+            changed: Notify::default(),
+            deadlines: Notify::default(),
             queue: RefCell::default(),
             waiting_rows: Cell::new(0),
             departed_rows: Cell::new(0),
-            under_way: RefCell::default(),
+            in_flight: RefCell::default(),
             computing_rows: Cell::new(0),
             estimates: RefCell::default(),
             fresh_rows: Cell::new(0),
@@ -167,16 +168,16 @@ impl Lane {
         self.waiting_rows.set(self.waiting_rows.get() + 1);
         if deadline_ns < self.earliest_deadline_ns.get() {
             self.earliest_deadline_ns.set(deadline_ns);
-            self.deadlines.open();
+            self.deadlines.notify();
         }
         self.fresh_rows.set(self.fresh_rows.get() + 1);
         self.counters().queue_rows.add(1);
-        self.gate.open();
+        self.changed.notify();
     }
 
     /// How many batches are not done.
     pub(crate) fn batches_in_flight(&self) -> usize {
-        self.under_way.borrow().count()
+        self.in_flight.borrow().count()
     }
 
     /// How many rows wait.
@@ -298,11 +299,11 @@ impl Lane {
     /// What to do next, by [`decide()`].
     pub(crate) fn decide(&self, now_ns: u64) -> Decision {
         let fresh_rows = self.fresh_rows.replace(0);
-        let mut under_way = self.under_way.borrow_mut();
-        under_way.arrive(fresh_rows);
+        let mut in_flight = self.in_flight.borrow_mut();
+        in_flight.arrive(fresh_rows);
         let mut known = self.estimates.borrow_mut();
         known.arrivals.observe(fresh_rows, now_ns);
-        decide(now_ns, self.view(), under_way.load(), &known, &self.settings.policy)
+        decide(now_ns, self.view(), in_flight.load(), &known, &self.settings.policy)
     }
 
     /// What the policy sees of the queue.
@@ -374,7 +375,7 @@ impl Lane {
     pub fn retire(&self) {
         self.retired.set(true);
         self.counters().retired.set(1);
-        self.gate.open();
+        self.changed.notify();
     }
 
     /// Whether the lane was retired and has nothing left to do.

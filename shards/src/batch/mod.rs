@@ -2,7 +2,7 @@
 //!
 //! [`decide()`] is the policy, a pure function without a clock, with `window` for how long a row is
 //! worth holding back, from what `estimates` and `cost` have learnt, and how many batches are worth
-//! having under way, from what `contention` has; [`rows`] holds what each request
+//! having in flight, from what `contention` has; [`rows`] holds what each request
 //! asks and what came of it, in memory that is reused; a [`Lane`] is one model's queue on this
 //! shard; and [`pipeline`] takes batches from it, has their features fetched and their scores
 //! computed, has `notes` write them down where that is configured, and wakes the connections that
@@ -20,30 +20,30 @@ mod cost;
 mod decide;
 mod estimates;
 pub(crate) mod expiry;
-mod gate;
 mod host;
+mod in_flight;
 mod lane;
 mod lanes;
 mod notes;
+mod notify;
 pub mod pipeline;
 mod prepared;
 mod rows;
 pub(crate) mod shadow;
-mod under_way;
 mod window;
 
 pub use admission::Terms;
 pub(crate) use admission::refuse_all;
 pub use contention::Contention;
 pub use cost::Cost;
-pub use decide::{BatchPolicy, Decision, Load, QueueView, Window, decide, wanted};
+pub use decide::{BatchPolicy, Decision, Load, QueueView, Window, decide, demand};
 pub use estimates::{Arrivals, Drain, Estimates};
-pub use gate::Gate;
 pub(crate) use host::{Clients, Host};
+pub use in_flight::InFlightBatches;
 pub use lane::{Lane, LaneSettings};
 pub(crate) use lanes::Lanes;
+pub use notify::Notify;
 pub(crate) use prepared::QueueLimits;
 pub use prepared::{PrepareError, PreparedModel};
 pub(crate) use rows::ROW_BYTES;
 pub use rows::{Row, RowId, RowState, Rows, Scored};
-pub use under_way::UnderWay;

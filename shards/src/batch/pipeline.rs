@@ -11,8 +11,8 @@ use futures_lite::future::or;
 
 use super::binding::Binding;
 use super::compute::{ask, compute};
-use super::decide::{places, wanted};
-use super::gate::yield_once;
+use super::decide::{concurrency_limit, demand};
+use super::notify::yield_once;
 use super::{Decision, Host, Lane, PreparedModel, RowId, Scored, notes, shadow};
 use crate::executor::runtime::{sleep, spawn};
 use crate::facts::Role;
@@ -50,7 +50,7 @@ impl Engine {
         self.binding.plan(lane, &self.prepared, &self.store, host.context.counters())
     }
 
-    /// Whether a batch never waits: then there is nothing to gain from a second one under way.
+    /// Whether a batch never waits: then there is nothing to gain from a second one in flight.
     fn is_immediate(&self) -> bool {
         self.store.is_immediate() && self.remote.is_none()
     }
@@ -73,11 +73,11 @@ pub(super) struct Work {
     /// The trace of the first row that belongs to one.
     pub(super) trace: Option<TraceParent>,
     pub(super) scores: Vec<f64>,
-    /// How many batches were under way at its start or would have been, if its queue had been taken
+    /// How many batches were in flight at its start or would have been, if its queue had been taken
     /// too; how many others there were then, and in the mean until it had what it waited for.
-    pub(super) wanted: usize,
+    pub(super) demand: usize,
     pub(super) others: usize,
-    pub(super) company: f64,
+    pub(super) others_mean: f64,
     /// The rows that are computed without a pause, and their scores.
     pub(super) slice: FeatureMatrix,
     pub(super) slice_rows: Vec<usize>,
@@ -99,9 +99,9 @@ impl Work {
             deadline_ns: 0,
             trace: None,
             scores: Vec::new(),
-            wanted: 0,
+            demand: 0,
             others: 0,
-            company: 0.0,
+            others_mean: 0.0,
             slice: FeatureMatrix::new(plan.columns(), plan.precision()),
             slice_rows: Vec::new(),
             slice_scores: Vec::new(),
@@ -126,10 +126,10 @@ pub(crate) async fn run(lane: Rc<Lane>, engine: Engine, host: Host) {
         let now_ns = host.now_ns();
         match lane.decide(now_ns) {
             Decision::Sleep if lane.is_finished() => return,
-            Decision::Sleep | Decision::WaitForCompletion => lane.gate.pass().await,
+            Decision::Sleep | Decision::WaitForCompletion => lane.changed.notified().await,
             Decision::WaitUntil { time_ns } => {
                 let wait = Duration::from_nanos(time_ns.saturating_sub(now_ns));
-                or(lane.gate.pass(), sleep(wait)).await;
+                or(lane.changed.notified(), sleep(wait)).await;
             }
             Decision::Run { .. } if is_shadow && host.lanes.is_busy() => shadow::skip(&lane),
             Decision::Run { rows } => {
@@ -163,12 +163,12 @@ fn take_batch(lane: &Lane, host: &Host, work: &mut Work, rows: usize, now_ns: u6
         let batch_ns = lane.estimates.borrow().batch_ns(rows, lane.batches_in_flight());
         lane.give_up(rows, now_ns, now_ns.saturating_add(batch_ns), wake);
     }
-    work.wanted = wanted(lane.batches_in_flight(), lane.waiting_rows(), &lane.settings.policy);
+    work.demand = demand(lane.batches_in_flight(), lane.waiting_rows(), &lane.settings.policy);
     lane.take(rows, &mut work.rows);
     if lane.settings.role != Role::Shadow {
         host.clients.rows_left(lane.departed_rows());
     }
-    work.others = lane.under_way.borrow_mut().start(now_ns);
+    work.others = lane.in_flight.borrow_mut().start(now_ns);
 }
 
 /// Scores a batch and ends each of its rows. A panic ends them as failed; the buffers and the
@@ -186,8 +186,8 @@ async fn run_batch(lane: &Lane, engine: &Engine, host: &Host, mut work: Work, st
         }
     }
     engine.spare.borrow_mut().push(work);
-    lane.under_way.borrow_mut().end(start_ns, host.now_ns());
-    lane.gate.open();
+    lane.in_flight.borrow_mut().end(start_ns, host.now_ns());
+    lane.changed.notify();
 }
 
 /// Joins the rows' features and computes their scores into `work`.
@@ -225,7 +225,7 @@ async fn score_batch(
     fetch(lane, engine, host, work).await;
     if !engine.store.is_immediate() {
         // The next batch's statements go on the wire before this one is computed.
-        lane.gate.open();
+        lane.changed.notify();
         yield_once().await;
     }
     if work.own_rows > 0 {
@@ -233,14 +233,14 @@ async fn score_batch(
     }
     let fetched_ns = host.now_ns();
     work.compute_ns = 0;
-    let company_until = |now_ns| lane.under_way.borrow_mut().company(start_ns, now_ns);
+    let others_until = |now_ns| lane.in_flight.borrow_mut().others_mean(start_ns, now_ns);
     let scored = if let Some(remote) = &engine.remote {
         let asked = ask(lane, remote, host, work, fetched_ns).await;
-        work.company = company_until(fetched_ns + work.compute_ns);
+        work.others_mean = others_until(fetched_ns + work.compute_ns);
         asked
     } else {
         if !engine.is_immediate() {
-            work.company = company_until(fetched_ns);
+            work.others_mean = others_until(fetched_ns);
         }
         compute(lane, engine, host, work).await
     };
@@ -286,8 +286,10 @@ fn measure(lane: &Lane, engine: &Engine, host: &Host, work: &Work) {
         let waited_ns = fetch_ns + asked_ns;
         known.fetch.observe(count, work.others, waited_ns);
         if !engine.is_immediate() {
-            known.contention.observe(count, work.wanted, work.company, waited_ns);
-            lane.counters().batch_places.set(places(&known, &lane.settings.policy) as u64);
+            known.contention.observe(count, work.demand, work.others_mean, waited_ns);
+            lane.counters()
+                .batch_places
+                .set(concurrency_limit(&known, &lane.settings.policy) as u64);
         }
         known.drain.observe(count, lane.waiting_rows(), host.now_ns());
     }

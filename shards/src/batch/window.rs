@@ -13,13 +13,12 @@ const LATE_ERRORS: f64 = 4.0;
 
 /// How long the oldest row is worth holding back, in ns.
 ///
-/// A batch of its own makes everything else that is under way a little later (`delay`): by what the
-/// others' fetches were seen to take longer, and by the shard's own work for it. And it takes one of
-/// the places that there are for batches: as with every such thing, what one more costs the others
-/// grows as one over the share that is still free.
+/// A batch of its own delays everything else in flight a little (`delay`): by what the others' fetches
+/// were seen to take longer, and by the shard's own work for it. It also counts toward the
+/// concurrency limit: what one more costs the others grows as one over the share that is still free.
 ///
 /// So there is a spacing `s` at which evenly spaced batches are answered soonest: there are
-/// `fetch / s` under way, each takes `fixed + s / gap · per_row + (fetch / s - 1) · delay`, and `s`
+/// `fetch / s` in flight, each takes `fixed + s / gap · per_row + (fetch / s - 1) · delay`, and `s`
 /// plus that is least at `delay + √(delay (share · delay + fixed - delay) / (1 + share))`, `share`
 /// being `per_row / gap`. The first row of a batch comes a `gap` after the last batch was closed:
 /// it waits for the rest of the spacing, and not at all where rows come more slowly than that.
@@ -60,9 +59,9 @@ fn usual_gap_ns(at_ns: u64, load: Load, known: &Estimates) -> f64 {
 
 /// From one batch to the next, in ns, where a row comes every `gap_ns`.
 fn spacing_ns(gap_ns: f64, others: usize, known: &Estimates, policy: &BatchPolicy) -> f64 {
-    let places = policy.batches_in_flight_max as f64;
+    let limit = policy.batches_in_flight_max as f64;
     let own_ns = BATCH_NS + known.compute.fixed_ns();
-    let delay_ns = (known.fetch.per_other_ns() + own_ns) * places / (places - others as f64);
+    let delay_ns = (known.fetch.per_other_ns() + own_ns) * limit / (limit - others as f64);
     let share = known.fetch.per_row_ns() / gap_ns;
     let rest_ns = (known.fetch.predict_ns(1, 0) as f64 - delay_ns).max(0.0);
     let over_ns = (delay_ns * share.mul_add(delay_ns, rest_ns) / (1.0 + share)).sqrt();
@@ -88,7 +87,7 @@ mod tests {
         known
     }
 
-    /// A lane that has learnt nothing but that all that may be under way are worth it.
+    /// A lane that has learnt nothing but that all that may be in flight are worth it.
     fn roomy() -> Estimates {
         let mut known = Estimates::default();
         for _ in 0..1_000 {
@@ -97,7 +96,7 @@ mod tests {
         known
     }
 
-    /// So many batches, of which nothing is known but that they are under way.
+    /// So many batches, of which nothing is known but that they are in flight.
     fn under_way(batches_in_flight: usize) -> Load {
         Load { batches_in_flight, ..Load::default() }
     }

@@ -110,7 +110,7 @@ impl FeatureStore {
         }
     }
 
-    /// Whether a fetch never waits: then there is nothing to gain from a second batch under way.
+    /// Whether a fetch never waits: then there is nothing to gain from a second batch in flight.
     pub fn is_immediate(&self) -> bool {
         matches!(self, Self::Embedded(_))
     }

@@ -26,7 +26,7 @@ impl StoredRow {
     /// The row of a key in an embedded store; `None` where it has none.
     pub fn embedded(store: &EmbeddedStore, key: &str) -> Result<Option<Self>, EmbeddedError> {
         let names = store.schema()?;
-        let names = names.iter().flat_map(|schema| schema.columns());
+        let names = names.iter().flat_map(super::schema::Schema::columns);
         let names = names.map(|column| column.name.clone());
         store.find(key.as_bytes(), |record| Self {
             last_updated: Some(shown_time(record.last_updated_us())),

@@ -1,8 +1,8 @@
 //! Accepts a shard's connections, and stops accepting without resetting one that waits.
 //!
-//! A connection is accepted by a plain system call once the listener is known to have one, and never
-//! by the runtime's `accept`: that has the kernel accept whenever one comes, so that one which comes
-//! while the wait is given up is accepted for nobody.
+//! A connection is accepted by a plain system call once the listener is known to have one. The
+//! runtime's `accept` has the kernel accept whenever one comes: one that came while the wait was
+//! given up would be lost.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream as StdStream};
@@ -13,8 +13,8 @@ use std::time::Duration;
 use futures_lite::AsyncReadExt;
 
 use super::connection::Connection;
+use super::eviction::{IdleLimitsMs, counted_address};
 use super::hop_limit;
-use super::room::{PatienceMs, counted_address};
 use crate::executor::readiness::has_input;
 use crate::executor::runtime::{TcpStream, sleep, spawn, yield_if_needed};
 use crate::http::front::Front;
@@ -23,30 +23,29 @@ use crate::http1::HttpLimits;
 /// How long to pause after an `accept` that failed: file descriptors may be short (EMFILE), and
 /// trying again at once would only burn the core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
-/// For how long a connection stays idle, or has not asked anything, before it makes room for another,
-/// in ms.
+/// How long a connection is idle, or silent since it was accepted, before it may be evicted, in ms.
 const IDLE_MS_MIN: u64 = 1_000;
 const SILENT_MS_MIN: u64 = 250;
-/// How many connections make room at a time where descriptors are short: one at first, and twice as
-/// many as the time before while that does not suffice.
-const ROOM_MAX: usize = 64;
+/// The most connections that are evicted at a time where descriptors are short: one at first, and
+/// twice as many each time while that does not suffice.
+const EVICTED_MAX: usize = 64;
 /// How long handshakes that began before [`refuse_new`] may take to end up in the queue.
 const HANDSHAKES_END: Duration = Duration::from_millis(50);
 
 /// Accepts connections until it is dropped, which loses none. An error never ends it.
 pub(crate) async fn accept(listener: TcpListener, front: Rc<Front>) {
-    let (mut is_short, mut room) = (false, 1);
+    let (mut is_short, mut evicted) = (false, 1);
     loop {
         is_short = is_short && !has_descriptors(&listener, &front);
         if is_short && has_input(listener.as_raw_fd()) {
-            make_room(&front, room);
-            room = (2 * room).min(ROOM_MAX);
+            evict(&front, evicted);
+            evicted = (2 * evicted).min(EVICTED_MAX);
             sleep(ACCEPT_PAUSE).await;
             continue;
         }
         match listener.accept() {
             Ok((stream, address)) => {
-                (is_short, room) = (!is_within(&stream, &front), 1);
+                (is_short, evicted) = (!is_within(&stream, &front), 1);
                 start(stream, address, &front);
                 // A flood of connections must not keep those that are open from being served.
                 yield_if_needed().await;
@@ -54,7 +53,7 @@ pub(crate) async fn accept(listener: TcpListener, front: Rc<Front>) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => readable(&listener).await,
             Err(_) => {
                 front.counters().accept_errors.add(1);
-                make_room(&front, 1);
+                evict(&front, 1);
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -71,13 +70,13 @@ fn is_within(descriptor: &impl AsRawFd, front: &Front) -> bool {
     front.settings.descriptors_max.is_none_or(|most| descriptor.as_raw_fd() < most)
 }
 
-/// Has so many connections end that have been idle for long: others wait to be accepted, which can
-/// wait a little longer than those that would be refused.
-fn make_room(front: &Front, count: usize) {
+/// Evicts up to `count` connections that have been idle for long. Others wait to be accepted, and
+/// can wait a little longer than those that would be refused.
+fn evict(front: &Front, count: usize) {
     let long_ms = front.limits().head_timeout_ms;
-    let patience = PatienceMs { silent: long_ms, idle: long_ms, head: long_ms };
+    let idle_limits = IdleLimitsMs { silent: long_ms, idle: long_ms, head: long_ms };
     for _ in 0..count {
-        if !front.links.make_room(front.coarse_ms.get(), patience) {
+        if !front.handles.evict(front.coarse_ms.get(), idle_limits) {
             return;
         }
         front.counters().connections_evicted.add(1);
@@ -88,8 +87,8 @@ fn make_room(front: &Front, count: usize) {
 /// wait with.
 async fn readable(listener: &TcpListener) {
     let Ok(copy) = listener.try_clone() else { return sleep(ACCEPT_PAUSE).await };
-    // The runtime waits only for streams. One that listens has no bytes, so that the read fails; but it
-    // is tried only when the kernel has said that there is something.
+    // The runtime waits only for streams. One that listens has no bytes, so that the read fails;
+    // but it is tried only when the kernel has said that there is something.
     let _ = stream(copy).read(&mut [0]).await;
 }
 
@@ -100,7 +99,7 @@ fn stream(socket: impl IntoRawFd) -> TcpStream {
     unsafe { TcpStream::from_raw_fd(socket.into_raw_fd()) }
 }
 
-/// Takes over the connections that are still in the listener's queue. To be called after
+/// Takes over the connections that are still in the listener's queue. Call it after
 /// [`refuse_new`], with `accept` dropped: then the queue can only shrink, and the listener may
 /// be closed once it is empty.
 pub(crate) fn accept_rest(listeners: &[TcpListener], front: &Rc<Front>) {
@@ -131,7 +130,7 @@ fn start(accepted: StdStream, address: SocketAddr, front: &Rc<Front>) {
     let address =
         limits.connections_per_address_max.map(|most| (counted_address(address.ip()), most));
     let is_one_of_too_many =
-        address.is_some_and(|(address, most)| front.links.of_address(address) >= most);
+        address.is_some_and(|(address, most)| front.handles.of_address(address) >= most);
     if is_one_of_too_many || !has_room(front, limits) {
         front.counters().connections_refused.add(1);
         return;
@@ -141,7 +140,7 @@ fn start(accepted: StdStream, address: SocketAddr, front: &Rc<Front>) {
         // sent, which is sent again.
         let _ = hop_limit::require(&accepted, hop_limit::ANY);
     }
-    // Answers are small and written whole: waiting for more would only delay them. A socket that
+    // Responses are small and written whole: waiting for more would only delay them. A socket that
     // refuses the option has been closed already, which its first read will tell.
     let _ = accepted.set_nodelay(true);
     let socket = accepted.as_raw_fd();
@@ -150,12 +149,12 @@ fn start(accepted: StdStream, address: SocketAddr, front: &Rc<Front>) {
     spawn(connection.serve()).detach();
 }
 
-/// Whether the shard has a place for one more connection, or one that is idle makes room for it.
+/// Whether the shard has a place for one more connection, or an idle one is evicted for it.
 fn has_room(front: &Front, limits: &HttpLimits) -> bool {
-    let patience =
-        PatienceMs { silent: SILENT_MS_MIN, idle: IDLE_MS_MIN, head: limits.head_timeout_ms };
-    while front.links.staying() >= limits.connections_max {
-        if !front.links.make_room(front.coarse_ms.get(), patience) {
+    let idle_limits =
+        IdleLimitsMs { silent: SILENT_MS_MIN, idle: IDLE_MS_MIN, head: limits.head_timeout_ms };
+    while front.handles.staying() >= limits.connections_max {
+        if !front.handles.evict(front.coarse_ms.get(), idle_limits) {
             return false;
         }
         front.counters().connections_evicted.add(1);

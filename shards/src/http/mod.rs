@@ -1,29 +1,30 @@
 //! HTTP/1.1 between the socket and the batcher.
 //!
-//! A [`listener`] accepts connections for its shard; a [`connection`] reads requests, hands them
-//! on and writes the answers in order, each an [`exchange`]. [`front`] is what connections share: among
-//! it [`links`], by which one is woken, timed and drained, [`room`], which one makes for another, and
-//! [`intake`], which has some wait to be read where refusing takes too much time. [`routes`] says which
-//! call a target is. [`response`] writes heads, with the [`statuses`] of failures, and [`rendered`] is
-//! measured when an answer has been written; [`hop_limit`] closes a listener to newcomers.
+//! A [`listener`] accepts connections for its shard; a [`connection`] reads requests, hands them on
+//! and writes the responses in order, each a [`pending_response`] until then. [`front`] has the
+//! parts that connections share. By connection [`handles`] they are woken, timed and drained;
+//! [`eviction`] says which one ends where there are too many. Load [`shedding`] has some wait to be
+//! read where refusals take too much time. [`routes`] says which call a target is. [`response`]
+//! writes heads, with the [`statuses`] of failures. [`rendered`] is measured when a response has
+//! been written. [`hop_limit`] closes a listener to newcomers.
 //!
 //! Bytes of HTTP are read by [`http1`](crate::http1); calls are answered by [`api`](crate::api).
 //!
-//! What is *not* here: what is asked and scored; TLS, authentication and rate limits (the API gateway
+//! What is *not* here: calls and scores; TLS, authentication and rate limits (the API gateway
 //! in front does them); and the admin port, which is the process's.
 
 pub(crate) mod connection;
-pub(crate) mod exchange;
+pub(crate) mod eviction;
 pub(crate) mod front;
+pub(crate) mod handles;
 pub mod hop_limit;
-pub(crate) mod intake;
-pub(crate) mod links;
 pub(crate) mod listener;
+pub(crate) mod pending_response;
 pub(crate) mod rendered;
 pub(crate) mod response;
-pub(crate) mod room;
 pub mod routes;
 mod settings;
+pub(crate) mod shedding;
 pub mod statuses;
 
 pub use settings::ShardSettings;

@@ -1,27 +1,27 @@
-//! An answer that has been rendered and not wholly written: what is measured at its end, and kept
+//! A response that has been rendered and not wholly written: it is measured at its end, and noted
 //! for the access log.
 
 use std::rc::Rc;
 
-use super::exchange::Exchange;
+use super::pending_response::PendingResponse;
 use crate::batch::Lane;
 use crate::http::front::Front;
 use crate::journal::{AccessFigures, AccessNote, BatchFigures};
 use crate::origin::Origin;
 use crate::telemetry::Phase;
 
-/// An answer that has been rendered and not wholly written.
-pub(crate) struct Rendered {
+/// A response that has been rendered and not wholly written.
+pub(crate) struct RenderedResponse {
     started_ns: u64,
     status: u16,
     lane: Option<Rc<Lane>>,
     /// For the access log, if it is one of those.
-    sampled: Option<Box<Sampled>>,
+    sampled: Option<Box<SampledRequest>>,
 }
 
-/// What is kept of a sampled request until its answer has been written.
+/// The part of a sampled request that is kept until its response has been written.
 #[derive(Debug, Default)]
-pub(crate) struct Sampled {
+pub(crate) struct SampledRequest {
     /// Where it comes from.
     pub(crate) origin: Origin,
     /// Its first user, where users are logged.
@@ -32,21 +32,21 @@ pub(crate) struct Sampled {
     pub(crate) batch: BatchFigures,
 }
 
-impl Rendered {
-    /// The answer to a request, rendered with this status; counts it.
-    pub(crate) fn new(exchange: &Exchange, status: u16, front: &Front) -> Self {
+impl RenderedResponse {
+    /// A response that was rendered with this status; counts it.
+    pub(crate) fn new(response: &PendingResponse, status: u16, front: &Front) -> Self {
         front.counters().response(status);
         let journal = front.context.journal.as_ref().filter(|journal| journal.samples_next());
         Self {
-            started_ns: exchange.started_ns,
+            started_ns: response.started_ns,
             status,
-            lane: exchange.lane(),
-            sampled: journal.map(|journal| Box::new(exchange.sample(journal.access_users))),
+            lane: response.lane(),
+            sampled: journal.map(|journal| Box::new(response.sample(journal.access_users))),
         }
     }
 
-    /// Records how long the request took whose answer has been written at `now_ns`, and the write
-    /// itself.
+    /// Records how long the request took, whose response has been written at `now_ns`, and the
+    /// write.
     pub(crate) fn record(&self, front: &Front, now_ns: u64, write_ns: u64) {
         let duration_ns = now_ns.saturating_sub(self.started_ns);
         {
@@ -63,10 +63,10 @@ impl Rendered {
     }
 
     /// Writes a sampled request down.
-    fn note(&self, sampled: &Sampled, front: &Front, duration_ns: u64, write_ns: u64) {
+    fn note(&self, sampled: &SampledRequest, front: &Front, duration_ns: u64, write_ns: u64) {
         let Some(journal) = &front.context.journal else { return };
         let settings = self.lane.as_ref().map(|lane| &lane.settings);
-        let Sampled { origin, user_id, rows, batch } = sampled;
+        let SampledRequest { origin, user_id, rows, batch } = sampled;
         let (status, rows, batch) = (self.status, *rows, *batch);
         let note = AccessNote {
             origin,

@@ -1,29 +1,29 @@
-//! Answers as bytes.
+//! Responses as bytes.
 
 use std::io::Write;
 
-use crate::api::Written;
+use crate::api::RowsSummary;
 use crate::failure::RowFailure;
 use crate::http1::phrase;
 use crate::origin::RequestId;
 use crate::provenance::FeatureStatus;
 
-/// What every answer's head says apart from its status and body.
+/// The parts of every head that do not depend on status and body.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadOptions<'a> {
     /// The `Date` field's value.
     pub(crate) date: &'a str,
-    /// Whether the connection ends with this answer.
+    /// Whether the connection ends with this response.
     pub(crate) close: bool,
     /// Whether the client speaks HTTP/1.0 and has to be told that the connection persists.
     pub(crate) is_http_1_0: bool,
-    /// Whether the body is left out, as in the answer to HEAD.
+    /// Whether the body is left out, as in the response to HEAD.
     pub(crate) head_only: bool,
     /// The request's id, if it has one.
     pub(crate) request_id: &'a RequestId,
 }
 
-/// What the client is told to do before it sends the body it announced.
+/// The interim response before which a client holds its body back.
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The `Content-Type` header line of JSON.
@@ -32,7 +32,7 @@ pub(crate) const JSON: &str = "content-type: application/json\r\n";
 const BINARY: &str = "content-type: application/octet-stream\r\n";
 
 /// Writes a head and a body; `lines` are further header lines, each with its CRLF.
-pub(crate) fn write_answer(
+pub(crate) fn write(
     out: &mut Vec<u8>,
     status: u16,
     lines: &str,
@@ -44,15 +44,15 @@ pub(crate) fn write_answer(
     end_head(out, body, options);
 }
 
-/// Writes the head that rows have, and their document.
+/// Writes the response that rows have: a head by their summary, and their document.
 pub(crate) fn write_rows(
     out: &mut Vec<u8>,
     status: u16,
-    written: Written,
+    summary: RowsSummary,
     body: &[u8],
     options: HeadOptions<'_>,
 ) {
-    let Written { failure, provenance, version, json_bytes } = written;
+    let RowsSummary { failure, provenance, version, json_bytes } = summary;
     let content_type = if json_bytes.is_some() { BINARY } else { JSON };
     begin_head(out, status, content_type, body.len(), options.date);
     if let Some(status) = provenance {
@@ -76,7 +76,7 @@ fn write_number_field(out: &mut Vec<u8>, start: &str, number: u64) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes the status line and the fields that come first on every answer.
+/// Writes the status line and the fields that come first on every response.
 fn begin_head(out: &mut Vec<u8>, status: u16, content_type: &str, body_bytes: usize, date: &str) {
     if status == 200 {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
@@ -92,7 +92,7 @@ fn begin_head(out: &mut Vec<u8>, status: u16, content_type: &str, body_bytes: us
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes the fields that come last on every answer, and the body.
+/// Writes the fields that come last on every response, and the body.
 fn end_head(out: &mut Vec<u8>, body: &[u8], options: HeadOptions<'_>) {
     if !options.request_id.is_none() {
         out.extend_from_slice(b"x-request-id: ");
@@ -122,10 +122,10 @@ const fn features_field(status: FeatureStatus) -> &'static str {
     }
 }
 
-/// The header line that says when to come back, in seconds.
+/// The header line by which a client comes back in a second.
 pub(crate) const RETRY: &str = "retry-after: 1\r\n";
 
-/// The header line that says when to come back after a failure, if that helps.
+/// The same after a failure, where coming back helps.
 pub(crate) const fn retry_field(failure: RowFailure) -> &'static str {
     match failure {
         RowFailure::Overloaded => RETRY,

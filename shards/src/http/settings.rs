@@ -14,7 +14,7 @@ use crate::origin::RequestIds;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShardSettings {
-    /// What a client may take.
+    /// The limits on clients.
     pub http: HttpLimits,
     /// How batches are formed.
     pub batch: BatchPolicy,
@@ -24,22 +24,22 @@ pub struct ShardSettings {
     /// The longest time that a row may be expected to wait for its batch, in µs; beyond it 429.
     #[serde(rename = "max_queue_delay_us", alias = "queue_us_max")]
     pub queue_us_max: u64,
-    /// The most of its time, in percent, that a shard spends on refusing; whoever cannot be refused in
-    /// it waits to be read. With 100 everybody is refused at once.
+    /// The most of its time, in percent, that a shard spends on refusals. Beyond it, connections
+    /// wait to be read. With 100, each request is refused at once.
     #[serde(rename = "max_refusal_percent", alias = "refusal_percent_max")]
     pub refusal_percent_max: u32,
-    /// How long an answer is worth having when the request does not say, in ms.
+    /// How long a response is worth having when the request does not say, in ms.
     pub deadline_ms: Option<u64>,
-    /// What becomes of a request without an id.
+    /// Whether a request without an id gets one.
     pub request_ids: RequestIds,
     /// Whether requests about the model repository are handed to the process; otherwise they are
     /// refused with 403.
     pub takes_repository_requests: bool,
-    /// The number of a descriptor from which on no connection is accepted, so that some are left for
-    /// whatever else the process does. The system gives out the lowest that is free.
+    /// The number of a descriptor from which on no connection is accepted, so that some are left
+    /// for the rest of the process. The system gives out the lowest that is free.
     #[serde(skip)]
     pub descriptors_max: Option<RawFd>,
-    /// What is written down of the answers.
+    /// Which responses are written down.
     #[serde(skip)]
     pub journal: JournalSettings,
 }
@@ -62,7 +62,7 @@ impl Default for ShardSettings {
 }
 
 impl ShardSettings {
-    /// What endpoints are bound by.
+    /// The limits of the endpoints.
     pub(super) fn api_limits(&self) -> ApiLimits {
         ApiLimits {
             rows_max: self.http.array_rows_max,

@@ -1,9 +1,9 @@
-//! The HTTP status of each failure of a row, of each fault of a call, and of the process's replies.
+//! The HTTP status of each failure of a row, each fault of a call and each admin reply.
 
-use crate::api::{Call, CallFault, ReplyKind, StatusOf};
+use crate::api::{AdminReplyKind, Call, CallFault, StatusOf};
 use crate::failure::{Refusal, RowFailure};
 
-/// The status of an answer that is this failure.
+/// The status of a response that is this failure.
 pub const fn status_of(failure: RowFailure) -> u16 {
     match failure {
         RowFailure::Malformed(_) | RowFailure::Field { .. } => 400,
@@ -35,8 +35,8 @@ const fn refusal_status(refusal: Refusal) -> u16 {
     }
 }
 
-/// The same by the Open Inference Protocol, as Triton has it: what it calls unavailable is 503, and a
-/// bad argument 400.
+/// The same by the Open Inference Protocol, as Triton has it: unavailable is 503, and a bad
+/// argument 400.
 const fn oip_status_of(failure: RowFailure) -> u16 {
     match status_of(failure) {
         429 | 504 => 503,
@@ -45,7 +45,7 @@ const fn oip_status_of(failure: RowFailure) -> u16 {
     }
 }
 
-/// By which statuses a call's rows are refused.
+/// The statuses of a call's rows.
 pub(super) fn status_of_rows(call: &Call<'_>) -> StatusOf {
     match call {
         Call::Infer(_) => oip_status_of,
@@ -65,13 +65,13 @@ pub(super) const fn fault_status(fault: CallFault) -> u16 {
     }
 }
 
-/// The status of what the process answers. Triton's of a request that cannot be done is 400, whoever
-/// is to blame.
-pub const fn reply_status(kind: ReplyKind) -> u16 {
+/// The status of an admin reply. Triton's of a request that cannot be done is 400, whatever the
+/// cause.
+pub const fn reply_status(kind: AdminReplyKind) -> u16 {
     match kind {
-        ReplyKind::Done => 200,
-        ReplyKind::Failed => 400,
-        ReplyKind::Unauthenticated => 401,
-        ReplyKind::Forbidden => 403,
+        AdminReplyKind::Done => 200,
+        AdminReplyKind::Failed => 400,
+        AdminReplyKind::Unauthenticated => 401,
+        AdminReplyKind::Forbidden => 403,
     }
 }

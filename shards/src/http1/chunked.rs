@@ -9,8 +9,8 @@ const LINE_BYTES_MAX: usize = 1_024;
 const TRAILER_BYTES_MAX: usize = 8_192;
 /// Leading zeros are fine; without end they only serve to be read differently.
 const SIZE_DIGITS_MAX: usize = 32;
-/// What size lines may take in all: this much, and so many bytes for each byte of the body. Small
-/// chunks are fine; extensions without end are not, as they would be read for nothing.
+/// The most bytes of size lines: a fixed number, and some for each byte of the body. Small chunks
+/// are fine; extensions without end are not, as they would be read in vain.
 const FRAMING_BYTES_MAX: usize = 16_384;
 const FRAMING_BYTES_PER_BYTE_MAX: usize = 8;
 
@@ -31,7 +31,7 @@ pub struct ChunkedBody {
     body: Vec<u8>,
 }
 
-/// What a call of [`ChunkedBody::feed`] did.
+/// The progress of one [`ChunkedBody::feed`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fed {
     /// Bytes that belong to the body's framing and were taken.
@@ -47,7 +47,7 @@ impl Default for ChunkedBody {
 }
 
 impl ChunkedBody {
-    /// What has been decoded.
+    /// The decoded bytes.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
@@ -141,8 +141,8 @@ fn line_of(bytes: &[u8], bytes_max: usize) -> Result<Option<&[u8]>, HeadError> {
     }
 }
 
-/// A chunk's size: hexadecimal digits, then nothing or extensions, which are ignored. What is
-/// between them may be white space alone; some senders pad the line with it, too.
+/// A chunk's size: hexadecimal digits, then nothing or extensions, which are ignored. White
+/// space may stand between them, and some senders pad the line with it.
 fn chunk_size(line: &[u8]) -> Result<usize, HeadError> {
     let count = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let (digits, rest) = line.split_at(count);
@@ -153,7 +153,7 @@ fn chunk_size(line: &[u8]) -> Result<usize, HeadError> {
     {
         return Err(HeadError::Malformed("a chunk's size is not a number"));
     }
-    // What does not fit is larger than any limit on bodies.
+    // A size that does not fit is larger than any limit on bodies.
     Ok(digits.iter().fold(0_usize, |size, digit| {
         let digit = char::from(*digit).to_digit(16).unwrap_or(0) as usize;
         size.checked_mul(16).map_or(usize::MAX, |size| size | digit)
@@ -176,7 +176,7 @@ const fn is_of_token(byte: u8) -> bool {
         || matches!(byte, b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
 }
 
-/// What a field's value may be made of, in a head as in what surrounds chunks.
+/// Whether a field's value may have this byte, in a head as around chunks.
 const fn is_of_value(byte: u8) -> bool {
     !byte.is_ascii_control() || byte == b'\t'
 }

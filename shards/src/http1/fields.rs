@@ -1,4 +1,4 @@
-//! The fields of a request's head that the gateway reads; any other may say what it likes.
+//! The fields of a request's head that the gateway reads; all others are ignored.
 
 use super::framing::{FramingFields, decimal};
 use super::head::{ContentCoding, HeadError};
@@ -10,7 +10,7 @@ use crate::priority::Priority;
 /// The longest `x-request-id` that is sent back.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
-/// What the fields said, while they are being read.
+/// The values of the fields, while they are being read.
 #[derive(Default)]
 pub(super) struct FieldReader<'a> {
     pub(super) request_id: Option<&'a str>,
@@ -87,9 +87,9 @@ impl<'a> FieldReader<'a> {
     }
 }
 
-/// Whether a Content-Encoding says that the body is as it is: an empty list, or `identity`, which some
-/// clients send although it is no coding (RFC 9110 section 8.4.1).
-fn is_identity(value: &[u8]) -> bool {
+/// Whether a Content-Encoding says that the body is as it is: an empty list, or `identity`, which
+/// some clients send although it is no coding (RFC 9110 section 8.4.1).
+pub fn is_identity(value: &[u8]) -> bool {
     let codings = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
     codings.filter(|it| !it.is_empty()).all(|coding| coding.eq_ignore_ascii_case(b"identity"))
 }

@@ -1,9 +1,9 @@
-//! Where a message's body ends and whether its connection persists (RFC 9112 sections 6 and 9): the
-//! fields that a request and an answer share, held to the same rules on both sides.
+//! Framing (RFC 9112 sections 6 and 9): the end of a message's body, and whether its connection
+//! persists. A request and a response are held to the same rules.
 
 use super::head::{Framing, HeadError};
 
-/// What these fields said, while they are being read.
+/// The values of these fields, while they are being read.
 #[derive(Debug, Default)]
 pub(crate) struct FramingFields {
     close: bool,
@@ -37,7 +37,8 @@ impl FramingFields {
                 }
             }
             17 if name.eq_ignore_ascii_case("transfer-encoding") => {
-                // Two fields are one list by RFC 9110; by other readers the first of them, or the last.
+                // Two fields are one list by RFC 9110; by other readers the first of them, or the
+                // last.
                 let known = self.codings.replace(Codings::read(value));
                 if known.is_some() {
                     return Err(HeadError::Malformed("more than one Transfer-Encoding field"));
@@ -89,14 +90,14 @@ impl FramingFields {
     }
 }
 
-/// What a Transfer-Encoding field says of where the body ends.
+/// The end of the body by a Transfer-Encoding field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Codings {
     /// At its last chunk, which holds all that is to be decoded.
     Chunked,
     /// At its last chunk, and what comes of the chunks is coded again.
     OthersThenChunked,
-    /// Nowhere, in a request (RFC 9112 section 6.3); in an answer where the connection ends, which
+    /// Nowhere, in a request (RFC 9112 section 6.3). In a response the end of the connection, which
     /// is not trusted beside a field that should have said it.
     NoEnd,
 }
@@ -123,7 +124,7 @@ impl Codings {
 
 /// A number of digits alone: no sign, no list, no space. One too large to count with is the largest
 /// that there is: it is beyond every limit either way.
-pub(super) fn decimal(value: &[u8]) -> Option<usize> {
+pub fn decimal(value: &[u8]) -> Option<usize> {
     let add = |number: usize, byte: &u8| {
         let digit = usize::from(byte.wrapping_sub(b'0'));
         (digit <= 9).then(|| number.saturating_mul(10).saturating_add(digit))

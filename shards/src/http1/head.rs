@@ -1,22 +1,21 @@
-//! A request's head: where it ends, and what it asks (RFC 9110, RFC 9112), read by httparse.
+//! A request's head: its end, and its fields (RFC 9110, RFC 9112).
 //!
-//! Stricter than HTTP's robustness advice wherever two readers of one message could disagree:
-//! a bare LF, a folded line, two Content-Lengths, or Content-Length beside Transfer-Encoding are
-//! refused, because request smuggling lives on such disagreements.
-
-use std::mem::MaybeUninit;
+//! Stricter than HTTP's robustness advice wherever two readers of one message could disagree, as
+//! request smuggling lives on such disagreements. A bare LF, a folded line, two Content-Lengths, or
+//! Content-Length beside Transfer-Encoding are refused.
 
 use memchr::memchr;
 use thiserror::Error;
 
 use super::fields::FieldReader;
+use super::raw::{self, RawError, RawField, RawRequest};
 use super::{HttpLimits, target};
 use crate::credentials::Credentials;
 use crate::origin::TraceParent;
 use crate::priority::Priority;
 
-const HEADERS_MAX: usize = 64;
 const NOT_HTTP: HeadError = HeadError::Malformed("not an HTTP request");
+const OTHER_END: HeadError = HeadError::Malformed("the head does not end where it should");
 
 /// Why a request is refused before its target is looked at. The connection is closed after it:
 /// where the next request begins can no longer be trusted.
@@ -76,26 +75,26 @@ pub enum Framing {
     Chunked,
 }
 
-/// What was done to a body before it was sent.
+/// The coding of a body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ContentCoding {
-    /// Nothing.
+    /// None.
     #[default]
     Identity,
     /// A content coding, as `gzip`, so that it cannot be read as it is.
     Coded,
 }
 
-/// What a head asks.
+/// A request's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head<'a> {
     /// The method, as sent.
     pub method: &'a str,
     /// The target's path, without query; an absolute-form target has lost its authority.
     pub path: &'a str,
-    /// Whether the connection persists after the answer.
+    /// Whether the connection persists after the response.
     pub keep_alive: bool,
-    /// Whether it is HTTP/1.0, whose clients know neither `100 Continue` nor chunked answers.
+    /// Whether it is HTTP/1.0, whose clients know neither `100 Continue` nor chunked responses.
     pub is_http_1_0: bool,
     /// `x-request-id`, to be sent back: visible ASCII, not overlong; anything else is not taken.
     pub request_id: Option<&'a str>,
@@ -107,14 +106,14 @@ pub struct Head<'a> {
     pub coding: ContentCoding,
     /// Whether the client waits for `100 Continue` before it sends its body.
     pub expects_continue: bool,
-    /// How long the answer is worth having, in ns: by `x-deadline-ms` or `grpc-timeout`, by the
-    /// shorter where both are there.
+    /// How long the response is worth having, in ns: by the shorter of `x-deadline-ms` and
+    /// `grpc-timeout`.
     pub limit_ns: Option<u64>,
     /// `x-priority`.
     pub priority: Priority,
     /// `Inference-Header-Content-Length`: where the JSON of a body with binary tensors ends.
     pub inference_header_length: Option<usize>,
-    /// What it says about its sender.
+    /// Its sender, as far as it says.
     pub credentials: Credentials<'a>,
 }
 
@@ -134,7 +133,7 @@ pub fn find_end(
     })
 }
 
-/// [`find_end`] for the head of a request or an answer, which may have `max_bytes` bytes.
+/// [`find_end`] for the head of a request or a response, which may have `bytes_max` bytes.
 pub(crate) fn end_within(
     bytes: &[u8],
     scanned: &mut usize,
@@ -178,24 +177,23 @@ struct RequestLine<'a> {
 /// # Errors
 /// Everything that [`HeadError`] lists.
 pub fn parse<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadError> {
-    // Most requests have a tenth of so many fields: making all of them empty first would cost as
-    // much as reading those.
-    let mut fields = [MaybeUninit::uninit(); HEADERS_MAX];
-    let mut request = httparse::Request::new(&mut []);
-    match request.parse_with_uninit_headers(bytes, &mut fields) {
-        Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
-        Err(httparse::Error::Version) => return parse_later_version(bytes, limits),
-        other => return Err(refused(other.err(), limits)),
+    let read = raw::request(bytes, |request| {
+        let RawRequest { method, target, minor, fields, bytes: length } = request;
+        if length != bytes.len() {
+            return Err(OTHER_END);
+        }
+        understand(RequestLine { method, target, is_http_1_0: minor == 0 }, fields, limits)
+    });
+    match read {
+        Ok(Some(head)) => head,
+        Ok(None) => Err(OTHER_END),
+        Err(RawError::Version) => parse_later_version(bytes, limits),
+        Err(error) => Err(refused(error, limits)),
     }
-    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
-    else {
-        return Err(NOT_HTTP);
-    };
-    understand(RequestLine { method, target, is_http_1_0: minor == 0 }, request.headers, limits)
 }
 
 /// Reads a head of HTTP/1.2 and later as one of HTTP/1.1, the highest minor version known here
-/// (RFC 9110 section 2.5). httparse stops at such a version, so the line is taken apart here, with
+/// (RFC 9110 section 2.5). `raw` stops at such a version, so the line is taken apart here, with
 /// no leniency at all.
 fn parse_later_version<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<'a>, HeadError> {
     let end = memchr(b'\r', bytes).ok_or(NOT_HTTP)?;
@@ -223,30 +221,28 @@ fn parse_later_version<'a>(bytes: &'a [u8], limits: &HttpLimits) -> Result<Head<
     let line =
         RequestLine { method: visible(method)?, target: visible(target)?, is_http_1_0: false };
     let rest = rest.strip_prefix(b"\r\n").ok_or(NOT_HTTP)?;
-    let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    match httparse::parse_headers(rest, &mut fields) {
-        Ok(httparse::Status::Complete((length, fields))) if length == rest.len() => {
-            understand(line, fields, limits)
-        }
-        other => Err(refused(other.err(), limits)),
+    let read = raw::fields(rest, |fields, length| {
+        if length == rest.len() { understand(line, fields, limits) } else { Err(OTHER_END) }
+    });
+    match read {
+        Ok(Some(head)) => head,
+        Ok(None) => Err(OTHER_END),
+        Err(error) => Err(refused(error, limits)),
     }
 }
 
-/// What httparse refuses, as it is answered; `None` where it saw another end.
-fn refused(error: Option<httparse::Error>, limits: &HttpLimits) -> HeadError {
+/// The error of bytes that are no head.
+fn refused(error: RawError, limits: &HttpLimits) -> HeadError {
     match error {
-        None => HeadError::Malformed("the head does not end where it should"),
-        Some(httparse::Error::TooManyHeaders) => {
-            HeadError::HeadTooLarge { limit: limits.head_bytes_max }
-        }
-        Some(_) => NOT_HTTP,
+        RawError::TooManyFields => HeadError::HeadTooLarge { limit: limits.head_bytes_max },
+        RawError::Version | RawError::NotHttp => NOT_HTTP,
     }
 }
 
 /// Makes a head of a line and fields that are HTTP.
 fn understand<'a>(
     line: RequestLine<'a>,
-    fields: &[httparse::Header<'a>],
+    fields: &[RawField<'a>],
     limits: &HttpLimits,
 ) -> Result<Head<'a>, HeadError> {
     let RequestLine { method, target, is_http_1_0 } = line;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Bounds on what one connection may hold and how long it may take, per shard.
+/// Bounds on the memory and the time of connections, per shard.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpLimits {
@@ -18,22 +18,23 @@ pub struct HttpLimits {
     /// The most members of an array of rows; beyond it 413.
     #[serde(rename = "max_array_rows", alias = "array_rows_max")]
     pub array_rows_max: usize,
-    /// The most requests of one connection that are being answered at once; reading stops there.
+    /// The most pending responses of one connection; reading stops there.
     #[serde(rename = "max_pipelined_requests", alias = "pipelined_requests_max")]
     pub pipelined_requests_max: usize,
-    /// The most connections a shard holds. For a further one the longest idle makes room, first one
-    /// that has sent nothing for `head_timeout_ms`; where none is idle, it is closed at once.
+    /// The most connections a shard holds. For a further one the longest idle is evicted, first one
+    /// that has sent nothing for `head_timeout_ms`. Where none is idle, the new one is closed at
+    /// once.
     #[serde(rename = "max_connections", alias = "connections_max")]
     pub connections_max: usize,
     /// The most connections a shard holds of one address, where that is limited; further ones are
     /// closed at once. Addresses of IPv6 count by their first 64 bits.
     #[serde(rename = "max_connections_per_address", alias = "connections_per_address_max")]
     pub connections_per_address_max: Option<usize>,
-    /// The most bytes that a shard keeps for all its connections together: of requests that have
-    /// not wholly arrived or are being answered, and of answers that have not wholly been taken.
-    /// Beyond it, slow clients make room, first those for whom most is kept for longest: who is slow
-    /// to take answers is cut off, who is slow to send a request gets 503. Where that is not enough,
-    /// 503 for what is still arriving.
+    /// The most bytes that a shard keeps for all its connections together: requests that have not
+    /// wholly arrived or are being answered, and responses that have not wholly been taken. Beyond
+    /// it, slow clients lose their memory, first those for which most is kept for longest. A client
+    /// that is slow to take responses is cut off; one that is slow to send a request gets 503.
+    /// Where that is not enough, requests that are still arriving get 503.
     #[serde(rename = "max_buffered_bytes", alias = "buffered_bytes_max")]
     pub buffered_bytes_max: usize,
     /// From a request's first byte to the end of its head, in ms; beyond it 408.
@@ -42,10 +43,10 @@ pub struct HttpLimits {
     pub body_timeout_ms: u64,
     /// How long a connection may be silent between requests, in ms.
     pub idle_timeout_ms: u64,
-    /// How long a client may take for the answers that it has to read, in ms, beside what they
-    /// take at `min_write_bytes_per_s`.
+    /// How long a client may take to read its responses, in ms, beside the time that they take at
+    /// `min_write_bytes_per_s`.
     pub write_timeout_ms: u64,
-    /// How fast a client has to take its answers, in bytes a second.
+    /// How fast a client has to take its responses, in bytes a second.
     #[serde(rename = "min_write_bytes_per_s", alias = "write_bytes_per_s_min")]
     pub write_bytes_per_s_min: u64,
     /// While draining, how long a silent connection is kept for a request already on its way, in

@@ -1,4 +1,4 @@
-//! What a status is called.
+//! The names of statuses.
 
 /// A status's reason phrase (RFC 9110 section 15).
 pub const fn phrase(status: u16) -> &'static str {

@@ -6,7 +6,7 @@ use super::HttpLimits;
 use super::chunked::ChunkedBody;
 use super::head::{self, Framing, Head, HeadError};
 
-/// What the bytes given to [`RequestReader::next`] begin with.
+/// The beginning of the bytes that [`RequestReader::next`] was given.
 #[derive(Debug)]
 pub enum Step<'a> {
     /// A whole request.
@@ -33,7 +33,7 @@ pub enum Step<'a> {
     },
 }
 
-/// What is known of a request whose end has not arrived.
+/// The known part of a request whose end has not arrived.
 #[derive(Debug, Clone, Copy, Default)]
 enum Pending {
     /// Nothing, or a part of its head.

@@ -1,8 +1,7 @@
 //! A request's target, and the host that it is for (RFC 9112 section 3.2, RFC 3986 section 3.2).
 //!
-//! Where an authority ends, and whether it is one, is where a proxy in front and this server would
-//! disagree about what was asked of whom: what is not valid by the grammar is refused, never
-//! repaired.
+//! A proxy in front and this server must agree on the end of an authority, and on its validity. A
+//! target that is not valid by the grammar is refused, never repaired.
 
 use std::net::Ipv6Addr;
 
@@ -10,7 +9,7 @@ use memchr::memchr;
 
 use super::head::HeadError;
 
-/// What a target names.
+/// The parts of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Target<'a> {
     /// The path, without the query.
@@ -72,7 +71,7 @@ pub(super) fn is_authority(bytes: &[u8]) -> bool {
     is_host && is_port
 }
 
-/// What stands in brackets: an IPv6 address, or one of a version that is to come.
+/// Whether it is an address in brackets: of IPv6, or of a future version.
 fn is_ip_literal(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     if let Some(future) = text.strip_prefix(['v', 'V']) {

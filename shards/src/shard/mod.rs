@@ -1,6 +1,6 @@
 //! One shard: the life from opening its store and models to the end of its drain.
 //!
-//! [`Shard::open`] and [`Shard::run`] are that life; `state` is what it is made of, and its tick; and
+//! [`Shard::open`] and [`Shard::run`] are that life. `state` has its parts and its tick.
 //! [`ShardShared`] is all that crosses between the shard's thread and the process.
 //!
 //! What is *not* here: threads, cores and signals. A shard runs in whatever executor
@@ -19,7 +19,7 @@ use thiserror::Error;
 
 pub use self::shared::{Command, ShardShared, Shutdown};
 use self::state::ShardState;
-pub use crate::api::{ProcessReply, ReplyKind, RepositoryRequest};
+pub use crate::api::{AdminReply, AdminReplyKind, RepositoryRequest};
 use crate::batch::{PrepareError, PreparedModel};
 use crate::executor::runtime::{sleep, spawn};
 use crate::features::{StoreError, StoreSource, Unfit};
@@ -33,7 +33,7 @@ use crate::model::{LoadOptions, Loads};
 /// How often a shard looks at what others ask of it, and at its clock.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What a shard is made of.
+/// The parts that a shard is opened with.
 #[derive(Debug, Clone)]
 pub struct ShardSetup {
     /// How it serves.
@@ -46,7 +46,7 @@ pub struct ShardSetup {
     pub loads: Arc<Loads>,
     /// The store of their features.
     pub store: StoreSource,
-    /// What the process sees of the shard.
+    /// The part that the shard shares with the process.
     pub shared: Arc<ShardShared>,
 }
 
@@ -91,11 +91,12 @@ impl Shard {
         Ok(Self { state, more_listeners: Vec::new() })
     }
 
-    /// Serves one connection that no listener accepted, over any stream of bytes: what a client in
-    /// memory sends is parsed, batched, joined, scored and answered as if it had come by a socket.
+    /// Serves one connection that no listener accepted, over any stream of bytes. Requests of a
+    /// client in memory are served as if they had come by a socket.
     /// The future, to be awaited in the shard's executor, ends with the connection.
     ///
-    /// The shard's clock of time limits and its histograms for readers go on only in [`Shard::run`].
+    /// The shard's clock of time limits and its histograms for readers go on only in
+    /// [`Shard::run`].
     pub fn serve<S>(&self, stream: S) -> impl Future<Output = ()> + use<S>
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -122,12 +123,12 @@ impl Shard {
             accepting.push(spawn(accept));
         }
         let ticking = spawn(tick_forever(Rc::clone(&state), shutdown.clone()));
-        state.stopping.pass().await;
+        state.stopping.notified().await;
 
         front.context.draining.set(true);
-        front.links.wake_all();
+        front.handles.wake_all();
         front.read_newest(usize::MAX);
-        // What waits for listeners that stay is for whoever accepts from them next.
+        // Connections that wait at listeners that stay are for the process that accepts next.
         let closes = !shutdown.leaves_listeners();
         if closes {
             listener::refuse_new(&listeners).await;
@@ -151,7 +152,7 @@ impl Shard {
 /// Waits until every connection has been answered and closed, at most `drain_timeout_ms`.
 async fn drain(front: &Front) {
     let give_up = Instant::now() + Duration::from_millis(front.limits().drain_ms_max);
-    while front.links.len() > 0 && Instant::now() < give_up {
+    while front.handles.len() > 0 && Instant::now() < give_up {
         sleep(TICK).await;
     }
 }

@@ -4,40 +4,40 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::{ProcessReply, RepositoryRequest};
+use super::{AdminReply, RepositoryRequest};
 use crate::batch::PreparedModel;
 use crate::crossing::Crossing;
 use crate::features::schema::Schema;
 use crate::journal::JournalSlot;
 use crate::telemetry::ShardTelemetry;
 
-/// What the process sees of a shard, and how it tells it something.
+/// The part of a shard that the process reads, and by which it commands the shard.
 #[derive(Debug, Default)]
 pub struct ShardShared {
-    /// What it counts and measures.
+    /// Counters and histograms.
     pub telemetry: Arc<ShardTelemetry>,
     /// Where it leaves what it wrote down.
     pub journal: JournalSlot,
     mailbox: Mailbox,
-    /// What the shard asks of the process.
+    /// The shard's requests to the process.
     requests: Crossing<Vec<RepositoryRequest>>,
     /// The columns that the shard's store has.
     schema: Crossing<Option<Schema>>,
 }
 
-/// What a shard may be told while it serves.
+/// A command to a shard that serves.
 #[derive(Debug)]
 pub enum Command {
     /// Serve this model from now on; one of the same name drains and goes.
     Install(Box<PreparedModel>),
     /// Serve the model of this name no more.
     Remove(String),
-    /// Answer the request of this number, which the shard handed over.
-    Answer {
+    /// The reply to a request that the shard handed over.
+    Reply {
         /// [`RepositoryRequest::number`].
         number: u64,
-        /// The answer.
-        reply: ProcessReply,
+        /// The reply.
+        reply: AdminReply,
     },
 }
 
@@ -132,8 +132,8 @@ impl Shutdown {
         self.begin();
     }
 
-    /// Has a stop only let go of the listeners, as somebody else holds them too: a process that
-    /// takes over, or the one that made them. To be called before the stop.
+    /// Has a stop only let go of the listeners, as another process holds them too: one that takes
+    /// over, or the one that made them. Call it before the stop.
     pub fn leave_listeners(&self) {
         self.0.leaves_listeners.store(true, Ordering::Relaxed);
     }

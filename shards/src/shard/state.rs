@@ -1,4 +1,4 @@
-//! What a shard is made of, and its tick.
+//! The parts of a shard, and its tick.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Command, ShardShared, Shutdown};
 use crate::batch::pipeline::{self, Engine};
-use crate::batch::{Clients, Gate, Host, Lane, Lanes, PreparedModel, QueueLimits, expiry};
+use crate::batch::{Clients, Host, Lane, Lanes, Notify, PreparedModel, QueueLimits, expiry};
 use crate::context::ShardContext;
 use crate::executor::runtime::spawn;
 use crate::features::FeatureStore;
@@ -26,7 +26,7 @@ pub(crate) struct ShardState {
     pub(super) lanes: Rc<Lanes>,
     pub(super) front: Rc<Front>,
     /// Opened when the shard is to stop.
-    pub(super) stopping: Gate,
+    pub(super) stopping: Notify,
     shared: Arc<ShardShared>,
     store: Rc<FeatureStore>,
     /// The store's fingerprint when the lanes were told last.
@@ -46,7 +46,7 @@ impl ShardState {
             front: Front::new(settings, Rc::clone(&context), Rc::clone(&lanes)),
             context,
             lanes,
-            stopping: Gate::default(),
+            stopping: Notify::default(),
             shared,
             fingerprint: Cell::new(store.fingerprint()),
             store: Rc::new(store),
@@ -88,7 +88,7 @@ impl ShardState {
         let before_ms = self.front.coarse_ms.replace(now_ms);
         self.context.counters().heartbeat.add(1);
         if now_ms / SWEEP_MS != before_ms / SWEEP_MS {
-            self.front.links.sweep(now_ms, !self.front.limits().answer_half_closed);
+            self.front.handles.sweep(now_ms, !self.front.limits().answer_half_closed);
             self.store.look();
         }
         self.follow_store();
@@ -101,19 +101,19 @@ impl ShardState {
         self.shared.receive(|command| match command {
             Command::Install(prepared) => self.install(*prepared),
             Command::Remove(model) => self.lanes.remove(&model),
-            Command::Answer { number, reply } => {
-                if let Some(connection) = self.front.api.desk.answered(number, reply) {
-                    self.front.links.wake(connection);
+            Command::Reply { number, reply } => {
+                if let Some(connection) = self.front.api.admin_queue.answered(number, reply) {
+                    self.front.handles.wake(connection);
                 }
             }
         });
-        self.shared.hand_in(&mut self.front.api.desk.outgoing.borrow_mut());
+        self.shared.hand_in(&mut self.front.api.admin_queue.outgoing.borrow_mut());
         if now_ms / 1_000 != before_ms / 1_000 {
             self.front.renew_date();
             self.lanes.each(|lane| lane.rows.borrow_mut().shrink());
         }
         if shutdown.is_begun() {
-            self.stopping.open();
+            self.stopping.notify();
         }
     }
 
@@ -122,7 +122,7 @@ impl ShardState {
         let found = self.store.fingerprint();
         if self.fingerprint.replace(found) != found {
             self.shared.set_schema(self.schema());
-            self.lanes.each(|lane| lane.gate.open());
+            self.lanes.each(|lane| lane.changed.notify());
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a shard does between batches, seen from inside: no socket, no load, no chance.
 
+mod evicting;
 mod giving_up;
-mod making_room;
 mod reading;
 
 use std::io::Write;
@@ -111,7 +111,7 @@ fn with_shard<F: Future<Output = ()>>(
     });
 }
 
-/// The same, with a batch under way that never ends: whatever is queued waits for it.
+/// The same, with a batch in flight that never ends: whatever is queued waits for it.
 fn with_endless_batch<F: Future<Output = ()>>(
     change: impl FnOnce(&mut ShardSettings),
     test: impl FnOnce(Rc<ShardState>, Rc<Lane>) -> F,
@@ -123,7 +123,7 @@ fn with_endless_batch<F: Future<Output = ()>>(
     };
     with_shard(settings, |shard| {
         let lane = shard.lanes.lane(None).expect("a model");
-        lane.under_way.borrow_mut().start(0);
+        lane.in_flight.borrow_mut().start(0);
         test(shard, lane)
     });
 }
@@ -151,7 +151,7 @@ fn rows_that_nobody_waits_for_leave_a_batch_between_its_slices() {
             while state(&lane, rows[7]) == RowState::Waiting {
                 futures_lite::future::yield_now().await;
             }
-            // The batch is under way, a row at a time.
+            // The batch is in flight, a row at a time.
             lane.expire(DEADLINE_NS, |_| ());
             lane.release(rows[6]);
             let expired = RowState::Done(Err(RowFailure::DeadlineExceeded));
@@ -232,8 +232,8 @@ fn a_client_is_seen_to_go_away_behind_more_requests_than_are_taken() {
             until("they wait", || lane.waiting_rows() == 4).await;
             client.shutdown(std::net::Shutdown::Write).expect("ended");
             until("it is seen", || {
-                shard.front.links.sweep(0, sweeps);
-                lane.waiting_rows() == 0 && shard.front.links.len() == 0
+                shard.front.handles.sweep(0, sweeps);
+                lane.waiting_rows() == 0 && shard.front.handles.len() == 0
             })
             .await;
         }
@@ -286,7 +286,7 @@ fn what_is_predicted_to_be_late_is_refused_unless_nothing_is_under_way() {
         let admit = |deadline_ns, priority| {
             queue(&lane, &Terms { now_ns: 0, deadline_ns, priority }).map(|_| ())
         };
-        // Nothing is under way: the estimate may be out of date, so it is tried.
+        // nothing is in flight: the estimate may be out of date, so it is tried.
         assert_eq!(admit(1, Priority::Normal), Ok(()));
         let unreachable = Err(RowFailure::DeadlineUnreachable { predicted_us: 2_000 });
         assert_eq!(admit(1_999_000, Priority::Normal), unreachable);
@@ -321,7 +321,7 @@ fn rows_of_one_request_are_let_in_as_they_would_be_one_by_one() {
         learn_a_millisecond_a_row(&lane);
         // The first is tried; the fourth would be done after 4 ms.
         let terms = Terms { deadline_ns: 3_900_000, ..TERMS };
-        assert_eq!(lane.refuse(&terms, 9), None, "nothing is under way");
+        assert_eq!(lane.refuse(&terms, 9), None, "nothing is in flight");
         lane.admit_each(fill(&lane, 9), &terms);
         assert_eq!((lane.waiting_rows(), lane.rows.borrow().len()), (3, 9));
         let unreachable = RowFailure::DeadlineUnreachable { predicted_us: 5_000 };
@@ -376,7 +376,7 @@ fn a_bound_on_the_wait_never_keeps_rows_out_of_a_batch_that_has_room() {
                 known.drain.observe(2, 1, batch * 12_500_000);
             }
             for start_ns in 0..8 {
-                lane.under_way.borrow_mut().start(start_ns);
+                lane.in_flight.borrow_mut().start(start_ns);
             }
         }
         let admitted = (0..200).take_while(|_| queue(&lane, &TERMS).is_ok()).count();

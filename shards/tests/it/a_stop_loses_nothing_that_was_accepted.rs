@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::support::{Client, Setup, post, post_to, wait_until};
-use shards::shard::{Command, ProcessReply, ReplyKind, RepositoryRequest};
+use shards::shard::{AdminReply, AdminReplyKind, Command, RepositoryRequest};
 
 #[test]
 fn requests_that_arrived_before_the_stop() {
@@ -82,8 +82,8 @@ fn requests_whose_answers_come_after_the_stop() {
     served.shutdown.begin();
     while other.predict("{\"user_id\": \"user-001\"}").field("connection").is_none() {}
     for RepositoryRequest { number, .. } in asked.into_inner() {
-        let reply = ProcessReply { kind: ReplyKind::Done, body: b"[]".to_vec() };
-        served.shared.send(Command::Answer { number, reply });
+        let reply = AdminReply { kind: AdminReplyKind::Done, body: b"[]".to_vec() };
+        served.shared.send(Command::Reply { number, reply });
     }
     assert_eq!(lone.receive().field("connection"), Some("close"));
     lone.expect_end();

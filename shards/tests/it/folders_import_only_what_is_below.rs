@@ -1,4 +1,5 @@
 //! The layers of `shards/src`: arrows between its folders go down only, so that there is no circle.
+//! One codec serves both ports and the client of remote models.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -86,6 +87,17 @@ fn arrows_go_down() {
         }
     }
     assert!(forbidden.is_empty(), "{forbidden:#?}");
+}
+
+#[test]
+fn heads_are_read_by_one_codec() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for folder in ["src", "../src"] {
+        sources(&root.join(folder), &mut found);
+    }
+    found.retain(|path| fs::read_to_string(path).expect("text").contains("httparse::"));
+    assert_eq!(found, [root.join("src/http1/raw.rs")]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::support::model_server::{Asked, Deed, says, score, scored, send, with_id};
+use crate::support::model_server::{Deed, ReceivedRequest, says, score, scored, send, with_id};
 use crate::support::{ModelServer, Served, Setup};
 
 const WRONG: f64 = -1.0;
@@ -80,7 +80,7 @@ fn an_answer_to_an_earlier_request_is_not_taken_for_that_to_the_next() {
     });
     // It comes when the next request has been sent: nothing could be seen before that.
     let late: Deed = Box::new(move |asked, stream| {
-        let earlier: Asked = earlier.recv().unwrap();
+        let earlier: ReceivedRequest = earlier.recv().unwrap();
         assert_ne!(earlier.id(), asked.id());
         send(stream, &with_id(score(WRONG).as_bytes(), &earlier));
         send(stream, &with_id(score(WRONG).as_bytes(), asked));

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-/// Times of one kind of work, by batches under way and by rows.
+/// Times of one kind of work, by batches in flight and by rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorded {
-    /// `(batches under way, [(rows, times in ns ascending)])`, both ascending.
+    /// `(batches in flight, [(rows, times in ns ascending)])`, both ascending.
     levels: Vec<(usize, Vec<Size>)>,
 }
 
@@ -29,36 +29,36 @@ impl Recorded {
     }
 
     /// What a batch of `rows` takes that is so lucky that `quantile` of the times are below its,
-    /// at each number of batches under way that there are times for.
+    /// at each number of batches in flight that there are times for.
     pub(crate) fn draw(&self, rows: usize, quantile: f64) -> Drawn {
         let time = |(size, times): &Size| {
             (*size as f64, times[(quantile * times.len() as f64) as usize] as f64)
         };
-        let by_company = self
+        let by_others = self
             .levels
             .iter()
             .map(|(level, sizes)| (*level as f64, between(sizes.iter().map(time), rows as f64)));
-        Drawn { by_company: by_company.collect() }
+        Drawn { by_others: by_others.collect() }
     }
 
-    /// The mean time of a batch of `rows` with `in_flight` batches under way, in ns.
+    /// The mean time of a batch of `rows` with `in_flight` batches in flight, in ns.
     fn mean_ns(&self, in_flight: usize, rows: usize) -> f64 {
         let quantiles = (0..256).map(|step| (f64::from(step) + 0.5) / 256.0);
         quantiles.map(|quantile| self.draw(rows, quantile).time_ns(in_flight)).sum::<f64>() / 256.0
     }
 }
 
-/// What one batch takes, by the number of batches that are under way.
+/// What one batch takes, by the number of batches that are in flight.
 #[derive(Debug, Clone)]
 pub(crate) struct Drawn {
-    /// `(batches under way, ns)`, ascending.
-    by_company: Vec<(f64, f64)>,
+    /// `(batches in flight, ns)`, ascending.
+    by_others: Vec<(f64, f64)>,
 }
 
 impl Drawn {
-    /// With `in_flight` batches under way, itself among them, in ns.
+    /// With `in_flight` batches in flight, itself among them, in ns.
     pub(crate) fn time_ns(&self, in_flight: usize) -> f64 {
-        between(self.by_company.iter().copied(), in_flight as f64)
+        between(self.by_others.iter().copied(), in_flight as f64)
     }
 }
 

@@ -1,13 +1,13 @@
 //! A shard in virtual time: one thread that reads, decides, submits, computes and writes.
 //!
-//! The store works on all batches that are under way at once. What a batch takes changes as others
+//! The store works on all batches that are in flight at once. What a batch takes changes as others
 //! come and go: it is done when the shares of its time that have passed, each of the time that it
-//! takes in the company it had, add up to one.
+//! takes beside the others in flight, add up to one.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use shards::batch::{BatchPolicy, Decision, Estimates, Load, QueueView, UnderWay, wanted};
+use shards::batch::{BatchPolicy, Decision, Estimates, InFlightBatches, Load, QueueView, demand};
 
 use super::costs::{Costs, Drawn};
 use crate::random::Random;
@@ -77,8 +77,8 @@ enum Event {
 struct Batch {
     started_ns: u64,
     others: usize,
-    /// Batches under way at its start, itself among them, and those that its queue would have made.
-    wanted: usize,
+    /// Batches in flight at its start, itself among them, and those that its queue would have made.
+    demand: usize,
     arrived_ns: Vec<u64>,
     /// How its computation lies among those recorded.
     quantile: f64,
@@ -107,7 +107,7 @@ struct Shard<'a> {
     fetches: Vec<Fetch>,
     /// Up to when the store's work is accounted for.
     worked_ns: u64,
-    under_way: UnderWay,
+    in_flight: InFlightBatches,
     known: Estimates,
     /// Of the answers that count, which came from `counted_from_ns` on.
     latencies_ns: Vec<u64>,
@@ -137,7 +137,7 @@ pub(crate) fn run(
         batches: Vec::new(),
         fetches: Vec::new(),
         worked_ns: 0,
-        under_way: UnderWay::default(),
+        in_flight: InFlightBatches::default(),
         known: Estimates::default(),
         latencies_ns: Vec::new(),
         counted_from_ns: 0,
@@ -168,7 +168,7 @@ impl Shard<'_> {
                 wake_ns = None;
                 let oldest_ns = self.queue.front().copied().unwrap_or(0);
                 let view = QueueView { rows: self.queue.len(), oldest_ns };
-                match decide(self.now_ns, view, self.under_way.load(), &self.known) {
+                match decide(self.now_ns, view, self.in_flight.load(), &self.known) {
                     Decision::Run { rows } => {
                         self.start(rows);
                         continue;
@@ -215,7 +215,7 @@ impl Shard<'_> {
         self.now_ns += self.costs.read_ns;
         if self.queue.len() < QUEUE_ROWS_MAX {
             self.known.arrivals.observe(1, self.now_ns);
-            self.under_way.arrive(1);
+            self.in_flight.arrive(1);
             self.queue.push_back(time_ns);
         } else {
             self.send_next();
@@ -229,14 +229,14 @@ impl Shard<'_> {
         let (each_batch, each_row) = self.costs.submit_ns;
         self.now_ns += each_batch + each_row * arrived_ns.len() as u64;
         let number = self.batches.len();
-        let others = self.under_way.start(started_ns);
-        let wanted = wanted(others, waiting, &BatchPolicy::default());
+        let others = self.in_flight.start(started_ns);
+        let demand = demand(others, waiting, &BatchPolicy::default());
         let count = arrived_ns.len();
         let (fetch, compute) = self.luck(count);
         self.batches.push(Some(Batch {
             started_ns,
             others,
-            wanted,
+            demand,
             arrived_ns,
             quantile: compute,
         }));
@@ -295,11 +295,11 @@ impl Shard<'_> {
         self.now_ns += self.costs.compute.draw(count, batch.quantile).time_ns(1) as u64;
         let estimates = &mut self.known;
         let fetch_ns = fetched_ns - batch.started_ns;
-        let company = self.under_way.company(batch.started_ns, fetched_ns);
+        let others_mean = self.in_flight.others_mean(batch.started_ns, fetched_ns);
         estimates.fetch.observe(count, batch.others, fetch_ns);
-        estimates.contention.observe(count, batch.wanted, company, fetch_ns);
+        estimates.contention.observe(count, batch.demand, others_mean, fetch_ns);
         estimates.compute.observe(count, 0, self.now_ns - fetched_ns);
-        self.under_way.end(batch.started_ns, self.now_ns);
+        self.in_flight.end(batch.started_ns, self.now_ns);
         for arrived_ns in batch.arrived_ns {
             self.now_ns += self.costs.write_ns;
             if self.not_counted > 0 {

@@ -9,14 +9,14 @@ pub(crate) const ID: &str = "################";
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct ReceivedRequest {
     /// On which connection, from 0.
     pub(crate) connection: usize,
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
-impl Asked {
+impl ReceivedRequest {
     /// The id that an answer to it has to repeat.
     pub(crate) fn id(&self) -> &str {
         let body = std::str::from_utf8(&self.body[..26]).expect("text");
@@ -31,7 +31,7 @@ impl Asked {
 }
 
 /// What is done with one request.
-pub(crate) type Deed = Box<dyn FnOnce(&Asked, &mut TcpStream) + Send>;
+pub(crate) type Deed = Box<dyn FnOnce(&ReceivedRequest, &mut TcpStream) + Send>;
 
 /// Answers with these bytes.
 pub(crate) fn says(answer: impl Into<Vec<u8>>) -> Deed {
@@ -54,7 +54,7 @@ pub(crate) fn score(score: f64) -> String {
 }
 
 /// The answer, for this request.
-pub(crate) fn with_id(answer: &[u8], asked: &Asked) -> Vec<u8> {
+pub(crate) fn with_id(answer: &[u8], asked: &ReceivedRequest) -> Vec<u8> {
     let mut answer = answer.to_vec();
     while let Some(at) = answer.windows(ID.len()).position(|bytes| bytes == ID.as_bytes()) {
         answer[at..at + ID.len()].copy_from_slice(asked.id().as_bytes());
@@ -71,7 +71,7 @@ pub(crate) fn send(stream: &mut TcpStream, bytes: &[u8]) {
 /// After the last one it refuses connections.
 pub(crate) struct ModelServer {
     port: u16,
-    asked: Receiver<Asked>,
+    asked: Receiver<ReceivedRequest>,
 }
 
 impl ModelServer {
@@ -105,20 +105,20 @@ impl ModelServer {
     }
 
     /// What has come since this was asked last.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<ReceivedRequest> {
         self.asked.try_iter().collect()
     }
 }
 
 /// The next request of a connection; `None` where that ends first.
-fn receive(stream: &mut TcpStream, connection: usize) -> Option<Asked> {
+fn receive(stream: &mut TcpStream, connection: usize) -> Option<ReceivedRequest> {
     let mut bytes = Vec::new();
     let mut room = [0; 4_096];
     loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
             let head = String::from_utf8(bytes[..end].to_vec()).expect("text");
             let body = bytes[end + 4..].to_vec();
-            let asked = Asked { connection, head, body };
+            let asked = ReceivedRequest { connection, head, body };
             let length: usize = asked.field("content-length").expect("a length").parse().unwrap();
             if asked.body.len() >= length {
                 assert_eq!(asked.body.len(), length, "one request at a time");

@@ -88,7 +88,7 @@ pub(crate) fn encoded(model: &Model, row: &[String]) -> Option<Vec<f64>> {
 }
 
 /// The model's scores of rows, in batches of several sizes; `None` where a row has none.
-pub(crate) fn scores(model: &mut Model, rows: &[Vec<String>]) -> Result<Vec<Option<f64>>, String> {
+pub(crate) fn scores(model: &mut Model, rows: &[Vec<String>]) -> Vec<Option<f64>> {
     let codes: Vec<_> = rows.iter().map(|row| encoded(model, row)).collect();
     let known: Vec<_> = codes.iter().flatten().collect();
     let (mut found, mut batch) = (Vec::new(), Vec::new());
@@ -108,12 +108,12 @@ pub(crate) fn scores(model: &mut Model, rows: &[Vec<String>]) -> Result<Vec<Opti
         }
         match model.score(&features, &mut batch) {
             Ok(()) => {
-                found.extend(batch.iter().map(|score| Some(*score).filter(|it| !it.is_nan())))
+                found.extend(batch.iter().map(|score| Some(*score).filter(|it| !it.is_nan())));
             }
             // A batch of which no row has a score.
             Err(_) => found.extend(now.iter().map(|_| None)),
         }
     }
     let mut found = found.into_iter();
-    Ok(codes.iter().map(|codes| codes.as_ref().and_then(|_| found.next().flatten())).collect())
+    codes.iter().map(|codes| codes.as_ref().and_then(|_| found.next().flatten())).collect()
 }

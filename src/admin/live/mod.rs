@@ -1,11 +1,12 @@
 //! The live page's data: a second at a time, kept for some minutes, sent as server-sent events.
 //!
 //! A [`sampler`] thread looks at the shards each second, whether a page is open or not, so that a
-//! page shows the last minutes at once; a [`second`] is what it saw, with [`models`] in it. It is
-//! also what notices a shard that stands still and a [`store`] that does not answer.
+//! page shows the last minutes at once; a [`second`] is what it saw, with [`models`] and the tables of
+//! [`counters`] in it. It also notices a shard that stands still and a [`store`] that does not answer.
 //!
 //! What is *not* here: the page itself, which is `page.html`.
 
+mod counters;
 mod models;
 mod sampler;
 mod second;

@@ -11,6 +11,7 @@ use shards::provenance::FeatureStatus;
 use shards::telemetry::counters::STATUSES;
 use shards::telemetry::{Counter, HistogramCopies, Histograms, LaneCounts, Phase};
 
+use super::counters::Lines;
 use super::models::{ELAPSED_S_MIN, ModelSeconds};
 use super::store::StoreSecond;
 use crate::admin::{ShardView, metrics};
@@ -45,6 +46,7 @@ pub(super) struct Counted {
     statements_failed: [u64; FaultReason::ALL.len()],
     damaged: u64,
     is_disconnected: bool,
+    lines: Lines,
 }
 
 impl Counted {
@@ -67,6 +69,7 @@ impl Counted {
             damaged: telemetry.store.damaged.get(),
             is_disconnected: telemetry.store.is_cluster()
                 && telemetry.store.cluster.nodes_connected.get() == 0,
+            lines: Lines::of(telemetry),
         }
     }
 
@@ -87,6 +90,8 @@ pub(super) struct Draft {
     responses: BTreeMap<u16, u64>,
     features: BTreeMap<&'static str, u64>,
     failed: BTreeMap<&'static str, u64>,
+    /// What the shards counted, by its name on `/metrics`.
+    counters: BTreeMap<&'static str, u64>,
     phases: Vec<PhaseSecond>,
     batch_rows: Vec<u64>,
     heat: Vec<u64>,
@@ -132,6 +137,7 @@ impl Second {
             responses: BTreeMap::new(),
             features: FeatureStatus::ALL.iter().map(|status| (status.as_str(), 0)).collect(),
             failed: BTreeMap::new(),
+            counters: BTreeMap::new(),
             phases: Vec::new(),
             batch_rows: Vec::new(),
             heat: Vec::new(),
@@ -180,6 +186,7 @@ impl Draft {
         for (reason, count) in failed.filter(|(_, count)| *count > 0) {
             *self.failed.entry(reason).or_default() += count;
         }
+        now.lines.add_since(&last.lines, &mut self.counters);
         let request = since.map(|since| since.phase(Phase::Request));
         let quantile = |q| request.map_or(0.0, |times| quantile_us(times, q));
         let share = |now: u64, last: u64| now.saturating_sub(last) as f64 / 1e9 / elapsed_s;

@@ -137,6 +137,22 @@ function drawFeatures() {
   }));
 }
 
+// A counter's name ends with _total; of a gauge, which has no sum, the last five minutes mean nothing.
+function drawCounters(now) {
+  const total = {};
+  for (const second of seconds) {
+    for (const [name, count] of Object.entries(second.counters)) total[name] = (total[name] || 0) + count;
+  }
+  fill('counter-rows', Object.keys(total).sort().map((key) => {
+    const isCounter = key.endsWith('_total');
+    const name = cell(key, 'th', '');
+    name.scope = 'row';
+    const current = now.counters[key] || 0;
+    return element('tr', {}, name, cell(number(isCounter ? current / now.elapsed_s : current)),
+      cell(isCounter ? number(total[key]) : ''));
+  }));
+}
+
 function drawAnswers(now) {
   const total = { 200: 0 };
   for (const second of seconds) {
@@ -207,6 +223,7 @@ function draw() {
   drawBatches();
   drawFeatures();
   drawAnswers(now);
+  drawCounters(now);
   drawHeat();
   drawModels();
   drawFacts(now);

@@ -1,11 +1,11 @@
-//! Why an inference request asks nothing that can be answered.
+//! Why an inference request is refused.
 
 use thiserror::Error;
 
 use crate::features::inputs::IntegerRange;
 use crate::tensors::TensorError;
 
-/// Why an inference request is refused; each is answered with 400.
+/// Why an inference request is refused: each is a fault of the request.
 #[derive(Debug, Error)]
 pub enum InferError {
     /// The JSON part is not UTF-8, which JSON must be.
@@ -24,7 +24,7 @@ pub enum InferError {
         input: String,
         /// Its shape.
         found: Vec<usize>,
-        /// What it may be.
+        /// The shapes or types that the model reads.
         expected: String,
     },
     /// A tensor's type is not one that the model reads there.
@@ -34,7 +34,7 @@ pub enum InferError {
         input: String,
         /// Its type.
         found: &'static str,
-        /// What it may be.
+        /// The shapes or types that the model reads.
         expected: &'static str,
     },
     /// A cell of a column of integers is anything else, or may have been rounded on its way.
@@ -51,7 +51,7 @@ pub enum InferError {
         row: usize,
         /// The cell; NaN for null.
         found: f64,
-        /// What the model's tensor holds.
+        /// The range of the model's tensor.
         range: IntegerRange,
     },
     /// A text that the model's library has no answer to.
@@ -69,7 +69,7 @@ pub enum InferError {
     UnknownInput {
         /// The tensor.
         input: String,
-        /// What may be given.
+        /// The inputs that the model reads.
         expected: String,
     },
     /// A tensor is there twice.
@@ -88,7 +88,7 @@ pub enum InferError {
     InputMissing {
         /// The tensor.
         input: String,
-        /// What is to be given.
+        /// The inputs that the model needs.
         expected: String,
     },
     /// No row at all.
@@ -115,7 +115,7 @@ pub enum InferError {
     UnknownOutput {
         /// The output.
         output: String,
-        /// What may be asked for.
+        /// The outputs that there are.
         expected: &'static str,
     },
     /// The classification extension.

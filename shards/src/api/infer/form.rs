@@ -1,11 +1,11 @@
-//! The document that answers an inference request: tensors as JSON, or as binary data behind it.
+//! The document of an inference request: tensors as JSON, or as binary data behind it.
 
 use std::io::Write;
 
 use super::error::InferError;
 use super::request::InferRequest;
 use crate::api::json::{write_error, write_score, write_string};
-use crate::api::outcome::Written;
+use crate::api::outcome::RowsSummary;
 use crate::api::{failures, request_rows::RequestRows};
 use crate::batch::{Lane, Scored};
 use crate::tensors::Datatype;
@@ -13,9 +13,9 @@ use crate::tensors::elements::push_byte_string;
 
 /// The output that holds the scores.
 pub const SCORE: &str = "score";
-/// The output that says what each row's features stood on.
+/// The output that has the provenance of each row's features.
 pub const FEATURES: &str = "features";
-/// The output that says which version scored each row.
+/// The output that has the version of each row.
 pub const MODEL_VERSION: &str = "model_version";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ struct Output {
     is_binary: bool,
 }
 
-/// How the rows of an inference request are answered.
+/// How the rows of an inference request are written.
 #[derive(Debug)]
 pub struct InferForm {
     id: Option<String>,
@@ -41,8 +41,8 @@ pub struct InferForm {
 }
 
 impl InferForm {
-    /// What `request` asks to have answered. Unless it chooses its outputs, these are the scores, of
-    /// rows by user what their features stood on and, where two versions score them, which did.
+    /// The outputs of `request`. Unless it chooses, these are the scores, the provenance of rows by
+    /// user and, where two versions score them, the version.
     ///
     /// # Errors
     /// An output that there is not.
@@ -93,7 +93,7 @@ impl InferForm {
 
     /// Writes the document. A row without a score fails the request: a tensor has no place for an
     /// error.
-    pub(crate) fn write(&self, body: &mut Vec<u8>, rows: &RequestRows) -> Written {
+    pub(crate) fn write(&self, body: &mut Vec<u8>, rows: &RequestRows) -> RowsSummary {
         let mut worst = None;
         let mut failed = None;
         for (place, (lane, outcome)) in rows.outcomes().enumerate() {
@@ -110,13 +110,13 @@ impl InferForm {
             let message = failures::message(lane, failure);
             write_error(body, &format!("row {place}: {message}"));
             let version = Some(lane.settings.version);
-            return Written { failure: Some(failure), provenance, version, json_bytes: None };
+            return RowsSummary { failure: Some(failure), provenance, version, json_bytes: None };
         }
         self.write_json(body, rows);
         let is_binary = self.outputs.iter().any(|output| output.is_binary);
         let json_bytes = is_binary.then_some(body.len());
         self.write_binary(body, rows);
-        Written { failure: None, provenance, version: rows.version(), json_bytes }
+        RowsSummary { failure: None, provenance, version: rows.version(), json_bytes }
     }
 
     fn write_json(&self, body: &mut Vec<u8>, rows: &RequestRows) {

@@ -1,9 +1,9 @@
-//! An inference request of the Open Inference Protocol, version 2, as `KServe` defines it and Triton
-//! extends it.
+//! An inference request of the Open Inference Protocol, version 2, as `KServe` defines it and
+//! Triton extends it.
 //!
-//! [`request`] reads it, JSON and the binary tensors behind it (`tensors`); [`rows`] makes rows of it,
-//! which are batched like any other; [`form`] writes what came of them; [`error`] says why a request
-//! is refused.
+//! [`request`] reads it, JSON and the binary tensors behind it (`tensors`); [`rows`] makes rows of
+//! it, which are batched like any other. [`form`] writes their document; [`error`] says why a
+//! request is refused.
 //!
 //! What is *not* here: shared memory, and the classification and sequence extensions.
 
@@ -17,13 +17,13 @@ use std::rc::Rc;
 pub use self::error::InferError;
 pub use self::form::InferForm;
 use self::request::InferRequest;
-use self::rows::Asked;
+use self::rows::ParsedInfer;
 use super::ask::{self, Ask, MadeRows, NotScored, ScoreBody};
 use super::request_rows::{LaneRows, RequestRows};
 use super::{Api, CallContext, CallFault, Form, ModelName, Outcome};
 use crate::batch::{Lane, LaneSettings, Terms, refuse_all};
 
-/// Scores the rows of a body by a model, or by that of its versions that the call insists on.
+/// Scores the rows of a body by a model, or by the version that the call insists on.
 pub(super) fn answer(api: &Api, context: &CallContext<'_>, model: ModelName<'_>) -> Outcome {
     let Some(lane) = api.find(model) else { return api.unknown(model) };
     let body = TensorBody { bytes: context.body.unwrap_or_default() };
@@ -42,25 +42,24 @@ impl ScoreBody for TensorBody<'_> {
         request::rows_at_a_glance(self.bytes)
     }
 
-    /// Where no version is pinned, the rows of the users whom the version that is tried out scores
-    /// are made in its lane.
+    /// Makes the rows of the canary's users in its lane, unless a version is pinned.
     fn make_rows(self, ask: &Ask<'_>) -> Result<MadeRows, NotScored> {
         let request = request::parse(self.bytes, ask.context.json_bytes)?;
-        let asked = read(ask, &request, &ask.lane)?;
+        let parsed = read(ask, &request, &ask.lane)?;
         let goes: Vec<bool> = match ask.canary() {
-            Some(_) => asked.users().map(|user| ask.is_canarys(user)).collect(),
+            Some(_) => parsed.users().map(|user| ask.is_of_canary(user)).collect(),
             None => Vec::new(),
         };
         let taken = goes.iter().filter(|goes| **goes).count();
         let canary = ask.canary().filter(|_| taken > 0);
-        // Its version may read other tensors.
-        let asked_of_canary = canary.map(|canary| read(ask, &request, canary)).transpose()?;
-        let stays = asked.rows() - taken;
+        // The canary may read other tensors.
+        let parsed_by_canary = canary.map(|canary| read(ask, &request, canary)).transpose()?;
+        let stays = parsed.rows() - taken;
         let is_divided = taken > 0 && stays > 0;
-        let form = InferForm::of(&request, asked.rows(), asked.is_by_user(), is_divided)?;
+        let form = InferForm::of(&request, parsed.rows(), parsed.is_by_user(), is_divided)?;
         let terms = terms(ask, &request);
-        // A tensor has no place for an error: rows that were let in beside others that were not
-        // would be computed for nobody.
+        // A tensor has no place for an error: rows that were admitted beside others that were not
+        // would be computed in vain.
         let refusal = match canary {
             Some(canary) => refuse_all([(&ask.lane, stays), (canary, taken)], &terms),
             None => ask.lane.refuse(&terms, stays),
@@ -68,11 +67,12 @@ impl ScoreBody for TensorBody<'_> {
         if let Some(failure) = refusal {
             return Err(NotScored::Refused(failure));
         }
-        let is_canarys = |place: usize| goes.get(place).copied().unwrap_or(false);
-        let stable = fill(ask, &asked, &ask.lane, |place| !is_canarys(place));
-        let canarys = asked_of_canary.zip(canary);
-        let canarys = canarys.and_then(|(asked, canary)| fill(ask, &asked, canary, is_canarys));
-        let rows = RequestRows::of(stable, canarys, asked.rows()).ok_or(InferError::NoRows)?;
+        let is_of_canary = |place: usize| goes.get(place).copied().unwrap_or(false);
+        let stable = fill(ask, &parsed, &ask.lane, |place| !is_of_canary(place));
+        let of_canary = parsed_by_canary.zip(canary);
+        let of_canary =
+            of_canary.and_then(|(parsed, canary)| fill(ask, &parsed, canary, is_of_canary));
+        let rows = RequestRows::of(stable, of_canary, parsed.rows()).ok_or(InferError::NoRows)?;
         Ok(MadeRows { rows, form: Form::Tensors(Box::new(form)), terms })
     }
 }
@@ -81,13 +81,13 @@ fn read<'r>(
     ask: &Ask<'_>,
     request: &'r InferRequest<'_>,
     lane: &Lane,
-) -> Result<Asked<'r>, InferError> {
+) -> Result<ParsedInfer<'r>, InferError> {
     let LaneSettings { signature, request_fields, .. } = &lane.settings;
-    Asked::of(request, signature, request_fields, ask.api.limits.rows_max)
+    ParsedInfer::of(request, signature, request_fields, ask.api.limits.rows_max)
 }
 
-/// What a request is admitted by: of a limit of the call and one in its parameters the earlier
-/// counts. A timeout of 0 is none.
+/// The terms of a request: of a limit of the call and one in its parameters the earlier counts. A
+/// timeout of 0 is none.
 fn terms(ask: &Ask<'_>, request: &InferRequest<'_>) -> Terms {
     let timeout_us = request.timeout_us.filter(|timeout_us| *timeout_us > 0);
     let timeout_ns = timeout_us.map(|timeout_us| timeout_us.saturating_mul(1_000));
@@ -95,15 +95,15 @@ fn terms(ask: &Ask<'_>, request: &InferRequest<'_>) -> Terms {
     ask.context.terms(ask.api.limit_ns(limit_ns))
 }
 
-/// Those of the rows that `is_wanted` holds for, by their places.
+/// Makes the rows that `is_wanted` holds for, by their places.
 fn fill(
     ask: &Ask<'_>,
-    asked: &Asked<'_>,
+    parsed: &ParsedInfer<'_>,
     lane: &Rc<Lane>,
     is_wanted: impl Fn(usize) -> bool,
 ) -> Option<LaneRows> {
     let rows = &mut lane.rows.borrow_mut();
-    let first = asked.fill_those(ask.context.client, rows, is_wanted)?;
+    let first = parsed.fill_those(ask.context.client, rows, is_wanted)?;
     Some(LaneRows::new(Rc::clone(lane), first))
 }
 

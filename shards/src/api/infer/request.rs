@@ -10,34 +10,34 @@ use super::rows::USER_ID;
 use crate::tensors::wire::{WireTensor, null_is_none_given};
 use crate::tensors::{self, Tensor, TensorError};
 
-/// What a client asks for.
+/// An inference request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InferRequest<'a> {
-    /// What the answer is to echo.
+    /// The id that the document repeats.
     pub id: Option<Cow<'a, str>>,
     /// The tensors.
     pub inputs: Vec<Tensor<'a>>,
     /// The outputs, where the client chose.
     pub outputs: Option<Vec<InferOutput<'a>>>,
-    /// Whether outputs that do not say are to be binary.
+    /// Whether outputs are binary unless they say otherwise.
     pub is_binary: bool,
-    /// Triton's `timeout`: how long the answer is worth having, in µs.
+    /// Triton's `timeout`: how long the response is worth having, in µs.
     pub timeout_us: Option<u64>,
 }
 
-/// An output that a client asks for.
+/// An output that the request chooses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InferOutput<'a> {
     /// Its name.
     pub name: Cow<'a, str>,
-    /// Whether it is to be binary, where the client says.
+    /// Whether it is binary, where the request says.
     pub is_binary: Option<bool>,
 }
 
 /// Reads a body, whose JSON ends after `json_bytes` if binary tensors follow it.
 ///
 /// # Errors
-/// Whatever is wrong with it by itself; that it fits a model is another question.
+/// A fault of the request by itself; [`ParsedInfer`](super::rows::ParsedInfer) holds it to a model.
 pub fn parse(body: &[u8], json_bytes: Option<usize>) -> Result<InferRequest<'_>, InferError> {
     let (json, mut binary) = tensors::split(body, json_bytes)?;
     // From bytes, serde_json would not look at the strings that it skips (RFC 8259 section 8.1).

@@ -13,9 +13,9 @@ use crate::tensors::{Tensor, TensorData};
 /// The tensor that names users whose features are looked up.
 pub const USER_ID: &str = "user_id";
 
-/// What a request's tensors are to a model.
+/// A request's tensors, as a model reads them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Asked<'r> {
+pub struct ParsedInfer<'r> {
     rows: usize,
     /// Of each row, where users are named.
     user_ids: Option<Vec<&'r str>>,
@@ -31,9 +31,9 @@ struct Block<'r> {
     numbers: Cow<'r, [f64]>,
 }
 
-impl<'r> Asked<'r> {
-    /// Finds out what each tensor of `request` is to the model of `signature`, whose columns
-    /// also read `request_fields`.
+impl<'r> ParsedInfer<'r> {
+    /// Assigns each tensor of `request` to the inputs of a model of this `signature`, which also
+    /// reads `request_fields`.
     ///
     /// # Errors
     /// Tensors that the model does not read, or that do not fit together.
@@ -44,8 +44,8 @@ impl<'r> Asked<'r> {
         rows_max: usize,
     ) -> Result<Self, InferError> {
         let inputs = &request.inputs;
-        // Each is compared with all before it: were they as many as a body holds, that alone would
-        // keep the shard from everybody else for a second.
+        // Each is compared with all before it. A body full of them would keep the shard from
+        // other requests for a second.
         let inputs_max = 1 + request_fields.len() + signature.columns.len();
         if inputs.len() > inputs_max {
             return Err(InferError::TooManyInputs { found: inputs.len(), limit: inputs_max });
@@ -97,7 +97,7 @@ impl<'r> Asked<'r> {
         self.fill_those(connection, rows, |_| true)
     }
 
-    /// [`Asked::fill`] for those rows that `is_wanted` holds for, by their places from 0 on.
+    /// [`ParsedInfer::fill`] for those rows that `is_wanted` holds for, by their places from 0 on.
     pub(crate) fn fill_those(
         &self,
         connection: u32,
@@ -136,12 +136,16 @@ fn by_user<'r>(
     inputs: &'r [Tensor<'_>],
     request_fields: &[RequestField],
     rows: usize,
-) -> Result<Asked<'r>, InferError> {
-    let mut asked =
-        Asked { rows, user_ids: None, cells: Vec::new(), cells_per_row: request_fields.len() };
+) -> Result<ParsedInfer<'r>, InferError> {
+    let mut parsed = ParsedInfer {
+        rows,
+        user_ids: None,
+        cells: Vec::new(),
+        cells_per_row: request_fields.len(),
+    };
     for input in inputs {
         if input.name == USER_ID {
-            asked.user_ids = Some(user_ids(input, rows)?);
+            parsed.user_ids = Some(user_ids(input, rows)?);
             continue;
         }
         let Some(at) = request_fields.iter().position(|field| field.name == input.name) else {
@@ -151,16 +155,16 @@ fn by_user<'r>(
             });
         };
         let numbers = field_cells(input, rows, &request_fields[at])?;
-        asked.cells.push(Block { at, width: 1, numbers });
+        parsed.cells.push(Block { at, width: 1, numbers });
     }
-    Ok(asked)
+    Ok(parsed)
 }
 
 fn by_columns<'r>(
     inputs: &'r [Tensor<'_>],
     signature: &Signature,
     rows: usize,
-) -> Result<Asked<'r>, InferError> {
+) -> Result<ParsedInfer<'r>, InferError> {
     let columns = &signature.columns;
     let expected = || {
         let width = columns.len();
@@ -187,7 +191,7 @@ fn by_columns<'r>(
     if let Some(missing) = columns.iter().find(|column| inputs.iter().all(|i| i.name != **column)) {
         return Err(InferError::InputMissing { input: missing.clone(), expected: expected() });
     }
-    Ok(Asked { rows, user_ids: None, cells, cells_per_row: columns.len() })
+    Ok(ParsedInfer { rows, user_ids: None, cells, cells_per_row: columns.len() })
 }
 
 /// The numbers of a tensor of `rows × width`; one of a single column may leave the width out.

@@ -1,13 +1,13 @@
 //! `/predict`: rows as JSON, one object or an array of them.
 //!
-//! [`parse`] reads a body straight into rows of a lane, and `write` is the document that answers it.
+//! [`parse`] reads a body straight into rows of a lane, and `write` writes their document.
 
 mod read;
 mod write;
 
 use std::rc::Rc;
 
-pub use self::read::{Asked, PredictError, USER_ID_BYTES_MAX, parse};
+pub use self::read::{ParsedPredict, PredictError, parse};
 pub(super) use self::write::{write_array, write_lone};
 use super::ask::{self, Ask, MadeRows, NotScored, ScoreBody};
 use super::request_rows::{LaneRows, RequestRows};
@@ -38,36 +38,36 @@ impl ScoreBody for Json<'_> {
     }
 
     fn make_rows(self, ask: &Ask<'_>) -> Result<MadeRows, NotScored> {
-        let asked = self.parse(ask, &ask.lane)?;
-        let form = if asked.is_array { Form::Array } else { Form::Lone };
-        Ok(MadeRows { rows: self.divide(ask, asked)?, form, terms: ask.terms })
+        let parsed = self.parse(ask, &ask.lane)?;
+        let form = if parsed.is_array { Form::Array } else { Form::Lone };
+        Ok(MadeRows { rows: self.divide(ask, parsed)?, form, terms: ask.terms })
     }
 }
 
 impl Json<'_> {
-    fn parse(&self, ask: &Ask<'_>, lane: &Lane) -> Result<Asked, PredictError> {
+    fn parse(&self, ask: &Ask<'_>, lane: &Lane) -> Result<ParsedPredict, PredictError> {
         let (fields, rows_max) = (&lane.settings.request_fields, ask.api.limits.rows_max);
         parse(self.0, fields, rows_max, ask.context.client, &mut lane.rows.borrow_mut())
     }
 
-    /// Leaves to the version that is tried out those rows whose users are its.
-    fn divide(&self, ask: &Ask<'_>, asked: Asked) -> Result<RequestRows, PredictError> {
+    /// Leaves to the canary the rows of its users.
+    fn divide(&self, ask: &Ask<'_>, parsed: ParsedPredict) -> Result<RequestRows, PredictError> {
         let lane = Rc::clone(&ask.lane);
         let Some(canary) = ask.canary() else {
-            return Ok(RequestRows::of_one(LaneRows::new(lane, asked.first), asked.count));
+            return Ok(RequestRows::of_one(LaneRows::new(lane, parsed.first), parsed.count));
         };
-        let is_canarys = |row: &Row| ask.is_canarys(&row.key);
-        let (stays, goes) = lane.rows.borrow_mut().divide(asked.first, is_canarys);
+        let is_of_canary = |row: &Row| ask.is_of_canary(&row.key);
+        let (stays, goes) = lane.rows.borrow_mut().divide(parsed.first, is_of_canary);
         let taken = if canary.settings.reads_fields_of(&lane.settings) {
             canary.rows.borrow_mut().adopt(&mut lane.rows.borrow_mut(), goes)
         } else {
             lane.rows.borrow_mut().forget(goes);
             match goes.map(|_| self.parse(ask, canary)) {
                 None => None,
-                // The version that is tried out reads other fields of the request.
+                // The canary reads other fields of the request.
                 Some(Ok(again)) => {
                     let mut rows = canary.rows.borrow_mut();
-                    let (others, taken) = rows.divide(again.first, is_canarys);
+                    let (others, taken) = rows.divide(again.first, is_of_canary);
                     rows.forget(others);
                     taken
                 }
@@ -79,7 +79,7 @@ impl Json<'_> {
         };
         let stays = stays.map(|first| LaneRows::new(lane, first));
         let taken = taken.map(|first| LaneRows::new(Rc::clone(canary), first));
-        RequestRows::of(stays, taken, asked.count).ok_or(PredictError::Empty)
+        RequestRows::of(stays, taken, parsed.count).ok_or(PredictError::Empty)
     }
 }
 

@@ -8,12 +8,10 @@ use thiserror::Error;
 
 use crate::batch::{Row, RowId, RowState, Rows};
 use crate::failure::RowFailure;
+use crate::features::KEY_BYTES_MAX;
 use crate::features::join::RequestField;
 
-/// The longest user id, in bytes; the embedded store can hold no longer key.
-pub const USER_ID_BYTES_MAX: usize = 511;
-
-/// Why a body asks nothing that can be answered.
+/// Why a body cannot be read into rows.
 #[derive(Debug, Error)]
 pub enum PredictError {
     /// Not UTF-8, which JSON must be.
@@ -36,14 +34,14 @@ pub enum PredictError {
     },
 }
 
-/// What a body asked for.
+/// The rows of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
+pub struct ParsedPredict {
     /// Its first row; the others follow by [`Row::next`].
     pub first: RowId,
     /// How many there are.
     pub count: usize,
-    /// Whether it was an array, and is answered by one.
+    /// Whether the body was an array; its document is one, too.
     pub is_array: bool,
 }
 
@@ -58,7 +56,7 @@ pub fn parse(
     array_rows_max: usize,
     connection: u32,
     rows: &mut Rows,
-) -> Result<Asked, PredictError> {
+) -> Result<ParsedPredict, PredictError> {
     let text = std::str::from_utf8(body).map_err(|_| PredictError::NotUtf8)?;
     let is_array = match text.trim_ascii_start().as_bytes().first() {
         Some(b'{') => false,
@@ -78,7 +76,9 @@ pub fn parse(
     let parsed = parsed.and_then(|count| json.end().map(|()| count));
     let first = sink.first;
     match (parsed, first) {
-        (Ok(count), Some(first)) if count <= array_rows_max => Ok(Asked { first, count, is_array }),
+        (Ok(count), Some(first)) if count <= array_rows_max => {
+            Ok(ParsedPredict { first, count, is_array })
+        }
         (outcome, first) => {
             rows.forget(first);
             match outcome {
@@ -161,9 +161,11 @@ const NO_USER_ID: RowFailure = RowFailure::Malformed("`user_id` is missing");
 const TWO_USER_IDS: RowFailure = RowFailure::Malformed("`user_id` is there twice");
 const BAD_USER_ID: RowFailure =
     RowFailure::Malformed("`user_id` must be a non-empty string or an integer");
+// The message says the limit.
+const _: () = assert!(KEY_BYTES_MAX == 511);
 const LONG_USER_ID: RowFailure = RowFailure::Malformed("`user_id` is longer than 511 bytes");
 
-/// Reads one member into its row; whatever is wrong with it becomes the row's outcome.
+/// Reads one member into its row; a fault of it becomes the row's outcome.
 struct MemberSeed<'a> {
     row: &'a mut Row,
     fields: &'a [RequestField],
@@ -259,7 +261,7 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
 #[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Reads the value of `user_id` into the row's key; gives back what is wrong with it.
+/// Reads the value of `user_id` into the row's key; gives back its fault.
 struct UserIdSeed<'a> {
     row: &'a mut Row,
 }
@@ -293,7 +295,7 @@ impl<'de> Visitor<'de> for UserIdSeed<'_> {
         if text.is_empty() {
             return Ok(Some(BAD_USER_ID));
         }
-        if text.len() > USER_ID_BYTES_MAX {
+        if text.len() > KEY_BYTES_MAX {
             return Ok(Some(LONG_USER_ID));
         }
         self.row.key.push_str(text);

@@ -1,33 +1,42 @@
-//! The JSON document that answers `/predict`.
+//! The JSON document of `/predict`.
 
 use std::io::Write;
 
 use crate::api::failures;
 use crate::api::json::{write_error, write_message, write_score, write_string};
-use crate::api::outcome::{StatusOf, Written};
+use crate::api::outcome::{RowsSummary, StatusOf};
 use crate::api::request_rows::{RequestRows, outcome};
 use crate::batch::{Lane, RowId, RowState, Scored};
 
 /// Writes the document of a lone row.
-pub(crate) fn write_lone(body: &mut Vec<u8>, rows: &RequestRows) -> Written {
+pub(crate) fn write_lone(body: &mut Vec<u8>, rows: &RequestRows) -> RowsSummary {
     let (lane, id) = rows.first();
     let version = Some(lane.settings.version);
     match outcome(lane, id) {
         Ok(scored) => {
             write_scored(body, lane, id, scored);
-            Written { failure: None, provenance: Some(scored.status), version, json_bytes: None }
+            RowsSummary {
+                failure: None,
+                provenance: Some(scored.status),
+                version,
+                json_bytes: None,
+            }
         }
         Err(failure) => {
             write_error(body, &failures::message(lane, failure));
             let provenance = failures::provenance(failure);
-            Written { failure: Some(failure), provenance, version, json_bytes: None }
+            RowsSummary { failure: Some(failure), provenance, version, json_bytes: None }
         }
     }
 }
 
 /// Writes the document of an array: each member with its own outcome and, where two versions scored
 /// them, its own version.
-pub(crate) fn write_array(body: &mut Vec<u8>, rows: &RequestRows, status_of: StatusOf) -> Written {
+pub(crate) fn write_array(
+    body: &mut Vec<u8>,
+    rows: &RequestRows,
+    status_of: StatusOf,
+) -> RowsSummary {
     body.push(b'[');
     let mut worst = None;
     for (at, (lane, id)) in rows.members().enumerate() {
@@ -42,17 +51,17 @@ pub(crate) fn write_array(body: &mut Vec<u8>, rows: &RequestRows, status_of: Sta
         });
     }
     body.push(b']');
-    Written { failure: None, provenance: worst, version: rows.version(), json_bytes: None }
+    RowsSummary { failure: None, provenance: worst, version: rows.version(), json_bytes: None }
 }
 
-/// Writes the object that answers one row of a lone request: `{"user_id": …, "score": …}`.
+/// Writes the object of a lone row: `{"user_id": …, "score": …}`.
 fn write_scored(body: &mut Vec<u8>, lane: &Lane, id: RowId, scored: Scored) {
     write_user_and_score(body, lane, id, scored);
     body.push(b'}');
 }
 
-/// Writes the object that answers one member of an array, its status and, where not all members
-/// have the same, the version that it is of.
+/// Writes the object of one member of an array, with its provenance or status and, where members
+/// differ in it, its version.
 fn write_member(
     body: &mut Vec<u8>,
     lane: &Lane,

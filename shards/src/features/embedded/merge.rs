@@ -81,9 +81,10 @@ impl Merge {
         cells: &[CellValue<'c>],
     ) -> Result<Vec<CellValue<'c>>, EmbeddedError> {
         let positions = &self.positions;
-        let mut row = match self.is_partial {
-            true => stored(&self.base, &self.base_layout, &mut self.copy, key, self.columns)?,
-            false => vec![CellValue::Null; self.columns],
+        let mut row = if self.is_partial {
+            stored(&self.base, &self.base_layout, &mut self.copy, key, self.columns)?
+        } else {
+            vec![CellValue::Null; self.columns]
         };
         for (&at, &cell) in positions.iter().zip(cells) {
             row[at] = cell;

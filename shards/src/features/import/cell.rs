@@ -72,11 +72,9 @@ impl CellRules {
         if is_text && text.len() > TEXT_BYTES_MAX {
             return Err(Cause::TextTooLong);
         }
-        if self.nulls.is_some() || is_text {
-            if self.is_null(text, is_text) {
-                let word = (!text.is_empty()).then_some(text);
-                return Ok(CellRead { value: CellValue::Null, word });
-            }
+        if (self.nulls.is_some() || is_text) && self.is_null(text, is_text) {
+            let word = (!text.is_empty()).then_some(text);
+            return Ok(CellRead { value: CellValue::Null, word });
         }
         if let Some(value) = self.parse(text, column_type) {
             return Ok(CellRead { value, word: None });
@@ -253,8 +251,8 @@ mod tests {
 
     #[test]
     fn words_of_other_programs_are_read() {
-        let rules = CellRules::default();
         use ColumnType::{Bigint, Boolean, Double, Float, Int};
+        let rules = CellRules::default();
         for word in ["NA", "N/A", "#N/A", "<NA>", "null", "NULL", "None", r"\N"] {
             for column_type in [Float, Double, Int, Bigint, Boolean] {
                 let expected = CellRead { value: CellValue::Null, word: Some(word) };
@@ -287,8 +285,8 @@ mod tests {
 
     #[test]
     fn what_is_no_value_has_a_likely_cause() {
-        let rules = CellRules::default();
         use ColumnType::{Bigint, Boolean, Double, Float, Int};
+        let rules = CellRules::default();
         for (text, column_type, cause) in [
             ("1e39", Float, Cause::Wider(Double)),
             ("1e999", Double, Cause::TooGreat),

@@ -342,9 +342,10 @@ impl<R: Read> Opened<R> {
                 let (text, decimal) = (cell::shown(text), rules.decimal);
                 wrong(
                     at,
-                    match is_other {
-                        true => CellProblem::OtherDecimal { text, expected, decimal },
-                        false => CellProblem::NotOfType { text, expected, cause },
+                    if is_other {
+                        CellProblem::OtherDecimal { text, expected, decimal }
+                    } else {
+                        CellProblem::NotOfType { text, expected, cause }
                     },
                 )
             })?;

@@ -78,8 +78,8 @@ impl Dialect {
         Ok(Self { delimiter, quote, decimal })
     }
 
-    /// What is to be said of it: what is unusual and was not asked for.
-    pub(super) fn notes(&self, asked: AskedDialect) -> Vec<ImportNote> {
+    /// What is unusual and was not asked for.
+    pub(super) fn notes(self, asked: AskedDialect) -> Vec<ImportNote> {
         let mut notes = Vec::new();
         if self.delimiter != b',' && asked.delimiter.is_none() {
             notes.push(ImportNote::Delimiter { found: char::from(self.delimiter) });
@@ -116,7 +116,7 @@ pub(super) fn take_sample(input: &mut impl Read) -> io::Result<Vec<u8>> {
 /// Whether there are two lines that are not empty.
 fn has_a_row(sample: &[u8]) -> bool {
     let ends = |byte: &u8| matches!(byte, b'\n' | b'\r');
-    let whole = sample.iter().rposition(|byte| ends(byte)).unwrap_or(0);
+    let whole = sample.iter().rposition(&ends).unwrap_or(0);
     sample[..whole].split(ends).filter(|line| !line.is_empty()).count() >= 2
 }
 

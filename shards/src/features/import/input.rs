@@ -24,9 +24,10 @@ impl ImportInput {
     /// Opens a file, a pipe or a device.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
-        match file.metadata()?.is_file() {
-            true => Ok(Self::of(Source::File(file))),
-            false => Ok(Self::stream(file)),
+        if file.metadata()?.is_file() {
+            Ok(Self::of(Source::File(file)))
+        } else {
+            Ok(Self::stream(file))
         }
     }
 

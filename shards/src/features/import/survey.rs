@@ -79,9 +79,12 @@ fn survey(
         .schema
         .columns()
         .iter()
-        .map(|column| match untyped.contains(&column.name) {
-            true => Column::new(tried(), TypeOrigin::Cells),
-            false => Column::new(vec![column.column_type], TypeOrigin::Given),
+        .map(|column| {
+            if untyped.contains(&column.name) {
+                Column::new(tried(), TypeOrigin::Cells)
+            } else {
+                Column::new(vec![column.column_type], TypeOrigin::Given)
+            }
         })
         .collect();
     let hasher = RandomState::new();

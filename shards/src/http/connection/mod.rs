@@ -1,15 +1,16 @@
-//! One connection: reads requests, hands them to a lane, writes the answers in order.
+//! One connection: reads requests, hands them to endpoints, writes the responses in order.
 //!
-//! It is one task and one hand-written future. Reading goes on while requests are being
-//! answered, so that a client that went away is seen and its rows leave the queue. Bytes are read
-//! into the shard's scratch buffer and parsed there; only what is left of an unfinished request
-//! is copied into the connection's own buffer, so an idle connection holds none.
+//! It is one task and one hand-written future. Reading goes on while requests are being answered,
+//! so that a client that went away is seen and its rows leave the queue. Bytes are read into the
+//! shard's scratch buffer and parsed there. Only the rest of an unfinished request is copied into
+//! the connection's own buffer, so that an idle connection holds none.
 //!
-//! [`reading`] is the way in, [`answering`] decides what becomes of a request, [`writing`] is the
-//! way out. What is *not* here: how a head and an answer look (`http1`, `response`), and what becomes
-//! of a call (`api`).
+//! [`reading`] is the way in, [`dispatch`] hands a request to its endpoint, [`writing`] is the way
+//! out.
+//!
+//! What is *not* here: how heads look (`http1`, `response`), and what becomes of a call (`api`).
 
-mod answering;
+mod dispatch;
 mod reading;
 mod writing;
 
@@ -22,9 +23,9 @@ use std::task::{Context, Poll};
 
 use futures_lite::{AsyncRead, AsyncWrite};
 
-use super::exchange::Exchange;
-use super::links::Link;
-use super::rendered::Rendered;
+use super::handles::ConnectionHandle;
+use super::pending_response::PendingResponse;
+use super::rendered::RenderedResponse;
 use crate::http::front::Front;
 use crate::http1::reader::RequestReader;
 
@@ -35,16 +36,16 @@ const LINGER_MS: u64 = 1_000;
 /// shard from the others.
 const ROUNDS_MAX: usize = 4;
 
-/// What a connection is doing, as far as its time limit is concerned.
+/// The phase of a connection, by which it has a time limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Doing {
-    /// Something came to an end: whatever comes next has its full time.
+    /// A phase came to its end: the next one has its full time.
     Starting,
     Idle,
     ReadingHead,
     ReadingBody,
     Waiting,
-    /// However slowly the client reads: it has one time limit for all that is in the output.
+    /// The client has one time limit for all that is in the output, however slowly it reads.
     Writing,
     Lingering,
 }
@@ -53,28 +54,27 @@ enum Doing {
 pub(crate) struct Connection<S> {
     stream: S,
     front: Rc<Front>,
-    link: Rc<Link>,
+    handle: Rc<ConnectionHandle>,
     number: u32,
     input: Vec<u8>,
     reader: RequestReader,
     output: Vec<u8>,
-    /// What of its buffers the shard has been told.
+    /// How much of its memory the shard has been told of, in bytes.
     buffered_bytes: usize,
     written: usize,
-    rendered: Vec<Rendered>,
+    rendered: Vec<RenderedResponse>,
     rendered_ns: u64,
-    exchanges: VecDeque<Exchange>,
-    /// What the exchanges keep, about.
+    pending: VecDeque<PendingResponse>,
+    /// How much the pending responses keep, about, in bytes.
     held_bytes: usize,
-    /// Whether `input` may hold whole requests, left there at one of the limits on those that are
-    /// being answered.
+    /// Whether `input` may hold whole requests, left there at a limit on pending responses.
     stalled: bool,
     end_of_input: bool,
     closing: bool,
-    /// Whether the client waits for `100 Continue`, which comes after the answers before it.
+    /// Whether the client waits for `100 Continue`, which comes after the responses before it.
     invites: bool,
     lingered: usize,
-    /// How many answers were rendered since it was polled, and how many of them refuse.
+    /// How many responses were rendered since it was polled, and how many of them refuse.
     answered: u32,
     refused: u32,
     doing: Doing,
@@ -82,30 +82,30 @@ pub(crate) struct Connection<S> {
 
 impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
-        self.front.links.remove(self.number);
+        self.front.handles.remove(self.number);
         self.front.counters().connections_open.subtract(1);
         self.front.counters().buffered_bytes.subtract(self.buffered_bytes as u64);
     }
 }
 
 impl<S> Connection<S> {
-    /// Something came to its end: whatever comes next has its full time.
+    /// Ends a phase: the next one has its full time.
     fn start_over(&mut self) {
         self.doing = Doing::Starting;
-        self.link.slow_since_ms.set(u64::MAX);
-        self.link.idle_since_ms.set(u64::MAX);
+        self.handle.slow_since_ms.set(u64::MAX);
+        self.handle.idle_since_ms.set(u64::MAX);
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(crate) fn new(stream: S, front: Rc<Front>) -> Self {
-        let (number, link) = front.links.add();
+        let (number, handle) = front.handles.add();
         front.counters().connections_open.add(1);
         front.counters().connections_accepted.add(1);
         Self {
             stream,
             front,
-            link,
+            handle,
             number,
             input: Vec::new(),
             reader: RequestReader::default(),
@@ -114,7 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             written: 0,
             rendered: Vec::new(),
             rendered_ns: 0,
-            exchanges: VecDeque::new(),
+            pending: VecDeque::new(),
             held_bytes: 0,
             stalled: false,
             end_of_input: false,
@@ -127,33 +127,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Says by which socket the client comes, so that it is seen to go away even while nothing is
-    /// read from it; and its address, where connections are counted by that.
+    /// Notes the client's socket, so that it is seen to go away while nothing is read from it, and
+    /// its address, where connections are counted by that.
     pub(crate) fn watch(&self, socket: RawFd, address: Option<IpAddr>) {
-        self.link.socket.set(Some(socket));
+        self.handle.socket.set(Some(socket));
         if let Some(address) = address {
-            self.front.links.count_address(&self.link, address);
+            self.front.handles.count_address(&self.handle, address);
         }
     }
 
     /// Serves the connection until it ends.
     pub(crate) async fn serve(mut self) {
         poll_fn(|context| {
-            self.link.register(context.waker());
+            self.handle.register(context.waker());
             self.poll_serve(context)
         })
         .await;
     }
 
     fn poll_serve(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.link.is_gone.get() || self.gives_back() {
+        if self.handle.is_gone.get() || self.gives_back() {
             return Poll::Ready(());
         }
-        let is_called = self.link.is_called.replace(false);
-        let start_ns = self.front.intake.is_watched().then(|| self.front.context.clock.now_ns());
+        let is_called = self.handle.is_called.replace(false);
+        let start_ns = self.front.shedding.is_watched().then(|| self.front.context.clock.now_ns());
         if !is_called && self.waits_to_be_read() {
             if let Some(start_ns) = start_ns {
-                self.front.intake.spend(self.front.context.clock.now_ns().saturating_sub(start_ns));
+                self.front
+                    .shedding
+                    .spend(self.front.context.clock.now_ns().saturating_sub(start_ns));
             }
             return Poll::Pending;
         }
@@ -164,53 +166,53 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let clock = &self.front.context.clock;
             let taken_ns = start_ns.map(|start_ns| clock.now_ns().saturating_sub(start_ns));
             let share_ns = taken_ns.map(|taken_ns| taken_ns.saturating_mul(refused) / answered);
-            self.front.intake.charge(self.refused, share_ns);
+            self.front.shedding.charge(self.refused, share_ns);
         }
         served
     }
 
-    /// Gives back the memory that is kept for a slow client, where others need it; true when the
-    /// connection ends with that: as part of an answer has been sent, there is no place for another.
+    /// Gives back the memory of a slow client where others need it. True when the connection ends
+    /// with that: behind part of a response there is no place for another.
     fn gives_back(&mut self) -> bool {
-        if !self.link.is_cut() {
+        if !self.handle.is_cut() {
             return false;
         }
         if !self.output.is_empty() {
             self.front.counters().connections_cut.add(1);
             return true;
         }
-        self.front.links.given_back(&self.link);
+        self.front.handles.given_back(&self.handle);
         // Its request may have come to its end since.
         let is_unfinished = !self.input.is_empty() || self.reader.is_in_body();
-        if is_unfinished && self.exchanges.is_empty() && !self.closing {
+        if is_unfinished && self.pending.is_empty() && !self.closing {
             self.refuse(503, reading::MEMORY_SCARCE);
         }
         false
     }
 
-    /// Whether it is to be read later: its socket has the beginning of a request, and nothing else is
-    /// to be done.
+    /// Whether it is read later: its socket has the beginning of a request, and no other work is
+    /// left.
     fn waits_to_be_read(&mut self) -> bool {
         let front = &self.front;
-        let is_idle = self.exchanges.is_empty() && self.output.is_empty() && !self.closing;
+        let is_idle = self.pending.is_empty() && self.output.is_empty() && !self.closing;
         let is_between = is_idle && self.input.is_empty() && !self.reader.is_in_body();
-        if !is_between || front.context.draining.get() || front.intake.is_open() {
+        if !is_between || front.context.draining.get() || front.shedding.is_open() {
             return false;
         }
-        if self.link.unread_since_ns.get().is_some() {
+        if self.handle.unread_since_ns.get().is_some() {
             return true;
         }
-        // An idle one is woken by its socket, so that there is no need to look; what it has may be
-        // the end of the stream, which is seen when its turn comes.
-        let is_woken = self.doing == Doing::Idle && !self.link.timed_out.get();
-        if !is_woken && !self.link.has_sent() {
+        // An idle one is woken by its socket, so that there is no need to look. Its turn shows
+        // whether that was the end of the stream.
+        let is_woken = self.doing == Doing::Idle && !self.handle.timed_out.get();
+        if !is_woken && !self.handle.has_sent() {
             return false;
         }
-        self.link.unread_since_ns.set(Some(front.context.clock.now_ns()));
-        front.intake.wait(self.number);
-        // Until its turn comes it is not the client that is late.
+        self.handle.unread_since_ns.set(Some(front.context.clock.now_ns()));
+        front.shedding.wait(self.number);
+        // Until its turn comes, the client is not late.
         self.start_over();
-        self.link.deadline_ms.set(u64::MAX);
+        self.handle.deadline_ms.set(u64::MAX);
         true
     }
 
@@ -232,10 +234,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if wrote || read {
                 continue;
             }
-            // Only now: what has arrived in time is served, however late its turn comes.
+            // Only now: a request that has arrived in time is served, however late its turn comes.
             self.set_time_limit();
-            self.link.timed_out.set(false);
-            if self.link.deadline_ms.get() > self.front.coarse_ms.get() {
+            self.handle.timed_out.set(false);
+            if self.handle.deadline_ms.get() > self.front.coarse_ms.get() {
                 return Poll::Pending;
             }
             if self.time_out() {
@@ -246,11 +248,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Pending
     }
 
-    /// Nothing is left to write, and nothing more will be asked.
+    /// Whether nothing is left to write, and no more requests come.
     fn is_over(&self) -> bool {
-        let silent = self.output.is_empty() && self.exchanges.is_empty() && !self.stalled;
+        let silent = self.output.is_empty() && self.pending.is_empty() && !self.stalled;
         if self.end_of_input {
-            // With answers outstanding, the end of the stream means that the client went away.
+            // With responses pending, the end of the stream means that the client went away.
             return silent || !self.front.limits().answer_half_closed;
         }
         self.closing && silent && self.lingered >= LINGER_BYTES_MAX
@@ -276,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let limits = self.front.limits();
         let (doing, limit_ms) = if !self.output.is_empty() {
             (Doing::Writing, limits.write_limit_ms(self.output.len()))
-        } else if !self.exchanges.is_empty() {
+        } else if !self.pending.is_empty() {
             (Doing::Waiting, u64::MAX)
         } else if self.closing {
             (Doing::Lingering, LINGER_MS)
@@ -292,15 +294,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let due_ms = self.front.coarse_ms.get().saturating_add(limit_ms);
         if self.doing != doing {
             self.doing = doing;
-            self.link.deadline_ms.set(due_ms);
+            self.handle.deadline_ms.set(due_ms);
             let waits_for_client =
                 matches!(doing, Doing::ReadingHead | Doing::ReadingBody | Doing::Writing);
             let now_ms = self.front.coarse_ms.get();
-            self.link.slow_since_ms.set(if waits_for_client { now_ms } else { u64::MAX });
+            self.handle.slow_since_ms.set(if waits_for_client { now_ms } else { u64::MAX });
             let is_idle = doing == Doing::Idle;
-            self.link.idle_since_ms.set(if is_idle { now_ms } else { u64::MAX });
-        } else if doing == Doing::Idle && due_ms < self.link.deadline_ms.get() {
-            self.link.deadline_ms.set(due_ms);
+            self.handle.idle_since_ms.set(if is_idle { now_ms } else { u64::MAX });
+        } else if doing == Doing::Idle && due_ms < self.handle.deadline_ms.get() {
+            self.handle.deadline_ms.set(due_ms);
         }
     }
 }

@@ -9,24 +9,24 @@ use futures_lite::AsyncRead;
 
 use super::Connection;
 use crate::api::Arrival;
-use crate::http::exchange::Exchange;
+use crate::http::pending_response::PendingResponse;
 use crate::http1::reader::Step;
 
-/// How much the requests of one connection that are not answered yet may keep, about; beyond it no
-/// further one is taken. Some 1,400 rows.
+/// How much the pending responses of one connection may keep, about, in bytes: some 1,400 rows.
+/// Beyond it no further request is taken.
 const HELD_BYTES_MAX: usize = 524_288;
-/// How much is read beyond the requests that are taken: a client that sent a few more and went away
-/// is seen to have gone.
+/// How much is read beyond the requests that are taken, in bytes: a client that sent a few more and
+/// went away is seen to have gone.
 const AHEAD_BYTES_MAX: usize = 65_536;
-/// What those are told whose requests there is no memory for.
+/// The message for a request that there is no memory for.
 pub(super) const MEMORY_SCARCE: &str =
     "too much memory is held by requests that have not wholly arrived";
 
-/// What of some bytes is not needed any more.
+/// The part of some bytes that is not needed any more.
 struct Taken {
-    /// So many at the start were requests.
+    /// How many at the start were requests.
     bytes: usize,
-    /// And these, behind them, belong to a request whose end has not arrived.
+    /// Those behind them that belong to a request whose end has not arrived.
     spent: Range<usize>,
 }
 
@@ -45,16 +45,16 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         if kept != self.buffered_bytes {
             counter.add(kept as u64);
             counter.subtract(std::mem::replace(&mut self.buffered_bytes, kept) as u64);
-            self.link.kept_bytes.set(kept);
+            self.handle.kept_bytes.set(kept);
         }
         kept > 0 && self.front.is_memory_scarce()
     }
 
-    /// Whether no further request is taken for now: the client has to take its answers first, or
-    /// enough of its requests are being answered.
+    /// Whether no further request is taken for now: the client has to take its responses first, or
+    /// enough of them are pending.
     fn is_full(&self) -> bool {
         !self.output.is_empty()
-            || self.exchanges.len() >= self.front.limits().pipelined_requests_max
+            || self.pending.len() >= self.front.limits().pipelined_requests_max
             || self.held_bytes >= HELD_BYTES_MAX
     }
 
@@ -62,7 +62,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         let is_scarce = self.is_memory_scarce();
         let is_full = self.is_full() && !self.closing;
         let shard = Rc::clone(&self.front);
-        // What was read beyond the limits comes before what the socket has.
+        // Bytes that were read beyond the limits come before those of the socket.
         if self.stalled && !is_full {
             self.stalled = false;
             let input = std::mem::take(&mut self.input);
@@ -72,7 +72,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         }
         let ahead_bytes_max = if is_scarce { 0 } else { AHEAD_BYTES_MAX };
         let is_deaf = is_full && self.input.len() >= ahead_bytes_max;
-        self.link.is_deaf.set(is_deaf);
+        self.handle.is_deaf.set(is_deaf);
         if self.end_of_input || is_deaf {
             return Poll::Pending;
         }
@@ -80,7 +80,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         let stream = Pin::new(&mut self.stream);
         let Poll::Ready(read) = stream.poll_read(context, &mut scratch.input) else {
             // Nothing was waiting to be read.
-            self.link.unread_since_ns.set(None);
+            self.handle.unread_since_ns.set(None);
             return Poll::Pending;
         };
         let length = read?;
@@ -88,7 +88,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
             self.end_of_input = true;
             return Poll::Ready(Ok(()));
         }
-        shard.links.stays(&self.link);
+        shard.handles.cancel_eviction(&self.handle);
         if self.closing {
             self.lingered += length;
             return Poll::Ready(Ok(()));
@@ -114,13 +114,13 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Of what has just been read.
+    /// The arrival of bytes that have just been read.
     fn arrival(&self) -> Arrival {
         let read_ns = self.front.context.clock.now_ns();
-        Arrival { arrived_ns: self.link.unread_since_ns.take().unwrap_or(read_ns), read_ns }
+        Arrival { arrived_ns: self.handle.unread_since_ns.take().unwrap_or(read_ns), read_ns }
     }
 
-    /// Takes the requests that `input` holds and keeps the rest.
+    /// Takes the requests in `input` and keeps the rest.
     fn take_from(&mut self, mut input: Vec<u8>, arrival: Arrival) {
         let Taken { bytes, spent } = self.take_requests(&input, arrival);
         if bytes == input.len() {
@@ -132,7 +132,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         input.drain(spent);
         input.drain(..bytes);
         if has_spent {
-            // What is left is the head of a request whose body is kept elsewhere.
+            // The rest is the head of a request whose body is kept elsewhere.
             input.shrink_to_fit();
         }
         self.input = input;
@@ -147,13 +147,13 @@ impl<S: AsyncRead + Unpin> Connection<S> {
                 self.stalled = true;
                 break;
             }
-            // The reader is lent out, as what it finds borrows from it.
+            // The reader is lent out, as a request borrows from it.
             let mut reader = std::mem::take(&mut self.reader);
             let step = reader.next(&bytes[at..], self.front.limits());
             match step {
                 Ok(Step::Request { head, body, taken }) => {
                     at += taken;
-                    self.answer(&head, body, arrival);
+                    self.dispatch(&head, body, arrival);
                     reader.forget_body();
                     self.reader = reader;
                 }
@@ -182,12 +182,12 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         Taken { bytes: at, spent: at + spent_at_end.start..at + spent_at_end.end }
     }
 
-    /// While draining: before the last answer is rendered, what has arrived is read; if that is
-    /// nothing, this answer says that no other will follow. A client that was not told so could send
-    /// its next request while the connection is being closed, and never know what became of it.
+    /// While draining, reads the socket once more before the last response is rendered. If nothing
+    /// has arrived, this response says that no other follows. Otherwise the client could send its
+    /// next request while the connection is being closed, and never know what became of it.
     pub(super) fn poll_last(&mut self, context: &mut Context<'_>) -> std::io::Result<()> {
         let is_last = !self.closing && !self.end_of_input && !self.is_full();
-        if !is_last || !self.exchanges.iter_mut().all(Exchange::is_ready) {
+        if !is_last || !self.pending.iter_mut().all(PendingResponse::is_ready) {
             return Ok(());
         }
         match self.poll_input(context) {
@@ -198,9 +198,9 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         Ok(())
     }
 
-    /// While draining: all that was received is answered, and the last answer says that it is.
+    /// While draining, answers all requests that were received; the last response says that it is.
     fn close_after_last(&mut self) {
-        if let Some(last) = self.exchanges.back_mut() {
+        if let Some(last) = self.pending.back_mut() {
             last.close = true;
             self.closing = true;
         }

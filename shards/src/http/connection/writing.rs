@@ -1,4 +1,4 @@
-//! The way out: answers that are ready are rendered in the order of their requests, and written.
+//! The way out: responses that are ready are rendered in the order of their requests, and written.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -7,18 +7,19 @@ use std::task::{Context, Poll};
 use futures_lite::AsyncWrite;
 
 use super::Connection;
-use crate::http::exchange::Exchange;
-use crate::http::rendered::Rendered;
+use crate::http::pending_response::PendingResponse;
+use crate::http::rendered::RenderedResponse;
 use crate::http::response;
 
-/// How much is rendered at a time, to within one answer: what a slow reader leaves lying is kept.
+/// How much is rendered at a time, in bytes, to within one response: the rest for a slow reader is
+/// kept.
 const OUTPUT_BYTES_MAX: usize = 262_144;
 
 impl<S: AsyncWrite + Unpin> Connection<S> {
-    /// Renders every answer that is ready and in turn, and writes; true if anything moved.
+    /// Renders each response that is ready and in turn, and writes; true if anything moved.
     pub(super) fn poll_output(&mut self, context: &mut Context<'_>) -> std::io::Result<bool> {
         let front = Rc::clone(&self.front);
-        if self.invites && self.exchanges.is_empty() {
+        if self.invites && self.pending.is_empty() {
             self.invites = false;
             self.output.extend_from_slice(response::CONTINUE);
         }
@@ -55,7 +56,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Records what the written answers took, and half-closes after the last.
+    /// Records how long the written responses took, and half-closes after the last.
     fn finish_write(&mut self, context: &mut Context<'_>) {
         let now_ns = self.front.context.clock.now_ns();
         self.start_over();
@@ -63,32 +64,32 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
         for rendered in self.rendered.drain(..) {
             rendered.record(&self.front, now_ns, write_ns);
         }
-        if self.closing && self.exchanges.is_empty() && !self.end_of_input {
-            // The client sees the end at once; what it still sends is read and thrown away, as
-            // a close with unread input would reset the connection under the answer.
+        if self.closing && self.pending.is_empty() && !self.end_of_input {
+            // The client sees the end at once. Bytes that it still sends are read and thrown away:
+            // a close with unread input would reset the connection under the response.
             let _ = Pin::new(&mut self.stream).poll_close(context);
         }
     }
 
-    /// Appends the answers at the front that are ready; true if there was one.
+    /// Appends the responses at the front that are ready; true if there was one.
     fn render(&mut self, out: &mut Vec<u8>, body: &mut Vec<u8>) -> bool {
         let front = Rc::clone(&self.front);
         let date = front.date.borrow();
         let mut any = false;
         while out.len() < OUTPUT_BYTES_MAX
-            && self.exchanges.front_mut().is_some_and(Exchange::is_ready)
-            && let Some(exchange) = self.exchanges.pop_front()
+            && self.pending.front_mut().is_some_and(PendingResponse::is_ready)
+            && let Some(response) = self.pending.pop_front()
         {
             if !any {
                 self.rendered_ns = front.context.clock.now_ns();
             }
             any = true;
-            self.held_bytes -= exchange.held_bytes();
-            let status = exchange.render(out, body, &date);
-            // The Open Inference Protocol says 503 of what is too late.
+            self.held_bytes -= response.held_bytes();
+            let status = response.render(out, body, &date);
+            // The Open Inference Protocol says 503 of a passed deadline.
             self.answered += 1;
             self.refused += u32::from(matches!(status, 429 | 503 | 504));
-            self.rendered.push(Rendered::new(&exchange, status, &front));
+            self.rendered.push(RenderedResponse::new(&response, status, &front));
         }
         any
     }

@@ -1,11 +1,11 @@
-//! What a method and a path mean on the serving port.
+//! Which call a method and a path are on the serving port.
 
 mod oip;
 
 pub use self::oip::repository_call;
 use crate::api::Call;
 
-/// What a request asks for.
+/// The meaning of a request's target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route<'a> {
     /// An endpoint is asked.

@@ -42,8 +42,8 @@ fn model_call(path: &str) -> Option<Call<'_>> {
     parts.next().is_none().then_some(call)
 }
 
-/// What is asked of the model repository by what follows `/v2` in a path; `None` where that is none
-/// of its paths.
+/// The call of the model repository that a path asks for, by what follows `/v2` in it; `None` where
+/// there is none.
 pub fn repository_call(rest: &str) -> Option<RepositoryCall<&str>> {
     match rest.strip_prefix("/repository/")? {
         "index" => Some(RepositoryCall::Index),

@@ -6,8 +6,8 @@ use std::os::fd::AsRawFd;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 
-use super::answer::{Answer, AnswerReader};
 use super::error::{HttpFault, RemoteError};
+use super::response::{RemoteResponse, ResponseReader};
 use crate::executor::readiness::ready_for;
 use crate::executor::runtime::{TcpStream, yield_if_needed};
 
@@ -20,14 +20,14 @@ pub(super) struct Connection {
     /// The request to send next.
     pub(super) output: Vec<u8>,
     input: Vec<u8>,
-    reader: AnswerReader,
+    reader: ResponseReader,
 }
 
 impl Connection {
     pub(super) async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await.map_err(io::Error::from)?;
         stream.set_nodelay(true).map_err(io::Error::from)?;
-        let (output, input, reader) = (Vec::new(), Vec::new(), AnswerReader::default());
+        let (output, input, reader) = (Vec::new(), Vec::new(), ResponseReader::default());
         Ok(Self { stream, output, input, reader })
     }
 
@@ -39,9 +39,9 @@ impl Connection {
     }
 
     /// Sends [`Self::output`] and waits for the whole answer.
-    pub(super) async fn exchange(&mut self) -> Result<Answer<'_>, RemoteError> {
+    pub(super) async fn exchange(&mut self) -> Result<RemoteResponse<'_>, RemoteError> {
         self.input.clear();
-        self.reader = AnswerReader::default();
+        self.reader = ResponseReader::default();
         self.stream.write_all(&self.output).await.map_err(RemoteError::Unreached)?;
         let mut has_any = false;
         while !self.reader.take(&mut self.input)? {
@@ -52,7 +52,7 @@ impl Connection {
                 Err(error) => return Err(ended(error, has_any)),
             }
         }
-        let whole = self.reader.answer(&self.input);
+        let whole = self.reader.response(&self.input);
         whole.ok_or(RemoteError::NotHttp(HttpFault::Malformed("it has no end")))
     }
 

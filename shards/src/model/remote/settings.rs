@@ -21,7 +21,7 @@ pub struct RemoteSettings {
     pub tensors: TensorForm,
     /// How long the server may take for a batch, in ms.
     pub timeout_ms: u64,
-    /// The most connections of one shard, and so the most batches it has under way there.
+    /// The most connections of one shard, and so the most batches it has in flight there.
     #[serde(rename = "max_connections", alias = "connections_max")]
     pub connections_max: usize,
 }

@@ -3,14 +3,14 @@
 use std::io::Read;
 
 use super::*;
-use crate::http::links::PATIENCE_NS_MIN;
+use crate::http::handles::UNREAD_NS_MIN;
 
 /// A client whose request waits to be read.
 async fn waiting_client(shard: &Rc<ShardState>, fields: &str) -> TcpStream {
-    let before = shard.front.intake.waiting();
+    let before = shard.front.shedding.waiting();
     let mut client = connect(shard);
     client.write_all(request(fields).as_bytes()).expect("sent");
-    until("it waits", || shard.front.intake.waiting() == before + 1).await;
+    until("it waits", || shard.front.shedding.waiting() == before + 1).await;
     client
 }
 
@@ -36,7 +36,7 @@ fn is_unanswered(client: &TcpStream) -> bool {
 /// Has a shard have spent too long on refusing.
 fn spend(shard: &Rc<ShardState>) {
     shard.tick(&Shutdown::default());
-    shard.front.intake.charge(1, Some(1_000_000_000));
+    shard.front.shedding.charge(1, Some(1_000_000_000));
 }
 
 /// A shard that has spent too long on refusing.
@@ -65,9 +65,9 @@ fn those_are_read_first_that_came_last() {
         for client in &mut clients[1..] {
             assert_eq!(status_line(client).await, "HTTP/1.1 200 OK");
         }
-        // The batches that answered them made room for the first.
+        // The batches that answered them let the first in.
         assert_eq!(status_line(&mut clients[0]).await, "HTTP/1.1 200 OK");
-        assert_eq!(shard.front.intake.waiting(), 0);
+        assert_eq!(shard.front.shedding.waiting(), 0);
     });
 }
 
@@ -75,12 +75,12 @@ fn those_are_read_first_that_came_last() {
 fn a_tick_reads_as_many_as_there_is_time_to_refuse() {
     with_spent_shard(|shard| async move {
         let mut clients = [waiting_client(&shard, "").await, waiting_client(&shard, "").await];
-        shard.front.intake.earn(1_100_000_000, 0);
+        shard.front.shedding.earn(1_100_000_000, 0);
         shard.tick(&Shutdown::default());
         for client in &mut clients {
             assert_eq!(status_line(client).await, "HTTP/1.1 200 OK");
         }
-        assert!(shard.front.intake.is_open());
+        assert!(shard.front.shedding.is_open());
     });
 }
 
@@ -91,17 +91,21 @@ fn a_tick_reads_those_who_came_last_and_first_by_turns() {
         for _ in 0..4 {
             clients.push(waiting_client(&shard, "").await);
         }
-        // A refusal is taken for 45 ms, so that there is time for two, whatever the tick adds or takes.
+        // A refusal is taken for 45 ms, so that there is time for two, whatever the tick adds or
+        // takes.
         for _ in 0..40 {
-            shard.front.intake.charge(1, Some(1_000_000_000));
+            shard.front.shedding.charge(1, Some(1_000_000_000));
         }
-        while shard.front.intake.affordable() < 2 {
-            shard.front.intake.earn(1_000_000, 0);
+        while shard.front.shedding.affordable() < 2 {
+            shard.front.shedding.earn(1_000_000, 0);
         }
-        shard.front.intake.earn(20_000_000, 0);
+        shard.front.shedding.earn(20_000_000, 0);
         shard.tick(&Shutdown::default());
-        assert_eq!([shard.front.intake.oldest(), shard.front.intake.newest()], [Some(1), Some(2)]);
-        assert_eq!(shard.front.intake.waiting(), 0);
+        assert_eq!(
+            [shard.front.shedding.oldest(), shard.front.shedding.newest()],
+            [Some(1), Some(2)]
+        );
+        assert_eq!(shard.front.shedding.waiting(), 0);
     });
 }
 
@@ -119,10 +123,10 @@ fn a_shard_whose_core_another_process_had_was_not_idle() {
             std::thread::sleep(Duration::from_millis(100));
             sleep(Duration::from_millis(1)).await;
             shard.tick(&Shutdown::default());
-            if !shard.front.intake.is_open() && is_unanswered(&client) {
+            if !shard.front.shedding.is_open() && is_unanswered(&client) {
                 return;
             }
-            shard.front.intake.charge(1, Some(1_000_000_000));
+            shard.front.shedding.charge(1, Some(1_000_000_000));
         }
         panic!("it was idle each time");
     });
@@ -144,9 +148,9 @@ fn their_time_limits_count_from_when_they_could_have_been_read() {
 fn the_client_is_not_the_slow_one_meanwhile() {
     with_spent_shard(|shard| async move {
         let mut client = waiting_client(&shard, "").await;
-        shard.front.links.sweep(u64::MAX - 1, true);
+        shard.front.handles.sweep(u64::MAX - 1, true);
         sleep(Duration::from_millis(20)).await;
-        assert_eq!(shard.front.links.len(), 1, "it was closed as idle");
+        assert_eq!(shard.front.handles.len(), 1, "it was closed as idle");
         shard.front.read_newest(1);
         assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
     });
@@ -157,13 +161,13 @@ fn what_is_refused_is_charged() {
     let settings = |settings: &mut ShardSettings| settings.queue_rows_max = 1;
     with_endless_batch(settings, |shard, lane| async move {
         queue_row(&lane);
-        shard.front.intake.earn(0, 0);
-        assert!(!shard.front.intake.is_watched());
+        shard.front.shedding.earn(0, 0);
+        assert!(!shard.front.shedding.is_watched());
         let mut client = connect(&shard);
         client.write_all(request("").repeat(3).as_bytes()).expect("sent");
         let refused = "HTTP/1.1 429 Too Many Requests";
         assert_eq!(status_line(&mut client).await, refused);
-        assert!(shard.front.intake.is_watched());
+        assert!(shard.front.shedding.is_watched());
     });
 }
 
@@ -172,9 +176,9 @@ fn one_that_has_sent_nothing_does_not_wait() {
     with_spent_shard(|shard| async move {
         let mut client = connect(&shard);
         sleep(Duration::from_millis(400)).await;
-        assert_eq!(shard.front.intake.waiting(), 0);
+        assert_eq!(shard.front.shedding.waiting(), 0);
         client.write_all(request("x-deadline-ms: 350\r\n").as_bytes()).expect("sent");
-        until("it waits", || shard.front.intake.waiting() == 1).await;
+        until("it waits", || shard.front.shedding.waiting() == 1).await;
         shard.front.read_newest(1);
         assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
     });
@@ -186,10 +190,10 @@ fn one_that_went_away_takes_nobodys_turn() {
         let mut client = waiting_client(&shard, "").await;
         let gone = waiting_client(&shard, "").await;
         drop(gone);
-        sleep(Duration::from_nanos(PATIENCE_NS_MIN)).await;
+        sleep(Duration::from_nanos(UNREAD_NS_MIN)).await;
         shard.front.read_newest(1);
         assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
-        until("it is let go", || shard.front.links.len() == 1).await;
+        until("it is let go", || shard.front.handles.len() == 1).await;
         let lane = shard.lanes.lane(None).expect("a model");
         assert_eq!(lane.counters().rows_abandoned.get(), 0, "it was read");
     });
@@ -202,9 +206,12 @@ fn one_that_has_only_just_gone_is_read_and_not_computed() {
         |shard, lane| async move {
             spend(&shard);
             drop(waiting_client(&shard, "").await);
-            let number = shard.front.intake.newest().expect("it waits");
-            assert!(shard.front.links.call(number, 0, true), "it has waited for too short a time");
-            until("it is let go", || shard.front.links.len() == 0).await;
+            let number = shard.front.shedding.newest().expect("it waits");
+            assert!(
+                shard.front.handles.call(number, 0, true),
+                "it has waited for too short a time"
+            );
+            until("it is let go", || shard.front.handles.len() == 0).await;
             assert_eq!(lane.counters().rows_abandoned.get(), 1);
         },
     );
@@ -221,11 +228,11 @@ fn one_that_was_answered_and_went_away_takes_nobodys_turn() {
             spend(&shard);
             let mut client = waiting_client(&shard, "").await;
             drop(gone);
-            until("it waits", || shard.front.intake.waiting() == 2).await;
-            sleep(Duration::from_nanos(PATIENCE_NS_MIN)).await;
+            until("it waits", || shard.front.shedding.waiting() == 2).await;
+            sleep(Duration::from_nanos(UNREAD_NS_MIN)).await;
             shard.front.read_newest(1);
             assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
-            until("it is let go", || shard.front.links.len() == 1).await;
+            until("it is let go", || shard.front.handles.len() == 1).await;
         },
     );
 }
@@ -235,7 +242,7 @@ fn a_stop_reads_all_of_them() {
     with_spent_shard(|shard| async move {
         let mut client = waiting_client(&shard, "").await;
         shard.front.context.draining.set(true);
-        shard.front.links.wake_all();
+        shard.front.handles.wake_all();
         assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
     });
 }
@@ -262,7 +269,7 @@ fn one_that_was_to_give_memory_back_and_is_whole_after_all_is_answered_once() {
             assert!(is_unanswered(&client), "it is answered again");
             client.write_all(request.as_bytes()).expect("sent");
             assert_eq!(status_line(&mut client).await, "HTTP/1.1 200 OK");
-            assert_eq!(shard.front.links.leaving_bytes(), 0);
+            assert_eq!(shard.front.handles.leaving_bytes(), 0);
         },
     );
 }

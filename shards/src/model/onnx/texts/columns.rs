@@ -49,12 +49,12 @@ impl Missing {
         if !looks(last) {
             // Elsewhere it is in its place as a text, unless the list is in no order at all.
             let is_sorted = categories.windows(2).all(|pair| pair[0] < pair[1]);
-            let is_text = is_sorted || !categories.iter().any(|it| looks(it));
+            let is_text = is_sorted || !categories.iter().any(looks);
             return if is_text { Self::Unknown } else { Self::Ambiguous };
         }
         let is_sorted = before.windows(2).all(|pair| pair[0] < pair[1]);
         let is_behind = before.last().is_some_and(|before| before > last);
-        let several = before.iter().any(|it| looks(it));
+        let several = before.iter().any(looks);
         match codes.last() {
             Some(code) if is_sorted && is_behind && !several => Self::Category(*code),
             _ => Self::Ambiguous,

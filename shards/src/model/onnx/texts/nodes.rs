@@ -183,7 +183,7 @@ impl Rewriting {
         };
         let cells: Option<Vec<i64>> = numbers(input)?
             .into_iter()
-            .map(|cell| match keys.iter().position(|key| *key as f64 == cell) {
+            .map(|cell| match keys.iter().position(|key| *key as f64 - cell == 0.0) {
                 Some(place) => values.get(place).map(|value| *value as i64),
                 None => Some(default as i64),
             })

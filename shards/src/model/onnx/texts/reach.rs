@@ -46,7 +46,9 @@ impl Value {
             Self::Any(reach) => reach.clone(),
             Self::Each(each) => {
                 let mut whole = Reach::default();
-                each.iter().for_each(|reach| whole.add(reach));
+                for reach in each {
+                    whole.add(reach);
+                }
                 whole
             }
         }

@@ -1,5 +1,5 @@
-//! Which connections make room for another where a shard has as many as it may, by a clock that only
-//! the test moves on.
+//! Which connections are evicted where a shard has as many as it may, by a clock that
+//! only the test moves on.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn at_most(connections: usize) -> impl FnOnce(&mut ShardSettings) {
     move |settings| settings.http.connections_max = connections
 }
 
-/// How many connections were refused, and how many made room.
+/// How many connections were refused, and how many evicted.
 fn counted(shard: &ShardState) -> (u64, u64) {
     let counters = shard.context.counters();
     (counters.connections_refused.get(), counters.connections_evicted.get())
@@ -40,7 +40,7 @@ fn the_longest_idle_goes_once_it_has_been_so_for_a_second() {
         shard.front.coarse_ms.set(1_000);
         let _first = connect(&shard);
         assert_eq!(counted(&shard), (1, 1));
-        until("the first is gone", || shard.front.links.len() == 2).await;
+        until("the first is gone", || shard.front.handles.len() == 2).await;
         let _refused = connect(&shard);
         assert_eq!(counted(&shard), (2, 1), "the others are younger");
     });

@@ -2,31 +2,31 @@
 
 use super::Load;
 
-/// What is under way, and how many rows have come since it was started.
+/// What is in flight, and how many rows have come since it was started.
 #[derive(Debug, Default)]
-pub struct UnderWay {
+pub struct InFlightBatches {
     /// The oldest first. There are few: it is searched from the front.
     starts: Vec<Start>,
     /// How many rows have come at all.
     rows: u64,
-    /// How long batches have been under way until `until_ns`, each of them counted, in ns.
+    /// How long batches have been in flight until `until_ns`, each of them counted, in ns.
     taken_ns: u64,
     until_ns: u64,
     /// When the last one was done.
     ended_ns: u64,
 }
 
-/// A batch under way.
+/// A batch in flight.
 #[derive(Debug, Clone, Copy)]
 struct Start {
     now_ns: u64,
     /// How many rows had come by then.
     rows: u64,
-    /// How long all batches had been under way by then.
+    /// How long all batches had been in flight by then.
     taken_ns: u64,
 }
 
-impl UnderWay {
+impl InFlightBatches {
     /// So many rows have come.
     pub fn arrive(&mut self, rows: usize) {
         self.rows += rows as u64;
@@ -40,7 +40,7 @@ impl UnderWay {
     }
 
     /// How many others there were in the mean since a batch was started at `start_ns`.
-    pub fn company(&mut self, start_ns: u64, now_ns: u64) -> f64 {
+    pub fn others_mean(&mut self, start_ns: u64, now_ns: u64) -> f64 {
         self.pass(now_ns);
         let Some(start) = self.starts.iter().find(|start| start.now_ns == start_ns) else {
             return 0.0;
@@ -59,7 +59,7 @@ impl UnderWay {
         }
     }
 
-    /// Counts the time of those that are under way.
+    /// Counts the time of those that are in flight.
     fn pass(&mut self, now_ns: u64) {
         let passed_ns = now_ns.saturating_sub(self.until_ns);
         self.taken_ns += passed_ns * self.starts.len() as u64;
@@ -86,11 +86,11 @@ impl UnderWay {
 
 #[cfg(test)]
 mod tests {
-    use super::{Load, UnderWay};
+    use super::{InFlightBatches, Load};
 
     #[test]
     fn rows_count_from_the_start_of_the_oldest_that_is_left() {
-        let mut under_way = UnderWay::default();
+        let mut under_way = InFlightBatches::default();
         under_way.arrive(1);
         assert_eq!(under_way.load(), Load::default());
         for (now_ns, others) in [(10, 0), (20, 1), (30, 2)] {
@@ -113,26 +113,26 @@ mod tests {
     }
 
     #[test]
-    fn company_is_counted_for_as_long_as_it_was_there() {
-        let mut under_way = UnderWay::default();
-        let halves = |company: f64| (2.0 * company).round() as u32;
+    fn others_are_counted_for_as_long_as_they_were_there() {
+        let mut under_way = InFlightBatches::default();
+        let halves = |others_mean: f64| (2.0 * others_mean).round() as u32;
         under_way.start(100);
         under_way.start(150);
-        assert_eq!(halves(under_way.company(100, 200)), 1);
+        assert_eq!(halves(under_way.others_mean(100, 200)), 1);
         under_way.end(100, 200);
-        assert_eq!(halves(under_way.company(150, 200)), 2);
-        assert_eq!(halves(under_way.company(150, 250)), 1);
+        assert_eq!(halves(under_way.others_mean(150, 200)), 2);
+        assert_eq!(halves(under_way.others_mean(150, 250)), 1);
         under_way.end(150, 250);
         // Nobody was there in the meantime.
         under_way.start(1_000);
-        assert_eq!(halves(under_way.company(1_000, 1_000)), 0);
-        assert_eq!(halves(under_way.company(1_000, 1_100)), 0);
-        assert_eq!(halves(under_way.company(7, 1_100)), 0, "there is no such batch");
+        assert_eq!(halves(under_way.others_mean(1_000, 1_000)), 0);
+        assert_eq!(halves(under_way.others_mean(1_000, 1_100)), 0);
+        assert_eq!(halves(under_way.others_mean(7, 1_100)), 0, "there is no such batch");
     }
 
     #[test]
     fn of_two_that_began_together_one_is_left() {
-        let mut under_way = UnderWay::default();
+        let mut under_way = InFlightBatches::default();
         under_way.start(10);
         under_way.start(10);
         under_way.end(10, 20);

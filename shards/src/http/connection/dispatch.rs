@@ -1,8 +1,8 @@
-//! What a request asks for: an answer that is there at once, or rows in the queue of a lane.
+//! Dispatches a request to its endpoint, and keeps the response until its turn to be written.
 
 use super::Connection;
 use crate::api::{Arrival, CallContext};
-use crate::http::exchange::{Answer, Exchange};
+use crate::http::pending_response::{PendingResponse, ResponseSource};
 use crate::http::response;
 use crate::http::routes::{Route, route};
 use crate::http::statuses::status_of_rows;
@@ -10,43 +10,44 @@ use crate::http1::head::{ContentCoding, Head};
 use crate::http1::reader::RequestReader;
 use crate::origin::{Origin, RequestId, RequestIds};
 
-/// What is said of a body with a content coding, and which is taken (RFC 9110 section 12.5.3).
+/// The message for a body with a content coding, and the coding that is taken (RFC 9110 section
+/// 12.5.3).
 const CODED: &str =
     "the body has a Content-Encoding, and is taken only as it is: send it without one";
 const ACCEPTED: &str = "accept-encoding: identity\r\n";
 
 impl<S> Connection<S> {
-    /// Queues what a complete request asks for.
-    pub(super) fn answer(&mut self, head: &Head<'_>, body: Option<&[u8]>, arrival: Arrival) {
+    /// Has the endpoint answer a complete request; the response waits behind those before it.
+    pub(super) fn dispatch(&mut self, head: &Head<'_>, body: Option<&[u8]>, arrival: Arrival) {
         self.start_over();
-        self.link.has_asked.set(true);
+        self.handle.has_asked.set(true);
         self.invites = false;
         let close = !head.keep_alive;
         let origin = self.origin(head);
-        let answer = match route(head.method, head.path) {
+        let source = match route(head.method, head.path) {
             Route::Call(_) if body.is_some() && head.coding == ContentCoding::Coded => {
-                Answer::error(415, ACCEPTED, CODED)
+                ResponseSource::error(415, ACCEPTED, CODED)
             }
             Route::Call(call) => {
                 let context = self.context(head, body, arrival, &origin);
-                Answer::of(self.front.api.answer(call, &context), status_of_rows(&call))
+                ResponseSource::of(self.front.api.answer(call, &context), status_of_rows(&call))
             }
-            Route::NotFound => Answer::error(404, "", "no such path"),
+            Route::NotFound => ResponseSource::error(404, "", "no such path"),
             Route::MethodNotAllowed { allow } => {
-                Answer::error(405, allow, "this path does not take that method")
+                ResponseSource::error(405, allow, "this path does not take that method")
             }
-            Route::MethodUnknown => Answer::error(501, "", "not a method of HTTP"),
+            Route::MethodUnknown => ResponseSource::error(501, "", "not a method of HTTP"),
         };
         self.closing |= close;
-        let mut exchange = Exchange::new(answer, arrival.arrived_ns);
-        exchange.close = close;
-        exchange.is_http_1_0 = head.is_http_1_0;
-        exchange.head_only = head.method == "HEAD";
-        exchange.origin = origin;
-        self.push(exchange);
+        let mut response = PendingResponse::new(source, arrival.arrived_ns);
+        response.close = close;
+        response.is_http_1_0 = head.is_http_1_0;
+        response.head_only = head.method == "HEAD";
+        response.origin = origin;
+        self.push(response);
     }
 
-    /// What an endpoint is to know of a request.
+    /// The part of a request that an endpoint knows.
     fn context<'a>(
         &self,
         head: &Head<'a>,
@@ -66,12 +67,12 @@ impl<S> Connection<S> {
         }
     }
 
-    fn push(&mut self, exchange: Exchange) {
-        self.held_bytes += exchange.held_bytes();
-        self.exchanges.push_back(exchange);
+    fn push(&mut self, response: PendingResponse) {
+        self.held_bytes += response.held_bytes();
+        self.pending.push_back(response);
     }
 
-    /// Where a request comes from; without an id it gets one, if that is configured.
+    /// The origin of a request. One without an id gets one, if that is configured.
     fn origin(&self, head: &Head<'_>) -> Origin {
         let request_id = match (head.request_id, self.front.settings.request_ids) {
             (Some(id), _) => RequestId::Sent(id.into()),
@@ -81,13 +82,13 @@ impl<S> Connection<S> {
         Origin { request_id, trace: head.trace }
     }
 
-    /// Ends the connection with an error, after what was asked before it.
+    /// Ends the connection with an error, after the responses that come before it.
     pub(super) fn refuse(&mut self, status: u16, message: &str) {
         let fields = if status == 503 { response::RETRY } else { "" };
-        let answer = Answer::error(status, fields, message);
-        let mut exchange = Exchange::new(answer, self.front.context.clock.now_ns());
-        exchange.close = true;
-        self.push(exchange);
+        let source = ResponseSource::error(status, fields, message);
+        let mut response = PendingResponse::new(source, self.front.context.clock.now_ns());
+        response.close = true;
+        self.push(response);
         self.input = Vec::new();
         self.stalled = false;
         self.reader = RequestReader::default();

@@ -1,27 +1,26 @@
-//! One HTTP/1.1 answer, found in the bytes that have arrived: bytes in, decisions out, no socket.
+//! One HTTP/1.1 response, found in the bytes that have arrived: bytes in, decisions out, no socket.
 //!
-//! A head and its fields are held to the rules of the serving side (`http::framing`): what two
-//! readers could understand differently ends the connection, as an answer that is taken for another
-//! one gives a row another row's score.
+//! Its head is read by `http1`, which refuses what two readers could understand differently: that
+//! ends the connection.
 
 use super::error::HttpFault;
 use crate::http1::chunked::ChunkedBody;
-use crate::http1::framing::FramingFields;
-use crate::http1::head;
-use crate::http1::head::Framing;
+use crate::http1::head::{self, Framing};
+use crate::http1::response_head::{self, ResponseHead, ResponseLimits};
 
-const HEADERS_MAX: usize = 64;
-/// The longest head; and the most that all interim answers before one may have together.
+/// The longest head; and the most that all interim responses before one may have together.
 const HEAD_BYTES_MAX: usize = 65_536;
-/// How many interim answers may come before the answer. None is expected, as no request asks for
-/// any; proxies send one or two.
+/// How many interim responses may come before the response. None is expected, as no request asks
+/// for any; proxies send one or two.
 const INTERIM_MAX: usize = 16;
 /// The longest body.
 const BODY_BYTES_MAX: usize = 16 << 20;
+const LIMITS: ResponseLimits =
+    ResponseLimits { head_bytes_max: HEAD_BYTES_MAX, body_bytes_max: BODY_BYTES_MAX };
 
-/// What a server answered, lent by its connection.
+/// A server's response, lent by its connection.
 #[derive(Debug)]
-pub(super) struct Answer<'a> {
+pub(super) struct RemoteResponse<'a> {
     pub(super) status: u16,
     pub(super) body: &'a [u8],
     /// Where the JSON of the body ends, if binary tensors follow it.
@@ -30,44 +29,34 @@ pub(super) struct Answer<'a> {
     pub(super) keep_alive: bool,
 }
 
-/// What the head of an answer says.
-#[derive(Debug, Clone, Copy)]
-struct AnswerHead {
-    status: u16,
-    /// Where the body ends; with [`Framing::None`] it ends with the connection.
-    framing: Framing,
-    json_bytes: Option<usize>,
-    persists: bool,
-}
-
-/// Reads one answer as it arrives.
+/// Reads one response as it arrives.
 #[derive(Debug, Default)]
-pub(super) struct AnswerReader {
+pub(super) struct ResponseReader {
     /// How much of the input has been searched for the end of a head.
     scanned: usize,
     interim: usize,
     interim_bytes: usize,
-    head: Option<AnswerHead>,
+    head: Option<ResponseHead>,
     chunks: ChunkedBody,
 }
 
-impl AnswerReader {
-    /// Takes what it can from `input`, all that has arrived and was not taken. True when the answer
-    /// is whole; what is left of the input is its body, and what the server sent beyond it.
+impl ResponseReader {
+    /// Takes a part of `input`, which has the bytes that have arrived and were not taken. True when
+    /// the response is whole: then the input is its body, and bytes beyond it.
     ///
     /// # Errors
-    /// What is no answer that can be trusted, or one that is too large.
+    /// A response that cannot be trusted, or is too large.
     pub(super) fn take(&mut self, input: &mut Vec<u8>) -> Result<bool, HttpFault> {
         while self.head.is_none() {
             let left = HEAD_BYTES_MAX.saturating_sub(self.interim_bytes);
             let Some(end) = head::end_within(input, &mut self.scanned, left)? else {
                 return Ok(false);
             };
-            let head = parse_head(&input[..end])?;
+            let head = response_head::parse(&input[..end], LIMITS)?;
             input.drain(..end);
             self.scanned = 0;
             match head.status {
-                // Nothing was asked to be switched.
+                // No request asks for another protocol.
                 101 => return Err(HttpFault::Upgrade),
                 100..=199 => self.pass_interim(end)?,
                 _ => self.head = Some(head),
@@ -87,23 +76,23 @@ impl AnswerReader {
         }
     }
 
-    /// Whether the answer is whole if the server sends no more.
+    /// Whether the response is whole if the server sends no more.
     pub(super) fn ends_with_connection(&self) -> bool {
         self.head.is_some_and(|head| head.framing == Framing::None)
     }
 
-    /// The answer, when it is whole; `None` before.
-    pub(super) fn answer<'a>(&'a self, input: &'a [u8]) -> Option<Answer<'a>> {
-        let AnswerHead { status, framing, json_bytes, persists } = self.head?;
+    /// The response, when it is whole; `None` before.
+    pub(super) fn response<'a>(&'a self, input: &'a [u8]) -> Option<RemoteResponse<'a>> {
+        let ResponseHead { status, framing, json_bytes, persists } = self.head?;
         let (body, rest) = match framing {
             Framing::Length(length) => input.split_at_checked(length)?,
             Framing::Chunked => (self.chunks.body(), input),
             Framing::None => (input, &[][..]),
         };
         let is_delimited = framing != Framing::None;
-        // What comes unasked would be taken for the answer to the next request.
+        // Bytes beyond it would be taken for the response to the next request.
         let keep_alive = persists && is_delimited && rest.is_empty();
-        Some(Answer { status, body, json_bytes, keep_alive })
+        Some(RemoteResponse { status, body, json_bytes, keep_alive })
     }
 
     fn framing(&self) -> Framing {
@@ -120,39 +109,6 @@ impl AnswerReader {
     }
 }
 
-/// Reads a whole head.
-fn parse_head(bytes: &[u8]) -> Result<AnswerHead, HttpFault> {
-    const NOT_HTTP: HttpFault = HttpFault::Malformed("its head is not that of an HTTP/1.1 answer");
-    let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut response = httparse::Response::new(&mut fields);
-    match response.parse(bytes) {
-        Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
-        Err(httparse::Error::TooManyHeaders) => {
-            return Err(HttpFault::HeadTooLarge { limit: HEAD_BYTES_MAX });
-        }
-        _ => return Err(NOT_HTTP),
-    }
-    let (Some(status), Some(minor)) = (response.code, response.version) else {
-        return Err(NOT_HTTP);
-    };
-    let mut reading = FramingFields::default();
-    for field in response.headers.iter() {
-        reading.read(field.name, field.value)?;
-    }
-    let is_http_1_0 = minor == 0;
-    let framing = match status {
-        // These have no body, whatever their fields say (RFC 9112 section 6.3).
-        100..=199 | 204 | 304 => Framing::Length(0),
-        _ => reading.framing(is_http_1_0, BODY_BYTES_MAX)?,
-    };
-    Ok(AnswerHead {
-        status,
-        framing,
-        json_bytes: reading.inference_header_length,
-        persists: reading.persists(is_http_1_0),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,7 +116,7 @@ mod tests {
     /// The status, body and fate of the connection of an answer that arrives in pieces of `step`
     /// bytes; the end of `wire` is that of the connection.
     fn read(wire: &[u8], step: usize) -> Result<Option<(u16, Vec<u8>, bool)>, HttpFault> {
-        let (mut reader, mut input) = (AnswerReader::default(), Vec::new());
+        let (mut reader, mut input) = (ResponseReader::default(), Vec::new());
         let mut is_whole = false;
         for piece in wire.chunks(step) {
             input.extend_from_slice(piece);
@@ -169,7 +125,7 @@ mod tests {
         if !is_whole && !reader.ends_with_connection() {
             return Ok(None);
         }
-        let answer = reader.answer(&input);
+        let answer = reader.response(&input);
         Ok(answer.map(|answer| (answer.status, answer.body.to_vec(), answer.keep_alive)))
     }
 

@@ -1,8 +1,7 @@
-//! Requests that a shard cannot answer alone: they change what every shard serves, so the process
-//! answers them, and the shard goes on with others meanwhile.
+//! The admin queue: requests that a shard cannot answer alone, as they change every shard. The
+//! process answers them, and the shard goes on with others meanwhile.
 //!
-//! A request lies on the shard's desk until a tick hands it over, and its answer comes back as a
-//! command.
+//! A tick hands a queued request over, and the admin reply comes back as a command.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -15,9 +14,9 @@ const WAITING_MAX: usize = 16;
 /// A request about the model repository that came to a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepositoryRequest {
-    /// What its answer is sent back with.
+    /// The number that its reply comes back with.
     pub number: u64,
-    /// What it asks.
+    /// The call.
     pub call: RepositoryCall<String>,
     /// Its body.
     pub body: Vec<u8>,
@@ -29,34 +28,34 @@ pub struct RepositoryRequest {
     pub authorization: Option<String>,
 }
 
-/// What the process answers.
+/// The process's reply to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProcessReply {
-    /// What came of the request.
-    pub kind: ReplyKind,
+pub struct AdminReply {
+    /// Whether the request was done.
+    pub kind: AdminReplyKind,
     /// The document, JSON.
     pub body: Vec<u8>,
 }
 
-/// What came of a request that the process answers.
+/// Whether the process has done a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReplyKind {
+pub enum AdminReplyKind {
     /// It was done.
     Done,
-    /// It cannot be done, whoever is to blame.
+    /// It cannot be done, whatever the cause.
     Failed,
-    /// Its sender has to say who it is.
+    /// Its sender has to authenticate.
     Unauthenticated,
     /// It is not for its sender.
     Forbidden,
 }
 
-/// Where an answer of the process will be.
-pub(crate) type AwaitedReply = Rc<OnceCell<ProcessReply>>;
+/// The place of a reply that has not come yet.
+pub(crate) type AwaitedAdminReply = Rc<OnceCell<AdminReply>>;
 
 /// The requests of one shard that wait for the process.
 #[derive(Debug, Default)]
-pub(crate) struct Desk {
+pub(crate) struct AdminQueue {
     last_number: Cell<u64>,
     waiting: RefCell<Vec<Waiting>>,
     pub(crate) outgoing: RefCell<Vec<RepositoryRequest>>,
@@ -66,16 +65,16 @@ pub(crate) struct Desk {
 struct Waiting {
     number: u64,
     client: u32,
-    reply: AwaitedReply,
+    reply: AwaitedAdminReply,
 }
 
-impl Desk {
-    /// Puts a request there; `None` when too many wait already.
-    pub(super) fn put(
+impl AdminQueue {
+    /// Queues a request; `None` when too many wait already.
+    pub(super) fn push(
         &self,
         call: RepositoryCall<&str>,
         context: &CallContext<'_>,
-    ) -> Option<AwaitedReply> {
+    ) -> Option<AwaitedAdminReply> {
         let CallContext { client, credentials, body, .. } = context;
         let mut waiting = self.waiting.borrow_mut();
         if waiting.len() >= WAITING_MAX {
@@ -91,13 +90,13 @@ impl Desk {
             origin: credentials.origin.map(text),
             authorization: credentials.authorization.map(text),
         });
-        let reply = AwaitedReply::default();
+        let reply = AwaitedAdminReply::default();
         waiting.push(Waiting { number, client: *client, reply: Rc::clone(&reply) });
         Some(reply)
     }
 
-    /// Takes the answer to a request; returns the client that waits for it.
-    pub(crate) fn answered(&self, number: u64, reply: ProcessReply) -> Option<u32> {
+    /// Takes the reply to a request; returns the client that waits for it.
+    pub(crate) fn answered(&self, number: u64, reply: AdminReply) -> Option<u32> {
         let mut waiting = self.waiting.borrow_mut();
         let at = waiting.iter().position(|known| known.number == number)?;
         let known = waiting.swap_remove(at);

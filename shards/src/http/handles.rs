@@ -1,4 +1,4 @@
-//! How a shard reaches its connections: to wake them, to time them out, to drain them.
+//! Connection handles: the shard wakes, times out, evicts and drains connections by them.
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
@@ -10,23 +10,22 @@ use std::task::Waker;
 
 use slab::Slab;
 
-use super::room::{PatienceMs, Turn, Waits};
+use super::eviction::{ClientWait, EvictionOrder, IdleLimitsMs};
 use crate::executor::readiness::ready_for;
 
 /// How long a client may be slow before memory that others need is taken from it, in ms.
 const SLOW_MS_MIN: u64 = 250;
-/// How long a connection has waited to be read, in ns, when its client may have gone away meanwhile.
-/// Where it has waited for less, it isn't worth a look: that its stream has ended is seen when it is
-/// read.
-pub(crate) const PATIENCE_NS_MIN: u64 = 100_000_000;
+/// How long a connection waits to be read, in ns, before its client may have gone away. A shorter
+/// wait isn't worth a look: reading sees the end of the stream.
+pub(crate) const UNREAD_NS_MIN: u64 = 100_000_000;
 
-/// How many connections are found at a time that are to make room: looking at all of them takes longer
+/// How many candidates for eviction are found at a time: looking at all connections takes longer
 /// than accepting one.
 const CANDIDATES_MAX: usize = 256;
 
-/// What a connection shares with its shard.
+/// The part of a connection that its shard reaches.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct ConnectionHandle {
     waker: RefCell<Option<Waker>>,
     /// Whether the shard woke it, and not its socket.
     pub(crate) is_called: Cell<bool>,
@@ -36,17 +35,17 @@ pub(crate) struct Link {
     pub(crate) timed_out: Cell<bool>,
     /// How much memory the connection keeps, in bytes.
     pub(crate) kept_bytes: Cell<usize>,
-    /// Since when it has waited for its client, to take an answer or to send the rest of a request,
-    /// in ms of the shard's coarse clock; `u64::MAX` where it does not.
+    /// Since when it has waited for its client to take a response or to send the rest of a request,
+    /// in ms of the shard's coarse clock. `u64::MAX` where it does not.
     pub(crate) slow_since_ms: Cell<u64>,
-    /// Since when it has waited for a request, in ms of the shard's coarse clock; `u64::MAX` where it
-    /// does not.
+    /// Since when it has waited for a request, in ms of the shard's coarse clock; `u64::MAX` where
+    /// it does not.
     pub(crate) idle_since_ms: Cell<u64>,
-    /// Whether it has ever asked anything.
+    /// Whether a request has ever come.
     pub(crate) has_asked: Cell<bool>,
-    /// Whether it was told to end, as another needs its place.
-    makes_room: Cell<bool>,
-    /// Where its client is, as far as connections are counted by that.
+    /// Whether it was told to end, as another connection needs its place.
+    is_evicted: Cell<bool>,
+    /// The address of its client, where connections are counted by that.
     address: Cell<Option<IpAddr>>,
     /// Since when it waits to be read, in ns of the shard's clock, if it does.
     pub(crate) unread_since_ns: Cell<Option<u64>>,
@@ -56,11 +55,11 @@ pub(crate) struct Link {
     pub(crate) is_deaf: Cell<bool>,
     /// Set by the sweep when the client of a connection that reads nothing has gone away.
     pub(crate) is_gone: Cell<bool>,
-    /// How much it is to give back, if it is.
+    /// How much memory it was told to give back, in bytes.
     cut_bytes: Cell<usize>,
 }
 
-impl Default for Link {
+impl Default for ConnectionHandle {
     fn default() -> Self {
         Self {
             waker: RefCell::default(),
@@ -71,7 +70,7 @@ impl Default for Link {
             slow_since_ms: Cell::new(u64::MAX),
             idle_since_ms: Cell::new(u64::MAX),
             has_asked: Cell::default(),
-            makes_room: Cell::default(),
+            is_evicted: Cell::default(),
             address: Cell::default(),
             unread_since_ns: Cell::default(),
             socket: Cell::default(),
@@ -82,7 +81,7 @@ impl Default for Link {
     }
 }
 
-impl Link {
+impl ConnectionHandle {
     /// Remembers the task to wake.
     pub(crate) fn register(&self, waker: &Waker) {
         let mut slot = self.waker.borrow_mut();
@@ -104,14 +103,14 @@ impl Link {
         is_burden.then(|| slow_ms.saturating_mul(self.kept_bytes.get() as u64))
     }
 
-    /// When it makes room for another, if it does.
-    fn turn(&self, now_ms: u64, patience: PatienceMs) -> Option<Turn> {
-        let waits = Waits {
+    /// When it is evicted; `None` where it isn't.
+    fn eviction_order(&self, now_ms: u64, limits_ms: IdleLimitsMs) -> Option<EvictionOrder> {
+        let waits = ClientWait {
             idle_since_ms: self.idle_since_ms.get(),
             slow_since_ms: self.slow_since_ms.get(),
             has_asked: self.has_asked.get(),
         };
-        if self.makes_room.get() { None } else { waits.turn(now_ms, patience) }
+        if self.is_evicted.get() { None } else { waits.eviction_order(now_ms, limits_ms) }
     }
 
     /// Whether there is something to read from its client, and not only the end; true where its
@@ -136,43 +135,43 @@ impl Link {
 
 /// The open connections of a shard, by number.
 #[derive(Debug, Default)]
-pub(crate) struct Links {
-    open: RefCell<Slab<Rc<Link>>>,
-    /// What is given back when those have done so that are to.
+pub(crate) struct ConnectionHandles {
+    open: RefCell<Slab<Rc<ConnectionHandle>>>,
+    /// How much memory connections were told to give back and still keep, in bytes.
     leaving_bytes: Cell<usize>,
     /// When slow clients were last looked for, in ms of the shard's coarse clock.
     cut_ms: Cell<u64>,
-    /// How many were told to make room and have not ended yet.
-    making_room: Cell<usize>,
-    /// The next ones to make room, by number and turn, and when they were looked for.
-    candidates: RefCell<VecDeque<(u32, Turn)>>,
+    /// How many were evicted and have not ended yet.
+    evicting: Cell<usize>,
+    /// The next ones to evict, by number and order, and when they were looked for.
+    candidates: RefCell<VecDeque<(u32, EvictionOrder)>>,
     candidates_ms: Cell<Option<u64>>,
     /// How many there are of each address, where that is counted.
     by_address: RefCell<HashMap<IpAddr, usize>>,
 }
 
-impl Links {
+impl ConnectionHandles {
     /// Adds a connection.
-    pub(crate) fn add(&self) -> (u32, Rc<Link>) {
-        let link = Rc::new(Link::default());
-        let number = self.open.borrow_mut().insert(Rc::clone(&link));
-        (number as u32, link)
+    pub(crate) fn add(&self) -> (u32, Rc<ConnectionHandle>) {
+        let handle = Rc::new(ConnectionHandle::default());
+        let number = self.open.borrow_mut().insert(Rc::clone(&handle));
+        (number as u32, handle)
     }
 
     /// Removes a connection.
     pub(crate) fn remove(&self, number: u32) {
-        if let Some(link) = self.open.borrow_mut().try_remove(number as usize) {
-            self.given_back(&link);
-            self.stays(&link);
-            if let Some(address) = link.address.get() {
+        if let Some(handle) = self.open.borrow_mut().try_remove(number as usize) {
+            self.given_back(&handle);
+            self.cancel_eviction(&handle);
+            if let Some(address) = handle.address.get() {
                 self.leave(address);
             }
         }
     }
 
     /// Counts a connection by its client's address.
-    pub(crate) fn count_address(&self, link: &Link, address: IpAddr) {
-        link.address.set(Some(address));
+    pub(crate) fn count_address(&self, handle: &ConnectionHandle, address: IpAddr) {
+        handle.address.set(Some(address));
         *self.by_address.borrow_mut().entry(address).or_default() += 1;
     }
 
@@ -191,9 +190,9 @@ impl Links {
         self.by_address.borrow().get(&address).copied().unwrap_or_default()
     }
 
-    /// Tells the connection whose turn it is to make room for another; false where there is none.
-    /// What it has sent by then is still answered.
-    pub(crate) fn make_room(&self, now_ms: u64, patience: PatienceMs) -> bool {
+    /// Tells the connection whose turn it is to end; false where there is none. A request that it
+    /// has sent by then is still answered.
+    pub(crate) fn evict(&self, now_ms: u64, limits_ms: IdleLimitsMs) -> bool {
         loop {
             let next = self.candidates.borrow_mut().pop_front();
             let Some((number, turn)) = next else {
@@ -201,28 +200,28 @@ impl Links {
                 if self.candidates_ms.replace(Some(now_ms)) == Some(now_ms) {
                     return false;
                 }
-                self.find_candidates(now_ms, patience);
+                self.find_candidates(now_ms, limits_ms);
                 continue;
             };
-            if let Some(link) = self.open.borrow().get(number as usize)
-                && link.turn(now_ms, patience) == Some(turn)
-                && !link.has_sent()
+            if let Some(handle) = self.open.borrow().get(number as usize)
+                && handle.eviction_order(now_ms, limits_ms) == Some(turn)
+                && !handle.has_sent()
             {
-                link.makes_room.set(true);
-                self.making_room.set(self.making_room.get() + 1);
-                link.deadline_ms.set(0);
-                link.wake();
+                handle.is_evicted.set(true);
+                self.evicting.set(self.evicting.get() + 1);
+                handle.deadline_ms.set(0);
+                handle.wake();
                 return true;
             }
         }
     }
 
-    fn find_candidates(&self, now_ms: u64, patience: PatienceMs) {
+    fn find_candidates(&self, now_ms: u64, limits_ms: IdleLimitsMs) {
         let open = self.open.borrow();
-        let turn = |(number, link): (usize, &Rc<Link>)| {
-            Some((link.turn(now_ms, patience)?, number as u32))
+        let turn = |(number, handle): (usize, &Rc<ConnectionHandle>)| {
+            Some((handle.eviction_order(now_ms, limits_ms)?, number as u32))
         };
-        let mut found: Vec<(Turn, u32)> = open.iter().filter_map(turn).collect();
+        let mut found: Vec<(EvictionOrder, u32)> = open.iter().filter_map(turn).collect();
         if found.len() > CANDIDATES_MAX {
             found.select_nth_unstable(CANDIDATES_MAX);
             found.truncate(CANDIDATES_MAX);
@@ -233,49 +232,49 @@ impl Links {
         candidates.extend(found.into_iter().map(|(turn, number)| (number, turn)));
     }
 
-    /// A connection that was to make room does not, as its client has asked meanwhile; or it has.
-    pub(crate) fn stays(&self, link: &Link) {
-        if link.makes_room.replace(false) {
-            self.making_room.set(self.making_room.get() - 1);
+    /// Counts a connection as evicted no more: a request has come meanwhile, or it has ended.
+    pub(crate) fn cancel_eviction(&self, handle: &ConnectionHandle) {
+        if handle.is_evicted.replace(false) {
+            self.evicting.set(self.evicting.get() - 1);
         }
     }
 
-    /// How many are open and stay.
+    /// How many are open and not evicted.
     pub(crate) fn staying(&self) -> usize {
-        self.len() - self.making_room.get()
+        self.len() - self.evicting.get()
     }
 
-    /// A connection has given back the memory that it was to.
-    pub(crate) fn given_back(&self, link: &Link) {
-        self.leaving_bytes.set(self.leaving_bytes.get() - link.cut_bytes.replace(0));
+    /// Notes that a connection has given back the memory that it was told to.
+    pub(crate) fn given_back(&self, handle: &ConnectionHandle) {
+        self.leaving_bytes.set(self.leaving_bytes.get() - handle.cut_bytes.replace(0));
     }
 
-    /// How much memory is about to be given back.
+    /// How much memory is about to be given back, in bytes.
     pub(crate) fn leaving_bytes(&self) -> usize {
         self.leaving_bytes.get()
     }
 
-    /// Cuts clients off that are slow to take their answers or to send their requests, until so many
-    /// bytes are given back: those first for whom most is kept for longest. Looks for them once a tick
-    /// at most.
+    /// Cuts off clients that are slow to take responses or to send requests, until so many bytes
+    /// are given back. Those come first for which most is kept for longest. Looks for them once a
+    /// tick at most.
     pub(crate) fn cut_slow(&self, excess_bytes: usize, now_ms: u64) {
         if self.cut_ms.replace(now_ms) == now_ms {
             return;
         }
         let open = self.open.borrow();
-        let burdens = open.iter().filter_map(|(_, link)| Some((link.burden(now_ms)?, link)));
-        let mut slow: Vec<(u64, &Rc<Link>)> = burdens.collect();
+        let burdens = open.iter().filter_map(|(_, handle)| Some((handle.burden(now_ms)?, handle)));
+        let mut slow: Vec<(u64, &Rc<ConnectionHandle>)> = burdens.collect();
         slow.sort_unstable_by_key(|(burden, _)| Reverse(*burden));
         let mut left_bytes = excess_bytes;
-        for (_, link) in slow {
+        for (_, handle) in slow {
             if left_bytes == 0 {
                 return;
             }
-            let kept_bytes = link.kept_bytes.get();
-            link.cut_bytes.set(kept_bytes);
+            let kept_bytes = handle.kept_bytes.get();
+            handle.cut_bytes.set(kept_bytes);
             self.leaving_bytes.set(self.leaving_bytes.get() + kept_bytes);
             left_bytes = left_bytes.saturating_sub(kept_bytes);
-            link.wake();
+            handle.wake();
         }
     }
 
@@ -286,41 +285,41 @@ impl Links {
 
     /// Wakes a connection, if it is still open.
     pub(crate) fn wake(&self, number: u32) {
-        if let Some(link) = self.open.borrow().get(number as usize) {
-            link.wake();
+        if let Some(handle) = self.open.borrow().get(number as usize) {
+            handle.wake();
         }
     }
 
-    /// Has a connection read what it waits to read; false where it does not wait any more, or, with
-    /// `end_is_gone`, its client has ended its stream in the long time that it has waited.
+    /// Has a waiting connection read its request. False where it waits no more or, with
+    /// `end_is_gone`, its client has ended its stream during a long wait.
     pub(crate) fn call(&self, number: u32, now_ns: u64, end_is_gone: bool) -> bool {
         let open = self.open.borrow();
-        let Some(link) = open.get(number as usize) else { return false };
-        let Some(unread_since_ns) = link.unread_since_ns.get() else { return false };
-        let may_be_gone = now_ns.saturating_sub(unread_since_ns) >= PATIENCE_NS_MIN;
-        link.is_gone.set(end_is_gone && may_be_gone && link.has_ended());
-        link.wake();
-        !link.is_gone.get()
+        let Some(handle) = open.get(number as usize) else { return false };
+        let Some(unread_since_ns) = handle.unread_since_ns.get() else { return false };
+        let may_be_gone = now_ns.saturating_sub(unread_since_ns) >= UNREAD_NS_MIN;
+        handle.is_gone.set(end_is_gone && may_be_gone && handle.has_ended());
+        handle.wake();
+        !handle.is_gone.get()
     }
 
     /// Wakes every connection whose phase has taken too long, and, where `end_is_gone`, those whose
     /// clients have ended their stream behind what is not read from it yet.
     pub(crate) fn sweep(&self, now_ms: u64, end_is_gone: bool) {
-        for (_, link) in &*self.open.borrow() {
-            if end_is_gone && link.is_deaf.get() && link.has_ended() {
-                link.is_gone.set(true);
-                link.wake();
+        for (_, handle) in &*self.open.borrow() {
+            if end_is_gone && handle.is_deaf.get() && handle.has_ended() {
+                handle.is_gone.set(true);
+                handle.wake();
             }
-            if link.deadline_ms.get() <= now_ms && !link.timed_out.replace(true) {
-                link.wake();
+            if handle.deadline_ms.get() <= now_ms && !handle.timed_out.replace(true) {
+                handle.wake();
             }
         }
     }
 
     /// Wakes every connection, so that each sees that the shard drains.
     pub(crate) fn wake_all(&self) {
-        for (_, link) in &*self.open.borrow() {
-            link.wake();
+        for (_, handle) in &*self.open.borrow() {
+            handle.wake();
         }
     }
 }

@@ -1,34 +1,34 @@
-//! A wake-up for one task of the same thread.
+//! Wakes one task of the same thread.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 
-/// Wakes one waiting task of this thread. An opening that nobody waited for is kept.
+/// Wakes one waiting task of this thread. A notification that nobody waited for is kept.
 #[derive(Debug, Default)]
-pub struct Gate {
-    open: Cell<bool>,
+pub struct Notify {
+    is_notified: Cell<bool>,
     waiting: RefCell<Option<Waker>>,
 }
 
-impl Gate {
-    /// Opens the gate: the task that waits, or the next one that does, passes once.
-    pub fn open(&self) {
-        if !self.open.replace(true)
+impl Notify {
+    /// Wakes the task that waits, or lets the next one that would wait go on.
+    pub fn notify(&self) {
+        if !self.is_notified.replace(true)
             && let Some(waker) = self.waiting.borrow_mut().take()
         {
             waker.wake();
         }
     }
 
-    /// Passes when the gate is open, and closes it behind.
-    pub async fn pass(&self) {
-        poll_fn(|context| self.poll_pass(context)).await;
+    /// Waits for a notification and takes it.
+    pub async fn notified(&self) {
+        poll_fn(|context| self.poll_notified(context)).await;
     }
 
-    /// [`Gate::pass`] for hand-written futures.
-    pub fn poll_pass(&self, context: &mut Context<'_>) -> Poll<()> {
-        if self.open.replace(false) {
+    /// [`Notify::notified`] for hand-written futures.
+    pub fn poll_notified(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.is_notified.replace(false) {
             return Poll::Ready(());
         }
         let mut waiting = self.waiting.borrow_mut();

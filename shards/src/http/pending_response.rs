@@ -1,27 +1,27 @@
-//! A request that is not answered yet: what it waits for, and how its answer is written.
+//! A response that is not written yet: its source, and its rendering.
 
 use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::rendered::Sampled;
+use super::rendered::SampledRequest;
 use super::response::{self, HeadOptions, RETRY};
 use super::statuses::{fault_status, reply_status};
-use crate::api::desk::AwaitedReply;
+use crate::api::admin_queue::AwaitedAdminReply;
 use crate::api::json::write_error;
 use crate::api::request_rows::RequestRows;
 use crate::api::{CallFault, Form, Outcome, StatusOf};
 use crate::batch::{Lane, ROW_BYTES};
 use crate::origin::Origin;
 
-/// A request between its arrival and the rendering of its answer.
-pub(crate) struct Exchange {
-    answer: Answer,
-    /// Whether the connection ends with this answer.
+/// A response between the arrival of its request and its rendering.
+pub(crate) struct PendingResponse {
+    source: ResponseSource,
+    /// Whether the connection ends with it.
     pub(crate) close: bool,
     /// Whether the client speaks HTTP/1.0.
     pub(crate) is_http_1_0: bool,
-    /// Whether the request was HEAD, whose answer has no body.
+    /// Whether the request was HEAD, whose response has no body.
     pub(crate) head_only: bool,
     /// Where the request comes from; its id is sent back.
     pub(crate) origin: Origin,
@@ -29,17 +29,17 @@ pub(crate) struct Exchange {
     pub(crate) started_ns: u64,
 }
 
-/// What a request is answered with.
-pub(crate) enum Answer {
+/// The source of a response.
+pub(crate) enum ResponseSource {
     /// Known without any batch: a status, header lines, and a body.
     Ready { status: u16, fields: &'static str, body: Vec<u8> },
-    /// Made by the process, when it has done what was asked.
-    Awaited(AwaitedReply),
-    /// To be made of rows, when all are done.
+    /// Made by the process, when it has done the request.
+    Awaited(AwaitedAdminReply),
+    /// Made of rows, when all are done.
     Rows { rows: RequestRows, form: Form, status_of: StatusOf },
 }
 
-impl Answer {
+impl ResponseSource {
     /// An error: `{"error": message}`.
     pub(crate) fn error(status: u16, fields: &'static str, message: &str) -> Self {
         let mut body = Vec::new();
@@ -47,7 +47,7 @@ impl Answer {
         Self::Ready { status, fields, body }
     }
 
-    /// What comes of a call whose rows have their statuses by `status_of`.
+    /// The rendering of an outcome; rows have their statuses by `status_of`.
     pub(crate) fn of(outcome: Outcome, status_of: StatusOf) -> Self {
         let ready = |status, document: Value| Self::Ready {
             status,
@@ -72,11 +72,11 @@ impl Answer {
     }
 }
 
-impl Exchange {
-    /// A request with its answer, or with what its answer waits for.
-    pub(crate) fn new(answer: Answer, started_ns: u64) -> Self {
+impl PendingResponse {
+    /// A response of this source, to a request that arrived at `started_ns`.
+    pub(crate) fn new(source: ResponseSource, started_ns: u64) -> Self {
         Self {
-            answer,
+            source,
             close: false,
             is_http_1_0: false,
             head_only: false,
@@ -85,28 +85,28 @@ impl Exchange {
         }
     }
 
-    /// How much it keeps until it has been answered, about, in bytes.
+    /// How much it keeps until it is rendered, about, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
-        match &self.answer {
-            Answer::Ready { body, .. } => body.capacity(),
-            Answer::Awaited(_) => 0,
-            Answer::Rows { rows, form, .. } => rows.count() * ROW_BYTES + form.held_bytes(),
+        match &self.source {
+            ResponseSource::Ready { body, .. } => body.capacity(),
+            ResponseSource::Awaited(_) => 0,
+            ResponseSource::Rows { rows, form, .. } => rows.count() * ROW_BYTES + form.held_bytes(),
         }
     }
 
-    /// The lane whose first row answers it, if any do.
+    /// The lane of its first row, if rows answer it.
     pub(crate) fn lane(&self) -> Option<Rc<Lane>> {
-        match &self.answer {
-            Answer::Rows { rows, .. } => Some(Rc::clone(rows.first().0)),
-            Answer::Ready { .. } | Answer::Awaited(_) => None,
+        match &self.source {
+            ResponseSource::Rows { rows, .. } => Some(Rc::clone(rows.first().0)),
+            ResponseSource::Ready { .. } | ResponseSource::Awaited(_) => None,
         }
     }
 
-    /// What the access log is to know of it, beside its origin; `with_user` is whether its first
-    /// user is named.
-    pub(crate) fn sample(&self, with_user: bool) -> Sampled {
-        let mut sampled = Sampled { origin: self.origin.clone(), ..Sampled::default() };
-        let Answer::Rows { rows, .. } = &self.answer else { return sampled };
+    /// The part of it that the access log has; `with_user` is whether its first user is named.
+    pub(crate) fn sample(&self, with_user: bool) -> SampledRequest {
+        let mut sampled =
+            SampledRequest { origin: self.origin.clone(), ..SampledRequest::default() };
+        let ResponseSource::Rows { rows, .. } = &self.source else { return sampled };
         let (lane, first) = rows.first();
         sampled.rows = rows.count() as u32;
         let slots = lane.rows.borrow();
@@ -118,16 +118,16 @@ impl Exchange {
         sampled
     }
 
-    /// Whether the answer can be rendered.
+    /// Whether it can be rendered.
     pub(crate) fn is_ready(&mut self) -> bool {
-        match &mut self.answer {
-            Answer::Ready { .. } => true,
-            Answer::Awaited(reply) => reply.get().is_some(),
-            Answer::Rows { rows, .. } => rows.is_done(),
+        match &mut self.source {
+            ResponseSource::Ready { .. } => true,
+            ResponseSource::Awaited(reply) => reply.get().is_some(),
+            ResponseSource::Rows { rows, .. } => rows.is_done(),
         }
     }
 
-    /// Appends the answer to `out`; returns its status. `body` is room to work in.
+    /// Appends it to `out`; returns its status. `body` is a buffer to work in.
     pub(crate) fn render(&self, out: &mut Vec<u8>, body: &mut Vec<u8>, date: &str) -> u16 {
         let options = HeadOptions {
             date,
@@ -137,19 +137,19 @@ impl Exchange {
             request_id: &self.origin.request_id,
         };
         body.clear();
-        match &self.answer {
-            Answer::Ready { status, fields, body } => {
-                response::write_answer(out, *status, fields, body, options);
+        match &self.source {
+            ResponseSource::Ready { status, fields, body } => {
+                response::write(out, *status, fields, body, options);
                 *status
             }
-            Answer::Awaited(reply) => {
+            ResponseSource::Awaited(reply) => {
                 // `is_ready` came first, so it is there.
                 let made = reply.get().map(|reply| (reply_status(reply.kind), &*reply.body));
                 let (status, body) = made.unwrap_or((500, b"{}"));
-                response::write_answer(out, status, "", body, options);
+                response::write(out, status, "", body, options);
                 status
             }
-            Answer::Rows { rows, form, status_of } => {
+            ResponseSource::Rows { rows, form, status_of } => {
                 let written = form.write(body, rows, *status_of);
                 let status = written.failure.map_or(200, status_of);
                 response::write_rows(out, status, written, body, options);
