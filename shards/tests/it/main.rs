@@ -87,6 +87,7 @@ mod rows_that_depend_on_each_other_are_refused;
 mod scores_through_http_match_the_library;
 mod texts_become_the_models_codes;
 mod texts_score_as_their_library;
+mod texts_score_through_the_store;
 mod the_adaptive_window_keeps_close_to_the_best_fixed_one;
 mod the_repository_serves_the_version_that_is_asked_for;
 mod the_score_says_which_class_it_is;
