@@ -10,6 +10,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas
 import pytest
 from sklearn.linear_model import LogisticRegression
 
@@ -38,9 +39,10 @@ def clone(tmp_path):
     built = tmp_path / "target" / "release"
     built.mkdir(parents=True)
     (built / "shardgate").symlink_to(gateway.find(None))
-    columns = next(word for line in recipe() for word in line if "," in word).split(",")
+    columns = ["age", "income", "amount"]
     rows = np.random.default_rng(3).normal(50, 9, (60, len(columns)))
-    model = LogisticRegression().fit(rows, rows[:, 0] > rows[:, 1])
+    frame = pandas.DataFrame(rows, columns=columns)
+    model = LogisticRegression().fit(frame, rows[:, 0] > rows[:, 1])
     joblib.dump(model, tmp_path / "model.pkl")
     with (tmp_path / "users.csv").open("w", newline="") as file:
         writer = csv.writer(file)
