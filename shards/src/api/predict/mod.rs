@@ -7,7 +7,7 @@ mod write;
 
 use std::rc::Rc;
 
-pub use self::read::{ParsedPredict, PredictError, USER_ID_BYTES_MAX, parse};
+pub use self::read::{ParsedPredict, PredictError, parse};
 pub(super) use self::write::{write_array, write_lone};
 use super::ask::{self, Ask, MadeRows, NotScored, ScoreBody};
 use super::request_rows::{LaneRows, RequestRows};

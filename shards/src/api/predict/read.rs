@@ -9,10 +9,8 @@ use thiserror::Error;
 use super::PredictTerms;
 use crate::batch::{Row, RowId, RowState, Rows};
 use crate::failure::RowFailure;
+use crate::features::KEY_BYTES_MAX;
 use crate::features::join::RequestField;
-
-/// The longest user id, in bytes; the embedded store can hold no longer key.
-pub const USER_ID_BYTES_MAX: usize = 511;
 
 /// Why a body cannot be read into rows.
 #[derive(Debug, Error)]
@@ -165,6 +163,8 @@ const NO_FIELD: RowFailure = RowFailure::Malformed(
 const TWO_USER_IDS: RowFailure = RowFailure::Malformed("`user_id` is there twice");
 const BAD_USER_ID: RowFailure =
     RowFailure::Malformed("`user_id` must be a non-empty string or an integer");
+// The message says the limit.
+const _: () = assert!(KEY_BYTES_MAX == 511);
 const LONG_USER_ID: RowFailure = RowFailure::Malformed("`user_id` is longer than 511 bytes");
 
 /// Reads one member into its row; a fault of it becomes the row's outcome.
@@ -300,7 +300,7 @@ impl<'de> Visitor<'de> for UserIdSeed<'_> {
         if text.is_empty() {
             return Ok(Some(BAD_USER_ID));
         }
-        if text.len() > USER_ID_BYTES_MAX {
+        if text.len() > KEY_BYTES_MAX {
             return Ok(Some(LONG_USER_ID));
         }
         self.row.key.push_str(text);
