@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use shards::escape::Escaped;
-use shards::features::inputs::{InputColumn, UnknownText};
+use shards::features::inputs::InputColumn;
 use shards::features::join::categories_by_column;
 use shards::features::{Categories, FeatureMatrix};
 use shards::model::repository::Repository;
@@ -259,11 +259,7 @@ impl Subject {
 
 /// What a cell of a column of text is to the model as it is now; `None` where it has no answer.
 fn code(cell: &Cell<'_>, known: &Categories, column: Option<&InputColumn>) -> Option<f64> {
-    let unknown = || match column.map(|column| column.text.unknown).unwrap_or_default() {
-        UnknownText::Model => known.unknown(),
-        UnknownText::Missing => known.missing(),
-        UnknownText::Reject => None,
-    };
+    let unknown = || column.map(|it| it.text.unknown).unwrap_or_default().code(known);
     match cell {
         Cell::Number(missing) if missing.is_nan() => known.missing(),
         Cell::Number(code) => Some(*code),

@@ -336,7 +336,8 @@ fn write_own_features(lane: &Lane, work: &mut Work) {
     for (index, id) in work.rows.iter().enumerate() {
         let row = rows.get(*id);
         if row.has_own_features {
-            work.joined.write_own(index, &row.request_cells);
+            let texts = &lane.settings.signature.texts;
+            work.joined.write_own(index, &row.request_cells, texts);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What a fetch answers: the batch's matrix, and what each of its rows stood on.
 
-use super::join::JoinPlan;
+use super::join::{JoinPlan, RequestField};
 use super::matrix::{FeatureMatrix, RowMut};
+use super::texts::is_unknown_text;
 use crate::failure::Refusal;
 use crate::provenance::FeatureStatus;
 
@@ -87,8 +88,9 @@ impl Joined {
     }
 
     /// Writes `row` from the cells that its request gave, as they are: it is not joined, so no
-    /// default, range or policy applies to it.
-    pub(crate) fn write_own(&mut self, row: usize, cells: &[f64]) {
+    /// default, range or policy applies to it but that for texts which are not known. `texts` are the
+    /// model's columns; none where none is of text.
+    pub(crate) fn write_own(&mut self, row: usize, cells: &[f64], texts: &[RequestField]) {
         match self.matrix.row_mut(row) {
             RowMut::F32(own) => {
                 for (cell, value) in own.iter_mut().zip(cells) {
@@ -108,6 +110,28 @@ impl Joined {
             refusal: None,
             last_updated_us: None,
         };
+        for ((column, field), cell) in texts.iter().enumerate().zip(cells) {
+            if field.categories.is_some() && cell.is_nan() {
+                self.write_own_text(row, column, field, *cell);
+            }
+        }
+    }
+
+    /// Writes a text that is not known, or a missing one.
+    fn write_own_text(&mut self, row: usize, column: usize, field: &RequestField, cell: f64) {
+        let at = column as u32;
+        let mut refusal = Refusal::RequestFieldMissing { column: at };
+        if is_unknown_text(cell) {
+            refusal = Refusal::RequestUnknownText { column: at };
+            self.unknown_cells.push((row as u32, at));
+            if let Some(count) = self.unknown_by_column.get_mut(column) {
+                *count += 1;
+            }
+        }
+        match field.unjoined(cell) {
+            Some(code) => self.matrix.set(row, column, code),
+            None => _ = self.outcomes[row].refusal.get_or_insert(refusal),
+        }
     }
 
     /// Makes the cells of refused rows 0, for a model that would fail on what is not a number.

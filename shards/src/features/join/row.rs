@@ -4,7 +4,7 @@ use super::bind::{CellPlan, CellSource, FloatRow, JoinPlan};
 use super::text::{DamagedText, TextCell};
 use crate::failure::Refusal;
 use crate::features::inputs::{
-    IntegerRange, NanMeaning, OnError, OnExpired, OnMissing, OutOfRange, UnknownText,
+    IntegerRange, NanMeaning, OnError, OnExpired, OnMissing, OutOfRange,
 };
 use crate::features::joined::{Joined, RowOutcome};
 use crate::features::matrix::{MatrixCell, RowMut};
@@ -274,12 +274,7 @@ impl Written<'_> {
             *count += 1;
         }
         self.unknown_cells.push((self.row, column as u32));
-        let code = match text.unknown {
-            UnknownText::Model => text.categories.unknown(),
-            UnknownText::Missing => text.categories.missing(),
-            UnknownText::Reject => None,
-        };
-        self.code_or(code, refusal)
+        self.code_or(text.unknown.code(&text.categories), refusal)
     }
 
     /// A code, or a refusal of the row where the model has none.
