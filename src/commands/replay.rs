@@ -5,15 +5,18 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
 use shards::escape::Escaped;
-use shards::features::FeatureMatrix;
+use shards::features::inputs::InputColumn;
+use shards::features::join::categories_by_column;
+use shards::features::{Categories, FeatureMatrix};
 use shards::model::repository::Repository;
 use shards::model::{LoadOptions, Model};
 
-use crate::journal::line::Line;
+use crate::journal::line::{Cell, Line};
 use crate::output::say;
 
 /// How many rows are scored together: as many as a shard may, in any case, as the same row has the
@@ -76,6 +79,8 @@ struct Replay {
 struct Subject {
     /// `None` where it cannot be replayed.
     model: Option<Model>,
+    /// How its texts are read; empty where it reads none.
+    categories: Vec<Option<Arc<Categories>>>,
     /// Why it cannot be, if that is a finding.
     fault: Option<String>,
     file_hash: String,
@@ -155,15 +160,21 @@ impl Subject {
             .map_err(|error| error.to_string())
             .and_then(|directory| {
                 Model::load(&directory, &LoadOptions::default()).map_err(|error| error.to_string())
+            })
+            .and_then(|model| {
+                let columns = model.manifest().columns.as_deref();
+                let known = categories_by_column(columns, model.categories());
+                known.map(|known| (model, known)).map_err(|error| error.to_string())
             });
-        let (model, fault) = match loaded {
-            Ok(model) => (Some(model), None),
-            Err(error) => (None, Some(error)),
+        let (model, categories, fault) = match loaded {
+            Ok((model, categories)) => (Some(model), categories, None),
+            Err(error) => (None, Vec::new(), Some(error)),
         };
         let file_hash = model.as_ref().map_or(0, |model| model.describe().file_hash);
         Self {
             // Another server computes it: what it answers today says nothing of this machine.
             model: model.filter(|model| model.remote().is_none()),
+            categories,
             fault,
             file_hash: format!("{file_hash:016x}"),
             waiting: Vec::new(),
@@ -191,7 +202,27 @@ impl Subject {
             say!("{place}: {} features, and the model reads {}", line.cells.len(), model.columns());
             return;
         }
-        self.cells.extend(line.cells.iter().map(|cell| cell.0));
+        let columns = model.manifest().columns.as_deref().unwrap_or_default();
+        let first = self.cells.len();
+        for (at, cell) in line.cells.iter().enumerate() {
+            let known = self.categories.get(at).and_then(Option::as_deref);
+            let number = match known {
+                None => cell.number(),
+                Some(known) => code(cell, known, columns.get(at)),
+            };
+            let Some(number) = number else {
+                self.cells.truncate(first);
+                self.different += 1;
+                let (column, what) = (at + 1, if known.is_some() { "texts" } else { "numbers" });
+                let cell = serde_json::to_string(cell).unwrap_or_default();
+                say!(
+                    "{place}: cell {column} is {}, which has no number in a column of {what}",
+                    Escaped(cell)
+                );
+                return;
+            };
+            self.cells.push(number);
+        }
         self.waiting.push((place.to_string(), line.score));
         if self.waiting.len() >= BATCH_ROWS {
             self.score();
@@ -223,5 +254,16 @@ impl Subject {
                 say!("more differences, counted at the end");
             }
         }
+    }
+}
+
+/// What a cell of a column of text is to the model as it is now; `None` where it has no answer.
+fn code(cell: &Cell<'_>, known: &Categories, column: Option<&InputColumn>) -> Option<f64> {
+    let unknown = || column.map(|it| it.text.unknown).unwrap_or_default().code(known);
+    match cell {
+        Cell::Number(missing) if missing.is_nan() => known.missing(),
+        Cell::Number(code) => Some(*code),
+        Cell::Text(text) => known.code(text.as_bytes()).or_else(unknown),
+        Cell::Unknown { .. } => unknown(),
     }
 }

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use shards::journal::{BatchEntry, RowEntry, RowResult};
+use shards::journal::{BatchEntry, RowEntry, RowResult, TextEntry};
 use shards::origin::TraceId;
 
 use super::users::Users;
@@ -42,8 +43,8 @@ pub(crate) struct Line<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_updated_us: Option<i64>,
     /// What the model read, in the order of its columns.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) cells: Vec<Cell>,
+    #[serde(default, borrow, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cells: Vec<Cell<'a>>,
     /// Its score.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) score: Option<f64>,
@@ -78,7 +79,7 @@ impl<'a> Line<'a> {
             sample,
             features: features.or(is_own.then_some("request")).map(Cow::from),
             last_updated_us: row.last_updated_us,
-            cells: row.cells.iter().copied().map(Cell).collect(),
+            cells: cells(row),
             score: match row.result {
                 RowResult::Score(score) => Some(score),
                 RowResult::Failed(_) => None,
@@ -95,46 +96,75 @@ impl<'a> Line<'a> {
     }
 }
 
-/// A number that the model read: to the last bit, except that one NaN is like another.
+/// The cells of a row: of a column of text the texts.
+fn cells<'a>(row: &RowEntry<'a>) -> Vec<Cell<'a>> {
+    let mut cells: Vec<_> = row.cells.iter().copied().map(Cell::Number).collect();
+    for (column, entry) in &row.texts {
+        if let Some(cell) = cells.get_mut(*column as usize) {
+            *cell = match entry {
+                TextEntry::Known(text) => Cell::Text((*text).into()),
+                TextEntry::Unknown => Cell::Unknown { is_unknown: true },
+                TextEntry::Missing => Cell::Number(f64::NAN),
+            };
+        }
+    }
+    cells
+}
+
+/// What the model read: a number to the last bit, except that one NaN is like another; or a text.
 ///
 /// A 32-bit float is written as the double that it is, so that reading it cannot round it to
-/// another; NaN is `null`, and what is infinite a word, as JSON has no number for either.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Cell(pub(crate) f64);
+/// another; NaN is `null`, and what is infinite a word, as JSON has no number for either. Such a word
+/// is a text in a column of text: [`Cell::number`] is for the others.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a number, null, a text, \"inf\", \"-inf\" or {\"unknown\": true}"
+)]
+pub(crate) enum Cell<'a> {
+    /// A number; of a column of text a code that stands for no text alone, and NaN a missing value.
+    Number(#[serde(deserialize_with = "number_or_null")] f64),
+    /// A text that the model knew.
+    Text(#[serde(borrow)] Cow<'a, str>),
+    /// A text that the model did not know.
+    Unknown {
+        /// Always true.
+        #[serde(rename = "unknown")]
+        is_unknown: bool,
+    },
+}
 
-impl Serialize for Cell {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            value if value.is_finite() => serializer.serialize_f64(value),
-            value if value.is_nan() => serializer.serialize_unit(),
-            value if value > 0.0 => serializer.serialize_str("inf"),
-            _ => serializer.serialize_str("-inf"),
+/// NaN for null.
+fn number_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+impl Cell<'_> {
+    /// The number of a column of numbers; `None` where it is none.
+    pub(crate) fn number(&self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Text(word) if word == "inf" => Some(f64::INFINITY),
+            Self::Text(word) if word == "-inf" => Some(f64::NEG_INFINITY),
+            Self::Text(_) | Self::Unknown { .. } => None,
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Cell {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "expected a number, null, \"inf\" or \"-inf\"")]
-        enum Written {
-            Number(f64),
-            Infinite(Infinite),
-            NotANumber(()),
+impl Serialize for Cell<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(value) if value.is_finite() => serializer.serialize_f64(*value),
+            Self::Number(value) if value.is_nan() => serializer.serialize_unit(),
+            Self::Number(value) if *value > 0.0 => serializer.serialize_str("inf"),
+            Self::Number(_) => serializer.serialize_str("-inf"),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Unknown { is_unknown } => {
+                let mut members = serializer.serialize_map(Some(1))?;
+                members.serialize_entry("unknown", is_unknown)?;
+                members.end()
+            }
         }
-        #[derive(Deserialize)]
-        enum Infinite {
-            #[serde(rename = "inf")]
-            Above,
-            #[serde(rename = "-inf")]
-            Below,
-        }
-        Ok(Self(match Written::deserialize(deserializer)? {
-            Written::Number(value) => value,
-            Written::Infinite(Infinite::Above) => f64::INFINITY,
-            Written::Infinite(Infinite::Below) => f64::NEG_INFINITY,
-            Written::NotANumber(()) => f64::NAN,
-        }))
     }
 }
 
@@ -168,17 +198,19 @@ mod tests {
                 last_updated_us,
                 result: score.map_or(RowResult::Failed(8), RowResult::Score),
                 cells: cells.clone(),
+                texts: Vec::new(),
             };
             let mut text = Vec::new();
             Line::new(2, &batch, &row, &Users::plain(), sample).write(&mut text);
             prop_assert_eq!(text.iter().position(|byte| *byte == b'\n'), Some(text.len() - 1));
             let line: Line<'_> = serde_json::from_slice(&text).expect("a line");
             prop_assert_eq!(line.cells.len(), cells.len());
-            for (read, written) in line.cells.iter().zip(&cells) {
-                prop_assert!(same(read.0, *written), "{} {}", read.0, written);
+            let read: Vec<f64> = line.cells.iter().map(|cell| cell.number().unwrap()).collect();
+            for (read, written) in read.iter().zip(&cells) {
+                prop_assert!(same(*read, *written), "{read} {written}");
             }
-            for (read, written) in line.cells[cells.len() - floats.len()..].iter().zip(&floats) {
-                prop_assert!(same(f64::from(read.0 as f32), f64::from(*written)));
+            for (read, written) in read[cells.len() - floats.len()..].iter().zip(&floats) {
+                prop_assert!(same(f64::from(*read as f32), f64::from(*written)));
             }
             prop_assert_eq!(line.score.map(f64::to_bits), score.map(f64::to_bits));
             prop_assert_eq!(line.user_id.as_deref().unwrap_or_default(), user_id);
@@ -186,5 +218,35 @@ mod tests {
             prop_assert_eq!(line.error.is_some(), score.is_none());
             prop_assert_eq!(line.sample, sample);
         }
+    }
+
+    #[test]
+    fn a_text_is_read_as_the_text_that_it_was() {
+        let texts = [
+            (0, TextEntry::Known("Zürich \"A\"\n")),
+            (1, TextEntry::Unknown),
+            (2, TextEntry::Missing),
+            (3, TextEntry::Known("inf")),
+        ];
+        let batch = BatchEntry { model: "risk", version: 3, file_hash: 0xfe, time_us: -1 };
+        let row = RowEntry {
+            request_id: b"",
+            trace: None,
+            user_id: b"u",
+            features: None,
+            last_updated_us: None,
+            result: RowResult::Score(0.5),
+            cells: vec![7.0, -1.0, -1.0, 2.0, f64::INFINITY],
+            texts: texts.to_vec(),
+        };
+        let mut text = Vec::new();
+        Line::new(2, &batch, &row, &Users::plain(), None).write(&mut text);
+        let line: Line<'_> = serde_json::from_slice(&text).expect("a line");
+        assert_eq!(line.cells[0], Cell::Text("Zürich \"A\"\n".into()));
+        assert_eq!(line.cells[1], Cell::Unknown { is_unknown: true });
+        assert!(line.cells[2].number().is_some_and(f64::is_nan));
+        assert_eq!(line.cells[3], Cell::Text("inf".into()));
+        assert_eq!(line.cells[4].number(), Some(f64::INFINITY));
+        assert_eq!([0, 1].map(|at: usize| line.cells[at].number()), [None; 2]);
     }
 }

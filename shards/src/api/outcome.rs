@@ -98,6 +98,8 @@ pub(crate) struct RowsSummary {
     pub(crate) failure: Option<RowFailure>,
     /// The worst provenance of the rows' features.
     pub(crate) provenance: Option<FeatureStatus>,
+    /// The most cells of a row that took their column's default.
+    pub(crate) defaulted: u32,
     /// The version that scored all rows, or failed.
     pub(crate) version: Option<u64>,
     /// Where the document's JSON ends, if binary tensors follow it.

@@ -4,7 +4,7 @@ use super::pipeline::Work;
 use super::{Lane, RowId, RowState, Scored};
 use crate::failure::RowFailure;
 use crate::features::Joined;
-use crate::journal::{BatchEntry, BatchFigures, Journal, RowNote, RowResult};
+use crate::journal::{BatchEntry, BatchFigures, Journal, RowNote, RowResult, RowTexts};
 use crate::telemetry::ShardCounters;
 
 /// Writes down what became of `rows`, in the order of `joined`, which means something only if the
@@ -49,6 +49,11 @@ pub(super) fn note(
                 Err(failure) => RowResult::Failed(failure.reason_index() as u8),
             },
             cells: is_scored.then(|| joined.matrix.row(index)),
+            texts: RowTexts {
+                fields: &lane.settings.signature.texts,
+                unknown: &joined.unknown_cells,
+                row: index as u32,
+            },
         })
     });
     journal.note_batch(&batch, notes, counters);

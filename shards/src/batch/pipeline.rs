@@ -336,7 +336,8 @@ fn write_own_features(lane: &Lane, work: &mut Work) {
     for (index, id) in work.rows.iter().enumerate() {
         let row = rows.get(*id);
         if row.has_own_features {
-            work.joined.write_own(index, &row.request_cells);
+            let texts = &lane.settings.signature.texts;
+            work.joined.write_own(index, &row.request_cells, texts);
         }
     }
 }
@@ -379,7 +380,8 @@ fn outcome_of(work: &Work, index: usize) -> Result<Scored, RowFailure> {
     if !score.is_finite() {
         return Err(RowFailure::NotFinite);
     }
-    Ok(Scored { score, status: outcome.status })
+    let defaulted = outcome.defaulted + outcome.fields_defaulted;
+    Ok(Scored { score, status: outcome.status, defaulted })
 }
 
 /// The wall clock in µs since 1970, by which the age of features is told.

@@ -16,6 +16,8 @@ pub struct Scored {
     pub score: f64,
     /// What the row's features stood on.
     pub status: FeatureStatus,
+    /// How many of its cells took their column's default.
+    pub defaulted: u32,
 }
 
 /// Where a row is between its arrival and its answer.

@@ -54,11 +54,18 @@ pub(super) fn copy(served: &Lane, id: RowId, score: f64, candidate: &Lane, now_n
             made.request_cells.extend_from_slice(&row.request_cells);
         } else {
             // It may read fields that the served version did not, which nobody has parsed.
-            made.request_cells.extend(candidate.settings.request_fields.iter().map(|read| {
+            for read in &candidate.settings.request_fields {
                 let place = fields.iter().position(|field| field.name == read.name);
                 let cell = place.and_then(|at| Some((&fields[at], *row.request_cells.get(at)?)));
-                cell.map_or(f64::NAN, |(given, cell)| read.cell_of(given, cell))
-            }));
+                let cell = cell.map_or(Some(f64::NAN), |(given, cell)| read.cell_of(given, cell));
+                made.request_cells.extend(cell);
+            }
+        }
+        if made.request_cells.len() < candidate.settings.request_fields.len() {
+            // A text that only the candidate may know: its score of another one says nothing.
+            copies.remove(copy);
+            candidate.counters().shadow.skipped.add(1);
+            return;
         }
         copy
     };

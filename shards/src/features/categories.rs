@@ -3,6 +3,8 @@
 //! A model makes them from its file when it is loaded; the join looks each text up once, and
 //! operators compute on the numbers. A text has one code in all columns of a model.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 
 /// The categories of one column of a model.
@@ -18,9 +20,13 @@ pub struct Categories {
 enum Kind {
     /// By a table.
     Listed {
-        codes: HashMap<Box<[u8]>, f64>,
+        codes: HashMap<Arc<[u8]>, f64>,
+        /// The first text of each code, by its bits.
+        texts: HashMap<u64, Arc<[u8]>>,
         /// Categories that are numbers, by the bits of their values.
         numbers: HashMap<u64, f64>,
+        /// A sum over the texts and numbers, in whatever order they come.
+        fingerprint: u64,
     },
     /// By a function that knows every text; whole numbers stand for themselves.
     Hashed(fn(&[u8]) -> f64),
@@ -31,16 +37,29 @@ fn bits(number: f64) -> u64 {
     (number + 0.0).to_bits()
 }
 
+/// FNV-1a.
+fn hash(bytes: &[u8]) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325_u64;
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+    bytes.iter().fold(start, step)
+}
+
 impl Categories {
     /// The texts with their codes; `unknown` is the code of every other text. Codes are whole numbers
     /// that the matrix's precision holds, `unknown` may be NaN. A text that comes twice has its first
     /// code. A missing value is NaN.
     pub fn new<'a>(texts: impl IntoIterator<Item = (&'a str, f64)>, unknown: f64) -> Self {
-        let mut codes = HashMap::new();
+        let (mut codes, mut first) = (HashMap::new(), HashMap::new());
+        let mut fingerprint = 0_u64;
         for (text, code) in texts {
-            codes.entry(text.as_bytes().into()).or_insert(code);
+            let text: Arc<[u8]> = text.as_bytes().into();
+            let code = *codes.entry(Arc::clone(&text)).or_insert_with(|| {
+                fingerprint = fingerprint.wrapping_add(hash(&text));
+                code
+            });
+            first.entry(bits(code)).or_insert(text);
         }
-        let kind = Kind::Listed { codes, numbers: HashMap::new() };
+        let kind = Kind::Listed { codes, texts: first, numbers: HashMap::new(), fingerprint };
         Self { kind, unknown: Some(unknown), missing: Some(f64::NAN) }
     }
 
@@ -53,9 +72,12 @@ impl Categories {
     /// The same with categories that are numbers, each with its code: [`Self::number`] finds them.
     #[must_use]
     pub fn with_numbers(mut self, values: impl IntoIterator<Item = (f64, f64)>) -> Self {
-        if let Kind::Listed { numbers, .. } = &mut self.kind {
+        if let Kind::Listed { numbers, fingerprint, .. } = &mut self.kind {
             for (value, code) in values {
-                numbers.entry(bits(value)).or_insert(code);
+                numbers.entry(bits(value)).or_insert_with(|| {
+                    *fingerprint = fingerprint.wrapping_add(hash(&bits(value).to_le_bytes()));
+                    code
+                });
             }
         }
         self
@@ -79,6 +101,35 @@ impl Categories {
         match &self.kind {
             Kind::Listed { codes, .. } => codes.get(text).copied(),
             Kind::Hashed(code) => Some(code(text)),
+        }
+    }
+
+    /// The text that has this code, the first one where several have; `None` where none has, and of
+    /// categories that are hashed.
+    pub fn text(&self, code: f64) -> Option<&str> {
+        let Kind::Listed { texts, .. } = &self.kind else { return None };
+        str::from_utf8(texts.get(&bits(code))?).ok()
+    }
+
+    /// Whether a text or number that is unknown to one of them is unknown to the other.
+    pub(crate) fn knows_the_same(&self, other: &Self) -> bool {
+        match (&self.kind, &other.kind) {
+            (
+                Kind::Listed { codes, numbers, fingerprint, .. },
+                Kind::Listed { codes: others, numbers: other_numbers, fingerprint: theirs, .. },
+            ) => {
+                (codes.len(), numbers.len(), fingerprint)
+                    == (others.len(), other_numbers.len(), theirs)
+            }
+            _ => self.hashes_as(other),
+        }
+    }
+
+    /// Whether both hash texts, by the same function.
+    pub(crate) fn hashes_as(&self, other: &Self) -> bool {
+        match (&self.kind, &other.kind) {
+            (Kind::Hashed(own), Kind::Hashed(others)) => std::ptr::fn_addr_eq(*own, *others),
+            _ => false,
         }
     }
 
@@ -138,6 +189,21 @@ mod tests {
         assert_eq!(known.clone().with_missing(Some(7.0)).missing(), Some(7.0));
         assert_eq!(known.clone().with_unknown(None).unknown(), None);
         assert_eq!(known.texts(), [("", 0.0), ("car", 1.0), ("Zürich", 2.0)]);
+        assert_eq!([1.0, -0.0, 2.0].map(|it| known.text(it)), ["car", "", "Zürich"].map(Some));
+        assert_eq!([5.0, -1.0, f64::NAN].map(|it| known.text(it)), [None; 3]);
+    }
+
+    #[test]
+    fn tables_of_the_same_texts_know_the_same() {
+        let table = |texts: &[(&'static str, f64)]| Categories::new(texts.iter().copied(), -1.0);
+        let one = table(&[("car", 0.0), ("boat", 1.0)]);
+        assert!(one.knows_the_same(&table(&[("boat", 7.0), ("car", 3.0), ("car", 4.0)])));
+        for other in [table(&[("car", 0.0)]), table(&[("car", 0.0), ("boot", 1.0)])] {
+            assert!(!one.knows_the_same(&other) && !other.knows_the_same(&one));
+        }
+        assert!(!one.knows_the_same(&one.clone().with_numbers([(1.0, 0.0)])));
+        let hashed = Categories::hashed(|text| text.len() as f64);
+        assert!(hashed.knows_the_same(&hashed.clone()) && !hashed.knows_the_same(&one));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use serde::Deserialize;
 
+use super::Categories;
 use super::column::ColumnType;
 
 /// Where a cell comes from.
@@ -41,6 +42,18 @@ pub enum UnknownText {
     Missing,
     /// An error: the row is refused.
     Reject,
+}
+
+impl UnknownText {
+    /// The code that the model reads for a text that is none of `known`; `None` where the row has no
+    /// score then.
+    pub fn code(self, known: &Categories) -> Option<f64> {
+        match self {
+            Self::Model => known.unknown(),
+            Self::Missing => known.missing(),
+            Self::Reject => None,
+        }
+    }
 }
 
 /// What becomes of a request's number outside of its column's range.

@@ -1,7 +1,8 @@
 //! What a fetch answers: the batch's matrix, and what each of its rows stood on.
 
-use super::join::JoinPlan;
+use super::join::{JoinPlan, RequestField};
 use super::matrix::{FeatureMatrix, RowMut};
+use super::texts::is_unknown_text;
 use crate::failure::Refusal;
 use crate::provenance::FeatureStatus;
 
@@ -12,6 +13,8 @@ pub struct RowOutcome {
     pub status: FeatureStatus,
     /// How many cells of a row that was found are not known and took their default.
     pub defaulted: u32,
+    /// How many fields that its request does not give, or out of their range, took their default.
+    pub fields_defaulted: u32,
     /// Why the row must not be scored; its cells then mean nothing.
     pub refusal: Option<Refusal>,
     /// When the store last wrote the row, in µs since 1970, where one was found.
@@ -23,6 +26,7 @@ impl RowOutcome {
     const NOT_JOINED: Self = Self {
         status: FeatureStatus::Error,
         defaulted: 0,
+        fields_defaulted: 0,
         refusal: Some(Refusal::StoreUnavailable),
         last_updated_us: None,
     };
@@ -40,6 +44,8 @@ pub struct Joined {
     /// For each of the model's columns, how many of this batch's texts are none that it knows; empty
     /// where it reads no text.
     pub unknown_by_column: Vec<u64>,
+    /// The cells of this batch whose text is none that the model knows, by row and column.
+    pub unknown_cells: Vec<(u32, u32)>,
     /// How many distinct keys of this batch the store was asked for.
     pub keys_fetched: u64,
     /// The time at which ages are counted, in µs since 1970.
@@ -54,6 +60,7 @@ impl Joined {
             outcomes: Vec::new(),
             defaulted_by_column: vec![0; plan.columns()],
             unknown_by_column: vec![0; if plan.texts.is_empty() { 0 } else { plan.columns() }],
+            unknown_cells: Vec::new(),
             keys_fetched: 0,
             now_us: 0,
         }
@@ -67,6 +74,7 @@ impl Joined {
         self.outcomes.resize(rows, RowOutcome::NOT_JOINED);
         self.defaulted_by_column.fill(0);
         self.unknown_by_column.fill(0);
+        self.unknown_cells.clear();
         self.keys_fetched = 0;
         self.now_us = now_us;
     }
@@ -80,8 +88,9 @@ impl Joined {
     }
 
     /// Writes `row` from the cells that its request gave, as they are: it is not joined, so no
-    /// default, range or policy applies to it.
-    pub(crate) fn write_own(&mut self, row: usize, cells: &[f64]) {
+    /// default, range or policy applies to it but that for texts which are not known. `texts` are the
+    /// model's columns; none where none is of text.
+    pub(crate) fn write_own(&mut self, row: usize, cells: &[f64], texts: &[RequestField]) {
         match self.matrix.row_mut(row) {
             RowMut::F32(own) => {
                 for (cell, value) in own.iter_mut().zip(cells) {
@@ -97,9 +106,32 @@ impl Joined {
         self.outcomes[row] = RowOutcome {
             status: FeatureStatus::Stored,
             defaulted: 0,
+            fields_defaulted: 0,
             refusal: None,
             last_updated_us: None,
         };
+        for ((column, field), cell) in texts.iter().enumerate().zip(cells) {
+            if field.categories.is_some() && cell.is_nan() {
+                self.write_own_text(row, column, field, *cell);
+            }
+        }
+    }
+
+    /// Writes a text that is not known, or a missing one.
+    fn write_own_text(&mut self, row: usize, column: usize, field: &RequestField, cell: f64) {
+        let at = column as u32;
+        let mut refusal = Refusal::RequestFieldMissing { column: at };
+        if is_unknown_text(cell) {
+            refusal = Refusal::RequestUnknownText { column: at };
+            self.unknown_cells.push((row as u32, at));
+            if let Some(count) = self.unknown_by_column.get_mut(column) {
+                *count += 1;
+            }
+        }
+        match field.unjoined(cell) {
+            Some(code) => self.matrix.set(row, column, code),
+            None => _ = self.outcomes[row].refusal.get_or_insert(refusal),
+        }
     }
 
     /// Makes the cells of refused rows 0, for a model that would fail on what is not a number.
@@ -116,7 +148,7 @@ impl Joined {
 
     pub(crate) fn refuse(&mut self, row: usize, status: FeatureStatus, refusal: Refusal) {
         self.outcomes[row] =
-            RowOutcome { status, defaulted: 0, refusal: Some(refusal), last_updated_us: None };
+            RowOutcome { status, refusal: Some(refusal), ..RowOutcome::NOT_JOINED };
     }
 
     /// How old each found row's features are, in whole seconds.

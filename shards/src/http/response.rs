@@ -52,11 +52,19 @@ pub(crate) fn write_rows(
     body: &[u8],
     options: HeadOptions<'_>,
 ) {
-    let RowsSummary { failure, provenance, version, json_bytes } = summary;
+    let RowsSummary { failure, provenance, defaulted, version, json_bytes } = summary;
     let content_type = if json_bytes.is_some() { BINARY } else { JSON };
     begin_head(out, status, content_type, body.len(), options.date);
     if let Some(status) = provenance {
-        out.extend_from_slice(features_field(status).as_bytes());
+        let field = features_field(status).as_bytes();
+        if defaulted == 0 {
+            out.extend_from_slice(field);
+        } else {
+            out.extend_from_slice(field.trim_ascii_end());
+            write_number_field(out, "; defaulted=", u64::from(defaulted));
+        }
+    } else if defaulted > 0 {
+        write_number_field(out, "x-features: defaulted=", u64::from(defaulted));
     }
     if let Some(version) = version {
         write_number_field(out, "x-model-version: ", version);

@@ -99,9 +99,11 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::Cells;
+    use crate::features::join::RequestField;
+    use crate::features::{Categories, Cells};
     use crate::journal::{
-        AccessEntry, AccessFigures, BatchFigures, Entries, Entry, RowEntry, RowResult, Share,
+        AccessEntry, AccessFigures, BatchFigures, Entries, Entry, RowEntry, RowResult, RowTexts,
+        Share, TextEntry,
     };
     use crate::origin::{Origin, RequestId, TraceParent};
     use crate::provenance::FeatureStatus;
@@ -119,6 +121,7 @@ mod tests {
             last_updated_us: Some(-3),
             result: RowResult::Score(0.1),
             cells: Some(Cells::F32(&[0.1, f32::INFINITY, -0.0])),
+            texts: RowTexts::NONE,
         };
         let own = RowNote { user_id: "", features: None, last_updated_us: None, ..scored };
         let own = RowNote { cells: Some(Cells::F64(&[0.1])), ..own };
@@ -174,6 +177,40 @@ mod tests {
         assert_eq!(rows[1].cells, [0.1]);
         assert_eq!(rows[2].result.reason(), Some("expired_features"));
         assert!(rows[2].cells.is_empty() && rows[2].request_id.is_empty());
+    }
+
+    #[test]
+    fn a_cell_of_text_is_the_text_that_it_was() {
+        let field = |categories| RequestField {
+            categories: Some(std::sync::Arc::new(categories)),
+            ..RequestField::default()
+        };
+        let known = || Categories::new([("car", 0.0), ("", 1.0)], -1.0).with_missing(Some(-1.0));
+        let fields = [
+            field(known()),
+            field(known()),
+            RequestField::default(),
+            field(known()),
+            field(known()),
+            field(Categories::hashed(|text| text.len() as f64)),
+            field(Categories::new([("car", 3.0)], f64::NAN)),
+        ];
+        let cells = [0.0, -1.0, 7.0, 1.0, -1.0, 9.0, f32::NAN];
+        let texts = RowTexts { fields: &fields, unknown: &[(2, 4), (3, 1)], row: 3 };
+        let row = RowNote { cells: Some(Cells::F32(&cells)), texts, ..notes()[0] };
+        let journal = journal(1 << 20);
+        journal.note_batch(&BATCH, std::iter::once(row), &ShardCounters::default());
+        let bytes = read(&journal);
+        let mut entries = Entries::new(&bytes);
+        let Some(Entry::Row(row)) = entries.by_ref().nth(1) else { panic!("no row") };
+        let expected = [
+            (0, TextEntry::Known("car")),
+            (1, TextEntry::Unknown),
+            (3, TextEntry::Known("")),
+            (4, TextEntry::Missing),
+            (6, TextEntry::Missing),
+        ];
+        assert_eq!((row.texts.as_slice(), entries.rest_bytes()), (&expected[..], 0));
     }
 
     #[test]

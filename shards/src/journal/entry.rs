@@ -1,6 +1,7 @@
 //! How entries are laid out in a shard's buffer: little-endian, one after the other, a batch's own
 //! entry before those of its rows. Requests of the access log stand among them.
 
+use super::texts::{RowTexts, TextEntry};
 use crate::failure::RowFailure;
 use crate::features::Cells;
 use crate::origin::{Origin, RequestId, TraceParent};
@@ -46,6 +47,8 @@ pub struct RowEntry<'a> {
     /// The cells that the model read, in the order of its columns; of a row that the model did not
     /// score none.
     pub cells: Vec<f64>,
+    /// What those of the cells were that stand for texts, each with its column.
+    pub texts: Vec<(u32, TextEntry<'a>)>,
 }
 
 /// What became of a row.
@@ -175,6 +178,7 @@ pub(crate) struct RowNote<'a> {
     pub(crate) last_updated_us: Option<i64>,
     pub(crate) result: RowResult,
     pub(crate) cells: Option<Cells<'a>>,
+    pub(crate) texts: RowTexts<'a>,
 }
 
 impl RowNote<'_> {
@@ -185,7 +189,8 @@ impl RowNote<'_> {
             Some(Cells::F32(cells)) => size_of_val(cells),
             Some(Cells::F64(cells)) => size_of_val(cells),
         };
-        FIXED_BYTES_MAX + id_bytes(self.request_id) + self.user_id.len() + cells
+        let texts = self.texts.bytes_max(self.cells);
+        FIXED_BYTES_MAX + id_bytes(self.request_id) + self.user_id.len() + cells + texts
     }
 
     pub(super) fn push(&self, out: &mut Vec<u8>) {
@@ -202,6 +207,7 @@ impl RowNote<'_> {
             RowResult::Failed(reason) => out.push(reason),
         }
         push_cells(out, self.cells);
+        self.texts.push(out, self.cells);
     }
 }
 
@@ -374,9 +380,31 @@ impl<'a> Reader<'a> {
             u8::MAX => RowResult::Score(f64::from_le_bytes(self.array()?)),
             reason => RowResult::Failed(reason),
         };
-        let cells = self.cells()?;
+        let (cells, texts) = (self.cells()?, self.texts()?);
         let last_updated_us = (last_updated_us != NEVER).then_some(last_updated_us);
-        Some(RowEntry { request_id, trace, user_id, features, last_updated_us, result, cells })
+        Some(RowEntry {
+            request_id,
+            trace,
+            user_id,
+            features,
+            last_updated_us,
+            result,
+            cells,
+            texts,
+        })
+    }
+
+    fn texts(&mut self) -> Option<Vec<(u32, TextEntry<'a>)>> {
+        let count = self.number()?;
+        let text = |_| {
+            let (column, kind) = (self.number()?, self.byte()?);
+            let bytes = || {
+                let length = self.number()?;
+                self.bytes(length as usize)
+            };
+            Some((column, TextEntry::read(kind, bytes)?))
+        };
+        (0..count).map(text).collect()
     }
 
     fn cells(&mut self) -> Option<Vec<f64>> {

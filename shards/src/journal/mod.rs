@@ -11,6 +11,7 @@ mod book;
 pub mod entry;
 mod sampler;
 mod slot;
+mod texts;
 
 pub(crate) use self::book::Journal;
 pub use self::entry::{
@@ -19,6 +20,8 @@ pub use self::entry::{
 pub(crate) use self::entry::{AccessNote, RowNote};
 pub use self::sampler::Share;
 pub use self::slot::JournalSlot;
+pub(crate) use self::texts::RowTexts;
+pub use self::texts::TextEntry;
 
 /// What is written down.
 #[derive(Debug, Clone, PartialEq, Eq)]

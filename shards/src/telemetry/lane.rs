@@ -120,7 +120,8 @@ pub struct ShadowCounters {
     pub compared: Counter,
     /// Copies that got no score.
     pub failed: Counter,
-    /// Copies that were dropped, as the shard was busy.
+    /// Copies that were dropped, as the shard was busy, or as they have a text that only the candidate
+    /// may know.
     pub skipped: Counter,
     /// The sum of the differences: this version's score minus the one that was answered.
     pub difference_sum: Sum,

@@ -152,3 +152,21 @@ fn unknown_texts_are_counted_by_column() {
         (0..3).map(|column| lanes[0].counters.texts_unknown.get(column).get()).collect();
     assert_eq!(unknown, [0, 1, 2]);
 }
+
+#[test]
+fn rows_that_bring_their_own_texts_obey_the_columns_policy() {
+    let served = Setup::with_manifest(MANIFEST).csv(CSV).serve();
+    let mut client = served.client();
+    let country = tensor("country", "BYTES", "[\"DE\", \"FR\"]");
+    let others = [
+        tensor("feature_1", "FP32", "[0.5, 0.5]"),
+        tensor("purpose", "BYTES", "[\"car\", \"boat\"]"),
+    ];
+    let all = [&others[..], &[country]].concat();
+    let (status, error) = infer(&mut client, &all);
+    assert_eq!(status, 400, "{error}");
+    assert!(error.contains("row 1: `country` is a text"), "{error}");
+    let lanes = served.shared.telemetry.lanes();
+    let unknown = |column| lanes[0].counters.texts_unknown.get(column).get();
+    assert_eq!([0, 1, 2].map(unknown), [0, 0, 1]);
+}

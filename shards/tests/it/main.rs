@@ -43,6 +43,7 @@ mod a_request_keeps_its_id_and_its_trace;
 mod a_request_may_arrive_in_any_pieces;
 mod a_row_scores_the_same_in_any_batch;
 mod a_score_that_is_not_finite_is_its_rows_own;
+mod a_shadow_of_other_categories_is_compared_where_it_can_be;
 mod a_shadow_scores_copies_and_answers_nobody;
 mod a_slow_client_is_told_so;
 mod a_stop_loses_nothing_that_was_accepted;

@@ -23,16 +23,19 @@ fn the_request_fills_its_columns() {
     let (mut stored, mut client) = (stored.client(), served.client());
     // user-001 is (0.5, 1.2, -0.8) in the store.
     let expected = stored.predict("{\"user_id\": \"user-001\"}").score();
-    for body in [
-        "{\"user_id\": \"user-001\", \"feature_2\": 1.2}",
-        "{\"feature_2\": 1.2, \"user_id\": \"user-001\"}",
-        "{\"feature_1\": 9, \"feature_3\": \"x\", \"user_id\": \"user-001\", \"feature_2\": 12e-1}",
-        "{\"user_id\": \"user-001\"}",
-        "{\"user_id\": \"user-001\", \"feature_2\": null}",
+    for (body, features) in [
+        ("{\"user_id\": \"user-001\", \"feature_2\": 1.2}", "stored"),
+        ("{\"feature_2\": 1.2, \"user_id\": \"user-001\"}", "stored"),
+        (
+            "{\"feature_1\": 9, \"feature_3\": \"x\", \"user_id\": \"user-001\", \"feature_2\": 12e-1}",
+            "stored",
+        ),
+        ("{\"user_id\": \"user-001\"}", "stored; defaulted=1"),
+        ("{\"user_id\": \"user-001\", \"feature_2\": null}", "stored; defaulted=1"),
     ] {
         let answer = client.predict(body);
         assert!((answer.score() - expected).abs() < 1e-6, "{body}: {answer:?}");
-        assert_eq!(answer.field("x-features"), Some("stored"));
+        assert_eq!(answer.field("x-features"), Some(features));
     }
     let other = client.predict("{\"user_id\": \"user-001\", \"feature_2\": -3}");
     assert!((other.score() - expected).abs() > 1e-3);
@@ -94,6 +97,25 @@ fn a_field_that_cannot_be_used_is_named() {
 }
 
 #[test]
+fn defaults_are_counted_in_the_head() {
+    let manifest = manifest("", "range = [-10.0, 10.0]\nout_of_range = \"default\"");
+    let csv = "user_id,feature_1,feature_3\nu,0.5,\nv,,\nw,0.5,1\n";
+    let served = Setup::with_manifest(&manifest).csv(csv).serve();
+    let mut client = served.client();
+    for (body, features) in [
+        (r#"{"user_id": "u", "feature_2": 1}"#, "stored; defaulted=1"),
+        (r#"{"user_id": "u", "feature_2": 11}"#, "stored; defaulted=2"),
+        (r#"{"user_id": "w", "feature_2": 1}"#, "stored"),
+        (r#"[{"user_id": "w"}, {"user_id": "v"}, {"user_id": "u"}]"#, "stored; defaulted=3"),
+        (r#"[{"user_id": "w"}, {"user_id": "nobody", "feature_2": 0}]"#, "missing; defaulted=1"),
+        (r#"[{"user_id": "w", "feature_2": 1}, 7]"#, "stored"),
+    ] {
+        let answer = client.predict(body);
+        assert_eq!(answer.field("x-features"), Some(features), "{body}: {answer:?}");
+    }
+}
+
+#[test]
 fn a_score_that_is_not_a_number_is_an_error() {
     let served = shard("", "nan = \"missing\"");
     let mut client = served.client();
@@ -134,6 +156,7 @@ fn features_that_are_too_old_follow_the_policy() {
         let served = shard(&format!("max_age_s = 60\non_expired = \"{policy}\""), "");
         let answer = served.client().predict("{\"user_id\": \"user-001\"}");
         assert_eq!(answer.status, status, "{policy}");
-        assert_eq!(answer.field("x-features"), Some("expired"), "{policy}");
+        let features = if status == 200 { "expired; defaulted=1" } else { "expired" };
+        assert_eq!(answer.field("x-features"), Some(features), "{policy}");
     }
 }

@@ -17,6 +17,6 @@ pub(crate) mod patience;
 pub(crate) mod seccomp;
 
 pub(crate) use client::{Client, post, post_to};
-pub(crate) use gateway::{Ended, Gateway, Launch, import, models, run, shardgate};
+pub(crate) use gateway::{Ended, Gateway, Launch, import, models, run, shardgate, store};
 pub(crate) use model_server::ModelServer;
 pub(crate) use patience::{Over, wait_until};

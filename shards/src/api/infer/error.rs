@@ -54,16 +54,6 @@ pub enum InferError {
         /// The range of the model's tensor.
         range: IntegerRange,
     },
-    /// A text that the model's library has no answer to.
-    #[error(
-        "input `{input}`: the model does not know the text of row {row}, and needs one that it does"
-    )]
-    Text {
-        /// The tensor.
-        input: String,
-        /// The row, from 0.
-        row: usize,
-    },
     /// A tensor that the model does not read.
     #[error("unexpected input `{input}`: {expected}")]
     UnknownInput {

@@ -94,11 +94,14 @@ impl InferForm {
     /// Writes the document. A row without a score fails the request: a tensor has no place for an
     /// error.
     pub(crate) fn write(&self, body: &mut Vec<u8>, rows: &RequestRows) -> RowsSummary {
-        let mut worst = None;
+        let (mut worst, mut defaulted) = (None, 0);
         let mut failed = None;
         for (place, (lane, outcome)) in rows.outcomes().enumerate() {
             match outcome {
-                Ok(scored) => worst = worst.max(Some(scored.status)),
+                Ok(scored) => {
+                    worst = worst.max(Some(scored.status));
+                    defaulted = defaulted.max(scored.defaulted);
+                }
                 Err(failure) => {
                     worst = worst.max(failures::provenance(failure));
                     failed = failed.or(Some((place, lane, failure)));
@@ -109,14 +112,15 @@ impl InferForm {
         if let Some((place, lane, failure)) = failed {
             let message = failures::message(lane, failure);
             write_error(body, &format!("row {place}: {message}"));
-            let version = Some(lane.settings.version);
-            return RowsSummary { failure: Some(failure), provenance, version, json_bytes: None };
+            let (failure, version) = (Some(failure), Some(lane.settings.version));
+            return RowsSummary { failure, provenance, defaulted: 0, version, json_bytes: None };
         }
         self.write_json(body, rows);
         let is_binary = self.outputs.iter().any(|output| output.is_binary);
         let json_bytes = is_binary.then_some(body.len());
         self.write_binary(body, rows);
-        RowsSummary { failure: None, provenance, version: rows.version(), json_bytes }
+        let version = rows.version();
+        RowsSummary { failure: None, provenance, defaulted, version, json_bytes }
     }
 
     fn write_json(&self, body: &mut Vec<u8>, rows: &RequestRows) {

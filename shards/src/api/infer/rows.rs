@@ -181,11 +181,14 @@ fn by_columns<'r>(
             return Err(InferError::UnknownInput { input, expected: expected() });
         };
         let numbers = match signature.texts.get(at) {
-            Some(field) => unjoined_cells(input, rows, field)?,
+            Some(field) => field_cells(input, rows, field)?,
             None => block(input, rows, 1)?.into(),
         };
         let block = Block { at, width: 1, numbers };
-        check_integers(&input.name, &block, signature)?;
+        // A code is of no tensor of integers; an unknown text has none yet.
+        if signature.texts.get(at).is_none_or(|field| field.categories.is_none()) {
+            check_integers(&input.name, &block, signature)?;
+        }
         cells.push(block);
     }
     if let Some(missing) = columns.iter().find(|column| inputs.iter().all(|i| i.name != **column)) {
@@ -285,24 +288,6 @@ fn field_cells<'r>(
             cells.collect::<Option<_>>().ok_or_else(|| refused(expected))
         }
     }
-}
-
-/// The cells of a tensor for one of the model's columns, of which some are of text.
-fn unjoined_cells<'r>(
-    input: &'r Tensor<'_>,
-    rows: usize,
-    field: &RequestField,
-) -> Result<Cow<'r, [f64]>, InferError> {
-    let cells = field_cells(input, rows, field)?;
-    if field.categories.is_none() {
-        return Ok(cells);
-    }
-    let read = |(row, cell): (usize, &f64)| {
-        field
-            .unjoined(*cell)
-            .ok_or_else(|| InferError::Text { input: input.name.clone().into_owned(), row })
-    };
-    cells.iter().enumerate().map(read).collect::<Result<_, _>>().map(Cow::Owned)
 }
 
 fn among(fields: &[RequestField]) -> String {

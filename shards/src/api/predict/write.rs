@@ -18,6 +18,7 @@ pub(crate) fn write_lone(body: &mut Vec<u8>, rows: &RequestRows) -> RowsSummary 
             RowsSummary {
                 failure: None,
                 provenance: lane.settings.has_store.then_some(scored.status),
+                defaulted: scored.defaulted,
                 version,
                 json_bytes: None,
             }
@@ -25,7 +26,8 @@ pub(crate) fn write_lone(body: &mut Vec<u8>, rows: &RequestRows) -> RowsSummary 
         Err(failure) => {
             write_error(body, &failures::message(lane, failure));
             let provenance = failures::provenance(failure);
-            RowsSummary { failure: Some(failure), provenance, version, json_bytes: None }
+            let failure = Some(failure);
+            RowsSummary { failure, provenance, defaulted: 0, version, json_bytes: None }
         }
     }
 }
@@ -38,20 +40,24 @@ pub(crate) fn write_array(
     status_of: StatusOf,
 ) -> RowsSummary {
     body.push(b'[');
-    let mut worst = None;
+    let (mut worst, mut defaulted) = (None, 0);
     for (at, (lane, id)) in rows.members().enumerate() {
         if at > 0 {
             body.extend_from_slice(b", ");
         }
         write_member(body, lane, id, rows.is_divided(), status_of);
         worst = worst.max(match lane.rows.borrow().get(id).state {
-            RowState::Done(Ok(scored)) => lane.settings.has_store.then_some(scored.status),
+            RowState::Done(Ok(scored)) => {
+                defaulted = defaulted.max(scored.defaulted);
+                lane.settings.has_store.then_some(scored.status)
+            }
             RowState::Done(Err(failure)) => failures::provenance(failure),
             _ => None,
         });
     }
     body.push(b']');
-    RowsSummary { failure: None, provenance: worst, version: rows.version(), json_bytes: None }
+    let (provenance, version) = (worst, rows.version());
+    RowsSummary { failure: None, provenance, defaulted, version, json_bytes: None }
 }
 
 /// Writes the object of a lone row: `{"user_id": …, "score": …}`, without a user where none is named.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::text::TextCell;
 use crate::features::column::{CellValue, ColumnType};
 use crate::features::inputs::{
-    FeaturePolicies, InputColumn, IntegerRange, NanMeaning, OutOfRange, Source,
+    FeaturePolicies, InputColumn, IntegerRange, NanMeaning, OutOfRange, Source, UnknownText,
 };
 use crate::features::record::{CELLS_START, CellPlace, RecordLayout};
 use crate::features::schema::{Schema, StoreColumn};
@@ -33,6 +33,8 @@ pub struct RequestField {
     pub column: usize,
     /// The categories that its texts are read by, where it holds text.
     pub categories: Option<Arc<Categories>>,
+    /// What a text means that is none of them.
+    pub unknown: UnknownText,
 }
 
 impl RequestField {
@@ -40,6 +42,7 @@ impl RequestField {
     pub fn number(&self, value: f64) -> Option<f64> {
         match &self.categories {
             None => Some(value),
+            Some(known) if known.takes_numbers() && value.is_nan() => Some(value),
             Some(known) if known.takes_numbers() => {
                 Some(known.number(value).unwrap_or(UNKNOWN_TEXT))
             }
@@ -60,29 +63,33 @@ impl RequestField {
         }
     }
 
-    /// A cell that the model is to read without the join; `None` for a text or a missing value that
-    /// the model's library has no answer to.
+    /// A cell that the model is to read without the join; `None` for a text that is to be refused, and
+    /// for a text or a missing value that the model's library has no answer to.
     pub(crate) fn unjoined(&self, cell: f64) -> Option<f64> {
         match &self.categories {
-            Some(known) if is_unknown_text(cell) => known.unknown(),
+            Some(known) if is_unknown_text(cell) => self.unknown.code(known),
             Some(known) if cell.is_nan() => known.missing(),
             _ => Some(cell),
         }
     }
 
-    /// What a cell that was read for the field `given` of another model is to this one. A text that
-    /// the other model does not know is none that is known here.
-    pub(crate) fn cell_of(&self, given: &Self, cell: f64) -> f64 {
-        match (&self.categories, &given.categories) {
-            (Some(own), Some(others)) if !Arc::ptr_eq(own, others) && !cell.is_nan() => {
-                let text =
-                    others.texts().into_iter().find(|(_, code)| code.total_cmp(&cell).is_eq());
-                let code = text.and_then(|(text, _)| own.code(text.as_bytes()));
-                code.unwrap_or(UNKNOWN_TEXT)
-            }
-            (None, None) | (Some(_), Some(_)) => cell,
-            _ => f64::NAN,
+    /// What a cell that was read for the field `given` of another model is to this one; `None` where
+    /// that can't be told, as the text itself is gone: one that only this model may know, or that
+    /// the other hashes.
+    pub(crate) fn cell_of(&self, given: &Self, cell: f64) -> Option<f64> {
+        let (own, others) = match (&self.categories, &given.categories) {
+            (None, None) => return Some(cell),
+            (Some(own), Some(others)) => (own, others),
+            _ => return None,
+        };
+        if is_unknown_text(cell) {
+            return own.knows_the_same(others).then_some(cell);
         }
+        if cell.is_nan() || Arc::ptr_eq(own, others) || own.hashes_as(others) {
+            return Some(cell);
+        }
+        let text = others.text(cell)?;
+        Some(own.code(text.as_bytes()).unwrap_or(UNKNOWN_TEXT))
     }
 
     /// Whether a cell that was read for one of them is as the other reads it.
@@ -345,6 +352,7 @@ impl JoinPlan {
                         column_type: column.column_type,
                         column: position,
                         categories: None,
+                        unknown: column.text.unknown,
                     };
                     request_fields.push(field);
                     CellSource::Request { index: request_fields.len() - 1 }
@@ -496,7 +504,8 @@ impl JoinPlan {
             };
             let categories = self.texts.get(text).map(|text| Arc::clone(&text.categories));
             let (name, column_type) = (input.name.clone(), input.column_type);
-            RequestField { name, column_type, column, categories }
+            let unknown = input.text.unknown;
+            RequestField { name, column_type, column, categories, unknown }
         };
         self.columns.iter().enumerate().map(field).collect()
     }
@@ -542,6 +551,20 @@ fn unnamed_column(stored: &StoreColumn) -> InputColumn {
         column_type: stored.column_type,
         ..InputColumn::default()
     }
+}
+
+/// The categories by which the texts of each column of a model are read: those of its own file, else
+/// those of its `model.toml`, whose columns are given if it has any.
+///
+/// # Errors
+/// A column of text without categories or of numbers with some.
+pub fn categories_by_column(
+    columns: Option<&[InputColumn]>,
+    own: &[Option<Arc<Categories>>],
+) -> Result<Vec<Option<Arc<Categories>>>, JoinError> {
+    let Some(columns) = columns else { return Ok(own.to_vec()) };
+    let named = columns.iter().enumerate();
+    named.map(|(at, column)| categories_of(column, own.get(at).and_then(Option::as_ref))).collect()
 }
 
 /// The categories by which a column's texts are read: those of the model's own file, else those of

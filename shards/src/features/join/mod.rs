@@ -14,4 +14,4 @@ mod cast;
 mod row;
 mod text;
 
-pub use bind::{JoinError, JoinPlan, ModelInputs, RequestField};
+pub use bind::{JoinError, JoinPlan, ModelInputs, RequestField, categories_by_column};

@@ -4,7 +4,7 @@ use super::bind::{CellPlan, CellSource, FloatRow, JoinPlan};
 use super::text::{DamagedText, TextCell};
 use crate::failure::Refusal;
 use crate::features::inputs::{
-    IntegerRange, NanMeaning, OnError, OnExpired, OnMissing, OutOfRange, UnknownText,
+    IntegerRange, NanMeaning, OnError, OnExpired, OnMissing, OutOfRange,
 };
 use crate::features::joined::{Joined, RowOutcome};
 use crate::features::matrix::{MatrixCell, RowMut};
@@ -105,11 +105,31 @@ impl JoinPlan {
         row: usize,
         joined: &mut Joined,
     ) -> Result<(), DamagedText> {
+        let unknown_before = joined.unknown_cells.len();
+        let damaged = self.write_cells(stored, status, request_cells, row, joined);
+        if damaged.is_err() {
+            // The row's cells are written anew.
+            joined.unknown_cells.truncate(unknown_before);
+        }
+        damaged
+    }
+
+    fn write_cells(
+        &self,
+        stored: Stored<'_>,
+        status: FeatureStatus,
+        request_cells: &[f64],
+        row: usize,
+        joined: &mut Joined,
+    ) -> Result<(), DamagedText> {
         let mut written = Written {
+            row: row as u32,
             defaulted: 0,
+            fields_defaulted: 0,
             refusal: None,
             defaulted_by_column: &mut joined.defaulted_by_column,
             unknown_by_column: &mut joined.unknown_by_column,
+            unknown_cells: &mut joined.unknown_cells,
         };
         match (joined.matrix.row_mut(row), &self.float_row, stored) {
             (RowMut::F32(cells), Some(float_row), Stored::Record(record, _)) => {
@@ -125,13 +145,14 @@ impl JoinPlan {
                 written.integers(&self.cells, &self.integers, cells);
             }
         }
-        let Written { defaulted, mut refusal, .. } = written;
+        let Written { defaulted, fields_defaulted, mut refusal, .. } = written;
         let allowed = self.policies.max_defaulted_columns.unwrap_or(usize::MAX);
         if refusal.is_none() && defaulted as usize > allowed {
             let allowed = allowed as u32;
             refusal = Some(Refusal::TooManyDefaulted { found: defaulted, allowed });
         }
-        joined.outcomes[row] = RowOutcome { status, defaulted, refusal, last_updated_us: None };
+        joined.outcomes[row] =
+            RowOutcome { status, defaulted, fields_defaulted, refusal, last_updated_us: None };
         Ok(())
     }
 }
@@ -153,10 +174,13 @@ impl FloatRow {
 
 /// What came of writing a row's cells.
 struct Written<'a> {
+    row: u32,
     defaulted: u32,
+    fields_defaulted: u32,
     refusal: Option<Refusal>,
     defaulted_by_column: &'a mut [u64],
     unknown_by_column: &'a mut [u64],
+    unknown_cells: &'a mut Vec<(u32, u32)>,
 }
 
 impl Written<'_> {
@@ -243,7 +267,7 @@ impl Written<'_> {
         self.not_given(plan, column);
         let code = match plan.nan {
             NanMeaning::Default => {
-                self.defaulted_by_column[column] += 1;
+                self.count_field(column);
                 text.default
             }
             NanMeaning::Missing | NanMeaning::Reject => text.categories.missing(),
@@ -256,12 +280,8 @@ impl Written<'_> {
         if let Some(count) = self.unknown_by_column.get_mut(column) {
             *count += 1;
         }
-        let code = match text.unknown {
-            UnknownText::Model => text.categories.unknown(),
-            UnknownText::Missing => text.categories.missing(),
-            UnknownText::Reject => None,
-        };
-        self.code_or(code, refusal)
+        self.unknown_cells.push((self.row, column as u32));
+        self.code_or(text.unknown.code(&text.categories), refusal)
     }
 
     /// A code, or a refusal of the row where the model has none.
@@ -270,6 +290,12 @@ impl Written<'_> {
             self.refusal.get_or_insert(refusal);
             f64::NAN
         })
+    }
+
+    /// A field of the request took its default.
+    fn count_field(&mut self, column: usize) {
+        self.fields_defaulted += 1;
+        self.defaulted_by_column[column] += 1;
     }
 
     /// Refuses the row where the request has to give a cell that it does not give.
@@ -331,14 +357,14 @@ impl Written<'_> {
             if plan.nan != NanMeaning::Default {
                 return value;
             }
-            self.defaulted_by_column[column] += 1;
+            self.count_field(column);
             return plan.default;
         }
         if !(plan.low <= value && value <= plan.high) {
             match plan.out_of_range {
                 OutOfRange::Clip => return value.clamp(plan.low, plan.high),
                 OutOfRange::Default => {
-                    self.defaulted_by_column[column] += 1;
+                    self.count_field(column);
                     return plan.default;
                 }
                 OutOfRange::Reject => {
