@@ -1,11 +1,13 @@
 """The files of a model repository's folder: model.toml and the CSVs beside it."""
 
+import csv
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import onnx
+import pandas
 
 DECILES = np.arange(1, 10) / 10
 
@@ -15,7 +17,7 @@ class Column:
     """One column of the input tensor, as model.toml describes it."""
 
     name: str
-    default: float | None = 0.0
+    default: float | str | None = 0.0
     range: tuple[float, float] | None = None
     nan: str = "default"
     quantiles: list[float] = field(default_factory=list)
@@ -31,6 +33,8 @@ class Description:
     metadata: dict[str, str]
     score_class: int | None = None
     policies: dict[str, object] = field(default_factory=dict)
+    # Of the class, for people.
+    class_label: str | None = None
 
 
 def column_of(name: str, values: np.ndarray, nan: str = "default", **more) -> Column:
@@ -78,10 +82,13 @@ def model_toml(about: Description, columns: list[Column]) -> str:
     output = {"tensor": about.tensor}
     if about.score_class is not None:
         output["class"] = about.score_class
+    table = toml_table("[output]", output)
+    if about.score_class is not None and about.class_label is not None:
+        table = f"{table.rstrip()}  # {json.dumps(about.class_label, ensure_ascii=False)}\n"
     parts = [
         f"description = {_toml(about.description)}\n",
         toml_table("[metadata]", about.metadata),
-        toml_table("[output]", output),
+        table,
         toml_table("[policies]", about.policies),
     ]
     for column in columns:
@@ -116,6 +123,22 @@ def write_scored_rows(
         for row, values in zip(rows, scores, strict=True)
     ]
     write_csv(path, [*columns, *names], lines)
+
+
+def write_frame(path: Path, rows: pandas.DataFrame, scores: np.ndarray, double: bool) -> None:
+    """`<columns...>,score`; a text as it is, and an empty one for what is missing. With `double` a
+    float32 has the digits by which 64-bit floats tell it, not only those of 32 bits."""
+    def text(value) -> str:
+        if value is None or isinstance(value, str):
+            return value or ""
+        wide = double or not isinstance(value, np.float32)
+        return double_text(float(value)) if wide else float32_text(value)
+
+    with path.open("w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow([*rows.columns, "score"])
+        for cells, score in zip(zip(*(rows[name].to_numpy() for name in rows)), scores, strict=True):
+            lines.writerow([*map(text, cells), double_text(score)])
 
 
 def write_model(

@@ -16,14 +16,20 @@ from unittest import mock
 import numpy as np
 import onnx
 import onnxruntime
+import pandas
 from skl2onnx import convert_sklearn, update_registered_converter
 from skl2onnx.common import tree_ensemble
-from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+from skl2onnx.common.data_types import (
+    DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType,
+)
 from skl2onnx.operator_converters import decision_tree, random_forest
 from sklearn.base import is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import Binarizer
+
+import histogram
+from inputs import Inputs, imputes_text
 
 DIFFERENCE_MAX = 1e-5
 LINE_MAX = 300
@@ -170,27 +176,43 @@ def _parts(model):
         yield from _parts(part)
 
 
-def _prepared(model, columns: list[str], double: bool):
+def _prepared(model, columns: list[str], double: bool, is_split: bool):
     """A copy without what the converters stumble over and scores don't depend on, and with
-    thresholds that their graphs compare as the library does."""
-    model = copy.deepcopy(model)
+    thresholds that their graphs compare as the library does. `is_split`: each column is an input of
+    its own, which is found by its name."""
+    model = _with_categories(copy.deepcopy(model), columns if is_split else None)
     for part in _parts(model):
+        if isinstance(part, Pipeline):
+            # Their texts are the columns' defaults, which the gateway puts in.
+            part.steps = [(name, step) for name, step in part.steps if not imputes_text(step)]
         if isinstance(part, Binarizer):
             # A float32 is compared by `>` with a float32, and a float64 by `<`.
             part.threshold = (np.nextafter(float(part.threshold), np.inf) if double
                               else floor_to_float32(part.threshold))
     steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
-    if isinstance(steps[0], ColumnTransformer):
+    if isinstance(steps[0], ColumnTransformer) and not is_split:
         # Fitted by name it selects by position here: one tensor has no names.
         steps[0].transformers_ = [
             (name, transformer, _positions(chosen, columns))
             for name, transformer, chosen in steps[0].transformers_
+            if not (isinstance(transformer, str) and transformer == "drop")
         ]
     for step in steps:
         if hasattr(step, "get_booster"):
             step.get_booster().feature_names = None
         if hasattr(step, "flatten_transform"):
             step.flatten_transform = False
+    return model
+
+
+def _with_categories(model, columns: list[str] | None):
+    """HistGradientBoosting with categories in the form that histogram.py converts."""
+    if histogram.has_categories(model):
+        return histogram.prepared(model, columns)
+    if isinstance(model, Pipeline) and histogram.has_categories(model[-1]):
+        last = histogram.prepared(model[-1], columns if len(model) == 1 else None)
+        more = last.steps if isinstance(last, Pipeline) else [(model.steps[-1][0], last)]
+        model.steps = [*model.steps[:-1], *more]
     return model
 
 
@@ -223,6 +245,8 @@ def _sort_opsets(proto: onnx.ModelProto) -> None:
     versions: dict[str, int] = {}
     for opset in proto.opset_import:
         versions[opset.domain] = max(opset.version, versions.get(opset.domain, 0))
+    if any(node.op_type == "TreeEnsemble" for node in proto.graph.node):
+        versions["ai.onnx.ml"] = histogram.ML_OPSET
     del proto.opset_import[:]
     for domain, version in sorted(versions.items()):
         proto.opset_import.append(onnx.helper.make_opsetid(domain, version))
@@ -230,9 +254,10 @@ def _sort_opsets(proto: onnx.ModelProto) -> None:
 
 def to_onnx(
     model, columns: list[str], name: str, double: bool = False, zipmap: bool = False,
-    thresholds: dict[tuple[int, float], float] | None = None,
+    thresholds: dict[tuple[int, float], float] | None = None, split: Inputs | None = None,
 ) -> onnx.ModelProto:
-    """The estimator as a graph of one input of shape (rows, columns).
+    """The estimator as a graph of one input of shape (rows, columns), or, where `split` says what
+    each of them holds, of an input for each column.
 
     `double` makes that input float64; `zipmap` leaves a classifier's probabilities in the maps
     that skl2onnx makes by default. `thresholds`, where given, receives the library's own threshold
@@ -242,16 +267,22 @@ def to_onnx(
         proto = _from_catboost(model)
         return proto if zipmap else _without_zipmap(proto)
     _register_boosters()
-    model = _prepared(model, columns, double)
+    histogram.register()
+    given = type(model).__name__
+    model = _prepared(model, columns, double, split is not None)
     tensor = DoubleTensorType if double else FloatTensorType
+    inputs = [("input", tensor([None, len(columns)]))]
+    if split is not None:
+        inputs = [(column.name, (StringTensorType if column.is_text else Int64TensorType
+                                 if column.is_wide else tensor)([None, 1]))
+                  for column in split.columns]
     try:
         with _exact_trees({} if thresholds is None else thresholds):
-            proto = _converted(model, name, [("input", tensor([None, len(columns)]))], zipmap)
+            proto = _converted(model, name, inputs, zipmap)
     except ExportError:
         raise
     except Exception as error:
-        raise ExportError(
-            f"{type(model).__name__} has no ONNX export: {first_line(error)}") from error
+        raise ExportError(f"{given} has no ONNX export: {first_line(error)}") from error
     _sort_opsets(proto)
     _tree_outputs_are_float(proto)
     return proto
@@ -296,18 +327,20 @@ def _tree_outputs_are_float(proto: onnx.ModelProto) -> None:
             tensor.elem_type = onnx.TensorProto.FLOAT
 
 
-def library_scores(model, rows: np.ndarray) -> np.ndarray:
-    """What the library itself says, as (rows, classes) or (rows, 1) float64.
+def library_scores(model, rows, names: list[str] | None = None) -> np.ndarray:
+    """What the library itself says, as (rows, classes) or (rows, 1) float64; `rows` are numbers, or
+    what `Inputs.as_trained` made. `names` are those of the numbers' columns, by default all that the
+    model was fitted on.
 
     It gets the same values as float64, as it does from a user's data frame: a scaler that is given
     float32 rounds more often.
     """
-    rows = rows.astype(np.float64)
-    names = getattr(model, "feature_names_in_", None)
-    if names is not None:
-        import pandas
-
-        rows = pandas.DataFrame(rows, columns=names)
+    if isinstance(rows, np.ndarray) and rows.dtype != object:
+        rows = rows.astype(np.float64)
+        fitted = getattr(model, "feature_names_in_", None)
+        if fitted is not None:
+            names = fitted if len(fitted) == rows.shape[1] else names
+            rows = pandas.DataFrame(rows, columns=names)
     try:
         if hasattr(model, "predict_proba"):
             scores = model.predict_proba(rows)
@@ -328,8 +361,9 @@ def score_output(proto: onnx.ModelProto) -> str:
     return next((name for name in names if "prob" in name), names[-1])
 
 
-def onnx_scores(proto: onnx.ModelProto, rows: np.ndarray) -> np.ndarray:
-    """What ONNX Runtime says, as (rows, classes) or (rows, 1) float64."""
+def onnx_scores(proto: onnx.ModelProto, rows) -> np.ndarray:
+    """What ONNX Runtime says, as (rows, classes) or (rows, 1) float64. `rows` is an array, or a data
+    frame for a graph with an input for each column."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # What fails is raised, and said once.
     options.intra_op_num_threads = 1
@@ -337,15 +371,26 @@ def onnx_scores(proto: onnx.ModelProto, rows: np.ndarray) -> np.ndarray:
         session = onnxruntime.InferenceSession(
             proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
-        source = session.get_inputs()[0]
-        dtype = np.float64 if source.type == "tensor(double)" else np.float32
-        (scores,) = session.run([score_output(proto)], {source.name: rows.astype(dtype)})
+        (scores,) = session.run([score_output(proto)], _fed(session, rows))
     except Exception as error:
         raise ExportError("the converter made a graph that ONNX Runtime cannot compute: "
                           f"{first_line(error)}{ELSEWHERE}") from error
     if isinstance(scores, list):
         scores = [list(row.values()) for row in scores]
     return np.asarray(scores, dtype=np.float64).reshape(len(rows), -1)
+
+
+def _fed(session, rows) -> dict[str, np.ndarray]:
+    """The rows as the graph's inputs."""
+    types = {"tensor(double)": np.float64, "tensor(int64)": np.int64, "tensor(string)": object}
+    inputs = session.get_inputs()
+    if isinstance(rows, np.ndarray):
+        return {inputs[0].name: rows.astype(types.get(inputs[0].type, np.float32))}
+    if len(inputs) != rows.shape[1]:
+        raise ExportError(f"the graph has {len(inputs)} inputs, the model {rows.shape[1]} columns")
+    # In order: the converter renames one that is called as an output is.
+    return {source.name: rows[[column]].to_numpy().astype(types.get(source.type, np.float32))
+            for source, column in zip(inputs, rows, strict=True)}
 
 
 def compare(expected: np.ndarray, found: np.ndarray) -> float:

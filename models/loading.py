@@ -1,5 +1,6 @@
 """What a file holds that is to be exported: a fitted estimator, or why not and what to do."""
 
+import importlib
 from pathlib import Path
 
 import joblib
@@ -8,25 +9,20 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from exporting import ExportError, first_line
+from native import library_of_native
 
 WRAPPED = "joblib.dump(model, 'model.pkl')"
-LIGHTGBM = ("train with LGBMClassifier or LGBMRegressor (a Booster doesn't say which of them it is) "
-            f"and pickle that: {WRAPPED}")
-XGBOOST = (f"load it into the wrapper that it is of and pickle that: model = xgboost.XGBClassifier(); "
-           f"model.load_model(FILE); {WRAPPED}; for a regressor, XGBRegressor")
-CATBOOST = (f"load it into the wrapper that it is of and pickle that: model = "
-            f"catboost.CatBoostClassifier(); model.load_model(FILE); {WRAPPED}; for a regressor, "
-            "CatBoostRegressor")
+OLD_XGBOOST = ("load it and save it again: model = xgboost.Booster(); model.load_model(FILE); "
+               "model.save_model('model.ubj')")
 TORCH = "export it by torch.onnx.export, and put the file into models/NAME/1/model.onnx"
 KERAS = "convert it by tf2onnx, and put the file into models/NAME/1/model.onnx"
 
+# How the files of boosting libraries begin.
+NATIVE = [(b"tree\nversion=", "lightgbm"), (b'{"learner"', "xgboost"), (b"{L\x00", "xgboost"),
+          (b"CBM1", "catboost")]
 # How files begin that are no pickles.
 FORMATS = [
-    (b"tree\nversion=", "a model file of LightGBM", LIGHTGBM),
-    (b'{"learner"', "a model file of XGBoost", XGBOOST),
-    (b"{L\x00", "a model file of XGBoost", XGBOOST),
-    (b"binf", "an old model file of XGBoost", XGBOOST),
-    (b"CBM1", "a model file of CatBoost", CATBOOST),
+    (b"binf", "an old model file of XGBoost", OLD_XGBOOST),
     (b"\x89HDF", "a model file of Keras", KERAS),
 ]
 # By their names, where they begin as others do.
@@ -36,24 +32,23 @@ SUFFIXES = {
     ".pt": ("a file of PyTorch", TORCH),
     ".pth": ("a file of PyTorch", TORCH),
     ".keras": ("a model file of Keras", KERAS),
-    ".cbm": ("a model file of CatBoost", CATBOOST),
-    ".ubj": ("a model file of XGBoost", XGBOOST),
     ".skops": ("a file of skops", f"load it by skops.io.load, and pickle it: {WRAPPED}"),
 }
 # Objects of these classes score, and are no estimators.
-NATIVE = {
-    ("lightgbm", "Booster"): ("LightGBM's Booster", LIGHTGBM),
-    ("xgboost", "Booster"): ("XGBoost's Booster", XGBOOST),
-    ("catboost", "CatBoost"): ("CatBoost's plain model", CATBOOST),
+STRANGERS = {
     ("torch", None): ("a model of PyTorch", TORCH),
     ("keras", None): ("a model of Keras", KERAS),
 }
 
 
 def load(path: Path):
-    """The fitted estimator in a pickle; ExportError says what else it is and what to do."""
+    """The fitted model in a pickle, or in a file of LightGBM, XGBoost or CatBoost; ExportError says
+    what else it is and what to do."""
     with path.open("rb") as file:
         start = file.read(16)
+    for prefix, package in NATIVE:
+        if start.startswith(prefix):
+            return native_file(path, package)
     for prefix, found, advice in FORMATS:
         if start.startswith(prefix):
             raise ExportError(f"{path} is {found}, not a pickle: {advice}")
@@ -61,6 +56,24 @@ def load(path: Path):
         found, advice = SUFFIXES[path.suffix]
         raise ExportError(f"{path} is {found}, not a pickle: {advice}")
     return checked_estimator(path, unpickled(path))
+
+
+def native_file(path: Path, package: str):
+    """A model file, read by the library that wrote it."""
+    try:
+        library = importlib.import_module(package)
+    except ImportError as error:
+        raise ExportError(f"{path} is a model file of {package}, which isn't installed here: pip "
+                          f"install {package}") from error
+    try:
+        if package == "lightgbm":
+            return library.Booster(model_file=str(path))
+        model = library.Booster() if package == "xgboost" else library.CatBoost()
+        model.load_model(str(path))
+        return model
+    except Exception as error:
+        raise ExportError(f"{path} begins as a model file of {package}, which cannot read it: "
+                          f"{first_line(error)}") from error
 
 
 def unpickled(path: Path):
@@ -82,12 +95,13 @@ def unpickled(path: Path):
 
 
 def checked_estimator(path: Path, model):
-    """The model, if it is a fitted estimator of scikit-learn's kind."""
+    """The model, if it is a fitted estimator of scikit-learn's kind, or of a boosting library; of a
+    search its best estimator."""
+    if hasattr(model, "best_estimator_"):
+        model = model.best_estimator_
     for kind in type(model).__mro__:
         package = kind.__module__.split(".")[0]
-        found = NATIVE.get((package, None))
-        if kind is type(model):
-            found = found or NATIVE.get((package, kind.__name__))
+        found = STRANGERS.get((package, None))
         if found:
             raise ExportError(f"{path} holds {found[0]}: {found[1]}")
     if isinstance(model, dict):
@@ -97,6 +111,8 @@ def checked_estimator(path: Path, model):
         name = model.__name__ if isinstance(model, type) else f"a {type(model).__name__}"
         raise ExportError(f"{path} holds {name}, which scores nothing: pickle the fitted estimator, "
                           "or the pipeline that ends in it")
+    if library_of_native(model):
+        return fitted_native(path, model)
     try:
         is_classifier(model)
         check_is_fitted(model)
@@ -106,4 +122,13 @@ def checked_estimator(path: Path, model):
     except (AttributeError, TypeError) as error:
         raise ExportError(f"{path} holds a {type(model).__name__}, which is no estimator of "
                           f"scikit-learn's kind: {first_line(error)}") from error
+    return model
+
+
+def fitted_native(path: Path, model):
+    """A model of a boosting library, if it is fitted."""
+    is_fitted = getattr(model, "is_fitted", None) or getattr(model, "__sklearn_is_fitted__", None)
+    if is_fitted is not None and not (is_fitted() if callable(is_fitted) else is_fitted):
+        raise ExportError(f"{path} holds a {type(model).__name__} that isn't fitted: pickle it after "
+                          "fit()")
     return model

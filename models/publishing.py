@@ -10,8 +10,6 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnx
-
 from artefacts import Column, Description, model_toml
 from exporting import ExportError
 
@@ -77,11 +75,10 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def write(folder: Path, version: int, proto: onnx.ModelProto, manifest: str, write_golden) -> None:
-    """A model of one version: its manifest, its graph, and its golden file by `write_golden`."""
+def write(folder: Path, version: int, name: str, data: bytes, manifest: str, write_golden) -> None:
+    """A model of one version: its manifest, its file, and its golden file by `write_golden`."""
     (folder / str(version)).mkdir(parents=True)
-    path = folder / str(version) / "model.onnx"
-    path.write_bytes(proto.SerializeToString(deterministic=True))
+    (folder / str(version) / name).write_bytes(data)
     write_golden(folder / str(version) / "golden.csv")
     (folder / "model.toml").write_text(manifest, encoding="utf-8")
 

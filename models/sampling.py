@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+import pandas
 
 from exporting import attribute, tree_nodes
+from inputs import Inputs
 
 # The attributes that hold thresholds, of which a tree operator has one.
 THRESHOLDS = ("nodes_values", "nodes_values_as_tensor", "nodes_splits")
@@ -114,3 +116,48 @@ def generated_rows(
     for column, known in categories(proto).items():
         rows[:, column] = random.choice(known, count)
     return rows
+
+
+def generated_frame(
+    inputs: Inputs, thresholds: dict[int, list[float]], count: int, with_missing: bool,
+    kind: type = np.float32, seed: int = 7,
+) -> pandas.DataFrame:
+    """Rows around the thresholds of each column, by its place, and of the texts that it knows. `kind`
+    is the thresholds' precision."""
+    random = np.random.default_rng(seed)
+    cells = {}
+    for place, column in enumerate(inputs.columns):
+        known = [category for category in column.categories or [] if category == category]
+        if known:
+            drawn = random.choice(np.array(known, dtype=object), count)
+        elif column.is_text:
+            drawn = np.array(["text"] * count, dtype=object)
+        else:
+            drawn = _around(thresholds.get(place, []), count, random, kind)
+        if not column.is_text:
+            drawn = drawn.astype(np.float64 if column.is_wide or column.is_double else np.float32)
+        if with_missing and not (column.is_text or column.is_wide):
+            drawn[random.random(count) < 0.05] = np.nan
+        cells[column.name] = drawn
+    return pandas.DataFrame(cells)
+
+
+def _around(values: list[float], count: int, random, kind: type) -> np.ndarray:
+    if not values:
+        return random.normal(0, 1, count).astype(kind)
+    spread = np.std(values) or max(1.0, abs(values[0]) / 2)
+    drawn = random.normal(np.mean(values), spread, count).astype(kind)
+    for at in range(1, 1 + count // 3):
+        with np.errstate(over="ignore"):
+            value = kind(values[random.integers(len(values))])
+        if np.isfinite(value):
+            drawn[at] = neighbours(value)[random.integers(3)]
+    return drawn
+
+
+def spread_rows(inputs: Inputs, count: int, with_missing: bool) -> pandas.DataFrame:
+    """Rows where nothing is known of numbers: of all sizes."""
+    sizes = [value * sign for value in (0.0, 0.5, 1.0, 3.0, 10.0, 30.0, 100.0, 1e3, 1e4)
+             for sign in (1, -1)]
+    return generated_frame(inputs, dict.fromkeys(range(len(inputs.columns)), sizes), count,
+                           with_missing)

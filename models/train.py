@@ -7,23 +7,30 @@ from pathlib import Path
 
 import numpy as np
 import sklearn
+from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 import german_credit
 from artefacts import (
     Column, Description, column_of, double_text, float32_text, write_csv, write_model,
     write_scored_rows,
 )
+from describing import described
 from exporting import (
     DIFFERENCE_MAX, ExportError, compare, library_scores, onnx_scores, score_output, to_onnx,
 )
+from rows import typed
 from sampling import neighbours
+from subjects import Estimator
 
 FOLDER = Path(__file__).parent
 SEED = 20
 EDGES = 100
+DATA = "Statlog (German Credit Data), Hans Hofmann, 1994, https://doi.org/10.24432/C5NC77"
 LIBRARY = f"scikit-learn {sklearn.__version__}"
 
 
@@ -100,8 +107,7 @@ def train_credit_risk() -> None:
         metadata={
             "library": LIBRARY,
             "model": "GradientBoostingClassifier, 100 trees of depth 3",
-            "data": "Statlog (German Credit Data), Hans Hofmann, 1994, "
-                    "https://doi.org/10.24432/C5NC77",
+            "data": DATA,
             "licence": "CC BY 4.0",
             "trained_on": "1000 applicants, of whom 300 defaulted",
             "cross_validated_auc": f"{auc:.3f}",
@@ -118,6 +124,62 @@ def train_credit_risk() -> None:
     edges = edge_rows(model, rows, EDGES)
     scores = checked("credit-risk at its thresholds", model, proto, edges)
     write_scored_rows(folder / "golden_edges.csv", german_credit.COLUMNS, edges, scores)
+
+
+def credit_text_pipeline():
+    """The pipeline of `credit-text`, not fitted yet: what a user of pandas would write."""
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    columns = make_column_transformer((encoder, make_column_selector(dtype_include=object)),
+                                      remainder="passthrough")
+    return make_pipeline(columns, credit_risk_classifier())
+
+
+def train_credit_text() -> None:
+    """The same probability from the data as it comes: texts, and a pipeline that encodes them."""
+    frame, bad = german_credit.load_frame()
+    labels = np.where(bad == 1, "bad", "good")
+    model = credit_text_pipeline()
+    folds = StratifiedKFold(10, shuffle=True, random_state=SEED)
+    auc = cross_val_score(model, frame, bad, cv=folds, scoring="roc_auc").mean()
+    print(f"credit-text: area under the ROC curve in 10-fold cross-validation {auc:.3f}")
+    model.fit(frame, labels)
+
+    folder = FOLDER / "credit-text"
+    subject = Estimator(model, None, "credit-text", double=False)
+    rows = typed(frame, subject.inputs)
+    columns = described(subject, rows, double=False, ranges=False)
+    about = Description(
+        description="Probability that an applicant defaults, from the texts of the application",
+        tensor=subject.tensor,
+        score_class=0,
+        class_label="bad",
+        metadata={
+            "library": LIBRARY,
+            "model": "OneHotEncoder and GradientBoostingClassifier, 100 trees of depth 3",
+            "data": DATA,
+            "licence": "CC BY 4.0",
+            "trained_on": "1000 applicants, of whom 300 defaulted",
+            "cross_validated_auc": f"{auc:.3f}",
+            "classes": ", ".join(subject.labels),
+        },
+    )
+    write_model(folder, subject.proto, about, columns)
+    expected = subject.scores(rows)
+    difference = subject.second_opinion(rows, expected).difference
+    print(f"credit-text: {len(rows)} rows, largest difference {difference:.1e}")
+    if difference > DIFFERENCE_MAX:
+        raise ExportError(f"credit-text: scores differ by {difference}")
+    users = [f"applicant-{index + 1:04}" for index in range(len(frame))]
+    write_typed_features(folder / "features.csv", users, frame)
+    write_golden(folder, users, expected[:, 0])
+
+
+def write_typed_features(path: Path, users: list[str], frame) -> None:
+    """features.csv with the type of each text column in its header, as `shardgate import` reads it."""
+    is_text = frame.dtypes == object
+    stored = frame.rename(columns={name: f"{name}:text" for name in frame if is_text[name]})
+    stored.insert(0, "user_id", users)
+    stored.to_csv(path, index=False, lineterminator="\n")
 
 
 def train_demo_logistic() -> None:
@@ -161,4 +223,5 @@ def train_demo_logistic() -> None:
 
 if __name__ == "__main__":
     train_credit_risk()
+    train_credit_text()
     train_demo_logistic()

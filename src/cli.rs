@@ -10,6 +10,7 @@ use shards::features::address::StoreAddress;
 use shards::model::trees::KernelChoice;
 
 use crate::commands::import::ImportArguments;
+use crate::commands::init::InitArguments;
 use crate::commands::look::{GetArguments, SchemaArguments};
 use crate::commands::replay::ReplayArguments;
 use crate::logging::LogFormat;
@@ -33,11 +34,12 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Answer requests until SIGTERM or SIGINT; SIGUSR1 prints latency histograms.
-    Serve(ServeFlags),
+    Serve(FileArguments),
     // What it does, and how, is said where its arguments are.
     Import(ImportArguments),
     /// Say what is wrong with the configuration, the models and the store, and where.
-    Check(ServeFlags),
+    Check(FileArguments),
+    Init(InitArguments),
     /// Show the models and versions that would be served: those of --model, or all that there are.
     Models(ServeFlags),
     Schema(SchemaArguments),
@@ -57,7 +59,21 @@ pub(crate) enum Command {
     },
 }
 
-/// What `serve` is told.
+/// What `serve` and `check` are told: a model's file, or where models are.
+#[derive(Debug, Default, Args)]
+pub(crate) struct FileArguments {
+    /// A model's file to serve by itself (.onnx, .txt, .json, .ubj, .cbm, .cbm.json): requests give
+    /// its columns. It needs no repository, no store and no model.toml.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// What the model of FILE is called [default: the file's name without its ending].
+    #[arg(long, value_name = "NAME", requires = "file")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) flags: ServeFlags,
+}
+
+/// What `serve` is told of models in a repository.
 #[derive(Debug, Default, Args)]
 pub(crate) struct ServeFlags {
     /// The configuration file (TOML).

@@ -67,13 +67,21 @@ fn in_one_line(error: &anyhow::Error) -> String {
 
 fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {
     bus_fault::handle()?;
-    let command = arguments.command.unwrap_or(cli::Command::Serve(arguments.serve));
+    let command = arguments.command.unwrap_or_else(|| {
+        let flags = arguments.serve;
+        cli::Command::Serve(cli::FileArguments { flags, ..cli::FileArguments::default() })
+    });
     match command {
-        cli::Command::Serve(flags) => serve::run(&config::Config::load(flags)?),
+        cli::Command::Serve(arguments) => serve::run(&config::Config::load_file(arguments)?),
         cli::Command::Import(arguments) => {
             commands::import::run(&arguments).map(|()| ExitCode::SUCCESS)
         }
-        cli::Command::Check(flags) => Ok(commands::check::run(&config::Config::load(flags)?)),
+        cli::Command::Check(arguments) => {
+            Ok(commands::check::run(&config::Config::load_file(arguments)?))
+        }
+        cli::Command::Init(arguments) => {
+            commands::init::run(&arguments).map(|()| ExitCode::SUCCESS)
+        }
         cli::Command::Schema(arguments) => commands::look::schema(&arguments),
         cli::Command::Get(arguments) => commands::look::get(&arguments),
         cli::Command::Replay(arguments) => commands::replay::run(&arguments),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pandas
 import pytest
 
 import train
@@ -43,6 +44,19 @@ def test_onnx_runtime_gives_the_golden_scores(name):
     assert np.abs(found - expected).max() < 1e-5
 
 
+def test_onnx_runtime_gives_the_golden_scores_of_texts():
+    folder = MODELS / "credit-text"
+    about = description("credit-text")
+    frame = pandas.read_csv(folder / "features.csv", keep_default_na=False)
+    frame.columns = [name.removesuffix(":text") for name in frame]
+    texts = {column["name"] for column in about["columns"] if column["type"] == "text"}
+    assert {name for name in frame if frame[name].dtype == object} - {"user_id"} == texts
+    proto = onnx.load(folder / "1" / "model.onnx")
+    found = onnx_scores(proto, frame.drop(columns="user_id"))[:, about["output"]["class"]]
+    expected = [float(row["score"]) for row in read(folder / "golden.csv")]
+    assert len(expected) == 1000 and np.abs(found - expected).max() < 1e-6
+
+
 def test_every_applicant_is_scored_and_within_the_ranges():
     about = description("credit-risk")
     rows = read(MODELS / "credit-risk" / "features.csv")
@@ -67,8 +81,9 @@ def test_rows_at_a_threshold_score_the_same_in_both():
 def test_training_again_makes_the_same_models(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "FOLDER", tmp_path)
     train.train_credit_risk()
+    train.train_credit_text()
     train.train_demo_logistic()
-    for name in NAMES:
+    for name in [*NAMES, "credit-text"]:
         for file in ("model.toml", "features.csv"):
             assert (tmp_path / name / file).read_text() == (MODELS / name / file).read_text()
         # Another processor may round the last digit another way.

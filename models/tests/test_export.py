@@ -87,7 +87,7 @@ def test_what_cannot_be_right_is_refused(tmp_path, monkeypatch):
         export_model(tmp_path, model, "--class", "2")
     with pytest.raises(ExportError, match="doubled"):
         export_model(tmp_path, model, columns="a,b,a")
-    monkeypatch.setattr("export.onnx_scores", lambda *given: onnx_scores(*given) + 2e-5)
+    monkeypatch.setattr("subjects.onnx_scores", lambda *given: onnx_scores(*given) + 2e-5)
     with pytest.raises(ExportError, match="differ by 2.0e-05"):
         export_model(tmp_path, model)
     assert not (tmp_path / "mine").exists()

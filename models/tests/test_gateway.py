@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
-    Binarizer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder, StandardScaler,
+    Binarizer, FunctionTransformer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder, StandardScaler,
 )
 
 import gateway
@@ -149,12 +149,22 @@ def test_a_binary_model_without_a_split_is_compared(tmp_path):
         assert gateway.ask(gateway.find(None), tmp_path / "mine", 200) < 1e-5
 
 
-def test_a_categorical_split_is_no_export(tmp_path):
+def test_categories_that_are_numbers_are_kept_in_lightgbms_own_file(tmp_path):
+    lightgbm = pytest.importorskip("lightgbm")
+    model = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1)
+    model.fit(WHOLE, MANY, categorical_feature=[0, 1])
+    about, _ = export_model(tmp_path, model, *whole_rows(tmp_path))
+    assert about["output"] == {"tensor": "prediction", "class": 1}
+    assert (tmp_path / "mine" / "1" / "model.txt").is_file()
+
+
+def test_a_categorical_split_in_a_pipeline_is_no_export(tmp_path):
     """onnxmltools makes a node with two parents, which ONNX Runtime runs."""
     lightgbm = pytest.importorskip("lightgbm")
     pytest.importorskip("onnxmltools")
-    model = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1)
-    model.fit(WHOLE, MANY, categorical_feature=[0, 1])
-    with pytest.raises(ExportError, match="the gateway|differ"):
+    last = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1)
+    model = make_pipeline(FunctionTransformer(), last)
+    model.fit(WHOLE, MANY, lgbmclassifier__categorical_feature=[0, 1])
+    with pytest.raises(ExportError, match="the gateway|differ|no ONNX export"):
         export_model(tmp_path, model, *whole_rows(tmp_path))
     assert not (tmp_path / "mine").exists()

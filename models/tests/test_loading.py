@@ -47,10 +47,11 @@ def test_what_scores_nothing(tmp_path, capsys, held, expected):
 
 
 @pytest.mark.parametrize("name, start, expected", [
-    ("model.txt", b"tree\nversion=v4\n", "a model file of LightGBM, not a pickle: train with LGBM"),
-    ("model.json", b'{"learner":{}}', "a model file of XGBoost, not a pickle: load it into"),
-    ("model.ubj", b"{L\x00\x00", "a model file of XGBoost, not a pickle: load it into"),
-    ("model.cbm", b"CBM1\x00", "a model file of CatBoost, not a pickle: load it into"),
+    ("model.txt", b"tree\nversion=v4\n", "model file of lightgbm, which "),
+    ("model.json", b'{"learner":{}}', "model file of xgboost, which "),
+    ("model.ubj", b"{L\x00\x00", "model file of xgboost, which "),
+    ("model.cbm", b"CBM1\x00", "model file of catboost, which "),
+    ("model.bin", b"binf\x00", "an old model file of XGBoost, not a pickle: load it and save it"),
     ("model.onnx", b"\x08\x08", "an ONNX file, not a pickle: it needs no export: put it into"),
     ("model.pt", b"PK\x03\x04", "a file of PyTorch, not a pickle: export it by torch.onnx.export"),
     ("model.h5", b"\x89HDF\r\n", "a model file of Keras, not a pickle: convert it by tf2onnx"),
@@ -84,46 +85,12 @@ def test_estimators_that_cannot_be_exported(tmp_path, capsys, model, more, expec
     assert expected in said(tmp_path, capsys, dumped(tmp_path, model), *more)
 
 
-def test_boosters_name_the_wrapper(tmp_path, capsys):
-    lightgbm = pytest.importorskip("lightgbm")
-    booster = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(ROWS, LABELS).booster_
-    assert "LGBMClassifier" in said(tmp_path, capsys, dumped(tmp_path, booster))
-    xgboost = pytest.importorskip("xgboost")
-    model = xgboost.XGBClassifier(n_estimators=2).fit(ROWS, LABELS)
-    assert "XGBClassifier" in said(tmp_path, capsys, dumped(tmp_path, model.get_booster()))
-    for name in ("model.json", "model.ubj"):
-        model.save_model(tmp_path / name)
-        assert "model.load_model" in said(tmp_path, capsys, tmp_path / name)
-
-
-def test_what_lightgbms_converter_gets_wrong(tmp_path, capsys):
-    lightgbm = pytest.importorskip("lightgbm")
-    pytest.importorskip("onnxmltools")
-    model = lightgbm.LGBMRegressor(boosting_type="rf", bagging_freq=1, bagging_fraction=0.7,
-                                   n_estimators=5, verbose=-1).fit(ROWS, LABELS)
-    line = said(tmp_path, capsys, dumped(tmp_path, model))
-    assert "differ" in line and "--double" not in line
-
-
-def test_what_catboost_cannot_write(tmp_path, capsys):
-    catboost = pytest.importorskip("catboost")
-    quiet = {"iterations": 5, "verbose": 0, "allow_writing_files": False}
-    deep = catboost.CatBoostRegressor(grow_policy="Depthwise", **quiet).fit(ROWS, ROWS[:, 0])
-    assert "grow_policy='SymmetricTree'" in said(tmp_path, capsys, dumped(tmp_path, deep))
-    two = catboost.CatBoostRegressor(loss_function="MultiRMSE", **quiet).fit(ROWS, ROWS[:, :2])
-    path = dumped(tmp_path, two)
-    assert "--class: the model has 2 targets" in said(tmp_path, capsys, path)
-    assert "ONNX Runtime cannot compute" in said(tmp_path, capsys, path, "--class", "0")
-    plain = catboost.CatBoost({"loss_function": "Logloss", **quiet}).fit(ROWS, LABELS)
-    assert "CatBoost's plain model" in said(tmp_path, capsys, dumped(tmp_path, plain))
-
-
 def test_a_fault_of_the_exporter_is_one_line_too(tmp_path, capsys, monkeypatch):
     def broken(*_):
         raise KeyError("inside\nof a converter")
 
     path = dumped(tmp_path, LogisticRegression().fit(ROWS, LABELS))
-    monkeypatch.setattr(export, "graph_of", broken)
+    monkeypatch.setattr("subjects.to_onnx", broken)
     line = said(tmp_path, capsys, path)
     assert "KeyError" in line and "--traceback shows where" in line
     given = [str(path), "--columns", "a,b,c", "--name", "mine", "--output-dir", str(tmp_path),

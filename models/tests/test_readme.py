@@ -10,6 +10,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas
 import pytest
 from sklearn.linear_model import LogisticRegression
 
@@ -38,9 +39,10 @@ def clone(tmp_path):
     built = tmp_path / "target" / "release"
     built.mkdir(parents=True)
     (built / "shardgate").symlink_to(gateway.find(None))
-    columns = next(word for line in recipe() for word in line if "," in word).split(",")
+    columns = ["age", "income", "amount"]
     rows = np.random.default_rng(3).normal(50, 9, (60, len(columns)))
-    model = LogisticRegression().fit(rows, rows[:, 0] > rows[:, 1])
+    frame = pandas.DataFrame(rows, columns=columns)
+    model = LogisticRegression().fit(frame, rows[:, 0] > rows[:, 1])
     joblib.dump(model, tmp_path / "model.pkl")
     with (tmp_path / "users.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -68,6 +70,25 @@ def test_the_recipe_is_right(clone):
     assert [command[1] for command in ran] == ["models/export.py", "import", "check"]
     assert (clone / "models" / "my-model" / "1" / "model.onnx").is_file()
     assert "60 rows, largest difference" in ended.stdout
+
+
+def test_from_pandas_to_a_score(clone):
+    """The worked example of models/README.md, up to the server."""
+    page = (ROOT / "models" / "README.md").read_text(encoding="utf-8")
+    section = page.split("## From pandas to a score", 1)[1]
+    program, commands = re.findall(r"```(?:python|sh)\n(.*?)```", section, re.DOTALL)[:2]
+    shutil.copytree(ROOT / "models" / "data", clone / "models" / "data")
+    ran = [[sys.executable, "-c", program]]
+    for line in commands.splitlines():
+        first, *rest = shlex.split(line)
+        if first == "curl" or rest[0] == "serve":
+            continue
+        ran.append([sys.executable if first == "python" else "target/release/shardgate", *rest])
+    for command in ran:
+        ended = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, (command, ended)
+    assert [command[1] for command in ran[1:]] == ["models/export.py", "import", "check"]
+    assert "1000 rows, largest difference" in ended.stdout and 'P(class "bad")' in ended.stdout
 
 
 def test_load_is_put_on_users_that_the_first_run_has():

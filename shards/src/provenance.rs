@@ -26,26 +26,26 @@ impl FeatureStatus {
     pub const ALL: [Self; 6] =
         [Self::Stored, Self::Cached, Self::Stale, Self::Expired, Self::Missing, Self::Error];
 
-    /// The words of all of them, in the same order.
-    pub const WORDS: [&str; Self::ALL.len()] = {
-        let mut words = [""; Self::ALL.len()];
-        let mut at = 0;
-        while at < words.len() {
-            words[at] = Self::ALL[at].as_str();
-            at += 1;
-        }
-        words
-    };
+    /// Their words, in the order of [`Self::ALL`], which is that of the variants.
+    pub const WORDS: [&str; Self::ALL.len()] =
+        ["stored", "cached", "stale", "expired", "missing", "error"];
 
     /// The word used in the `x-features` header, in metric labels and in logs.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stored => "stored",
-            Self::Cached => "cached",
-            Self::Stale => "stale",
-            Self::Expired => "expired",
-            Self::Missing => "missing",
-            Self::Error => "error",
+        Self::WORDS[self as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FeatureStatus;
+
+    #[test]
+    fn each_has_its_place_and_its_word() {
+        for (place, one) in FeatureStatus::ALL.into_iter().enumerate() {
+            assert_eq!((one as usize, one.as_str()), (place, FeatureStatus::WORDS[place]));
         }
+        let words = FeatureStatus::WORDS;
+        assert_eq!((words[0], words[words.len() - 1]), ("stored", "error"));
     }
 }

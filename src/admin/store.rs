@@ -13,12 +13,14 @@ pub(crate) struct StoreView {
 }
 
 impl StoreView {
-    /// Of the store at `address`.
+    /// Of the store at `address`, which is not read where `source` is none.
     pub(crate) fn new(address: String, source: &StoreSource) -> Self {
         let embedded = match source {
             StoreSource::Embedded(store) => Some(store.clone()),
-            StoreSource::Cql { .. } => None,
+            StoreSource::Cql { .. } | StoreSource::RequestsAlone => None,
         };
+        let is_none = matches!(source, StoreSource::RequestsAlone);
+        let address = if is_none { "none".to_owned() } else { address };
         Self { address, embedded }
     }
 

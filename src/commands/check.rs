@@ -11,7 +11,7 @@ use shards::features::embedded::{EmbeddedError, EmbeddedStore, RecordsChecked};
 use shards::features::join::JoinPlan;
 use shards::features::schema::Schema;
 use shards::features::scylla::describe_table;
-use shards::model::repository::{ModelDirectory, Repository};
+use shards::model::repository::ModelDirectory;
 use shards::model::{LoadOptions, Model, golden};
 
 use crate::commands::bind;
@@ -26,8 +26,10 @@ pub(crate) fn run(config: &Config) -> ExitCode {
     for warning in &config.warnings {
         Findings::warn("configuration", warning);
     }
-    let store = CheckedStore::open(config, &mut findings);
-    let repository = Repository::new(&config.models);
+    // A file by itself reads no store.
+    let is_lone = config.file.is_some();
+    let store = if is_lone { None } else { CheckedStore::open(config, &mut findings) };
+    let repository = config.repository();
     for name in &config.model {
         let subject = format!("model {name}");
         for note in repository.folder_notes(name) {

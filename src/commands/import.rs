@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use shards::escape::Escaped;
-use shards::features::embedded::EmbeddedStore;
+use shards::features::embedded::{EmbeddedStore, ImportTurn};
 use shards::features::import::{
     AskedDialect, CqlImportOptions, CsvOptions, DecimalMark, Encoding, ImportInput, ImportOptions,
-    ImportProgress, OnBadRow, Replication, add_types, import_cql, import_embedded, now_us,
+    ImportProgress, OnBadRow, Replication, add_types, import_cql, import_embedded_in, now_us,
 };
 use shards::features::schema::Schema;
+use shards::features::scylla::ScyllaSettings;
 
 use self::models::ServedModels;
 use self::observer::Observer;
@@ -199,14 +200,16 @@ pub(crate) fn run(arguments: &ImportArguments) -> anyhow::Result<()> {
     let name = arguments.file.display().to_string();
     let mut input = open(&arguments.file)?;
     let place = arguments.store.place();
-    let stored = if options.replace { None } else { place.schema()? };
+    let stored = || if arguments.replace { Ok(None) } else { place.schema() };
     if arguments.dry_run {
-        return dry_run::run(&mut input, &options.csv, stored.as_ref()).context(name);
+        return dry_run::run(&mut input, &options.csv, stored()?.as_ref()).context(name);
     }
+    let destination = Destination::open(&place)?;
+    let stored = stored()?;
     add_types(&mut input, &mut options.csv, stored.as_ref()).with_context(|| name.clone())?;
     let asked = if arguments.force { ServedModels::default() } else { models };
     let mut observer = Observer::new(input.length_bytes(), &asked);
-    let imported = import(arguments, &place, stored, input, &options, &mut observer);
+    let imported = destination.import(arguments, stored, input, &options, &mut observer);
     observer.bar.finish_and_clear();
     let progress = imported.with_context(|| name.clone())?;
     say!(
@@ -221,27 +224,47 @@ pub(crate) fn run(arguments: &ImportArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn import(
-    arguments: &ImportArguments,
-    place: &StorePlace,
-    stored: Option<Schema>,
-    input: ImportInput,
-    options: &ImportOptions,
-    observer: &mut Observer<'_>,
-) -> anyhow::Result<ImportProgress> {
-    match place {
-        StorePlace::Folder(folder) => {
-            let store = EmbeddedStore::open_or_create(folder)?;
-            if store.is_being_imported() {
-                let folder = Escaped(folder.display());
-                complain!("{folder}: another import is under way: waiting for its end");
+/// Where rows go.
+enum Destination<'a> {
+    Folder(EmbeddedStore, ImportTurn),
+    Table(&'a ScyllaSettings),
+}
+
+impl<'a> Destination<'a> {
+    /// Waits for another import into the same folder. This one has its turn before it reads, as it may
+    /// have to read all of its input before it writes.
+    fn open(place: &'a StorePlace) -> anyhow::Result<Self> {
+        Ok(match place {
+            StorePlace::Folder(folder) => {
+                let store = EmbeddedStore::open_or_create(folder)?;
+                if store.is_being_imported() {
+                    let folder = Escaped(folder.display());
+                    complain!("{folder}: another import is under way: waiting for its end");
+                }
+                let turn = store.take_turn()?;
+                Self::Folder(store, turn)
             }
-            Ok(import_embedded(&store, input, options, observer)?)
-        }
-        StorePlace::Table(settings) => {
-            let (addresses, cql) = (settings.resolve()?, arguments.cluster.options(stored)?);
-            Ok(import_cql(settings, addresses, input, options, &cql, observer)?)
-        }
+            StorePlace::Table(settings) => Self::Table(settings),
+        })
+    }
+
+    fn import(
+        self,
+        arguments: &ImportArguments,
+        stored: Option<Schema>,
+        input: ImportInput,
+        options: &ImportOptions,
+        observer: &mut Observer<'_>,
+    ) -> anyhow::Result<ImportProgress> {
+        Ok(match self {
+            Self::Folder(store, turn) => {
+                import_embedded_in(turn, &store, input, options, observer)?
+            }
+            Self::Table(settings) => {
+                let (addresses, cql) = (settings.resolve()?, arguments.cluster.options(stored)?);
+                import_cql(settings, addresses, input, options, &cql, observer)?
+            }
+        })
     }
 }
 

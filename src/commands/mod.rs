@@ -1,6 +1,7 @@
 //! The subcommands beside `serve`.
 //!
-//! [`import`] loads features into a store; [`check`] says what is wrong before it is served;
+//! [`import`] loads features into a store; [`init`] writes a `model.toml` to edit;
+//! [`check`] says what is wrong before it is served;
 //! [`models`] shows what would be served; [`replay`] scores a prediction log again;
 //! [`look`] shows what a [`store`] has; [`documents`] writes manual pages and completions.
 //!
@@ -13,6 +14,7 @@ use shards::model::Model;
 pub(crate) mod check;
 pub(crate) mod documents;
 pub(crate) mod import;
+pub(crate) mod init;
 pub(crate) mod look;
 pub(crate) mod models;
 pub(crate) mod replay;

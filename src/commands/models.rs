@@ -12,7 +12,7 @@ use crate::output::{complain, say};
 /// Prints one line a model: those that are named, or where none is, all of the repository. What
 /// cannot be served is said on the standard error, after the table, and is a failure.
 pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
-    let repository = Repository::new(&config.models);
+    let repository = config.repository();
     let names = if config.model_is_default { repository.names()? } else { config.model.clone() };
     say!(
         "{:<24} {:>7} {:<12} {:>7} {:>7} {:<24} {:<24} path",

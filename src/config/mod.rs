@@ -14,13 +14,14 @@ use anyhow::Context;
 use serde_json::Value;
 use shards::features::address::StoreAddress;
 use shards::features::scylla::ScyllaSettings;
+use shards::model::repository::Repository;
 use shards::model::trees::KernelChoice;
-use shards::model::{FileLimits, LoadOptions};
+use shards::model::{FileFormat, FileLimits, LoadOptions, LoneFile};
 use shards::shard::ShardSettings;
 use toml::Table;
 
 use self::settings::{AdminSettings, Settings};
-use crate::cli::ServeFlags;
+use crate::cli::{FileArguments, ServeFlags};
 use crate::journal::settings::Journals;
 use crate::logging::LogFormat;
 use crate::placement::CoreList;
@@ -44,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) steering: Steering,
     /// The model repository.
     pub(crate) models: PathBuf,
+    /// The file that is served by itself, in the place of a repository.
+    pub(crate) file: Option<LoneFile>,
     /// The models to serve, the default one first.
     pub(crate) model: Vec<String>,
     /// Whether no model was named.
@@ -116,6 +119,7 @@ impl Config {
             cores: settings.cores,
             steering: settings.steering,
             models: settings.models,
+            file: None,
             model: settings.model.0,
             model_is_default,
             store: settings.store,
@@ -145,6 +149,44 @@ impl Config {
         })
     }
 
+    /// [`Self::load`], with a model's file by itself where one is named.
+    pub(crate) fn load_file(arguments: FileArguments) -> anyhow::Result<Self> {
+        let FileArguments { file, name, flags } = arguments;
+        let Some(path) = file else { return Self::load(flags) };
+        for (flag, is_said) in [
+            ("--models", flags.models.is_some()),
+            ("--model", !flags.model.is_empty()),
+            ("--store", flags.store.is_some()),
+        ] {
+            anyhow::ensure!(
+                !is_said,
+                "{flag}: {} is served by itself, without a repository and a store: leave out one of \
+                 the two",
+                path.display()
+            );
+        }
+        ensure_model_file(&path)?;
+        let mut config = Self::load(flags)?;
+        let file = LoneFile::new(&path, name.as_deref(), config.load_options())
+            .with_context(|| format!("{}: --name gives it another name", path.display()))?;
+        config.model = vec![file.name().to_owned()];
+        config.shown["file"] = path.display().to_string().into();
+        config.shown["model"] = file.name().into();
+        for unused in ["models", "store"] {
+            config.shown[unused] = Value::Null;
+        }
+        config.file = Some(file);
+        Ok(config)
+    }
+
+    /// Where models are.
+    pub(crate) fn repository(&self) -> Repository {
+        match &self.file {
+            Some(file) => Repository::of_file(file.clone()),
+            None => Repository::new(&self.models),
+        }
+    }
+
     /// The configuration for people, by the keys of the file and without its secrets.
     pub(crate) fn to_json(&self) -> Value {
         self.shown.clone()
@@ -161,6 +203,19 @@ impl Config {
             },
         }
     }
+}
+
+/// A file, whose name says which library wrote it.
+pub(crate) fn ensure_model_file(path: &Path) -> anyhow::Result<()> {
+    let shown = path.display();
+    anyhow::ensure!(!path.is_dir(), "{shown}: a folder; --models says where a repository is");
+    anyhow::ensure!(path.is_file(), "{shown}: no such file");
+    anyhow::ensure!(
+        FileFormat::is_named(path),
+        "{shown}: expected a model's file: .onnx, .txt (LightGBM), .json or .ubj (XGBoost), .cbm or \
+         .cbm.json (CatBoost)"
+    );
+    Ok(())
 }
 
 /// The token in a file, as one line of some length: a short one can be guessed.

@@ -13,6 +13,8 @@ use shards::features::import::{
     CsvOptions, ImportNote, ImportObserver, ImportOptions, ImportProgress, OnBadRow, RowError,
     import_embedded, now_us,
 };
+use shards::features::inputs::{InputColumn, Source};
+use shards::model::repository::ModelDirectory;
 
 use super::signals::Waiter;
 use crate::config::Config;
@@ -27,7 +29,18 @@ pub(crate) const EXPOSED_PASSWORD: &str = "the store's password_file may be read
 
 /// Where the shards' features come from, as the configuration says; `None` where a signal says to
 /// stop meanwhile. A cluster's contact points are resolved here: each shard connects by itself.
-pub(crate) fn open(config: &Config, signals: &Waiter) -> anyhow::Result<Option<StoreSource>> {
+pub(crate) fn open(
+    config: &Config,
+    models: &[ModelDirectory],
+    signals: &Waiter,
+) -> anyhow::Result<Option<StoreSource>> {
+    if config.file.is_some() {
+        return Ok(Some(StoreSource::RequestsAlone));
+    }
+    if config.store_is_default && models.iter().all(reads_requests_alone) {
+        tracing::info!("no feature store is opened: requests give every column of the models");
+        return Ok(Some(StoreSource::RequestsAlone));
+    }
     match &config.store {
         StoreAddress::Embedded(folder) => {
             Ok(open_embedded(config, folder, signals)?.map(StoreSource::Embedded))
@@ -40,6 +53,12 @@ pub(crate) fn open(config: &Config, signals: &Waiter) -> anyhow::Result<Option<S
             Ok(Some(StoreSource::Cql { addresses, settings: Arc::new(settings) }))
         }
     }
+}
+
+/// Whether `model.toml` has columns, and each is a field of the request.
+fn reads_requests_alone(model: &ModelDirectory) -> bool {
+    let is_sent = |column: &InputColumn| column.source == Source::Request;
+    model.manifest.columns.as_ref().is_some_and(|columns| columns.iter().all(is_sent))
 }
 
 fn open_embedded(

@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use shards::model::Loads;
-use shards::model::repository::{ModelDirectory, Repository};
+use shards::model::repository::ModelDirectory;
 use shards::shard::{ShardSetup, ShardShared, Shutdown};
 
 use self::reload::Reloader;
@@ -70,10 +70,10 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     io_uring::ensure_available()?;
     let models = find_models(config)?;
     for name in &config.model {
-        reload::warn_of_folders(&Repository::new(&config.models), name);
+        reload::warn_of_folders(&config.repository(), name);
     }
     let mut sockets = Sockets::open(config, cores.len())?;
-    let Some(store) = features::open(config, &signals)? else {
+    let Some(store) = features::open(config, &models, &signals)? else {
         tracing::info!("stopped before it served");
         return Ok(ExitCode::SUCCESS);
     };
@@ -180,7 +180,7 @@ fn start_journal(writer: Writer, shards: &[ShardHandle]) -> anyhow::Result<Journ
 
 /// The directories of the models to serve, the default one first.
 fn find_models(config: &Config) -> anyhow::Result<Vec<ModelDirectory>> {
-    let repository = Repository::new(&config.models);
+    let repository = config.repository();
     let found = config.model.iter().map(|name| repository.find_served(name));
     Ok(found.collect::<Result<Vec<_>, _>>()?.concat())
 }

@@ -151,7 +151,7 @@ impl Reloader {
     ) -> Self {
         Self {
             load: config.load_options(),
-            repository: Repository::new(&config.models),
+            repository: config.repository(),
             store,
             shards,
             served: Mutex::new(Served { directories, ..Served::default() }),

@@ -1,7 +1,7 @@
 //! Serving needs to read the store's file, and nothing else: not the end of an import, not the right
 //! to write, not a store of this version's format.
 
-use std::fs;
+use std::fs::{self, TryLockError};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,6 +14,13 @@ const CSV: &str = "user_id,feature_1,feature_2,feature_3\nuser-001,9,9,9\n";
 
 /// Starts an import that has read some rows and waits for more.
 fn import_that_waits(folder: &Path) -> Child {
+    let import = import_that_reads(folder);
+    wait_until("the import writes", || folder.join("features.store.new").exists());
+    import
+}
+
+/// The same for one that writes nothing before it has read everything, as it is to find out types.
+fn import_that_reads(folder: &Path) -> Child {
     let mut import = shardgate()
         .args(["import", "-", "--store", &store(folder)])
         .stdin(Stdio::piped())
@@ -22,7 +29,11 @@ fn import_that_waits(folder: &Path) -> Child {
         .spawn()
         .expect("the binary starts");
     import.stdin.as_mut().unwrap().write_all(CSV.as_bytes()).unwrap();
-    wait_until("the import writes", || folder.join("features.store.new").exists());
+    let is_locked = || {
+        let lock = fs::File::open(folder.join("import.lock"));
+        lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+    };
+    wait_until("the import has its turn", is_locked);
     import
 }
 
@@ -84,7 +95,7 @@ fn kill(mut import: Child) {
 #[test]
 fn a_stop_is_obeyed_while_the_default_store_is_imported() {
     let folder = tempfile::tempdir().unwrap();
-    let import = import_that_waits(&folder.path().join(".cache/features"));
+    let import = import_that_reads(&folder.path().join(".cache/features"));
     let mut gateway = shardgate()
         .current_dir(folder.path())
         .args(["serve", "--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0"])

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod a_file_alone_is_served;
 mod a_shadow_is_seen_in_the_metrics;
 mod a_shortage_of_descriptors_ends;
 mod a_start_says_what_to_try;
@@ -16,6 +17,7 @@ mod commands_list_what_is_there;
 mod commands_may_be_cut_off_by_their_reader;
 mod commands_say_what_would_be_served;
 mod connections_are_steered_to_their_core;
+mod files_become_a_repository;
 mod foreign_text_reaches_no_terminal_as_it_is;
 mod imports_are_seen_whole_while_serving;
 mod imports_say_what_was_taken;

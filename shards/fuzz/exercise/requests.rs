@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use shards::api::predict;
+use shards::api::predict::{self, PredictTerms};
 use shards::batch::Rows;
 use shards::features::Categories;
 use shards::features::join::RequestField;
@@ -87,8 +87,9 @@ fn parse(body: &[u8]) {
         categories: (name == FIELDS[0]).then(|| Arc::clone(&known)),
         ..RequestField::default()
     });
+    let terms = PredictTerms { fields: &fields, needs_user: true, array_rows_max: ARRAY_ROWS_MAX };
     let mut rows = Rows::default();
-    match predict::parse(body, &fields, ARRAY_ROWS_MAX, 0, &mut rows) {
+    match predict::parse(body, terms, 0, &mut rows) {
         Err(_) => assert!(rows.is_empty()),
         Ok(parsed) => {
             let mut left = Some(parsed.first);

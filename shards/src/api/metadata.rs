@@ -107,9 +107,12 @@ fn inputs(lane: &Lane) -> Vec<Tensor<'_>> {
     let datatype_of = |field: &RequestField| {
         if field.column_type.is_text() { Datatype::Bytes } else { number }
     };
-    let mut tensors = vec![Tensor { name: USER_ID, datatype: Datatype::Bytes, width: 1 }];
+    let mut tensors = Vec::new();
     if signature.texts.is_empty() {
-        tensors.insert(0, Tensor { name: &signature.matrix, datatype: number, width });
+        tensors.push(Tensor { name: &signature.matrix, datatype: number, width });
+    }
+    if lane.settings.has_store {
+        tensors.push(Tensor { name: USER_ID, datatype: Datatype::Bytes, width: 1 });
     }
     let columns = signature.texts.iter().filter(|column| {
         !lane.settings.request_fields.iter().any(|field| field.name == column.name)
@@ -122,11 +125,12 @@ fn inputs(lane: &Lane) -> Vec<Tensor<'_>> {
 
 fn outputs(lane: &Lane) -> Vec<Tensor<'static>> {
     let datatype = score_datatype(lane.settings.score_is_f32);
-    vec![
-        Tensor { name: SCORE, datatype, width: 1 },
-        Tensor { name: FEATURES, datatype: Datatype::Bytes, width: 1 },
-        Tensor { name: MODEL_VERSION, datatype: Datatype::Bytes, width: 1 },
-    ]
+    let mut tensors = vec![Tensor { name: SCORE, datatype, width: 1 }];
+    if lane.settings.has_store {
+        tensors.push(Tensor { name: FEATURES, datatype: Datatype::Bytes, width: 1 });
+    }
+    tensors.push(Tensor { name: MODEL_VERSION, datatype: Datatype::Bytes, width: 1 });
+    tensors
 }
 
 fn tensors(tensors: &[Tensor<'_>]) -> Vec<Value> {

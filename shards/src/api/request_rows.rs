@@ -85,8 +85,8 @@ pub(crate) enum Admission {
 /// The rows of a request.
 pub(crate) struct RequestRows {
     rows: LaneRows,
-    /// Those of the canary, where both versions score some.
-    canary: Option<LaneRows>,
+    /// Those of the canary, where both versions score some. That is rare: the value is moved often.
+    canary: Option<Box<LaneRows>>,
     count: u32,
 }
 
@@ -104,7 +104,7 @@ impl RequestRows {
         count: usize,
     ) -> Option<Self> {
         let (rows, canary) = match (stable, canary) {
-            (Some(rows), canary) => (rows, canary),
+            (Some(rows), canary) => (rows, canary.map(Box::new)),
             (None, canary) => (canary?, None),
         };
         Some(Self { rows, canary, count: count as u32 })
@@ -120,7 +120,7 @@ impl RequestRows {
 
     /// Whether every row is done.
     pub(crate) fn is_done(&mut self) -> bool {
-        self.rows.is_done() && self.canary.as_mut().is_none_or(LaneRows::is_done)
+        self.rows.is_done() && self.canary.as_mut().is_none_or(|canary| canary.is_done())
     }
 
     /// How many there are.
@@ -149,7 +149,7 @@ impl RequestRows {
     /// Whether every score is a 32-bit float.
     pub(crate) fn score_is_f32(&self) -> bool {
         let is_f32 = |rows: &LaneRows| rows.lane.settings.score_is_f32;
-        is_f32(&self.rows) && self.canary.as_ref().is_none_or(is_f32)
+        is_f32(&self.rows) && self.canary.as_deref().is_none_or(is_f32)
     }
 
     /// The outcomes of the rows, in the order of the request, each with its lane.
@@ -159,7 +159,7 @@ impl RequestRows {
 
     /// The rows in the order of the request, each with its lane.
     pub(crate) fn members(&self) -> Members<'_> {
-        let canary = self.canary.as_ref().map(LaneRows::start);
+        let canary = self.canary.as_deref().map(LaneRows::start);
         Members { next: Some(self.rows.start()), canary }
     }
 }

@@ -36,6 +36,9 @@ pub struct LaneSettings {
     pub shadow: Option<Shadow>,
     /// The fields of a request that the model's columns read, in order.
     pub request_fields: Vec<RequestField>,
+    /// Whether features come from a store. Without one, requests name no user and nothing is said of
+    /// provenance.
+    pub has_store: bool,
     /// What the model reads and gives, for those who ask before they send.
     pub signature: Signature,
     /// Whether scores are 32-bit floats, and printed as such.
@@ -344,7 +347,9 @@ impl Lane {
             return None;
         }
         match outcome {
-            Ok(_) if row.has_own_features => self.counters().rows_own_features.add(1),
+            Ok(_) if row.has_own_features || !self.settings.has_store => {
+                self.counters().rows_own_features.add(1);
+            }
             Ok(scored) => self.counters().rows[scored.status as usize].add(1),
             Err(failure) => self.count_failure(failure),
         }

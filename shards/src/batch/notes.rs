@@ -24,6 +24,7 @@ pub(super) fn note(
         file_hash: facts.description.file_hash,
         time_us: joined.now_us,
     };
+    let has_store = lane.settings.has_store;
     let slots = lane.rows.borrow();
     let notes = rows.iter().enumerate().filter_map(|(index, id)| {
         let row = slots.get(*id);
@@ -39,7 +40,9 @@ pub(super) fn note(
             request_id: &row.origin.request_id,
             trace: row.origin.trace,
             user_id: &row.key,
-            features: found.filter(|_| !row.has_own_features).map(|found| found.status),
+            features: found
+                .filter(|_| has_store && !row.has_own_features)
+                .map(|found| found.status),
             last_updated_us: found.and_then(|found| found.last_updated_us),
             result: match outcome {
                 Ok(scored) => RowResult::Score(scored.score),

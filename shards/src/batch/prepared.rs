@@ -159,6 +159,7 @@ impl PreparedModel {
             canary: self.directory.manifest.canary,
             shadow: self.directory.manifest.shadow,
             request_fields: fields.cloned().collect(),
+            has_store: !self.plan.schema().is_none(),
             signature: Signature {
                 texts: self.plan.text_fields(),
                 ..self.model.borrow().signature(self.plan.column_names())

@@ -41,31 +41,23 @@ impl FaultReason {
         Self::Other,
     ];
 
-    /// The words of all reasons, in the same order.
-    pub const WORDS: [&str; Self::ALL.len()] = {
-        let mut words = [""; Self::ALL.len()];
-        let mut at = 0;
-        while at < words.len() {
-            words[at] = Self::ALL[at].as_str();
-            at += 1;
-        }
-        words
-    };
+    /// Their words, in the order of [`Self::ALL`], which is that of the variants.
+    pub const WORDS: [&str; Self::ALL.len()] = [
+        "timeout",
+        "connection",
+        "unavailable",
+        "replica_timeout",
+        "replica_failure",
+        "overloaded",
+        "unauthorized",
+        "invalid",
+        "table_changed",
+        "other",
+    ];
 
     /// The word used in metric labels, in the log, and in `/readyz`.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Timeout => "timeout",
-            Self::Connection => "connection",
-            Self::Unavailable => "unavailable",
-            Self::ReplicaTimeout => "replica_timeout",
-            Self::ReplicaFailure => "replica_failure",
-            Self::Overloaded => "overloaded",
-            Self::Unauthorized => "unauthorized",
-            Self::Invalid => "invalid",
-            Self::TableChanged => "table_changed",
-            Self::Other => "other",
-        }
+        Self::WORDS[self as usize]
     }
 
     /// Whether the node said nothing: then another one may.
@@ -76,5 +68,19 @@ impl FaultReason {
     /// Whether the table may not be what it was when the statement was prepared.
     pub(crate) const fn doubts_table(self) -> bool {
         matches!(self, Self::Invalid | Self::TableChanged)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FaultReason;
+
+    #[test]
+    fn each_has_its_place_and_its_word() {
+        for (place, one) in FaultReason::ALL.into_iter().enumerate() {
+            assert_eq!((one as usize, one.as_str()), (place, FaultReason::WORDS[place]));
+        }
+        let words = FaultReason::WORDS;
+        assert_eq!((words[0], words[words.len() - 1]), ("timeout", "other"));
     }
 }

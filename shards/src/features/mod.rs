@@ -28,6 +28,7 @@ mod joined;
 mod matrix;
 pub mod record;
 mod requests;
+mod requests_alone;
 pub mod schema;
 pub mod scylla;
 mod store;

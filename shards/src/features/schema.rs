@@ -90,6 +90,16 @@ impl Schema {
         Ok(Self { columns, fingerprint, unread: Vec::new() })
     }
 
+    /// The schema where there is no store: it has no column.
+    pub fn none() -> Self {
+        Self { columns: Vec::new(), unread: Vec::new(), fingerprint: fingerprint_of(&[], &[]) }
+    }
+
+    /// Whether there is no store, so that every cell comes from the request.
+    pub fn is_none(&self) -> bool {
+        self.columns.is_empty()
+    }
+
     /// A number that tells schemas apart: equal for equal columns in the same order, within this
     /// process. It is what a batch compares, not the columns.
     pub fn fingerprint(&self) -> u64 {

@@ -11,6 +11,7 @@ use super::fit::{Fetched, Unfit};
 use super::join::JoinPlan;
 use super::joined::Joined;
 use super::requests::FetchRequests;
+use super::requests_alone::RequestsAlone;
 use super::schema::Schema;
 use super::scylla::{CqlStore, ScyllaError, ScyllaSettings};
 use crate::telemetry::StoreCounters;
@@ -27,6 +28,8 @@ pub enum StoreSource {
         /// The contact points' addresses: [`ScyllaSettings::resolve`].
         addresses: Vec<SocketAddr>,
     },
+    /// Nothing: each request gives all that its model reads.
+    RequestsAlone,
 }
 
 /// Why a shard has no store.
@@ -47,6 +50,7 @@ impl StoreSource {
         match self {
             Self::Embedded(store) => Ok(store.schema()?),
             Self::Cql { .. } => Ok(None),
+            Self::RequestsAlone => Ok(Some(Schema::none())),
         }
     }
 
@@ -55,7 +59,7 @@ impl StoreSource {
     pub fn trouble(&self) -> Option<String> {
         match self {
             Self::Embedded(store) => store.trouble(),
-            Self::Cql { .. } => None,
+            Self::Cql { .. } | Self::RequestsAlone => None,
         }
     }
 
@@ -69,6 +73,7 @@ impl StoreSource {
                 let opened = CqlStore::open(Arc::clone(settings), addresses.clone());
                 Ok(FeatureStore::Cql(opened.await?))
             }
+            Self::RequestsAlone => Ok(FeatureStore::RequestsAlone(RequestsAlone::default())),
         }
     }
 }
@@ -80,6 +85,8 @@ pub enum FeatureStore {
     Embedded(Box<EmbeddedReader>),
     /// A cluster that speaks CQL, asked over the shard's own connections.
     Cql(CqlStore),
+    /// No store.
+    RequestsAlone(RequestsAlone),
 }
 
 impl FeatureStore {
@@ -88,6 +95,7 @@ impl FeatureStore {
         match self {
             Self::Embedded(reader) => Ok(reader.schema()),
             Self::Cql(store) => store.columns(),
+            Self::RequestsAlone(none) => Ok(none.schema()),
         }
     }
 
@@ -97,6 +105,7 @@ impl FeatureStore {
         match self {
             Self::Embedded(reader) => reader.fingerprint(),
             Self::Cql(store) => store.fingerprint(),
+            Self::RequestsAlone(none) => none.fingerprint(),
         }
     }
 
@@ -106,13 +115,13 @@ impl FeatureStore {
         match self {
             Self::Embedded(reader) => reader.look(),
             // Its shard asks the cluster by itself.
-            Self::Cql(_) => {}
+            Self::Cql(_) | Self::RequestsAlone(_) => {}
         }
     }
 
     /// Whether a fetch never waits: then there is nothing to gain from a second batch in flight.
     pub fn is_immediate(&self) -> bool {
-        matches!(self, Self::Embedded(_))
+        !matches!(self, Self::Cql(_))
     }
 
     /// Copies what the store did into `counters`.
@@ -120,6 +129,7 @@ impl FeatureStore {
         let store = match self {
             Self::Embedded(reader) => return counters.damaged.set(reader.damaged()),
             Self::Cql(store) => store,
+            Self::RequestsAlone(_) => return,
         };
         let now = store.counters();
         counters.cache_hits.set(now.cache.hits);
@@ -161,6 +171,7 @@ impl FeatureStore {
         match self {
             Self::Embedded(reader) => reader.fetch(plan, requests, now_us, joined),
             Self::Cql(store) => store.fetch(plan, requests, now_us, joined).await,
+            Self::RequestsAlone(none) => none.fetch(plan, requests, now_us, joined),
         }
     }
 }

@@ -63,6 +63,8 @@ pub(crate) fn write_rows(
             out.extend_from_slice(field.trim_ascii_end());
             write_number_field(out, "; defaulted=", u64::from(defaulted));
         }
+    } else if defaulted > 0 {
+        write_number_field(out, "x-features: defaulted=", u64::from(defaulted));
     }
     if let Some(version) = version {
         write_number_field(out, "x-model-version: ", version);

@@ -36,6 +36,14 @@ pub const MODEL_FILES: [(&str, FileFormat); 6] = [
 ];
 
 impl FileFormat {
+    /// Whether a file's name says its format.
+    pub fn is_named(path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        MODEL_FILES.iter().any(|(file, _)| {
+            file.strip_prefix("model").is_some_and(|ending| name.ends_with(ending))
+        })
+    }
+
     /// The format that a file's name says; ONNX where it says nothing.
     pub fn of(path: &Path) -> Self {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

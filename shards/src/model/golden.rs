@@ -13,6 +13,7 @@ use csv::StringRecord;
 use thiserror::Error;
 
 use super::scorer::{Model, ScoreError};
+use crate::features::column::ColumnType;
 use crate::features::inputs::{InputColumn, NanMeaning};
 use crate::features::{Categories, FeatureMatrix};
 
@@ -176,6 +177,13 @@ pub fn replay(model: &mut Model, golden: &Path, score: &str) -> Result<GoldenRep
     Ok(report)
 }
 
+/// A column's name without its type, which the features have as `shardgate import` reads them:
+/// `purpose:text`.
+fn name_of(header: &str) -> String {
+    let typed = header.rsplit_once(':').filter(|(_, word)| word.parse::<ColumnType>().is_ok());
+    typed.map_or(header, |(name, _)| name).to_owned()
+}
+
 /// A CSV file in memory.
 struct Table {
     path: PathBuf,
@@ -189,7 +197,7 @@ impl Table {
         let failed = |source| GoldenError::Csv { path: path.to_owned(), source };
         let file = File::open(path).map_err(|error| failed(error.into()))?;
         let mut reader = csv::Reader::from_reader(file);
-        let header = reader.headers().map_err(failed)?.iter().map(str::to_owned).collect();
+        let header = reader.headers().map_err(failed)?.iter().map(name_of).collect();
         let mut records = Vec::new();
         for record in reader.into_records() {
             let record = record.map_err(failed)?;
@@ -219,10 +227,12 @@ impl Table {
         }
     }
 
-    /// The code of a text. An empty cell is a missing value, unless the model knows the empty text.
+    /// The code of a text. An empty cell is a missing value, unless the model knows the empty text; a
+    /// missing one has the column's default, where the store's join would give it that.
     fn code(
         &self,
         texts: &Categories,
+        column: Option<&InputColumn>,
         line: u64,
         record: &StringRecord,
         place: usize,
@@ -231,7 +241,10 @@ impl Table {
         let code = match texts.code(text.as_bytes()) {
             // What is hashed knows every text.
             Some(code) if !text.is_empty() || !texts.texts().is_empty() => Some(code),
-            _ if text.is_empty() => texts.missing(),
+            _ if text.is_empty() => match column {
+                Some(column) if column.nan == NanMeaning::Default => default_code(texts, column),
+                _ => texts.missing(),
+            },
             _ => texts.unknown(),
         };
         code.ok_or_else(|| GoldenError::Text {
@@ -276,7 +289,7 @@ impl Table {
         let categories = model.categories();
         let cell = |(column, place): (usize, &usize)| {
             if let Some(texts) = categories.get(column).and_then(Option::as_deref) {
-                return self.code(texts, line, record, *place);
+                return self.code(texts, columns.get(column), line, record, *place);
             }
             let cell = self.number(line, record, *place)?;
             Ok(columns.get(column).map_or(cell, |column| known(column, cell)))
@@ -288,6 +301,24 @@ impl Table {
 /// A cell as the store's join would pass it on.
 fn known(column: &InputColumn, cell: f64) -> f64 {
     if cell.is_nan() && column.nan == NanMeaning::Default { column.default } else { cell }
+}
+
+/// What takes the place of a text that is not known.
+fn default_code(texts: &Categories, column: &InputColumn) -> Option<f64> {
+    match &column.text.default {
+        Some(text) => texts.code(text.as_bytes()),
+        None => texts.missing(),
+    }
+}
+
+/// The model's row for a user whom nobody knows; `None` where a column has no default.
+fn defaults(model: &Model) -> Option<Vec<f64>> {
+    let categories = model.categories();
+    let cell = |(place, column): (usize, &InputColumn)| {
+        let texts = categories.get(place).and_then(Option::as_deref);
+        texts.map_or(Some(column.default), |texts| default_code(texts, column))
+    };
+    model.manifest().columns.as_deref()?.iter().enumerate().map(cell).collect()
 }
 
 fn rows_in_place(model: &Model, table: &Table) -> Result<Vec<Vec<f64>>, GoldenError> {
@@ -313,10 +344,9 @@ fn rows_of_users(model: &Model, golden: &Table, user: usize) -> Result<Vec<Vec<f
         .collect();
     let row = |(line, record): &(u64, StringRecord)| {
         let user = record.get(user).unwrap_or_default();
-        match (by_user.get(user), &model.manifest().columns) {
-            (Some((line, record)), _) => features.row(model, &places, *line, record),
-            (None, Some(columns)) => Ok(columns.iter().map(|column| column.default).collect()),
-            (None, None) => Err(GoldenError::NoUser {
+        match by_user.get(user) {
+            Some((line, record)) => features.row(model, &places, *line, record),
+            None => defaults(model).ok_or_else(|| GoldenError::NoUser {
                 path: golden.path.clone(),
                 line: *line,
                 user: user.to_owned(),

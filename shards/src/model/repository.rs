@@ -1,13 +1,15 @@
 //! Finds models on disk: `ROOT/NAME/model.toml` and `ROOT/NAME/VERSION/model.onnx`, or in its place
 //! the file that the model's own library wrote (`model::files`).
 
+mod error;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use thiserror::Error;
-
+pub use self::error::RepositoryError;
 use super::files::files_in;
-use super::manifest::{Backend, MANIFEST_FILE, Manifest, ManifestError};
+use super::lone::LoneFile;
+use super::manifest::{Backend, MANIFEST_FILE, Manifest};
 use super::versions::{self, FolderNote, VersionFolder};
 use crate::facts::Role;
 
@@ -23,10 +25,12 @@ pub const NAME_LENGTH_MAX: usize = 128;
 /// How much of what is found in the place of a version is named.
 pub const FOUND_MAX: usize = 8;
 
-/// A directory of models.
+/// A directory of models, or one model's file by itself.
 #[derive(Debug, Clone)]
 pub struct Repository {
     root: PathBuf,
+    /// The only model, where a file is served by itself.
+    lone: Option<LoneFile>,
 }
 
 /// One version of one model, found but not loaded.
@@ -75,111 +79,15 @@ impl ModelDirectory {
     }
 }
 
-/// Why a model was not found.
-#[derive(Debug, Error)]
-pub enum RepositoryError {
-    /// There is no folder of models.
-    #[error("{}: no such folder{}: --models says where the models are", root.display(), below(root))]
-    NoRepository {
-        /// The folder that was to hold them.
-        root: PathBuf,
-    },
-    /// The repository or one of its directories cannot be listed.
-    #[error("{}: cannot be listed: {source}", path.display())]
-    List {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A name that cannot be a model's.
-    #[error(
-        "`{name}` cannot be a model's name: expected 1 to {NAME_LENGTH_MAX} of \
-         A-Z a-z 0-9 . _ -, and a letter or digit first"
-    )]
-    Name {
-        /// What was asked for.
-        name: String,
-    },
-    /// The repository has no such model.
-    #[error("{}: no model `{name}`; there is: {}", root.display(), list(available))]
-    NoModel {
-        /// The repository.
-        root: PathBuf,
-        /// What was asked for.
-        name: String,
-        /// The models that there are.
-        available: Vec<String>,
-    },
-    /// The model has no version at all.
-    #[error(
-        "{}: no version: expected a file like {}; found: {}",
-        path.display(),
-        path.join("1").join(MODEL_FILE).display(),
-        list(found)
-    )]
-    NoVersions {
-        /// The model's directory.
-        path: PathBuf,
-        /// What is there instead, [`FOUND_MAX`] at most.
-        found: Vec<String>,
-    },
-    /// Each of the model's versions is tried out: none is left for everybody.
-    #[error(
-        "{}: no version for everybody: {} is its canary or its shadow; add another version",
-        path.display(),
-        list(tried_out)
-    )]
-    NoStable {
-        /// The model's directory.
-        path: PathBuf,
-        /// The versions that there are, oldest first.
-        tried_out: Vec<u64>,
-    },
-    /// The model does not have the version that was asked for.
-    #[error("{}: no version {version} (asked for by {asked_by}); there is: {}", path.display(), list(available))]
-    NoVersion {
-        /// The model's directory.
-        path: PathBuf,
-        /// What was asked for.
-        version: u64,
-        /// `model.toml` or `the request`.
-        asked_by: &'static str,
-        /// The versions that there are, oldest first.
-        available: Vec<u64>,
-    },
-    /// A version has more than one file that could be the model.
-    #[error("{}: holds {}: a version is one file, remove the others", path.display(), files.join(" and "))]
-    SeveralFiles {
-        /// The version's directory.
-        path: PathBuf,
-        /// The names of the files.
-        files: Vec<String>,
-    },
-    /// `model.toml` cannot be used.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-}
-
-/// Where a relative path begins, for people; nothing for an absolute one.
-fn below(path: &Path) -> String {
-    match std::env::current_dir() {
-        Ok(folder) if path.is_relative() => format!(" below {}", folder.display()),
-        _ => String::new(),
-    }
-}
-
-fn list<T: ToString>(items: &[T]) -> String {
-    if items.is_empty() {
-        return "nothing".to_owned();
-    }
-    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
-}
-
 impl Repository {
     /// The repository below `root`; nothing is read yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), lone: None }
+    }
+
+    /// The repository of one model, whose file is served by itself.
+    pub fn of_file(file: LoneFile) -> Self {
+        Self { root: PathBuf::new(), lone: Some(file) }
     }
 
     /// The directory that was given.
@@ -189,6 +97,9 @@ impl Repository {
 
     /// The names of all models: the directories with a well-formed name and at least one version.
     pub fn names(&self) -> Result<Vec<String>, RepositoryError> {
+        if let Some(lone) = &self.lone {
+            return Ok(vec![lone.name().to_owned()]);
+        }
         let mut names = Vec::new();
         for name in self.directories()? {
             let path = self.root.join(&name);
@@ -203,6 +114,9 @@ impl Repository {
 
     /// The directories that could be models by their names, whether they have a version or not.
     pub fn directories(&self) -> Result<Vec<String>, RepositoryError> {
+        if self.lone.is_some() {
+            return self.names();
+        }
         let listed = directory_names(&self.root);
         let mut names = match listed {
             // What the names stand in is not there: another fault than a folder that is closed.
@@ -220,6 +134,9 @@ impl Repository {
 
     /// The versions of a model, oldest first.
     pub fn versions(&self, name: &str) -> Result<Vec<u64>, RepositoryError> {
+        if self.lone_file(name)?.is_some() {
+            return Ok(vec![LoneFile::version()]);
+        }
         let path = self.directory(name)?;
         let versions = versions_of(&path, &Manifest::read(&path)?)?;
         Ok(versions.into_iter().map(|known| known.version).collect())
@@ -228,6 +145,9 @@ impl Repository {
     /// What is to be said of the folders of a model that are ignored, or whose number is not spelt
     /// as the version is; empty for a model that cannot be found.
     pub fn folder_notes(&self, name: &str) -> Vec<FolderNote> {
+        if self.lone.is_some() {
+            return Vec::new();
+        }
         let folders = self.directory(name).and_then(|path| {
             let is_remote = Manifest::read(&path)?.backend == Backend::Remote;
             let folders = if is_remote { Vec::new() } else { directory_names(&path)? };
@@ -243,6 +163,9 @@ impl Repository {
         name: &str,
         version: Option<u64>,
     ) -> Result<ModelDirectory, RepositoryError> {
+        if let Some(lone) = self.lone_file(name)? {
+            return lone.find();
+        }
         let path = self.directory(name)?;
         let manifest = Manifest::read(&path)?;
         let folders = versions_of(&path, &manifest)?;
@@ -285,6 +208,18 @@ impl Repository {
             served.push(self.find(name, Some(version))?);
         }
         Ok(served)
+    }
+
+    /// The file that is served by itself, if one is.
+    fn lone_file(&self, name: &str) -> Result<Option<&LoneFile>, RepositoryError> {
+        match &self.lone {
+            Some(lone) if lone.name() != name => {
+                let available = vec![lone.name().to_owned()];
+                let (root, name) = (lone.path().to_owned(), name.to_owned());
+                Err(RepositoryError::NoModel { root, name, available })
+            }
+            lone => Ok(lone.as_ref()),
+        }
     }
 
     fn directory(&self, name: &str) -> Result<PathBuf, RepositoryError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::file_columns::FileColumns;
 use super::forest::{ModelColumn, NativeError, NativeModel, Objective};
 use super::loads::ReadModel;
 use super::manifest::Manifest;
@@ -48,6 +49,16 @@ pub enum ModelError {
         /// Why.
         source: Box<NativeError>,
     },
+}
+
+impl ModelError {
+    /// Whether it is only not said which number of the output is the score.
+    pub fn is_of_output(&self) -> bool {
+        match self {
+            Self::Onnx { source, .. } => matches!(source, OnnxError::Output { .. }),
+            Self::Native { source, .. } => matches!(**source, NativeError::Output { .. }),
+        }
+    }
 }
 
 /// Why a batch was not scored; the model is as good as before.
@@ -245,7 +256,8 @@ impl Model {
     pub fn labels(&self) -> &[String] {
         match &self.source {
             Source::Native(native) => &native.labels,
-            Source::Onnx(_) | Source::Remote(_) => &[],
+            Source::Onnx(onnx) => &onnx.facts.labels,
+            Source::Remote(_) => &[],
         }
     }
 
@@ -254,6 +266,21 @@ impl Model {
         match &self.source {
             Source::Native(native) => Some(&native.objective),
             Source::Onnx(_) | Source::Remote(_) => None,
+        }
+    }
+
+    /// The columns as the model's own file names them, and whether it does: names are made up where
+    /// it has none, as of a tensor of several columns. None of a remote model.
+    pub fn file_columns(&self) -> FileColumns {
+        match &self.source {
+            Source::Native(native) => FileColumns {
+                names: native.columns.iter().map(|column| column.name.clone()).collect(),
+                are_named: native.input_columns.is_some(),
+            },
+            Source::Onnx(onnx) => {
+                FileColumns::of_inputs(&onnx.facts.input_names, &onnx.facts.input_widths)
+            }
+            Source::Remote(_) => FileColumns::default(),
         }
     }
 

@@ -111,7 +111,9 @@ proptest! {
             import(&store, &csv).unwrap();
         }
         for row in expected.values_mut() {
-            names.iter().for_each(|name| { row.entry((*name).to_owned()).or_default(); });
+            for name in &names {
+                row.entry((*name).to_owned()).or_default();
+            }
         }
         prop_assert_eq!(rows(&store), expected);
         // As if all had been imported at once: nothing is kept twice.
@@ -131,8 +133,8 @@ proptest! {
 fn no_reader_sees_half_of_a_merged_row() {
     const USERS: usize = 300;
     let csv = |name: &str, version: usize| {
-        let rows: String = (0..USERS).map(|user| format!("user-{user},{version}\n")).collect();
-        format!("user_id,{name}\n{rows}")
+        let rows: Vec<_> = (0..USERS).map(|user| format!("user-{user},{version}\n")).collect();
+        format!("user_id,{name}\n{}", rows.concat())
     };
     let (_folder, store) = store_of(&csv("a", 0));
     let done = AtomicBool::new(false);

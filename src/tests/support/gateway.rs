@@ -80,6 +80,19 @@ impl Launch {
         Self::new(model, store, tempfile::tempdir().unwrap())
     }
 
+    /// `serve` on one core and free ports, started in a folder that is empty but for what the test
+    /// puts there.
+    pub(crate) fn bare() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = shardgate();
+        let first = core_affinity::get_core_ids().expect("cores")[0].id;
+        command
+            .args(["serve", "--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0"])
+            .env("SHARDGATE_CORES", first.to_string())
+            .current_dir(folder.path());
+        Self { command, folder }
+    }
+
     fn new(model: &str, store: &str, folder: TempDir) -> Self {
         let mut command = shardgate();
         let first = core_affinity::get_core_ids().expect("cores")[0].id;

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test uses some of it")]
 
+pub(crate) mod alone;
 #[path = "../../../shards/tests/support/client.rs"]
 pub(crate) mod client;
 pub(crate) mod cql_node;

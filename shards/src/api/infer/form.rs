@@ -36,20 +36,20 @@ struct Output {
 pub struct InferForm {
     id: Option<String>,
     rows: usize,
-    is_by_user: bool,
+    has_provenance: bool,
     outputs: Vec<Output>,
 }
 
 impl InferForm {
-    /// The outputs of `request`. Unless it chooses, these are the scores, the provenance of rows by
-    /// user and, where two versions score them, the version.
+    /// The outputs of `request`. Unless it chooses, these are the scores, the provenance of rows
+    /// whose features a store has and, where two versions score them, the version.
     ///
     /// # Errors
     /// An output that there is not.
     pub fn of(
         request: &InferRequest<'_>,
         rows: usize,
-        is_by_user: bool,
+        has_provenance: bool,
         is_divided: bool,
     ) -> Result<Self, InferError> {
         let mut outputs = Vec::with_capacity(3);
@@ -57,7 +57,7 @@ impl InferForm {
             for output in chosen {
                 let kind = match &*output.name {
                     SCORE => OutputKind::Score,
-                    FEATURES if is_by_user => OutputKind::Features,
+                    FEATURES if has_provenance => OutputKind::Features,
                     MODEL_VERSION => OutputKind::Version,
                     _ => {
                         let output = output.name.clone().into_owned();
@@ -75,7 +75,7 @@ impl InferForm {
         } else {
             let is_binary = request.is_binary;
             outputs.push(Output { kind: OutputKind::Score, is_binary });
-            if is_by_user {
+            if has_provenance {
                 outputs.push(Output { kind: OutputKind::Features, is_binary });
             }
             if is_divided {
@@ -83,7 +83,7 @@ impl InferForm {
             }
         }
         let id = request.id.as_ref().map(|id| id.clone().into_owned());
-        Ok(Self { id, rows, is_by_user, outputs })
+        Ok(Self { id, rows, has_provenance, outputs })
     }
 
     /// How much it keeps, in bytes.
@@ -108,7 +108,7 @@ impl InferForm {
                 }
             }
         }
-        let provenance = worst.filter(|_| self.is_by_user);
+        let provenance = worst.filter(|_| self.has_provenance);
         if let Some((place, lane, failure)) = failed {
             let message = failures::message(lane, failure);
             write_error(body, &format!("row {place}: {message}"));

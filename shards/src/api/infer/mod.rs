@@ -56,7 +56,8 @@ impl ScoreBody for TensorBody<'_> {
         let parsed_by_canary = canary.map(|canary| read(ask, &request, canary)).transpose()?;
         let stays = parsed.rows() - taken;
         let is_divided = taken > 0 && stays > 0;
-        let form = InferForm::of(&request, parsed.rows(), parsed.is_by_user(), is_divided)?;
+        let has_provenance = parsed.is_by_user() && ask.lane.settings.has_store;
+        let form = InferForm::of(&request, parsed.rows(), has_provenance, is_divided)?;
         let terms = terms(ask, &request);
         // A tensor has no place for an error: rows that were admitted beside others that were not
         // would be computed in vain.

@@ -7,12 +7,24 @@ mod write;
 
 use std::rc::Rc;
 
-pub use self::read::{ParsedPredict, PredictError, USER_ID_BYTES_MAX, parse};
+pub use self::read::{ParsedPredict, PredictError, parse};
 pub(super) use self::write::{write_array, write_lone};
 use super::ask::{self, Ask, MadeRows, NotScored, ScoreBody};
 use super::request_rows::{LaneRows, RequestRows};
 use super::{Api, CallContext, CallFault, Form, Outcome};
 use crate::batch::{Lane, Row};
+use crate::features::join::RequestField;
+
+/// What a model takes of a body.
+#[derive(Debug, Clone, Copy)]
+pub struct PredictTerms<'a> {
+    /// The request fields that the model's columns read.
+    pub fields: &'a [RequestField],
+    /// Whether a member has to name a user. Where it does not, it has to give a field.
+    pub needs_user: bool,
+    /// The most members of an array.
+    pub array_rows_max: usize,
+}
 
 /// Scores the rows of a body by a model, or by the default one.
 pub(super) fn answer(api: &Api, context: &CallContext<'_>, model: Option<&str>) -> Outcome {
@@ -46,8 +58,12 @@ impl ScoreBody for Json<'_> {
 
 impl Json<'_> {
     fn parse(&self, ask: &Ask<'_>, lane: &Lane) -> Result<ParsedPredict, PredictError> {
-        let (fields, rows_max) = (&lane.settings.request_fields, ask.api.limits.rows_max);
-        parse(self.0, fields, rows_max, ask.context.client, &mut lane.rows.borrow_mut())
+        let terms = PredictTerms {
+            fields: &lane.settings.request_fields,
+            needs_user: lane.settings.has_store,
+            array_rows_max: ask.api.limits.rows_max,
+        };
+        parse(self.0, terms, ask.context.client, &mut lane.rows.borrow_mut())
     }
 
     /// Leaves to the canary the rows of its users.

@@ -6,12 +6,11 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use thiserror::Error;
 
+use super::PredictTerms;
 use crate::batch::{Row, RowId, RowState, Rows};
 use crate::failure::RowFailure;
+use crate::features::KEY_BYTES_MAX;
 use crate::features::join::RequestField;
-
-/// The longest user id, in bytes; the embedded store can hold no longer key.
-pub const USER_ID_BYTES_MAX: usize = 511;
 
 /// Why a body cannot be read into rows.
 #[derive(Debug, Error)]
@@ -47,15 +46,13 @@ pub struct ParsedPredict {
     pub is_array: bool,
 }
 
-/// Reads `body` into new rows for `connection`. `fields` are the request fields that the model's
-/// columns read. A member that cannot be scored is a row that is already done; nothing is queued.
+/// Reads `body` into new rows for `connection`. A member that cannot be scored is a row that is already done; nothing is queued.
 ///
 /// # Errors
 /// A body that is not JSON or has the wrong shape. No row is left behind then.
 pub fn parse(
     body: &[u8],
-    fields: &[RequestField],
-    array_rows_max: usize,
+    terms: PredictTerms<'_>,
     connection: u32,
     rows: &mut Rows,
 ) -> Result<ParsedPredict, PredictError> {
@@ -69,7 +66,8 @@ pub fn parse(
         }
     };
     let mut json = serde_json::Deserializer::from_str(text);
-    let mut sink = RowSink { rows, connection, fields, array_rows_max, first: None, last: None };
+    let array_rows_max = terms.array_rows_max;
+    let mut sink = RowSink { rows, connection, terms, first: None, last: None };
     let parsed = if is_array {
         json.deserialize_seq(ArrayVisitor { sink: &mut sink })
     } else {
@@ -96,8 +94,7 @@ pub fn parse(
 struct RowSink<'a> {
     rows: &'a mut Rows,
     connection: u32,
-    fields: &'a [RequestField],
-    array_rows_max: usize,
+    terms: PredictTerms<'a>,
     first: Option<RowId>,
     last: Option<RowId>,
 }
@@ -110,8 +107,8 @@ impl RowSink<'_> {
             None => self.first = Some(id),
         }
         let row = self.rows.get_mut(id);
-        row.request_cells.resize(self.fields.len(), f64::NAN);
-        MemberSeed { row, fields: self.fields }
+        row.request_cells.resize(self.terms.fields.len(), f64::NAN);
+        MemberSeed { row, terms: self.terms }
     }
 }
 
@@ -128,7 +125,7 @@ impl<'de> Visitor<'de> for ArrayVisitor<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<usize, A::Error> {
         let mut count = 0;
-        while count < self.sink.array_rows_max {
+        while count < self.sink.terms.array_rows_max {
             // The row is made before it is known whether a member follows; an unused one is
             // taken back, so that the chain ends with the last member.
             let before = self.sink.last;
@@ -160,15 +157,20 @@ impl RowSink<'_> {
 
 const NOT_AN_OBJECT: RowFailure = RowFailure::Malformed("the member is not a JSON object");
 const NO_USER_ID: RowFailure = RowFailure::Malformed("`user_id` is missing");
+const NO_FIELD: RowFailure = RowFailure::Malformed(
+    "no member is a column of the model: GET /v2/models/NAME says which columns it has",
+);
 const TWO_USER_IDS: RowFailure = RowFailure::Malformed("`user_id` is there twice");
 const BAD_USER_ID: RowFailure =
     RowFailure::Malformed("`user_id` must be a non-empty string or an integer");
+// The message says the limit.
+const _: () = assert!(KEY_BYTES_MAX == 511);
 const LONG_USER_ID: RowFailure = RowFailure::Malformed("`user_id` is longer than 511 bytes");
 
 /// Reads one member into its row; a fault of it becomes the row's outcome.
 struct MemberSeed<'a> {
     row: &'a mut Row,
-    fields: &'a [RequestField],
+    terms: PredictTerms<'a>,
 }
 
 impl MemberSeed<'_> {
@@ -194,15 +196,16 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let mut failure = None;
-        let mut seen = false;
+        let (fields, mut seen, mut given) = (self.terms.fields, false, false);
         while let Some(Name(name)) = members.next_key()? {
             if name == "user_id" {
                 if std::mem::replace(&mut seen, true) {
                     failure = Some(TWO_USER_IDS);
                 }
                 failure = failure.or(members.next_value_seed(UserIdSeed { row: self.row })?);
-            } else if let Some(index) = self.fields.iter().position(|field| field.name == name) {
-                match members.next_value_seed(CellSeed(&self.fields[index]))? {
+            } else if let Some(index) = fields.iter().position(|field| field.name == name) {
+                given = true;
+                match members.next_value_seed(CellSeed(&fields[index]))? {
                     Some(value) => self.row.request_cells[index] = value,
                     None => failure = failure.or(Some(RowFailure::Field { index })),
                 }
@@ -210,8 +213,10 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
                 members.next_value::<IgnoredAny>()?;
             }
         }
-        if !seen {
+        if self.terms.needs_user && !seen {
             failure = Some(NO_USER_ID);
+        } else if !self.terms.needs_user && !given {
+            failure = failure.or(Some(NO_FIELD));
         }
         if let Some(failure) = failure {
             self.fail(failure);
@@ -295,7 +300,7 @@ impl<'de> Visitor<'de> for UserIdSeed<'_> {
         if text.is_empty() {
             return Ok(Some(BAD_USER_ID));
         }
-        if text.len() > USER_ID_BYTES_MAX {
+        if text.len() > KEY_BYTES_MAX {
             return Ok(Some(LONG_USER_ID));
         }
         self.row.key.push_str(text);

@@ -17,7 +17,7 @@ pub(crate) fn write_lone(body: &mut Vec<u8>, rows: &RequestRows) -> RowsSummary 
             write_scored(body, lane, id, scored);
             RowsSummary {
                 failure: None,
-                provenance: Some(scored.status),
+                provenance: lane.settings.has_store.then_some(scored.status),
                 defaulted: scored.defaulted,
                 version,
                 json_bytes: None,
@@ -49,7 +49,7 @@ pub(crate) fn write_array(
         worst = worst.max(match lane.rows.borrow().get(id).state {
             RowState::Done(Ok(scored)) => {
                 defaulted = defaulted.max(scored.defaulted);
-                Some(scored.status)
+                lane.settings.has_store.then_some(scored.status)
             }
             RowState::Done(Err(failure)) => failures::provenance(failure),
             _ => None,
@@ -60,7 +60,7 @@ pub(crate) fn write_array(
     RowsSummary { failure: None, provenance, defaulted, version, json_bytes: None }
 }
 
-/// Writes the object of a lone row: `{"user_id": …, "score": …}`.
+/// Writes the object of a lone row: `{"user_id": …, "score": …}`, without a user where none is named.
 fn write_scored(body: &mut Vec<u8>, lane: &Lane, id: RowId, scored: Scored) {
     write_user_and_score(body, lane, id, scored);
     body.push(b'}');
@@ -78,16 +78,15 @@ fn write_member(
     match lane.rows.borrow().get(id).state {
         RowState::Done(Ok(scored)) => {
             write_user_and_score(body, lane, id, scored);
-            body.extend_from_slice(b", \"features\": \"");
-            body.extend_from_slice(scored.status.as_str().as_bytes());
-            body.push(b'"');
+            if lane.settings.has_store {
+                body.extend_from_slice(b", \"features\": \"");
+                body.extend_from_slice(scored.status.as_str().as_bytes());
+                body.push(b'"');
+            }
         }
         RowState::Done(Err(failure)) => {
             body.push(b'{');
-            if !lane.rows.borrow().get(id).key.is_empty() {
-                write_user(body, lane, id);
-                body.extend_from_slice(b", ");
-            }
+            write_user(body, lane, id);
             body.extend_from_slice(b"\"error\": ");
             write_message(body, &failures::message(lane, failure));
             let _ = write!(body, ", \"status\": {}", status_of(failure));
@@ -106,17 +105,22 @@ fn write_member(
 fn write_user_and_score(body: &mut Vec<u8>, lane: &Lane, id: RowId, scored: Scored) {
     body.push(b'{');
     write_user(body, lane, id);
-    body.extend_from_slice(b", \"score\": ");
+    body.extend_from_slice(b"\"score\": ");
     write_score(body, scored.score, lane.settings.score_is_f32);
 }
 
+/// Writes the member of the user, and the comma behind it, where the request names one.
 fn write_user(body: &mut Vec<u8>, lane: &Lane, id: RowId) {
     let rows = lane.rows.borrow();
     let row = rows.get(id);
+    if row.key.is_empty() {
+        return;
+    }
     body.extend_from_slice(b"\"user_id\": ");
     if row.key_is_integer {
         body.extend_from_slice(row.key.as_bytes());
     } else {
         write_string(body, &row.key);
     }
+    body.extend_from_slice(b", ");
 }

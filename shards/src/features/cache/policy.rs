@@ -8,7 +8,7 @@ const USES_MAX: u8 = 3;
 const SMALL_SHARE: usize = 10;
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Entry {
+struct UseEntry {
     bytes: usize,
     hash: u64,
     uses: u8,
@@ -18,7 +18,7 @@ struct Entry {
 /// The queues of S3-FIFO.
 #[derive(Debug)]
 pub(super) struct Policy {
-    entries: Vec<Entry>,
+    entries: Vec<UseEntry>,
     small: VecDeque<u32>,
     main: VecDeque<u32>,
     /// The hashes of what left the small queue without being used: the next time, such a key
@@ -59,9 +59,9 @@ impl Policy {
     pub(super) fn insert(&mut self, number: u32, hash: u64, bytes: usize) {
         let in_main = self.ghost_set.remove(&hash);
         if self.entries.len() <= number as usize {
-            self.entries.resize(number as usize + 1, Entry::default());
+            self.entries.resize(number as usize + 1, UseEntry::default());
         }
-        self.entries[number as usize] = Entry { bytes, hash, uses: 0, in_main };
+        self.entries[number as usize] = UseEntry { bytes, hash, uses: 0, in_main };
         self.bytes += bytes;
         if in_main {
             self.main.push_back(number);

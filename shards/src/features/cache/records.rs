@@ -34,7 +34,7 @@ pub enum Cached<'a> {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct CacheEntry {
     hash: u64,
     key_length: usize,
     /// The key, and after it the record if there is one.
@@ -43,7 +43,7 @@ struct Entry {
     fetched: Instant,
 }
 
-impl Entry {
+impl CacheEntry {
     fn key(&self) -> &[u8] {
         &self.bytes[..self.key_length]
     }
@@ -58,7 +58,7 @@ impl Entry {
 pub struct RecordCache {
     hasher: RandomState,
     table: HashTable<u32>,
-    entries: Vec<Entry>,
+    entries: Vec<CacheEntry>,
     free: Vec<u32>,
     policy: Policy,
     settings: CacheSettings,
@@ -131,7 +131,7 @@ impl RecordCache {
             return;
         }
         let hash = self.hasher.hash_one(key);
-        let entry = Entry {
+        let entry = CacheEntry {
             hash,
             key_length: key.len(),
             bytes: [key, record.unwrap_or_default()].concat().into_boxed_slice(),

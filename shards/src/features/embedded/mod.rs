@@ -34,5 +34,5 @@ pub use error::EmbeddedError;
 pub use map::mend_fault;
 pub use preload::PreloadProgress;
 pub use reader::EmbeddedReader;
-pub use store::{EmbeddedStore, RecordsChecked};
+pub use store::{EmbeddedStore, ImportTurn, RecordsChecked};
 pub use writer::{EmbeddedWriter, PutError};

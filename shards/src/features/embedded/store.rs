@@ -60,6 +60,12 @@ impl RecordsChecked {
     }
 }
 
+/// The right to import into a store, which one import has at a time.
+#[derive(Debug)]
+pub struct ImportTurn {
+    _file: std::fs::File,
+}
+
 impl EmbeddedStore {
     /// Opens the store in the folder `path`, which an import made.
     pub fn open(path: &Path) -> Result<Self, EmbeddedError> {
@@ -98,8 +104,18 @@ impl EmbeddedStore {
         matches!(turn.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
-    /// What an import is to hold the lock of.
-    pub(super) fn turn(&self) -> Result<std::fs::File, EmbeddedError> {
+    /// Waits until no other import is under way, and holds others up until it is dropped.
+    ///
+    /// # Errors
+    /// The lock's file cannot be made or locked.
+    pub fn take_turn(&self) -> Result<ImportTurn, EmbeddedError> {
+        let turn = self.turn()?;
+        turn.lock().map_err(EmbeddedError::io(self.path(), "waiting for another import"))?;
+        Ok(ImportTurn { _file: turn })
+    }
+
+    /// The file that an import holds the lock of.
+    fn turn(&self) -> Result<std::fs::File, EmbeddedError> {
         let path = self.0.path.join(TURN);
         // To lock a file is to have it open, for whatever: whoever imports need not own it.
         let turn = std::fs::File::open(&path).or_else(|_| {

@@ -18,7 +18,7 @@ use super::layout::{
 use super::merge::{Merge, merged};
 use super::new_file::{NewFile, free_bytes};
 use super::snapshot::Snapshot;
-use super::store::{EmbeddedStore, FILE};
+use super::store::{EmbeddedStore, FILE, ImportTurn};
 use super::walk::Step;
 use crate::features::column::CellValue;
 use crate::features::import::now_us;
@@ -29,7 +29,7 @@ use crate::features::texts::Interner;
 
 /// Where a key's record is in the new file.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct KeyPlace {
     hash: u64,
     offset: u64,
 }
@@ -39,7 +39,7 @@ struct Place {
 pub struct EmbeddedWriter<'a> {
     store: &'a EmbeddedStore,
     /// Held until the end: two imports into one store come one after the other.
-    _turn: File,
+    _turn: ImportTurn,
     /// The file whose rows are kept where the import has none with their key.
     base: Option<Arc<Snapshot>>,
     /// Completes rows, where the import's columns are not the store's.
@@ -49,7 +49,7 @@ pub struct EmbeddedWriter<'a> {
     layout: RecordLayout,
     seed: u64,
     hash: KeyedHash,
-    places: HashTable<Place>,
+    places: HashTable<KeyPlace>,
     /// What the new file's codes mean.
     texts: Interner,
     record: Vec<u8>,
@@ -65,8 +65,16 @@ impl<'a> EmbeddedWriter<'a> {
         given: &Schema,
         replace: bool,
     ) -> Result<Self, EmbeddedError> {
-        let turn = store.turn()?;
-        turn.lock().map_err(EmbeddedError::io(store.path(), "waiting for another import"))?;
+        Self::begin_in(store.take_turn()?, store, given, replace)
+    }
+
+    /// [`Self::begin`] for an import that has its turn.
+    pub fn begin_in(
+        turn: ImportTurn,
+        store: &'a EmbeddedStore,
+        given: &Schema,
+        replace: bool,
+    ) -> Result<Self, EmbeddedError> {
         let base = match store.snapshot() {
             // Whatever is wrong with what is there, it goes.
             _ if replace => None,
@@ -144,13 +152,13 @@ impl<'a> EmbeddedWriter<'a> {
             return Err(EmbeddedError::TooLarge { path: self.store.path().to_owned() });
         }
         self.file.append(&self.entry)?;
-        self.places.insert_unique(hash, Place { hash, offset }, |place| place.hash);
+        self.places.insert_unique(hash, KeyPlace { hash, offset }, |place| place.hash);
         Ok(())
     }
 
     /// Where the record of `key` is in the new file. Two keys with one hash of 64 bits are next to
     /// impossible, and told apart all the same.
-    fn find(&self, hash: u64, key: &[u8]) -> Result<Option<Place>, EmbeddedError> {
+    fn find(&self, hash: u64, key: &[u8]) -> Result<Option<KeyPlace>, EmbeddedError> {
         for place in self.places.iter_hash(hash).filter(|place| place.hash == hash) {
             let mut found = [0; ENTRY_HEAD_BYTES + KEY_BYTES_MAX];
             let found = &mut found[..ENTRY_HEAD_BYTES + key.len()];

@@ -9,7 +9,9 @@ use super::notes::ImportNote;
 use super::options::{
     ImportObserver, ImportOptions, ImportProgress, OnBadRow, ROWS_BETWEEN_REPORTS,
 };
-use crate::features::embedded::{EmbeddedError, EmbeddedStore, EmbeddedWriter, PutError};
+use crate::features::embedded::{
+    EmbeddedError, EmbeddedStore, EmbeddedWriter, ImportTurn, PutError,
+};
 use crate::features::schema::{Schema, StoreColumn};
 
 /// Why nothing was imported.
@@ -46,12 +48,23 @@ pub fn import_embedded(
     options: &ImportOptions,
     observer: &mut dyn ImportObserver,
 ) -> Result<ImportProgress, ImportError> {
+    import_embedded_in(store.take_turn()?, store, input, options, observer)
+}
+
+/// [`import_embedded`] for an import that has its turn.
+pub fn import_embedded_in(
+    turn: ImportTurn,
+    store: &EmbeddedStore,
+    input: impl Read,
+    options: &ImportOptions,
+    observer: &mut dyn ImportObserver,
+) -> Result<ImportProgress, ImportError> {
     let start = Instant::now();
     let mut progress = ImportProgress::default();
     let stored = if options.replace { None } else { store.schema()? };
     let mut rows = CsvRows::open(input, &options.csv, stored.as_ref())?;
     rows.header_notes().iter().for_each(|note| observer.noted(note));
-    let mut writer = EmbeddedWriter::begin(store, rows.schema(), options.replace)?;
+    let mut writer = EmbeddedWriter::begin_in(turn, store, rows.schema(), options.replace)?;
     note_merge(&writer, rows.schema(), observer);
     let before = if options.replace { store.schema().ok().flatten() } else { stored };
     let wanted = observer.columns_change(before.as_ref(), writer.schema());

@@ -29,7 +29,7 @@ pub use self::cql::{CqlImportError, CqlImportOptions, import_cql};
 pub use self::csv::{CellProblem, CsvError, CsvOptions, CsvRows, Row, RowError};
 pub use self::decode::{Encoding, UnknownEncoding};
 pub use self::dialect::{AskedDialect, DecimalMark, UnknownDecimalMark};
-pub use self::embedded::{ImportError, import_embedded};
+pub use self::embedded::{ImportError, import_embedded, import_embedded_in};
 pub use self::header::HeaderError;
 pub use self::input::ImportInput;
 pub use self::notes::{ImportNote, RoundedCell, WordCount};

@@ -118,6 +118,15 @@ pub enum JoinError {
         /// The store's columns.
         available: Vec<String>,
     },
+    /// There is no store, and the model reads a column of one.
+    #[error(
+        "the model's input column `{column}` is one of a feature store, and there is none: say where \
+         it is with --store, or set `source = \"request\"` in model.toml"
+    )]
+    NoStore {
+        /// The model's column.
+        column: String,
+    },
     /// The store has the column that the model names, and its type is not read.
     #[error(
         "the model's input column `{column}` is {found} in the store, which is not read: store it as \
@@ -533,6 +542,9 @@ fn columns_in_order(width: usize, schema: &Schema) -> Result<Vec<InputColumn>, J
         return Err(JoinError::UnnamedUnread { column, found });
     }
     let stored = schema.columns();
+    if schema.is_none() {
+        return Err(JoinError::NoStore { column: "input 1".to_owned() });
+    }
     if stored.len() != width {
         let column = stored
             .get(width)
@@ -597,6 +609,9 @@ fn store_place(
         if let Some(found) = schema.unread_type(&column.name) {
             let (column, found) = (column.name.clone(), found.to_owned());
             return Err(JoinError::ColumnUnread { column, found });
+        }
+        if schema.is_none() {
+            return Err(JoinError::NoStore { column: column.name.clone() });
         }
         return Err(JoinError::ColumnMissing {
             column: column.name.clone(),

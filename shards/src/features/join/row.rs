@@ -83,6 +83,13 @@ impl JoinPlan {
         }
     }
 
+    /// Writes `row` from its request alone, where there is no store: no policy about users applies.
+    pub(crate) fn join_request(&self, request_cells: &[f64], row: usize, joined: &mut Joined) {
+        // Defaults are of no dictionary.
+        let _: Result<(), DamagedText> =
+            self.write(Stored::Defaults, FeatureStatus::Stored, request_cells, row, joined);
+    }
+
     /// What to do with a record that is too old; `None` for one that is not.
     fn expired_policy(&self, record: &[u8], now_us: i64) -> Option<OnExpired> {
         let age_us_max = i64::try_from(self.policies.max_age_s?.saturating_mul(1_000_000));

@@ -126,7 +126,7 @@ fn share_of_yes(outline: &TreeOutline, yes: u32, no: u32) -> f64 {
 
 /// What is known of the way to a node.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct OpenNode {
     node: u32,
     /// The step of its parent, and whether it is that step's `yes`.
     parent: u32,
@@ -147,7 +147,7 @@ struct Layout {
 impl Layout {
     /// Lays the branches out in preorder.
     fn lay_out(&mut self, outline: &TreeOutline, place: impl Fn(u32) -> u32) {
-        let mut open = vec![Place { node: 0, parent: NONE, is_yes: false, columns: 0 }];
+        let mut open = vec![OpenNode { node: 0, parent: NONE, is_yes: false, columns: 0 }];
         while let Some(at) = open.pop() {
             let Some(node) = outline.nodes.get(at.node as usize) else { continue };
             let number = self.steps.len() as u32;
@@ -169,7 +169,7 @@ impl Layout {
                     let columns = at.columns + usize::from(before.is_none());
                     self.columns_max = self.columns_max.max(columns);
                     for (node, is_yes) in [(*no, false), (*yes, true)] {
-                        open.push(Place { node, parent: number, is_yes, columns });
+                        open.push(OpenNode { node, parent: number, is_yes, columns });
                     }
                     (Way::Step(number), Some(step))
                 }
@@ -186,7 +186,7 @@ impl Layout {
     }
 
     /// The last step on the way to `at` that tests `column`.
-    fn last_test(&self, at: Place, column: u32) -> Option<Before> {
+    fn last_test(&self, at: OpenNode, column: u32) -> Option<Before> {
         let (mut step, mut took_yes) = (at.parent, at.is_yes);
         while let Some(known) = self.steps.get(step as usize) {
             if known.column == column {

@@ -98,6 +98,8 @@ impl Blueprint {
             score: classes.describe(column, width),
             is_by_place: classes.is_by_place(wanted, width),
             input_names: graph.inputs.iter().map(|input| input.name.clone()).collect(),
+            input_widths: inputs.iter().map(|(_, width)| *width).collect(),
+            labels: classes.known(width).to_vec(),
             output_name: graph.output.clone(),
             file_hash: file.hash,
         };

@@ -129,7 +129,7 @@ impl Classes {
     }
 
     /// The labels, where there is one for each of `width` columns.
-    fn known(&self, width: usize) -> &[String] {
+    pub(super) fn known(&self, width: usize) -> &[String] {
         if self.labels.len() == width { &self.labels } else { &[] }
     }
 }

@@ -64,6 +64,10 @@ pub(super) struct OnnxFacts {
     pub(super) categories: Vec<Option<Arc<Categories>>>,
     pub(super) score_precision: Precision,
     pub(super) input_names: Vec<String>,
+    /// How many columns each input has.
+    pub(super) input_widths: Vec<usize>,
+    /// The labels of the classes; empty where they are not known.
+    pub(super) labels: Vec<String>,
     pub(super) output_name: String,
     /// What the score is, for people.
     pub(super) score: String,

@@ -32,7 +32,7 @@ pub(super) enum BitOrder {
 /// One test of a word: rows that fail it keep only the leaves in `keep`.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-pub(super) struct Entry<T> {
+pub(super) struct MaskEntry<T> {
     pub(super) threshold: T,
     /// The column's place in the block.
     pub(super) column: u32,
@@ -99,7 +99,7 @@ pub(super) struct Plan<T> {
     columns: Vec<u32>,
     trees: Vec<TreePlan>,
     words: Vec<Word>,
-    entries: Vec<Entry<T>>,
+    entries: Vec<MaskEntry<T>>,
     member_entries: Vec<MemberEntry>,
     /// What the members' entries and the nodes ask for.
     pub(super) sets: CategorySets,
@@ -178,7 +178,11 @@ impl<T: Real> Plan<T> {
                     if kind_of(branch) == Some(kind) {
                         let column = place_of(&self.columns, branch.column);
                         let threshold = T::from_f64(branch.threshold);
-                        push_entry(&mut self.entries, of_kind, Entry { threshold, column, keep });
+                        push_entry(
+                            &mut self.entries,
+                            of_kind,
+                            MaskEntry { threshold, column, keep },
+                        );
                     }
                 }
                 *end = self.entries.len() as u32;
@@ -292,7 +296,7 @@ impl<T> Plan<T> {
         &self.words[word as usize]
     }
 
-    pub(super) fn entries(&self) -> &[Entry<T>] {
+    pub(super) fn entries(&self) -> &[MaskEntry<T>] {
         &self.entries
     }
 
@@ -361,8 +365,8 @@ fn kind_of(branch: &Branch) -> Option<usize> {
 
 /// Adds an entry to a word's entries of one kind, which start at `first`: to an entry that makes
 /// the same test, as all nodes of a level of a symmetric tree do, if there is one.
-fn push_entry<T: Real>(entries: &mut Vec<Entry<T>>, first: usize, entry: Entry<T>) {
-    let bits = |entry: &Entry<T>| (entry.column, entry.threshold.to_f64().to_bits());
+fn push_entry<T: Real>(entries: &mut Vec<MaskEntry<T>>, first: usize, entry: MaskEntry<T>) {
+    let bits = |entry: &MaskEntry<T>| (entry.column, entry.threshold.to_f64().to_bits());
     match entries[first..].iter_mut().find(|known| bits(known) == bits(&entry)) {
         Some(known) => known.keep &= entry.keep,
         None => entries.push(entry),

@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::{_CMP_GT_OQ, _CMP_NEQ_OQ, _CMP_NEQ_UQ, _CMP_NLE_UQ};
 
-use super::plan::{Entry, Finder, LANES, Lanes, Plan, TreePlan, WORD, Word};
+use super::plan::{Finder, LANES, Lanes, MaskEntry, Plan, TreePlan, WORD, Word};
 use super::portable::{self, Group};
 use super::real::Real;
 
@@ -303,7 +303,7 @@ unsafe fn exclude_by_sets<V: Vector, const GROUPS: usize>(
 #[inline(always)]
 unsafe fn narrow<V: Vector, const GROUPS: usize, const FAILS: i32>(
     bits: &mut [V::Words; GROUPS],
-    entries: &[Entry<V::Cell>],
+    entries: &[MaskEntry<V::Cell>],
     block: &[Lanes<V::Cell>],
 ) {
     let block = block.as_ptr().cast::<V::Cell>();
