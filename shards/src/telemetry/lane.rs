@@ -150,9 +150,9 @@ impl LaneTelemetry {
         Self { facts, counters, fit: Fit::default(), handover: Handover::default() }
     }
 
-    /// Counts one row's cells into the bins that the training quantiles bound, and those of text by
-    /// their categories, the last of whose bins is that of all others. `cell` gives the
-    /// value of a column. To be called for a sample of rows: it costs some ns a column.
+    /// Counts one row's cells into the bins that the training quantiles bound. A column of text has a
+    /// bin for each category, and a last one for all other cells. `cell` gives the value of a column.
+    /// To be called for a sample of rows: it costs some ns a column.
     pub fn sample(&self, cell: impl Fn(usize) -> f64) {
         let mut first = 0;
         for (column, facts) in self.facts.columns.iter().enumerate() {

@@ -1,7 +1,8 @@
 //! How far a model's features have moved from what it was trained on.
 //!
 //! The population stability index compares the shares of the rows between the training quantiles:
-//! Σ (now − then) · ln(now / then); of a column of text, those of its categories. By custom below 0.1 nothing moved, above 0.25 much did.
+//! Σ (now − then) · ln(now / then). In a column of text it compares those of the categories. By
+//! custom below 0.1 nothing moved, above 0.25 much did.
 
 use std::collections::{BTreeMap, VecDeque};
 
