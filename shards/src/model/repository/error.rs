@@ -54,7 +54,7 @@ pub enum RepositoryError {
     NoVersions {
         /// The model's directory.
         path: PathBuf,
-        /// What is there instead, [`FOUND_MAX`] at most.
+        /// Names of what is there instead: the first eight.
         found: Vec<String>,
     },
     /// Each of the model's versions is tried out: none is left for everybody.
