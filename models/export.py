@@ -111,7 +111,7 @@ class Exported:
     difference_onnx_runtime: float | None
     difference_gateway: float
     keeps_manifest: bool
-    # What is to be said of the score and of the rows.
+    # Notes on the score and on the rows.
     notes: list[str]
 
 

@@ -110,8 +110,7 @@ impl Config {
             None => None,
         };
         let shown = shown(&settings, &granted)?;
-        let journals =
-            Journals { predictions: settings.prediction_log, access: settings.access_log };
+        let journals = settings.journals();
         let AdminSettings { listen, hosts, repository_on_serving_port, .. } = settings.admin;
         Ok(Self {
             listen: settings.listen,
@@ -255,12 +254,7 @@ fn read(path: &Path) -> anyhow::Result<(Settings, Table)> {
     let not_read = |error| in_one_line(path, &text, &error);
     let settings: Settings = toml::from_str(&text).map_err(not_read)?;
     let file = text.parse().map_err(not_read)?;
-    let journals =
-        Journals { predictions: settings.prediction_log.clone(), access: settings.access_log };
-    settings
-        .check()
-        .and_then(|()| journals.ensure_usable())
-        .with_context(|| path.display().to_string())?;
+    settings.check().with_context(|| path.display().to_string())?;
     Ok((settings, file))
 }
 
@@ -269,13 +263,10 @@ fn bound_by_memory(settings: &mut Settings, file: &Table, granted: &Granted) {
     let Some(memory) = &granted.memory else { return };
     // Cores that there are not are refused where they are to be used.
     let derived = memory.http_limits(settings.cores.resolve().map_or(1, |cores| cores.len()));
-    let http = old_names::table(file, "http");
-    let says =
-        |keys: [&str; 2]| http.is_some_and(|http| keys.iter().any(|it| http.contains_key(*it)));
-    if !says(["max_buffered_bytes", "buffered_bytes_max"]) {
+    if !old_names::says(file, "http", "max_buffered_bytes") {
         settings.http.buffered_bytes_max = derived.buffered_bytes_max;
     }
-    if !says(["max_connections", "connections_max"]) {
+    if !old_names::says(file, "http", "max_connections") {
         settings.http.connections_max = derived.connections_max;
     }
 }

@@ -29,9 +29,18 @@ const OLD_NAMES: [(&str, &str, &str); 22] = [
 ];
 
 /// The table of a path like `features.scylla`, where the file has it.
-pub(super) fn table<'a>(file: &'a Table, path: &str) -> Option<&'a Table> {
+fn table<'a>(file: &'a Table, path: &str) -> Option<&'a Table> {
     let mut parts = path.split('.').filter(|part| !part.is_empty());
     parts.try_fold(file, |table, part| table.get(part)?.as_table())
+}
+
+/// Whether the table at `path` has a key, by this name or by its old one.
+pub(super) fn says(file: &Table, path: &str, key: &str) -> bool {
+    let Some(found) = table(file, path) else { return false };
+    let is_old = |(at, old, new): &(&str, &str, &str)| {
+        *at == path && *new == key && found.contains_key(*old)
+    };
+    found.contains_key(key) || OLD_NAMES.iter().any(is_old)
 }
 
 /// One warning for each old key of the file.
@@ -51,7 +60,7 @@ mod tests {
     use serde_json::Value;
 
     use super::super::settings::Settings;
-    use super::{OLD_NAMES, warnings};
+    use super::{OLD_NAMES, says, warnings};
 
     #[test]
     fn an_old_name_is_taken_as_the_new_one_and_said() {
@@ -66,7 +75,9 @@ mod tests {
                 let settings: Settings = toml::from_str(&text).expect(&text);
                 let shown = serde_json::to_value(settings).expect("JSON");
                 let pointer = format!("/{}/{new}", path.replace('.', "/")).replace("//", "/");
-                (shown.pointer(&pointer).cloned(), warnings(&text.parse().expect("TOML")))
+                let file = text.parse().expect("TOML");
+                assert!(says(&file, path, new) && !says(&file, path, "other"), "{key}");
+                (shown.pointer(&pointer).cloned(), warnings(&file))
             };
             assert_eq!(read(new), (Some(Value::from(77)), Vec::new()), "{new}");
             let (found, said) = read(old);

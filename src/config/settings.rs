@@ -15,7 +15,7 @@ use shards::origin::RequestIds;
 use shards::shard::ShardSettings;
 
 use crate::cli::ServeFlags;
-use crate::journal::settings::{AccessLog, PredictionLog};
+use crate::journal::settings::{AccessLog, Journals, PredictionLog};
 use crate::logging::LogFormat;
 use crate::placement::CoreList;
 use crate::serve::steering::Steering;
@@ -180,6 +180,11 @@ impl Settings {
             (1..=100).contains(&found),
             "max_refusal_percent: found {found}, expected a whole number from 1 to 100"
         );
-        Ok(())
+        self.journals().ensure_usable()
+    }
+
+    /// What is written down beside metrics.
+    pub(super) fn journals(&self) -> Journals {
+        Journals { predictions: self.prediction_log.clone(), access: self.access_log }
     }
 }

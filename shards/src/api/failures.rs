@@ -16,7 +16,7 @@ pub(crate) const fn provenance(failure: RowFailure) -> Option<FeatureStatus> {
     }
 }
 
-/// Writes a failure's message, naming the request field where the failure is about one.
+/// The message of a failure, naming the request field where the failure is about one.
 pub(crate) fn message(lane: &Lane, failure: RowFailure) -> String {
     match failure {
         RowFailure::Field { index } => {

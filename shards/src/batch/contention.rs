@@ -200,7 +200,7 @@ mod tests {
     use super::{Contention, LIMIT_MIN, TURN};
     use crate::random::Random;
 
-    /// What is known after batches of many sizes with any number of others that the limit allows.
+    /// The estimate after batches of many sizes with any number of others that the limit allows.
     /// Each takes what `time_ns` gives for its rows and the others.
     fn learnt(limit_max: usize, time_ns: impl Fn(usize, usize) -> u64) -> Contention {
         let mut known = Contention::default();

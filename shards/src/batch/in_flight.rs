@@ -2,7 +2,7 @@
 
 use super::Load;
 
-/// What is in flight, and how many rows have come since it was started.
+/// The batches in flight, and how many rows have come since each was started.
 #[derive(Debug, Default)]
 pub struct InFlightBatches {
     /// The oldest first. There are few: it is searched from the front.

@@ -96,7 +96,7 @@ mod tests {
         known
     }
 
-    /// So many batches, of which nothing is known but that they are in flight.
+    /// A load of so many batches in flight, with nothing else known of them.
     fn under_way(batches_in_flight: usize) -> Load {
         Load { batches_in_flight, ..Load::default() }
     }

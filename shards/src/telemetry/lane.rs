@@ -156,20 +156,8 @@ impl LaneTelemetry {
     pub fn sample(&self, cell: impl Fn(usize) -> f64) {
         let mut first = 0;
         for (column, facts) in self.facts.columns.iter().enumerate() {
-            let value = cell(column);
-            if !facts.shares.is_empty() {
-                let mut codes = facts.shares.iter();
-                // NaN is one of the others: missing, or a text that is not known.
-                let place = codes.position(|(code, _)| code.total_cmp(&value).is_eq());
-                let place = place.unwrap_or(facts.shares.len());
-                self.counters.bins.get(first + place).add(1);
-                first += facts.bins();
-                continue;
-            }
-            // NaN is no value: a model that reads it as one has no quantile for it.
-            if facts.bins() > 0 && !value.is_nan() {
-                let below = facts.quantiles.iter().filter(|quantile| **quantile < value).count();
-                self.counters.bins.get(first + below).add(1);
+            if let Some(bin) = facts.bin_of(cell(column)) {
+                self.counters.bins.get(first + bin).add(1);
             }
             first += facts.bins();
         }
@@ -188,6 +176,18 @@ impl LaneTelemetry {
 }
 
 impl LaneColumn {
+    /// The bin of a value, where it has one.
+    fn bin_of(&self, value: f64) -> Option<usize> {
+        if !self.shares.is_empty() {
+            let place = self.shares.iter().position(|(code, _)| code.total_cmp(&value).is_eq());
+            // NaN is one of the others: missing, or a text that is not known.
+            return Some(place.unwrap_or(self.shares.len()));
+        }
+        // NaN is no number: a model that reads it as one has no quantile for it.
+        let has_bin = !self.quantiles.is_empty() && !value.is_nan();
+        has_bin.then(|| self.quantiles.iter().filter(|quantile| **quantile < value).count())
+    }
+
     /// How many bins its quantiles bound or its shares name: one more than there are, or none.
     fn bins(&self) -> usize {
         match self.quantiles.len().max(self.shares.len()) {
