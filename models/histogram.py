@@ -40,11 +40,6 @@ def has_categories(part) -> bool:
     return type(part) in KINDS and getattr(part, "is_categorical_", None) is not None
 
 
-def is_categorical(part) -> bool:
-    """Whether it is one that was made here."""
-    return isinstance(part, tuple(KINDS.values()))
-
-
 def prepared(part, names: list[str] | None):
     """The estimator, which has categories, as one that is converted here; where they are texts,
     behind an encoder. `names` are the columns that it reads, if it reads named ones."""

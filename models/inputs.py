@@ -221,7 +221,7 @@ def chosen_names(chosen, names: list[str]) -> list[str]:
             last = len(names) - 1 if chosen.stop is None else names.index(chosen.stop)
             return names[first : last + 1]
         return names[chosen]
-    chosen = list(chosen) if not isinstance(chosen, str) else [chosen]
+    chosen = list(chosen)
     if chosen and isinstance(chosen[0], (bool, np.bool_)):
         return [name for name, is_chosen in zip(names, chosen, strict=True) if is_chosen]
     return [name if isinstance(name, str) else names[name] for name in chosen]

@@ -34,10 +34,10 @@ SUFFIXES = {
     ".keras": ("a model file of Keras", KERAS),
     ".skops": ("a file of skops", f"load it by skops.io.load, and pickle it: {WRAPPED}"),
 }
-# Objects of these classes score, and are no estimators.
+# Objects of these packages score, and are no estimators.
 STRANGERS = {
-    ("torch", None): ("a model of PyTorch", TORCH),
-    ("keras", None): ("a model of Keras", KERAS),
+    "torch": ("a model of PyTorch", TORCH),
+    "keras": ("a model of Keras", KERAS),
 }
 
 
@@ -101,7 +101,7 @@ def checked_estimator(path: Path, model):
         model = model.best_estimator_
     for kind in type(model).__mro__:
         package = kind.__module__.split(".")[0]
-        found = STRANGERS.get((package, None))
+        found = STRANGERS.get(package)
         if found:
             raise ExportError(f"{path} holds {found[0]}: {found[1]}")
     if isinstance(model, dict):

@@ -94,10 +94,6 @@ class Native:
             return np.column_stack([1 - scores, scores])
         return scores
 
-    def is_classifier(self) -> bool:
-        """Whether its scores are probabilities of classes."""
-        return self.labels is not None or self._is_binary()
-
     def _names(self) -> tuple[list[str], bool]:
         raise NotImplementedError
 
@@ -234,18 +230,20 @@ class XgBoost(Native):
         return booster.get("gbtree", booster).get("model", {})
 
     def _is_binary(self):
-        return self.objective in ("binary:logistic", "binary:hinge")
+        return self.objective == "binary:logistic"
 
     def _predict(self, cells):
+        if self.is_wrapper and hasattr(self.model, "predict_proba"):
+            found = self.model.predict_proba(cells)
+            # Of these the wrapper makes two columns, and the file has one.
+            has_one = self.objective in ("binary:hinge", "binary:logitraw")
+            return found[:, 1] if has_one else found
         if self.is_wrapper:
-            return (self.model.predict_proba(cells) if hasattr(self.model, "predict_proba")
-                    else self.model.predict(cells))
+            return self.model.predict(cells)
         from xgboost import DMatrix
 
-        matrix = DMatrix(cells, enable_categorical=True)
-        if not isinstance(cells, pandas.DataFrame):
-            matrix = DMatrix(cells, feature_types=self.booster.feature_types,
-                             enable_categorical=True)
+        types = None if isinstance(cells, pandas.DataFrame) else self.booster.feature_types
+        matrix = DMatrix(cells, feature_types=types, enable_categorical=True)
         if self.objective == "multi:softmax":
             margins = self.booster.predict(matrix, output_margin=True).astype(np.float64)
             powers = np.exp(margins - margins.max(axis=1, keepdims=True))

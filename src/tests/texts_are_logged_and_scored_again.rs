@@ -6,24 +6,7 @@ use crate::support::{Ended, Gateway, Launch, import, post_to, run, shardgate, st
 use serde_json::{Value, json};
 
 /// `age` and `purpose` are the store's, the others the request's.
-const MANIFEST: &str = r#"
-[[columns]]
-name = "age"
-type = "int"
-[[columns]]
-name = "amount"
-type = "double"
-source = "request"
-[[columns]]
-name = "purpose"
-type = "text"
-nan = "missing"
-[[columns]]
-name = "country"
-type = "text"
-source = "request"
-nan = "missing"
-"#;
+const MANIFEST: &str = include_str!("../../shards/tests/text_models/columns.toml");
 const CSV: &str = "user_id,age:int,purpose:text\nu,23,car\nv,41,never seen\nw,61,\n";
 
 /// A model of the fixtures of `shards` as `risk/1`, its users in a store, its log in a folder.

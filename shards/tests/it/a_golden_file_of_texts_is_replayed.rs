@@ -3,19 +3,15 @@
 
 use std::fs;
 
-use crate::text_models::{Fixture, fixtures};
+use crate::text_models::{Fixture, MISSING};
 use shards::model::golden::{self, GoldenError};
 use shards::model::trees::KernelChoice;
 
 const HEADER: &str = "age,amount,purpose,country,score\n";
 
-fn fixture(name: &str) -> Fixture {
-    fixtures().into_iter().find(|fixture| fixture.name == name).expect("it is there")
-}
-
 #[test]
 fn by_the_texts_that_its_columns_know() {
-    let fixture = fixture("onehot-ignore");
+    let fixture = Fixture::of("onehot-ignore");
     let mut model = fixture.load(KernelChoice::Auto).expect("it loads");
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("golden.csv");
@@ -23,9 +19,9 @@ fn by_the_texts_that_its_columns_know() {
     writer.write_record(HEADER.trim().split(',')).expect("a header");
     for (row, score) in fixture.rows.iter().zip(&fixture.scores) {
         let score = score.expect("it scores all").to_string();
-        let cells = row.iter().map(|cell| if cell == r"\N" { "" } else { cell });
+        let cells = row.iter().map(|cell| if cell == MISSING { "" } else { cell });
         // An empty cell is the empty text here, which the purposes know.
-        if row[2] != r"\N" {
+        if row[2] != MISSING {
             writer.write_record(cells.chain([score.as_str()])).expect("a row");
         }
     }
@@ -36,7 +32,7 @@ fn by_the_texts_that_its_columns_know() {
 
 #[test]
 fn a_text_without_an_answer_is_named() {
-    let mut model = fixture("onehot-error").load(KernelChoice::Auto).expect("it loads");
+    let mut model = Fixture::of("onehot-error").load(KernelChoice::Auto).expect("it loads");
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("golden.csv");
     let rows = "40,10.5,car,NL,0.5\n40,10.5,car,XX,0.5\n";

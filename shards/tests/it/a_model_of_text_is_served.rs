@@ -1,15 +1,17 @@
 //! Text from CSV and from requests reaches a model as its categories' codes: the score is that of the
 //! numbers.
 
-use crate::support::{Client, Setup, post_to};
+use crate::support::{Client, Served, Setup, post_to};
 
-/// `feature_2` is a text of the store, `feature_3` one of the request.
-const MANIFEST: &str = r#"
+const HEAD: &str = r#"
 [output]
 tensor = "probabilities"
 class = 1
 [[columns]]
 name = "feature_1"
+"#;
+/// `feature_2` is a text of the store, `feature_3` one of the request.
+const COLUMNS: &str = r#"
 [[columns]]
 name = "purpose"
 type = "text"
@@ -27,11 +29,6 @@ const CSV: &str = "user_id,feature_1,purpose:text\nu,0.5,car\nv,0.5,Zürich\nw,0
 
 /// The same model on numbers.
 const NUMBERS: &str = r#"
-[output]
-tensor = "probabilities"
-class = 1
-[[columns]]
-name = "feature_1"
 [[columns]]
 name = "purpose"
 [[columns]]
@@ -39,11 +36,25 @@ name = "country"
 source = "request"
 "#;
 
+fn serve() -> Served {
+    Setup::with_manifest(&format!("{HEAD}{COLUMNS}")).csv(CSV).serve()
+}
+
+fn serve_numbers() -> Served {
+    let csv = "user_id,feature_1,purpose\nu,0.5,0\nv,0.5,2\nw,0.5,1\n";
+    Setup::with_manifest(&format!("{HEAD}{NUMBERS}")).csv(csv).serve()
+}
+
+/// How many texts of each column were unknown.
+fn unknown(served: &Served) -> [u64; 3] {
+    let lane = served.lane();
+    [0, 1, 2].map(|column| lane.counters.texts_unknown.get(column).get())
+}
+
 #[test]
 fn the_score_is_that_of_the_codes() {
-    let served = Setup::with_manifest(MANIFEST).csv(CSV).serve();
-    let csv = "user_id,feature_1,purpose\nu,0.5,0\nv,0.5,2\nw,0.5,1\n";
-    let numbers = Setup::with_manifest(NUMBERS).csv(csv).serve();
+    let served = serve();
+    let numbers = serve_numbers();
     let (mut client, mut reference) = (served.client(), numbers.client());
     for user in ["u", "v", "w"] {
         for (code, country) in ["NL", "DE", "crème", "cr\\u00e8me"].into_iter().enumerate() {
@@ -59,7 +70,7 @@ fn the_score_is_that_of_the_codes() {
 
 #[test]
 fn a_text_that_cannot_be_used_is_named() {
-    let served = Setup::with_manifest(MANIFEST).csv(CSV).serve();
+    let served = serve();
     let mut client = served.client();
     for (fields, status) in [
         ("\"country\": \"FR\"", 422),
@@ -97,9 +108,8 @@ fn infer(client: &mut Client, tensors: &[String]) -> (u16, String) {
 
 #[test]
 fn tensors_of_text_are_bytes() {
-    let served = Setup::with_manifest(MANIFEST).csv(CSV).serve();
-    let csv = "user_id,feature_1,purpose\nu,0.5,0\nv,0.5,2\n";
-    let numbers = Setup::with_manifest(NUMBERS).csv(csv).serve();
+    let served = serve();
+    let numbers = serve_numbers();
     let (mut client, mut reference) = (served.client(), numbers.client());
     let users = tensor("user_id", "BYTES", "[\"u\", \"v\"]");
     let country = tensor("country", "BYTES", "[\"DE\", \"NL\"]");
@@ -143,19 +153,16 @@ fn tensors_of_text_are_bytes() {
 
 #[test]
 fn unknown_texts_are_counted_by_column() {
-    let served = Setup::with_manifest(MANIFEST).csv(CSV).serve();
+    let served = serve();
     let mut client = served.client();
     client.predict("{\"user_id\": \"x\", \"country\": \"FR\"}");
     client.predict("{\"user_id\": \"u\", \"country\": \"FR\"}");
-    let lanes = served.shared.telemetry.lanes();
-    let unknown: Vec<u64> =
-        (0..3).map(|column| lanes[0].counters.texts_unknown.get(column).get()).collect();
-    assert_eq!(unknown, [0, 1, 2]);
+    assert_eq!(unknown(&served), [0, 1, 2]);
 }
 
 #[test]
 fn rows_that_bring_their_own_texts_obey_the_columns_policy() {
-    let served = Setup::with_manifest(MANIFEST).csv(CSV).serve();
+    let served = serve();
     let mut client = served.client();
     let country = tensor("country", "BYTES", "[\"DE\", \"FR\"]");
     let others = [
@@ -166,7 +173,5 @@ fn rows_that_bring_their_own_texts_obey_the_columns_policy() {
     let (status, error) = infer(&mut client, &all);
     assert_eq!(status, 400, "{error}");
     assert!(error.contains("row 1: `country` is a text"), "{error}");
-    let lanes = served.shared.telemetry.lanes();
-    let unknown = |column| lanes[0].counters.texts_unknown.get(column).get();
-    assert_eq!([0, 1, 2].map(unknown), [0, 0, 1]);
+    assert_eq!(unknown(&served), [0, 0, 1]);
 }

@@ -1,34 +1,10 @@
 //! A candidate with other categories than the version that is served: a text that only it may know
 //! is left out of the comparison, as the text itself is gone.
 
-use shards::facts::Role;
 use shards::telemetry::{Counter, ShadowCounters};
 
 use crate::support::{Served, Setup, wait_until};
 use crate::text_models;
-
-const MANIFEST: &str = r#"
-[shadow]
-version = 2
-percent = 100.0
-[[columns]]
-name = "age"
-type = "int"
-[[columns]]
-name = "amount"
-type = "double"
-source = "request"
-[[columns]]
-name = "purpose"
-type = "text"
-source = "request"
-nan = "missing"
-[[columns]]
-name = "country"
-type = "text"
-source = "request"
-nan = "missing"
-"#;
 
 /// The model on text, and a candidate in whose file `repairs` is called so.
 fn serve(name: &str) -> Served {
@@ -36,14 +12,16 @@ fn serve(name: &str) -> Served {
     let mut other = file.clone();
     let at = file.windows(7).position(|bytes| bytes == b"repairs").expect("a category");
     other[at..at + 7].copy_from_slice(name.as_bytes());
-    let setup = Setup::with_model(MANIFEST, &file).and_version_of(2, &other);
+    let (stored, given) = ("name = \"purpose\"\n", "name = \"purpose\"\nsource = \"request\"\n");
+    let columns = text_models::COLUMNS.replace(stored, given);
+    let manifest = format!("[shadow]\nversion = 2\npercent = 100.0\n{columns}");
+    let setup = Setup::with_model(&manifest, &file).and_version_of(2, &other);
     setup.csv("user_id,age:int\nu,41\n").serve()
 }
 
 /// How many copies were compared, got no score, or were skipped.
 fn ended(served: &Served) -> [u64; 3] {
-    let lanes = served.shared.telemetry.lanes();
-    let shadow = lanes.iter().find(|lane| lane.facts.role == Role::Shadow).expect("a shadow");
+    let shadow = served.shadow();
     let ShadowCounters { compared, failed, skipped, .. } = &shadow.counters.shadow;
     [compared, failed, skipped].map(Counter::get)
 }

@@ -1,12 +1,8 @@
 //! `[shadow]`: a candidate scores a copy of some users' rows. Only how far its scores are from
 //! those that were answered is seen of it, and on a busy shard not even that.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
-use shards::facts::Role;
 use shards::model::shadow::Shadow;
-use shards::telemetry::LaneTelemetry;
 
 use crate::support::served::{INTERCEPT, demo_with_intercept};
 use crate::support::{Client, Served, Setup, post_to, wait_until};
@@ -37,14 +33,9 @@ fn serve_alone(file: &[u8]) -> Served {
     Setup::with_manifest(COLUMNS).and_version_of(2, file).csv(&csv()).serve()
 }
 
-fn shadow(served: &Served) -> Arc<LaneTelemetry> {
-    let lanes = served.shared.telemetry.lanes();
-    lanes.into_iter().find(|lane| lane.facts.role == Role::Shadow).expect("a shadow")
-}
-
 /// How many copies have come to an end.
 fn ended(served: &Served) -> u64 {
-    let shadow = shadow(served);
+    let shadow = served.shadow();
     let counters = &shadow.counters.shadow;
     counters.compared.get() + counters.failed.get() + counters.skipped.get()
 }
@@ -103,7 +94,7 @@ fn the_differences_are_those_of_the_two_versions() {
         // The histogram keeps two digits.
         assert!((found / expected - 1.0).abs() < 0.02, "{quantile}: {found} {expected}");
     }
-    let lane = shadow(&served);
+    let lane = served.shadow();
     assert!(lane.counters.rows.iter().all(|rows| rows.get() == 0), "it answered nobody");
     assert!(lane.counters.batches.get() > 0);
 }
@@ -179,5 +170,5 @@ fn a_candidate_without_a_score_fails_nobody() {
     }
     let found = statistics(&served);
     assert_eq!((&found["compared"], &found["failed"]), (&json!(0), &json!(20)));
-    assert!(shadow(&served).counters.rows_failed.iter().all(|rows| rows.get() == 0));
+    assert!(served.shadow().counters.rows_failed.iter().all(|rows| rows.get() == 0));
 }

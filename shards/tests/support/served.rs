@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use shards::batch::PreparedModel;
 use shards::executor;
+use shards::facts::Role;
 use shards::features::StoreSource;
 use shards::features::embedded::EmbeddedStore;
 use shards::features::import::{OnBadRow, import_embedded};
@@ -189,6 +190,12 @@ impl Served {
 
     pub(crate) fn counters(&self) -> &ShardCounters {
         &self.shared.telemetry.counters
+    }
+
+    /// What the version counts that scores copies.
+    pub(crate) fn shadow(&self) -> Arc<LaneTelemetry> {
+        let mut lanes = self.shared.telemetry.lanes().into_iter();
+        lanes.find(|lane| lane.facts.role == Role::Shadow).expect("a shadow")
     }
 
     /// What its only model counts.

@@ -10,6 +10,9 @@ use shards::model::repository::ModelDirectory;
 use shards::model::trees::KernelChoice;
 use shards::model::{LoadOptions, MODEL_FILES, Model};
 
+/// The columns of `onehot-ignore` and of the models like it in `model.toml`: `age` and `purpose` are
+/// the store's, the others the request's.
+pub(crate) const COLUMNS: &str = include_str!("columns.toml");
 /// A missing value.
 pub(crate) const MISSING: &str = r"\N";
 /// Stands in the place of a score where there is none.
@@ -34,7 +37,39 @@ fn records(path: &Path) -> Vec<Vec<String>> {
     records.map(|record| record.iter().map(str::to_owned).collect()).collect()
 }
 
+/// How far a score may be from the library's.
+const ALLOWED: f64 = 1e-6;
+
 impl Fixture {
+    /// The model of a folder of `tests/texts`.
+    pub(crate) fn of(name: &str) -> Self {
+        Self::read(&folder().join(name))
+    }
+
+    /// Compares scores with the library's, row by row.
+    ///
+    /// # Errors
+    /// The first row whose score is another one, or how many rows there are where it is not all.
+    pub(crate) fn compare(&self, found: &[Option<f64>]) -> Result<(), String> {
+        for (row, (found, expected)) in found.iter().zip(&self.scores).enumerate() {
+            let agrees = match (found, expected) {
+                (Some(found), Some(expected)) => (found - expected).abs() <= ALLOWED,
+                (None, None) => true,
+                _ => false,
+            };
+            if !agrees {
+                let short = |cell: &String| cell.chars().take(20).collect::<String>();
+                let cells: Vec<_> = self.rows[row].iter().map(short).collect();
+                return Err(format!("row {row} {cells:?}: found {found:?}, expected {expected:?}"));
+            }
+        }
+        if found.len() == self.scores.len() {
+            Ok(())
+        } else {
+            Err(format!("{} scores of {} rows", found.len(), self.scores.len()))
+        }
+    }
+
     fn read(folder: &Path) -> Self {
         let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
         let mut rows = records(&folder.join("golden.csv"));
@@ -64,10 +99,12 @@ impl Fixture {
     }
 }
 
-/// All fixtures, in the order of their names.
-pub(crate) fn fixtures() -> Vec<Fixture> {
+/// The fixtures whose names are wanted, in the order of these.
+pub(crate) fn fixtures(is_wanted: impl Fn(&str) -> bool) -> Vec<Fixture> {
     let entries = fs::read_dir(folder()).expect("the fixtures' folder");
-    let folders = entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_dir());
+    let entries = entries.map(|entry| entry.expect("an entry"));
+    let entries = entries.filter(|entry| is_wanted(&entry.file_name().to_string_lossy()));
+    let folders = entries.map(|entry| entry.path()).filter(|path| path.is_dir());
     let mut fixtures: Vec<_> = folders.map(|folder| Fixture::read(&folder)).collect();
     fixtures.sort_by(|one, other| one.name.cmp(&other.name));
     fixtures
