@@ -50,6 +50,16 @@ def test_a_booster_of_lightgbm(tmp_path, objective):
         tmp_path / "mine" / "1" / "golden.csv").read_text()
 
 
+@pytest.mark.parametrize("objective", ["binary:hinge", "binary:logitraw"])
+def test_a_margin_of_xgboost_is_one_column(tmp_path, objective):
+    xgboost = pytest.importorskip("xgboost")
+    wrapper = xgboost.XGBClassifier(objective=objective, **SMALL).fit(ROWS, LABELS)
+    for model in [wrapper, wrapper.get_booster()]:
+        done, about, _ = exported(tmp_path, model, "--columns", "a,b,c")
+        assert "class" not in about["output"]
+        assert done.difference_gateway < 1e-6
+
+
 def test_lightgbm_of_an_array_is_named_by_columns(tmp_path):
     lightgbm = pytest.importorskip("lightgbm")
     model = lightgbm.LGBMClassifier(verbose=-1, **SMALL).fit(ROWS, LABELS)

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use shards::batch::plan_of;
 use shards::escape::Escaped;
 use shards::facts::Role;
 use shards::features::Precision;
@@ -14,7 +15,6 @@ use shards::features::scylla::describe_table;
 use shards::model::repository::ModelDirectory;
 use shards::model::{LoadOptions, Model, golden};
 
-use crate::commands::bind;
 use crate::config::Config;
 use crate::output::say;
 use crate::serve::features::EXPOSED_PASSWORD;
@@ -195,7 +195,7 @@ fn check_model(
     }
     check_golden(subject, directory, &mut model, findings);
     let Some(store) = store else { return };
-    let bound = bind(&model, &store.schema);
+    let bound = plan_of(&model, &store.schema);
     let subject = format!("{subject} with the store");
     findings.note(&subject, bound.as_ref().map(|_| "every column is there".to_owned()));
     if let Ok(Err(error)) = bound.map(|plan| store.warn_of_rounding(&subject, &plan)) {

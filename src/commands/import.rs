@@ -16,7 +16,7 @@ use shards::features::import::{
     ImportProgress, OnBadRow, Replication, add_types, import_cql, import_embedded_in, now_us,
 };
 use shards::features::schema::Schema;
-use shards::features::scylla::ScyllaSettings;
+use shards::features::scylla::{ScyllaSettings, find_table};
 
 use self::models::ServedModels;
 use self::observer::Observer;
@@ -176,7 +176,10 @@ impl ImportArguments {
 
     /// The models that were named, or where only the repository was all of it.
     fn served_models(&self) -> anyhow::Result<ServedModels> {
+        // Only the types of those that are named are asked for then.
+        let asks_none = self.force || self.dry_run;
         match &self.models {
+            _ if self.model.is_empty() && asks_none => Ok(ServedModels::default()),
             None if self.model.is_empty() => Ok(ServedModels::default()),
             root => {
                 let root = root.clone().unwrap_or_else(|| PathBuf::from("models"));
@@ -200,12 +203,12 @@ pub(crate) fn run(arguments: &ImportArguments) -> anyhow::Result<()> {
     let name = arguments.file.display().to_string();
     let mut input = open(&arguments.file)?;
     let place = arguments.store.place();
-    let stored = || if arguments.replace { Ok(None) } else { place.schema() };
     if arguments.dry_run {
-        return dry_run::run(&mut input, &options.csv, stored()?.as_ref()).context(name);
+        let stored = if arguments.replace { None } else { place.schema()? };
+        return dry_run::run(&mut input, &options.csv, stored.as_ref()).context(name);
     }
     let destination = Destination::open(&place)?;
-    let stored = stored()?;
+    let stored = if arguments.replace { None } else { destination.schema()? };
     add_types(&mut input, &mut options.csv, stored.as_ref()).with_context(|| name.clone())?;
     let asked = if arguments.force { ServedModels::default() } else { models };
     let mut observer = Observer::new(input.length_bytes(), &asked);
@@ -246,6 +249,14 @@ impl<'a> Destination<'a> {
             }
             StorePlace::Table(settings) => Self::Table(settings),
         })
+    }
+
+    /// The columns that are there.
+    fn schema(&self) -> anyhow::Result<Option<Schema>> {
+        match self {
+            Self::Folder(store, _) => Ok(store.schema()?),
+            Self::Table(settings) => Ok(find_table(settings, settings.resolve()?)?),
+        }
     }
 
     fn import(

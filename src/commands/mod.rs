@@ -7,10 +7,6 @@
 //!
 //! What is *not* here: how any of it is done. Each asks the `shards` library and prints.
 
-use shards::features::join::{JoinError, JoinPlan, ModelInputs};
-use shards::features::schema::Schema;
-use shards::model::Model;
-
 pub(crate) mod check;
 pub(crate) mod documents;
 pub(crate) mod import;
@@ -19,13 +15,3 @@ pub(crate) mod look;
 pub(crate) mod models;
 pub(crate) mod replay;
 pub(crate) mod store;
-
-/// The plan by which a model reads a store with these columns.
-pub(crate) fn bind(model: &Model, schema: &Schema) -> Result<JoinPlan, JoinError> {
-    let inputs = match model.input_columns() {
-        Some(columns) => ModelInputs::Columns(columns),
-        None => ModelInputs::Width(model.columns()),
-    };
-    JoinPlan::bind(inputs, schema, &model.manifest().policies, model.precision())
-        .and_then(|plan| plan.with_integers(model.integers())?.with_categories(model.categories()))
-}

@@ -173,6 +173,11 @@ fn a_column_that_a_model_reads_is_not_taken_from_it() {
     assert_eq!(place.import(without, &asked[1..]).status, Some(0));
     assert_eq!(place.get("v"), r#"{"feature_1":1.0,"feature_2":2.0,"feature_3":null}"#);
     let forced = [&asked[..], &["--force"]].concat();
+    // Even where a model of the repository cannot be loaded.
+    let broken = models.join("broken/1");
+    std::fs::create_dir_all(&broken).unwrap();
+    std::fs::write(broken.join("model.onnx"), "no model").unwrap();
+    assert_eq!(place.import(without, &asked).status, Some(1));
     assert_eq!(place.import(without, &forced).status, Some(0));
     assert_eq!(place.columns().len(), 2);
 }

@@ -44,6 +44,6 @@ pub use lane::{Lane, LaneSettings};
 pub(crate) use lanes::Lanes;
 pub use notify::Notify;
 pub(crate) use prepared::QueueLimits;
-pub use prepared::{PrepareError, PreparedModel};
+pub use prepared::{PrepareError, PreparedModel, plan_of};
 pub(crate) use rows::ROW_BYTES;
 pub use rows::{Row, RowId, RowState, Rows, Scored};

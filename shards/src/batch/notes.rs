@@ -51,8 +51,7 @@ pub(super) fn note(
             cells: is_scored.then(|| joined.matrix.row(index)),
             texts: RowTexts {
                 fields: &lane.settings.signature.texts,
-                unknown: &joined.unknown_cells,
-                row: index as u32,
+                unknown: joined.unknown_of(index),
             },
         })
     });

@@ -309,10 +309,8 @@ fn observe(lane: &Lane, joined: &Joined) {
             counters.cells_defaulted.get(column).add(*defaulted);
         }
     }
-    for (column, unknown) in joined.unknown_by_column.iter().enumerate() {
-        if *unknown > 0 {
-            counters.texts_unknown.get(column).add(*unknown);
-        }
+    for (_, column) in &joined.unknown_cells {
+        counters.texts_unknown.get(*column as usize).add(1);
     }
     {
         let mut histograms = lane.histograms.borrow_mut();

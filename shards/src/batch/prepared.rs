@@ -72,9 +72,7 @@ impl PreparedModel {
         let start = Instant::now();
         let model = loads.load(directory, &load)?;
         let load_ns = start.elapsed().as_nanos() as u64;
-        let policies = &model.manifest().policies;
-        let plan = JoinPlan::bind(inputs_of(&model), schema, policies, model.precision())
-            .and_then(|plan| of_model(plan, &model))
+        let plan = plan_of(&model, schema)
             .map_err(|source| PrepareError::Join { model: directory.name.clone(), source })?;
         Ok(Self { model: RefCell::new(model), plan, directory: directory.clone(), load, load_ns })
     }
@@ -173,6 +171,13 @@ impl PreparedModel {
 }
 
 /// What a model reads, as a plan is bound to it.
+/// The plan by which a model reads a store with these columns.
+pub fn plan_of(model: &Model, schema: &Schema) -> Result<JoinPlan, JoinError> {
+    let policies = &model.manifest().policies;
+    let plan = JoinPlan::bind(inputs_of(model), schema, policies, model.precision())?;
+    of_model(plan, model)
+}
+
 fn inputs_of(model: &Model) -> ModelInputs<'_> {
     match model.input_columns() {
         Some(columns) => ModelInputs::Columns(columns),

@@ -86,6 +86,17 @@ pub struct TextInput {
     pub shares: BTreeMap<String, f64>,
 }
 
+impl TextInput {
+    /// The code of what takes the place of a text that is not known; `None` where the row has no score
+    /// then, or the default is none of the categories.
+    pub fn default_code(&self, known: &Categories) -> Option<f64> {
+        match &self.default {
+            Some(text) => known.code(text.as_bytes()),
+            None => known.missing(),
+        }
+    }
+}
+
 /// One input column of a model, in the order of its tensor.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(try_from = "RawColumn")]

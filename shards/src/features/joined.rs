@@ -41,10 +41,8 @@ pub struct Joined {
     pub outcomes: Vec<RowOutcome>,
     /// For each of the model's columns, how many of this batch's cells were defaulted.
     pub defaulted_by_column: Vec<u64>,
-    /// For each of the model's columns, how many of this batch's texts are none that it knows; empty
-    /// where it reads no text.
-    pub unknown_by_column: Vec<u64>,
-    /// The cells of this batch whose text is none that the model knows, by row and column.
+    /// The cells of this batch whose text is none that the model knows, by row and column. Those of a
+    /// row lie together, as it is written at once.
     pub unknown_cells: Vec<(u32, u32)>,
     /// How many distinct keys of this batch the store was asked for.
     pub keys_fetched: u64,
@@ -59,11 +57,18 @@ impl Joined {
             matrix: FeatureMatrix::new(plan.columns(), plan.precision()),
             outcomes: Vec::new(),
             defaulted_by_column: vec![0; plan.columns()],
-            unknown_by_column: vec![0; if plan.texts.is_empty() { 0 } else { plan.columns() }],
             unknown_cells: Vec::new(),
             keys_fetched: 0,
             now_us: 0,
         }
+    }
+
+    /// The cells of a row whose text is none that the model knows.
+    pub(crate) fn unknown_of(&self, row: usize) -> &[(u32, u32)] {
+        let is_of_row = |cell: &&(u32, u32)| cell.0 as usize == row;
+        let first = self.unknown_cells.iter().position(|cell| is_of_row(&cell));
+        let cells = first.map_or(&[][..], |first| &self.unknown_cells[first..]);
+        &cells[..cells.iter().take_while(is_of_row).count()]
     }
 
     /// Makes room for `rows` rows, none of them joined, with ages counted at `now_us` (µs since
@@ -73,7 +78,6 @@ impl Joined {
         self.outcomes.clear();
         self.outcomes.resize(rows, RowOutcome::NOT_JOINED);
         self.defaulted_by_column.fill(0);
-        self.unknown_by_column.fill(0);
         self.unknown_cells.clear();
         self.keys_fetched = 0;
         self.now_us = now_us;
@@ -124,9 +128,6 @@ impl Joined {
         if is_unknown_text(cell) {
             refusal = Refusal::RequestUnknownText { column: at };
             self.unknown_cells.push((row as u32, at));
-            if let Some(count) = self.unknown_by_column.get_mut(column) {
-                *count += 1;
-            }
         }
         match field.unjoined(cell) {
             Some(code) => self.matrix.set(row, column, code),

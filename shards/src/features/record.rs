@@ -197,7 +197,13 @@ impl<'a> Record<'a> {
     /// The cells, in the schema's order. A text that the dictionary does not have as it was written
     /// is null.
     pub fn cells(&self) -> impl Iterator<Item = CellValue<'a>> {
-        self.layout.places.iter().map(|place| self.cell(*place).unwrap_or(CellValue::Null))
+        self.checked_cells().map(|cell| cell.unwrap_or(CellValue::Null))
+    }
+
+    /// The cells, in the schema's order; `None` is a text that the dictionary does not have as it was
+    /// written.
+    pub(crate) fn checked_cells(&self) -> impl Iterator<Item = Option<CellValue<'a>>> {
+        self.layout.places.iter().map(|place| self.cell(*place))
     }
 
     /// A cell; `None` is a text that the dictionary does not have as it was written.

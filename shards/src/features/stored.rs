@@ -4,7 +4,6 @@
 
 use std::net::SocketAddr;
 
-use scylla::value::CqlValue;
 use serde_json::Value;
 
 use super::column::CellValue;
@@ -25,12 +24,12 @@ pub struct StoredRow {
 impl StoredRow {
     /// The row of a key in an embedded store; `None` where it has none.
     pub fn embedded(store: &EmbeddedStore, key: &str) -> Result<Option<Self>, EmbeddedError> {
-        let names = store.schema()?;
-        let names = names.iter().flat_map(super::schema::Schema::columns);
-        let names = names.map(|column| column.name.clone());
-        store.find(key.as_bytes(), |record| Self {
-            last_updated: Some(shown_time(record.last_updated_us())),
-            cells: names.zip(record.cells().map(shown_cell)).collect(),
+        store.find(key.as_bytes(), |schema, record| {
+            let names = schema.columns().iter().map(|column| column.name.clone());
+            let cells = names.zip(record.checked_cells());
+            let cells = cells.map(|(name, cell)| Some((name, shown(cell?))));
+            let last_updated = Some(shown_time(record.last_updated_us()));
+            Some(Self { last_updated, cells: cells.collect::<Option<_>>()? })
         })
     }
 
@@ -40,47 +39,33 @@ impl StoredRow {
         addresses: Vec<SocketAddr>,
         key: &str,
     ) -> Result<Option<Self>, ScyllaError> {
-        let Some((last_updated, cells)) = read_row(settings, addresses, key)? else {
+        let Some((last_updated_us, cells)) = read_row(settings, addresses, key, shown)? else {
             return Ok(None);
         };
-        let last_updated = last_updated.map(|time| shown_time(time.0.saturating_mul(1000)));
-        let cells = cells.into_iter().map(|(name, value)| (name, shown(value))).collect();
-        Ok(Some(Self { last_updated, cells }))
+        Ok(Some(Self { last_updated: last_updated_us.map(shown_time), cells }))
     }
 }
 
-/// A cell as JSON has it.
-fn shown_cell(cell: CellValue<'_>) -> Value {
-    match cell {
-        CellValue::Varint(value) => value.into(),
-        CellValue::Decimal(value) => shown(Some(CqlValue::Double(value))),
-        // By milliseconds CQL has less of it.
-        CellValue::Timestamp(us) => shown_time(us).into(),
-        CellValue::Date(_) | CellValue::Uuid(_) => cell.to_string().into(),
-        cell => shown(cell.to_cql()),
-    }
-}
-
-/// A value as JSON has it: a number that it has not, like NaN, is text.
-fn shown(value: Option<CqlValue>) -> Value {
+/// A cell as JSON has it: a number that it has not, like NaN, is text.
+fn shown(cell: CellValue<'_>) -> Value {
     let float = |number: f64, text: String| {
         serde_json::Number::from_f64(number).map_or(Value::String(text), Value::Number)
     };
-    match value {
-        None | Some(CqlValue::Empty) => Value::Null,
-        Some(CqlValue::Boolean(value)) => value.into(),
-        Some(CqlValue::TinyInt(value)) => value.into(),
-        Some(CqlValue::SmallInt(value)) => value.into(),
-        Some(CqlValue::Int(value)) => value.into(),
-        Some(CqlValue::BigInt(value)) => value.into(),
-        Some(CqlValue::Double(value)) => float(value, value.to_string()),
+    match cell {
+        CellValue::Null => Value::Null,
+        CellValue::Boolean(value) => value.into(),
+        CellValue::Tinyint(value) => value.into(),
+        CellValue::Smallint(value) => value.into(),
+        CellValue::Int(value) => value.into(),
+        CellValue::Bigint(value) | CellValue::Varint(value) => value.into(),
+        CellValue::Double(value) | CellValue::Decimal(value) => float(value, value.to_string()),
         // Its own shortest digits, not those of the double that it is widened to.
-        Some(CqlValue::Float(value)) => {
+        CellValue::Float(value) => {
             let text = value.to_string();
             text.parse().map_or(Value::Null, |number| float(number, text))
         }
-        Some(CqlValue::Text(text) | CqlValue::Ascii(text)) => text.into(),
-        Some(CqlValue::Timestamp(time)) => shown_time(time.0.saturating_mul(1000)).into(),
-        Some(value) => value.to_string().into(),
+        CellValue::Text(text) => text.into(),
+        CellValue::Timestamp(us) => shown_time(us).into(),
+        CellValue::Date(_) | CellValue::Uuid(_) => cell.to_string().into(),
     }
 }

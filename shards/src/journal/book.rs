@@ -196,7 +196,7 @@ mod tests {
             field(Categories::new([("car", 3.0)], f64::NAN)),
         ];
         let cells = [0.0, -1.0, 7.0, 1.0, -1.0, 9.0, f32::NAN];
-        let texts = RowTexts { fields: &fields, unknown: &[(2, 4), (3, 1)], row: 3 };
+        let texts = RowTexts { fields: &fields, unknown: &[(3, 1)] };
         let row = RowNote { cells: Some(Cells::F32(&cells)), texts, ..notes()[0] };
         let journal = journal(1 << 20);
         journal.note_batch(&BATCH, std::iter::once(row), &ShardCounters::default());

@@ -24,16 +24,14 @@ pub enum TextEntry<'a> {
 pub(crate) struct RowTexts<'a> {
     /// The model's columns; empty where none is of text.
     pub(crate) fields: &'a [RequestField],
-    /// The cells of the batch whose text the model does not know, by row and column.
+    /// The row's cells whose text the model does not know, by row and column.
     pub(crate) unknown: &'a [(u32, u32)],
-    /// The row's place in the batch.
-    pub(crate) row: u32,
 }
 
 impl<'a> RowTexts<'a> {
     /// Of a model that reads numbers alone.
     #[cfg(test)]
-    pub(crate) const NONE: Self = Self { fields: &[], unknown: &[], row: 0 };
+    pub(crate) const NONE: Self = Self { fields: &[], unknown: &[] };
 
     /// The row's cells of text, each with its column.
     fn of(self, cells: Cells<'a>) -> impl Iterator<Item = (u32, TextEntry<'a>)> {
@@ -44,7 +42,7 @@ impl<'a> RowTexts<'a> {
                 Cells::F32(cells) => f64::from(*cells.get(at)?),
                 Cells::F64(cells) => *cells.get(at)?,
             };
-            let entry = if self.unknown.contains(&(self.row, column)) {
+            let entry = if self.unknown.iter().any(|cell| cell.1 == column) {
                 TextEntry::Unknown
             } else if code.is_nan() || known.missing() == Some(code) {
                 TextEntry::Missing

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use csv::StringRecord;
 use thiserror::Error;
@@ -15,6 +16,7 @@ use thiserror::Error;
 use super::scorer::{Model, ScoreError};
 use crate::features::column::ColumnType;
 use crate::features::inputs::{InputColumn, NanMeaning};
+use crate::features::join::{JoinError, categories_by_column};
 use crate::features::{Categories, FeatureMatrix};
 
 /// The largest difference at which a score still agrees with its library's, by
@@ -79,6 +81,9 @@ impl GoldenReport {
 /// Why a golden file was not replayed.
 #[derive(Debug, Error)]
 pub enum GoldenError {
+    /// The columns of `model.toml` and the model's own categories do not fit together.
+    #[error(transparent)]
+    Join(#[from] JoinError),
     /// A file cannot be read as CSV.
     #[error("{}: {source}", path.display())]
     Csv {
@@ -154,9 +159,11 @@ pub enum GoldenError {
 pub fn replay(model: &mut Model, golden: &Path, score: &str) -> Result<GoldenReport, GoldenError> {
     let table = Table::read(golden)?;
     let expected = table.place(score)?;
+    let columns = model.manifest().columns.as_deref();
+    let categories = categories_by_column(columns, model.categories())?;
     let rows = match table.header.iter().position(|name| name == USER_COLUMN) {
-        Some(user) => rows_of_users(model, &table, user)?,
-        None => rows_in_place(model, &table)?,
+        Some(user) => rows_of_users(model, &categories, &table, user)?,
+        None => rows_in_place(model, &categories, &table)?,
     };
     let mut report = GoldenReport::default();
     let mut features = FeatureMatrix::new(model.columns(), model.precision());
@@ -183,6 +190,9 @@ fn name_of(header: &str) -> String {
     let typed = header.rsplit_once(':').filter(|(_, word)| word.parse::<ColumnType>().is_ok());
     typed.map_or(header, |(name, _)| name).to_owned()
 }
+
+/// The categories of each column of a model; `None` for those of numbers.
+type ByColumn = [Option<Arc<Categories>>];
 
 /// A CSV file in memory.
 struct Table {
@@ -242,7 +252,9 @@ impl Table {
             // What is hashed knows every text.
             Some(code) if !text.is_empty() || !texts.texts().is_empty() => Some(code),
             _ if text.is_empty() => match column {
-                Some(column) if column.nan == NanMeaning::Default => default_code(texts, column),
+                Some(column) if column.nan == NanMeaning::Default => {
+                    column.text.default_code(texts)
+                }
                 _ => texts.missing(),
             },
             _ => texts.unknown(),
@@ -281,12 +293,11 @@ impl Table {
     fn row(
         &self,
         model: &Model,
+        categories: &ByColumn,
         places: &[usize],
-        line: u64,
-        record: &StringRecord,
+        (line, record): (u64, &StringRecord),
     ) -> Result<Vec<f64>, GoldenError> {
         let columns = model.manifest().columns.as_deref().unwrap_or_default();
-        let categories = model.categories();
         let cell = |(column, place): (usize, &usize)| {
             if let Some(texts) = categories.get(column).and_then(Option::as_deref) {
                 return self.code(texts, columns.get(column), line, record, *place);
@@ -303,30 +314,31 @@ fn known(column: &InputColumn, cell: f64) -> f64 {
     if cell.is_nan() && column.nan == NanMeaning::Default { column.default } else { cell }
 }
 
-/// What takes the place of a text that is not known.
-fn default_code(texts: &Categories, column: &InputColumn) -> Option<f64> {
-    match &column.text.default {
-        Some(text) => texts.code(text.as_bytes()),
-        None => texts.missing(),
-    }
-}
-
 /// The model's row for a user whom nobody knows; `None` where a column has no default.
-fn defaults(model: &Model) -> Option<Vec<f64>> {
-    let categories = model.categories();
+fn defaults(model: &Model, categories: &ByColumn) -> Option<Vec<f64>> {
     let cell = |(place, column): (usize, &InputColumn)| {
         let texts = categories.get(place).and_then(Option::as_deref);
-        texts.map_or(Some(column.default), |texts| default_code(texts, column))
+        texts.map_or(Some(column.default), |texts| column.text.default_code(texts))
     };
     model.manifest().columns.as_deref()?.iter().enumerate().map(cell).collect()
 }
 
-fn rows_in_place(model: &Model, table: &Table) -> Result<Vec<Vec<f64>>, GoldenError> {
+fn rows_in_place(
+    model: &Model,
+    categories: &ByColumn,
+    table: &Table,
+) -> Result<Vec<Vec<f64>>, GoldenError> {
     let places = table.features(model)?;
-    table.records.iter().map(|(line, record)| table.row(model, &places, *line, record)).collect()
+    let records = table.records.iter();
+    records.map(|(line, record)| table.row(model, categories, &places, (*line, record))).collect()
 }
 
-fn rows_of_users(model: &Model, golden: &Table, user: usize) -> Result<Vec<Vec<f64>>, GoldenError> {
+fn rows_of_users(
+    model: &Model,
+    categories: &ByColumn,
+    golden: &Table,
+    user: usize,
+) -> Result<Vec<Vec<f64>>, GoldenError> {
     let beside = golden.path.with_file_name(FEATURES_FILE);
     // A version's own golden file may share the features of the whole model.
     let of_model =
@@ -345,8 +357,8 @@ fn rows_of_users(model: &Model, golden: &Table, user: usize) -> Result<Vec<Vec<f
     let row = |(line, record): &(u64, StringRecord)| {
         let user = record.get(user).unwrap_or_default();
         match by_user.get(user) {
-            Some((line, record)) => features.row(model, &places, *line, record),
-            None => defaults(model).ok_or_else(|| GoldenError::NoUser {
+            Some((line, record)) => features.row(model, categories, &places, (*line, record)),
+            None => defaults(model, categories).ok_or_else(|| GoldenError::NoUser {
                 path: golden.path.clone(),
                 line: *line,
                 user: user.to_owned(),

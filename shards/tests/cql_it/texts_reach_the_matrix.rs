@@ -7,6 +7,7 @@ use shards::features::column::ColumnType;
 use shards::features::inputs::{FeaturePolicies, InputColumn};
 use shards::features::join::{JoinPlan, ModelInputs};
 use shards::features::scylla::ScyllaSettings;
+use shards::features::stored::StoredRow;
 use shards::features::{Categories, Precision};
 use shards::provenance::FeatureStatus::{Cached, Stored};
 
@@ -76,13 +77,22 @@ fn every_new_type_is_read() {
             // A decimal and an integer that 64 bits do not hold are not known.
             assert_eq!(row(&joined, 1), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 4.0, -1.0, -1.0]);
             assert_eq!(joined.outcomes[1].defaulted, 2);
-            assert_eq!(joined.unknown_by_column[6..], [0, 1, 1]);
+            assert_eq!(joined.unknown_cells, [(1, 7), (1, 8)]);
             let empty = row(&joined, 2);
             assert!(empty[..6] == [0.0; 6] && empty[6..].iter().all(|code| code.is_nan()));
             assert!(joined.outcomes.iter().all(|outcome| outcome.status == status));
         }
         assert_eq!(store.counters().cells_lost, 2);
     });
+    let settings = settings(node, "cql_new_types");
+    let shown = |key| {
+        let row =
+            StoredRow::in_table(&settings, settings.resolve().unwrap(), key).unwrap().unwrap();
+        let cells = row.cells.iter().filter(|(name, _)| ["d", "v", "day"].contains(&name.as_str()));
+        cells.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(shown("full"), "d 19.99, day \"1969-12-31\", v -9223372036854775808");
+    assert_eq!(shown("empty"), "d null, day null, v null");
 }
 
 #[test]

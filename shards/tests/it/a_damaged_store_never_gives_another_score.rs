@@ -13,6 +13,7 @@ use shards::features::column::ColumnType;
 use shards::features::embedded::{EmbeddedError, EmbeddedReader, EmbeddedStore, RecordsChecked};
 use shards::features::import::{ImportError, OnBadRow, import_embedded};
 use shards::features::inputs::{FeaturePolicies, InputColumn};
+use shards::features::stored::StoredRow;
 use shards::provenance::FeatureStatus::{self, Error, Missing, Stored};
 
 use crate::stores::{Heard, column, fetch, import, options, plan_of, row, store_of};
@@ -275,4 +276,17 @@ fn a_damaged_row_follows_the_policy_and_the_others_are_scored() {
         let damaged = || served.shared.telemetry.store.damaged.get();
         wait_until("it is counted", || damaged() == 1);
     }
+}
+
+#[test]
+fn a_damaged_text_is_shown_to_nobody_as_missing() {
+    let (folder, store) = store_of("user_id,a:text,b\nu,recognisable,1\n");
+    let row = StoredRow::embedded(&store, "u").unwrap().unwrap();
+    assert_eq!(row.cells[0].1, "recognisable");
+    let file = file_of(&folder);
+    let bytes = fs::read(&file).unwrap();
+    let at = bytes.windows(12).position(|bytes| bytes == b"recognisable").unwrap();
+    overwrite(&file, at, b"R");
+    let found = StoredRow::embedded(&store, "u");
+    assert!(matches!(found, Err(EmbeddedError::RecordDamaged { .. })), "{found:?}");
 }

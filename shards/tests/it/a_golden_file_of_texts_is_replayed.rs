@@ -2,10 +2,14 @@
 //! text that the model has no answer for is named with its line and column.
 
 use std::fs;
+use std::path::Path;
 
 use crate::text_models::{Fixture, MISSING};
+use shards::features::FeatureMatrix;
 use shards::model::golden::{self, GoldenError};
+use shards::model::repository::Repository;
 use shards::model::trees::KernelChoice;
+use shards::model::{LoadOptions, Model};
 
 const HEADER: &str = "age,amount,purpose,country,score\n";
 
@@ -43,4 +47,31 @@ fn a_text_without_an_answer_is_named() {
         if column == "country" && found == "XX"),
         "{error}"
     );
+}
+
+#[test]
+fn by_the_categories_of_its_model_toml() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = folder.path().join("risk");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/demo-logistic/1/model.onnx");
+    fs::create_dir_all(model.join("1")).expect("a folder");
+    fs::copy(source, model.join("1/model.onnx")).expect("a model");
+    let column = |name: &str| format!("[[columns]]\nname = \"{name}\"\n");
+    let (first, second, third) = (column("a"), column("b"), column("c"));
+    let texts = "type = \"text\"\ncategories = [\"NL\", \"DE\"]\ndefault = \"DE\"\n";
+    let output = "[output]\ntensor = \"probabilities\"\nclass = 1\n";
+    fs::write(model.join("model.toml"), format!("{output}{first}{second}{texts}{third}"))
+        .expect("it is written");
+    let directory = Repository::new(folder.path()).find("risk", None).expect("it is there");
+    let mut model = Model::load(&directory, &LoadOptions::default()).expect("it loads");
+    let mut features = FeatureMatrix::new(3, model.precision());
+    features.reset(1);
+    [0.5, 1.0, -0.25].into_iter().enumerate().for_each(|(at, cell)| features.set(0, at, cell));
+    let mut scores = Vec::new();
+    model.score(&features, &mut scores).expect("a score");
+    let file = folder.path().join("golden.csv");
+    let rows = format!("0.5,DE,-0.25,{0}\n0.5,,-0.25,{0}\n", scores[0]);
+    fs::write(&file, format!("a,b,c,score\n{rows}")).expect("it is written");
+    let report = golden::replay(&mut model, &file, "score").expect("it is replayed");
+    assert!(report.agrees() && report.rows == 2, "{report:?}");
 }

@@ -42,6 +42,11 @@ fn codes(reader: &EmbeddedReader, column: InputColumn, keys: &[&str]) -> (Vec<f6
     ((0..keys.len()).map(|at| row(&joined, at)[0]).collect(), joined)
 }
 
+/// How many texts of a column were none of its categories.
+fn unknown(joined: &Joined, column: u32) -> usize {
+    joined.unknown_cells.iter().filter(|cell| cell.1 == column).count()
+}
+
 #[test]
 fn a_text_is_known_or_not_and_may_be_missing() {
     let csv = "user_id,a:text\nu,car\nv,Zürich\nw,boat\nx,\ny,\"car\"\n";
@@ -52,7 +57,7 @@ fn a_text_is_known_or_not_and_may_be_missing() {
     assert_eq!(found[..3], [5.0, 7.0, -1.0]);
     assert!(found[3].is_nan() && found[5].is_nan(), "missing, as the library has it");
     assert_eq!(found[4].to_bits(), 5.0_f64.to_bits());
-    assert_eq!((joined.unknown_by_column[0], joined.defaulted_by_column[0]), (1, 1));
+    assert_eq!((unknown(&joined, 0), joined.defaulted_by_column[0]), (1, 1));
 
     let with = |input: TextInput, nan| InputColumn { text: input, nan, ..text("a") };
     let default = TextInput { default: Some("car".to_owned()), ..TextInput::default() };
@@ -61,7 +66,7 @@ fn a_text_is_known_or_not_and_may_be_missing() {
     let missing = TextInput { unknown: UnknownText::Missing, ..TextInput::default() };
     let (found, joined) = codes(&reader, with(missing, NanMeaning::Missing), &keys);
     assert!(found[2].is_nan() && found[3].is_nan());
-    assert_eq!((joined.unknown_by_column[0], joined.defaulted_by_column[0]), (1, 0));
+    assert_eq!((unknown(&joined, 0), joined.defaulted_by_column[0]), (1, 0));
     let reject = TextInput { unknown: UnknownText::Reject, ..TextInput::default() };
     let (_, joined) = codes(&reader, with(reject, NanMeaning::Reject), &keys);
     let refusals: Vec<_> = joined.outcomes.iter().map(|outcome| outcome.refusal).collect();
@@ -200,4 +205,20 @@ proptest! {
             }
         }
     }
+}
+
+/// A row of floats in the model's order is copied as it is where no cell becomes a code.
+#[test]
+fn a_float_among_categories_of_numbers_becomes_its_code() {
+    let (_folder, store) = store_of("user_id,a:float,b:float\nu,20,0.5\nv,30,0.5\n");
+    let reader = EmbeddedReader::new(&store).unwrap();
+    let known = Categories::new([("10", 0.0), ("20", 1.0)], -1.0);
+    let known = Arc::new(known.with_numbers([(10.0, 0.0), (20.0, 1.0)]));
+    let columns = [column("a"), column("b")];
+    let (inputs, policies) = (ModelInputs::Columns(&columns), FeaturePolicies::default());
+    let plan = JoinPlan::bind(inputs, &reader.schema(), &policies, Precision::F32)
+        .and_then(|plan| plan.with_categories(&[Some(known), None]))
+        .unwrap();
+    let joined = fetch(&reader, &plan, &["u", "v"]);
+    assert_eq!((row(&joined, 0), row(&joined, 1)), (vec![1.0, 0.5], vec![-1.0, 0.5]));
 }

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
+use shards::batch::plan_of;
 use shards::features::column::ColumnType;
 use shards::features::inputs::Source;
 use shards::features::schema::Schema;
 use shards::model::repository::Repository;
 use shards::model::{LoadOptions, Model};
-
-use crate::commands::bind;
 
 /// The models that are asked.
 #[derive(Debug, Default)]
@@ -57,8 +56,8 @@ impl ServedModels {
 
     /// Says which model fits the columns of `before` and not those of `after`.
     pub(super) fn still_fit(&self, before: &Schema, after: &Schema) -> Result<(), String> {
-        for model in self.0.iter().filter(|model| bind(model, before).is_ok()) {
-            if let Err(error) = bind(model, after) {
+        for model in self.0.iter().filter(|model| plan_of(model, before).is_ok()) {
+            if let Err(error) = plan_of(model, after) {
                 return Err(format!(
                     "nothing was imported: model {} fits the store as it is and would not any more: \
                      {error}; --force imports all the same",

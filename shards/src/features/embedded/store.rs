@@ -194,12 +194,13 @@ impl EmbeddedStore {
         Ok(checked)
     }
 
-    /// Has `look` see the record of a key; `None` where there is none. For tools: shards read by a
-    /// reader of their own.
+    /// Has `look` see the columns and the record of a key; `None` where there is none. `look` says
+    /// by `None` that a text of the record is damaged. For tools: shards read by a reader of their
+    /// own.
     pub fn find<T>(
         &self,
         key: &[u8],
-        look: impl FnOnce(Record<'_>) -> T,
+        look: impl FnOnce(&Schema, Record<'_>) -> Option<T>,
     ) -> Result<Option<T>, EmbeddedError> {
         let snapshot = self.snapshot()?;
         let mut copy = EntryCopy::default();
@@ -211,7 +212,8 @@ impl EmbeddedStore {
         }
         let entry = copy.entry(snapshot.header.record_bytes as usize).ok_or_else(damaged)?;
         let layout = snapshot.layout();
-        Ok(Some(look(layout.read(entry.record(), &*snapshot).map_err(|_| damaged())?)))
+        let record = layout.read(entry.record(), &*snapshot).map_err(|_| damaged())?;
+        look(&snapshot.schema, record).ok_or_else(damaged).map(Some)
     }
 
     /// What is wrong with the file that is at the store's place now, while its readers go on with

@@ -97,7 +97,7 @@ impl CellRules {
             DecimalMark::Point => return false,
         };
         let is_part = |byte: &u8| byte.is_ascii_digit() || b"+-.,".contains(byte);
-        is_number(column_type) && text.contains(&other) && text.iter().all(is_part)
+        column_type.is_numeric() && text.contains(&other) && text.iter().all(is_part)
     }
 
     /// The value that a text of the type is; a number by the file's decimal mark.
@@ -106,20 +106,35 @@ impl CellRules {
         text: &'a str,
         column_type: ColumnType,
     ) -> Option<CellValue<'a>> {
-        if self.decimal == DecimalMark::Point || !is_number(column_type) {
+        if self.decimal == DecimalMark::Point || !column_type.is_numeric() {
             return column_type.parse(text);
         }
         let mut plain = [0; NUMBER_BYTES_MAX];
-        let plain = plain.get_mut(..text.len())?;
-        // What it has of the other mark separates thousands, or it is no number.
-        if text.contains('.') {
-            return None;
-        }
-        plain.copy_from_slice(text.as_bytes());
-        plain.iter_mut().filter(|byte| **byte == b',').for_each(|byte| *byte = b'.');
         // A number borrows nothing of its text.
-        number_of(column_type.parse(std::str::from_utf8(plain).ok()?)?)
+        number_of(column_type.parse(with_point(text, &mut plain)?)?)
     }
+
+    /// Whether a float32 that a cell was read as is another number than the cell says.
+    pub(super) fn is_rounded(&self, text: &[u8], value: f32) -> bool {
+        let mut plain = [0; NUMBER_BYTES_MAX];
+        match (self.decimal, std::str::from_utf8(text)) {
+            (DecimalMark::Comma, Ok(cell)) => with_point(cell, &mut plain)
+                .is_some_and(|plain| is_rounded(plain.as_bytes(), value)),
+            _ => is_rounded(text, value),
+        }
+    }
+}
+
+/// A number whose decimal mark is a comma, with a point; `None` where it is none.
+fn with_point<'a>(text: &str, plain: &'a mut [u8; NUMBER_BYTES_MAX]) -> Option<&'a str> {
+    let plain = plain.get_mut(..text.len())?;
+    // What it has of the other mark separates thousands, or it is no number.
+    if text.contains('.') {
+        return None;
+    }
+    plain.copy_from_slice(text.as_bytes());
+    plain.iter_mut().filter(|byte| **byte == b',').for_each(|byte| *byte = b'.');
+    std::str::from_utf8(plain).ok()
 }
 
 /// A number, or what else borrows nothing of its text.
@@ -151,14 +166,9 @@ pub(super) fn is_text(column_type: ColumnType) -> bool {
     column_type == ColumnType::Text
 }
 
-/// Whether cells of the type are numbers, which have a decimal mark.
-fn is_number(column_type: ColumnType) -> bool {
-    column_type.is_numeric()
-}
-
 fn truth(text: &str, column_type: ColumnType) -> Option<bool> {
     let is_boolean = column_type == ColumnType::Boolean;
-    if !is_boolean && !is_number(column_type) {
+    if !is_boolean && !column_type.is_numeric() {
         return None;
     }
     if TRUE_WORDS.contains(&text) || (is_boolean && YES_WORDS.contains(&text)) {
@@ -198,7 +208,7 @@ fn cause(text: &str, column_type: ColumnType) -> Cause {
 /// Whether a float32 says another number than the digits it was read from: 16777217 and
 /// 0.123456789012 do, 0.1 does not, as it is the number that comes back.
 #[expect(clippy::float_cmp, reason = "it is about the last bit")]
-pub(super) fn is_rounded(text: &[u8], value: f32) -> bool {
+fn is_rounded(text: &[u8], value: f32) -> bool {
     // So many digits always come back from a float32, where it is not smaller than most.
     const SHORT: usize = f32::DIGITS as usize;
     let is_usual = value.abs() >= f32::MIN_POSITIVE;
@@ -383,6 +393,9 @@ mod tests {
         ] {
             let value: f32 = text.parse().unwrap();
             assert_eq!(is_rounded(text.as_bytes(), value), expected, "{text} as {value}");
+            let rules = CellRules { decimal: DecimalMark::Comma, ..CellRules::default() };
+            let comma = text.replace('.', ",");
+            assert_eq!(rules.is_rounded(comma.as_bytes(), value), expected, "{comma} as {value}");
         }
     }
 }

@@ -356,7 +356,7 @@ impl<R: Read> Opened<R> {
                 taker.kept(rules, text, line, &column.name);
             }
             if let CellValue::Float(value) = read.value
-                && cell::is_rounded(text, value)
+                && rules.is_rounded(text, value)
             {
                 taker.rounded(index, || RoundedCell {
                     line,

@@ -15,7 +15,14 @@ use crate::features::schema::Schema;
 
 /// The types that are tried, the first that takes every cell of a column is the column's. Numbers are
 /// float, which every model reads: a wider type is for the header or for a model to say.
-const TRIED: [&str; 6] = ["float", "boolean", "date", "timestamp", "uuid", "text"];
+const TRIED: [ColumnType; 6] = [
+    ColumnType::Float,
+    ColumnType::Boolean,
+    ColumnType::Date,
+    ColumnType::Timestamp,
+    ColumnType::Uuid,
+    ColumnType::Text,
+];
 /// How many values of a column are shown.
 const EXAMPLES_MAX: usize = 3;
 /// How many different values are told apart, in one column and in all of them.
@@ -81,7 +88,7 @@ fn survey(
         .iter()
         .map(|column| {
             if untyped.contains(&column.name) {
-                Column::new(tried(), TypeOrigin::Cells)
+                Column::new(TRIED.to_vec(), TypeOrigin::Cells)
             } else {
                 Column::new(vec![column.column_type], TypeOrigin::Given)
             }
@@ -139,11 +146,6 @@ pub fn add_types(
         options.types.extend(found.map(|column| (column.name, column.column_type)));
     }
     Ok(input.restart().map_err(RecordError::Read)?)
-}
-
-/// Those of [`TRIED`] that there are.
-fn tried() -> Vec<ColumnType> {
-    TRIED.iter().filter_map(|word| word.parse().ok()).collect()
 }
 
 struct Column {
@@ -209,11 +211,14 @@ impl Column {
     }
 
     fn tell_apart(&mut self, field: &[u8], hasher: &RandomState, in_all: &mut usize) {
+        if field.is_empty() {
+            return;
+        }
         let is_full = self.distinct.len() >= DISTINCT_MAX || *in_all >= DISTINCT_IN_ALL_MAX;
         let hash = hasher.hash_one(field);
         if is_full {
             self.is_more |= !self.distinct.contains(&hash);
-        } else if !field.is_empty() && self.distinct.insert(hash) {
+        } else if self.distinct.insert(hash) {
             *in_all += 1;
             if self.examples.len() < EXAMPLES_MAX {
                 self.examples.push(cell::shown(field));

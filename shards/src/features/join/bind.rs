@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::text::TextCell;
-use crate::features::column::{CellValue, ColumnType};
+use super::error::JoinError;
+use super::request_field::RequestField;
+use super::text::{TextCell, categories_of};
+use crate::features::column::ColumnType;
 use crate::features::inputs::{
-    FeaturePolicies, InputColumn, IntegerRange, NanMeaning, OutOfRange, Source, UnknownText,
+    FeaturePolicies, InputColumn, IntegerRange, NanMeaning, OutOfRange, Source,
 };
 use crate::features::record::{CELLS_START, CellPlace, RecordLayout};
 use crate::features::schema::{Schema, StoreColumn};
-use crate::features::texts::{UNKNOWN_TEXT, is_unknown_text};
 use crate::features::{Categories, Precision};
 
 /// What a model says of its input.
@@ -20,259 +21,6 @@ pub enum ModelInputs<'a> {
     Columns(&'a [InputColumn]),
     /// Only the width of its tensor is known: it takes the store's columns in order.
     Width(usize),
-}
-
-/// A field of the request's JSON object that a model reads.
-#[derive(Debug, Clone, Default)]
-pub struct RequestField {
-    /// The field's name.
-    pub name: String,
-    /// What it may hold.
-    pub column_type: ColumnType,
-    /// The model's column that it fills, from 0.
-    pub column: usize,
-    /// The categories that its texts are read by, where it holds text.
-    pub categories: Option<Arc<Categories>>,
-    /// What a text means that is none of them.
-    pub unknown: UnknownText,
-}
-
-impl RequestField {
-    /// The cell that a number of a request is; `None` where the field holds text.
-    pub fn number(&self, value: f64) -> Option<f64> {
-        match &self.categories {
-            None => Some(value),
-            Some(known) if known.takes_numbers() && value.is_nan() => Some(value),
-            Some(known) if known.takes_numbers() => {
-                Some(known.number(value).unwrap_or(UNKNOWN_TEXT))
-            }
-            Some(_) => None,
-        }
-    }
-
-    /// The cell that a text of a request is: a code of its categories, or a date or time as a number;
-    /// `None` where the field holds numbers.
-    pub fn text(&self, text: &str) -> Option<f64> {
-        match &self.categories {
-            Some(known) => Some(known.code(text.as_bytes()).unwrap_or(UNKNOWN_TEXT)),
-            None => match self.column_type.parse(text)? {
-                CellValue::Timestamp(us) => Some(us as f64),
-                CellValue::Date(days) => Some(f64::from(days)),
-                _ => None,
-            },
-        }
-    }
-
-    /// A cell that the model is to read without the join; `None` for a text that is to be refused, and
-    /// for a text or a missing value that the model's library has no answer to.
-    pub(crate) fn unjoined(&self, cell: f64) -> Option<f64> {
-        match &self.categories {
-            Some(known) if is_unknown_text(cell) => self.unknown.code(known),
-            Some(known) if cell.is_nan() => known.missing(),
-            _ => Some(cell),
-        }
-    }
-
-    /// What a cell that was read for the field `given` of another model is to this one; `None` where
-    /// that can't be told, as the text itself is gone: one that only this model may know, or that
-    /// the other hashes.
-    pub(crate) fn cell_of(&self, given: &Self, cell: f64) -> Option<f64> {
-        let (own, others) = match (&self.categories, &given.categories) {
-            (None, None) => return Some(cell),
-            (Some(own), Some(others)) => (own, others),
-            _ => return None,
-        };
-        if is_unknown_text(cell) {
-            return own.knows_the_same(others).then_some(cell);
-        }
-        if cell.is_nan() || Arc::ptr_eq(own, others) || own.hashes_as(others) {
-            return Some(cell);
-        }
-        let text = others.text(cell)?;
-        Some(own.code(text.as_bytes()).unwrap_or(UNKNOWN_TEXT))
-    }
-
-    /// Whether a cell that was read for one of them is as the other reads it.
-    pub fn reads_as(&self, other: &Self) -> bool {
-        self.name == other.name
-            && self.column_type == other.column_type
-            && match (&self.categories, &other.categories) {
-                (None, None) => true,
-                (Some(own), Some(others)) => Arc::ptr_eq(own, others),
-                _ => false,
-            }
-    }
-}
-
-/// A store that does not fit a model.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum JoinError {
-    /// The store has no column that the model names.
-    #[error(
-        "the model's input column `{column}` is not in the store, which has {}",
-        listed(available)
-    )]
-    ColumnMissing {
-        /// The model's column.
-        column: String,
-        /// The store's columns.
-        available: Vec<String>,
-    },
-    /// There is no store, and the model reads a column of one.
-    #[error(
-        "the model's input column `{column}` is one of a feature store, and there is none: say where \
-         it is with --store, or set `source = \"request\"` in model.toml"
-    )]
-    NoStore {
-        /// The model's column.
-        column: String,
-    },
-    /// The store has the column that the model names, and its type is not read.
-    #[error(
-        "the model's input column `{column}` is {found} in the store, which is not read: store it as \
-         {}, or leave it out of model.toml",
-        ColumnType::words()
-    )]
-    ColumnUnread {
-        /// The column.
-        column: String,
-        /// Its type, as the store writes it.
-        found: String,
-    },
-    /// A model without columns and a store some of whose columns are not read: which of them the
-    /// model means can't be known.
-    #[error(
-        "the model does not name its columns, and `{column}` of the store is {found}, which is not \
-         read: name the columns in model.toml, or in `columns` of [features.scylla]"
-    )]
-    UnnamedUnread {
-        /// The first of the store's columns that are not read.
-        column: String,
-        /// Its type, as the store writes it.
-        found: String,
-    },
-    /// The store's column can't be read as the type that the model declares.
-    #[error(
-        "column `{column}` is {found} in the store and the model declares it as {expected}: \
-         set `type = \"{found}\"` in model.toml or store it as {expected}"
-    )]
-    ColumnType {
-        /// The column.
-        column: String,
-        /// Its type in the store.
-        found: ColumnType,
-        /// The type that the model declares.
-        expected: ColumnType,
-    },
-    /// A column of text of a model that knows no texts.
-    #[error(
-        "column `{column}` is {found}, and the model reads numbers there: leave the column out, store \
-         what the model was trained on, or give its texts as `categories` in model.toml"
-    )]
-    TextForNumber {
-        /// The column.
-        column: String,
-        /// Its type.
-        found: ColumnType,
-    },
-    /// A column of numbers of a model that reads texts there.
-    #[error(
-        "column `{column}` is {found}, and the model reads texts there: set `type = \"text\"` in \
-         model.toml and store the texts that it was trained on"
-    )]
-    NumberForText {
-        /// The column.
-        column: String,
-        /// Its type.
-        found: ColumnType,
-    },
-    /// Categories in `model.toml` of a column whose categories the model's own file has.
-    #[error(
-        "column `{column}`: the model's own file has its categories: leave `categories` out of \
-         model.toml"
-    )]
-    CategoriesTwice {
-        /// The column.
-        column: String,
-    },
-    /// A default that is none of the categories.
-    #[error("column `{column}`: default `{default}` is none of the texts that the model knows")]
-    DefaultUnknown {
-        /// The column.
-        column: String,
-        /// Its default.
-        default: String,
-    },
-    /// A share of the training data for what is none of the categories.
-    #[error(
-        "column `{column}`: `shares` names `{text}`, which is none of the texts that the model knows"
-    )]
-    ShareUnknown {
-        /// The column.
-        column: String,
-        /// The text.
-        text: String,
-    },
-    /// The store's column holds floats, and the model's tensor integers.
-    #[error(
-        "column `{column}` is {found} in the store and the model's tensor holds integers: store it \
-         as bigint, int or boolean"
-    )]
-    NotIntegers {
-        /// The column.
-        column: String,
-        /// Its type in the store.
-        found: ColumnType,
-    },
-    /// A default that the model's tensor of integers does not hold.
-    #[error(
-        "column `{column}`: default {default} is none of the integers from {} to {} that the \
-         model's tensor holds", range.low, range.high
-    )]
-    DefaultNotInteger {
-        /// The column.
-        column: String,
-        /// Its default.
-        default: f64,
-        /// What the tensor holds.
-        range: IntegerRange,
-    },
-    /// A model without columns and a store of another width.
-    #[error(
-        "the model reads {expected} columns without naming them and the store has {found} \
-         (first without a match: `{column}`)"
-    )]
-    Width {
-        /// How many columns the store has.
-        found: usize,
-        /// How many columns the model reads.
-        expected: usize,
-        /// The first of the store's columns that the model does not read, or of the model's
-        /// positions that the store does not fill.
-        column: String,
-    },
-    /// A model without columns that was bound to other columns before: which of them is which of its
-    /// inputs nobody can tell.
-    #[error(
-        "the model reads columns without naming them, and column {position} of the store is `{found}` \
-         where it was `{expected}`: name them under `[[columns]]` in model.toml"
-    )]
-    Renamed {
-        /// The column's position, from 1.
-        position: usize,
-        /// Its name in the store.
-        found: String,
-        /// The name that it had when the model was loaded.
-        expected: String,
-    },
-}
-
-/// The first of many names: a store may have thousands of columns.
-fn listed(names: &[String]) -> String {
-    const NAMES_MAX: usize = 20;
-    let (first, rest) = names.split_at(names.len().min(NAMES_MAX));
-    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-    format!("{}{more}", first.join(", "))
 }
 
 /// Where the cell of a model's column comes from.
@@ -454,6 +202,8 @@ impl JoinPlan {
             }
             self.texts.push(TextCell::new(known, column)?);
         }
+        // A cell that becomes a code is not copied as it is.
+        self.float_row = self.float_row.take().and_then(|_| FloatRow::of(&self.cells));
         Ok(self)
     }
 
@@ -560,42 +310,6 @@ fn unnamed_column(stored: &StoreColumn) -> InputColumn {
         name: stored.name.clone(),
         column_type: stored.column_type,
         ..InputColumn::default()
-    }
-}
-
-/// The categories by which the texts of each column of a model are read: those of its own file, else
-/// those of its `model.toml`, whose columns are given if it has any.
-///
-/// # Errors
-/// A column of text without categories or of numbers with some.
-pub fn categories_by_column(
-    columns: Option<&[InputColumn]>,
-    own: &[Option<Arc<Categories>>],
-) -> Result<Vec<Option<Arc<Categories>>>, JoinError> {
-    let Some(columns) = columns else { return Ok(own.to_vec()) };
-    let named = columns.iter().enumerate();
-    named.map(|(at, column)| categories_of(column, own.get(at).and_then(Option::as_ref))).collect()
-}
-
-/// The categories by which a column's texts are read: those of the model's own file, else those of
-/// `model.toml`; `None` for a column of numbers.
-fn categories_of(
-    column: &InputColumn,
-    own: Option<&Arc<Categories>>,
-) -> Result<Option<Arc<Categories>>, JoinError> {
-    let (name, found) = (|| column.name.clone(), column.column_type);
-    match (own, &column.text.categories) {
-        (Some(_), Some(_)) => Err(JoinError::CategoriesTwice { column: name() }),
-        (Some(own), None) if !found.is_text() && !own.takes_numbers() => {
-            Err(JoinError::NumberForText { column: name(), found })
-        }
-        (Some(own), None) => Ok(Some(Arc::clone(own))),
-        (None, Some(texts)) => {
-            let codes = texts.iter().enumerate().map(|(code, text)| (text.as_str(), code as f64));
-            Ok(Some(Arc::new(Categories::new(codes, f64::NAN))))
-        }
-        (None, None) if found.is_text() => Err(JoinError::TextForNumber { column: name(), found }),
-        (None, None) => Ok(None),
     }
 }
 

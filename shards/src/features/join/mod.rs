@@ -1,8 +1,9 @@
 //! The join of what a store holds and a request says into the row that a model reads.
 //!
-//! [`bind`] maps the model's columns to the store's and to the request's fields once, at start;
-//! [`row`] then writes row after row by that [`JoinPlan`], without allocating, and [`text`] finds the
-//! model's code of a text.
+//! [`bind`] maps the model's columns to the store's and to the request's fields once, at start, or
+//! says by [`JoinError`] why they do not fit; [`row`] then writes row after row by that [`JoinPlan`],
+//! without allocating, and [`text`] finds the model's code of a text. A [`RequestField`] is what a
+//! request gives.
 //! [`Refusal`](crate::failure::Refusal) says why a row must not be scored; [`cast`] counts what
 //! the model's precision changes.
 //!
@@ -11,7 +12,12 @@
 
 mod bind;
 mod cast;
+mod error;
+mod request_field;
 mod row;
 mod text;
 
-pub use bind::{JoinError, JoinPlan, ModelInputs, RequestField, categories_by_column};
+pub use bind::{JoinPlan, ModelInputs};
+pub use error::JoinError;
+pub use request_field::RequestField;
+pub use text::categories_by_column;

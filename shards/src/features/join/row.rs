@@ -75,19 +75,25 @@ impl JoinPlan {
         };
         match refusal {
             Some(refusal) => joined.refuse(row, status, refusal),
-            // Defaults are of no dictionary.
-            None => {
-                let _: Result<(), DamagedText> =
-                    self.write(Stored::Defaults, status, request_cells, row, joined);
-            }
+            None => self.write_defaults(status, request_cells, row, joined),
         }
     }
 
     /// Writes `row` from its request alone, where there is no store: no policy about users applies.
     pub(crate) fn join_request(&self, request_cells: &[f64], row: usize, joined: &mut Joined) {
+        self.write_defaults(FeatureStatus::Stored, request_cells, row, joined);
+    }
+
+    fn write_defaults(
+        &self,
+        status: FeatureStatus,
+        request_cells: &[f64],
+        row: usize,
+        joined: &mut Joined,
+    ) {
         // Defaults are of no dictionary.
         let _: Result<(), DamagedText> =
-            self.write(Stored::Defaults, FeatureStatus::Stored, request_cells, row, joined);
+            self.write(Stored::Defaults, status, request_cells, row, joined);
     }
 
     /// What to do with a record that is too old; `None` for one that is not.
@@ -128,7 +134,6 @@ impl JoinPlan {
             fields_defaulted: 0,
             refusal: None,
             defaulted_by_column: &mut joined.defaulted_by_column,
-            unknown_by_column: &mut joined.unknown_by_column,
             unknown_cells: &mut joined.unknown_cells,
         };
         match (joined.matrix.row_mut(row), &self.float_row, stored) {
@@ -179,7 +184,6 @@ struct Written<'a> {
     fields_defaulted: u32,
     refusal: Option<Refusal>,
     defaulted_by_column: &'a mut [u64],
-    unknown_by_column: &'a mut [u64],
     unknown_cells: &'a mut Vec<(u32, u32)>,
 }
 
@@ -277,9 +281,6 @@ impl Written<'_> {
 
     /// What a text means that is none of the categories, by the column's policy.
     fn unknown_text(&mut self, text: &TextCell, column: usize, refusal: Refusal) -> f64 {
-        if let Some(count) = self.unknown_by_column.get_mut(column) {
-            *count += 1;
-        }
         self.unknown_cells.push((self.row, column as u32));
         self.code_or(text.unknown.code(&text.categories), refusal)
     }

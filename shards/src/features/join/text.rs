@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use super::bind::JoinError;
+use super::error::JoinError;
 use crate::features::Categories;
 use crate::features::column::{ColumnType, bytes, code_of, uuid_text};
 use crate::features::inputs::{InputColumn, UnknownText};
@@ -42,13 +42,11 @@ impl TextCell {
         categories: Arc<Categories>,
         column: &InputColumn,
     ) -> Result<Self, JoinError> {
-        let default = match &column.text.default {
-            None => categories.missing(),
-            Some(text) => Some(categories.code(text.as_bytes()).ok_or_else(|| {
-                let (column, default) = (column.name.clone(), text.clone());
-                JoinError::DefaultUnknown { column, default }
-            })?),
-        };
+        let default = column.text.default_code(&categories);
+        if let (Some(text), None) = (&column.text.default, default) {
+            let (column, default) = (column.name.clone(), text.clone());
+            return Err(JoinError::DefaultUnknown { column, default });
+        }
         let mut shares = column.text.shares.keys();
         if let Some(text) = shares.find(|text| categories.code(text.as_bytes()).is_none()) {
             let (column, text) = (column.name.clone(), text.clone());
@@ -114,5 +112,41 @@ impl TextCell {
         }
         codes[code as usize] = !found.to_bits();
         Ok(found)
+    }
+}
+
+/// The categories by which the texts of each column of a model are read: those of its own file, else
+/// those of its `model.toml`, whose columns are given if it has any.
+///
+/// # Errors
+/// A column of text without categories or of numbers with some.
+pub fn categories_by_column(
+    columns: Option<&[InputColumn]>,
+    own: &[Option<Arc<Categories>>],
+) -> Result<Vec<Option<Arc<Categories>>>, JoinError> {
+    let Some(columns) = columns else { return Ok(own.to_vec()) };
+    let named = columns.iter().enumerate();
+    named.map(|(at, column)| categories_of(column, own.get(at).and_then(Option::as_ref))).collect()
+}
+
+/// The categories by which a column's texts are read: those of the model's own file, else those of
+/// `model.toml`; `None` for a column of numbers.
+pub(super) fn categories_of(
+    column: &InputColumn,
+    own: Option<&Arc<Categories>>,
+) -> Result<Option<Arc<Categories>>, JoinError> {
+    let (name, found) = (|| column.name.clone(), column.column_type);
+    match (own, &column.text.categories) {
+        (Some(_), Some(_)) => Err(JoinError::CategoriesTwice { column: name() }),
+        (Some(own), None) if !found.is_text() && !own.takes_numbers() => {
+            Err(JoinError::NumberForText { column: name(), found })
+        }
+        (Some(own), None) => Ok(Some(Arc::clone(own))),
+        (None, Some(texts)) => {
+            let codes = texts.iter().enumerate().map(|(code, text)| (text.as_str(), code as f64));
+            Ok(Some(Arc::new(Categories::new(codes, f64::NAN))))
+        }
+        (None, None) if found.is_text() => Err(JoinError::TextForNumber { column: name(), found }),
+        (None, None) => Ok(None),
     }
 }

@@ -80,21 +80,26 @@ impl RowShape {
         record.fill(0);
         record[..CELLS_START].copy_from_slice(&last_updated_us.to_le_bytes());
         for place in self.layout.places() {
-            let cell = match next()? {
-                None => CellValue::Null,
-                // CQL tells an empty value from null; only a text says anything by it.
-                Some([]) if place.column_type != ColumnType::Text => CellValue::Null,
-                Some(bytes) => {
-                    let known = place.column_type.decode(bytes).map_err(|NotOfType| Malformed)?;
-                    packing.cells_lost += u64::from(known.is_none());
-                    known.unwrap_or(CellValue::Null)
-                }
-            };
-            if !place.write(cell, packing.texts, record) {
+            let known = cell_of(place.column_type, next()?)?;
+            packing.cells_lost += u64::from(known.is_none());
+            if !place.write(known.unwrap_or(CellValue::Null), packing.texts, record) {
                 return Err(Malformed);
             }
         }
         Ok(key)
+    }
+}
+
+/// A cell of an answer; `None` is a value that a record can't keep as it is.
+pub(super) fn cell_of(
+    column_type: ColumnType,
+    cql: Option<&[u8]>,
+) -> Result<Option<CellValue<'_>>, Malformed> {
+    match cql {
+        None => Ok(Some(CellValue::Null)),
+        // CQL tells an empty value from null; only a text says anything by it.
+        Some([]) if column_type != ColumnType::Text => Ok(Some(CellValue::Null)),
+        Some(bytes) => column_type.decode(bytes).map_err(|NotOfType| Malformed),
     }
 }
 

@@ -163,22 +163,20 @@ impl Flight {
         let mut texts = self.texts.borrow_mut();
         let mut packing = Packing { now_us, texts: &mut texts, cells_lost: 0 };
         let mut expected = 0;
+        let wires: Vec<_> =
+            asked.iter().map(|index| shape.key_type.wire(self.key(*index))).collect();
         let rows = answer.rows::<ColumnIterator<'_, '_>>();
         for row in rows.map_err(|error| malformed(&error.to_string()))? {
             let row = row.map_err(|error| malformed(&error.to_string()))?;
             let key = shape.pack(row, &mut packing, &mut record);
             let key = key.map_err(|Malformed| malformed("a row is cut short"))?;
-            let text_is = |index: usize| {
-                shape.key_type.wire(self.key(index)).is_some_and(|wire| *wire == *key)
-            };
+            let text_is = |place: usize| wires[place].as_deref() == Some(key);
             // Rows come in the order of the keys or of their tokens: where one was found, the next
             // is looked for first.
-            let (before, after) = asked.split_at(expected);
-            let mut order = after.iter().chain(before).enumerate();
-            let Some((skipped, &index)) = order.find(|(_, index)| text_is(**index)) else {
-                continue;
-            };
-            expected = (expected + skipped + 1) % asked.len();
+            let mut order = (expected..asked.len()).chain(0..expected);
+            let Some(found) = order.find(|place| text_is(*place)) else { continue };
+            let index = asked[found];
+            expected = (found + 1) % asked.len();
             results.states[index] = KeyState::Found;
             let start = index * length;
             results.records[start..start + length].copy_from_slice(&record);
@@ -186,7 +184,8 @@ impl Flight {
                 continue;
             }
             // Two texts may be one key, as 7 and 007 are.
-            for &other in asked.iter().filter(|other| **other != index && text_is(**other)) {
+            let others = (0..asked.len()).filter(|place| *place != found && text_is(*place));
+            for other in others.map(|place| asked[place]) {
                 results.states[other] = KeyState::Found;
                 let start = other * length;
                 results.records[start..start + length].copy_from_slice(&record);

@@ -63,12 +63,15 @@ impl KeyType {
 
     /// The key as the cluster has it; `None` where the text is none of this type.
     pub(super) fn wire(self, text: &[u8]) -> Option<Cow<'_, [u8]>> {
+        if self == Self::Text {
+            return str::from_utf8(text).is_ok().then_some(Cow::Borrowed(text));
+        }
         Some(match self.value(text)? {
             CqlValue::Int(key) => Cow::Owned(key.to_be_bytes().to_vec()),
             CqlValue::BigInt(key) => Cow::Owned(key.to_be_bytes().to_vec()),
             CqlValue::Uuid(key) => Cow::Owned(key.as_bytes().to_vec()),
             CqlValue::Blob(key) => Cow::Owned(key),
-            _ => Cow::Borrowed(text),
+            _ => return None,
         })
     }
 
@@ -87,10 +90,7 @@ impl KeyType {
 
     /// Whether a text is a key of this type.
     pub(super) fn takes(self, text: &[u8]) -> bool {
-        match self {
-            Self::Text => str::from_utf8(text).is_ok(),
-            _ => self.value(text).is_some(),
-        }
+        self.wire(text).is_some()
     }
 
     /// A key that nobody has; another one for another number.

@@ -3,14 +3,16 @@
 use std::net::SocketAddr;
 
 use scylla::client::session::Session;
+use scylla::deserialize::row::ColumnIterator;
 use scylla::statement::prepared::PreparedStatement;
-use scylla::value::{CqlTimestamp, CqlValue, Row};
 
+use super::decode::{Malformed, cell_of};
 use super::describe::TableDescription;
 use super::error::{ScyllaError, said};
 use super::keys::KeyType;
 use super::session::{block_on, connect, prepare, qualified, quoted};
 use super::settings::ScyllaSettings;
+use crate::features::column::{CellValue, ColumnType};
 use crate::features::schema::{Schema, StoreColumn};
 
 /// A session of a tool, with the settings of the table that it is about. It works on the tokio
@@ -125,15 +127,16 @@ pub fn find_table(
     block_on(settings, work)?
 }
 
-/// When a row was written, and its feature columns with their values.
-pub(crate) type FoundRow = (Option<CqlTimestamp>, Vec<(String, Option<CqlValue>)>);
+/// When a row was written, in µs since 1970, and its feature columns with what is shown of them.
+pub(crate) type FoundRow<T> = (Option<i64>, Vec<(String, T)>);
 
-/// The table's row of a key; `None` where there is none. It blocks.
-pub(crate) fn read_row(
+/// The table's row of a key, its cells as `show` has them; `None` where there is none. It blocks.
+pub(crate) fn read_row<T: Send>(
     settings: &ScyllaSettings,
     addresses: Vec<SocketAddr>,
     key: &str,
-) -> Result<Option<FoundRow>, ScyllaError> {
+    show: fn(CellValue<'_>) -> T,
+) -> Result<Option<FoundRow<T>>, ScyllaError> {
     let work = async {
         let table = TableSession::connect(settings, addresses).await?;
         let (schema, key_type) = table.describe().await?;
@@ -153,13 +156,25 @@ pub(crate) fn read_row(
         let answer = table.session.execute_unpaged(&prepared, (key,)).await;
         let answer = answer.map_err(|error| refused(said(&error)))?;
         let rows = answer.into_rows_result().map_err(|error| refused(error.to_string()))?;
-        let row = rows.maybe_first_row::<Row>().map_err(|error| refused(error.to_string()))?;
-        let Some(mut row) = row else { return Ok(None) };
-        let last_updated = row.columns.pop().flatten().and_then(|value| match value {
-            CqlValue::Timestamp(time) => Some(time),
-            _ => None,
+        let row = rows.maybe_first_row::<ColumnIterator<'_, '_>>();
+        let Some(mut row) = row.map_err(|error| refused(error.to_string()))? else {
+            return Ok(None);
+        };
+        let types = schema.columns().iter().map(|column| column.column_type);
+        let mut cells = types.chain([ColumnType::Timestamp]).map(|column_type| {
+            let column = row.next().and_then(Result::ok).ok_or(Malformed)?;
+            cell_of(column_type, column.slice.map(|slice| slice.as_slice()))
         });
-        Ok(Some((last_updated, features.cloned().zip(row.columns).collect())))
+        let mut shown = Vec::with_capacity(schema.columns().len());
+        let malformed = |Malformed| refused("a row is cut short".to_owned());
+        for (name, cell) in features.zip(&mut cells) {
+            shown.push((name.clone(), show(cell.map_err(malformed)?.unwrap_or(CellValue::Null))));
+        }
+        let last_updated_us = match cells.next().transpose().map_err(malformed)?.flatten() {
+            Some(CellValue::Timestamp(us)) => Some(us),
+            _ => None,
+        };
+        Ok(Some((last_updated_us, shown)))
     };
     block_on(settings, work)?
 }

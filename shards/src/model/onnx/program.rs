@@ -102,16 +102,15 @@ impl Program {
         scores: &mut Vec<f64>,
     ) -> Result<(), String> {
         let start = scores.len();
-        let empty = FeatureMatrix::new(0, Precision::F32);
-        let mut alone = std::mem::replace(&mut self.alone, empty);
-        let ran = together_or_alone(features.rows(), scores, |row, scores| match row {
-            None => self.attempt(features, scores),
-            Some(row) => {
-                alone.copy_rows(features, &[row]);
-                self.attempt(&alone, scores)
-            }
+        let ran = together_or_alone(features.rows(), scores, |row, scores| {
+            let Some(row) = row else { return self.attempt(features, scores) };
+            let empty = FeatureMatrix::new(0, Precision::F32);
+            let mut alone = std::mem::replace(&mut self.alone, empty);
+            alone.copy_rows(features, &[row]);
+            let ran = self.attempt(&alone, scores);
+            self.alone = alone;
+            ran
         });
-        self.alone = alone;
         where_none_has_a_score(ran.err(), &scores[start..])
     }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::alone::where_none_has_a_score;
 use crate::features::inputs::{InputColumn, IntegerRange};
 use crate::features::{Categories, FeatureMatrix, Precision};
 
@@ -113,10 +114,7 @@ pub(super) fn compare<E>(
         }
         alone.resize(done + 1, f64::NAN);
     }
-    match failed {
-        Some(error) if alone.iter().all(|score| score.is_nan()) => return Err(error),
-        _ => {}
-    }
+    where_none_has_a_score(failed, &alone)?;
     let mut together = Vec::new();
     // What is very wide is tried in smaller batches.
     let rows_max = (CELLS_MAX / rows.columns().max(1)).max(2);

@@ -8,6 +8,7 @@ use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 use super::super::constants::numbers;
 use super::super::error::OnnxError;
 use super::super::graph;
+use super::super::ops::exact_i64;
 use super::codes::Codes;
 use super::columns::Columns;
 use super::reach::{Reach, Value};
@@ -98,10 +99,12 @@ impl Rewriting {
                 self.category_mapper(node)?;
                 self.label_encoder(node, columns)
             }
-            "LabelEncoder" if reads || texts("keys_strings") || texts("values_strings") => {
-                self.label_encoder(node, columns)
-            }
-            "LabelEncoder" if texts("keys_tensor") || texts("values_tensor") => {
+            "LabelEncoder"
+                if reads
+                    || ["keys_strings", "values_strings", "keys_tensor", "values_tensor"]
+                        .into_iter()
+                        .any(texts) =>
+            {
                 self.label_encoder(node, columns)
             }
             "OneHotEncoder" if reads || texts("cats_strings") => self.one_hot(node, columns),
@@ -181,10 +184,14 @@ impl Rewriting {
             ),
             None => (doubles("values_tensor")?, *doubles("default_tensor")?.first()?),
         };
+        let mut places = HashMap::with_capacity(keys.len());
+        for (place, key) in keys.iter().enumerate() {
+            places.entry(*key).or_insert(place);
+        }
         let cells: Option<Vec<i64>> = numbers(input)?
             .into_iter()
-            .map(|cell| match keys.iter().position(|key| *key as f64 - cell == 0.0) {
-                Some(place) => values.get(place).map(|value| *value as i64),
+            .map(|cell| match exact_i64(cell).and_then(|cell| places.get(&cell)) {
+                Some(place) => values.get(*place).map(|value| *value as i64),
                 None => Some(default as i64),
             })
             .collect();
