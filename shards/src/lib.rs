@@ -27,6 +27,7 @@ pub mod executor;
 pub mod facts;
 pub mod failure;
 pub mod features;
+mod fnv;
 pub mod http;
 pub mod http1;
 pub mod journal;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use crate::fnv::fnv1a;
+
 /// The categories of one column of a model.
 #[derive(Debug, Clone)]
 pub struct Categories {
@@ -37,13 +39,6 @@ fn bits(number: f64) -> u64 {
     (number + 0.0).to_bits()
 }
 
-/// FNV-1a.
-fn hash(bytes: &[u8]) -> u64 {
-    let start = 0xcbf2_9ce4_8422_2325_u64;
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
-    bytes.iter().fold(start, step)
-}
-
 impl Categories {
     /// The texts with their codes; `unknown` is the code of every other text. Codes are whole numbers
     /// that the matrix's precision holds, `unknown` may be NaN. A text that comes twice has its first
@@ -54,7 +49,7 @@ impl Categories {
         for (text, code) in texts {
             let text: Arc<[u8]> = text.as_bytes().into();
             let code = *codes.entry(Arc::clone(&text)).or_insert_with(|| {
-                fingerprint = fingerprint.wrapping_add(hash(&text));
+                fingerprint = fingerprint.wrapping_add(fnv1a(text.iter().copied()));
                 code
             });
             first.entry(bits(code)).or_insert(text);
@@ -75,7 +70,7 @@ impl Categories {
         if let Kind::Listed { numbers, fingerprint, .. } = &mut self.kind {
             for (value, code) in values {
                 numbers.entry(bits(value)).or_insert_with(|| {
-                    *fingerprint = fingerprint.wrapping_add(hash(&bits(value).to_le_bytes()));
+                    *fingerprint = fingerprint.wrapping_add(fnv1a(bits(value).to_le_bytes()));
                     code
                 });
             }

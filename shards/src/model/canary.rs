@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::fnv::fnv1a;
+use crate::fnv::fnv1a;
 
 /// The table `[canary]` of `model.toml`.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]

@@ -6,7 +6,7 @@ use super::forest::{self, NativeError, NativeModel, Trained};
 use super::manifest::Manifest;
 use super::scorer::LoadOptions;
 use super::{bounded, catboost, lightgbm, xgboost};
-use crate::model::fnv::fnv1a;
+use crate::fnv::fnv1a;
 
 /// The format of a model's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

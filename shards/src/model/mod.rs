@@ -18,7 +18,6 @@ mod catboost;
 pub mod explain;
 mod file_columns;
 mod files;
-mod fnv;
 pub mod forest;
 pub mod golden;
 mod json;

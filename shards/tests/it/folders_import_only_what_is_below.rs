@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up; a folder, or a file beside `lib.rs`, imports only what stands before it.
-const LAYERS: [&str; 22] = [
+const LAYERS: [&str; 23] = [
     "facts",
     "priority",
     "provenance",
@@ -13,6 +13,7 @@ const LAYERS: [&str; 22] = [
     "credentials",
     "failure",
     "escape",
+    "fnv",
     "breaker",
     "crossing",
     "executor",

@@ -9,8 +9,8 @@ use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 use tract_onnx::prelude::Framework;
 
 use super::error::OnnxError;
+use crate::fnv::{FNV1A_START, fnv1a_more};
 use crate::model::bounded;
-use crate::model::fnv::{FNV1A_START, fnv1a_more};
 
 /// What a model's file may ask for; a file is input, and may be hostile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

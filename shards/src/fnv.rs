@@ -1,15 +1,15 @@
-//! One hash for the bytes of a file and for the names of users.
+//! One hash for the bytes of a file, the names of users and the texts of a column.
 
 /// FNV-1a of 64 bits (Fowler, Noll and Vo; <http://www.isthe.com/chongo/tech/comp/fnv/>).
-pub(super) fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
+pub(crate) fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
     fnv1a_more(FNV1A_START, bytes)
 }
 
 /// The hash of no bytes at all.
-pub(super) const FNV1A_START: u64 = 0xcbf2_9ce4_8422_2325;
+pub(crate) const FNV1A_START: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// The hash of what `hash` is of, and these bytes behind it.
-pub(super) fn fnv1a_more(hash: u64, bytes: impl IntoIterator<Item = u8>) -> u64 {
+pub(crate) fn fnv1a_more(hash: u64, bytes: impl IntoIterator<Item = u8>) -> u64 {
     bytes
         .into_iter()
         .fold(hash, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
