@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
 use super::canary::Canary;
+use super::explain::ExplainSettings;
 use super::remote::{RemoteModel, RemoteSettings, RemoteUrl};
 use super::shadow::Shadow;
 use crate::features::inputs::{FeaturePolicies, InputColumn, NanMeaning};
@@ -42,6 +43,8 @@ pub struct Manifest {
     pub output: ScoreOutput,
     /// What to do about features that are not there, not known or too old.
     pub policies: FeaturePolicies,
+    /// Whether and how scores are explained.
+    pub explain: Option<ExplainSettings>,
     /// The input's columns in the order of its tensor; `None`: the store's columns in order.
     pub columns: Option<Vec<InputColumn>>,
 }

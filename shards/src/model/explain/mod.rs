@@ -34,8 +34,10 @@ mod block;
 mod outline;
 mod program;
 mod quadrature;
+mod settings;
 mod trees;
 mod wide;
 
 pub use outline::{Node, Outline, OutlineError, SplitTest, TreeOutline};
+pub use settings::{Adverse, ExplainSettings, NamedReason};
 pub use trees::TreeExplainer;
