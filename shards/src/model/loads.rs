@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::explain::{ExplainError, Explainable, Explainer};
 use super::files::{self, FileFormat};
 use super::forest::NativeModel;
 use super::manifest::Manifest;
@@ -21,6 +22,7 @@ pub(super) struct ReadModel {
     version: u64,
     manifest: Manifest,
     source: ReadSource,
+    explainer: Option<Explainer>,
 }
 
 #[derive(Debug)]
@@ -30,18 +32,30 @@ enum ReadSource {
     Remote(RemoteModel),
 }
 
+/// What explanations are made of, or why there are none; nothing where `model.toml` asks for none.
+type Explained = Option<Result<Explainable, ExplainError>>;
+
 impl ReadSource {
     /// Reads the model's own file.
-    fn read(path: PathBuf, manifest: &Manifest, options: &LoadOptions) -> Result<Self, ModelError> {
+    fn read(
+        path: PathBuf,
+        manifest: &Manifest,
+        options: &LoadOptions,
+    ) -> Result<(Self, Explained), ModelError> {
         if FileFormat::of(&path) == FileFormat::Onnx {
             let columns = manifest.columns.as_deref();
             return match Blueprint::read(&path, &manifest.output, columns, options) {
-                Ok(blueprint) => Ok(Self::Onnx { path, blueprint }),
+                Ok(blueprint) => {
+                    let what = "an ONNX file".to_owned();
+                    let explained = manifest.explain.is_some();
+                    let explained = explained.then_some(Err(ExplainError::Opaque { what }));
+                    Ok((Self::Onnx { path, blueprint }, explained))
+                }
                 Err(source) => Err(ModelError::Onnx { path, source }),
             };
         }
         match files::load(&path, manifest, options) {
-            Ok(native) => Ok(Self::Native(Box::new(native))),
+            Ok(read) => Ok((Self::Native(Box::new(read.model)), read.explainable)),
             Err(source) => Err(ModelError::Native { path, source: Box::new(source) }),
         }
     }
@@ -55,12 +69,18 @@ impl ReadModel {
     ) -> Result<Self, ModelError> {
         let path = directory.file.clone();
         let manifest = directory.manifest.clone();
-        let source = match manifest.remote_model() {
-            Some(remote) => ReadSource::Remote(remote),
-            None => ReadSource::read(path, &manifest, options)?,
+        let (source, explained) = match manifest.remote_model() {
+            Some(remote) => {
+                let explained = manifest.explain.is_some();
+                (ReadSource::Remote(remote), explained.then_some(Err(ExplainError::Remote)))
+            }
+            None => ReadSource::read(path.clone(), &manifest, options)?,
         };
+        let explainer = explained.map(|explained| explained.and_then(Explainable::by_covers));
+        let explainer =
+            explainer.transpose().map_err(|source| ModelError::Explain { path, source })?;
         let (name, version) = (directory.name.clone(), directory.version);
-        Ok(Self { name, version, manifest, source })
+        Ok(Self { name, version, manifest, source, explainer })
     }
 
     /// A model of a shard's own.
@@ -73,7 +93,10 @@ impl ReadModel {
             ReadSource::Native(native) => Source::Native(Box::new(native.of_another_shard())),
             ReadSource::Remote(remote) => Source::Remote(remote.clone()),
         };
-        Ok(Model::new(self.name.clone(), self.version, self.manifest.clone(), source, options))
+        let explainer = self.explainer.as_ref().map(Explainer::of_another_shard);
+        let model =
+            Model::new(self.name.clone(), self.version, self.manifest.clone(), source, options);
+        Ok(model.with_explainer(explainer))
     }
 
     /// The last model that is made of it.
@@ -86,7 +109,8 @@ impl ReadModel {
             ReadSource::Native(native) => Source::Native(native),
             ReadSource::Remote(remote) => Source::Remote(remote),
         };
-        Ok(Model::new(self.name, self.version, self.manifest, source, options))
+        let model = Model::new(self.name, self.version, self.manifest, source, options);
+        Ok(model.with_explainer(self.explainer))
     }
 }
 

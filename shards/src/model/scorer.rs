@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::explain::{ExplainError, Explainer};
 use super::file_columns::FileColumns;
 use super::forest::{ModelColumn, NativeError, NativeModel, Objective};
 use super::loads::ReadModel;
@@ -49,6 +50,14 @@ pub enum ModelError {
         /// Why.
         source: Box<NativeError>,
     },
+    /// `model.toml` wants its scores explained, and they can't be.
+    #[error("{}: {source}", path.display())]
+    Explain {
+        /// The model's file.
+        path: PathBuf,
+        /// Why, and what to do.
+        source: ExplainError,
+    },
 }
 
 impl ModelError {
@@ -57,6 +66,7 @@ impl ModelError {
         match self {
             Self::Onnx { source, .. } => matches!(source, OnnxError::Output { .. }),
             Self::Native { source, .. } => matches!(**source, NativeError::Output { .. }),
+            Self::Explain { .. } => false,
         }
     }
 }
@@ -94,6 +104,7 @@ pub struct Model {
     version: u64,
     manifest: Manifest,
     source: Source,
+    explainer: Option<Explainer>,
 }
 
 /// What computes the scores.
@@ -119,11 +130,21 @@ impl Model {
         source: Source,
         options: &LoadOptions,
     ) -> Self {
-        let mut model = Self { name, version, manifest, source };
+        let mut model = Self { name, version, manifest, source, explainer: None };
         if options.warm_up_rows > 0 && model.remote().is_none() {
             model.warm_up(options.warm_up_rows);
         }
         model
+    }
+
+    /// The same model, its scores explained.
+    pub(super) fn with_explainer(self, explainer: Option<Explainer>) -> Self {
+        Self { explainer, ..self }
+    }
+
+    /// What explains its scores, where `model.toml` asks for it.
+    pub fn explainer(&mut self) -> Option<&mut Explainer> {
+        self.explainer.as_mut()
     }
 
     /// Scores plausible rows, so that the first batch of as many finds its buffers allocated. They

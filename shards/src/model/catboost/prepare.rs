@@ -74,6 +74,13 @@ fn hash_of_cell(cell: f64) -> Option<i32> {
 }
 
 impl Ctr {
+    /// The columns that it combines; `floats` and `cats` are those of all features.
+    fn sources(&self, floats: &[usize], cats: &[usize]) -> Vec<usize> {
+        let of_cats = self.cats.iter().chain(self.one_hot.iter().map(|(place, _)| place));
+        let of_floats = self.floats.iter().map(|(place, ..)| floats[*place]);
+        of_cats.map(|place| cats[*place]).chain(of_floats).collect()
+    }
+
     fn value(&self, table: &Table, floats: &[f64], hashes: &[Option<i32>]) -> f32 {
         let known = self.cats.iter().all(|place| hashes[*place].is_some());
         let cats = self.cats.iter().map(|place| hashes[*place].unwrap_or(0));
@@ -90,6 +97,20 @@ impl Ctr {
 impl Derive for Prepare {
     fn columns(&self) -> usize {
         self.floats.len() + self.cats.len() + self.ctrs.len()
+    }
+
+    fn sources(&self, prepared: usize) -> Vec<usize> {
+        let (floats, cats) = (self.floats.len(), self.cats.len());
+        let mut sources = if prepared < floats {
+            vec![self.floats[prepared]]
+        } else if prepared < floats + cats {
+            vec![self.cats[prepared - floats]]
+        } else {
+            self.ctrs[prepared - floats - cats].sources(&self.floats, &self.cats)
+        };
+        sources.sort_unstable();
+        sources.dedup();
+        sources
     }
 
     fn derive(&mut self, cells: &[f64], prepared: &mut [f64]) {

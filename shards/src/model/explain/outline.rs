@@ -7,8 +7,13 @@ pub enum SplitTest {
     AtMost(f64),
     /// `x == value`.
     Equal(f64),
-    /// The category `x` is in the set; bit `x % 64` of word `x / 64`.
-    InSet(Box<[u64]>),
+    /// The category that `x` is cut to towards zero is in the set.
+    InSet {
+        /// Bit `x % 64` of word `x / 64` says whether category `x` is in.
+        words: Box<[u64]>,
+        /// The least cell that may be in a set.
+        least: f64,
+    },
 }
 
 /// A node of a tree.
@@ -40,11 +45,25 @@ pub struct TreeOutline {
     pub covers: Vec<f64>,
 }
 
+/// The columns to which contributions go, where trees read others that were made of them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Origins {
+    /// Of each column that trees may read, the column that it was made of.
+    pub of: Vec<u32>,
+    /// How many columns there are that contributions go to.
+    pub columns: usize,
+    /// Whether columns made of the same one are known or unknown together. Else each has its own
+    /// Shapley value, and these are added up.
+    pub are_joint: bool,
+}
+
 /// An ensemble whose margin is `base` plus the value of one leaf of each tree.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Outline {
     /// How many columns a row has.
     pub columns: usize,
+    /// What its columns were made of; none where contributions are of the columns themselves.
+    pub origins: Option<Origins>,
     /// The margin without any tree.
     pub base: f64,
     /// The trees.
@@ -81,6 +100,16 @@ pub enum OutlineError {
         /// How many nodes the tree has.
         nodes: usize,
     },
+    /// A column was made of one that there is not.
+    #[error("column {column} was made of column {origin}, there are {columns}")]
+    Origin {
+        /// The column, from 0.
+        column: usize,
+        /// What it was made of.
+        origin: u32,
+        /// How many columns there are.
+        columns: usize,
+    },
     /// A test reads a column that rows don't have.
     #[error("tree {tree}, node {node}: it reads column {column}, rows have {columns}")]
     Column {
@@ -96,9 +125,35 @@ pub enum OutlineError {
 }
 
 impl Outline {
+    /// How many columns contributions go to.
+    pub fn credited(&self) -> usize {
+        self.origins.as_ref().map_or(self.columns, |origins| origins.columns)
+    }
+
+    /// The column that contributions of `column` go to.
+    pub(super) fn credit_of(&self, column: u32) -> u32 {
+        self.origins.as_ref().map_or(column, |origins| origins.of[column as usize])
+    }
+
+    /// What is known or unknown together with `column`: columns of the same number.
+    pub(super) fn player_of(&self, column: u32) -> u32 {
+        match &self.origins {
+            Some(origins) if origins.are_joint => origins.of[column as usize],
+            _ => column,
+        }
+    }
+
     /// Checks that children follow their parents, each with one parent, that columns exist, and
     /// that covers are shares.
     pub(super) fn check(&self) -> Result<(), OutlineError> {
+        if let Some(Origins { of, columns, .. }) = &self.origins {
+            let origin = |column: usize| of.get(column).copied().unwrap_or(u32::MAX);
+            let wrong = (0..self.columns).find(|column| origin(*column) as usize >= *columns);
+            if let Some(column) = wrong {
+                let (origin, columns) = (origin(column), *columns);
+                return Err(OutlineError::Origin { column, origin, columns });
+            }
+        }
         self.trees.iter().enumerate().try_for_each(|(tree, outline)| self.check_tree(tree, outline))
     }
 

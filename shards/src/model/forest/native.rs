@@ -3,10 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Linear, ModelColumn, NativeError, Objective, Preparation, Program, Trained};
+use super::{
+    Linear, ModelColumn, NativeError, Objective, Preparation, PreparedRows, Program, Trained,
+};
 use crate::features::column::ColumnType;
 use crate::features::inputs::{InputColumn, NanMeaning, Source as CellSource};
 use crate::features::{Categories, Cells, FeatureMatrix, Precision};
+use crate::model::explain::{ExplainError, Explainable};
 use crate::model::manifest::{ClassChoice, ScoreOutput};
 use crate::model::trees::{
     Ensemble, EnsembleLimits, KernelChoice, OutputColumns, Outputs, Scores, TreeKernel,
@@ -57,9 +60,14 @@ struct LinearEngine {
 /// Buffers that keep their size from batch to batch.
 #[derive(Debug, Clone, Default)]
 struct Scratch {
-    row: Vec<f64>,
-    prepared: Vec<f64>,
+    prepared: PreparedRows,
     narrow: Vec<f32>,
+}
+
+/// A model, and what its explanations are made of where they are asked for.
+pub(in crate::model) struct ReadNative {
+    pub(in crate::model) model: NativeModel,
+    pub(in crate::model) explainable: Option<Result<Explainable, ExplainError>>,
 }
 
 impl NativeModel {
@@ -69,7 +77,8 @@ impl NativeModel {
         output: &ScoreOutput,
         choice: KernelChoice,
         hash: u64,
-    ) -> Result<Self, NativeError> {
+        explains: bool,
+    ) -> Result<ReadNative, NativeError> {
         let sums = match &trained.program {
             Program::Forest(forest) => forest.sums(),
             Program::Linear(linear) => linear.starts.len(),
@@ -83,7 +92,7 @@ impl NativeModel {
         let is_by_place = output.class.is_none() && width > 1 && are_texts;
         let input_columns = trained.columns_are_named.then(|| as_inputs(&trained.columns));
         let categories = categories(&trained.columns, trained.unknown);
-        let (engine, kernel_name, score_precision) = match trained.program {
+        let (engine, kernel_name, score_precision, explainable) = match trained.program {
             Program::Forest(forest) => {
                 let limits = EnsembleLimits::default();
                 let ensemble = Ensemble::plant(&forest, columns, &limits)?;
@@ -91,18 +100,23 @@ impl NativeModel {
                 let precision = ensemble.precision();
                 // All that the kernel needs of the forest it has now.
                 drop(forest);
+                let explainable = explains.then(|| {
+                    let preparation = trained.preparation.as_ref();
+                    Explainable::of_forest(&ensemble, class, preparation, &trained.columns)
+                });
                 let kernel = TreeKernel::new(&ensemble, choice, None, Outputs::Only(class))?;
-                (Engine::Trees(Box::new(kernel)), name, precision)
+                (Engine::Trees(Box::new(kernel)), name, precision, explainable)
             }
             Program::Linear(linear) => {
                 let name = format!("{}, linear", trained.library);
                 let sums = vec![0.0; linear.starts.len()];
                 let finish = columns.only(class);
                 let engine = LinearEngine { linear, finish, sums };
-                (Engine::Linear(Box::new(engine)), name, Precision::F32)
+                let explainable = explains.then_some(Err(ExplainError::NoMeans));
+                (Engine::Linear(Box::new(engine)), name, Precision::F32, explainable)
             }
         };
-        Ok(Self {
+        let model = Self {
             engine,
             preparation: trained.preparation,
             columns: trained.columns,
@@ -118,7 +132,8 @@ impl NativeModel {
             file_hash: hash,
             kernel_name,
             scratch: Scratch::default(),
-        })
+        };
+        Ok(ReadNative { model, explainable })
     }
 
     /// The same for another shard, which shares nothing with this one.
@@ -143,8 +158,7 @@ impl NativeModel {
         let (cells, columns) = match &mut self.preparation {
             Some(preparation) => {
                 let columns = preparation.columns();
-                scratch.prepare(features, preparation);
-                (Cells::F64(&scratch.prepared), columns)
+                (scratch.prepared.fill(features, preparation), columns)
             }
             None => (features.cells(), features.columns()),
         };
@@ -179,27 +193,6 @@ impl LinearEngine {
     fn score(&mut self, row: &[f32]) -> f64 {
         self.linear.add(row.iter().copied(), &mut self.sums);
         self.finish.score(&self.sums)
-    }
-}
-
-impl Scratch {
-    fn prepare(&mut self, features: &FeatureMatrix, preparation: &mut Preparation) {
-        let (rows, columns) = (features.rows(), features.columns());
-        self.prepared.resize(rows * preparation.columns(), 0.0);
-        self.row.resize(columns, 0.0);
-        let prepared = self.prepared.chunks_exact_mut(preparation.columns().max(1));
-        for (row, prepared) in prepared.take(rows).enumerate() {
-            let cells = row * columns..(row + 1) * columns;
-            match features.cells() {
-                Cells::F64(all) => preparation.derive(&all[cells], prepared),
-                Cells::F32(all) => {
-                    for (wide, cell) in self.row.iter_mut().zip(&all[cells]) {
-                        *wide = f64::from(*cell);
-                    }
-                    preparation.derive(&self.row, prepared);
-                }
-            }
-        }
     }
 }
 

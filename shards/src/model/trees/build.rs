@@ -1,7 +1,7 @@
 //! Checks the arrays of a model file, which may be hostile, and lays the trees out in preorder.
 
 use super::attributes::{EnsembleKind, NodeMode, TreeAttributes};
-use super::ensemble::{Branch, Child, Ensemble, EnsembleLimits, Tree, Weight};
+use super::ensemble::{Branch, Child, Covers, Ensemble, EnsembleLimits, Tree, Weight};
 use super::error::EnsembleError;
 use super::finish::Finish;
 use super::normal_form::normal_form;
@@ -32,6 +32,7 @@ pub(super) fn build(
         starts: Vec::new(),
         sets: attributes.sets.clone(),
         linear: Vec::new(),
+        covers: Covers::default(),
         finish,
     };
     for tree in &nodes.roots {
@@ -313,12 +314,15 @@ fn plant(
     let mut pending = vec![(root.node, 0_usize, None)];
     while let Some((node, depth, parent)) = pending.pop() {
         reached += 1;
+        // As the file says how many rows reached each node, or doesn't.
+        let cover = attributes.nodes_hitrates.get(node as usize).copied().unwrap_or(0.0);
         depth_max = depth_max.max(depth);
         if depth > limits.depth_max {
             return Err(EnsembleError::TooDeep { tree: tree_id, limit: limits.depth_max });
         }
         let (yes, no) = nodes.children[node as usize];
         let placed = if yes == NONE {
+            ensemble.covers.leaves.push(cover);
             ensemble.weights.extend_from_slice(leaf_weights.of(node));
             ensemble.leaves.push(ensemble.weights.len() as u32);
             Child::Leaf(ensemble.leaves.len() as u32 - 2)
@@ -326,6 +330,7 @@ fn plant(
             let place = ensemble.branches.len();
             let (branch, swapped) = branch(attributes, limits, node as usize)?;
             ensemble.branches.push(branch);
+            ensemble.covers.branches.push(cover);
             let (yes, no) = if swapped { (no, yes) } else { (yes, no) };
             pending.push((no, depth + 1, Some((place, false))));
             pending.push((yes, depth + 1, Some((place, true))));

@@ -1,0 +1,62 @@
+//! Explains rows of a model's own columns.
+
+use super::trees::TreeExplainer;
+use crate::features::FeatureMatrix;
+use crate::model::forest::{Preparation, PreparedRows};
+
+/// One shard's own copy of what explains a model's scores.
+///
+/// Contributions are exact Shapley values of the score's margin: that of the class that `[output]`
+/// chose, before any curve. A row's margin is [`Explainer::base`] plus its contributions.
+#[derive(Debug, Clone)]
+pub struct Explainer {
+    trees: TreeExplainer,
+    preparation: Option<Preparation>,
+    prepared: PreparedRows,
+}
+
+impl Explainer {
+    pub(super) fn new(trees: TreeExplainer, preparation: Option<Preparation>) -> Self {
+        Self { trees, preparation, prepared: PreparedRows::default() }
+    }
+
+    /// The margin of the average row.
+    pub fn base(&self) -> f64 {
+        self.trees.base()
+    }
+
+    /// How many columns a row has, and how many contributions.
+    pub fn columns(&self) -> usize {
+        self.trees.width()
+    }
+
+    /// Replaces `contributions` by those of each row to its margin, `rows × columns`, row-major. A
+    /// row has the same bits in any batch, at any position and on any CPU.
+    ///
+    /// # Errors
+    /// The matrix is not one that the model reads; `contributions` is empty then.
+    pub fn explain(
+        &mut self,
+        features: &FeatureMatrix,
+        contributions: &mut Vec<f64>,
+    ) -> Result<(), String> {
+        contributions.clear();
+        let (rows, columns) = (features.rows(), features.columns());
+        if columns != self.columns() {
+            return Err(format!("a matrix of {columns} columns, expected {}", self.columns()));
+        }
+        let cells = match &mut self.preparation {
+            Some(preparation) => self.prepared.fill(features, preparation),
+            None => features.cells(),
+        };
+        contributions.resize(rows * columns, 0.0);
+        self.trees.explain(cells, rows, contributions);
+        Ok(())
+    }
+
+    /// The same for another shard, which shares nothing with this one.
+    #[must_use]
+    pub fn of_another_shard(&self) -> Self {
+        self.clone()
+    }
+}
