@@ -20,6 +20,10 @@ pub struct LaneFacts {
     pub description: ModelDescription,
     /// The model's columns, in order.
     pub columns: Vec<LaneColumn>,
+    /// The names of the decisions, in the order of their bands.
+    pub decisions: Vec<String>,
+    /// The codes of the reasons that rows may have.
+    pub reasons: Vec<String>,
     /// Whether another server computes it.
     pub is_remote: bool,
     /// How long this shard took to load the model, in ns.
@@ -83,6 +87,12 @@ counters! {
         pub features_ns: Counter,
         /// Nanoseconds spent computing scores.
         pub model_ns: Counter,
+        /// Nanoseconds spent computing the contributions of explained rows.
+        pub explain_ns: Counter,
+        /// Rows scored by their decision, in the order of the facts'.
+        pub decisions: Cells,
+        /// How often each reason was given, in the order of the facts'.
+        pub reasons: Cells,
         /// Of a remote model.
         pub remote: RemoteCounters,
         /// When the last batch was computed, in ms since 1970; 0 before the first.
@@ -145,6 +155,8 @@ impl LaneTelemetry {
             cells_defaulted: Cells::new(facts.columns.len()),
             texts_unknown: Cells::new(facts.columns.len()),
             bins: Cells::new(bins),
+            decisions: Cells::new(facts.decisions.len()),
+            reasons: Cells::new(facts.reasons.len()),
             ..LaneCounters::default()
         };
         Self { facts, counters, fit: Fit::default(), handover: Handover::default() }

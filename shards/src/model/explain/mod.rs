@@ -46,5 +46,5 @@ pub use error::ExplainError;
 pub(in crate::model) use explainable::Explainable;
 pub use explainer::Explainer;
 pub use outline::{Node, Origins, Outline, OutlineError, SplitTest, TreeOutline};
-pub use settings::{Adverse, ExplainSettings, NamedReason};
+pub use settings::{ExplainSettings, NamedReason};
 pub use trees::TreeExplainer;
