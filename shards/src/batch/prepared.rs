@@ -146,6 +146,7 @@ impl PreparedModel {
             columns: self.plan.column_names().iter().enumerate().map(column).collect(),
             decisions: self.answers.decisions().map(str::to_owned).collect(),
             reasons: self.reason_codes(),
+            has_probabilities: self.answers.is_classifier,
             is_remote: self.model.borrow().remote().is_some(),
             load_ns: self.load_ns,
         }

@@ -1,6 +1,7 @@
 //! What a row's answer has beside its score, in buffers that its slot keeps.
 
-use crate::model::answer::{Reason, Wants};
+use crate::facts::Reason;
+use crate::model::answer::Wants;
 
 /// What a row is asked for beside its score, and what came of it.
 #[derive(Debug, Default)]

@@ -176,6 +176,11 @@ impl Answers {
         self.bands.iter().position(|band| band.below.is_none_or(|below| score < below))
     }
 
+    /// The decision for a score, by its name.
+    pub fn decision_name(&self, score: f64) -> Option<&str> {
+        self.decision(score).map(|place| self.bands[place].decision.as_str())
+    }
+
     /// The names of the decisions, in the order of the bands.
     pub fn decisions(&self) -> impl ExactSizeIterator<Item = &str> {
         self.bands.iter().map(|band| band.decision.as_str())
