@@ -136,6 +136,9 @@ fn explain_slice(
         if wants.contributions {
             parts.contributions.extend_from_slice(own);
         }
+        if count > 0 {
+            lane.counters().rows_explained.add(1);
+        }
         for reason in &parts.reasons {
             lane.counters().reasons.get(reason.group as usize).add(1);
         }

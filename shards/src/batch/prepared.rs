@@ -147,6 +147,7 @@ impl PreparedModel {
             decisions: self.answers.decisions().map(str::to_owned).collect(),
             reasons: self.reason_codes(),
             has_probabilities: self.answers.is_classifier,
+            score_shares: self.answers.score_shares.clone(),
             is_remote: self.model.borrow().remote().is_some(),
             load_ns: self.load_ns,
         }
