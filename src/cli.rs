@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use shards::features::address::StoreAddress;
 use shards::model::trees::KernelChoice;
 
+use crate::commands::explain::ExplainArguments;
 use crate::commands::import::ImportArguments;
 use crate::commands::init::InitArguments;
 use crate::commands::look::{GetArguments, SchemaArguments};
@@ -44,6 +45,7 @@ pub(crate) enum Command {
     Models(ServeFlags),
     Schema(SchemaArguments),
     Get(GetArguments),
+    Explain(ExplainArguments),
     Replay(ReplayArguments),
     /// Write the manual pages, one for each command, into a folder.
     #[command(hide = true)]

@@ -6,6 +6,7 @@
 //! What is *not* here: threads, cores and signals. A shard runs in whatever executor
 //! awaits it.
 
+mod inspect;
 mod shared;
 mod state;
 
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use futures_lite::{AsyncRead, AsyncWrite};
 use thiserror::Error;
 
+pub use self::inspect::{InspectError, InspectedColumn, InspectedRow, inspect};
 pub use self::shared::{Command, ShardShared, Shutdown};
 use self::state::ShardState;
 pub use crate::api::{AdminReply, AdminReplyKind, RepositoryRequest};

@@ -1,7 +1,7 @@
 //! A shard in a thread of its own, on port 0.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -88,6 +88,22 @@ impl Setup {
         let this = Self::with_manifest(manifest);
         std::fs::write(this.models.join("demo-logistic/1/model.onnx"), file).unwrap();
         this
+    }
+
+    /// The file of a model that its own library wrote, served as `demo-logistic` with this manifest.
+    pub(crate) fn with_native(manifest: &str, fixture: &str) -> Self {
+        let this = Self::with_manifest(manifest);
+        let folder = this.models.join("demo-logistic/1");
+        std::fs::remove_file(folder.join("model.onnx")).unwrap();
+        let native = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/native").join(fixture);
+        std::fs::copy(native.join("model.txt"), folder.join("model.txt")).unwrap();
+        this
+    }
+
+    /// A file beside that of the only model.
+    pub(crate) fn and_file(self, name: &str, text: &str) -> Self {
+        std::fs::write(self.models.join(self.names[0]).join("1").join(name), text).unwrap();
+        self
     }
 
     /// Another version of the only model: a copy of its first.
