@@ -49,26 +49,23 @@ pub(crate) struct ExplainArguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    store: StoreArguments,
+    store: Option<StoreArguments>,
 }
 
 /// Scores and explains the user, and prints the columns, the strongest first.
 pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let mut body: Map<String, Value> =
         serde_json::from_str(&arguments.fields).context("--fields: expected a JSON object")?;
-    let store = match &arguments.key {
-        None => StoreSource::RequestsAlone,
-        Some(key) => {
+    let (store, schema) = match (&arguments.key, &arguments.store) {
+        (None, _) => (StoreSource::RequestsAlone, Schema::none()),
+        (Some(_), None) => bail!("--store is needed: it has the features of the user"),
+        (Some(key), Some(store)) => {
             body.insert("user_id".to_owned(), key.as_str().into());
-            source(&arguments.store)?
+            let Some(schema) = store.place().schema()? else {
+                bail!("{}: no feature store here; `shardgate import` makes one", store.store);
+            };
+            (source(store)?, schema)
         }
-    };
-    let schema = match &arguments.key {
-        None => Schema::none(),
-        Some(_) => match arguments.store.place().schema()? {
-            Some(schema) => schema,
-            None => bail!("{}: no feature store here", arguments.store.store),
-        },
     };
     let repository = Repository::new(&arguments.models);
     let mut directory = repository.find(&arguments.model, arguments.version)?;
