@@ -115,6 +115,16 @@ pub(crate) struct ServeFlags {
     /// serves, without refusing a connection [default: none].
     #[arg(long, env = "SHARDGATE_TAKEOVER", value_name = "PATH")]
     pub(crate) takeover: Option<PathBuf>,
+    /// The certificate that encrypts the serving port, as PEM, and those behind it.
+    #[arg(long, env = "SHARDGATE_TLS_CERTIFICATE", value_name = "FILE")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// Its private key, as PEM.
+    #[arg(long, env = "SHARDGATE_TLS_KEY", value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// The authorities, as PEM, one of which has to have signed each client's certificate
+    /// [default: clients need none].
+    #[arg(long, env = "SHARDGATE_TLS_CLIENT_CA", value_name = "FILE")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
     /// What scores tree ensembles: auto, walk, portable, avx2 or avx512; all give the same bits
     /// [default: auto].
     #[arg(long, env = "SHARDGATE_KERNEL", value_name = "KERNEL")]

@@ -17,7 +17,7 @@ const BODY_BYTES_MAX: usize = 2_000;
 /// A command that gets a score from `model` at `address`; `None` where no user is known that it could
 /// be asked for, or where it would be too long to read.
 pub(super) fn line(
-    address: SocketAddr,
+    (scheme, address): (&str, SocketAddr),
     store: &StoreSource,
     model: &ModelDirectory,
 ) -> Option<String> {
@@ -40,7 +40,7 @@ pub(super) fn line(
     }
     // Within single quotes, a single quote is written outside of them.
     let body = Value::Object(body).to_string().replace('\'', "'\\''");
-    let line = format!("try: curl -i http://{address}/predict -d '{body}'");
+    let line = format!("try: curl -i {scheme}://{address}/predict -d '{body}'");
     (body.len() <= BODY_BYTES_MAX).then_some(line)
 }
 

@@ -51,6 +51,7 @@ mod a_store_that_does_not_match_names_the_column;
 mod a_version_is_one_file_in_its_librarys_own_format;
 mod an_answer_has_what_was_asked_for;
 mod an_array_is_answered_member_by_member;
+mod an_encrypted_port_serves_its_clients;
 mod an_import_is_seen_whole_or_not_at_all;
 mod an_import_leaves_no_more_than_it_needs;
 mod an_import_of_other_columns_merges_by_key;

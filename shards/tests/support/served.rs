@@ -16,6 +16,7 @@ use shards::model::LoadOptions;
 use shards::model::repository::{ModelDirectory, Repository};
 use shards::shard::{Command, Shard, ShardSettings, ShardSetup, ShardShared, Shutdown};
 use shards::telemetry::{LaneTelemetry, ShardCounters};
+use shards::tls::TlsIdentity;
 
 use super::client::Client;
 use super::patience::wait_until;
@@ -65,6 +66,7 @@ pub(crate) struct Setup {
     names: Vec<&'static str>,
     csv: String,
     cluster: Option<ScyllaSettings>,
+    tls: Option<TlsIdentity>,
 }
 
 impl Setup {
@@ -73,7 +75,7 @@ impl Setup {
         let csv = std::fs::read_to_string(bundled().join(name).join("features.csv")).unwrap();
         let settings = ShardSettings::default();
         let names = vec![name];
-        Self { settings, models: bundled(), repository: None, names, csv, cluster: None }
+        Self { settings, models: bundled(), repository: None, names, csv, cluster: None, tls: None }
     }
 
     /// `demo-logistic` with another manifest.
@@ -139,6 +141,12 @@ impl Setup {
         self
     }
 
+    /// Encrypted.
+    pub(crate) fn encrypted(mut self, identity: TlsIdentity) -> Self {
+        self.tls = Some(identity);
+        self
+    }
+
     /// Opens the shard in a thread and serves.
     pub(crate) fn serve(self) -> Served {
         let folder = tempfile::tempdir().unwrap();
@@ -161,6 +169,7 @@ impl Setup {
             load: LoadOptions::default(),
             loads: Arc::default(),
             store: source,
+            tls: self.tls,
             shared: Arc::clone(&shared),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -62,6 +62,8 @@ pub struct Answers {
     pub is_classifier: bool,
     /// What every row has.
     pub always: Wants,
+    /// Whether rows that ask for nothing have but a score.
+    pub are_bare: bool,
     adverse: Adverse,
     scale: Option<PointScale>,
     bands: Vec<Band>,
@@ -118,13 +120,17 @@ impl Answers {
                 problem(("explain.when".to_owned(), text.to_owned(), condition::EXPECTED))
             })?),
         };
+        let always = Wants {
+            probabilities: output.probabilities,
+            label: output.label,
+            outputs: output.outputs,
+            ..Wants::default()
+        };
+        let explains_always = explain.is_some_and(|explain| explain.always);
+        let has_more = output.scale.is_some() || !output.bands.is_empty();
         Ok(Self {
-            always: Wants {
-                probabilities: output.probabilities,
-                label: output.label,
-                outputs: output.outputs,
-                ..Wants::default()
-            },
+            are_bare: !has_more && !always.values() && !explains_always && when.is_none(),
+            always,
             width: facts.width,
             is_classifier: facts.is_classifier || !labels.is_empty(),
             labels,
@@ -132,7 +138,7 @@ impl Answers {
             scale: output.scale,
             bands: output.bands.clone(),
             reasons: reasons.transpose().map_err(problem)?,
-            explains_always: explain.is_some_and(|explain| explain.always),
+            explains_always,
             when,
         })
     }

@@ -27,7 +27,14 @@ pub struct ExplainSettings {
 
 impl Default for ExplainSettings {
     fn default() -> Self {
-        Self { reasons_max: 4, always: false, when: None, background: None, named: Vec::new() }
+        Self {
+            reasons_max: 4,
+            always: false,
+            when: None,
+            background: None,
+            where_possible: false,
+            named: Vec::new(),
+        }
     }
 }
 
