@@ -7,9 +7,9 @@ use thiserror::Error;
 
 use super::{BatchPolicy, LaneSettings, shadow};
 use crate::facts::{ModelDescription, Role};
-use crate::features::Precision;
 use crate::features::join::{JoinError, JoinPlan, ModelInputs};
 use crate::features::schema::Schema;
+use crate::features::{FeatureStore, Precision, Unfit};
 use crate::model::answer::{Answers, AnswersError};
 use crate::model::repository::ModelDirectory;
 use crate::model::{LoadOptions, Loads, Model, ModelError, Signature};
@@ -95,6 +95,20 @@ impl PreparedModel {
     pub(crate) fn bind_again(&self, schema: &Schema) -> Result<JoinPlan, JoinError> {
         let model = self.model.borrow();
         of_model(self.plan.bind_again(inputs_of(&model), schema)?, &model)
+    }
+
+    /// A plan for the columns that this store has now.
+    ///
+    /// # Errors
+    /// They do not fit the model, or are not known.
+    pub(crate) fn bound_to(&self, store: &FeatureStore) -> Result<JoinPlan, Unfit> {
+        let schema = store.schema()?;
+        Ok(self.bind_again(&schema)?)
+    }
+
+    /// What its answers may have beside the score.
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     /// The model's name.

@@ -167,7 +167,9 @@ impl LaneTelemetry {
         }
         if let Some(last) = self.counters.scores.len().checked_sub(1) {
             // Each part has its upper bound; what is no probability is in the nearest part.
-            let bin = ((score * SCORE_BINS as f64).ceil() as usize).saturating_sub(1);
+            let place = score * SCORE_BINS as f64;
+            let bin = place as usize;
+            let bin = bin.saturating_sub(usize::from(bin as f64 == place));
             self.counters.scores.get(bin.min(last)).add(1);
         }
     }

@@ -62,6 +62,8 @@ pub struct Answers {
     pub is_classifier: bool,
     /// What every row has.
     pub always: Wants,
+    /// Whether rows that ask for nothing have but a score.
+    pub are_bare: bool,
     adverse: Adverse,
     scale: Option<PointScale>,
     bands: Vec<Band>,
@@ -125,13 +127,17 @@ impl Answers {
                 problem(("explain.when".to_owned(), text.to_owned(), condition::EXPECTED))
             })?),
         };
+        let always = Wants {
+            probabilities: output.probabilities,
+            label: output.label,
+            outputs: output.outputs,
+            ..Wants::default()
+        };
+        let explains_always = explain.is_some_and(|explain| explain.always);
+        let has_more = output.scale.is_some() || !output.bands.is_empty();
         Ok(Self {
-            always: Wants {
-                probabilities: output.probabilities,
-                label: output.label,
-                outputs: output.outputs,
-                ..Wants::default()
-            },
+            are_bare: !has_more && !always.values() && !explains_always && when.is_none(),
+            always,
             width: facts.width,
             is_classifier,
             labels,
@@ -140,7 +146,7 @@ impl Answers {
             bands: output.bands.clone(),
             score_shares: output.shares.clone(),
             reasons: reasons.transpose().map_err(problem)?,
-            explains_always: explain.is_some_and(|explain| explain.always),
+            explains_always,
             when,
         })
     }
