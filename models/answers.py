@@ -5,6 +5,8 @@ import json
 import math
 from dataclasses import dataclass, field
 
+import onnx
+
 from exporting import ExportError
 
 REASONS = 4
@@ -33,15 +35,30 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                             "ODDS to 1 have so many")
     group.add_argument("--odds", type=float, metavar="ODDS")
     group.add_argument("--pdo", type=float, metavar="N", help="so many points more double the odds")
+    group.add_argument("--adverse", choices=["high", "low"],
+                       help="which end of the score is the adverse one, high by default: what reasons "
+                            "push towards, and the odds that points count against")
     group.add_argument("--explain", action="store_true",
                        help=f"answers have reasons, {REASONS} of them, where a request asks")
 
 
-def answers_of(options: argparse.Namespace, labels: list | None, is_margin: bool) -> Answers:
-    """What the flags say of a model with these classes; `is_margin`: its score is no probability."""
+def answers_of(options: argparse.Namespace, subject, width: int, is_calibrated: bool) -> Answers:
+    """What the flags say of a model whose output has `width` columns."""
+    labels = subject.labels
+    is_margin = width == 1 and not is_calibrated
     if labels is None and (options.probabilities or options.label):
         raise ExportError("--probabilities, --label: the model is no classifier and has no classes")
-    made = Answers({key: True for key in ("probabilities", "label") if getattr(options, key)})
+    wanted = {key: True for key in ("probabilities", "label") if getattr(options, key)}
+    if wanted and is_margin:
+        raise ExportError(f"--{next(iter(wanted))}: the model's score is a margin and no probability: "
+                          "calibrate it, by CalibratedClassifierCV or --calibration")
+    if options.adverse:
+        wanted["adverse"] = options.adverse
+    made = Answers(wanted)
+    # The gateway computes two columns always, and more where they are wanted.
+    if labels is not None and not is_margin and (len(labels) == 2 or options.probabilities or options.label) \
+            and not has_labels(subject, [str(label) for label in labels]):
+        made.output["labels"] = [str(label) for label in labels]
     tables = []
     scale = scale_of(options)
     if scale:
@@ -54,6 +71,24 @@ def answers_of(options: argparse.Namespace, labels: list | None, is_margin: bool
         tables.append(table("[explain]", {"max_reasons": REASONS}))
     made.tables = "\n".join(tables)
     return made
+
+
+def has_labels(subject, labels: list[str]) -> bool:
+    """Whether the gateway finds the labels in the model's own file."""
+    if "labels" in subject.own_output or labels == [str(place) for place in range(len(labels))]:
+        return True
+    proto = getattr(subject, "proto", None)
+    if proto is None:
+        return False
+    for node in proto.graph.node:
+        for found in node.attribute:
+            if found.name.startswith("classlabels_"):
+                value = onnx.helper.get_attribute_value(found)
+                return [one.decode() if isinstance(one, bytes) else str(one) for one in value] == labels
+    constants = (onnx.numpy_helper.to_array(tensor).ravel() for tensor in proto.graph.initializer
+                 if tensor.data_type in (onnx.TensorProto.STRING, onnx.TensorProto.INT64))
+    return any([one.decode() if isinstance(one, bytes) else str(one) for one in values] == labels
+               for values in constants)
 
 
 def scale_of(options: argparse.Namespace) -> dict:

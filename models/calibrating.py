@@ -7,11 +7,13 @@ in 64 bits.
 
 import argparse
 import copy
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pandas
 from onnx import TensorProto, helper
 from sklearn.calibration import CalibratedClassifierCV
@@ -26,6 +28,7 @@ from exporting import (
     ELSEWHERE, ExportError, compare, library_scores, onnx_scores, score_output, to_onnx,
 )
 from inputs import Input, Inputs, is_permuted, look, used_names
+from loading import unpickled
 from raw_values import RawValues
 from sampling import generated_rows, spread_rows
 from subjects import Booster, Estimator, Opinion, subject_of as subject_without_curves
@@ -96,6 +99,63 @@ def calibrated_part(model) -> tuple[list, CalibratedClassifierCV] | None:
         steps += model.steps[:-1]
         model = model.steps[-1][1]
     return (steps, model) if isinstance(model, CalibratedClassifierCV) else None
+
+
+def read_curve(path: Path) -> Curve:
+    """The curve of a pickled calibrator, or of a CSV with the columns x,y or a,b."""
+    if path.suffix.lower() != ".csv":
+        try:
+            return curve_of(unpickled(path))
+        except ExportError as error:
+            raise ExportError(f"--calibration: {error}") from error
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = csv.DictReader(file, skipinitialspace=True)
+        found = [name.strip() for name in lines.fieldnames or []]
+        names = next((names for names in (["x", "y"], ["a", "b"]) if found == names), None)
+        if names is None:
+            raise ExportError(f"--calibration: {path}: its columns are {','.join(found)}, expected x,y "
+                              "(knots) or a,b (a sigmoid)")
+        rows = []
+        for line in lines:
+            try:
+                rows.append(tuple(float(cell) for cell in line.values()))
+            except (TypeError, ValueError):
+                raise ExportError(f"--calibration: {path}, line {lines.line_num}: expected two numbers"
+                                  ) from None
+    if not rows or (names == ["a", "b"] and len(rows) > 1):
+        raise ExportError(f"--calibration: {path}: {len(rows)} rows, expected "
+                          f"{'one' if names == ['a', 'b'] else 'one for each knot'}")
+    return Curve("isotonic" if names == ["x", "y"] else "sigmoid", rows)
+
+
+@dataclass
+class Standalone:
+    """A calibration of the score alone, by --calibration."""
+
+    curve: Curve
+
+    @property
+    def output(self) -> dict:
+        return {"calibration": self.curve.method}
+
+    @property
+    def beside(self) -> dict[str, str]:
+        return {CALIBRATION_FILE: calibration_text([[self.curve]])}
+
+    def scores(self, scores: np.ndarray) -> np.ndarray:
+        return self.curve.probabilities(scores)
+
+
+def standalone_of(path: Path | None, subject, width: int) -> Standalone | None:
+    """What --calibration says of a model with so many scores a row."""
+    if path is None:
+        return None
+    if isinstance(subject, Calibrated):
+        raise ExportError("--calibration: the model is calibrated already")
+    if width > 2:
+        raise ExportError(f"--calibration: one curve is of one score, and the model has {width} classes: "
+                          "calibrate it by CalibratedClassifierCV")
+    return Standalone(read_curve(path))
 
 
 def unwrapped(model):
@@ -295,20 +355,31 @@ def with_categories(steps: list, names: list[str]) -> list:
 
 
 def uncalibrated(model, last, names: list[str], name: str, split: Inputs | None) -> onnx.ModelProto:
-    """The graph that skl2onnx makes of a classifier: margins where it has them, else probabilities."""
+    """The graph that skl2onnx makes of a classifier: margins where it has them, else probabilities. It
+    reads 32 bits where its converter makes no graph of 64, or one that is none."""
     margins = hasattr(last, "decision_function")
     try:
         proto = to_onnx(model, names, name, True, split=split, margins=margins)
-    except ExportError as error:
-        if not margins or "raw_scores" not in str(error):
-            raise
-        raise ExportError(
-            f"{type(last).__name__} has no ONNX export of its decision_function, which is what was "
-            f"calibrated{ELSEWHERE}") from error
+        onnxruntime.InferenceSession(proto.SerializeToString(), silent())
+    except Exception:
+        try:
+            proto = to_onnx(model, names, name, False, split=split, margins=margins)
+        except ExportError as error:
+            if not margins or "raw_scores" not in str(error):
+                raise
+            raise ExportError(
+                f"{type(last).__name__} has no ONNX export of its decision_function, which is what "
+                f"was calibrated{ELSEWHERE}") from error
     kept = score_output(proto)
     for output in [output for output in proto.graph.output if output.name != kept]:
         proto.graph.output.remove(output)
     return proto
+
+
+def silent() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # What fails is raised.
+    return options
 
 
 def joined(parts: list[onnx.ModelProto], width: int, columns: int, name: str) -> onnx.ModelProto:
@@ -316,6 +387,9 @@ def joined(parts: list[onnx.ModelProto], width: int, columns: int, name: str) ->
     and in 64 bits. One that has the columns of several members already is the only one."""
     graph = onnx.GraphProto(name=name)
     graph.input.extend(parts[0].graph.input)
+    for source in graph.input:
+        if source.type.tensor_type.elem_type == TensorProto.FLOAT:
+            source.type.tensor_type.elem_type = TensorProto.DOUBLE
     inputs = [source.name for source in graph.input]
     made = []
     for place, part in enumerate(parts):
@@ -360,6 +434,12 @@ def last_columns(graph: onnx.GraphProto, found: str, part: onnx.ModelProto, widt
 def add_part(graph: onnx.GraphProto, part: onnx.ModelProto, prefix: str, inputs: list[str]) -> None:
     """Adds a graph's nodes, whose names get a prefix: but those of its inputs, which are shared."""
     shared = {source.name: name for source, name in zip(part.graph.input, inputs, strict=True)}
+    for source in part.graph.input:
+        if source.type.tensor_type.elem_type == TensorProto.FLOAT:
+            single = f"{prefix}{source.name}_single"
+            graph.node.append(helper.make_node("Cast", [shared[source.name]], [single],
+                                               to=TensorProto.FLOAT))
+            shared[source.name] = single
 
     def renamed(name: str) -> str:
         return shared.get(name) or (name and prefix + name)

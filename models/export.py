@@ -145,19 +145,23 @@ def export(options: argparse.Namespace) -> Exported:
         metadata={"library": library_of(subject.model)},
         policies={} if given is not None else {"on_missing": "reject", "on_error": "reject"},
     )
-    said = answers.answers_of(options, subject.labels, is_margin=opinion.width == 1)
+    curve = calibrating.standalone_of(options.calibration, subject, opinion.width)
+    said = answers.answers_of(options, subject, opinion.width, curve is not None)
     about.output, about.tables = {**subject.own_output, **said.output}, said.tables
     if subject.labels is not None:
         about.class_label = str(subject.labels[score_class])
         about.metadata["classes"] = ", ".join(map(str, subject.labels))
         notes.insert(0, said_of_class(subject.labels, score_class, expected.shape[1]))
     scores = expected[:, 0 if score_class is None or expected.shape[1] == 1 else score_class]
+    if curve is not None:
+        about.output.update(curve.output)
+        scores = curve.scores(scores)
     manifest, is_kept = publishing.manifest_for(place, about, about_columns)
     with tempfile.TemporaryDirectory() as temporary:
         tried = Path(temporary).resolve() / options.name
         # What somebody wrote by hand may name other versions, which aren't there: it isn't asked.
         text = publishing.model_toml(about, about_columns)
-        files = {subject.file: subject.saved(), **subject.beside}
+        files = {subject.file: subject.saved(), **subject.beside, **(curve.beside if curve else {})}
         publishing.write(tried, place.version, files, text,
                          lambda path: write_frame(path, rows, scores, subject.is_double))
         difference_gateway = gateway.ask(program, tried, len(rows))

@@ -21,6 +21,7 @@ from skl2onnx import update_registered_converter
 from skl2onnx.common.data_types import DoubleTensorType
 
 import histogram
+import raw_boosters
 
 FORESTS = (RandomForestClassifier, ExtraTreesClassifier)
 KERNELS = ("rbf", "linear", "poly", "sigmoid")
@@ -39,7 +40,15 @@ class DoubleEnsemble(histogram.Ensemble):
 
     def add_tree(self, tree, target: int, weights: np.ndarray) -> None:
         """A tree of scikit-learn's, which adds the weight of the leaf that is reached."""
-        leaf = tree.children_left == -1
+        nodes = raw_boosters.Tree(tree.children_left, tree.children_right, tree.feature, tree.threshold,
+                                  tree.missing_go_to_left, target)
+        self.add_nodes(nodes, target, histogram.LEQ, weights)
+
+    def add_nodes(self, tree: raw_boosters.Tree, target: int, mode: int,
+                  weights: np.ndarray | None = None) -> None:
+        """A tree by its nodes, whose leaves have these weights, or else have them as thresholds."""
+        weights = tree.threshold if weights is None else weights
+        leaf = tree.left == -1
         if leaf.all():
             self._add_stump(target, float(weights[0]))
             return
@@ -47,13 +56,13 @@ class DoubleEnsemble(histogram.Ensemble):
                             len(self.modes) + np.cumsum(~leaf) - 1)
         self.roots.append(len(self.modes))
         inner = np.flatnonzero(~leaf)
-        self.modes += [histogram.LEQ] * len(inner)
+        self.modes += [mode] * len(inner)
         self.splits += tree.threshold[inner].tolist()
         self.lists["nodes_featureids"] += tree.feature[inner].tolist()
         self.lists["nodes_missing_value_tracks_true"] += [
-            int(left) for left in tree.missing_go_to_left[inner]]
-        for side, children in (("true", tree.children_left[inner]),
-                               ("false", tree.children_right[inner])):
+            int(left) for left in tree.missing_left[inner]]
+        for side, children in (("true", tree.left[inner]),
+                               ("false", tree.right[inner])):
             self.lists[f"nodes_{side}nodeids"] += position[children].tolist()
             self.lists[f"nodes_{side}leafs"] += leaf[children].astype(int).tolist()
         self.weights += weights[leaf].tolist()
@@ -84,6 +93,8 @@ def width_of(model) -> int:
 
 def is_known(model) -> bool:
     """Whether it is written here."""
+    if raw_boosters.library_of(model):
+        return raw_boosters.boosted(model) is not None
     if isinstance(model, (SVC, NuSVC)):
         return (len(model.classes_) == 2 and model.kernel in KERNELS
                 and not hasattr(model.support_vectors_, "toarray"))
@@ -115,6 +126,8 @@ def _convert(scope, operator, container) -> None:
         wide = writer.double(source)
         each = [_support_vectors(writer, member, wide) for member in raw.members]
         found = writer.joined(each)
+    elif raw_boosters.library_of(first):
+        found = writer.joined([_boosted(writer, member, source) for member in raw.members])
     else:
         found = _trees(writer, raw.members, source)
     writer.node("Identity", [found], 14, output=operator.outputs[0].full_name)
@@ -133,19 +146,22 @@ class _Writer:
                                 name=self.scope.get_unique_operator_name(kind), **attributes)
         return output
 
-    def constant(self, values) -> str:
+    def constant(self, values, kind: int = TensorProto.DOUBLE) -> str:
         values = np.asarray(values, np.float64)
         name = self.scope.get_unique_variable_name("constant")
-        self.container.add_initializer(name, TensorProto.DOUBLE, list(values.shape),
+        self.container.add_initializer(name, kind, list(values.shape),
                                        values.ravel().tolist())
         return name
 
     def double(self, source: str) -> str:
         return self.node("Cast", [source], 13, to=TensorProto.DOUBLE)
 
+    def single(self, source: str) -> str:
+        return self.node("Cast", [source], 13, to=TensorProto.FLOAT)
+
     def rounded(self, source: str) -> str:
         """As 32 bits hold it, which scikit-learn's trees compare."""
-        return self.double(self.node("Cast", [source], 13, to=TensorProto.FLOAT))
+        return self.double(self.single(source))
 
     def joined(self, parts: list[str]) -> str:
         return parts[0] if len(parts) == 1 else self.node("Concat", parts, 13, axis=1)
@@ -198,24 +214,62 @@ def _trees(writer: _Writer, members: list, source: str) -> str:
         if is_histogram:
             made.places, made.values = _places(member)
         _add(made, member, place * width, width)
-    total = writer.node(
-        "TreeEnsemble", [source], 1, domain="ai.onnx.ml", n_targets=width * len(members),
-        aggregate_function=histogram.SUM, post_transform=0, tree_roots=made.roots,
-        leaf_targetids=made.targets, **_tensors(made), **made.lists)
+    total = _ensemble(writer, source, made, width * len(members), np.float64)
     if divisor == 1:
         return total
     return writer.node("Div", [total, writer.constant([float(divisor)])], 14)
 
 
-def _tensors(made: DoubleEnsemble) -> dict:
+def _boosted(writer: _Writer, model, source: str) -> str:
+    """The probabilities of a booster: of two classes that of the second."""
+    found = raw_boosters.boosted(model)
+    made = DoubleEnsemble([], {})
+    raw_boosters.add(made, found, 0)
+    if found.is_single:
+        sums = _ensemble(writer, writer.single(source), made, len(found.base), np.float32)
+        return writer.double(_single_shares(writer, sums, found))
+    sums = _ensemble(writer, writer.double(source), made, len(found.base), np.float64)
+    if found.sigmoid is None:
+        return writer.node("Softmax", [sums], 13, axis=1)
+    shares = writer.node("Sigmoid", [writer.node("Mul", [sums, writer.constant([found.sigmoid])], 14)], 13)
+    if len(found.base) == 1:
+        return shares
+    ones = writer.constant(np.ones((len(found.base), 1)))
+    return writer.node("Div", [shares, writer.node("MatMul", [shares, ones], 13)], 14)
+
+
+def _single_shares(writer: _Writer, sums: str, found: raw_boosters.Boosted) -> str:
+    """XGBoost's sigmoid or softmax, each step rounded to 32 bits as the library does."""
+    def exponential(values: str) -> str:
+        return writer.single(writer.node("Exp", [writer.double(values)], 13))
+
+    if found.sigmoid is not None:
+        one = writer.constant([1.0], TensorProto.FLOAT)
+        odds = exponential(writer.node("Neg", [sums], 13))
+        return writer.node("Div", [one, writer.node("Add", [odds, one], 14)], 14)
+    greatest = writer.node("ReduceMax", [sums], 13, axes=[1], keepdims=1)
+    shares = exponential(writer.node("Sub", [sums, greatest], 14))
+    ones = writer.constant(np.ones((len(found.base), 1)))
+    total = writer.single(writer.node("MatMul", [writer.double(shares), ones], 13))
+    return writer.node("Div", [shares, total], 14)
+
+
+def _ensemble(writer: _Writer, source: str, made: DoubleEnsemble, targets: int, kind) -> str:
+    return writer.node(
+        "TreeEnsemble", [source], 1, domain="ai.onnx.ml", n_targets=targets,
+        aggregate_function=histogram.SUM, post_transform=0, tree_roots=made.roots,
+        leaf_targetids=made.targets, **_tensors(made, kind), **made.lists)
+
+
+def _tensors(made: DoubleEnsemble, wide) -> dict:
     def tensor(name: str, values: list, kind) -> tuple:
         return name, numpy_helper.from_array(np.array(values, kind), name)
 
-    tensors = [tensor("leaf_weights", made.weights, np.float64),
-               tensor("nodes_splits", made.splits, np.float64),
+    tensors = [tensor("leaf_weights", made.weights, wide),
+               tensor("nodes_splits", made.splits, wide),
                tensor("nodes_modes", made.modes, np.uint8)]
     if made.members:
-        tensors.append(tensor("membership_values", made.members, np.float64))
+        tensors.append(tensor("membership_values", made.members, wide))
     return dict(tensors)
 
 

@@ -95,6 +95,29 @@ def test_support_vectors_and_a_net(tmp_path, base):
     assert done.difference_gateway < 1e-9
 
 
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+@pytest.mark.parametrize("name", ["LGBMClassifier", "XGBClassifier"])
+def test_boosters_keep_their_own_precision(tmp_path, name, method):
+    """XGBoost computes in 32 bits, and of those scikit-learn makes knots and answers of 32 bits."""
+    library = pytest.importorskip("lightgbm" if name == "LGBMClassifier" else "xgboost")
+    base = getattr(library, name)(n_estimators=15, verbose=-1) if name == "LGBMClassifier" else \
+        library.XGBClassifier(n_estimators=15)
+    holes = np.where(RANDOM.random(ROWS.shape) < 0.1, np.nan, ROWS)
+    for place, (labels, more) in enumerate([(TWO, []), (THREE, ["--class", "1"])]):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        model = CalibratedClassifierCV(base, method=method, cv=3).fit(holes, labels)
+        done, _, _ = exported(folder, model, *more, rows=holes)
+        assert done.difference_gateway < (EXACT if name == "LGBMClassifier" else 5e-6)
+
+
+def test_an_estimator_of_32_bits_only_is_exported_by_them(tmp_path):
+    base = AdaBoostClassifier(n_estimators=10, random_state=0)
+    model = CalibratedClassifierCV(base, method="sigmoid", cv=3).fit(ROWS, TWO)
+    done, _, _ = exported(tmp_path, model, rows=ROWS.astype(np.float32).astype(float))
+    assert done.difference_gateway < 1e-5
+
+
 def knots_model(method, values, labels):
     """A calibration of the first column itself."""
     last = LogisticRegression().fit(ROWS[:, :1], TWO)
