@@ -58,6 +58,7 @@ mod an_inference_request_fails_alone;
 mod broken_model_files_are_refused_and_never_panic;
 mod cells_of_every_type_come_back;
 mod contributions_are_shapley_values;
+mod contributions_match_the_libraries;
 mod csv_of_other_programs_is_read_or_refused;
 mod each_row_of_a_request_has_its_users_version;
 mod every_answer_is_counted_once;

@@ -1,6 +1,6 @@
 //! What explanations are made of, before it is known which rows stand for the average one.
 
-use super::outline::{Node, Origins, Outline};
+use super::outline::{Origins, Outline};
 use super::trees::TreeExplainer;
 use super::{ExplainError, Explainer};
 use crate::model::forest::{ModelColumn, Preparation};
@@ -24,7 +24,7 @@ impl Explainable {
         let mut outline = ensemble.outline(output)?;
         outline.columns = preparation.map_or(columns.len(), |it| it.columns());
         if let Some(preparation) = preparation {
-            outline.origins = Some(origins(&outline, preparation, columns)?);
+            outline.origins = Some(origins(preparation, columns.len()));
         }
         Ok(Self { outline, preparation: preparation.cloned() })
     }
@@ -42,30 +42,19 @@ impl Explainable {
     }
 }
 
-/// Which column each prepared one is made of. Those of several are refused where trees read them.
-fn origins(
-    outline: &Outline,
-    preparation: &Preparation,
-    columns: &[ModelColumn],
-) -> Result<Origins, ExplainError> {
-    let mut of = vec![0; outline.columns];
-    let nodes = outline.trees.iter().flat_map(|tree| &tree.nodes);
-    let mut is_read = vec![false; outline.columns];
-    for node in nodes {
-        if let Node::Branch { column, .. } = node {
-            is_read[*column as usize] = true;
-        }
-    }
-    for (prepared, origin) in of.iter_mut().enumerate() {
+/// Which columns each prepared one is made of. Those that are made of the same ones are known or
+/// unknown together, and those made of several share what they contribute: so do `LightGBM` and
+/// `CatBoost`, which know of no other columns.
+fn origins(preparation: &Preparation, columns: usize) -> Origins {
+    let mut shared: Vec<Vec<u32>> = (0..columns as u32).map(|column| vec![column]).collect();
+    let of = (0..preparation.columns()).map(|prepared| {
         let sources = preparation.sources(prepared);
-        if let [first, _, ..] = sources[..]
-            && is_read[prepared]
-        {
-            let name = |column: &usize| columns[*column].name.clone();
-            let what = format!("what it counts for combinations of `{}`", columns[first].name);
-            return Err(ExplainError::Mixed { what, columns: sources.iter().map(name).collect() });
-        }
-        *origin = sources.first().map_or(0, |source| *source as u32);
-    }
-    Ok(Origins { of, columns: columns.len(), are_joint: true })
+        let known = shared.iter().position(|known| *known == sources);
+        known.unwrap_or_else(|| {
+            shared.push(sources);
+            shared.len() - 1
+        }) as u32
+    });
+    let of = of.collect();
+    Origins { of, shared, columns, are_joint: true }
 }
