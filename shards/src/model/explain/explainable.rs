@@ -1,44 +1,72 @@
 //! What explanations are made of, before it is known which rows stand for the average one.
 
-use super::outline::{Origins, Outline};
+use super::explainer::Engine;
+use super::linear::{LinearExplainer, LinearOutline};
+use super::outline::{Origins, Outline, TreeOutline};
 use super::trees::TreeExplainer;
 use super::{ExplainError, Explainer};
-use crate::model::forest::{ModelColumn, Preparation};
-use crate::model::trees::Ensemble;
+use crate::model::forest::{Linear, Preparation};
+use crate::model::trees::{Ensemble, OutputColumns};
 
 /// A model's margin in the form that explanations are made of.
 #[derive(Debug, Clone)]
 pub(in crate::model) struct Explainable {
-    outline: Outline,
+    function: Function,
     preparation: Option<Preparation>,
 }
 
+#[derive(Debug, Clone)]
+enum Function {
+    Trees(Outline),
+    Linear(LinearOutline),
+}
+
 impl Explainable {
-    /// Of output `output` of a library's own trees. `preparation` makes the rows that trees read.
+    /// Of output `output` of a library's own trees, of a model of `columns` columns. `preparation`
+    /// makes the rows that trees read.
     pub(in crate::model) fn of_forest(
         ensemble: &Ensemble,
         output: usize,
         preparation: Option<&Preparation>,
-        columns: &[ModelColumn],
+        columns: usize,
     ) -> Result<Self, ExplainError> {
         let mut outline = ensemble.outline(output)?;
-        outline.columns = preparation.map_or(columns.len(), |it| it.columns());
-        if let Some(preparation) = preparation {
-            outline.origins = Some(origins(preparation, columns.len()));
-        }
-        Ok(Self { outline, preparation: preparation.cloned() })
+        outline.columns = preparation.map_or(columns, |it| it.columns());
+        outline.origins = preparation.map(|preparation| origins(preparation, columns));
+        Ok(Self { function: Function::Trees(outline), preparation: preparation.cloned() })
+    }
+
+    /// Of output `output` of a library's own linear model; `outputs` make outputs of its sums.
+    pub(in crate::model) fn of_linear(
+        linear: &Linear,
+        outputs: &OutputColumns,
+        output: usize,
+    ) -> Self {
+        let (sum, sign) = outputs.sum_of(output).unwrap_or((0, 0.0));
+        let sums = linear.starts.len().max(1);
+        let weights = linear.weights.chunks_exact(sums);
+        let outline = LinearOutline {
+            constant: linear.starts.get(sum).map_or(0.0, |start| f64::from(*start) * sign),
+            weights: weights.map(|weights| f64::from(weights[sum]) * sign).collect(),
+        };
+        Self { function: Function::Linear(outline), preparation: None }
     }
 
     /// The explainer whose average row is that of the trees' own covers.
     pub(in crate::model) fn by_covers(self) -> Result<Explainer, ExplainError> {
-        let has_covers = |tree: &super::TreeOutline| {
-            tree.nodes.len() < 2 || tree.covers.first().is_some_and(|cover| *cover > 0.0)
+        let engine = match self.function {
+            Function::Trees(outline) => {
+                let has_covers = |tree: &TreeOutline| {
+                    tree.nodes.len() < 2 || tree.covers.first().is_some_and(|cover| *cover > 0.0)
+                };
+                if !outline.trees.iter().all(has_covers) {
+                    return Err(ExplainError::NoCovers);
+                }
+                Engine::Trees(Box::new(TreeExplainer::new(&outline)?))
+            }
+            Function::Linear(outline) => Engine::Linear(LinearExplainer::new(outline, None)),
         };
-        if !self.outline.trees.iter().all(has_covers) {
-            return Err(ExplainError::NoCovers);
-        }
-        let trees = TreeExplainer::new(&self.outline)?;
-        Ok(Explainer::new(trees, self.preparation))
+        Ok(Explainer::new(engine, self.preparation))
     }
 }
 

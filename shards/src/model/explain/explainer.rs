@@ -1,5 +1,6 @@
 //! Explains rows of a model's own columns.
 
+use super::linear::LinearExplainer;
 use super::trees::TreeExplainer;
 use crate::features::FeatureMatrix;
 use crate::model::forest::{Preparation, PreparedRows};
@@ -10,24 +11,37 @@ use crate::model::forest::{Preparation, PreparedRows};
 /// chose, before any curve. A row's margin is [`Explainer::base`] plus its contributions.
 #[derive(Debug, Clone)]
 pub struct Explainer {
-    trees: TreeExplainer,
+    engine: Engine,
     preparation: Option<Preparation>,
     prepared: PreparedRows,
 }
 
+/// What computes contributions.
+#[derive(Debug, Clone)]
+pub(super) enum Engine {
+    Trees(Box<TreeExplainer>),
+    Linear(LinearExplainer),
+}
+
 impl Explainer {
-    pub(super) fn new(trees: TreeExplainer, preparation: Option<Preparation>) -> Self {
-        Self { trees, preparation, prepared: PreparedRows::default() }
+    pub(super) fn new(engine: Engine, preparation: Option<Preparation>) -> Self {
+        Self { engine, preparation, prepared: PreparedRows::default() }
     }
 
     /// The margin of the average row.
     pub fn base(&self) -> f64 {
-        self.trees.base()
+        match &self.engine {
+            Engine::Trees(trees) => trees.base(),
+            Engine::Linear(linear) => linear.base(),
+        }
     }
 
     /// How many columns a row has, and how many contributions.
     pub fn columns(&self) -> usize {
-        self.trees.width()
+        match &self.engine {
+            Engine::Trees(trees) => trees.width(),
+            Engine::Linear(linear) => linear.width(),
+        }
     }
 
     /// Replaces `contributions` by those of each row to its margin, `rows × columns`, row-major. A
@@ -50,7 +64,10 @@ impl Explainer {
             None => features.cells(),
         };
         contributions.resize(rows * columns, 0.0);
-        self.trees.explain(cells, rows, contributions);
+        match &mut self.engine {
+            Engine::Trees(trees) => trees.explain(cells, rows, contributions),
+            Engine::Linear(linear) => linear.explain(cells, contributions),
+        }
         Ok(())
     }
 

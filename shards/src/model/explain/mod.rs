@@ -35,6 +35,7 @@ mod block;
 mod error;
 mod explainable;
 mod explainer;
+mod linear;
 mod outline;
 mod program;
 mod quadrature;

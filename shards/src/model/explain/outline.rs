@@ -137,7 +137,9 @@ impl Outline {
 
     /// The columns that share the contributions of number `credit`.
     pub(super) fn shared_by(&self, credit: u32) -> Vec<u32> {
-        self.origins.as_ref().map_or(vec![credit], |origins| origins.shared[credit as usize].clone())
+        self.origins
+            .as_ref()
+            .map_or(vec![credit], |origins| origins.shared[credit as usize].clone())
     }
 
     /// What is known or unknown together with `column`: columns of the same number.

@@ -102,7 +102,8 @@ impl NativeModel {
                 drop(forest);
                 let explainable = explains.then(|| {
                     let preparation = trained.preparation.as_ref();
-                    Explainable::of_forest(&ensemble, class, preparation, &trained.columns)
+                    let columns = trained.columns.len();
+                    Explainable::of_forest(&ensemble, class, preparation, columns)
                 });
                 let kernel = TreeKernel::new(&ensemble, choice, None, Outputs::Only(class))?;
                 (Engine::Trees(Box::new(kernel)), name, precision, explainable)
@@ -110,9 +111,10 @@ impl NativeModel {
             Program::Linear(linear) => {
                 let name = format!("{}, linear", trained.library);
                 let sums = vec![0.0; linear.starts.len()];
+                let explainable =
+                    explains.then(|| Ok(Explainable::of_linear(&linear, &columns, class)));
                 let finish = columns.only(class);
                 let engine = LinearEngine { linear, finish, sums };
-                let explainable = explains.then_some(Err(ExplainError::NoMeans));
                 (Engine::Linear(Box::new(engine)), name, Precision::F32, explainable)
             }
         };
