@@ -55,3 +55,14 @@ impl ModelDescription {
         })
     }
 }
+
+/// Why a row has its score, in part.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reason {
+    /// Which of the reasons that the model's rows may have it is, from 0.
+    pub group: u32,
+    /// How far it pushed the margin towards the adverse end; positive.
+    pub contribution: f64,
+    /// The cell of its first column, as the model read it.
+    pub value: f64,
+}

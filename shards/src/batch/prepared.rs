@@ -10,6 +10,7 @@ use crate::facts::{ModelDescription, Role};
 use crate::features::Precision;
 use crate::features::join::{JoinError, JoinPlan, ModelInputs};
 use crate::features::schema::Schema;
+use crate::model::answer::{Answers, AnswersError};
 use crate::model::repository::ModelDirectory;
 use crate::model::{LoadOptions, Loads, Model, ModelError, Signature};
 use crate::telemetry::{LaneColumn, LaneFacts};
@@ -27,6 +28,14 @@ pub enum PrepareError {
         model: String,
         /// What does not fit.
         source: JoinError,
+    },
+    /// What `model.toml` says of its answers does not fit it.
+    #[error("model `{model}`: {source}")]
+    Answers {
+        /// The model's name.
+        model: String,
+        /// What does not fit.
+        source: AnswersError,
     },
 }
 
@@ -47,6 +56,7 @@ pub(crate) struct QueueLimits {
 pub struct PreparedModel {
     pub(crate) model: RefCell<Model>,
     pub(crate) plan: JoinPlan,
+    answers: Answers,
     directory: ModelDirectory,
     load: LoadOptions,
     load_ns: u64,
@@ -74,7 +84,11 @@ impl PreparedModel {
         let load_ns = start.elapsed().as_nanos() as u64;
         let plan = plan_of(&model, schema)
             .map_err(|source| PrepareError::Join { model: directory.name.clone(), source })?;
-        Ok(Self { model: RefCell::new(model), plan, directory: directory.clone(), load, load_ns })
+        let answers = model
+            .answers(plan.column_names())
+            .map_err(|source| PrepareError::Answers { model: directory.name.clone(), source })?;
+        let directory = directory.clone();
+        Ok(Self { model: RefCell::new(model), plan, answers, directory, load, load_ns })
     }
 
     /// A plan for the columns that the store has now, where they are others than it was loaded with.
@@ -130,9 +144,18 @@ impl PreparedModel {
             role: self.directory.role(),
             description: self.describe(),
             columns: self.plan.column_names().iter().enumerate().map(column).collect(),
+            decisions: self.answers.decisions().map(str::to_owned).collect(),
+            reasons: self.reason_codes(),
+            has_probabilities: self.answers.is_classifier,
             is_remote: self.model.borrow().remote().is_some(),
             load_ns: self.load_ns,
         }
+    }
+
+    /// The codes of the reasons that rows may have, in the order of their groups.
+    fn reason_codes(&self) -> Vec<String> {
+        let groups = self.answers.reasons.iter().flat_map(|reasons| &reasons.groups);
+        groups.map(|group| group.code.clone()).collect()
     }
 
     /// How batches are formed: no more at once than a remote model has connections.
@@ -162,6 +185,7 @@ impl PreparedModel {
                 texts: self.plan.text_fields(),
                 ..self.model.borrow().signature(self.plan.column_names())
             },
+            answers: self.answers.clone(),
             score_is_f32: self.model.borrow().score_precision() == Precision::F32,
             policy: if is_shadow { shadow::policy(policy) } else { policy },
             queue_rows_max: limits.rows_max,

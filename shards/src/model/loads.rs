@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::answer::Calibrator;
 use super::explain::{ExplainError, Explainable, Explainer};
 use super::files::{self, FileFormat};
 use super::forest::NativeModel;
@@ -23,6 +24,7 @@ pub(super) struct ReadModel {
     manifest: Manifest,
     source: ReadSource,
     explainer: Option<Explainer>,
+    calibrator: Option<Calibrator>,
 }
 
 #[derive(Debug)]
@@ -44,11 +46,10 @@ impl ReadSource {
     ) -> Result<(Self, Explained), ModelError> {
         if FileFormat::of(&path) == FileFormat::Onnx {
             let columns = manifest.columns.as_deref();
-            return match Blueprint::read(&path, &manifest.output, columns, options) {
-                Ok(blueprint) => {
-                    let what = "an ONNX file".to_owned();
-                    let explained = manifest.explain.is_some();
-                    let explained = explained.then_some(Err(ExplainError::Opaque { what }));
+            let explains = manifest.explain.is_some();
+            return match Blueprint::read(&path, &manifest.output, columns, options, explains) {
+                Ok(mut blueprint) => {
+                    let explained = blueprint.explained.take();
                     Ok((Self::Onnx { path, blueprint }, explained))
                 }
                 Err(source) => Err(ModelError::Onnx { path, source }),
@@ -58,6 +59,21 @@ impl ReadSource {
             Ok(read) => Ok((Self::Native(Box::new(read.model)), read.explainable)),
             Err(source) => Err(ModelError::Native { path, source: Box::new(source) }),
         }
+    }
+
+    /// What calibrates its scores, where `model.toml` says that they are.
+    fn calibrator(&self, directory: &ModelDirectory) -> Result<Option<Calibrator>, ModelError> {
+        let output = &directory.manifest.output;
+        let Some(method) = output.calibration else { return Ok(None) };
+        let (kept, labels) = match self {
+            Self::Onnx { blueprint, .. } => (blueprint.facts().kept, &blueprint.facts().labels),
+            Self::Native(native) => (native.kept, &native.labels),
+            Self::Remote(_) => return Err(ModelError::RemoteCalibration),
+        };
+        let labels = if output.labels.is_empty() { labels } else { &output.labels };
+        let folder = directory.file.parent().unwrap_or(&directory.path);
+        let columns = (kept.values(), kept.score());
+        Ok(Some(Calibrator::read(folder, method, output, columns, labels)?))
     }
 }
 
@@ -79,8 +95,9 @@ impl ReadModel {
         let explainer = explained.map(|explained| explained.and_then(Explainable::by_covers));
         let explainer =
             explainer.transpose().map_err(|source| ModelError::Explain { path, source })?;
+        let calibrator = source.calibrator(directory)?;
         let (name, version) = (directory.name.clone(), directory.version);
-        Ok(Self { name, version, manifest, source, explainer })
+        Ok(Self { name, version, manifest, source, explainer, calibrator })
     }
 
     /// A model of a shard's own.
@@ -94,9 +111,9 @@ impl ReadModel {
             ReadSource::Remote(remote) => Source::Remote(remote.clone()),
         };
         let explainer = self.explainer.as_ref().map(Explainer::of_another_shard);
-        let model =
-            Model::new(self.name.clone(), self.version, self.manifest.clone(), source, options);
-        Ok(model.with_explainer(explainer))
+        let Self { name, version, manifest, calibrator, .. } = self;
+        let model = Model::new(name.clone(), *version, manifest.clone(), source, options);
+        Ok(model.with(calibrator.clone(), explainer))
     }
 
     /// The last model that is made of it.
@@ -110,7 +127,7 @@ impl ReadModel {
             ReadSource::Remote(remote) => Source::Remote(remote),
         };
         let model = Model::new(self.name, self.version, self.manifest, source, options);
-        Ok(model.with_explainer(self.explainer))
+        Ok(model.with(self.calibrator, self.explainer))
     }
 }
 

@@ -44,8 +44,11 @@ pub(crate) fn explained(
     tensor: Option<&str>,
     class: usize,
 ) -> Result<Model, String> {
-    let output =
-        ScoreOutput { tensor: tensor.map(str::to_owned), class: Some(ClassChoice::Index(class)) };
+    let output = ScoreOutput {
+        tensor: tensor.map(str::to_owned),
+        class: Some(ClassChoice::Index(class)),
+        ..ScoreOutput::default()
+    };
     let explain = Some(ExplainSettings::default());
     let manifest = Manifest { output, explain, ..Manifest::default() };
     load_as(&file(fixture), manifest, KernelChoice::Auto)

@@ -35,7 +35,7 @@ impl Entry {
     }
 
     fn load(&self, class: Option<usize>) -> Result<Model, String> {
-        let output = ScoreOutput { tensor: None, class: class.map(ClassChoice::Index) };
+        let output = ScoreOutput::of(None, class.map(ClassChoice::Index));
         let directory = ModelDirectory {
             name: self.name.clone(),
             path: zoo().join(&self.name),

@@ -12,7 +12,7 @@ fn tests() -> PathBuf {
 }
 
 fn load(folder: &Path) -> Result<Model, ModelError> {
-    let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(0)) };
+    let output = ScoreOutput::of(None, Some(ClassChoice::Index(0)));
     let directory = ModelDirectory {
         name: "rows".to_owned(),
         path: folder.to_owned(),

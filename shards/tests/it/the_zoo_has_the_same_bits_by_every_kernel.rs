@@ -8,7 +8,7 @@ use shards::model::{LoadOptions, Model};
 
 /// The bits of the model's scores by one kernel; none where the CPU lacks what it needs.
 fn bits(name: &str, kernel: KernelChoice, rows: &[Vec<f64>]) -> Option<Vec<u64>> {
-    let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(0)) };
+    let output = ScoreOutput::of(None, Some(ClassChoice::Index(0)));
     let directory = ModelDirectory {
         name: name.to_owned(),
         path: folder(name),

@@ -20,7 +20,7 @@ fn refusal(bytes: &[u8]) -> String {
 }
 
 fn refused_output(name: &str, tensor: Option<&str>, class: Option<ClassChoice>) -> String {
-    let output = ScoreOutput { tensor: tensor.map(str::to_owned), class };
+    let output = ScoreOutput::of(tensor.map(str::to_owned), class);
     let file = folder(name).join("model.onnx");
     load_file(&file, output).expect_err("there is no such output").to_string()
 }
@@ -57,7 +57,7 @@ fn categories_that_cannot_be_told_apart_are_refused_with_their_node() {
         ("one-hot-large", "category 16777217 is beyond what a float tells apart"),
     ] {
         let file = folder("../operators").join(name).join("model.onnx");
-        let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(0)) };
+        let output = ScoreOutput::of(None, Some(ClassChoice::Index(0)));
         let text = load_file(&file, output).expect_err("it is not supported").to_string();
         assert!(text.contains("node `bits` (operator ai.onnx.ml.OneHotEncoder)"), "{text}");
         assert!(text.contains(said), "{text}");
@@ -92,7 +92,7 @@ fn many_classes_need_a_choice() {
 fn a_class_can_be_named_by_its_label() {
     let file = folder("gbdt-multi-zipmap-strings").join("model.onnx");
     let class = Some(ClassChoice::Label("low".to_owned()));
-    load_file(&file, ScoreOutput { tensor: None, class }).expect("it has the label `low`");
+    load_file(&file, ScoreOutput::of(None, class)).expect("it has the label `low`");
     let class = Some(ClassChoice::Label("lowest".to_owned()));
     let text = refused_output("gbdt-multi-zipmap-strings", None, class);
     assert!(text.contains("the model's labels are: high, low, middle"), "{text}");
@@ -142,7 +142,7 @@ fn a_few_bytes_cannot_ask_for_all_memory() {
         ("hostile-shape", "node `zeros` (operator ConstantOfShape): the size of what it makes is"),
     ] {
         let file = folder("../operators").join(name).join("model.onnx");
-        let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(0)) };
+        let output = ScoreOutput::of(None, Some(ClassChoice::Index(0)));
         let text = load_file(&file, output).expect_err("it is hostile").to_string();
         assert!(text.contains(problem), "{text}");
     }

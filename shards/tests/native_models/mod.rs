@@ -127,7 +127,7 @@ pub(crate) fn load(
     kernel: KernelChoice,
 ) -> Result<Model, String> {
     let tensor = (kind == Kind::Margin).then(|| "margin".to_owned());
-    let output = ScoreOutput { tensor, class: class.map(ClassChoice::Index) };
+    let output = ScoreOutput::of(tensor, class.map(ClassChoice::Index));
     load_file(&file(fixture), output, kernel)
 }
 

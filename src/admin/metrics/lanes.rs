@@ -9,6 +9,7 @@ use shards::telemetry::{
     ShadowCounters, ShardTelemetry,
 };
 
+use super::answers;
 use super::buckets::Buckets;
 use super::drift::DriftWindow;
 use super::text::{Exposition, Kind, Label};
@@ -19,7 +20,7 @@ const NS_PER_S: f64 = 1e9;
 pub(super) struct ScrapedLane<'a> {
     shard: &'a str,
     version: String,
-    telemetry: Arc<LaneTelemetry>,
+    pub(super) telemetry: Arc<LaneTelemetry>,
     histograms: Option<&'a Histograms>,
 }
 
@@ -45,15 +46,15 @@ impl<'a> ScrapedLane<'a> {
             .collect()
     }
 
-    fn is_shadow(&self) -> bool {
+    pub(super) fn is_shadow(&self) -> bool {
         self.telemetry.facts.role == Role::Shadow
     }
 
-    fn labels(&self) -> [Label<'_>; 3] {
+    pub(super) fn labels(&self) -> [Label<'_>; 3] {
         [("shard", self.shard), ("model", &self.telemetry.facts.model), ("version", &self.version)]
     }
 
-    fn labels_and<'b>(&'b self, name: &'b str, value: &'b str) -> [Label<'b>; 4] {
+    pub(super) fn labels_and<'b>(&'b self, name: &'b str, value: &'b str) -> [Label<'b>; 4] {
         let [shard, model, version] = self.labels();
         [shard, model, version, (name, value)]
     }
@@ -64,6 +65,7 @@ pub(super) fn write(text: &mut Exposition, lanes: &[ScrapedLane<'_>], drift: &Dr
     write_models(text, lanes);
     write_histograms(text, lanes);
     write_counters(text, lanes);
+    answers::write(text, lanes);
     write_columns(text, lanes, drift);
     write_shadows(text, lanes);
     write_remote(text, lanes);
@@ -154,7 +156,12 @@ fn write_counters(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
     text.family("shardgate_batch_seconds_total", Kind::Counter, help);
     for lane in lanes {
         let counters = &lane.telemetry.counters;
-        for (phase, cell) in [("features", &counters.features_ns), ("model", &counters.model_ns)] {
+        let phases = [
+            ("features", &counters.features_ns),
+            ("model", &counters.model_ns),
+            ("explain", &counters.explain_ns),
+        ];
+        for (phase, cell) in phases {
             text.value(&lane.labels_and("phase", phase), cell.get() as f64 / NS_PER_S);
         }
     }

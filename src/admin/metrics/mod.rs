@@ -7,6 +7,7 @@
 //! What is *not* here: counting. Shards write their own cells, and copy their histograms when
 //! they are asked; nothing in here makes a shard wait.
 
+mod answers;
 mod buckets;
 pub(crate) mod drift;
 mod families;

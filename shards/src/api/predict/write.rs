@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::parts::write_parts;
 use crate::api::failures;
 use crate::api::json::{write_error, write_message, write_score, write_string};
 use crate::api::outcome::{RowsSummary, StatusOf};
@@ -107,6 +108,7 @@ fn write_user_and_score(body: &mut Vec<u8>, lane: &Lane, id: RowId, scored: Scor
     write_user(body, lane, id);
     body.extend_from_slice(b"\"score\": ");
     write_score(body, scored.score, lane.settings.score_is_f32);
+    write_parts(body, lane, lane.rows.borrow().get(id), scored);
 }
 
 /// Writes the member of the user, and the comma behind it, where the request names one.

@@ -1,24 +1,19 @@
 //! What explanations are made of, before it is known which rows stand for the average one.
 
-use super::explainer::Engine;
+use super::explainer::{Before, Engine};
 use super::linear::{LinearExplainer, LinearOutline};
-use super::outline::{Origins, Outline, TreeOutline};
+use super::outline::{Origins, TreeOutline};
 use super::trees::TreeExplainer;
-use super::{ExplainError, Explainer};
+use super::{ExplainError, Explainer, Function};
 use crate::model::forest::{Linear, Preparation};
+use crate::model::onnx::Front;
 use crate::model::trees::{Ensemble, OutputColumns};
 
 /// A model's margin in the form that explanations are made of.
 #[derive(Debug, Clone)]
 pub(in crate::model) struct Explainable {
     function: Function,
-    preparation: Option<Preparation>,
-}
-
-#[derive(Debug, Clone)]
-enum Function {
-    Trees(Outline),
-    Linear(LinearOutline),
+    before: Before,
 }
 
 impl Explainable {
@@ -31,9 +26,13 @@ impl Explainable {
         columns: usize,
     ) -> Result<Self, ExplainError> {
         let mut outline = ensemble.outline(output)?;
-        outline.columns = preparation.map_or(columns, |it| it.columns());
-        outline.origins = preparation.map(|preparation| origins(preparation, columns));
-        Ok(Self { function: Function::Trees(outline), preparation: preparation.cloned() })
+        outline.columns = columns;
+        let mut function = Function::Trees(outline);
+        let Some(preparation) = preparation else {
+            return Ok(Self { function, before: Before::Nothing });
+        };
+        function.set_origins(origins(preparation, columns));
+        Ok(Self { function, before: Before::Preparation(preparation.clone()) })
     }
 
     /// Of output `output` of a library's own linear model; `outputs` make outputs of its sums.
@@ -48,8 +47,21 @@ impl Explainable {
         let outline = LinearOutline {
             constant: linear.starts.get(sum).map_or(0.0, |start| f64::from(*start) * sign),
             weights: weights.map(|weights| f64::from(weights[sum]) * sign).collect(),
+            origins: None,
+            missing_is_zero: true,
         };
-        Self { function: Function::Linear(outline), preparation: None }
+        Self { function: Function::Linear(outline), before: Before::Nothing }
+    }
+
+    /// Of a function in a graph, whose columns are made of the model's in `front`.
+    pub(in crate::model) fn of_graph(
+        mut function: Function,
+        origins: Origins,
+        front: Option<Front>,
+    ) -> Self {
+        function.set_origins(origins);
+        let before = front.map_or(Before::Nothing, |front| Before::Graph(Box::new(front)));
+        Self { function, before }
     }
 
     /// The explainer whose average row is that of the trees' own covers.
@@ -64,9 +76,12 @@ impl Explainable {
                 }
                 Engine::Trees(Box::new(TreeExplainer::new(&outline)?))
             }
-            Function::Linear(outline) => Engine::Linear(LinearExplainer::new(outline, None)),
+            Function::Linear(outline) if outline.missing_is_zero => {
+                Engine::Linear(LinearExplainer::new(outline, None))
+            }
+            Function::Linear(_) => return Err(ExplainError::NoMeans),
         };
-        Ok(Explainer::new(engine, self.preparation))
+        Ok(Explainer::new(engine, self.before))
     }
 }
 

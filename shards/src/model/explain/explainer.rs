@@ -2,8 +2,9 @@
 
 use super::linear::LinearExplainer;
 use super::trees::TreeExplainer;
-use crate::features::FeatureMatrix;
+use crate::features::{Cells, FeatureMatrix};
 use crate::model::forest::{Preparation, PreparedRows};
+use crate::model::onnx::Front;
 
 /// One shard's own copy of what explains a model's scores.
 ///
@@ -12,8 +13,18 @@ use crate::model::forest::{Preparation, PreparedRows};
 #[derive(Debug, Clone)]
 pub struct Explainer {
     engine: Engine,
-    preparation: Option<Preparation>,
+    before: Before,
     prepared: PreparedRows,
+}
+
+/// What makes the rows that are explained of those of the model.
+#[derive(Debug, Clone)]
+pub(super) enum Before {
+    Nothing,
+    /// A library's own preparation.
+    Preparation(Preparation),
+    /// A part of a graph.
+    Graph(Box<Front>),
 }
 
 /// What computes contributions.
@@ -24,8 +35,8 @@ pub(super) enum Engine {
 }
 
 impl Explainer {
-    pub(super) fn new(engine: Engine, preparation: Option<Preparation>) -> Self {
-        Self { engine, preparation, prepared: PreparedRows::default() }
+    pub(super) fn new(engine: Engine, before: Before) -> Self {
+        Self { engine, before, prepared: PreparedRows::default() }
     }
 
     /// The margin of the average row.
@@ -59,9 +70,10 @@ impl Explainer {
         if columns != self.columns() {
             return Err(format!("a matrix of {columns} columns, expected {}", self.columns()));
         }
-        let cells = match &mut self.preparation {
-            Some(preparation) => self.prepared.fill(features, preparation),
-            None => features.cells(),
+        let cells = match &mut self.before {
+            Before::Nothing => features.cells(),
+            Before::Preparation(preparation) => self.prepared.fill(features, preparation),
+            Before::Graph(front) => Cells::F64(front.run(features)?),
         };
         contributions.resize(rows * columns, 0.0);
         match &mut self.engine {

@@ -1,42 +1,65 @@
 //! Explains linear functions, in closed form.
 
-use crate::features::{Cells, FeatureMatrix};
+use super::outline::Origins;
+use crate::features::Cells;
 
-/// A linear function of a row's columns.
+/// A linear function of a row's cells.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(in crate::model) struct LinearOutline {
     /// What the columns are added to.
     pub(in crate::model) constant: f64,
     /// A factor for each column.
     pub(in crate::model) weights: Vec<f64>,
+    /// What its columns were made of; none where contributions are of the columns themselves.
+    pub(in crate::model) origins: Option<Origins>,
+    /// Whether a missing cell counts as zero, and the average row is one of zeros where there is no
+    /// background: so does `XGBoost`.
+    pub(in crate::model) missing_is_zero: bool,
 }
 
 /// Contributions `weight × (cell − mean)`: with columns taken as independent, these are the Shapley
-/// values. A missing cell counts as zero.
+/// values.
 #[derive(Debug, Clone)]
 pub(super) struct LinearExplainer {
     weights: Vec<f64>,
     means: Vec<f64>,
+    /// The column that each one's contribution goes to.
+    credits: Vec<u32>,
+    /// How many columns there are that contributions go to.
+    width: usize,
+    missing_is_zero: bool,
     base: f64,
 }
 
 impl LinearExplainer {
-    /// Against the means of the rows of `background`; against zeros without one, as `XGBoost` does.
-    pub(super) fn new(outline: LinearOutline, background: Option<&FeatureMatrix>) -> Self {
-        let mut means = vec![0.0; outline.weights.len()];
-        if let Some(rows) = background.filter(|rows| rows.rows() > 0) {
-            each_row(rows.cells(), means.len(), |row| {
-                for (mean, cell) in means.iter_mut().zip(row) {
-                    *mean += cell;
+    /// Against the means of some rows; against zeros where there are none.
+    pub(super) fn new(outline: LinearOutline, background: Option<(Cells<'_>, usize)>) -> Self {
+        let columns = outline.weights.len();
+        let (credits, width) = match &outline.origins {
+            Some(origins) => (origins.of.clone(), origins.columns),
+            None => ((0..columns as u32).collect(), columns),
+        };
+        let mut explainer = Self {
+            weights: outline.weights,
+            means: vec![0.0; columns],
+            credits,
+            width,
+            missing_is_zero: outline.missing_is_zero,
+            base: 0.0,
+        };
+        if let Some((cells, rows)) = background {
+            let mut means = vec![0.0; columns];
+            for row in 0..rows {
+                for (column, mean) in means.iter_mut().enumerate() {
+                    *mean += explainer.cell(cells, row * columns + column) / rows as f64;
                 }
-            });
-            for mean in &mut means {
-                *mean /= rows.rows() as f64;
             }
+            explainer.means = means;
         }
-        let at_mean = outline.weights.iter().zip(&means).map(|(weight, mean)| weight * mean);
-        let base = outline.constant + at_mean.sum::<f64>();
-        Self { weights: outline.weights, means, base }
+        let at_means = explainer.weights.iter().zip(&explainer.means);
+        explainer.base =
+            outline.constant + at_means.map(|(weight, mean)| weight * mean).sum::<f64>();
+        explainer
     }
 
     pub(super) fn base(&self) -> f64 {
@@ -44,31 +67,26 @@ impl LinearExplainer {
     }
 
     pub(super) fn width(&self) -> usize {
-        self.weights.len()
+        self.width
     }
 
+    /// Adds each row's contributions, which are zeros.
     pub(super) fn explain(&self, cells: Cells<'_>, contributions: &mut [f64]) {
-        let width = self.weights.len();
-        let mut rows = contributions.chunks_exact_mut(width.max(1));
-        each_row(cells, width, |row| {
-            let constants = self.weights.iter().zip(&self.means);
-            let contributions = rows.next().into_iter().flatten();
-            for ((contribution, cell), (weight, mean)) in contributions.zip(row).zip(constants) {
-                *contribution = weight * (cell - mean);
+        let rows = contributions.chunks_exact_mut(self.width.max(1));
+        for (row, contributions) in rows.enumerate() {
+            let first = row * self.weights.len();
+            for (column, (weight, mean)) in self.weights.iter().zip(&self.means).enumerate() {
+                let above = self.cell(cells, first + column) - mean;
+                contributions[self.credits[column] as usize] += weight * above;
             }
-        });
+        }
     }
-}
 
-/// Each row's cells, a missing one as zero.
-fn each_row(cells: Cells<'_>, width: usize, mut act: impl FnMut(&mut dyn Iterator<Item = f64>)) {
-    let known = |cell: f64| if cell.is_nan() { 0.0 } else { cell };
-    match cells {
-        Cells::F32(cells) => cells.chunks_exact(width.max(1)).for_each(|row| {
-            act(&mut row.iter().map(|cell| known(f64::from(*cell))));
-        }),
-        Cells::F64(cells) => cells.chunks_exact(width.max(1)).for_each(|row| {
-            act(&mut row.iter().map(|cell| known(*cell)));
-        }),
+    fn cell(&self, cells: Cells<'_>, at: usize) -> f64 {
+        let cell = match cells {
+            Cells::F32(cells) => f64::from(cells[at]),
+            Cells::F64(cells) => cells[at],
+        };
+        if self.missing_is_zero && cell.is_nan() { 0.0 } else { cell }
     }
 }

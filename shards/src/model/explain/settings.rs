@@ -13,8 +13,6 @@ pub struct ExplainSettings {
     pub always: bool,
     /// Which rows are explained though nobody asks: `score > 0.6`, `decision == "decline"`.
     pub when: Option<String>,
-    /// Towards which end of the score the adverse outcome is.
-    pub adverse: Adverse,
     /// Rows that stand for the average row, as a CSV file in the version's directory or beside
     /// `model.toml`; without it the covers of the trees do.
     pub background: Option<String>,
@@ -25,26 +23,8 @@ pub struct ExplainSettings {
 
 impl Default for ExplainSettings {
     fn default() -> Self {
-        Self {
-            reasons_max: 4,
-            always: false,
-            when: None,
-            adverse: Adverse::default(),
-            background: None,
-            named: Vec::new(),
-        }
+        Self { reasons_max: 4, always: false, when: None, background: None, named: Vec::new() }
     }
-}
-
-/// The adverse end of a score.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Adverse {
-    /// The higher the score, the worse for the user.
-    #[default]
-    High,
-    /// The lower the score, the worse.
-    Low,
 }
 
 /// A reason of one column, or of several that speak as one.

@@ -9,8 +9,8 @@ use super::{
 use crate::features::column::ColumnType;
 use crate::features::inputs::{InputColumn, NanMeaning, Source as CellSource};
 use crate::features::{Categories, Cells, FeatureMatrix, Precision};
+use crate::model::answer::{ClassChoice, Kept, ScoreOutput};
 use crate::model::explain::{ExplainError, Explainable};
-use crate::model::manifest::{ClassChoice, ScoreOutput};
 use crate::model::trees::{
     Ensemble, EnsembleLimits, KernelChoice, OutputColumns, Outputs, Scores, TreeKernel,
 };
@@ -40,6 +40,8 @@ pub(in crate::model) struct NativeModel {
     /// Whether a class that has a name in the file is the score only by its place.
     pub(in crate::model) is_by_place: bool,
     pub(in crate::model) file_hash: u64,
+    /// What is kept of the output.
+    pub(in crate::model) kept: Kept,
     kernel_name: String,
     scratch: Scratch,
 }
@@ -87,6 +89,7 @@ impl NativeModel {
         let width = columns.len();
         let labels = labels(&trained, width);
         let class = choose_class(output, output_name, width, &labels, &trained.objective)?;
+        let kept = Kept::of(width, class, output.wants_all());
         let score = describe(output_name, class, width, &labels);
         let are_texts = labels.iter().any(|label| label.parse::<f64>().is_err());
         let is_by_place = output.class.is_none() && width > 1 && are_texts;
@@ -105,7 +108,11 @@ impl NativeModel {
                     let columns = trained.columns.len();
                     Explainable::of_forest(&ensemble, class, preparation, columns)
                 });
-                let kernel = TreeKernel::new(&ensemble, choice, None, Outputs::Only(class))?;
+                let outputs = match kept {
+                    Kept::Only(column) => Outputs::Only(column),
+                    Kept::All { .. } => Outputs::All,
+                };
+                let kernel = TreeKernel::new(&ensemble, choice, None, outputs)?;
                 (Engine::Trees(Box::new(kernel)), name, precision, explainable)
             }
             Program::Linear(linear) => {
@@ -113,7 +120,10 @@ impl NativeModel {
                 let sums = vec![0.0; linear.starts.len()];
                 let explainable =
                     explains.then(|| Ok(Explainable::of_linear(&linear, &columns, class)));
-                let finish = columns.only(class);
+                let finish = match kept {
+                    Kept::Only(column) => columns.only(column),
+                    Kept::All { .. } => columns,
+                };
                 let engine = LinearEngine { linear, finish, sums };
                 (Engine::Linear(Box::new(engine)), name, Precision::F32, explainable)
             }
@@ -132,6 +142,7 @@ impl NativeModel {
             score,
             is_by_place,
             file_hash: hash,
+            kept,
             kernel_name,
             scratch: Scratch::default(),
         };
@@ -144,18 +155,24 @@ impl NativeModel {
         Self { categories: self.categories.iter().map(own).collect(), ..self.clone() }
     }
 
+    /// Whether its output has the probabilities of classes.
+    pub(in crate::model) fn gives_probabilities(&self) -> bool {
+        self.objective.is_classifier && self.output_name == PREDICTION
+    }
+
     /// What computes the scores.
     pub(in crate::model) fn kernel(&self) -> &str {
         &self.kernel_name
     }
 
-    /// Appends the score of each row to `scores`; the matrix has the shape that the model reads.
-    pub(in crate::model) fn score(
+    /// Appends the kept values of each row to `values`; the matrix has the shape that the model
+    /// reads.
+    pub(in crate::model) fn compute(
         &mut self,
         features: &FeatureMatrix,
-        scores: &mut Vec<f64>,
+        values: &mut Vec<f64>,
     ) -> Result<(), String> {
-        let rows = features.rows();
+        let (rows, width) = (features.rows(), self.kept.values());
         let scratch = &mut self.scratch;
         let (cells, columns) = match &mut self.preparation {
             Some(preparation) => {
@@ -164,26 +181,26 @@ impl NativeModel {
             }
             None => (features.cells(), features.columns()),
         };
-        let first = scores.len();
+        let first = values.len();
         match &mut self.engine {
             Engine::Trees(kernel) if kernel.precision() == Precision::F64 => {
-                scores.resize(first + rows, 0.0);
-                let scores = Scores::F64(&mut scores[first..]);
-                kernel.score(cells, rows, columns, scores).map_err(|error| error.to_string())
+                values.resize(first + rows * width, 0.0);
+                let values = Scores::F64(&mut values[first..]);
+                kernel.score(cells, rows, columns, values).map_err(|error| error.to_string())
             }
             Engine::Trees(kernel) => {
-                scratch.narrow.resize(rows, 0.0);
+                scratch.narrow.resize(rows * width, 0.0);
                 let narrow = Scores::F32(&mut scratch.narrow);
                 kernel.score(cells, rows, columns, narrow).map_err(|error| error.to_string())?;
-                scores.extend(scratch.narrow.iter().map(|score| f64::from(*score)));
+                values.extend(scratch.narrow.iter().map(|value| f64::from(*value)));
                 Ok(())
             }
             Engine::Linear(engine) => {
-                match cells {
-                    Cells::F32(cells) => {
-                        scores.extend(cells.chunks_exact(columns).map(|row| engine.score(row)));
-                    }
-                    Cells::F64(_) => return Err("a linear model reads 32-bit cells".to_owned()),
+                let Cells::F32(cells) = cells else {
+                    return Err("a linear model reads 32-bit cells".to_owned());
+                };
+                for row in cells.chunks_exact(columns) {
+                    engine.compute(row, values);
                 }
                 Ok(())
             }
@@ -192,9 +209,9 @@ impl NativeModel {
 }
 
 impl LinearEngine {
-    fn score(&mut self, row: &[f32]) -> f64 {
+    fn compute(&mut self, row: &[f32], values: &mut Vec<f64>) {
         self.linear.add(row.iter().copied(), &mut self.sums);
-        self.finish.score(&self.sums)
+        self.finish.append(&self.sums, values);
     }
 }
 

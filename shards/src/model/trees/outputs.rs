@@ -66,12 +66,12 @@ impl OutputColumns {
         Some((column.sum? as usize, column.sign()))
     }
 
-    /// The score of one row from its sums; there is one output.
-    pub fn score(&self, sums: &[f32]) -> f64 {
+    /// Appends the outputs of one row, made of its sums.
+    pub fn append(&self, sums: &[f32], outputs: &mut Vec<f64>) {
         let mut values = vec![[0.0_f32]; self.finish.columns.len()];
-        let mut score = [0.0];
-        self.finish.rows(|sum| [sums[sum]], &mut values, 1, &mut score);
-        f64::from(score[0])
+        let mut made = vec![0.0; self.len()];
+        self.finish.rows(|sum| [sums[sum]], &mut values, 1, &mut made);
+        outputs.extend(made.iter().map(|output| f64::from(*output)));
     }
 }
 
