@@ -29,6 +29,7 @@ pub use crate::http::ShardSettings;
 use crate::http::connection::Connection;
 use crate::http::front::Front;
 use crate::http::listener;
+use crate::keys::KeyFile;
 use crate::model::repository::ModelDirectory;
 use crate::model::{LoadOptions, Loads};
 use crate::tls::{TlsError, TlsIdentity};
@@ -49,6 +50,8 @@ pub struct ShardSetup {
     pub loads: Arc<Loads>,
     /// The store of their features.
     pub store: StoreSource,
+    /// The keys that requests need; `None`: they need none.
+    pub keys: Option<KeyFile>,
     /// What the serving port is encrypted by; `None`: plain HTTP.
     pub tls: Option<TlsIdentity>,
     /// The part that the shard shares with the process.
@@ -93,6 +96,9 @@ impl Shard {
         drop(setup.loads);
         setup.shared.set_schema(Some(schema));
         let state = ShardState::new(setup.settings, setup.shared, store);
+        if let Some(file) = &setup.keys {
+            state.take_keys(file);
+        }
         if let Some(identity) = &setup.tls {
             state.encrypt(identity)?;
         }

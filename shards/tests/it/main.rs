@@ -35,6 +35,7 @@ mod a_file_is_read_whatever_it_is_packed_in;
 mod a_file_that_is_moved_into_place_is_read;
 mod a_golden_file_of_texts_is_replayed;
 mod a_hostile_ensemble_is_refused;
+mod a_key_lets_a_client_in;
 mod a_manifest_names_what_is_wrong_with_it;
 mod a_model_of_text_is_served;
 mod a_null_field_is_one_that_is_not_given;
