@@ -1,7 +1,7 @@
 //! Start, signals and stop of the serving process.
 //!
-//! [`tls`] reads what encrypts the serving port, [`keys`] which keys requests need, [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard,
-//! or inherits them by [`takeover`] from a [`peer`], [`claim`] has one process alone begin to listen,
+//! [`tls`] reads what encrypts the serving port, [`keys`] which keys requests need, [`io_uring`] says
+//! whether shards can run at all, [`sockets`] makes a listening socket a shard, or inherits them by [`takeover`] from a [`peer`], [`claim`] has one process alone begin to listen,
 //! [`steering`] says which connections are for which, [`features`] opens the store, [`fit_watch`]
 //! says when its columns change and [`store_watch`] what is wrong with its file, [`invitation`] says
 //! what to ask it, [`shard_thread`] is a pinned thread with an executor, [`reload`] takes models into

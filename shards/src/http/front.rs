@@ -54,8 +54,6 @@ pub(crate) struct Front {
     pub(crate) tls: RefCell<Option<TlsServer>>,
     /// The keys that requests need; `None` where they need none.
     pub(crate) keys: RefCell<Option<KeyRing>>,
-    /// Connections that are not encrypted yet.
-    pub(crate) handshaking: Cell<usize>,
     /// Decides when connections are read.
     pub(crate) shedding: LoadShedding,
     /// The clock at the last tick, in ns.
@@ -83,7 +81,6 @@ impl Front {
             handles: ConnectionHandles::default(),
             tls: RefCell::default(),
             keys: RefCell::default(),
-            handshaking: Cell::new(0),
             ticked_ns: Cell::default(),
             histograms: RefCell::default(),
             scratch: RefCell::new(Scratch {

@@ -169,7 +169,7 @@ impl Shard {
 /// Waits until every connection has been answered and closed, at most `drain_timeout_ms`.
 async fn drain(front: &Front) {
     let give_up = Instant::now() + Duration::from_millis(front.limits().drain_ms_max);
-    while front.handles.len() + front.handshaking.get() > 0 && Instant::now() < give_up {
+    while front.handles.len() > 0 && Instant::now() < give_up {
         sleep(TICK).await;
     }
 }

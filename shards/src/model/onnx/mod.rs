@@ -77,8 +77,9 @@ pub(in crate::model) struct OnnxFacts {
     /// Whether a class that has a name in the file is the score only by its place.
     pub(super) is_by_place: bool,
     pub(super) file_hash: u64,
-    /// What is kept of the output.
+    /// What is kept of the output, and how many columns that has.
     pub(super) kept: Kept,
+    pub(super) output_width: usize,
     /// Whether the output's columns are probabilities of classes.
     pub(super) is_classifier: bool,
 }
