@@ -18,6 +18,7 @@ mod support;
 mod text_models;
 #[path = "../zoo_models/mod.rs"]
 mod zoo_models;
+mod zoo_scores_are_explained_or_refused;
 
 use support::stores;
 
@@ -72,6 +73,7 @@ mod features_that_are_not_known_follow_the_policies;
 mod folders_import_only_what_is_below;
 mod fuzz_seeds_pass;
 mod golden_scores_match_scikit_learn;
+mod graphs_contribute_as_shap_says;
 mod idle_connections_make_room_for_others;
 mod integers_travel_exactly_or_are_refused;
 mod native_files_score_as_their_library;
