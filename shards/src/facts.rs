@@ -1,5 +1,8 @@
 //! What a version of a model is, for people, labels and logs.
 
+/// In how many equal parts of 0 to 1 scores that are probabilities are counted.
+pub const SCORE_BINS: usize = 20;
+
 /// What a version is served for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {

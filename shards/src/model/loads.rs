@@ -123,8 +123,10 @@ impl ReadModel {
             let background = source.background(directory)?;
             explained?.ready(background.as_ref(), options.kernel)
         });
-        let explainer =
-            explainer.transpose().map_err(|source| ModelError::Explain { path, source })?;
+        let explainer = match explainer.transpose() {
+            Err(_) if manifest.explain.as_ref().is_some_and(|it| it.where_possible) => None,
+            explainer => explainer.map_err(|source| ModelError::Explain { path, source })?,
+        };
         let calibrator = source.calibrator(directory)?;
         let (name, version) = (directory.name.clone(), directory.version);
         Ok(Self { name, version, manifest, source, explainer, calibrator })

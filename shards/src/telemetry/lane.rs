@@ -3,12 +3,9 @@
 use super::cells::Cells;
 use super::table::{cells, counters, label};
 use super::{Counter, Fit, Handover, Sum};
-use crate::facts::{ModelDescription, Role};
+use crate::facts::{ModelDescription, Role, SCORE_BINS};
 use crate::failure::{REMOTE_OUTCOMES, RowFailure};
 use crate::provenance::FeatureStatus;
-
-/// In how many parts of 0 to 1 scores are counted.
-pub const SCORE_BINS: usize = 20;
 
 /// What is known of a lane when it is opened.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -29,6 +26,9 @@ pub struct LaneFacts {
     pub reasons: Vec<String>,
     /// Whether its scores are probabilities, and counted by their size.
     pub has_probabilities: bool,
+    /// The shares of the training data's scores in the [`SCORE_BINS`] parts of 0 to 1; empty when
+    /// they are not known.
+    pub score_shares: Vec<f64>,
     /// Whether another server computes it.
     pub is_remote: bool,
     /// How long this shard took to load the model, in ns.
@@ -79,6 +79,8 @@ counters! {
         rows: Counter("shardgate_rows_total",
             "Rows scored, by what their features stood on.")
             by "features" in FeatureStatus::WORDS,
+        rows_explained: Counter("shardgate_rows_explained_total",
+            "Rows explained: what shardgate_reasons_total is a share of."),
         rows_failed: Counter("shardgate_rows_failed_total",
             "Rows that were asked for and got no score, by reason.")
             by "reason" in RowFailure::REASONS,
@@ -101,7 +103,7 @@ counters! {
         /// Rows scored by their score, in [`SCORE_BINS`] parts of 0 to 1; none where scores are no
         /// probabilities.
         pub scores: Cells,
-        /// The sum of those scores.
+        /// The sum of all scores that are finite, probabilities or not.
         pub scores_sum: Sum,
         /// Of a remote model.
         pub remote: RemoteCounters,
@@ -160,11 +162,15 @@ impl LaneTelemetry {
 
     /// Counts a score.
     pub(crate) fn count_score(&self, score: f64) {
+        if score.is_finite() {
+            self.counters.scores_sum.add(score);
+        }
         if let Some(last) = self.counters.scores.len().checked_sub(1) {
             // Each part has its upper bound; what is no probability is in the nearest part.
-            let bin = ((score * SCORE_BINS as f64).ceil() as usize).saturating_sub(1);
+            let place = score * SCORE_BINS as f64;
+            let bin = place as usize;
+            let bin = bin.saturating_sub(usize::from(bin as f64 == place));
             self.counters.scores.get(bin.min(last)).add(1);
-            self.counters.scores_sum.add(score);
         }
     }
 

@@ -26,7 +26,7 @@ pub use fit::Fit;
 pub use handover::Handover;
 pub use histograms::{Histograms, Phase};
 pub use lane::{
-    LaneColumn, LaneCounters, LaneFacts, LaneTelemetry, RemoteCounters, SCORE_BINS, ShadowCounters,
+    LaneColumn, LaneCounters, LaneFacts, LaneTelemetry, RemoteCounters, ShadowCounters,
 };
 pub use past::{LaneCounts, Past};
 pub use shard::{HistogramCopies, RETIRED_LANES_MAX, ShardTelemetry, Total};

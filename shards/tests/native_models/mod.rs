@@ -79,6 +79,11 @@ pub(crate) fn file(fixture: &str) -> PathBuf {
     files.into_iter().find(|path| path.is_file()).expect("a model's file")
 }
 
+/// The golden file of a fixture.
+pub(crate) fn golden_of(fixture: &str) -> Golden {
+    Golden::read(&folder().join(fixture).join("golden.csv"))
+}
+
 /// Does something with each fixture, in the order of their names.
 pub(crate) fn each_fixture(mut act: impl FnMut(&str, &Golden)) {
     let folder = folder();

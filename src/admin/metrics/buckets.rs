@@ -1,8 +1,9 @@
 //! Prometheus buckets out of HDR histograms.
 
 use hdrhistogram::Histogram;
+use shards::facts::SCORE_BINS;
+use shards::telemetry::LaneCounters;
 use shards::telemetry::histograms::DIFFERENCE_UNIT;
-use shards::telemetry::{LaneCounters, SCORE_BINS};
 
 /// Upper bounds of latencies, in seconds: half of them below a millisecond, where a gateway that
 /// keeps its promise spends its time.

@@ -11,7 +11,7 @@ use shards::telemetry::{
 
 use super::answers;
 use super::buckets::Buckets;
-use super::drift::DriftWindow;
+use super::drift::{Drift, DriftWindow, Measured};
 use super::text::{Exposition, Kind, Label};
 
 const NS_PER_S: f64 = 1e9;
@@ -200,14 +200,26 @@ fn write_columns(text: &mut Exposition, lanes: &[ScrapedLane<'_>], drift: &Drift
             text.count(&lane.labels_and("column", &column.name), cell.get());
         }
     }
+    write_drift(text, &drift.indices(lanes.iter().map(|lane| &*lane.telemetry)));
+}
+
+fn write_drift(text: &mut Exposition, drifts: &[Drift]) {
     let help = "Population stability index of a feature against the training data, last hour.";
     text.family("shardgate_feature_drift", Kind::Gauge, help);
-    for ((model, version, column), index) in
-        drift.indices(lanes.iter().map(|lane| &*lane.telemetry))
-    {
-        let version = version.to_string();
-        let labels = [("model", model.as_str()), ("version", &version), ("column", &column)];
-        text.value(&labels, index);
+    for Drift { subject, index } in drifts {
+        if let Measured::Column(column) = &subject.measured {
+            let version = subject.version.to_string();
+            let [model, version] = [("model", subject.model.as_str()), ("version", &version)];
+            text.value(&[model, version, ("column", column)], *index);
+        }
+    }
+    let help = "Population stability index of the scores against the training data, last hour.";
+    text.family("shardgate_score_drift", Kind::Gauge, help);
+    for Drift { subject, index } in drifts {
+        if subject.measured == Measured::Score {
+            let version = subject.version.to_string();
+            text.value(&[("model", subject.model.as_str()), ("version", &version)], *index);
+        }
     }
 }
 

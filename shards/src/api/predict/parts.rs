@@ -19,7 +19,7 @@ pub(super) fn write_parts(body: &mut Vec<u8>, lane: &Lane, row: &Row, scored: Sc
         write_points(body, points, answers.has_whole_points());
     }
     let Some(parts) = row.answer.parts() else { return };
-    let wants = answers.wanted(row.answer.wants);
+    let wants = answers.wanted(row.answer.wants());
     let is_f32 = lane.settings.score_is_f32;
     if wants.label
         && let Some(label) = label_of(answers, &parts.outputs)
