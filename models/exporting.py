@@ -28,6 +28,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import Binarizer
 
+import covers
 import histogram
 from inputs import Inputs, imputes_text
 
@@ -287,6 +288,7 @@ def to_onnx(
         raise ExportError(f"{given} has no ONNX export: {first_line(error)}") from error
     _sort_opsets(proto)
     _tree_outputs_are_float(proto)
+    covers.fill(proto, model)
     return proto
 
 
