@@ -255,13 +255,14 @@ def _sort_opsets(proto: onnx.ModelProto) -> None:
 def to_onnx(
     model, columns: list[str], name: str, double: bool = False, zipmap: bool = False,
     thresholds: dict[tuple[int, float], float] | None = None, split: Inputs | None = None,
+    options: dict | None = None,
 ) -> onnx.ModelProto:
     """The estimator as a graph of one input of shape (rows, columns), or, where `split` says what
     each of them holds, of an input for each column.
 
     `double` makes that input float64; `zipmap` leaves a classifier's probabilities in the maps
     that skl2onnx makes by default. `thresholds`, where given, receives the library's own threshold
-    for each feature and rounded threshold.
+    for each feature and rounded threshold. `options` are more of the converter's, by class.
     """
     if type(model).__module__.startswith("catboost"):
         proto = _from_catboost(model)
@@ -278,7 +279,7 @@ def to_onnx(
                   for column in split.columns]
     try:
         with _exact_trees({} if thresholds is None else thresholds):
-            proto = _converted(model, name, inputs, zipmap)
+            proto = _converted(model, name, inputs, zipmap, options or {})
     except ExportError:
         raise
     except Exception as error:
@@ -288,15 +289,17 @@ def to_onnx(
     return proto
 
 
-def _converted(model, name: str, inputs: list, zipmap: bool) -> onnx.ModelProto:
-    options = {id(model): {"zipmap": zipmap}} if is_classifier(model) else None
+def _converted(model, name: str, inputs: list, zipmap: bool, more: dict) -> onnx.ModelProto:
+    options = dict(more)
+    if is_classifier(model):
+        options[id(model)] = {"zipmap": zipmap, **more.get(type(model), {})}
     try:
         return convert_sklearn(model, name, inputs, options=options, target_opset=OPSETS)
     except NameError as error:
         # Some classifiers, and all that contain them, don't know the option.
         if "zipmap" not in str(error):
             raise
-    proto = convert_sklearn(model, name, inputs, target_opset=OPSETS)
+    proto = convert_sklearn(model, name, inputs, options=dict(more), target_opset=OPSETS)
     return proto if zipmap else _without_zipmap(proto)
 
 
@@ -361,9 +364,10 @@ def score_output(proto: onnx.ModelProto) -> str:
     return next((name for name in names if "prob" in name), names[-1])
 
 
-def onnx_scores(proto: onnx.ModelProto, rows) -> np.ndarray:
+def onnx_scores(proto: onnx.ModelProto, rows, output: str = "") -> np.ndarray:
     """What ONNX Runtime says, as (rows, classes) or (rows, 1) float64. `rows` is an array, or a data
-    frame for a graph with an input for each column."""
+    frame for a graph with an input for each column. `output` is the scores' tensor, where it is
+    another one than usual."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # What fails is raised, and said once.
     options.intra_op_num_threads = 1
@@ -371,7 +375,7 @@ def onnx_scores(proto: onnx.ModelProto, rows) -> np.ndarray:
         session = onnxruntime.InferenceSession(
             proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
-        (scores,) = session.run([score_output(proto)], _fed(session, rows))
+        (scores,) = session.run([output or score_output(proto)], _fed(session, rows))
     except Exception as error:
         raise ExportError("the converter made a graph that ONNX Runtime cannot compute: "
                           f"{first_line(error)}{ELSEWHERE}") from error

@@ -56,6 +56,7 @@ class Made:
     probability: bool = True
     runtime_differs: bool = False
     categories: str = ""
+    output: str = ""
 
 
 def described(model) -> str:
@@ -71,11 +72,20 @@ def made(entry: Entry) -> Made:
     model = entry.make().fit(rows, data.target(entry.task, entry.strings))
     return Made(
         entry.name, entry.task, described(model),
-        to_onnx(model, COLUMNS, entry.name, entry.double, entry.zipmap),
-        lambda rows: library_scores(model, rows),
-        entry.double, entry.missing or entry.asked_missing, hasattr(model, "predict_proba"),
-        entry.runtime_differs, entry.categories,
+        to_onnx(model, COLUMNS, entry.name, entry.double, entry.zipmap, options=entry.options),
+        lambda rows: scored(model, entry.method, rows),
+        entry.double, entry.missing or entry.asked_missing,
+        not entry.method and hasattr(model, "predict_proba"),
+        entry.runtime_differs, entry.categories, entry.output,
     )
+
+
+def scored(model, method: str, rows: np.ndarray) -> np.ndarray:
+    """What the library says, by the method that is named."""
+    if not method:
+        return library_scores(model, rows)
+    scores = getattr(model, method)(rows.astype(np.float64))
+    return np.asarray(scores, dtype=np.float64).reshape(len(rows), -1)
 
 
 def models_of(library: str) -> Iterator[Made]:
@@ -134,12 +144,21 @@ def without_paths(proto: onnx.ModelProto) -> None:
             del part.metadata_props[:]
 
 
+def complete_outputs(proto: onnx.ModelProto) -> None:
+    """skl2onnx leaves the shape of some outputs out, without which onnx's checker takes no file."""
+    for output in proto.graph.output:
+        if output.type.HasField("tensor_type") and not output.type.tensor_type.HasField("shape"):
+            output.type.tensor_type.shape.dim.add()
+            output.type.tensor_type.shape.dim.add()
+
+
 def write(folder: Path, library: str, model: Made) -> dict:
     """A model's two files; returns its entry in the index."""
     without_paths(model.proto)
+    complete_outputs(model.proto)
     onnx.checker.check_model(model.proto)
     rows = golden_rows(model)
-    expected, found = model.scores(rows), onnx_scores(model.proto, rows)
+    expected, found = model.scores(rows), onnx_scores(model.proto, rows, model.output)
     difference = compare(expected, found)
     size = model.proto.ByteSize()
     if (difference > DIFFERENCE_MAX) != model.runtime_differs or size > MODEL_BYTES_MAX:
@@ -158,8 +177,10 @@ def write(folder: Path, library: str, model: Made) -> dict:
         "estimator": model.estimator,
         "precision": "double" if model.double else "float",
         "columns": COLUMNS,
-        "tensor": score_output(model.proto),
-        "kind": "regression" if model.task == "regression" else KINDS[model.probability],
+        "tensor": model.output or score_output(model.proto),
+        **({"named": True} if model.output else {}),
+        "kind": ("regression" if model.task in ("regression", "targets")
+                 else KINDS[model.probability]),
         **({"class": 1} if one_of_two else {}),
         "scores": expected.shape[1],
         "zipmap": zipmap,

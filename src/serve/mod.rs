@@ -111,8 +111,8 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     }
     allocator::give_back();
     let handover = start_listening(config, &shards, &mut sockets, &admin)?;
-    let invitation =
-        models.first().and_then(|model| invitation::line(sockets.address, &store, model));
+    let columns = shards.first().map_or_else(Vec::new, |shard| shard.shared.columns());
+    let invitation = invitation::line(sockets.address, &store, &columns);
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let reloader = Arc::new(Reloader::new(config, store.clone(), all, models));
     admin.set_serving(Arc::clone(&reloader));
@@ -258,7 +258,7 @@ fn announce(
         let facts = &lane.facts;
         let score = &facts.description.score;
         let _ = writeln!(output, "model {}/{}: score = {score}", facts.model, facts.version);
-        if let Some(doubt) = facts.description.doubt() {
+        for doubt in facts.description.doubts() {
             tracing::warn!(model = facts.model, version = facts.version, "{doubt}");
         }
     }

@@ -84,6 +84,7 @@ impl Shard {
         }
         drop(setup.loads);
         setup.shared.set_schema(Some(schema));
+        setup.shared.set_columns(models.first().map_or(&[], PreparedModel::columns));
         let state = ShardState::new(setup.settings, setup.shared, store);
         for prepared in models {
             state.install(prepared);

@@ -17,6 +17,7 @@ mod dense;
 mod element;
 mod extractor;
 mod imputer;
+mod label;
 mod label_encoder;
 mod linear;
 mod lookup;
@@ -28,6 +29,7 @@ mod pairwise;
 mod reduce;
 mod scaler;
 mod svm;
+mod svm_classifier;
 mod transform;
 mod trees;
 mod trees_v5;
@@ -160,14 +162,16 @@ pub(super) const MACHINE_LEARNING: &[(&str, Parser)] = &[
     ("Imputer", imputer::parse),
     ("LabelEncoder", label_encoder::parse),
     ("LinearClassifier", linear::parse_classifier),
+    ("LinearClassifierLabel", label::parse_linear),
     ("LinearRegressor", linear::parse_regressor),
     ("Normalizer", normalizer::parse),
     ("OneHotEncoder", one_hot::parse),
-    ("SVMClassifier", svm::parse_classifier),
+    ("SVMClassifier", svm_classifier::parse),
     ("SVMRegressor", svm::parse_regressor),
     ("Scaler", scaler::parse),
     ("TreeEnsemble", trees_v5::parse),
     ("TreeEnsembleClassifier", trees::parse_classifier),
+    ("TreeEnsembleClassifierLabel", label::parse_trees),
     ("TreeEnsembleRegressor", trees::parse_regressor),
 ];
 
