@@ -27,6 +27,7 @@ from sklearn.base import is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import Binarizer
+from sklearn.svm import SVC, NuSVC
 
 import histogram
 from inputs import Inputs, imputes_text
@@ -250,6 +251,13 @@ def _sort_opsets(proto: onnx.ModelProto) -> None:
     del proto.opset_import[:]
     for domain, version in sorted(versions.items()):
         proto.opset_import.append(onnx.helper.make_opsetid(domain, version))
+
+
+def decision_options(model) -> dict:
+    """Options by which a graph has the signs of decision values that the library's have: those of
+    support vectors are turned around by default."""
+    is_one = any(isinstance(part, (SVC, NuSVC)) and not part.probability for part in _parts(model))
+    return {kind: {"raw_scores": True} for kind in (SVC, NuSVC)} if is_one else {}
 
 
 def to_onnx(

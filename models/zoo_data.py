@@ -57,6 +57,7 @@ class Entry:
     or `strange` ones among them: unknown, missing and with a fraction. `options`: the converter's,
     by the class that they are of. `method`: which of the library's scores it is, where that is not
     the usual one. `output`: the tensor that `[output] tensor` has to name.
+    `refused`: what the gateway says, where it does not serve the model.
     """
 
     name: str
@@ -73,3 +74,4 @@ class Entry:
     options: dict = field(default_factory=dict)
     method: str = ""
     output: str = ""
+    refused: str = ""

@@ -59,6 +59,7 @@ mod broken_model_files_are_refused_and_never_panic;
 mod cells_of_every_type_come_back;
 mod contributions_are_shapley_values;
 mod csv_of_other_programs_is_read_or_refused;
+mod distances_are_of_rows_that_are_whole;
 mod each_row_of_a_request_has_its_users_version;
 mod every_answer_is_counted_once;
 mod every_answer_reaches_the_one_who_asked;

@@ -10,6 +10,7 @@ use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto, type_p
 use super::decisions;
 use super::error::OnnxError;
 use super::labels::{self, Classes};
+use super::simplify::simplify;
 use super::texts::{self, InputTexts};
 use crate::model::manifest::ScoreOutput;
 
@@ -28,6 +29,8 @@ pub(super) struct GraphInput {
     pub(super) rank: usize,
     /// Whether the score depends on it.
     pub(super) used: bool,
+    /// Whether the file fixes it to one row.
+    pub(super) is_one_row: bool,
 }
 
 /// The pruned graph.
@@ -50,6 +53,7 @@ pub(super) struct ScoreGraph {
 impl ScoreGraph {
     pub(super) fn select(mut proto: ModelProto, wanted: &ScoreOutput) -> Result<Self, OnnxError> {
         let mut graph = proto.graph.take().unwrap_or_default();
+        simplify(&mut graph);
         let producers = producers(&graph)?;
         let output = match &wanted.tensor {
             Some(name) => named_output(&graph, &producers, name)?,
@@ -317,6 +321,7 @@ fn graph_input(value: &ValueInfoProto, used: bool) -> Result<GraphInput, OnnxErr
             columns: None,
             rank: 2,
             used,
+            is_one_row: false,
         });
     };
     let columns = match shape.dim.as_slice() {
@@ -334,5 +339,7 @@ fn graph_input(value: &ValueInfoProto, used: bool) -> Result<GraphInput, OnnxErr
             )));
         }
     };
-    Ok(GraphInput { name: value.name.clone(), data_type, columns, rank: shape.dim.len(), used })
+    let is_one_row = dimensions(value).first() == Some(&Some(1));
+    let (name, rank) = (value.name.clone(), shape.dim.len());
+    Ok(GraphInput { name, data_type, columns, rank, used, is_one_row })
 }

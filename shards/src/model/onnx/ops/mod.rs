@@ -14,11 +14,13 @@ mod concat;
 mod context;
 mod curve;
 mod dense;
+mod distance;
 mod element;
 mod extractor;
 mod imputer;
 mod label;
 mod label_encoder;
+mod lanes;
 mod linear;
 mod lookup;
 mod members;
@@ -158,6 +160,7 @@ type Parser = fn(NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError>;
 /// Operators of the domain `ai.onnx.ml`: they take the place of tract's own.
 pub(super) const MACHINE_LEARNING: &[(&str, Parser)] = &[
     ("Binarizer", binarizer::parse),
+    ("CDist", distance::parse),
     ("FeatureVectorizer", concat::parse),
     ("Imputer", imputer::parse),
     ("LabelEncoder", label_encoder::parse),

@@ -1,5 +1,6 @@
 //! `SVMRegressor`: a sum over support vectors, in doubles; and what `SVMClassifier` shares with it.
 
+use super::lanes::{dot, squared_distance};
 use super::{
     CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape,
     Rows, only_floats, wrong_type,
@@ -104,25 +105,41 @@ impl Vectors {
     /// Compares the row in `scratch` with each support vector.
     pub(super) fn compare(&self, scratch: &mut Scratch) {
         let row = scratch.row.as_slice();
-        let value = |vector: &[f64]| {
-            let pairs = row.iter().zip(vector);
-            let dot = |pairs: std::iter::Zip<_, _>| -> f64 {
-                pairs.map(|(a, b): (&f64, &f64)| a * b).sum()
-            };
-            match self.kernel {
-                Kernel::Linear => dot(pairs),
-                Kernel::Polynomial { gamma, offset, degree } => {
-                    (gamma * dot(pairs) + offset).powf(degree)
-                }
-                Kernel::Radial { gamma } => {
-                    exponential(-gamma * pairs.map(|(a, b)| (a - b) * (a - b)).sum::<f64>())
-                }
-                Kernel::Sigmoid { gamma, offset } => (gamma * dot(pairs) + offset).tanh(),
+        let vectors = self.cells.chunks_exact(self.columns);
+        let dots = || vectors.clone().map(|vector| dot(row, vector));
+        let kernels = &mut scratch.kernels;
+        kernels.clear();
+        match self.kernel {
+            Kernel::Linear => kernels.extend(dots()),
+            Kernel::Polynomial { gamma, offset, degree } => {
+                let power = power_of(degree);
+                kernels.extend(dots().map(|dot| power(gamma * dot + offset, degree)));
             }
-        };
-        scratch.kernels.clear();
-        scratch.kernels.extend(self.cells.chunks_exact(self.columns).map(value));
+            Kernel::Radial { gamma } => {
+                let distances = vectors.map(|vector| squared_distance(row, vector));
+                kernels.extend(distances.map(|distance| exponential(-gamma * distance)));
+            }
+            Kernel::Sigmoid { gamma, offset } => {
+                kernels.extend(dots().map(|dot| hyperbolic_tangent(gamma * dot + offset)));
+            }
+        }
     }
+}
+
+/// What raises to the power of a degree: by products where it is a small whole number.
+fn power_of(degree: f64) -> fn(f64, f64) -> f64 {
+    match degree {
+        1.0 => |x, _| x,
+        2.0 => |x, _| x * x,
+        3.0 => |x, _| x * x * x,
+        4.0 => |x, _| (x * x) * (x * x),
+        _ => f64::powf,
+    }
+}
+
+/// To 1e-16, which is all that a sum of kernels needs.
+fn hyperbolic_tangent(x: f64) -> f64 {
+    1.0 - 2.0 / (exponential(2.0 * x) + 1.0)
 }
 
 /// Calls `score` for each row, which it finds in the scratch buffers, with its cells of output.
