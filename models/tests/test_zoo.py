@@ -61,3 +61,5 @@ def test_no_file_tells_where_it_was_made():
 def test_the_manual_says_what_is_in_the_zoo():
     page = zoo_table.PAGE.read_text(encoding="utf-8")
     assert page == zoo_table.with_table(page, ENTRIES), "run models/zoo.py, which writes the table"
+    readme = (FOLDER.parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f"[{len(MODELS)} tested models](src/manual/models.md" in readme

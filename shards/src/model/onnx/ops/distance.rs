@@ -7,6 +7,9 @@ use super::{
     only_floats, wrong_type,
 };
 
+/// What is said of a row that is infinitely far, or not known to be far or near.
+const UNKNOWN: &str = "a value that is missing or infinite has no distance";
+
 /// How differences are summed, without the root that may follow.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Metric {
@@ -85,22 +88,18 @@ impl RowKernel for Distances {
         inputs: &[Rows<'_>],
         output: CellsMut<'_>,
     ) -> Result<(), String> {
-        let is_finite = match inputs[0].cells {
-            Cells::F32(cells) => cells.iter().all(|cell| cell.is_finite()),
-            Cells::F64(cells) => cells.iter().all(|cell| cell.is_finite()),
-            Cells::I64(_) => true,
-        };
-        if !is_finite {
-            return Err("a value that is missing or infinite has no distance".to_owned());
-        }
-        match (inputs[0].cells, output) {
+        let is_known = match (inputs[0].cells, output) {
             (Cells::F32(cells), CellsMut::F32(output)) => {
-                self.compare(cells, output, |it| it as f32)
+                self.compare(cells, output, |distance| distance as f32);
+                output.iter().all(|distance| distance.is_finite())
             }
-            (Cells::F64(cells), CellsMut::F64(output)) => self.compare(cells, output, |it| it),
+            (Cells::F64(cells), CellsMut::F64(output)) => {
+                self.compare(cells, output, |distance| distance);
+                output.iter().all(|distance| distance.is_finite())
+            }
             _ => return Err(wrong_type()),
-        }
-        Ok(())
+        };
+        if is_known { Ok(()) } else { Err(UNKNOWN.to_owned()) }
     }
 }
 
