@@ -263,14 +263,15 @@ def decision_options(model) -> dict:
 def to_onnx(
     model, columns: list[str], name: str, double: bool = False, zipmap: bool = False,
     thresholds: dict[tuple[int, float], float] | None = None, split: Inputs | None = None,
-    options: dict | None = None,
+    margins: bool = False, options: dict | None = None,
 ) -> onnx.ModelProto:
     """The estimator as a graph of one input of shape (rows, columns), or, where `split` says what
     each of them holds, of an input for each column.
 
     `double` makes that input float64; `zipmap` leaves a classifier's probabilities in the maps
     that skl2onnx makes by default. `thresholds`, where given, receives the library's own threshold
-    for each feature and rounded threshold. `options` are more of the converter's, by class.
+    for each feature and rounded threshold. With `margins` a classifier gives those in the place of
+    probabilities. `options` are more of the converter's, by class.
     """
     if type(model).__module__.startswith("catboost"):
         proto = _from_catboost(model)
@@ -287,7 +288,7 @@ def to_onnx(
                   for column in split.columns]
     try:
         with _exact_trees({} if thresholds is None else thresholds):
-            proto = _converted(model, name, inputs, zipmap, options or {})
+            proto = _converted(model, name, inputs, zipmap, margins, options or {})
     except ExportError:
         raise
     except Exception as error:
@@ -297,15 +298,20 @@ def to_onnx(
     return proto
 
 
-def _converted(model, name: str, inputs: list, zipmap: bool, more: dict) -> onnx.ModelProto:
+def _converted(
+    model, name: str, inputs: list, zipmap: bool, margins: bool, more: dict,
+) -> onnx.ModelProto:
     options = dict(more)
     if is_classifier(model):
         options[id(model)] = {"zipmap": zipmap, **more.get(type(model), {})}
+    if margins:
+        last = model.steps[-1][1] if isinstance(model, Pipeline) else model
+        options.setdefault(id(last), {})["raw_scores"] = True
     try:
         return convert_sklearn(model, name, inputs, options=options, target_opset=OPSETS)
     except NameError as error:
         # Some classifiers, and all that contain them, don't know the option.
-        if "zipmap" not in str(error):
+        if "zipmap" not in str(error) or margins:
             raise
     proto = convert_sklearn(model, name, inputs, options=dict(more), target_opset=OPSETS)
     return proto if zipmap else _without_zipmap(proto)

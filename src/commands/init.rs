@@ -57,7 +57,7 @@ fn load_any_output(file: &LoneFile, load: LoadOptions) -> anyhow::Result<(Model,
     let first = || Some(ClassChoice::Index(0));
     let mut refusal = None;
     for (tensor, class) in [(None, None), (None, first()), (margin(), None), (margin(), first())] {
-        let output = ScoreOutput { tensor, class };
+        let output = ScoreOutput::of(tensor, class);
         let manifest = Manifest { output: output.clone(), ..Manifest::default() };
         match Model::load(&file.directory(manifest), &load) {
             Ok(model) => return Ok((model, output)),

@@ -30,7 +30,7 @@ pub(crate) fn run(name: &str, bytes: &[u8]) {
     let file = path.join(name);
     fs::write(&file, bytes).expect("the folder is writable");
     for tensor in [None, Some("margin".to_owned())] {
-        let output = ScoreOutput { tensor, class: Some(ClassChoice::Index(0)) };
+        let output = ScoreOutput::of(tensor, Some(ClassChoice::Index(0)));
         let manifest = Manifest { output, ..Manifest::default() };
         let directory = ModelDirectory {
             name: "fuzzed".to_owned(),

@@ -10,6 +10,7 @@ use shards::features::Categories;
 use shards::features::join::RequestField;
 use shards::http1::HttpLimits;
 use shards::http1::reader::{RequestReader, Step};
+use shards::model::answer::Answers;
 
 const FIELDS: [&str; 2] = ["amount", "term"];
 const ARRAY_ROWS_MAX: usize = 8;
@@ -87,7 +88,13 @@ fn parse(body: &[u8]) {
         categories: (name == FIELDS[0]).then(|| Arc::clone(&known)),
         ..RequestField::default()
     });
-    let terms = PredictTerms { fields: &fields, needs_user: true, array_rows_max: ARRAY_ROWS_MAX };
+    let answers = Answers::default();
+    let terms = PredictTerms {
+        fields: &fields,
+        needs_user: true,
+        answers: &answers,
+        array_rows_max: ARRAY_ROWS_MAX,
+    };
     let mut rows = Rows::default();
     match predict::parse(body, terms, 0, &mut rows) {
         Err(_) => assert!(rows.is_empty()),

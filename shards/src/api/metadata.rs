@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::infer::form::{FEATURES, MODEL_VERSION, SCORE, score_datatype};
+use super::infer::outputs::OutputKind;
 use super::infer::rows::USER_ID;
 use super::{Api, ModelName, Outcome};
 use crate::batch::Lane;
@@ -124,13 +124,13 @@ fn inputs(lane: &Lane) -> Vec<Tensor<'_>> {
 }
 
 fn outputs(lane: &Lane) -> Vec<Tensor<'static>> {
-    let datatype = score_datatype(lane.settings.score_is_f32);
-    let mut tensors = vec![Tensor { name: SCORE, datatype, width: 1 }];
-    if lane.settings.has_store {
-        tensors.push(Tensor { name: FEATURES, datatype: Datatype::Bytes, width: 1 });
-    }
-    tensors.push(Tensor { name: MODEL_VERSION, datatype: Datatype::Bytes, width: 1 });
-    tensors
+    let settings = &lane.settings;
+    let tensor = |kind: OutputKind| Tensor {
+        name: kind.name(),
+        datatype: kind.datatype(settings.score_is_f32),
+        width: kind.width(settings),
+    };
+    OutputKind::of(settings, settings.has_store).map(tensor).collect()
 }
 
 fn tensors(tensors: &[Tensor<'_>]) -> Vec<Value> {

@@ -51,7 +51,11 @@ pub(super) async fn compute(
     let count = work.joined.matrix.rows();
     let computed = if count <= slice_rows_max(lane) {
         let Work { joined, scores, compute_ns, .. } = work;
-        score(lane, engine, host, &joined.matrix, scores, compute_ns)
+        let scored = score(lane, engine, host, &joined.matrix, scores, compute_ns);
+        if work.wants_values && scored.is_ok() {
+            keep_outputs(lane, engine, work, 0..count);
+        }
+        scored
     } else {
         compute_sliced(lane, engine, host, work).await
     };
@@ -91,9 +95,25 @@ async fn compute_sliced(
             for (row, score) in work.slice_rows.iter().zip(&work.slice_scores) {
                 work.scores[*row] = *score;
             }
+            if work.wants_values {
+                keep_outputs(lane, engine, work, work.slice_rows.iter().copied());
+            }
         }
     }
     Ok(())
+}
+
+/// Keeps the computed columns of the output for those rows that want them; `rows` are the rows of
+/// the batch that were scored last, by their places.
+fn keep_outputs(lane: &Lane, engine: &Engine, work: &Work, rows: impl Iterator<Item = usize>) {
+    let model = engine.prepared.model.borrow();
+    let mut slots = lane.rows.borrow_mut();
+    for (place, index) in rows.enumerate() {
+        let answer = &mut slots.get_mut(work.rows[index]).answer;
+        if lane.settings.answers.wanted(answer.wants()).values() {
+            model.outputs_of(place, &mut answer.parts_mut().outputs);
+        }
+    }
 }
 
 /// The rows of a batch that are still to be computed, counted by the lane as long as there are any:

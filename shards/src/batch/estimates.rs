@@ -89,6 +89,8 @@ pub struct Estimates {
     pub contention: Contention,
     /// From there until its scores are.
     pub compute: Cost,
+    /// From a slice of rows that have scores until they are explained.
+    pub explain: Cost,
     /// When rows arrive.
     pub arrivals: Arrivals,
     /// How fast they are taken where they have to wait.

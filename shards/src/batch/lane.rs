@@ -13,6 +13,7 @@ use crate::facts::Role;
 use crate::failure::RowFailure;
 use crate::features::join::RequestField;
 use crate::model::Signature;
+use crate::model::answer::Answers;
 use crate::model::canary::Canary;
 use crate::model::shadow::Shadow;
 use crate::telemetry::{Histograms, LaneCounters, LaneTelemetry};
@@ -41,6 +42,8 @@ pub struct LaneSettings {
     pub has_store: bool,
     /// What the model reads and gives, for those who ask before they send.
     pub signature: Signature,
+    /// What answers may have beside the score.
+    pub answers: Answers,
     /// Whether scores are 32-bit floats, and printed as such.
     pub score_is_f32: bool,
     /// How batches are formed.
@@ -87,6 +90,8 @@ pub struct Lane {
     pub in_flight: RefCell<InFlightBatches>,
     /// Rows of the batches that are being computed in slices whose turn has not come yet.
     pub(super) computing_rows: Cell<usize>,
+    /// Rows that have a score and are to be explained.
+    pub(super) explaining_rows: Cell<usize>,
     /// What it has learnt of its costs and its load.
     pub(crate) estimates: RefCell<Estimates>,
     /// Rows admitted that the estimates have not yet seen.
@@ -114,6 +119,7 @@ impl Lane {
             departed_rows: Cell::new(0),
             in_flight: RefCell::default(),
             computing_rows: Cell::new(0),
+            explaining_rows: Cell::new(0),
             estimates: RefCell::default(),
             fresh_rows: Cell::new(0),
             earliest_deadline_ns: Cell::new(u64::MAX),
@@ -346,6 +352,12 @@ impl Lane {
             rows.let_go(id);
             return None;
         }
+        if let Ok(scored) = outcome {
+            self.telemetry.count_score(scored.score);
+            if let Some(decision) = self.settings.answers.decision(scored.score) {
+                self.counters().decisions.get(decision).add(1);
+            }
+        }
         match outcome {
             Ok(_) if row.has_own_features || !self.settings.has_store => {
                 self.counters().rows_own_features.add(1);
@@ -385,7 +397,10 @@ impl Lane {
 
     /// Whether the lane was retired and has nothing left to do.
     pub fn is_finished(&self) -> bool {
-        self.retired.get() && self.waiting_rows() == 0 && self.batches_in_flight() == 0
+        self.retired.get()
+            && self.waiting_rows() == 0
+            && self.batches_in_flight() == 0
+            && self.explaining_rows.get() == 0
     }
 }
 

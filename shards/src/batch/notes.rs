@@ -1,23 +1,23 @@
 //! Writes a batch down in the shard's journal, and tells its rows what it was like.
 
 use super::pipeline::Work;
-use super::{Lane, RowId, RowState, Scored};
+use super::{Lane, RowState, Scored};
 use crate::failure::RowFailure;
-use crate::features::Joined;
 use crate::journal::{BatchEntry, BatchFigures, Journal, RowNote, RowResult, RowTexts};
 use crate::telemetry::ShardCounters;
 
-/// Writes down what became of `rows`, in the order of `joined`, which means something only if the
-/// batch was computed; `outcome` is that of a row. Those whose client went away have no answer.
+/// Writes down what became of these rows of a batch, by their places; what was joined means
+/// something only if the batch was computed. Those whose client went away have no answer.
 pub(super) fn note(
     journal: &Journal,
     lane: &Lane,
-    (rows, joined): (&[RowId], &Joined),
+    work: &Work,
+    rows: impl Iterator<Item = (usize, Result<Scored, RowFailure>)> + Clone,
     is_computed: bool,
-    outcome: impl Fn(usize) -> Result<Scored, RowFailure>,
     counters: &ShardCounters,
 ) {
     let facts = &lane.telemetry().facts;
+    let joined = &work.joined;
     let batch = BatchEntry {
         model: &facts.model,
         version: facts.version,
@@ -25,14 +25,15 @@ pub(super) fn note(
         time_us: joined.now_us,
     };
     let has_store = lane.settings.has_store;
+    let answers = &lane.settings.answers;
     let slots = lane.rows.borrow();
-    let notes = rows.iter().enumerate().filter_map(|(index, id)| {
-        let row = slots.get(*id);
+    let notes = rows.filter_map(|(index, outcome)| {
+        let row = slots.get(work.rows[index]);
         let outcome = match row.state {
             RowState::Abandoned => return None,
             // Its deadline passed meanwhile: that is what its client was told.
             RowState::Done(told) => told,
-            RowState::Waiting | RowState::Running => outcome(index),
+            RowState::Waiting | RowState::Running => outcome,
         };
         let found = joined.outcomes.get(index).filter(|_| is_computed);
         let is_scored = matches!(outcome, Ok(_) | Err(RowFailure::NotFinite));
@@ -53,17 +54,26 @@ pub(super) fn note(
                 fields: &lane.settings.signature.texts,
                 unknown: joined.unknown_of(index),
             },
+            decision: outcome
+                .ok()
+                .and_then(|scored| answers.decision_name(scored.score))
+                .unwrap_or_default(),
+            reasons: row
+                .answer
+                .parts()
+                .filter(|parts| parts.explanation.is_some())
+                .map(|parts| (facts.reasons.as_slice(), parts.reasons.as_slice())),
         })
     });
     journal.note_batch(&batch, notes, counters);
 }
 
-/// Tells the rows of a batch what it was like, for requests that are sampled.
-pub(super) fn tell_rows(lane: &Lane, work: &Work) {
+/// Tells these rows of a batch what it was like, for requests that are sampled.
+pub(super) fn tell_rows(lane: &Lane, work: &Work, rows: impl Iterator<Item = usize>) {
     let us = |duration_ns: u64| (duration_ns / 1_000) as u32;
     let mut slots = lane.rows.borrow_mut();
-    for id in &work.rows {
-        let row = slots.get_mut(*id);
+    for index in rows {
+        let row = slots.get_mut(work.rows[index]);
         row.batch = BatchFigures {
             rows: work.rows.len() as u32,
             queue_us: us(work.start_ns.saturating_sub(row.queued_ns)),

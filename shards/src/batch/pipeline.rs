@@ -12,6 +12,7 @@ use futures_lite::future::or;
 use super::binding::Binding;
 use super::compute::{ask, compute};
 use super::decide::{concurrency_limit, demand};
+use super::explain::{self, ExplainedRow};
 use super::notify::yield_once;
 use super::{Decision, Host, Lane, PreparedModel, RowId, Scored, notes, shadow};
 use crate::executor::runtime::{sleep, spawn};
@@ -58,6 +59,11 @@ impl Engine {
     fn work(&self) -> Work {
         self.spare.borrow_mut().pop().unwrap_or_else(|| Work::new(&self.prepared.plan))
     }
+
+    /// Takes the buffers of a batch back.
+    pub(super) fn give_back(&self, work: Work) {
+        self.spare.borrow_mut().push(work);
+    }
 }
 
 /// The buffers of one batch, reused from batch to batch.
@@ -82,6 +88,13 @@ pub(super) struct Work {
     pub(super) slice: FeatureMatrix,
     pub(super) slice_rows: Vec<usize>,
     pub(super) slice_scores: Vec<f64>,
+    /// Whether a row wants more columns of the output than the score.
+    pub(super) wants_values: bool,
+    /// The rows that are explained, and how many of them have been.
+    pub(super) explained: Vec<ExplainedRow>,
+    pub(super) explained_done: usize,
+    /// The contributions of a slice, row by row.
+    pub(super) contributions: Vec<f64>,
     /// The time that was spent computing, in ns.
     pub(super) compute_ns: u64,
     /// When it was started, in ns of the shard's clock, and the time that was spent fetching.
@@ -105,6 +118,10 @@ impl Work {
             slice: FeatureMatrix::new(plan.columns(), plan.precision()),
             slice_rows: Vec::new(),
             slice_scores: Vec::new(),
+            wants_values: false,
+            explained: Vec::new(),
+            explained_done: 0,
+            contributions: Vec::new(),
             compute_ns: 0,
             start_ns: 0,
             fetch_ns: 0,
@@ -173,19 +190,31 @@ fn take_batch(lane: &Lane, host: &Host, work: &mut Work, rows: usize, now_ns: u6
 
 /// Scores a batch and ends each of its rows. A panic ends them as failed; the buffers and the
 /// model that it may have left half-changed are replaced.
-async fn run_batch(lane: &Lane, engine: &Engine, host: &Host, mut work: Work, start_ns: u64) {
+async fn run_batch(
+    lane: &Rc<Lane>,
+    engine: &Rc<Engine>,
+    host: &Host,
+    mut work: Work,
+    start_ns: u64,
+) {
+    work.explained.clear();
+    work.explained_done = 0;
     if !work.rows.is_empty() {
         let scored = AssertUnwindSafe(score_batch(lane, engine, host, &mut work, start_ns));
         if let Ok(outcome) = scored.catch_unwind().await {
-            finish(lane, host, &work, outcome);
+            finish(lane, host, &mut work, outcome);
         } else {
             lane.counters().batches_panicked.add(1);
-            finish(lane, host, &work, Err(RowFailure::Panicked));
+            finish(lane, host, &mut work, Err(RowFailure::Panicked));
             engine.prepared.replace_model();
             work = Work::new(&engine.prepared.plan);
         }
     }
-    engine.spare.borrow_mut().push(work);
+    if work.explained.is_empty() {
+        engine.give_back(work);
+    } else {
+        spawn(explain::run(Rc::clone(lane), Rc::clone(engine), host.clone(), work)).detach();
+    }
     lane.in_flight.borrow_mut().end(start_ns, host.now_ns());
     lane.changed.notify();
 }
@@ -202,6 +231,7 @@ async fn score_batch(
     work.own_rows = 0;
     work.deadline_ns = 0;
     work.trace = None;
+    work.wants_values = lane.settings.answers.always.values();
     let mut queue_ns = 0;
     {
         let rows = lane.rows.borrow();
@@ -216,6 +246,7 @@ async fn score_batch(
             }
             work.deadline_ns = work.deadline_ns.max(rows.deadline_ns(*id));
             work.trace = work.trace.or(row.origin.trace);
+            work.wants_values |= row.answer.is_asked();
             let waited_ns = start_ns.saturating_sub(row.queued_ns);
             queue_ns += waited_ns;
             histograms.record(Phase::Queue, waited_ns, 1);
@@ -340,30 +371,56 @@ fn write_own_features(lane: &Lane, work: &mut Work) {
     }
 }
 
-/// Gives each row its outcome and wakes the connections.
-fn finish(lane: &Lane, host: &Host, work: &Work, computed: Result<(), RowFailure>) {
-    let outcome = |index| computed.and_then(|()| outcome_of(work, index));
+/// Gives each row its outcome and wakes the connections; those that are to be explained are left in
+/// `work.explained`.
+fn finish(lane: &Lane, host: &Host, work: &mut Work, computed: Result<(), RowFailure>) {
+    let outcome = |work: &Work, index| computed.and_then(|()| outcome_of(work, index));
     if lane.settings.role == Role::Shadow {
         for (index, id) in work.rows.iter().enumerate() {
-            shadow::compare(lane, *id, outcome(index));
+            shadow::compare(lane, *id, outcome(work, index));
         }
         return;
     }
+    if lane.settings.answers.reasons.is_some() && computed.is_ok() {
+        explain::choose(lane, work, outcome);
+    }
+    let count = work.rows.len();
+    if work.explained.is_empty() {
+        let rows = (0..count).map(|index| (index, outcome(work, index)));
+        finish_rows(lane, host, work, rows, computed.is_ok());
+    } else {
+        let is_explained =
+            |index: &usize| work.explained.binary_search_by_key(index, |row| row.index).is_ok();
+        let rows = (0..count).filter(|index| !is_explained(index));
+        let rows = rows.map(|index| (index, outcome(work, index)));
+        finish_rows(lane, host, work, rows, computed.is_ok());
+    }
+}
+
+/// Gives some rows of a batch their outcomes, by their places, and wakes the connections.
+pub(super) fn finish_rows(
+    lane: &Lane,
+    host: &Host,
+    work: &Work,
+    rows: impl Iterator<Item = (usize, Result<Scored, RowFailure>)> + Clone,
+    is_computed: bool,
+) {
     if let Some(journal) = &host.context.journal {
         if journal.predictions {
-            let rows = (&*work.rows, &work.joined);
-            notes::note(journal, lane, rows, computed.is_ok(), outcome, host.context.counters());
+            let counters = host.context.counters();
+            notes::note(journal, lane, work, rows.clone(), is_computed, counters);
         }
         if journal.is_sampling() {
-            notes::tell_rows(lane, work);
+            notes::tell_rows(lane, work, rows.clone().map(|(index, _)| index));
         }
     }
     let candidate = host.lanes.shadow(lane);
-    for (index, id) in work.rows.iter().enumerate() {
-        if let (Some(candidate), Ok(scored)) = (&candidate, outcome(index)) {
-            shadow::copy(lane, *id, scored.score, candidate, host.now_ns());
+    for (index, outcome) in rows {
+        let id = work.rows[index];
+        if let (Some(candidate), Ok(scored)) = (&candidate, outcome) {
+            shadow::copy(lane, id, scored.score, candidate, host.now_ns());
         }
-        if let Some(connection) = lane.complete(*id, outcome(index)) {
+        if let Some(connection) = lane.complete(id, outcome) {
             host.clients.wake(connection);
         }
     }

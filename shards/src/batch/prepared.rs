@@ -7,10 +7,11 @@ use thiserror::Error;
 
 use super::{BatchPolicy, LaneSettings, shadow};
 use crate::facts::{ModelDescription, Role};
-use crate::features::Precision;
 use crate::features::inputs::InputColumn;
 use crate::features::join::{JoinError, JoinPlan, ModelInputs};
 use crate::features::schema::Schema;
+use crate::features::{FeatureStore, Precision, Unfit};
+use crate::model::answer::{Answers, AnswersError};
 use crate::model::repository::ModelDirectory;
 use crate::model::{LoadOptions, Loads, Model, ModelError, Signature};
 use crate::telemetry::{LaneColumn, LaneFacts};
@@ -28,6 +29,14 @@ pub enum PrepareError {
         model: String,
         /// What does not fit.
         source: JoinError,
+    },
+    /// What `model.toml` says of its answers does not fit it.
+    #[error("model `{model}`: {source}")]
+    Answers {
+        /// The model's name.
+        model: String,
+        /// What does not fit.
+        source: AnswersError,
     },
 }
 
@@ -50,6 +59,7 @@ pub struct PreparedModel {
     pub(crate) plan: JoinPlan,
     /// Why requests give the columns, where a store could have.
     instead: Option<JoinError>,
+    answers: Answers,
     directory: ModelDirectory,
     load: LoadOptions,
     load_ns: u64,
@@ -77,15 +87,33 @@ impl PreparedModel {
         let load_ns = start.elapsed().as_nanos() as u64;
         let (plan, instead) = plan_or_ask(&mut model, schema)
             .map_err(|source| PrepareError::Join { model: directory.name.clone(), source })?;
+        let answers = model
+            .answers(plan.column_names())
+            .map_err(|source| PrepareError::Answers { model: directory.name.clone(), source })?;
         let mut directory = directory.clone();
         directory.manifest.columns.clone_from(&model.manifest().columns);
-        Ok(Self { model: RefCell::new(model), plan, instead, directory, load, load_ns })
+        let model = RefCell::new(model);
+        Ok(Self { model, plan, instead, answers, directory, load, load_ns })
     }
 
     /// A plan for the columns that the store has now, where they are others than it was loaded with.
     pub(crate) fn bind_again(&self, schema: &Schema) -> Result<JoinPlan, JoinError> {
         let model = self.model.borrow();
         of_model(self.plan.bind_again(inputs_of(&model), schema)?, &model)
+    }
+
+    /// A plan for the columns that this store has now.
+    ///
+    /// # Errors
+    /// They do not fit the model, or are not known.
+    pub(crate) fn bound_to(&self, store: &FeatureStore) -> Result<JoinPlan, Unfit> {
+        let schema = store.schema()?;
+        Ok(self.bind_again(&schema)?)
+    }
+
+    /// What its answers may have beside the score.
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     /// The model's name.
@@ -141,9 +169,19 @@ impl PreparedModel {
             role: self.directory.role(),
             description: self.describe(),
             columns: self.plan.column_names().iter().enumerate().map(column).collect(),
+            decisions: self.answers.decisions().map(str::to_owned).collect(),
+            reasons: self.reason_codes(),
+            has_probabilities: self.answers.is_classifier,
+            score_shares: self.answers.score_shares.clone(),
             is_remote: self.model.borrow().remote().is_some(),
             load_ns: self.load_ns,
         }
+    }
+
+    /// The codes of the reasons that rows may have, in the order of their groups.
+    fn reason_codes(&self) -> Vec<String> {
+        let groups = self.answers.reasons.iter().flat_map(|reasons| &reasons.groups);
+        groups.map(|group| group.code.clone()).collect()
     }
 
     /// How batches are formed: no more at once than a remote model has connections.
@@ -173,6 +211,7 @@ impl PreparedModel {
                 texts: self.plan.text_fields(),
                 ..self.model.borrow().signature(self.plan.column_names())
             },
+            answers: self.answers.clone(),
             score_is_f32: self.model.borrow().score_precision() == Precision::F32,
             policy: if is_shadow { shadow::policy(policy) } else { policy },
             queue_rows_max: limits.rows_max,

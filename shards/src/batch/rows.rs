@@ -1,7 +1,9 @@
 //! What each request asks and what came of it, in slots that are reused with their buffers.
 
+use super::row_answer::RowAnswer;
 use crate::failure::RowFailure;
 use crate::journal::BatchFigures;
+use crate::model::answer::Wants;
 use crate::origin::Origin;
 use crate::provenance::FeatureStatus;
 
@@ -48,6 +50,8 @@ pub struct Row {
     pub has_own_features: bool,
     /// The connection that waits for it.
     pub connection: u32,
+    /// What it is asked for beside its score, and what came of it.
+    pub answer: RowAnswer,
     /// Where its request comes from.
     pub origin: Origin,
     /// Of a copy of a row: the score that the row itself was answered with.
@@ -90,6 +94,7 @@ impl Rows {
             row.key_is_integer = false;
             row.request_cells.clear();
             row.has_own_features = false;
+            row.answer.clear();
             row.connection = connection;
             row.queued_ns = 0;
             row.state = RowState::Waiting;
@@ -106,6 +111,7 @@ impl Rows {
             request_cells: Vec::new(),
             has_own_features: false,
             connection,
+            answer: RowAnswer::default(),
             origin: Origin::default(),
             reference: f64::NAN,
             batch: BatchFigures::default(),
@@ -138,6 +144,19 @@ impl Rows {
     /// The rows of one request, from `first` on.
     pub(crate) fn chain(&self, first: RowId) -> impl Iterator<Item = RowId> {
         std::iter::successors(Some(first), |id| self.get(*id).next)
+    }
+
+    /// Has the rows of one request, from `first` on, asked for `wants`.
+    pub(crate) fn ask_for(&mut self, first: RowId, wants: Wants) {
+        if wants == Wants::default() {
+            return;
+        }
+        let mut next = Some(first);
+        while let Some(id) = next {
+            let row = self.get_mut(id);
+            row.answer.ask(wants);
+            next = row.next;
+        }
     }
 
     /// Makes two chains of the rows of one request, from `first` on: of those that stay and of those
@@ -176,6 +195,7 @@ impl Rows {
             let row = self.get_mut(id);
             std::mem::swap(&mut row.key, &mut source.key);
             std::mem::swap(&mut row.request_cells, &mut source.request_cells);
+            row.answer.ask(source.answer.wants());
             row.key_is_integer = source.key_is_integer;
             row.has_own_features = source.has_own_features;
             row.state = source.state;
@@ -248,6 +268,7 @@ impl Rows {
         if row.request_cells.capacity() > KEPT_CELLS_MAX {
             row.request_cells = Vec::new();
         }
+        row.answer.shrink();
         self.free.push(id);
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::forest::{self, NativeError, NativeModel, Trained};
+use super::forest::{self, NativeError, NativeModel, ReadNative, Trained};
 use super::manifest::Manifest;
 use super::scorer::LoadOptions;
 use super::{bounded, catboost, lightgbm, xgboost};
@@ -75,7 +75,7 @@ pub(super) fn load(
     path: &Path,
     manifest: &Manifest,
     options: &LoadOptions,
-) -> Result<NativeModel, NativeError> {
+) -> Result<ReadNative, NativeError> {
     let format = FileFormat::of(path);
     let bytes = bounded::read(path, options.limits.file_bytes_max)?;
     let hash = fnv1a(bytes.iter().copied());
@@ -85,7 +85,8 @@ pub(super) fn load(
         let named: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
         forest::check_columns(&trained.columns, trained.columns_are_named, &named)?;
     }
-    NativeModel::build(trained, &manifest.output, options.kernel, hash)
+    let explains = manifest.explain.is_some();
+    NativeModel::build(trained, &manifest.output, options.kernel, hash, explains)
 }
 
 /// What a file's bytes say.

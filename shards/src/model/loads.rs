@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::answer::Calibrator;
+use super::explain::{ExplainError, Explainable, Explainer};
 use super::files::{self, FileFormat};
 use super::forest::NativeModel;
 use super::manifest::Manifest;
@@ -21,6 +23,8 @@ pub(super) struct ReadModel {
     version: u64,
     manifest: Manifest,
     source: ReadSource,
+    explainer: Option<Explainer>,
+    calibrator: Option<Calibrator>,
 }
 
 #[derive(Debug)]
@@ -30,20 +34,46 @@ enum ReadSource {
     Remote(RemoteModel),
 }
 
+/// What explanations are made of, or why there are none; nothing where `model.toml` asks for none.
+type Explained = Option<Result<Explainable, ExplainError>>;
+
 impl ReadSource {
     /// Reads the model's own file.
-    fn read(path: PathBuf, manifest: &Manifest, options: &LoadOptions) -> Result<Self, ModelError> {
+    fn read(
+        path: PathBuf,
+        manifest: &Manifest,
+        options: &LoadOptions,
+    ) -> Result<(Self, Explained), ModelError> {
         if FileFormat::of(&path) == FileFormat::Onnx {
             let columns = manifest.columns.as_deref();
-            return match Blueprint::read(&path, &manifest.output, columns, options) {
-                Ok(blueprint) => Ok(Self::Onnx { path, blueprint }),
+            let explains = manifest.explain.is_some();
+            return match Blueprint::read(&path, &manifest.output, columns, options, explains) {
+                Ok(mut blueprint) => {
+                    let explained = blueprint.explained.take();
+                    Ok((Self::Onnx { path, blueprint }, explained))
+                }
                 Err(source) => Err(ModelError::Onnx { path, source }),
             };
         }
         match files::load(&path, manifest, options) {
-            Ok(native) => Ok(Self::Native(Box::new(native))),
+            Ok(read) => Ok((Self::Native(Box::new(read.model)), read.explainable)),
             Err(source) => Err(ModelError::Native { path, source: Box::new(source) }),
         }
+    }
+
+    /// What calibrates its scores, where `model.toml` says that they are.
+    fn calibrator(&self, directory: &ModelDirectory) -> Result<Option<Calibrator>, ModelError> {
+        let output = &directory.manifest.output;
+        let Some(method) = output.calibration else { return Ok(None) };
+        let (kept, labels) = match self {
+            Self::Onnx { blueprint, .. } => (blueprint.facts().kept, &blueprint.facts().labels),
+            Self::Native(native) => (native.kept, &native.labels),
+            Self::Remote(_) => return Err(ModelError::RemoteCalibration),
+        };
+        let labels = if output.labels.is_empty() { labels } else { &output.labels };
+        let folder = directory.file.parent().unwrap_or(&directory.path);
+        let columns = (kept.values(), kept.score());
+        Ok(Some(Calibrator::read(folder, method, output, columns, labels)?))
     }
 }
 
@@ -55,12 +85,21 @@ impl ReadModel {
     ) -> Result<Self, ModelError> {
         let path = directory.file.clone();
         let manifest = directory.manifest.clone();
-        let source = match manifest.remote_model() {
-            Some(remote) => ReadSource::Remote(remote),
-            None => ReadSource::read(path, &manifest, options)?,
+        let (source, explained) = match manifest.remote_model() {
+            Some(remote) => {
+                let explained = manifest.explain.is_some();
+                (ReadSource::Remote(remote), explained.then_some(Err(ExplainError::Remote)))
+            }
+            None => ReadSource::read(path.clone(), &manifest, options)?,
         };
+        let explainer = explained.map(|explained| explained.and_then(Explainable::by_covers));
+        let explainer = match explainer.transpose() {
+            Err(_) if manifest.explain.as_ref().is_some_and(|it| it.where_possible) => None,
+            explainer => explainer.map_err(|source| ModelError::Explain { path, source })?,
+        };
+        let calibrator = source.calibrator(directory)?;
         let (name, version) = (directory.name.clone(), directory.version);
-        Ok(Self { name, version, manifest, source })
+        Ok(Self { name, version, manifest, source, explainer, calibrator })
     }
 
     /// A model of a shard's own.
@@ -73,7 +112,10 @@ impl ReadModel {
             ReadSource::Native(native) => Source::Native(Box::new(native.of_another_shard())),
             ReadSource::Remote(remote) => Source::Remote(remote.clone()),
         };
-        Ok(Model::new(self.name.clone(), self.version, self.manifest.clone(), source, options))
+        let explainer = self.explainer.as_ref().map(Explainer::of_another_shard);
+        let Self { name, version, manifest, calibrator, .. } = self;
+        let model = Model::new(name.clone(), *version, manifest.clone(), source, options);
+        Ok(model.with(calibrator.clone(), explainer))
     }
 
     /// The last model that is made of it.
@@ -86,7 +128,8 @@ impl ReadModel {
             ReadSource::Native(native) => Source::Native(native),
             ReadSource::Remote(remote) => Source::Remote(remote),
         };
-        Ok(Model::new(self.name, self.version, self.manifest, source, options))
+        let model = Model::new(self.name, self.version, self.manifest, source, options);
+        Ok(model.with(self.calibrator, self.explainer))
     }
 }
 

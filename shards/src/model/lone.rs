@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::explain::ExplainSettings;
 use super::manifest::Manifest;
 use super::repository::{ModelDirectory, RepositoryError, is_name};
 
@@ -37,6 +38,12 @@ impl LoneFile {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What there is to be said of it without a `model.toml`.
+    pub(super) fn manifest() -> Manifest {
+        let explain = ExplainSettings { where_possible: true, ..ExplainSettings::default() };
+        Manifest { explain: Some(explain), ..Manifest::default() }
     }
 
     /// The file as a version of a model of which `manifest` is known.

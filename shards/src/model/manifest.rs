@@ -5,11 +5,12 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::de::{self, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use thiserror::Error;
 
+pub use super::answer::{ClassChoice, ScoreOutput};
 use super::canary::Canary;
+use super::explain::ExplainSettings;
 use super::remote::{RemoteModel, RemoteSettings, RemoteUrl};
 use super::shadow::Shadow;
 use crate::features::inputs::{FeaturePolicies, InputColumn, NanMeaning};
@@ -42,6 +43,8 @@ pub struct Manifest {
     pub output: ScoreOutput,
     /// What to do about features that are not there, not known or too old.
     pub policies: FeaturePolicies,
+    /// Whether and how scores are explained.
+    pub explain: Option<ExplainSettings>,
     /// The input's columns in the order of its tensor; `None`: the store's columns in order.
     pub columns: Option<Vec<InputColumn>>,
 }
@@ -55,50 +58,6 @@ pub enum Backend {
     Onnx,
     /// Another server, at the manifest's `url`.
     Remote,
-}
-
-/// Which number of the model's outputs is the score.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ScoreOutput {
-    /// The output tensor's name; by default the first output that holds floats.
-    pub tensor: Option<String>,
-    /// The class whose probability is the score; by default 1 for a binary classifier and the
-    /// only value for a regressor.
-    pub class: Option<ClassChoice>,
-}
-
-/// A class, by its place or by its label.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ClassChoice {
-    /// The column of the output tensor, from 0.
-    Index(usize),
-    /// The label that the model was trained with; an integer label is its decimal text.
-    Label(String),
-}
-
-impl<'de> Deserialize<'de> for ClassChoice {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ClassVisitor;
-        impl Visitor<'_> for ClassVisitor {
-            type Value = ClassChoice;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a class index (integer from 0) or a class label (string)")
-            }
-
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<ClassChoice, E> {
-                usize::try_from(value)
-                    .map(ClassChoice::Index)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(value), &self))
-            }
-
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<ClassChoice, E> {
-                Ok(ClassChoice::Label(value.to_owned()))
-            }
-        }
-        deserializer.deserialize_any(ClassVisitor)
-    }
 }
 
 /// Why a manifest cannot be used.
@@ -224,6 +183,7 @@ impl Manifest {
         }
         self.check_rollout()?;
         self.check_backend()?;
+        self.output.check().map_err(|(key, found, expected)| Problem { key, found, expected })?;
         let Some(columns) = &self.columns else { return Ok(()) };
         if columns.is_empty() {
             return Err(Problem::new("columns", "[]", "at least one column, or no `columns` key"));

@@ -12,6 +12,7 @@
 //! What is *not* here: where the features come from (`features`), which requests are scored
 //! together (`batch`), and HTTP.
 
+pub mod answer;
 mod bounded;
 pub mod canary;
 mod catboost;

@@ -212,7 +212,7 @@ impl Repository {
             }
             Place::File(lone) if lone.name() == name => {
                 let ModelDirectory { path, manifest, version, .. } =
-                    lone.directory(Manifest::default());
+                    lone.directory(LoneFile::manifest());
                 let versions = vec![VersionFolder { version, folder: String::new() }];
                 Ok(Entry { path, manifest, versions, notes: Vec::new() })
             }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::answer::{Answers, AnswersError, CalibrationError, Calibrator, Kept, OutputFacts};
+use super::explain::{ExplainError, Explainer};
 use super::file_columns::FileColumns;
 use super::forest::{ModelColumn, NativeError, NativeModel, Objective};
 use super::loads::ReadModel;
@@ -49,6 +51,23 @@ pub enum ModelError {
         /// Why.
         source: Box<NativeError>,
     },
+    /// `model.toml` wants its scores explained, and they can't be.
+    #[error("{}: {source}", path.display())]
+    Explain {
+        /// The model's file.
+        path: PathBuf,
+        /// Why, and what to do.
+        source: ExplainError,
+    },
+    /// Its calibration is refused.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationError),
+    /// Another server computes it, whose answers are taken as they are.
+    #[error(
+        "model.toml: key `output.calibration`: found beside `backend = \"remote\"`, expected a \
+             model that is computed here"
+    )]
+    RemoteCalibration,
 }
 
 impl ModelError {
@@ -57,6 +76,7 @@ impl ModelError {
         match self {
             Self::Onnx { source, .. } => matches!(source, OnnxError::Output { .. }),
             Self::Native { source, .. } => matches!(**source, NativeError::Output { .. }),
+            Self::Explain { .. } | Self::Calibration(_) | Self::RemoteCalibration => false,
         }
     }
 }
@@ -94,6 +114,11 @@ pub struct Model {
     version: u64,
     manifest: Manifest,
     source: Source,
+    explainer: Option<Explainer>,
+    /// What makes probabilities of the values, where they are none yet.
+    calibrator: Option<Calibrator>,
+    /// The kept values of the last batch, where the scores are not all of them.
+    values: Vec<f64>,
 }
 
 /// What computes the scores.
@@ -119,11 +144,29 @@ impl Model {
         source: Source,
         options: &LoadOptions,
     ) -> Self {
-        let mut model = Self { name, version, manifest, source };
+        let mut model = Self {
+            name,
+            version,
+            manifest,
+            source,
+            explainer: None,
+            calibrator: None,
+            values: Vec::new(),
+        };
         if options.warm_up_rows > 0 && model.remote().is_none() {
             model.warm_up(options.warm_up_rows);
         }
         model
+    }
+
+    /// The same model, its scores calibrated and explained.
+    pub(super) fn with(self, calibrator: Option<Calibrator>, explainer: Option<Explainer>) -> Self {
+        Self { calibrator, explainer, ..self }
+    }
+
+    /// What explains its scores, where `model.toml` asks for it.
+    pub fn explainer(&mut self) -> Option<&mut Explainer> {
+        self.explainer.as_mut()
     }
 
     /// Scores plausible rows, so that the first batch of as many finds its buffers allocated. They
@@ -196,6 +239,7 @@ impl Model {
     /// The type of the scores before they are widened: `F32` scores have 24 significant bits.
     pub fn score_precision(&self) -> Precision {
         match &self.source {
+            _ if self.calibrator.is_some() => Precision::F64,
             Source::Onnx(onnx) => onnx.facts.score_precision,
             Source::Native(native) => native.score_precision,
             // Known only when it answers; a double holds either.
@@ -233,15 +277,66 @@ impl Model {
         if features.rows() == 0 {
             return Ok(());
         }
-        let scored = match &mut self.source {
-            Source::Onnx(onnx) => onnx.score(features, scores),
-            Source::Native(native) => native.score(features, scores),
+        let kept = self.kept();
+        let are_scores = kept.values() == 1 && self.calibrator.is_none();
+        let values = if are_scores { &mut *scores } else { &mut self.values };
+        values.clear();
+        let computed = match &mut self.source {
+            Source::Onnx(onnx) => onnx.compute(features, values),
+            Source::Native(native) => native.compute(features, values),
             Source::Remote(remote) => Err(format!("it is computed at {}", remote.url)),
         };
-        scored.map_err(|reason| {
-            scores.clear();
-            ScoreError::Run { reason }
-        })
+        if let Err(reason) = computed {
+            values.clear();
+            return Err(ScoreError::Run { reason });
+        }
+        if are_scores {
+            return Ok(());
+        }
+        let rows = self.values.chunks_exact(kept.values());
+        match &self.calibrator {
+            Some(calibrator) => scores.extend(rows.map(|row| calibrator.score(row))),
+            None => scores.extend(rows.map(|row| row[kept.score()])),
+        }
+        Ok(())
+    }
+
+    /// Replaces `outputs` by the computed columns of the output for row `row` of the last batch that
+    /// was scored: calibrated, where the score is. None where the score is all there is.
+    pub fn outputs_of(&self, row: usize, outputs: &mut Vec<f64>) {
+        outputs.clear();
+        let width = self.kept().values();
+        let Some(values) = self.values.get(row * width..(row + 1) * width) else { return };
+        match &self.calibrator {
+            Some(calibrator) => calibrator.append(values, outputs),
+            None => outputs.extend_from_slice(values),
+        }
+    }
+
+    /// What its answers may have beside the score; `columns` are its columns' names, in order.
+    pub fn answers(&self, columns: &[String]) -> Result<Answers, AnswersError> {
+        let width = match &self.calibrator {
+            Some(calibrator) => calibrator.classes(),
+            None => self.kept().values(),
+        };
+        let is_classifier = self.calibrator.is_some()
+            || match &self.source {
+                Source::Onnx(onnx) => onnx.facts.is_classifier,
+                Source::Native(native) => native.gives_probabilities(),
+                Source::Remote(_) => false,
+            };
+        let facts = OutputFacts { width, labels: self.labels(), is_classifier };
+        let explain = self.manifest.explain.as_ref().filter(|_| self.explainer.is_some());
+        Answers::new(&self.manifest.output, explain, facts, columns)
+    }
+
+    /// What is kept of the output.
+    fn kept(&self) -> Kept {
+        match &self.source {
+            Source::Onnx(onnx) => onnx.facts.kept,
+            Source::Native(native) => native.kept,
+            Source::Remote(_) => Kept::Only(0),
+        }
     }
 
     /// The columns that the model's own file describes, in order; none of an ONNX file.

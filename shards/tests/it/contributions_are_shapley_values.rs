@@ -21,7 +21,7 @@ fn grow(choices: &mut impl Iterator<Item = u8>, depth: usize, tree: &mut TreeOut
     let test = match choice % 3 {
         0 => SplitTest::AtMost(threshold),
         1 => SplitTest::Equal(threshold),
-        _ => SplitTest::InSet(Box::new([u64::from(choice)])),
+        _ => SplitTest::InSet { words: Box::new([u64::from(choice)]), least: 0.0 },
     };
     let column = u32::from(choice) % COLUMNS as u32;
     tree.nodes.push(Node::Leaf(0.0));
@@ -39,7 +39,7 @@ fn passes(test: &SplitTest, nan_is_yes: bool, cell: f64) -> bool {
         _ if cell.is_nan() => nan_is_yes,
         SplitTest::AtMost(threshold) => cell <= *threshold,
         SplitTest::Equal(value) => (cell - value).abs() < f64::EPSILON,
-        SplitTest::InSet(words) => words[0] >> (cell as u64) & 1 == 1,
+        SplitTest::InSet { words, .. } => words[0] >> (cell as u64) & 1 == 1,
     }
 }
 
@@ -91,8 +91,8 @@ proptest! {
             grow(&mut choices.into_iter(), 6, &mut tree, 16.0);
             tree
         }).collect();
-        let outline =
-            Outline { columns: COLUMNS, base: 0.25, trees: trees.clone(), is_single: false };
+        let (trees_of, base) = (trees.clone(), 0.25);
+        let outline = Outline { columns: COLUMNS, base, trees: trees_of, ..Outline::default() };
         let mut explainer = TreeExplainer::new(&outline).unwrap();
         let mut found = vec![0.0; rows.len() * COLUMNS];
         explainer.explain(Cells::F64(&rows.concat()), rows.len(), &mut found);

@@ -14,7 +14,7 @@ fn folder(name: &str) -> PathBuf {
 /// Replays each score column of an operator's golden file.
 fn check(name: &str, scores: usize) {
     for class in 0..scores {
-        let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(class)) };
+        let output = ScoreOutput::of(None, Some(ClassChoice::Index(class)));
         let mut model = load_file(&folder(name).join("model.onnx"), output).expect("it loads");
         let file = folder(name).join("golden.csv");
         let report: GoldenReport =

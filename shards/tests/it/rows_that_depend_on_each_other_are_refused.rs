@@ -13,8 +13,7 @@ fn tests() -> PathBuf {
 }
 
 fn load(folder: &Path) -> Result<Model, ModelError> {
-    let class = Some(ClassChoice::Index(0));
-    load_output(folder, ScoreOutput { tensor: None, class })
+    load_output(folder, ScoreOutput::of(None, Some(ClassChoice::Index(0))))
 }
 
 fn load_output(folder: &Path, output: ScoreOutput) -> Result<Model, ModelError> {
@@ -39,7 +38,7 @@ fn everything_that_was_served_is_served() {
                 let class = Some(ClassChoice::Index(0));
                 let output = match kind {
                     "zoo" => output_of(name, Some(0)),
-                    _ => ScoreOutput { tensor: None, class },
+                    _ => ScoreOutput::of(None, class),
                 };
                 load_output(&folder, output).unwrap_or_else(|error| panic!("{error}"));
                 models += 1;

@@ -13,7 +13,7 @@ fn operator(name: &str) -> PathBuf {
 }
 
 fn class(label: &str) -> ScoreOutput {
-    ScoreOutput { tensor: None, class: Some(ClassChoice::Label(label.to_owned())) }
+    ScoreOutput::of(None, Some(ClassChoice::Label(label.to_owned())))
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn one_of_several_targets_has_to_be_chosen() {
     let text = text.expect_err("which of them?").to_string();
     assert!(text.contains("output `score` has 2 columns and is no classifier's"), "{text}");
     assert!(text.contains("[output] class = INDEX"), "{text}");
-    let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(0)) };
+    let output = ScoreOutput::of(None, Some(ClassChoice::Index(0)));
     let model = load_file(&operator("two-targets"), output).expect("it is chosen");
     assert_eq!(model.describe().score, "column 0 of output \"score\"");
 }

@@ -19,7 +19,7 @@ fn with_word(name: &str, word: &str, other: &str) -> Vec<u8> {
 
 /// A file as version 1 of a model whose first class is the score.
 fn directory_of(file: &Path) -> ModelDirectory {
-    let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(0)) };
+    let output = ScoreOutput::of(None, Some(ClassChoice::Index(0)));
     ModelDirectory {
         name: "named".to_owned(),
         path: file.parent().expect("a file has a folder").to_owned(),
@@ -34,7 +34,7 @@ fn refusal(bytes: &[u8]) -> String {
 }
 
 fn refused_output(name: &str, tensor: Option<&str>, class: Option<ClassChoice>) -> String {
-    let output = ScoreOutput { tensor: tensor.map(str::to_owned), class };
+    let output = ScoreOutput::of(tensor.map(str::to_owned), class);
     let file = folder(name).join("model.onnx");
     load_file(&file, output).expect_err("there is no such output").to_string()
 }
@@ -71,7 +71,7 @@ fn categories_that_cannot_be_told_apart_are_refused_with_their_node() {
         ("one-hot-large", "category 16777217 is beyond what a float tells apart"),
     ] {
         let file = folder("../operators").join(name).join("model.onnx");
-        let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(0)) };
+        let output = ScoreOutput::of(None, Some(ClassChoice::Index(0)));
         let text = load_file(&file, output).expect_err("it is not supported").to_string();
         assert!(text.contains("node `bits` (operator ai.onnx.ml.OneHotEncoder)"), "{text}");
         assert!(text.contains(said), "{text}");
@@ -106,7 +106,7 @@ fn many_classes_need_a_choice() {
 fn a_class_can_be_named_by_its_label() {
     let file = folder("gbdt-multi-zipmap-strings").join("model.onnx");
     let class = Some(ClassChoice::Label("low".to_owned()));
-    load_file(&file, ScoreOutput { tensor: None, class }).expect("it has the label `low`");
+    load_file(&file, ScoreOutput::of(None, class)).expect("it has the label `low`");
     let class = Some(ClassChoice::Label("lowest".to_owned()));
     let text = refused_output("gbdt-multi-zipmap-strings", None, class);
     assert!(text.contains("the model's labels are: high, low, middle"), "{text}");
@@ -136,14 +136,14 @@ fn the_label_is_no_score() {
 fn a_label_that_is_a_number_is_its_own_score() {
     for name in ["logistic-multi", "decision-tree-multi", "random-forest-multi"] {
         let file = folder(name).join("model.onnx");
-        let label = ScoreOutput { tensor: Some("label".to_owned()), class: None };
+        let label = ScoreOutput::of(Some("label".to_owned()), None);
         let mut labels = load_file(&file, label).expect("its labels are numbers");
         let rows: Vec<Vec<f64>> = (0..40)
             .map(|row| (0..6).map(|column| f64::from(row * column % 9 - 4)).collect())
             .collect();
         let probabilities: Vec<_> = (0..3)
             .map(|class| {
-                let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(class)) };
+                let output = ScoreOutput::of(None, Some(ClassChoice::Index(class)));
                 score(&mut load_file(&file, output).expect("it loads"), &rows)
             })
             .collect();
@@ -181,7 +181,7 @@ fn a_few_bytes_cannot_ask_for_all_memory() {
         ("hostile-shape", "node `zeros` (operator ConstantOfShape): the size of what it makes is"),
     ] {
         let file = folder("../operators").join(name).join("model.onnx");
-        let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(0)) };
+        let output = ScoreOutput::of(None, Some(ClassChoice::Index(0)));
         let text = load_file(&file, output).expect_err("it is hostile").to_string();
         assert!(text.contains(problem), "{text}");
     }
@@ -200,7 +200,7 @@ fn weights_elsewhere_are_read_from_beside_the_file_alone() {
         ("short", "its shape [3, 2] needs 6 cells, it has 5"),
     ] {
         let file = folder("../operators").join(format!("hostile-weights-{name}"));
-        let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(0)) };
+        let output = ScoreOutput::of(None, Some(ClassChoice::Index(0)));
         let text = load_file(&file.join("model.onnx"), output).expect_err("it is hostile");
         let text = text.to_string();
         assert!(text.contains("tensor `weights`: ") && text.contains(said), "{name}: {text}");

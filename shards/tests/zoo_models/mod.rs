@@ -39,7 +39,7 @@ pub(crate) fn output_of(name: &str, class: Option<usize>) -> ScoreOutput {
     });
     let entry = zoo.models.iter().find(|entry| entry.name == name).expect("it is in the zoo");
     let tensor = entry.named.then(|| entry.tensor.clone());
-    ScoreOutput { tensor, class: class.map(ClassChoice::Index) }
+    ScoreOutput::of(tensor, class.map(ClassChoice::Index))
 }
 
 /// The bytes of a model's file.

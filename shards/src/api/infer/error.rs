@@ -101,13 +101,19 @@ pub enum InferError {
         limit: usize,
     },
     /// An output that this request does not have.
-    #[error("unexpected output `{output}`: {expected}")]
+    #[error("unexpected output `{output}`: there are `{known}`")]
     UnknownOutput {
         /// The output.
         output: String,
         /// The outputs that there are.
-        expected: &'static str,
+        known: String,
     },
+    /// Two versions score the rows, and do not have this output alike.
+    #[error(
+        "output `{0}`: two versions score these users and do not have it alike: ask for one \
+         version, by /v2/models/NAME/versions/VERSION/infer"
+    )]
+    OutputsDiffer(&'static str),
     /// The classification extension.
     #[error("output `{0}`: the classification extension is not supported")]
     Classification(String),

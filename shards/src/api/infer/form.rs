@@ -3,27 +3,15 @@
 use std::io::Write;
 
 use super::error::InferError;
+use super::outputs::{OutputElement, OutputKind};
 use super::request::InferRequest;
 use crate::api::json::{write_error, write_score, write_string};
 use crate::api::outcome::RowsSummary;
 use crate::api::{failures, request_rows::RequestRows};
-use crate::batch::{Lane, Scored};
+use crate::batch::{LaneSettings, RowState};
+use crate::model::answer::Wants;
 use crate::tensors::Datatype;
 use crate::tensors::elements::push_byte_string;
-
-/// The output that holds the scores.
-pub const SCORE: &str = "score";
-/// The output that has the provenance of each row's features.
-pub const FEATURES: &str = "features";
-/// The output that has the version of each row.
-pub const MODEL_VERSION: &str = "model_version";
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OutputKind {
-    Score,
-    Features,
-    Version,
-}
 
 #[derive(Debug, Clone, Copy)]
 struct Output {
@@ -42,48 +30,66 @@ pub struct InferForm {
 
 impl InferForm {
     /// The outputs of `request`. Unless it chooses, these are the scores, the provenance of rows
-    /// whose features a store has and, where two versions score them, the version.
+    /// whose features a store has, what `model.toml` says that every answer has and, where two
+    /// versions score the rows, the version.
     ///
     /// # Errors
     /// An output that there is not.
     pub fn of(
         request: &InferRequest<'_>,
         rows: usize,
+        settings: &LaneSettings,
         has_provenance: bool,
         is_divided: bool,
     ) -> Result<Self, InferError> {
-        let mut outputs = Vec::with_capacity(3);
+        let is_binary = request.is_binary;
+        let mut outputs: Vec<Output> = Vec::with_capacity(3);
         if let Some(chosen) = request.outputs.as_ref().filter(|chosen| !chosen.is_empty()) {
             for output in chosen {
-                let kind = match &*output.name {
-                    SCORE => OutputKind::Score,
-                    FEATURES if has_provenance => OutputKind::Features,
-                    MODEL_VERSION => OutputKind::Version,
-                    _ => {
-                        let output = output.name.clone().into_owned();
-                        let expected = "there are `score`, `model_version` and, of rows by \
-                            user_id, `features`";
-                        return Err(InferError::UnknownOutput { output, expected });
-                    }
+                let known = OutputKind::of(settings, has_provenance);
+                let Some(kind) = known.into_iter().find(|kind| kind.name() == output.name) else {
+                    let known = OutputKind::of(settings, has_provenance).map(OutputKind::name);
+                    let known = known.collect::<Vec<_>>().join("`, `");
+                    let output = output.name.clone().into_owned();
+                    return Err(InferError::UnknownOutput { output, known });
                 };
                 // Each is written once, however often it is asked for.
-                if !outputs.iter().any(|known: &Output| known.kind == kind) {
-                    let is_binary = output.is_binary.unwrap_or(request.is_binary);
-                    outputs.push(Output { kind, is_binary });
+                if !outputs.iter().any(|known| known.kind == kind) {
+                    outputs.push(Output { kind, is_binary: output.is_binary.unwrap_or(is_binary) });
                 }
             }
         } else {
-            let is_binary = request.is_binary;
-            outputs.push(Output { kind: OutputKind::Score, is_binary });
-            if has_provenance {
-                outputs.push(Output { kind: OutputKind::Features, is_binary });
-            }
-            if is_divided {
-                outputs.push(Output { kind: OutputKind::Version, is_binary });
-            }
+            let given = OutputKind::of(settings, has_provenance)
+                .filter(|kind| kind.is_given(settings, is_divided));
+            outputs.extend(given.map(|kind| Output { kind, is_binary }));
         }
         let id = request.id.as_ref().map(|id| id.clone().into_owned());
         Ok(Self { id, rows, has_provenance, outputs })
+    }
+
+    /// What each row is asked for.
+    pub(super) fn wants(&self) -> Wants {
+        self.outputs.iter().fold(Wants::default(), |wants, output| output.kind.wants(wants))
+    }
+
+    /// The first output that rows of these two versions do not have alike.
+    pub(super) fn differs(
+        &self,
+        stable: &LaneSettings,
+        canary: &LaneSettings,
+    ) -> Option<&'static str> {
+        let is_alike = |kind: OutputKind| {
+            let is_there = OutputKind::of(canary, self.has_provenance).any(|known| known == kind);
+            let is_by_label = kind == OutputKind::Probabilities;
+            is_there
+                && kind.width(stable) == kind.width(canary)
+                && (!is_by_label || stable.answers.labels == canary.answers.labels)
+        };
+        self.outputs
+            .iter()
+            .map(|output| output.kind)
+            .find(|kind| !is_alike(*kind))
+            .map(OutputKind::name)
     }
 
     /// How much it keeps, in bytes.
@@ -146,84 +152,73 @@ impl InferForm {
     }
 
     fn write_output(&self, body: &mut Vec<u8>, rows: &RequestRows, output: Output) {
-        let (name, datatype) = match output.kind {
-            OutputKind::Score => (SCORE, score_datatype(rows.score_is_f32())),
-            OutputKind::Features => (FEATURES, Datatype::Bytes),
-            OutputKind::Version => (MODEL_VERSION, Datatype::Bytes),
-        };
+        let is_f32 = rows.score_is_f32();
+        let (kind, datatype) = (output.kind, output.kind.datatype(is_f32));
+        let width = kind.width(&rows.first().0.settings);
         let _ = write!(
             body,
-            "{{\"name\": \"{name}\", \"datatype\": \"{}\", \"shape\": [{}, 1], ",
+            "{{\"name\": \"{}\", \"datatype\": \"{}\", \"shape\": [{}, {width}], ",
+            kind.name(),
             datatype.as_str(),
             self.rows
         );
         if output.is_binary {
-            let size: usize = match (output.kind, datatype) {
-                (OutputKind::Features, _) => {
-                    scored(rows).map(|(_, scored)| 4 + scored.status.as_str().len()).sum()
+            let size = match datatype {
+                Datatype::Fp32 => self.rows * width * size_of::<f32>(),
+                Datatype::Bytes => {
+                    let mut bytes = 0;
+                    visit(rows, kind, |element| {
+                        if let OutputElement::Text(text) = element {
+                            bytes += 4 + text.len();
+                        }
+                    });
+                    bytes
                 }
-                (OutputKind::Version, _) => {
-                    scored(rows).map(|(lane, _)| 4 + version_digits(lane)).sum()
-                }
-                (OutputKind::Score, Datatype::Fp32) => self.rows * size_of::<f32>(),
-                (OutputKind::Score, _) => self.rows * size_of::<f64>(),
+                _ => self.rows * width * size_of::<f64>(),
             };
             let _ = write!(body, "\"parameters\": {{\"binary_data_size\": {size}}}}}");
             return;
         }
         body.extend_from_slice(b"\"data\": [");
-        for (place, (lane, scored)) in scored(rows).enumerate() {
-            if place > 0 {
+        let mut is_first = true;
+        visit(rows, kind, |element| {
+            if !std::mem::take(&mut is_first) {
                 body.extend_from_slice(b", ");
             }
-            match output.kind {
-                OutputKind::Score => {
-                    write_score(body, scored.score, rows.score_is_f32());
-                }
-                OutputKind::Features => {
-                    let _ = write!(body, "\"{}\"", scored.status.as_str());
-                }
-                OutputKind::Version => {
-                    let _ = write!(body, "\"{}\"", lane.settings.version);
+            match element {
+                OutputElement::Text(text) => write_string(body, &text),
+                OutputElement::Number(number) => {
+                    write_score(body, number, datatype == Datatype::Fp32);
                 }
             }
-        }
+        });
         body.extend_from_slice(b"]}");
     }
 
     fn write_binary(&self, body: &mut Vec<u8>, rows: &RequestRows) {
         let is_f32 = rows.score_is_f32();
         for output in self.outputs.iter().filter(|output| output.is_binary) {
-            for (lane, scored) in scored(rows) {
-                match output.kind {
-                    OutputKind::Features => {
-                        push_byte_string(body, scored.status.as_str().as_bytes());
-                    }
-                    OutputKind::Version => {
-                        body.extend_from_slice(&(version_digits(lane) as u32).to_le_bytes());
-                        let _ = write!(body, "{}", lane.settings.version);
-                    }
-                    OutputKind::Score if is_f32 => {
-                        body.extend_from_slice(&(scored.score as f32).to_le_bytes());
-                    }
-                    OutputKind::Score => body.extend_from_slice(&scored.score.to_le_bytes()),
+            let is_narrow = output.kind.datatype(is_f32) == Datatype::Fp32;
+            visit(rows, output.kind, |element| match element {
+                OutputElement::Text(text) => push_byte_string(body, text.as_bytes()),
+                OutputElement::Number(number) if is_narrow => {
+                    body.extend_from_slice(&(number as f32).to_le_bytes());
                 }
-            }
+                OutputElement::Number(number) => {
+                    body.extend_from_slice(&number.to_le_bytes());
+                }
+            });
         }
     }
 }
 
-/// The type of the scores.
-pub(crate) const fn score_datatype(is_f32: bool) -> Datatype {
-    if is_f32 { Datatype::Fp32 } else { Datatype::Fp64 }
-}
-
-/// The rows that have a score.
-fn scored(rows: &RequestRows) -> impl Iterator<Item = (&Lane, Scored)> {
-    rows.outcomes().filter_map(|(lane, outcome)| Some((lane, outcome.ok()?)))
-}
-
-/// How many bytes a version takes as the protocol spells it: as text.
-fn version_digits(lane: &Lane) -> usize {
-    lane.settings.version.checked_ilog10().map_or(1, |tens| tens as usize + 1)
+/// Calls `each` with the elements of an output, row by row.
+fn visit(rows: &RequestRows, kind: OutputKind, mut each: impl FnMut(OutputElement<'_>)) {
+    for (lane, id) in rows.members() {
+        let slots = lane.rows.borrow();
+        let row = slots.get(id);
+        if let RowState::Done(Ok(scored)) = row.state {
+            kind.visit(lane, row, scored, &mut each);
+        }
+    }
 }

@@ -2,13 +2,14 @@
 //! Triton extends it.
 //!
 //! [`request`] reads it, JSON and the binary tensors behind it (`tensors`); [`rows`] makes rows of
-//! it, which are batched like any other. [`form`] writes their document; [`error`] says why a
+//! it, which are batched like any other. [`form`] writes their document, of the `outputs` that there are; [`error`] says why a
 //! request is refused.
 //!
 //! What is *not* here: shared memory, and the classification and sequence extensions.
 
 pub mod error;
 pub mod form;
+pub(crate) mod outputs;
 pub mod request;
 pub mod rows;
 
@@ -22,6 +23,7 @@ use super::ask::{self, Ask, MadeRows, NotScored, ScoreBody};
 use super::request_rows::{LaneRows, RequestRows};
 use super::{Api, CallContext, CallFault, Form, ModelName, Outcome};
 use crate::batch::{Lane, LaneSettings, Terms, refuse_all};
+use crate::model::answer::Wants;
 
 /// Scores the rows of a body by a model, or by the version that the call insists on.
 pub(super) fn answer(api: &Api, context: &CallContext<'_>, model: ModelName<'_>) -> Outcome {
@@ -57,7 +59,15 @@ impl ScoreBody for TensorBody<'_> {
         let stays = parsed.rows() - taken;
         let is_divided = taken > 0 && stays > 0;
         let has_provenance = parsed.is_by_user() && ask.lane.settings.has_store;
-        let form = InferForm::of(&request, parsed.rows(), has_provenance, is_divided)?;
+        let lane = if stays > 0 { &ask.lane } else { canary.unwrap_or(&ask.lane) };
+        let settings = &lane.settings;
+        let form = InferForm::of(&request, parsed.rows(), settings, has_provenance, is_divided)?;
+        if let Some(output) = canary
+            .filter(|_| is_divided)
+            .and_then(|canary| form.differs(&ask.lane.settings, &canary.settings))
+        {
+            return Err(InferError::OutputsDiffer(output).into());
+        }
         let terms = terms(ask, &request);
         // A tensor has no place for an error: rows that were admitted beside others that were not
         // would be computed in vain.
@@ -69,10 +79,11 @@ impl ScoreBody for TensorBody<'_> {
             return Err(NotScored::Refused(failure));
         }
         let is_of_canary = |place: usize| goes.get(place).copied().unwrap_or(false);
-        let stable = fill(ask, &parsed, &ask.lane, |place| !is_of_canary(place));
+        let (stable, wants) = (&ask.lane, form.wants());
+        let stable = fill(ask, (&parsed, wants), stable, |place| !is_of_canary(place));
         let of_canary = parsed_by_canary.zip(canary);
-        let of_canary =
-            of_canary.and_then(|(parsed, canary)| fill(ask, &parsed, canary, is_of_canary));
+        let of_canary = of_canary
+            .and_then(|(parsed, canary)| fill(ask, (&parsed, wants), canary, is_of_canary));
         let rows = RequestRows::of(stable, of_canary, parsed.rows()).ok_or(InferError::NoRows)?;
         Ok(MadeRows { rows, form: Form::Tensors(Box::new(form)), terms })
     }
@@ -99,12 +110,13 @@ fn terms(ask: &Ask<'_>, request: &InferRequest<'_>) -> Terms {
 /// Makes the rows that `is_wanted` holds for, by their places.
 fn fill(
     ask: &Ask<'_>,
-    parsed: &ParsedInfer<'_>,
+    (parsed, wants): (&ParsedInfer<'_>, Wants),
     lane: &Rc<Lane>,
     is_wanted: impl Fn(usize) -> bool,
 ) -> Option<LaneRows> {
     let rows = &mut lane.rows.borrow_mut();
     let first = parsed.fill_those(ask.context.client, rows, is_wanted)?;
+    rows.ask_for(first, wants);
     Some(LaneRows::new(Rc::clone(lane), first))
 }
 

@@ -2,18 +2,23 @@
 //!
 //! [`parse`] reads a body straight into rows of a lane, and `write` writes their document.
 
+mod options;
+mod parts;
 mod read;
 mod write;
 
 use std::rc::Rc;
 
+pub(super) use self::parts::label_of;
 pub use self::read::{ParsedPredict, PredictError, parse};
 pub(super) use self::write::{write_array, write_lone};
 use super::ask::{self, Ask, MadeRows, NotScored, ScoreBody};
 use super::request_rows::{LaneRows, RequestRows};
 use super::{Api, CallContext, CallFault, Form, Outcome};
-use crate::batch::{Lane, Row};
+use crate::batch::{Lane, Row, RowId, RowState};
+use crate::failure::RowFailure;
 use crate::features::join::RequestField;
+use crate::model::answer::Answers;
 
 /// What a model takes of a body.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +27,8 @@ pub struct PredictTerms<'a> {
     pub fields: &'a [RequestField],
     /// Whether a member has to name a user. Where it does not, it has to give a field.
     pub needs_user: bool,
+    /// What a row may ask for beside its score.
+    pub answers: &'a Answers,
     /// The most members of an array.
     pub array_rows_max: usize,
 }
@@ -61,6 +68,7 @@ impl Json<'_> {
         let terms = PredictTerms {
             fields: &lane.settings.request_fields,
             needs_user: lane.settings.has_store,
+            answers: &lane.settings.answers,
             array_rows_max: ask.api.limits.rows_max,
         };
         parse(self.0, terms, ask.context.client, &mut lane.rows.borrow_mut())
@@ -75,7 +83,9 @@ impl Json<'_> {
         let is_of_canary = |row: &Row| ask.is_of_canary(&row.key);
         let (stays, goes) = lane.rows.borrow_mut().divide(parsed.first, is_of_canary);
         let taken = if canary.settings.reads_fields_of(&lane.settings) {
-            canary.rows.borrow_mut().adopt(&mut lane.rows.borrow_mut(), goes)
+            let taken = canary.rows.borrow_mut().adopt(&mut lane.rows.borrow_mut(), goes);
+            refuse_unanswerable(canary, taken);
+            taken
         } else {
             lane.rows.borrow_mut().forget(goes);
             match goes.map(|_| self.parse(ask, canary)) {
@@ -96,6 +106,19 @@ impl Json<'_> {
         let stays = stays.map(|first| LaneRows::new(lane, first));
         let taken = taken.map(|first| LaneRows::new(Rc::clone(canary), first));
         RequestRows::of(stays, taken, parsed.count).ok_or(PredictError::Empty)
+    }
+}
+
+/// Fails the rows, from `first` on, that ask for what this version's answers don't have.
+fn refuse_unanswerable(lane: &Lane, first: Option<RowId>) {
+    let mut rows = lane.rows.borrow_mut();
+    let mut next = first;
+    while let Some(id) = next {
+        let row = rows.get_mut(id);
+        next = row.next;
+        if let Some(reason) = lane.settings.answers.refuse(row.answer.wants()) {
+            row.state = RowState::Done(Err(RowFailure::Malformed(reason)));
+        }
     }
 }
 

@@ -7,10 +7,12 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use thiserror::Error;
 
 use super::PredictTerms;
+use super::options::{AnswerOption, OptionSeed};
 use crate::batch::{Row, RowId, RowState, Rows};
 use crate::failure::RowFailure;
 use crate::features::KEY_BYTES_MAX;
 use crate::features::join::RequestField;
+use crate::model::answer::Wants;
 
 /// Why a body cannot be read into rows.
 #[derive(Debug, Error)]
@@ -197,6 +199,7 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let mut failure = None;
         let (fields, mut seen, mut given) = (self.terms.fields, false, false);
+        let (mut wants, mut has_options) = (Wants::default(), false);
         while let Some(Name(name)) = members.next_key()? {
             if name == "user_id" {
                 if std::mem::replace(&mut seen, true) {
@@ -209,6 +212,10 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
                     Some(value) => self.row.request_cells[index] = value,
                     None => failure = failure.or(Some(RowFailure::Field { index })),
                 }
+            } else if let Some(option) = AnswerOption::named(&name) {
+                has_options = true;
+                let wrong = members.next_value_seed(OptionSeed(option, &mut wants))?;
+                failure = failure.or(wrong);
             } else {
                 members.next_value::<IgnoredAny>()?;
             }
@@ -217,6 +224,10 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
             failure = Some(NO_USER_ID);
         } else if !self.terms.needs_user && !given {
             failure = failure.or(Some(NO_FIELD));
+        }
+        if has_options {
+            failure = failure.or(self.terms.answers.refuse(wants).map(RowFailure::Malformed));
+            self.row.answer.ask(wants);
         }
         if let Some(failure) = failure {
             self.fail(failure);

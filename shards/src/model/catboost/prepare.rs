@@ -74,6 +74,11 @@ fn hash_of_cell(cell: f64) -> Option<i32> {
 }
 
 impl Ctr {
+    /// The columns that the library credits it to: of what it combines, those of categories.
+    fn sources(&self, cats: &[usize]) -> Vec<usize> {
+        self.cats.iter().map(|place| cats[*place]).collect()
+    }
+
     fn value(&self, table: &Table, floats: &[f64], hashes: &[Option<i32>]) -> f32 {
         let known = self.cats.iter().all(|place| hashes[*place].is_some());
         let cats = self.cats.iter().map(|place| hashes[*place].unwrap_or(0));
@@ -90,6 +95,20 @@ impl Ctr {
 impl Derive for Prepare {
     fn columns(&self) -> usize {
         self.floats.len() + self.cats.len() + self.ctrs.len()
+    }
+
+    fn sources(&self, prepared: usize) -> Vec<u32> {
+        let (floats, cats) = (self.floats.len(), self.cats.len());
+        let mut sources = if prepared < floats {
+            vec![self.floats[prepared]]
+        } else if prepared < floats + cats {
+            vec![self.cats[prepared - floats]]
+        } else {
+            self.ctrs[prepared - floats - cats].sources(&self.cats)
+        };
+        sources.sort_unstable();
+        sources.dedup();
+        sources.into_iter().map(|column| column as u32).collect()
     }
 
     fn derive(&mut self, cells: &[f64], prepared: &mut [f64]) {

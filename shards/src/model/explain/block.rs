@@ -9,7 +9,7 @@ use super::wide::{Lanes, RowBits, Wide, row_bits};
 pub(super) const CHUNK: usize = 16;
 
 /// Room for one tree and one block.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Room {
     /// The rows that pass each step's test.
     passed: Vec<RowBits>,
@@ -82,7 +82,9 @@ unsafe fn run_tests<W: Wide>(program: &TreeProgram, cells: &[Lanes], passed: &mu
             SplitTest::AtMost(threshold) => unsafe { W::at_most(cells, *threshold) },
             #[expect(clippy::float_cmp, reason = "the test is an exact comparison")]
             SplitTest::Equal(value) => row_bits(cells, |cell| cell == *value),
-            SplitTest::InSet(words) => row_bits(cells, |cell| is_in(words, cell)),
+            SplitTest::InSet { words, least } => {
+                row_bits(cells, |cell| cell >= *least && is_in(words, cell))
+            }
         };
         if step.nan_is_yes {
             *passed |= row_bits(cells, f64::is_nan);
@@ -90,11 +92,10 @@ unsafe fn run_tests<W: Wide>(program: &TreeProgram, cells: &[Lanes], passed: &mu
     }
 }
 
-/// Whether a cell is a category of the set; NaN and what is no category are not.
+/// Whether the category that a cell is cut to is in the set.
 fn is_in(words: &[u64], cell: f64) -> bool {
-    let word = (cell >= 0.0).then_some(cell as u64);
-    word.and_then(|category| Some(words.get((category / 64) as usize)? >> (category % 64) & 1))
-        == Some(1)
+    let category = cell as u64;
+    words.get((category / 64) as usize).is_some_and(|word| word >> (category % 64) & 1 == 1)
 }
 
 /// One tree's steps, and which rows pass them.
@@ -240,7 +241,7 @@ impl Block<'_> {
             let (hits, misses) = (constants.list::<N>(0), constants.list::<N>(1));
             let (own, below) = weights[place..].split_at_mut(1);
             let (own, gains) = (&own[0], &gains[place]);
-            let column = &mut sums[step.column as usize];
+            let column = &mut sums[step.credit as usize];
             // SAFETY: as promised to this function.
             unsafe {
                 let (passed, came) = (W::passing(self.passed[place]), W::passing(self.came[place]));

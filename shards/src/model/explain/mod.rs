@@ -1,5 +1,6 @@
 //! Why a model gave its score: exact Shapley values of each input column.
 //!
+//! An [`Explainer`] explains rows as the model reads them; an `explainable` is what it is made of.
 //! [`TreeExplainer`] explains the margin of a tree ensemble, of which an [`Outline`] says what
 //! explanations need. `program` turns each tree into steps, `quadrature`
 //! gives the points at which they are taken, and `block` takes them for eight rows at a time, in
@@ -31,11 +32,23 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod block;
+mod error;
+mod explainable;
+mod explainer;
+mod function;
+mod linear;
 mod outline;
 mod program;
 mod quadrature;
+mod settings;
 mod trees;
 mod wide;
 
-pub use outline::{Node, Outline, OutlineError, SplitTest, TreeOutline};
+pub use error::ExplainError;
+pub(in crate::model) use explainable::Explainable;
+pub use explainer::Explainer;
+pub(in crate::model) use function::Function;
+pub(in crate::model) use linear::LinearOutline;
+pub use outline::{Node, Origins, Outline, OutlineError, SplitTest, TreeOutline};
+pub use settings::{ExplainSettings, NamedReason};
 pub use trees::TreeExplainer;

@@ -7,8 +7,13 @@ pub enum SplitTest {
     AtMost(f64),
     /// `x == value`.
     Equal(f64),
-    /// The category `x` is in the set; bit `x % 64` of word `x / 64`.
-    InSet(Box<[u64]>),
+    /// The category that `x` is cut to towards zero is in the set.
+    InSet {
+        /// Bit `x % 64` of word `x / 64` says whether category `x` is in.
+        words: Box<[u64]>,
+        /// The least cell that may be in a set.
+        least: f64,
+    },
 }
 
 /// A node of a tree.
@@ -40,11 +45,27 @@ pub struct TreeOutline {
     pub covers: Vec<f64>,
 }
 
+/// What the columns that trees read were made of.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Origins {
+    /// Of each column that trees may read, its place in `shared`.
+    pub of: Vec<u32>,
+    /// Columns that share a contribution equally; most often one.
+    pub shared: Vec<Vec<u32>>,
+    /// How many columns there are that contributions go to.
+    pub columns: usize,
+    /// Whether columns of the same origin are known or unknown together. Else each has its own
+    /// Shapley value, and these are added up.
+    pub are_joint: bool,
+}
+
 /// An ensemble whose margin is `base` plus the value of one leaf of each tree.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Outline {
     /// How many columns a row has.
     pub columns: usize,
+    /// What its columns were made of; none where contributions are of the columns themselves.
+    pub origins: Option<Origins>,
     /// The margin without any tree.
     pub base: f64,
     /// The trees.
@@ -81,6 +102,14 @@ pub enum OutlineError {
         /// How many nodes the tree has.
         nodes: usize,
     },
+    /// A column was made of nothing, or of a column that there is not.
+    #[error("what column {column} was made of is not among the {columns} columns")]
+    Origin {
+        /// The column, from 0.
+        column: usize,
+        /// How many columns there are.
+        columns: usize,
+    },
     /// A test reads a column that rows don't have.
     #[error("tree {tree}, node {node}: it reads column {column}, rows have {columns}")]
     Column {
@@ -96,9 +125,45 @@ pub enum OutlineError {
 }
 
 impl Outline {
+    /// How many columns contributions go to.
+    pub fn credited(&self) -> usize {
+        self.origins.as_ref().map_or(self.columns, |origins| origins.columns)
+    }
+
+    /// Columns whose contributions go to the same columns have the same number.
+    pub(super) fn credit_of(&self, column: u32) -> u32 {
+        self.origins.as_ref().map_or(column, |origins| origins.of[column as usize])
+    }
+
+    /// The columns that share the contributions of number `credit`.
+    pub(super) fn shared_by(&self, credit: u32) -> Vec<u32> {
+        self.origins
+            .as_ref()
+            .map_or(vec![credit], |origins| origins.shared[credit as usize].clone())
+    }
+
+    /// What is known or unknown together with `column`: columns of the same number.
+    pub(super) fn player_of(&self, column: u32) -> u32 {
+        match &self.origins {
+            Some(origins) if origins.are_joint => origins.of[column as usize],
+            _ => column,
+        }
+    }
+
     /// Checks that children follow their parents, each with one parent, that columns exist, and
     /// that covers are shares.
     pub(super) fn check(&self) -> Result<(), OutlineError> {
+        if let Some(Origins { of, shared, columns, .. }) = &self.origins {
+            let is_there = |column: usize| {
+                let shared = of.get(column).and_then(|place| shared.get(*place as usize));
+                shared.is_some_and(|shared| {
+                    !shared.is_empty() && shared.iter().all(|it| (*it as usize) < *columns)
+                })
+            };
+            if let Some(column) = (0..self.columns).find(|column| !is_there(*column)) {
+                return Err(OutlineError::Origin { column, columns: *columns });
+            }
+        }
         self.trees.iter().enumerate().try_for_each(|(tree, outline)| self.check_tree(tree, outline))
     }
 

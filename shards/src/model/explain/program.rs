@@ -24,11 +24,26 @@ pub(super) struct Before {
     pub(super) took_yes: bool,
 }
 
+/// Where a column's cells are read from and its contributions go to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places {
+    /// The place among the columns that are read.
+    pub(super) column: u32,
+    /// What is known or unknown together has the same number.
+    pub(super) player: u32,
+    /// The place among the columns that contributions go to.
+    pub(super) credit: u32,
+}
+
 /// A branch.
 #[derive(Debug, Clone)]
 pub(super) struct Step {
     /// The place of its column among the columns that are read.
     pub(super) column: u32,
+    /// What is known or unknown together.
+    player: u32,
+    /// The place that its contributions go to.
+    pub(super) credit: u32,
     pub(super) test: SplitTest,
     pub(super) nan_is_yes: bool,
     pub(super) yes: Way,
@@ -56,9 +71,8 @@ pub(super) struct TreeProgram {
 }
 
 impl TreeProgram {
-    /// `place` is the place of a column among the columns that are read. The outline has been
-    /// checked.
-    pub(super) fn new(outline: &TreeOutline, place: impl Fn(u32) -> u32) -> Self {
+    /// The outline has been checked.
+    pub(super) fn new(outline: &TreeOutline, place: impl Fn(u32) -> Places) -> Self {
         let mut layout = Layout::default();
         layout.lay_out(outline, place);
         let points = points_for(layout.columns_max);
@@ -93,7 +107,7 @@ impl TreeProgram {
     }
 }
 
-/// How many points a tree has whose paths test at most so many distinct columns: there is code
+/// How many points a tree has whose paths test at most so many players' columns: there is code
 /// for some numbers, and more points than needed are as exact.
 fn points_for(columns_max: usize) -> usize {
     match columns_max.div_ceil(2).max(1) {
@@ -146,7 +160,7 @@ struct Layout {
 
 impl Layout {
     /// Lays the branches out in preorder.
-    fn lay_out(&mut self, outline: &TreeOutline, place: impl Fn(u32) -> u32) {
+    fn lay_out(&mut self, outline: &TreeOutline, place: impl Fn(u32) -> Places) {
         let mut open = vec![OpenNode { node: 0, parent: NONE, is_yes: false, columns: 0 }];
         while let Some(at) = open.pop() {
             let Some(node) = outline.nodes.get(at.node as usize) else { continue };
@@ -154,10 +168,12 @@ impl Layout {
             let (way, step) = match node {
                 Node::Leaf(value) => (Way::Leaf(*value), None),
                 Node::Branch { column, test, nan_is_yes, yes, no } => {
-                    let column = place(*column);
-                    let before = self.last_test(at, column);
+                    let Places { column, player, credit } = place(*column);
+                    let before = self.last_test(at, player);
                     let step = Step {
                         column,
+                        player,
+                        credit,
                         test: test.clone(),
                         nan_is_yes: *nan_is_yes,
                         yes: Way::Leaf(0.0),
@@ -185,11 +201,11 @@ impl Layout {
         }
     }
 
-    /// The last step on the way to `at` that tests `column`.
-    fn last_test(&self, at: OpenNode, column: u32) -> Option<Before> {
+    /// The last step on the way to `at` that tests a column of `player`.
+    fn last_test(&self, at: OpenNode, player: u32) -> Option<Before> {
         let (mut step, mut took_yes) = (at.parent, at.is_yes);
         while let Some(known) = self.steps.get(step as usize) {
-            if known.column == column {
+            if known.player == player {
                 return Some(Before { step, took_yes });
             }
             (step, took_yes) = self.parents[step as usize];

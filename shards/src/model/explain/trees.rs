@@ -6,7 +6,7 @@ use super::avx2::{self, Avx2};
 use super::avx512::{self, Avx512};
 use super::block::{self, Room};
 use super::outline::{Outline, OutlineError};
-use super::program::TreeProgram;
+use super::program::{Places, TreeProgram};
 use super::quadrature::Quadrature;
 use super::wide::{Lanes, Portable, ROWS, Wide};
 use crate::features::Cells;
@@ -18,11 +18,15 @@ const BLOCKS_MAX: usize = 8;
 /// path-dependent values of `shap.TreeExplainer` (Lundberg et al. 2020, algorithm 1).
 ///
 /// A row's contributions have the same bits in any batch, at any position and on any CPU.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TreeExplainer {
     /// The columns that the trees read, ascending.
     read: Vec<u32>,
     columns: usize,
+    /// The columns that share each sum.
+    credited: Vec<Vec<u32>>,
+    /// How many columns there are that they may go to.
+    width: usize,
     is_single: bool,
     base: f64,
     trees: Vec<TreeProgram>,
@@ -50,12 +54,15 @@ impl TreeExplainer {
     /// The outline is no forest, or its covers don't say how training rows were shared out.
     pub fn new(outline: &Outline) -> Result<Self, OutlineError> {
         outline.check()?;
-        let mut read: Vec<u32> = outline.trees.iter().flat_map(columns_of).collect();
-        read.sort_unstable();
-        read.dedup();
-        let place = |column: u32| read.partition_point(|known| *known < column) as u32;
+        let read = distinct(outline.trees.iter().flat_map(columns_of));
+        let credited = distinct(read.iter().map(|column| outline.credit_of(*column)));
+        let places = |column: u32| Places {
+            column: place_in(&read, column),
+            player: outline.player_of(column),
+            credit: place_in(&credited, outline.credit_of(column)),
+        };
         let mut trees: Vec<_> =
-            outline.trees.iter().map(|tree| TreeProgram::new(tree, place)).collect();
+            outline.trees.iter().map(|tree| TreeProgram::new(tree, places)).collect();
         let base = outline.base + trees.iter().map(|tree| tree.mean).sum::<f64>();
         trees.retain(|tree| !tree.steps.is_empty());
         let points_max = trees.iter().map(|tree| tree.points).max().unwrap_or(0);
@@ -69,6 +76,8 @@ impl TreeExplainer {
             instructions: Instructions::best(),
             cells: Vec::new(),
             sums: Vec::new(),
+            width: outline.credited(),
+            credited: credited.iter().map(|credit| outline.shared_by(*credit)).collect(),
             read,
         })
     }
@@ -83,9 +92,15 @@ impl TreeExplainer {
         self.columns
     }
 
-    /// Writes `rows × columns` contributions, row-major; `cells` are `rows × columns` too.
+    /// How many contributions a row has: one for each column, or one for each that the columns were
+    /// made of.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Writes `rows × width` contributions, row-major; `cells` are `rows × columns`.
     pub fn explain(&mut self, cells: Cells<'_>, rows: usize, contributions: &mut [f64]) {
-        assert_eq!(contributions.len(), rows * self.columns, "one contribution a cell");
+        assert_eq!(contributions.len(), rows * self.width, "one contribution a column");
         contributions.fill(0.0);
         let mut first = 0;
         while first < rows {
@@ -102,7 +117,7 @@ impl TreeExplainer {
         self.cells.clear();
         self.cells.resize(blocks * width, Lanes::default());
         self.sums.clear();
-        self.sums.resize(blocks * width, Lanes::default());
+        self.sums.resize(blocks * self.credited.len(), Lanes::default());
         for row in 0..count {
             for (place, column) in self.read.iter().enumerate() {
                 let at = (first + row) * self.columns + *column as usize;
@@ -115,13 +130,14 @@ impl TreeExplainer {
             }
         }
         if width > 0 {
-            self.add_trees(width);
+            self.add_trees();
         }
     }
 
-    fn add_trees(&mut self, width: usize) {
+    fn add_trees(&mut self) {
         let Self { trees, rules, cells, sums, room, instructions, .. } = self;
-        let blocks = Blocks { trees, rules, cells, width };
+        let (read, credited) = (self.read.len(), self.credited.len());
+        let blocks = Blocks { trees, rules, cells, read, credited };
         match instructions {
             // SAFETY: plain arrays need no feature.
             Instructions::Portable => unsafe { blocks.add::<Portable>(room, sums) },
@@ -135,11 +151,14 @@ impl TreeExplainer {
     }
 
     fn write(&self, first: usize, count: usize, contributions: &mut [f64]) {
-        let width = self.read.len();
+        let credited = self.credited.len();
         for row in 0..count {
-            let own = &mut contributions[(first + row) * self.columns..][..self.columns];
-            for (place, column) in self.read.iter().enumerate() {
-                own[*column as usize] = self.sums[row / ROWS * width + place].0[row % ROWS];
+            let own = &mut contributions[(first + row) * self.width..][..self.width];
+            for (place, columns) in self.credited.iter().enumerate() {
+                let sum = self.sums[row / ROWS * credited + place].0[row % ROWS];
+                for column in columns {
+                    own[*column as usize] += sum / columns.len() as f64;
+                }
             }
         }
     }
@@ -165,7 +184,10 @@ struct Blocks<'a> {
     trees: &'a [TreeProgram],
     rules: &'a [Quadrature],
     cells: &'a [Lanes],
-    width: usize,
+    /// How many columns are read.
+    read: usize,
+    /// How many columns contributions go to.
+    credited: usize,
 }
 
 impl Blocks<'_> {
@@ -177,8 +199,8 @@ impl Blocks<'_> {
     unsafe fn add<W: Wide>(&self, room: &mut Room, sums: &mut [Lanes]) {
         for tree in self.trees {
             let rule = &self.rules[tree.points];
-            let blocks = self.cells.chunks_exact(self.width);
-            for (cells, sums) in blocks.zip(sums.chunks_exact_mut(self.width)) {
+            let blocks = self.cells.chunks_exact(self.read);
+            for (cells, sums) in blocks.zip(sums.chunks_exact_mut(self.credited)) {
                 // SAFETY: as promised to this function.
                 unsafe { block::add_tree::<W>(tree, rule, cells, room, sums) };
             }
@@ -205,4 +227,16 @@ fn columns_of(tree: &super::outline::TreeOutline) -> impl Iterator<Item = u32> +
         super::outline::Node::Branch { column, .. } => Some(*column),
         super::outline::Node::Leaf(_) => None,
     })
+}
+
+/// The distinct ones, ascending.
+fn distinct(columns: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut columns: Vec<_> = columns.collect();
+    columns.sort_unstable();
+    columns.dedup();
+    columns
+}
+
+fn place_in(columns: &[u32], column: u32) -> u32 {
+    columns.partition_point(|known| *known < column) as u32
 }

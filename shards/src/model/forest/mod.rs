@@ -20,9 +20,9 @@ mod trained;
 pub use columns::{Category, ColumnKind, ModelColumn};
 pub use error::NativeError;
 pub(in crate::model) use linear::Linear;
-pub(in crate::model) use native::{NativeModel, check_columns};
+pub(in crate::model) use native::{NativeModel, ReadNative, check_columns};
 pub use objective::{Curve, Joint, Link, Objective};
-pub(in crate::model) use prepare::{Derive, Preparation};
+pub(in crate::model) use prepare::{Derive, Preparation, PreparedRows};
 pub use sets::CategorySets;
 pub(in crate::model) use trained::{Program, Trained};
 

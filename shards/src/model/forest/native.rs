@@ -3,11 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Linear, ModelColumn, NativeError, Objective, Preparation, Program, Trained};
+use super::{
+    Linear, ModelColumn, NativeError, Objective, Preparation, PreparedRows, Program, Trained,
+};
 use crate::features::column::ColumnType;
 use crate::features::inputs::{InputColumn, NanMeaning, Source as CellSource};
 use crate::features::{Categories, Cells, FeatureMatrix, Precision};
-use crate::model::manifest::{ClassChoice, ScoreOutput};
+use crate::model::answer::{ClassChoice, Kept, ScoreOutput};
+use crate::model::explain::{ExplainError, Explainable};
 use crate::model::trees::{
     Ensemble, EnsembleLimits, KernelChoice, OutputColumns, Outputs, Scores, TreeKernel,
 };
@@ -37,6 +40,8 @@ pub(in crate::model) struct NativeModel {
     /// Whether a class that has a name in the file is the score only by its place.
     pub(in crate::model) is_by_place: bool,
     pub(in crate::model) file_hash: u64,
+    /// What is kept of the output.
+    pub(in crate::model) kept: Kept,
     kernel_name: String,
     scratch: Scratch,
 }
@@ -57,9 +62,14 @@ struct LinearEngine {
 /// Buffers that keep their size from batch to batch.
 #[derive(Debug, Clone, Default)]
 struct Scratch {
-    row: Vec<f64>,
-    prepared: Vec<f64>,
+    prepared: PreparedRows,
     narrow: Vec<f32>,
+}
+
+/// A model, and what its explanations are made of where they are asked for.
+pub(in crate::model) struct ReadNative {
+    pub(in crate::model) model: NativeModel,
+    pub(in crate::model) explainable: Option<Result<Explainable, ExplainError>>,
 }
 
 impl NativeModel {
@@ -69,7 +79,8 @@ impl NativeModel {
         output: &ScoreOutput,
         choice: KernelChoice,
         hash: u64,
-    ) -> Result<Self, NativeError> {
+        explains: bool,
+    ) -> Result<ReadNative, NativeError> {
         let sums = match &trained.program {
             Program::Forest(forest) => forest.sums(),
             Program::Linear(linear) => linear.starts.len(),
@@ -78,12 +89,13 @@ impl NativeModel {
         let width = columns.len();
         let labels = labels(&trained, width);
         let class = choose_class(output, output_name, width, &labels, &trained.objective)?;
+        let kept = Kept::of(width, class, output.wants_all());
         let score = describe(output_name, class, width, &labels);
         let are_texts = labels.iter().any(|label| label.parse::<f64>().is_err());
         let is_by_place = output.class.is_none() && width > 1 && are_texts;
         let input_columns = trained.columns_are_named.then(|| as_inputs(&trained.columns));
         let categories = categories(&trained.columns, trained.unknown);
-        let (engine, kernel_name, score_precision) = match trained.program {
+        let (engine, kernel_name, score_precision, explainable) = match trained.program {
             Program::Forest(forest) => {
                 let limits = EnsembleLimits::default();
                 let ensemble = Ensemble::plant(&forest, columns, &limits)?;
@@ -91,18 +103,32 @@ impl NativeModel {
                 let precision = ensemble.precision();
                 // All that the kernel needs of the forest it has now.
                 drop(forest);
-                let kernel = TreeKernel::new(&ensemble, choice, None, Outputs::Only(class))?;
-                (Engine::Trees(Box::new(kernel)), name, precision)
+                let explainable = explains.then(|| {
+                    let preparation = trained.preparation.as_ref();
+                    let columns = trained.columns.len();
+                    Explainable::of_forest(&ensemble, class, preparation, columns)
+                });
+                let outputs = match kept {
+                    Kept::Only(column) => Outputs::Only(column),
+                    Kept::All { .. } => Outputs::All,
+                };
+                let kernel = TreeKernel::new(&ensemble, choice, None, outputs)?;
+                (Engine::Trees(Box::new(kernel)), name, precision, explainable)
             }
             Program::Linear(linear) => {
                 let name = format!("{}, linear", trained.library);
                 let sums = vec![0.0; linear.starts.len()];
-                let finish = columns.only(class);
+                let explainable =
+                    explains.then(|| Ok(Explainable::of_linear(&linear, &columns, class)));
+                let finish = match kept {
+                    Kept::Only(column) => columns.only(column),
+                    Kept::All { .. } => columns,
+                };
                 let engine = LinearEngine { linear, finish, sums };
-                (Engine::Linear(Box::new(engine)), name, Precision::F32)
+                (Engine::Linear(Box::new(engine)), name, Precision::F32, explainable)
             }
         };
-        Ok(Self {
+        let model = Self {
             engine,
             preparation: trained.preparation,
             columns: trained.columns,
@@ -116,9 +142,11 @@ impl NativeModel {
             score,
             is_by_place,
             file_hash: hash,
+            kept,
             kernel_name,
             scratch: Scratch::default(),
-        })
+        };
+        Ok(ReadNative { model, explainable })
     }
 
     /// The same for another shard, which shares nothing with this one.
@@ -127,47 +155,52 @@ impl NativeModel {
         Self { categories: self.categories.iter().map(own).collect(), ..self.clone() }
     }
 
+    /// Whether its output has the probabilities of classes.
+    pub(in crate::model) fn gives_probabilities(&self) -> bool {
+        self.objective.is_classifier && self.output_name == PREDICTION
+    }
+
     /// What computes the scores.
     pub(in crate::model) fn kernel(&self) -> &str {
         &self.kernel_name
     }
 
-    /// Appends the score of each row to `scores`; the matrix has the shape that the model reads.
-    pub(in crate::model) fn score(
+    /// Appends the kept values of each row to `values`; the matrix has the shape that the model
+    /// reads.
+    pub(in crate::model) fn compute(
         &mut self,
         features: &FeatureMatrix,
-        scores: &mut Vec<f64>,
+        values: &mut Vec<f64>,
     ) -> Result<(), String> {
-        let rows = features.rows();
+        let (rows, width) = (features.rows(), self.kept.values());
         let scratch = &mut self.scratch;
         let (cells, columns) = match &mut self.preparation {
             Some(preparation) => {
                 let columns = preparation.columns();
-                scratch.prepare(features, preparation);
-                (Cells::F64(&scratch.prepared), columns)
+                (scratch.prepared.fill(features, preparation), columns)
             }
             None => (features.cells(), features.columns()),
         };
-        let first = scores.len();
+        let first = values.len();
         match &mut self.engine {
             Engine::Trees(kernel) if kernel.precision() == Precision::F64 => {
-                scores.resize(first + rows, 0.0);
-                let scores = Scores::F64(&mut scores[first..]);
-                kernel.score(cells, rows, columns, scores).map_err(|error| error.to_string())
+                values.resize(first + rows * width, 0.0);
+                let values = Scores::F64(&mut values[first..]);
+                kernel.score(cells, rows, columns, values).map_err(|error| error.to_string())
             }
             Engine::Trees(kernel) => {
-                scratch.narrow.resize(rows, 0.0);
+                scratch.narrow.resize(rows * width, 0.0);
                 let narrow = Scores::F32(&mut scratch.narrow);
                 kernel.score(cells, rows, columns, narrow).map_err(|error| error.to_string())?;
-                scores.extend(scratch.narrow.iter().map(|score| f64::from(*score)));
+                values.extend(scratch.narrow.iter().map(|value| f64::from(*value)));
                 Ok(())
             }
             Engine::Linear(engine) => {
-                match cells {
-                    Cells::F32(cells) => {
-                        scores.extend(cells.chunks_exact(columns).map(|row| engine.score(row)));
-                    }
-                    Cells::F64(_) => return Err("a linear model reads 32-bit cells".to_owned()),
+                let Cells::F32(cells) = cells else {
+                    return Err("a linear model reads 32-bit cells".to_owned());
+                };
+                for row in cells.chunks_exact(columns) {
+                    engine.compute(row, values);
                 }
                 Ok(())
             }
@@ -176,30 +209,9 @@ impl NativeModel {
 }
 
 impl LinearEngine {
-    fn score(&mut self, row: &[f32]) -> f64 {
+    fn compute(&mut self, row: &[f32], values: &mut Vec<f64>) {
         self.linear.add(row.iter().copied(), &mut self.sums);
-        self.finish.score(&self.sums)
-    }
-}
-
-impl Scratch {
-    fn prepare(&mut self, features: &FeatureMatrix, preparation: &mut Preparation) {
-        let (rows, columns) = (features.rows(), features.columns());
-        self.prepared.resize(rows * preparation.columns(), 0.0);
-        self.row.resize(columns, 0.0);
-        let prepared = self.prepared.chunks_exact_mut(preparation.columns().max(1));
-        for (row, prepared) in prepared.take(rows).enumerate() {
-            let cells = row * columns..(row + 1) * columns;
-            match features.cells() {
-                Cells::F64(all) => preparation.derive(&all[cells], prepared),
-                Cells::F32(all) => {
-                    for (wide, cell) in self.row.iter_mut().zip(&all[cells]) {
-                        *wide = f64::from(*cell);
-                    }
-                    preparation.derive(&self.row, prepared);
-                }
-            }
-        }
+        self.finish.append(&self.sums, values);
     }
 }
 

@@ -51,6 +51,11 @@ impl Derive for ZeroIsMissing {
         self.width + self.sources.len()
     }
 
+    fn sources(&self, prepared: usize) -> Vec<u32> {
+        let copied = prepared.checked_sub(self.width).and_then(|copy| self.sources.get(copy));
+        vec![copied.copied().unwrap_or(prepared as u32)]
+    }
+
     fn derive(&mut self, cells: &[f64], prepared: &mut [f64]) {
         let (same, copies) = prepared.split_at_mut(self.width);
         same.copy_from_slice(cells);

@@ -1,29 +1,30 @@
 //! What becomes of a batch on which a model fails: each of its rows is computed alone.
 
-/// Has `attempt` append the scores of a batch of `rows`, of all of them (`None`) or of one alone.
+/// Has `attempt` append the values of a batch of `rows`, of all of them (`None`) or of one alone;
+/// each has `width`.
 ///
 /// Where it fails on all of them together, each is computed alone, so that only those that it fails on
-/// have no score: theirs is NaN.
+/// have none: theirs are NaN.
 ///
 /// # Errors
 /// Why it failed on all of them together.
 pub(super) fn together_or_alone<E>(
-    rows: usize,
-    scores: &mut Vec<f64>,
+    (rows, width): (usize, usize),
+    values: &mut Vec<f64>,
     mut attempt: impl FnMut(Option<usize>, &mut Vec<f64>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let start = scores.len();
-    let Err(error) = attempt(None, scores) else { return Ok(()) };
-    scores.truncate(start);
+    let start = values.len();
+    let Err(error) = attempt(None, values) else { return Ok(()) };
+    values.truncate(start);
     if rows < 2 {
-        scores.resize(start + rows, f64::NAN);
+        values.resize(start + rows * width, f64::NAN);
         return Err(error);
     }
     for row in 0..rows {
-        let done = scores.len();
-        if attempt(Some(row), scores).is_err() {
-            scores.truncate(done);
-            scores.push(f64::NAN);
+        let done = values.len();
+        if attempt(Some(row), values).is_err() {
+            values.truncate(done);
+            values.resize(done + width, f64::NAN);
         }
     }
     Err(error)
@@ -56,7 +57,7 @@ mod tests {
             }
         };
         let mut scores = vec![9.0];
-        assert_eq!(together_or_alone(3, &mut scores, attempt), Err("together"));
+        assert_eq!(together_or_alone((3, 1), &mut scores, attempt), Err("together"));
         assert_eq!((scores[0], scores[1], scores[3]), (9.0, 0.0, 2.0));
         assert!(scores.len() == 4 && scores[2].is_nan());
         assert_eq!(where_none_has_a_score(Some("together"), &scores[1..]), Ok(()));

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::error::OnnxError;
+use super::explained::{self, Wanted};
 use super::file::OnnxFile;
 use super::graph::{GraphInput, ScoreGraph};
 use super::ops::RowShape;
@@ -17,7 +18,8 @@ use super::trial::Described;
 use super::{Engine, OnnxFacts, OnnxModel, inputs, trial};
 use crate::features::FeatureMatrix;
 use crate::features::inputs::InputColumn;
-use crate::model::manifest::ScoreOutput;
+use crate::model::answer::{Kept, ScoreOutput};
+use crate::model::explain::{ExplainError, Explainable};
 use crate::model::scorer::LoadOptions;
 use crate::model::trees::KernelChoice;
 
@@ -26,6 +28,8 @@ use crate::model::trees::KernelChoice;
 pub(in crate::model) struct Blueprint {
     facts: OnnxFacts,
     made: Made,
+    /// What explanations are made of, or why there are none; taken by who asked for it.
+    pub(in crate::model) explained: Option<Result<Explainable, ExplainError>>,
 }
 
 #[derive(Debug)]
@@ -41,7 +45,7 @@ struct Planned {
     graph: ScoreGraph,
     inputs: Vec<(GraphInput, usize)>,
     choice: KernelChoice,
-    class: usize,
+    kept: Kept,
     /// What it is tried on.
     rows: FeatureMatrix,
     /// The first, for the shard that comes first.
@@ -61,6 +65,7 @@ impl Blueprint {
         output: &ScoreOutput,
         described: Option<&[InputColumn]>,
         options: &LoadOptions,
+        explains: bool,
     ) -> Result<Self, OnnxError> {
         let file = OnnxFile::read(path, options.limits)?;
         let graph = ScoreGraph::select(file.proto, output)?;
@@ -68,15 +73,18 @@ impl Blueprint {
         let columns = inputs.iter().map(|(_, width)| width).sum();
         let precision = inputs::precision(&graph.inputs);
         let (classes, wanted) = (&graph.classes, output.class.as_ref());
-        let chosen = Cell::new((0, 0));
-        let class = |width| {
-            let column = classes.choose(wanted, width)?;
-            chosen.set((column, width));
-            Ok(column)
+        let chosen = Cell::new((0, 0, Kept::Only(0)));
+        let keep = |width| {
+            // The columns of a calibrated ensemble are its members', and no classes.
+            let column =
+                if output.members.is_some() { 0 } else { classes.choose(wanted, width)? };
+            let kept = Kept::of(width, column, output.wants_all());
+            chosen.set((column, width, kept));
+            Ok(kept)
         };
         let shape = RowShape { columns, element: precision.into() };
-        let mut engine = Engine::build(&graph, &inputs, shape, options.kernel, class)?;
-        let (column, width) = chosen.get();
+        let mut engine = Engine::build(&graph, &inputs, shape, options.kernel, keep)?;
+        let (column, width, kept) = chosen.get();
         let integers = inputs::integers(&inputs);
         let categories = inputs::categories(&inputs, &graph.texts);
         let known = Described {
@@ -102,19 +110,31 @@ impl Blueprint {
             labels: classes.known(width).to_vec(),
             output_name: graph.output.clone(),
             file_hash: file.hash,
+            kept,
+            is_classifier: classes.are_probabilities(),
         };
+        let explained = explains.then(|| {
+            let names = described.unwrap_or_default().iter().map(|it| it.name.clone());
+            let wanted = Wanted::of(output, column, width);
+            explained::explainable(&graph, &inputs, shape, &wanted, &names.collect::<Vec<_>>())
+        });
         let made = match engine {
             Engine::Program(program) => Made::Program(program),
             Engine::Tract(plan) => Made::Plan(Box::new(Planned {
                 graph,
                 inputs,
                 choice: options.kernel,
-                class: column,
+                kept,
                 rows,
                 first: Mutex::new(Some(plan)),
             })),
         };
-        Ok(Self { facts, made })
+        Ok(Self { facts, made, explained })
+    }
+
+    /// What is known of the file.
+    pub(in crate::model) fn facts(&self) -> &OnnxFacts {
+        &self.facts
     }
 
     /// A model of a shard's own.
@@ -144,8 +164,8 @@ impl Planned {
         if let Some(first) = first {
             return Ok(first);
         }
-        let class = |_| Ok(self.class);
-        let mut plan = TractPlan::build(&self.graph, &self.inputs, self.choice, class)?;
+        let keep = |_| Ok(self.kept);
+        let mut plan = TractPlan::build(&self.graph, &self.inputs, self.choice, keep)?;
         plan.settle(&self.graph, &self.rows)?;
         Ok(Box::new(plan))
     }

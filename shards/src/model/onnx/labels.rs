@@ -134,6 +134,11 @@ impl Classes {
         wanted.is_none() && self.are_text && width > 1
     }
 
+    /// Whether the columns are probabilities of classes.
+    pub(super) fn are_probabilities(&self) -> bool {
+        self.is_classifier && !self.may_decide
+    }
+
     /// The labels, where there is one for each of `width` columns.
     pub(super) fn known(&self, width: usize) -> &[String] {
         if self.labels.len() == width { &self.labels } else { &[] }

@@ -19,6 +19,7 @@ mod decisions;
 mod depth;
 mod distances;
 mod error;
+mod explained;
 mod external;
 mod file;
 mod graph;
@@ -40,12 +41,14 @@ use std::sync::Arc;
 
 pub(super) use self::blueprint::Blueprint;
 pub use self::error::OnnxError;
+pub(super) use self::explained::Front;
 pub use self::file::FileLimits;
 use self::graph::{GraphInput, ScoreGraph};
 use self::ops::RowShape;
 use self::plan::TractPlan;
 use self::program::Program;
 use self::trial::Verdict;
+use super::answer::Kept;
 use super::trees::KernelChoice;
 use crate::features::inputs::IntegerRange;
 use crate::features::{Categories, FeatureMatrix, Precision};
@@ -60,7 +63,7 @@ pub(super) struct OnnxModel {
 
 /// What is known of a loaded file.
 #[derive(Debug, Clone)]
-pub(super) struct OnnxFacts {
+pub(in crate::model) struct OnnxFacts {
     /// The shape of the matrix that [`OnnxModel::score`] reads.
     pub(super) columns: usize,
     pub(super) precision: Precision,
@@ -80,6 +83,10 @@ pub(super) struct OnnxFacts {
     /// Whether a class that has a name in the file is the score only by its place.
     pub(super) is_by_place: bool,
     pub(super) file_hash: u64,
+    /// What is kept of the output.
+    pub(super) kept: Kept,
+    /// Whether the output's columns are probabilities of classes.
+    pub(super) is_classifier: bool,
 }
 
 impl OnnxFacts {
@@ -97,15 +104,16 @@ enum Engine {
 }
 
 impl OnnxModel {
-    /// Appends the score of each row to `scores`; the matrix has the shape that the model reads.
-    pub(super) fn score(
+    /// Appends the kept values of each row to `values`; the matrix has the shape that the model
+    /// reads.
+    pub(super) fn compute(
         &mut self,
         features: &FeatureMatrix,
-        scores: &mut Vec<f64>,
+        values: &mut Vec<f64>,
     ) -> Result<(), String> {
         match &mut self.engine {
-            Engine::Program(program) => program.run(features, scores),
-            Engine::Tract(plan) => plan.run(features, scores).map_err(|error| format!("{error:#}")),
+            Engine::Program(program) => program.run(features, values),
+            Engine::Tract(plan) => plan.run(features, values).map_err(|error| format!("{error:#}")),
         }
     }
 
@@ -126,7 +134,8 @@ impl Engine {
             Self::Program(program) => program,
         };
         let refused = |reason| Err(OnnxError::Plan { reason });
-        match trial::compare(rows, |matrix, scores| program.run(matrix, scores)) {
+        let width = program.kept().values();
+        match trial::compare(rows, width, |matrix, values| program.run(matrix, values)) {
             Ok(Verdict::Same) => Ok(()),
             Ok(Verdict::Different) => refused("a row has other bits in another batch".to_owned()),
             Err(_) if program.knows_some_rows_only() => Ok(()),
@@ -139,7 +148,7 @@ impl Engine {
         inputs: &[(GraphInput, usize)],
         shape: RowShape,
         choice: KernelChoice,
-        class: impl Fn(usize) -> Result<usize, OnnxError>,
+        keep: impl Fn(usize) -> Result<Kept, OnnxError>,
     ) -> Result<Self, OnnxError> {
         let has_texts = graph.texts.iter().any(Option::is_some);
         if let Some(columns) = inputs::program_columns(inputs, has_texts)
@@ -150,11 +159,11 @@ impl Engine {
                 &columns,
                 &graph.score,
                 choice,
-                &class,
+                &keep,
             )?
         {
             return Ok(Self::Program(program));
         }
-        TractPlan::build(graph, inputs, choice, class).map(|plan| Self::Tract(Box::new(plan)))
+        TractPlan::build(graph, inputs, choice, keep).map(|plan| Self::Tract(Box::new(plan)))
     }
 }

@@ -17,6 +17,7 @@ use super::planner::{self, Planned};
 use super::trial::{self, Verdict};
 use crate::features::inputs::IntegerRange;
 use crate::features::{Cells, FeatureMatrix, Precision};
+use crate::model::answer::Kept;
 use crate::model::trees::KernelChoice;
 
 /// The most cells that one tensor of a run may have: where a row makes many, fewer rows are
@@ -45,8 +46,8 @@ pub(super) struct TractPlan {
     inputs: Vec<PlanInput>,
     columns: usize,
     precision: Precision,
-    /// The score's column in the output.
-    class: usize,
+    /// What is kept of the output.
+    kept: Kept,
     batching: Batching,
     /// Rows of the last run that have a cell which their tensor of integers does not hold.
     invalid: Vec<usize>,
@@ -74,12 +75,12 @@ pub(super) struct PlanInput {
 impl TractPlan {
     /// The plan of a graph whose inputs have their widths.
     ///
-    /// `class` says which column of so many is the score.
+    /// `keep` says what is kept of so many columns.
     pub(super) fn build(
         graph: &ScoreGraph,
         inputs: &[(GraphInput, usize)],
         choice: KernelChoice,
-        class: impl Fn(usize) -> Result<usize, OnnxError>,
+        keep: impl Fn(usize) -> Result<Kept, OnnxError>,
     ) -> Result<Self, OnnxError> {
         let Planned { plan, inputs, cells, is_one_row } = planner::plan(graph, inputs, choice)?;
         let failed =
@@ -98,11 +99,11 @@ impl TractPlan {
         })?;
         let is_double = output.datum_type == f64::datum_type();
         let precision = if is_double { Precision::F64 } else { Precision::F32 };
-        let class = class(columns)?;
+        let kept = keep(columns)?;
         let state = plan.spawn().map_err(failed)?;
         let most = if is_one_row { 1 } else { (RUN_CELLS_MAX / cells).max(1) };
         let batching = Batching { least: 1, most };
-        Ok(Self { plan, state, inputs, columns, precision, class, batching, invalid: Vec::new() })
+        Ok(Self { plan, state, inputs, columns, precision, kept, batching, invalid: Vec::new() })
     }
 
     /// The precision of the output that holds the score.
@@ -133,8 +134,9 @@ impl TractPlan {
         let ways = [self.batching, Batching { least: 2, most: most.max(2) }, alone];
         for batching in ways.into_iter().filter(|way| most > 1 || *way == alone) {
             self.batching = batching;
-            let score = |matrix: &FeatureMatrix, scores: &mut Vec<f64>| self.run(matrix, scores);
-            match trial::compare(rows, score) {
+            let width = self.kept.values();
+            let compute = |matrix: &FeatureMatrix, values: &mut Vec<f64>| self.run(matrix, values);
+            match trial::compare(rows, width, compute) {
                 Ok(Verdict::Same) => return Ok(()),
                 Ok(Verdict::Different) => {}
                 Err(error) => {
@@ -185,24 +187,24 @@ impl TractPlan {
         }
     }
 
-    /// Computes all rows and appends the score of each to `scores`.
+    /// Computes all rows and appends the kept values of each to `values`.
     ///
     /// Where the plan fails or panics on them together, each is computed alone, so that only those
-    /// that it fails on have no score: theirs is NaN.
+    /// that it fails on have none: theirs are NaN.
     pub(super) fn run(
         &mut self,
         features: &FeatureMatrix,
-        scores: &mut Vec<f64>,
+        values: &mut Vec<f64>,
     ) -> TractResult<()> {
-        let (rows, start) = (features.rows(), scores.len());
+        let (rows, start) = (features.rows(), values.len());
         let mut failed = None;
         let mut done = 0;
         while done < rows {
             let next = (done + self.batching.most).min(rows);
-            failed = self.run_some(features, done..next, scores).err().or(failed);
+            failed = self.run_some(features, done..next, values).err().or(failed);
             done = next;
         }
-        where_none_has_a_score(failed, &scores[start..])
+        where_none_has_a_score(failed, &values[start..])
     }
 
     /// Computes some rows; those that fail alone too have NaN.
@@ -210,11 +212,11 @@ impl TractPlan {
         &mut self,
         features: &FeatureMatrix,
         rows: Range<usize>,
-        scores: &mut Vec<f64>,
+        values: &mut Vec<f64>,
     ) -> TractResult<()> {
-        together_or_alone(rows.len(), scores, |row, scores| {
+        together_or_alone((rows.len(), self.kept.values()), values, |row, values| {
             let one = row.map(|row| rows.start + row..rows.start + row + 1);
-            self.attempt(features, one.unwrap_or(rows.clone()), scores)
+            self.attempt(features, one.unwrap_or(rows.clone()), values)
         })
     }
 
@@ -223,18 +225,19 @@ impl TractPlan {
         &mut self,
         features: &FeatureMatrix,
         rows: Range<usize>,
-        scores: &mut Vec<f64>,
+        values: &mut Vec<f64>,
     ) -> TractResult<()> {
-        let start = scores.len();
-        let scored = panic::catch_unwind(AssertUnwindSafe(|| self.try_run(features, rows, scores)));
+        let start = values.len();
+        let scored = panic::catch_unwind(AssertUnwindSafe(|| self.try_run(features, rows, values)));
         let scored = scored.unwrap_or_else(|_| Err(anyhow!("it panics")));
         if scored.is_err() {
             // A failed run leaves values behind that make every later run of its state fail.
             self.state = self.plan.spawn()?;
         } else {
             for row in self.invalid.drain(..) {
-                if let Some(score) = scores.get_mut(start + row) {
-                    *score = f64::NAN;
+                let width = self.kept.values();
+                if let Some(of_row) = values[start..].chunks_exact_mut(width).nth(row) {
+                    of_row.fill(f64::NAN);
                 }
             }
         }
@@ -245,7 +248,7 @@ impl TractPlan {
         &mut self,
         features: &FeatureMatrix,
         rows: Range<usize>,
-        scores: &mut Vec<f64>,
+        values: &mut Vec<f64>,
     ) -> TractResult<()> {
         self.invalid.clear();
         let (invalid, wanted) = (&mut self.invalid, rows.len());
@@ -256,7 +259,7 @@ impl TractPlan {
         });
         let outputs = self.state.run(inputs.collect::<TractResult<_>>()?)?;
         let output = outputs.first().context("the plan has no output")?;
-        let (columns, class) = (self.columns, self.class);
+        let columns = self.columns;
         ensure!(
             output.len() == computed * columns,
             "output shape {:?}, expected {computed} × {columns}",
@@ -264,8 +267,8 @@ impl TractPlan {
         );
         let output = output.cast_to::<f64>()?;
         let cells = output.try_as_plain_ram()?;
-        let cells = cells.as_slice::<f64>()?.chunks_exact(columns).take(wanted);
-        scores.extend(cells.map(|row| row[class]));
+        let cells = &cells.as_slice::<f64>()?[..wanted * columns];
+        self.kept.append(cells, columns, values, |cell| cell);
         Ok(())
     }
 }

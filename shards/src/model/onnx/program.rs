@@ -5,8 +5,9 @@ use tract_onnx::pb::GraphProto;
 use super::alone::{together_or_alone, where_none_has_a_score};
 use super::error::OnnxError;
 use super::ops::{Cells, CellsMut, Element, RowKernel, RowShape, Rows};
-use super::planning::{InputColumns, Planning, Source};
+use super::planning::{InputColumns, PlannedStep, Planning, Source};
 use crate::features::{FeatureMatrix, Precision};
+use crate::model::answer::Kept;
 use crate::model::trees::KernelChoice;
 
 /// The most inputs of one step.
@@ -17,8 +18,8 @@ const INPUTS_MAX: usize = 16;
 pub(super) struct Program {
     steps: Vec<Step>,
     buffers: Vec<Buffer>,
-    /// The score's column in what the last step writes.
-    class: usize,
+    /// What is kept of what the last step writes.
+    kept: Kept,
     /// A row of a batch that failed.
     alone: FeatureMatrix,
     /// The step that failed last.
@@ -43,7 +44,7 @@ struct Buffer {
 impl Program {
     /// The program of a graph with one input, or `None` if one of its operators is not ours.
     ///
-    /// `class` says which column of so many is the score.
+    /// `keep` says what is kept of so many columns.
     pub(super) fn build(
         graph: &GraphProto,
         ml_version: i64,
@@ -51,7 +52,7 @@ impl Program {
         inputs: &[InputColumns<'_>],
         score: &str,
         choice: KernelChoice,
-        class: impl Fn(usize) -> Result<usize, OnnxError>,
+        keep: impl Fn(usize) -> Result<Kept, OnnxError>,
     ) -> Result<Option<Self>, OnnxError> {
         let Some(mut planning) = Planning::of(graph, ml_version, matrix, inputs, score)? else {
             return Ok(None);
@@ -60,19 +61,32 @@ impl Program {
             return Ok(None);
         }
         planning.fold();
-        let class = planning.narrow(class(planning.columns())?);
+        let kept = match keep(planning.columns())? {
+            Kept::Only(column) => Kept::Only(planning.narrow(column)),
+            all @ Kept::All { .. } => all,
+        };
+        Self::of_steps(planning.steps, matrix, kept, choice).map(Some)
+    }
+
+    /// The program of these steps, of which the last one makes what is kept.
+    pub(super) fn of_steps(
+        steps: Vec<PlannedStep<'_>>,
+        matrix: RowShape,
+        kept: Kept,
+        choice: KernelChoice,
+    ) -> Result<Self, OnnxError> {
         let alone = FeatureMatrix::new(
             matrix.columns,
             matrix.element.precision().unwrap_or(Precision::F64),
         );
-        let mut program = Self { steps: Vec::new(), buffers: Vec::new(), class, alone, failed: 0 };
-        for step in planning.steps {
+        let mut program = Self { steps: Vec::new(), buffers: Vec::new(), kept, alone, failed: 0 };
+        for step in steps {
             let kernel = step.operator.kernel(&step.shapes, choice);
             let kernel = kernel.map_err(|why| OnnxError::unsupported(step.node, why))?;
             program.steps.push(Step { kernel, inputs: step.inputs });
             program.buffers.push(Buffer::new(step.output));
         }
-        Ok(Some(program))
+        Ok(program)
     }
 
     /// The precision of the score.
@@ -80,6 +94,11 @@ impl Program {
         // Integers are widened to doubles.
         let of = |buffer: &Buffer| buffer.shape.element.precision().unwrap_or(Precision::F64);
         self.buffers.last().map_or(Precision::F32, of)
+    }
+
+    /// What is kept of the output.
+    pub(super) fn kept(&self) -> Kept {
+        self.kept
     }
 
     /// What runs, in order.
@@ -92,30 +111,30 @@ impl Program {
         self.steps.get(self.failed).is_some_and(|step| step.kernel.knows_some_rows_only())
     }
 
-    /// Computes all rows and appends the score of each to `scores`.
+    /// Computes all rows and appends the kept values of each to `values`.
     ///
     /// Where a step fails on them together, each is computed alone, so that only those that it fails
-    /// on have no score: theirs is NaN.
+    /// on have none: theirs are NaN.
     pub(super) fn run(
         &mut self,
         features: &FeatureMatrix,
-        scores: &mut Vec<f64>,
+        values: &mut Vec<f64>,
     ) -> Result<(), String> {
-        let start = scores.len();
-        let ran = together_or_alone(features.rows(), scores, |row, scores| {
-            let Some(row) = row else { return self.attempt(features, scores) };
+        let (start, width) = (values.len(), self.kept.values());
+        let ran = together_or_alone((features.rows(), width), values, |row, values| {
+            let Some(row) = row else { return self.attempt(features, values) };
             let empty = FeatureMatrix::new(0, Precision::F32);
             let mut alone = std::mem::replace(&mut self.alone, empty);
             alone.copy_rows(features, &[row]);
-            let ran = self.attempt(&alone, scores);
+            let ran = self.attempt(&alone, values);
             self.alone = alone;
             ran
         });
-        where_none_has_a_score(ran.err(), &scores[start..])
+        where_none_has_a_score(ran.err(), &values[start..])
     }
 
     /// Computes all rows in one run.
-    fn attempt(&mut self, features: &FeatureMatrix, scores: &mut Vec<f64>) -> Result<(), String> {
+    fn attempt(&mut self, features: &FeatureMatrix, values: &mut Vec<f64>) -> Result<(), String> {
         let rows = features.rows();
         let whole = Rows { cells: features.cells().into(), columns: features.columns() };
         for (place, step) in self.steps.iter_mut().enumerate() {
@@ -133,17 +152,11 @@ impl Program {
             }
         }
         let Some(last) = self.buffers.last().map(Buffer::rows) else { return Ok(()) };
-        let class = self.class;
+        let kept = self.kept;
         match last.cells {
-            Cells::F32(cells) => {
-                scores.extend(cells.chunks_exact(last.columns).map(|row| f64::from(row[class])));
-            }
-            Cells::F64(cells) => {
-                scores.extend(cells.chunks_exact(last.columns).map(|row| row[class]));
-            }
-            Cells::I64(cells) => {
-                scores.extend(cells.chunks_exact(last.columns).map(|row| row[class] as f64));
-            }
+            Cells::F32(cells) => kept.append(cells, last.columns, values, f64::from),
+            Cells::F64(cells) => kept.append(cells, last.columns, values, |cell| cell),
+            Cells::I64(cells) => kept.append(cells, last.columns, values, |cell| cell as f64),
         }
         Ok(())
     }

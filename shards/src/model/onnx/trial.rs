@@ -97,22 +97,23 @@ fn batches() -> [Vec<usize>; 4] {
     ]
 }
 
-/// Scores each of the rows alone and in batches of all, and compares their bits. An error is one of
-/// each row alone.
+/// Computes each of the rows alone and in batches of all, and compares the bits of their `width`
+/// values. An error is one of each row alone.
 pub(super) fn compare<E>(
     rows: &FeatureMatrix,
-    mut score: impl FnMut(&FeatureMatrix, &mut Vec<f64>) -> Result<(), E>,
+    width: usize,
+    mut compute: impl FnMut(&FeatureMatrix, &mut Vec<f64>) -> Result<(), E>,
 ) -> Result<Verdict, E> {
     let mut some = FeatureMatrix::new(rows.columns(), rows.precision());
-    let mut alone = Vec::with_capacity(ROWS);
+    let mut alone = Vec::with_capacity(ROWS * width);
     let mut failed = None;
     for row in 0..rows.rows() {
         some.copy_rows(rows, &[row]);
         let done = alone.len();
-        if let Err(error) = score(&some, &mut alone) {
+        if let Err(error) = compute(&some, &mut alone) {
             failed = Some(error);
         }
-        alone.resize(done + 1, f64::NAN);
+        alone.resize(done + width, f64::NAN);
     }
     where_none_has_a_score(failed, &alone)?;
     let mut together = Vec::new();
@@ -122,11 +123,12 @@ pub(super) fn compare<E>(
         batch.truncate(rows_max);
         some.copy_rows(rows, &batch);
         together.clear();
-        score(&some, &mut together)?;
-        let same = |(row, score): (&usize, &f64)| {
-            alone[*row].to_bits() == score.to_bits() || (alone[*row].is_nan() && score.is_nan())
+        compute(&some, &mut together)?;
+        let expected = batch.iter().flat_map(|row| &alone[row * width..(row + 1) * width]);
+        let same = |(expected, found): (&f64, &f64)| {
+            expected.to_bits() == found.to_bits() || (expected.is_nan() && found.is_nan())
         };
-        if together.len() != batch.len() || !batch.iter().zip(&together).all(same) {
+        if together.len() != batch.len() * width || !expected.zip(&together).all(same) {
             return Ok(Verdict::Different);
         }
     }
@@ -141,7 +143,7 @@ mod tests {
     fn tried(score: impl Fn(usize, f64, usize) -> f64) -> Verdict {
         let matrix =
             rows(1, Precision::F64, &Described { columns: &[], integers: &[], categories: &[] });
-        compare(&matrix, |matrix, scores| {
+        compare(&matrix, 1, |matrix, scores| {
             let rows = matrix.rows();
             scores.extend((0..rows).map(|row| score(row, matrix.get(row, 0), rows)));
             Ok::<_, ()>(())

@@ -181,6 +181,9 @@ pub struct TreeAttributes {
     pub nodes_falsenodeids: Vec<i64>,
     /// `nodes_missing_value_tracks_true`: not zero where NaN goes to the true child. Empty: none.
     pub nodes_missing_value_tracks_true: Vec<i64>,
+    /// `nodes_hitrates` or `nodes_hitrates_as_tensor`: how many training rows reached each node,
+    /// where the exporter knew. Empty: not known.
+    pub nodes_hitrates: Vec<f64>,
     /// `class_treeids` or `target_treeids`: the tree of each leaf weight.
     pub leaf_treeids: Vec<i64>,
     /// `class_nodeids` or `target_nodeids`: the leaf that each weight belongs to.
@@ -212,6 +215,7 @@ impl TreeAttributes {
             nodes_truenodeids: Vec::new(),
             nodes_falsenodeids: Vec::new(),
             nodes_missing_value_tracks_true: Vec::new(),
+            nodes_hitrates: Vec::new(),
             leaf_treeids: Vec::new(),
             leaf_nodeids: Vec::new(),
             leaf_outputs: Vec::new(),

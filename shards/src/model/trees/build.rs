@@ -1,8 +1,8 @@
 //! Lays the trees of a model file, which may be hostile, out in preorder.
 
 use super::attributes::{NodeMode, TreeAttributes};
-use super::check::{NONE, check_lengths, check_numbers, check_sizes};
-use super::ensemble::{Branch, Child, Ensemble, EnsembleLimits, Tree, Weight};
+use super::check::{NONE, at_most, check_lengths, check_numbers, check_sizes, fits, name_of};
+use super::ensemble::{Branch, Child, Covers, Ensemble, EnsembleLimits, Tree, Weight};
 use super::error::EnsembleError;
 use super::finish::Finish;
 use super::normal_form::normal_form;
@@ -30,6 +30,7 @@ pub(super) fn build(
         starts: Vec::new(),
         sets: attributes.sets.clone(),
         linear: Vec::new(),
+        covers: Covers::default(),
         finish,
     };
     for tree in &nodes.roots {
@@ -221,12 +222,15 @@ fn plant(
     let mut pending = vec![(root.node, 0_usize, None)];
     while let Some((node, depth, parent)) = pending.pop() {
         reached += 1;
+        // As the file says how many rows reached each node, or doesn't.
+        let cover = attributes.nodes_hitrates.get(node as usize).copied().unwrap_or(0.0);
         depth_max = depth_max.max(depth);
         if depth > limits.depth_max {
             return Err(EnsembleError::TooDeep { tree: tree_id, limit: limits.depth_max });
         }
         let (yes, no) = nodes.children[node as usize];
         let placed = if yes == NONE {
+            ensemble.covers.leaves.push(cover);
             ensemble.weights.extend_from_slice(leaf_weights.of(node));
             ensemble.leaves.push(ensemble.weights.len() as u32);
             Child::Leaf(ensemble.leaves.len() as u32 - 2)
@@ -234,6 +238,7 @@ fn plant(
             let place = ensemble.branches.len();
             let (branch, swapped) = branch(attributes, limits, node as usize)?;
             ensemble.branches.push(branch);
+            ensemble.covers.branches.push(cover);
             let (yes, no) = if swapped { (no, yes) } else { (yes, no) };
             pending.push((no, depth + 1, Some((place, false))));
             pending.push((yes, depth + 1, Some((place, true))));

@@ -117,7 +117,16 @@ pub struct Ensemble {
     pub(super) sets: CategorySets,
     /// The leaves that are linear functions, by leaf; only the plain walk knows these.
     pub(super) linear: Vec<(u32, Linear)>,
+    pub(super) covers: Covers,
     pub(super) finish: Finish,
+}
+
+/// How many training rows reached each node, or the sum of their weights; 0 where the file does not
+/// say. Kernels need none of it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Covers {
+    pub(super) branches: Vec<f64>,
+    pub(super) leaves: Vec<f64>,
 }
 
 impl Ensemble {

@@ -8,7 +8,7 @@
 use super::deep::{self, DeepNode};
 use super::ensemble::{Branch, Child, Ensemble, Test, Tree};
 use super::real::Real;
-use super::words::{BitOrder, Finder, MaskEntry, MemberEntry, Table, TreePlan, WORD, Word};
+use super::words::{BitOrder, Finder, LANES, MaskEntry, MemberEntry, Table, TreePlan, WORD, Word};
 use crate::model::forest::CategorySets;
 
 /// The layout. Every index in it is in range; [`Plan::new`] is the only way to make one.

@@ -3,7 +3,9 @@
 use super::attributes::{Aggregate, NodeMode};
 use super::build::check_overflow;
 use super::check::{at_most, fits, name_of};
-use super::ensemble::{Branch, Child, Ensemble, EnsembleLimits, Linear, Test, Tree, Weight};
+use super::ensemble::{
+    Branch, Child, Covers, Ensemble, EnsembleLimits, Linear, Test, Tree, Weight,
+};
 use super::error::EnsembleError;
 use super::normal_form::normal_form;
 use super::outputs::OutputColumns;
@@ -36,6 +38,7 @@ pub(super) fn plant(
         starts: if is_zero { Vec::new() } else { forest.starts.clone() },
         sets: forest.sets.clone(),
         linear: Vec::new(),
+        covers: Covers::default(),
         finish,
     };
     for (number, tree) in forest.trees.iter().enumerate() {
@@ -121,14 +124,16 @@ fn add_tree(
             return Err(EnsembleError::TooDeep { tree: number, limit: limits.depth_max });
         }
         let placed = match *node {
-            Node::Leaf { first, count, linear, .. } => {
+            Node::Leaf { first, count, linear, cover } => {
+                ensemble.covers.leaves.push(cover);
                 add_leaf(ensemble, forest, first, count, linear).ok_or(EnsembleError::NotALeaf {
                     index: first as usize,
                     tree: number,
                     node: child,
                 })?
             }
-            Node::Split { yes, no, .. } => {
+            Node::Split { yes, no, cover, .. } => {
+                ensemble.covers.branches.push(cover);
                 let place = ensemble.branches.len();
                 let (branch, swapped) = branch(forest, node, number, child)?;
                 ensemble.branches.push(branch);

@@ -15,7 +15,7 @@ use super::super::ops::RowShape;
 use super::super::{Engine, inputs};
 use super::attributes::{floats, integer};
 use crate::features::FeatureMatrix;
-use crate::model::manifest::{ClassChoice, ScoreOutput};
+use crate::model::answer::{ClassChoice, Kept, ScoreOutput};
 use crate::model::trees::KernelChoice;
 
 fn value(name: &str, data_type: DataType, columns: usize) -> ValueInfoProto {
@@ -86,13 +86,14 @@ fn graph(keys: &[String], values: &[f32], default: f32, categories: &[String]) -
 
 /// Column `class` of the output for rows of two texts.
 fn scores(proto: ModelProto, class: usize, rows: &[(String, String)]) -> Vec<f64> {
-    let output = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(class)) };
+    let output = ScoreOutput::of(None, Some(ClassChoice::Index(class)));
     let graph = ScoreGraph::select(proto, &output).expect("a graph");
     let inputs = inputs::widths(&graph.inputs, None).expect("widths");
     let categories = inputs::categories(&inputs, &graph.texts);
     let precision = inputs::precision(&graph.inputs);
     let shape = RowShape { columns: 2, element: precision.into() };
-    let engine = Engine::build(&graph, &inputs, shape, KernelChoice::Auto, |_| Ok(class));
+    let engine =
+        Engine::build(&graph, &inputs, shape, KernelChoice::Auto, |_| Ok(Kept::Only(class)));
     let mut matrix = FeatureMatrix::new(2, precision);
     matrix.reset(rows.len());
     for (row, (a, b)) in rows.iter().enumerate() {

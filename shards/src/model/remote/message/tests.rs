@@ -87,7 +87,7 @@ proptest! {
     ) {
         let mut body = br#"{"outputs": [{"name": "p", "datatype": "FP64", "shape": [2, 2],
             "data": [[0.25, 0.75], [0.5, 0.5]]}]}"#.to_vec();
-        let second = ScoreOutput { tensor: None, class: Some(ClassChoice::Index(1)) };
+        let second = ScoreOutput::of(None, Some(ClassChoice::Index(1)));
         let whole = read(&body, None, 2, &second).expect("whole");
         prop_assert_eq!(whole, (AnswerTag::None, vec![0.75, 0.5]));
         let at = flip.0.index(body.len());
@@ -102,7 +102,7 @@ fn the_score_is_the_number_that_the_manifest_chooses() {
     let body = br#"{"outputs": [{"name": "label", "datatype": "INT64", "shape": [1], "data": [1]},
         {"name": "p", "datatype": "FP32", "shape": [1, 3], "data": [0.25, 0.5, 0.125]}]}"#;
     let read = |tensor: Option<&str>, class| {
-        let wanted = ScoreOutput { tensor: tensor.map(str::to_owned), class };
+        let wanted = ScoreOutput::of(tensor.map(str::to_owned), class);
         read(body, None, 1, &wanted).map(|(_, scores)| scores[0])
     };
     let bits = |read: Result<f64, AnswerError>| read.expect("there").to_bits();

@@ -1,0 +1,172 @@
+//! The outputs that an inference request may choose, and their elements of each row.
+
+use std::borrow::Cow;
+
+use crate::api::predict::label_of;
+use crate::batch::{Lane, LaneSettings, Row, Scored};
+use crate::model::answer::Wants;
+use crate::tensors::Datatype;
+
+/// An output of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OutputKind {
+    /// The score.
+    Score,
+    /// The provenance of the row's features.
+    Features,
+    /// The version that scored the row.
+    Version,
+    /// The decision that the score's band has.
+    Decision,
+    /// The points of the score.
+    Points,
+    /// The label of the most probable class.
+    Label,
+    /// The probability of each class.
+    Probabilities,
+    /// All columns of the model's own output.
+    Outputs,
+    /// The contribution of each column to the margin, and the margin of the average row last: the
+    /// name and the shape are those of Triton's FIL backend.
+    Contributions,
+}
+
+/// An element of an output.
+pub(super) enum OutputElement<'a> {
+    Text(Cow<'a, str>),
+    Number(f64),
+}
+
+impl OutputKind {
+    const ALL: [Self; 9] = [
+        Self::Score,
+        Self::Features,
+        Self::Version,
+        Self::Decision,
+        Self::Points,
+        Self::Label,
+        Self::Probabilities,
+        Self::Outputs,
+        Self::Contributions,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Score => "score",
+            Self::Features => "features",
+            Self::Version => "model_version",
+            Self::Decision => "decision",
+            Self::Points => "points",
+            Self::Label => "label",
+            Self::Probabilities => "probabilities",
+            Self::Outputs => "outputs",
+            Self::Contributions => "treeshap_output",
+        }
+    }
+
+    /// The outputs of a model whose rows have a provenance or not.
+    pub(crate) fn of(settings: &LaneSettings, has_provenance: bool) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |kind| kind.is_there(settings, has_provenance))
+    }
+
+    fn is_there(self, settings: &LaneSettings, has_provenance: bool) -> bool {
+        let answers = &settings.answers;
+        match self {
+            Self::Score | Self::Version => true,
+            Self::Features => has_provenance,
+            Self::Decision => answers.decisions().len() > 0,
+            Self::Points => answers.points(0.5).is_some(),
+            Self::Outputs => answers.width > 1,
+            Self::Label | Self::Probabilities | Self::Contributions => {
+                answers.refuse(self.wants(Wants::default())).is_none()
+            }
+        }
+    }
+
+    /// Whether it is given where the request chooses none.
+    pub(super) fn is_given(self, settings: &LaneSettings, is_divided: bool) -> bool {
+        let always = settings.answers.always;
+        match self {
+            Self::Score | Self::Features | Self::Decision | Self::Points => true,
+            Self::Version => is_divided,
+            Self::Label => always.label,
+            Self::Probabilities => always.probabilities,
+            Self::Outputs => always.outputs,
+            Self::Contributions => false,
+        }
+    }
+
+    /// What a row is asked for, with this output.
+    pub(super) fn wants(self, wants: Wants) -> Wants {
+        match self {
+            Self::Score | Self::Features | Self::Version | Self::Decision | Self::Points => wants,
+            Self::Label => Wants { label: true, ..wants },
+            Self::Probabilities => Wants { probabilities: true, ..wants },
+            Self::Outputs => Wants { outputs: true, ..wants },
+            Self::Contributions => Wants { contributions: true, ..wants },
+        }
+    }
+
+    /// The type of its elements, where scores are of 32 bits or not.
+    pub(crate) fn datatype(self, is_f32: bool) -> Datatype {
+        match self {
+            Self::Score | Self::Probabilities | Self::Outputs if is_f32 => Datatype::Fp32,
+            Self::Score | Self::Probabilities | Self::Outputs => Datatype::Fp64,
+            Self::Points | Self::Contributions => Datatype::Fp64,
+            Self::Features | Self::Version | Self::Decision | Self::Label => Datatype::Bytes,
+        }
+    }
+
+    /// How many elements a row has.
+    pub(crate) fn width(self, settings: &LaneSettings) -> usize {
+        match self {
+            Self::Probabilities | Self::Outputs => settings.answers.width,
+            Self::Contributions => settings.signature.columns.len() + 1,
+            _ => 1,
+        }
+    }
+
+    /// Calls `each` with the elements of a row, in order.
+    pub(super) fn visit(
+        self,
+        lane: &Lane,
+        row: &Row,
+        scored: Scored,
+        mut each: impl FnMut(OutputElement<'_>),
+    ) {
+        let answers = &lane.settings.answers;
+        let mut text = |text: &str| each(OutputElement::Text(Cow::Borrowed(text)));
+        match self {
+            Self::Features => text(scored.status.as_str()),
+            Self::Decision => text(answers.decision_name(scored.score).unwrap_or_default()),
+            Self::Label => {
+                let parts = row.answer.parts();
+                let label = parts.and_then(|parts| label_of(answers, &parts.outputs));
+                text(label.unwrap_or_default());
+            }
+            Self::Version => {
+                let version = lane.settings.version.to_string();
+                each(OutputElement::Text(Cow::Owned(version)));
+            }
+            Self::Score => each(OutputElement::Number(scored.score)),
+            Self::Points => {
+                let points = answers.points(scored.score).flatten().unwrap_or(f64::NAN);
+                each(OutputElement::Number(points));
+            }
+            Self::Probabilities | Self::Outputs => {
+                let outputs = row.answer.parts().map(|parts| parts.outputs.as_slice());
+                for output in outputs.unwrap_or_default() {
+                    each(OutputElement::Number(*output));
+                }
+            }
+            Self::Contributions => {
+                let Some(parts) = row.answer.parts() else { return };
+                for contribution in &parts.contributions {
+                    each(OutputElement::Number(*contribution));
+                }
+                let base = parts.explanation.map_or(f64::NAN, |explanation| explanation.base);
+                each(OutputElement::Number(base));
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Explains rows of a batch that were scored, in slices: rows that are not explained never wait for
+//! those that are.
+
+use std::ops::Range;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+
+use futures_lite::FutureExt;
+
+use super::notify::yield_once;
+use super::pipeline::{Engine, Work, finish_rows};
+use super::row_answer::Explanation;
+use super::{Host, Lane, RowState, Scored};
+use crate::failure::RowFailure;
+
+/// A row of a batch that is explained.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ExplainedRow {
+    /// Its place in the batch.
+    pub(super) index: usize,
+    /// How many reasons it has.
+    pub(super) reasons: usize,
+    pub(super) outcome: Result<Scored, RowFailure>,
+}
+
+impl Lane {
+    /// Whether rows that are to be explained wait for that as long as any row may wait.
+    pub(super) fn explains_too_much(&self) -> bool {
+        let rows = self.explaining_rows.get();
+        let ns = self.estimates.borrow().explain.predict_ns(rows, 0);
+        rows > 0
+            && (rows >= self.settings.queue_rows_max || ns / 1_000 > self.settings.queue_us_max)
+    }
+}
+
+/// Puts the rows of a batch that are explained into `work.explained`. One that has no time to be is
+/// refused there and then: nobody gets a bare score who was promised reasons.
+pub(super) fn choose(
+    lane: &Lane,
+    work: &mut Work,
+    outcome: impl Fn(&Work, usize) -> Result<Scored, RowFailure>,
+) {
+    let rows = lane.rows.borrow();
+    for index in 0..work.rows.len() {
+        let Ok(scored) = outcome(work, index) else { continue };
+        let row = rows.get(work.rows[index]);
+        let reasons = lane.settings.answers.reasons_of(row.answer.wants(), scored.score);
+        if let Some(reasons) = reasons.filter(|_| row.state == RowState::Running) {
+            work.explained.push(ExplainedRow { index, reasons, outcome: Ok(scored) });
+        }
+    }
+    if !work.explained.is_empty() && lane.explains_too_much() {
+        for row in &mut work.explained {
+            row.outcome = Err(RowFailure::Overloaded);
+        }
+    }
+}
+
+/// Explains the rows of `work.explained`, ends them, and gives the buffers back.
+pub(super) async fn run(lane: Rc<Lane>, engine: Rc<Engine>, host: Host, mut work: Work) {
+    let rows = work.explained.len();
+    lane.explaining_rows.update(|all| all + rows);
+    let explained = AssertUnwindSafe(explain(&lane, &engine, &host, &mut work)).catch_unwind();
+    if explained.await.is_err() {
+        lane.counters().batches_panicked.add(1);
+        let done = work.explained_done;
+        end(&lane, &host, &mut work, done..rows, |row| row.outcome = Err(RowFailure::Panicked));
+        engine.prepared.replace_model();
+    }
+    engine.give_back(work);
+    lane.changed.notify();
+}
+
+/// Explains all rows, slice by slice, and ends each slice.
+async fn explain(lane: &Lane, engine: &Engine, host: &Host, work: &mut Work) {
+    while work.explained_done < work.explained.len() {
+        // Others have their turn: whatever was scored is answered first.
+        yield_once().await;
+        lane.expire(host.now_ns(), |connection| host.clients.wake(connection));
+        let slice_ns = lane.settings.policy.compute_slice_us_max.saturating_mul(1_000);
+        let rows_max = lane.estimates.borrow().explain.rows_within(slice_ns);
+        let first = work.explained_done;
+        let slice = first..work.explained.len().min(first + rows_max.max(1));
+        match explain_slice(lane, engine, host, work, slice.clone()) {
+            Ok(()) => end(lane, host, work, slice, |_| {}),
+            Err(reason) => {
+                let model = lane.settings.model.as_str();
+                tracing::error!(model, reason, "scores were not explained");
+                end(lane, host, work, slice, |row| row.outcome = Err(RowFailure::ModelFailed));
+            }
+        }
+    }
+}
+
+/// Computes the contributions of those rows of a slice that somebody waits for, and keeps what each
+/// wants of them.
+fn explain_slice(
+    lane: &Lane,
+    engine: &Engine,
+    host: &Host,
+    work: &mut Work,
+    slice: Range<usize>,
+) -> Result<(), String> {
+    let Some(reasons) = &lane.settings.answers.reasons else { return Ok(()) };
+    let mut rows = lane.rows.borrow_mut();
+    let waits = |row: &ExplainedRow| {
+        row.outcome.is_ok() && rows.get(work.rows[row.index]).state == RowState::Running
+    };
+    let Work { explained, slice_rows, joined, contributions, .. } = work;
+    slice_rows.clear();
+    let places = slice.filter(|place| waits(&explained[*place]));
+    slice_rows.extend(places);
+    let indexes: Vec<usize> = slice_rows.iter().map(|place| explained[*place].index).collect();
+    work.slice.copy_rows(&joined.matrix, &indexes);
+    let start_ns = host.now_ns();
+    let base = {
+        let mut model = engine.prepared.model.borrow_mut();
+        let explainer = model.explainer().ok_or("the model has no explainer")?;
+        explainer.explain(&work.slice, contributions)?;
+        explainer.base()
+    };
+    let taken_ns = host.now_ns().saturating_sub(start_ns);
+    lane.estimates.borrow_mut().explain.observe(indexes.len(), 0, taken_ns);
+    lane.counters().explain_ns.add(taken_ns);
+    let columns = work.slice.columns();
+    for (place, row) in slice_rows.iter().enumerate() {
+        let ExplainedRow { index, reasons: count, .. } = explained[*row];
+        let own = &contributions[place * columns..(place + 1) * columns];
+        let answer = &mut rows.get_mut(work.rows[index]).answer;
+        let wants = answer.wants();
+        let parts = answer.parts_mut();
+        let margin = base + own.iter().sum::<f64>();
+        parts.explanation = Some(Explanation { base, margin });
+        let value = |column: u32| work.slice.get(place, column as usize);
+        reasons.choose(own, count, value, &mut parts.reasons);
+        if wants.contributions {
+            parts.contributions.extend_from_slice(own);
+        }
+        if count > 0 {
+            lane.counters().rows_explained.add(1);
+        }
+        for reason in &parts.reasons {
+            lane.counters().reasons.get(reason.group as usize).add(1);
+        }
+    }
+    Ok(())
+}
+
+/// Ends the rows of a slice, each changed by `change` first.
+fn end(
+    lane: &Lane,
+    host: &Host,
+    work: &mut Work,
+    slice: Range<usize>,
+    change: impl Fn(&mut ExplainedRow),
+) {
+    let rows = slice.len();
+    work.explained[slice.clone()].iter_mut().for_each(change);
+    work.explained_done = slice.end;
+    let ended = &work.explained[slice];
+    finish_rows(lane, host, work, ended.iter().map(|row| (row.index, row.outcome)), true);
+    lane.explaining_rows.update(|all| all - rows);
+}

@@ -1,0 +1,249 @@
+//! What an answer of a model may have beside its score.
+
+use thiserror::Error;
+
+use super::condition::{self, Condition};
+use super::reasons::Reasons;
+use super::settings::{Adverse, Band, OutputProblem, PointScale, ScoreOutput};
+use crate::model::explain::ExplainSettings;
+
+/// What a row is asked for beside its score.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
+pub struct Wants {
+    /// The probability of each class.
+    pub probabilities: bool,
+    /// The label of the most probable class.
+    pub label: bool,
+    /// All columns of the output.
+    pub outputs: bool,
+    /// An explanation.
+    pub explain: bool,
+    /// So many reasons in it, where the request says how many.
+    pub reasons: Option<u16>,
+    /// The contribution of each column, and the margin of the average row.
+    pub contributions: bool,
+}
+
+impl Wants {
+    /// Whether the kept values of the row are needed.
+    pub(crate) fn values(self) -> bool {
+        self.probabilities || self.label || self.outputs
+    }
+
+    /// What either asks for.
+    fn or(self, other: Self) -> Self {
+        Self {
+            probabilities: self.probabilities || other.probabilities,
+            label: self.label || other.label,
+            outputs: self.outputs || other.outputs,
+            explain: self.explain || other.explain,
+            reasons: self.reasons.or(other.reasons),
+            contributions: self.contributions || other.contributions,
+        }
+    }
+}
+
+const NO_CLASSES: &str = "`probabilities` and `label` are of classifiers: the model is none";
+const ONE_CLASS_ONLY: &str =
+    "the model computes one class only: say `probabilities = true` in [output] of its model.toml";
+const NO_REASONS: &str =
+    "the model's scores are not explained: [explain] in its model.toml says that they are";
+
+/// What the answers of a model may have beside the score.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answers {
+    /// The labels of the classes, or their places; empty of what is no classifier or computes one
+    /// class only.
+    pub labels: Vec<String>,
+    /// How many columns of the output are computed.
+    pub width: usize,
+    /// Whether the columns are classes, all of them computed or not.
+    pub is_classifier: bool,
+    /// What every row has.
+    pub always: Wants,
+    /// Whether rows that ask for nothing have but a score.
+    pub are_bare: bool,
+    adverse: Adverse,
+    scale: Option<PointScale>,
+    bands: Vec<Band>,
+    /// The shares of the training data's scores, of probabilities where they are known.
+    pub score_shares: Vec<f64>,
+    /// The reasons that rows may have, where scores are explained.
+    pub reasons: Option<Reasons>,
+    explains_always: bool,
+    when: Option<Condition>,
+}
+
+/// A key of `[output]` or `[explain]` that does not fit the model.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("model.toml: key `{key}`: found {found}, expected {expected}")]
+pub struct AnswersError {
+    /// The key, as a path from the file's root.
+    pub key: String,
+    /// What the file says.
+    pub found: String,
+    /// What it may say.
+    pub expected: &'static str,
+}
+
+/// The columns of a model's output.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::model) struct OutputFacts<'m> {
+    /// How many are computed.
+    pub(in crate::model) width: usize,
+    /// The labels, where they are known.
+    pub(in crate::model) labels: &'m [String],
+    pub(in crate::model) is_classifier: bool,
+}
+
+impl Answers {
+    /// What `[output]` and `[explain]` say of a model whose columns have these names.
+    pub(in crate::model) fn new(
+        output: &ScoreOutput,
+        explain: Option<&ExplainSettings>,
+        facts: OutputFacts<'_>,
+        columns: &[String],
+    ) -> Result<Self, AnswersError> {
+        let problem = |(key, found, expected)| AnswersError { key, found, expected };
+        let labels = labels(output, facts).map_err(problem)?;
+        for (key, is_wanted) in
+            [("output.probabilities", output.probabilities), ("output.label", output.label)]
+        {
+            if is_wanted && labels.is_empty() {
+                return Err(problem((key.to_owned(), "true".to_owned(), "a classifier")));
+            }
+        }
+        let is_classifier = facts.is_classifier || !labels.is_empty();
+        if !output.shares.is_empty() && !is_classifier {
+            let found = "shares of scores".to_owned();
+            return Err(problem(("output.shares".to_owned(), found, "a classifier")));
+        }
+        let reasons = explain.map(|explain| Reasons::new(explain, output.adverse, columns));
+        let decisions = output.bands.iter().map(|band| band.decision.as_str());
+        let when = match explain.and_then(|explain| explain.when.as_deref()) {
+            None => None,
+            Some(text) => Some(Condition::parse(text, decisions).ok_or_else(|| {
+                problem(("explain.when".to_owned(), text.to_owned(), condition::EXPECTED))
+            })?),
+        };
+        let always = Wants {
+            probabilities: output.probabilities,
+            label: output.label,
+            outputs: output.outputs,
+            ..Wants::default()
+        };
+        let explains_always = explain.is_some_and(|explain| explain.always);
+        let has_more = output.scale.is_some() || !output.bands.is_empty();
+        Ok(Self {
+            are_bare: !has_more && !always.values() && !explains_always && when.is_none(),
+            always,
+            width: facts.width,
+            is_classifier,
+            labels,
+            adverse: output.adverse,
+            scale: output.scale,
+            bands: output.bands.clone(),
+            score_shares: output.shares.clone(),
+            reasons: reasons.transpose().map_err(problem)?,
+            explains_always,
+            when,
+        })
+    }
+
+    /// Why a row can't have what it asks for.
+    pub fn refuse(&self, wants: Wants) -> Option<&'static str> {
+        let of_classes = wants.probabilities || wants.label;
+        if of_classes && !self.is_classifier {
+            Some(NO_CLASSES)
+        } else if of_classes && self.labels.is_empty() {
+            Some(ONE_CLASS_ONLY)
+        } else if (wants.explain || wants.contributions) && self.reasons.is_none() {
+            Some(NO_REASONS)
+        } else {
+            None
+        }
+    }
+
+    /// What a row has that asks for `wants`.
+    pub fn wanted(&self, wants: Wants) -> Wants {
+        wants.or(self.always)
+    }
+
+    /// How many reasons a row of this score has; `None` where it is not explained.
+    pub fn reasons_of(&self, wants: Wants, score: f64) -> Option<usize> {
+        let reasons = self.reasons.as_ref()?;
+        if wants.explain || self.explains_always {
+            return Some(wants.reasons.map_or(reasons.count, usize::from));
+        }
+        if let Some(when) = &self.when
+            && when.holds(score, self.decision(score))
+        {
+            return Some(reasons.count);
+        }
+        // All contributions, of which no reason is chosen.
+        wants.contributions.then_some(0)
+    }
+
+    /// The place of the decision for a score; `None` where there are no bands.
+    pub fn decision(&self, score: f64) -> Option<usize> {
+        self.bands.iter().position(|band| band.below.is_none_or(|below| score < below))
+    }
+
+    /// The decision for a score, by its name.
+    pub fn decision_name(&self, score: f64) -> Option<&str> {
+        self.decision(score).map(|place| self.bands[place].decision.as_str())
+    }
+
+    /// The names of the decisions, in the order of the bands.
+    pub fn decisions(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.bands.iter().map(|band| band.decision.as_str())
+    }
+
+    /// The points of a score; `None` where there is no scale.
+    pub fn points(&self, score: f64) -> Option<Option<f64>> {
+        self.scale.map(|scale| scale.points_of(score, self.adverse))
+    }
+
+    /// Whether points are whole numbers.
+    pub fn has_whole_points(&self) -> bool {
+        self.scale.is_some_and(|scale| scale.round)
+    }
+}
+
+/// The labels of the classes that are computed: those of `model.toml`, else the file's, else their
+/// places.
+fn labels(output: &ScoreOutput, facts: OutputFacts<'_>) -> Result<Vec<String>, OutputProblem> {
+    if !output.labels.is_empty() {
+        if output.labels.len() != facts.width {
+            let found = format!("{} labels", output.labels.len());
+            let key = "output.labels".to_owned();
+            return Err((key, found, "one for each class of the output"));
+        }
+        return Ok(output.labels.clone());
+    }
+    if !facts.is_classifier || facts.width < 2 {
+        return Ok(Vec::new());
+    }
+    if facts.labels.len() == facts.width {
+        return Ok(facts.labels.to_vec());
+    }
+    Ok((0..facts.width).map(|class| class.to_string()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_of_scores_are_of_probabilities() {
+        let output = ScoreOutput { shares: vec![0.05; 20], ..ScoreOutput::default() };
+        let made = |is_classifier| {
+            let facts = OutputFacts { width: 1, labels: &[], is_classifier };
+            Answers::new(&output, None, facts, &[])
+        };
+        assert_eq!(made(true).expect("a classifier").score_shares, [0.05; 20]);
+        let error = made(false).expect_err("a regressor");
+        assert_eq!((error.key.as_str(), error.expected), ("output.shares", "a classifier"));
+    }
+}
