@@ -173,7 +173,7 @@ impl Config {
         }
         ensure_model_file(&path)?;
         let mut config = Self::load(flags)?;
-        let file = LoneFile::new(&path, name.as_deref(), config.load_options())
+        let file = LoneFile::new(&path, name.as_deref())
             .with_context(|| format!("{}: --name gives it another name", path.display()))?;
         config.model = vec![file.name().to_owned()];
         config.shown["file"] = path.display().to_string().into();

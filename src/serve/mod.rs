@@ -121,8 +121,8 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     allocator::give_back();
     let handover = start_listening(config, &shards, &mut sockets, &admin)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let invitation =
-        models.first().and_then(|model| invitation::line((scheme, sockets.address), &store, model));
+    let columns = shards.first().map_or_else(Vec::new, |shard| shard.shared.columns());
+    let invitation = invitation::line((scheme, sockets.address), &store, &columns);
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let reloader = Arc::new(Reloader::new(config, store.clone(), all, models));
     admin.set_serving(Arc::clone(&reloader));
@@ -269,7 +269,7 @@ fn announce(
         let facts = &lane.facts;
         let score = &facts.description.score;
         let _ = writeln!(output, "model {}/{}: score = {score}", facts.model, facts.version);
-        if let Some(doubt) = facts.description.doubt() {
+        for doubt in facts.description.doubts() {
             tracing::warn!(model = facts.model, version = facts.version, "{doubt}");
         }
     }

@@ -395,6 +395,16 @@ impl Model {
         }
     }
 
+    /// Has requests give its columns, which its own file describes: no `model.toml` names them, and no
+    /// store has them. `is_strict`: a request may leave none of them out, whatever the library takes.
+    pub fn ask_requests(&mut self, is_strict: bool) {
+        let mut columns = self.request_columns();
+        for column in &mut columns {
+            column.required |= is_strict;
+        }
+        self.manifest.columns = Some(columns);
+    }
+
     /// The columns that the model reads: those of `model.toml`, else those of its own file, if
     /// that names them as the training data did. What is not known is then missing.
     pub fn input_columns(&self) -> Option<&[InputColumn]> {
@@ -435,6 +445,7 @@ impl Model {
                     output: onnx.facts.output_name.clone(),
                     score: onnx.facts.score.clone(),
                     is_class_by_place: onnx.facts.is_by_place,
+                    asked_instead: String::new(),
                     file_hash: onnx.facts.file_hash,
                 }
             }
@@ -445,6 +456,7 @@ impl Model {
                 output: native.output_name.to_owned(),
                 score: native.score.clone(),
                 is_class_by_place: native.is_by_place,
+                asked_instead: String::new(),
                 file_hash: native.file_hash,
             },
             Source::Remote(remote) => ModelDescription {
@@ -454,6 +466,7 @@ impl Model {
                 output: remote.output.tensor.clone().unwrap_or_default(),
                 score: remote.score(),
                 is_class_by_place: false,
+                asked_instead: String::new(),
                 file_hash: 0,
             },
         }

@@ -95,6 +95,7 @@ impl Shard {
         }
         drop(setup.loads);
         setup.shared.set_schema(Some(schema));
+        setup.shared.set_columns(models.first().map_or(&[], PreparedModel::columns));
         let state = ShardState::new(setup.settings, setup.shared, store);
         if let Some(file) = &setup.keys {
             state.take_keys(file);
