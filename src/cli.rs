@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use shards::features::address::StoreAddress;
 use shards::model::trees::KernelChoice;
 
+use crate::commands::explain::ExplainArguments;
 use crate::commands::import::ImportArguments;
 use crate::commands::init::InitArguments;
 use crate::commands::look::{GetArguments, SchemaArguments};
@@ -44,6 +45,7 @@ pub(crate) enum Command {
     Models(ServeFlags),
     Schema(SchemaArguments),
     Get(GetArguments),
+    Explain(ExplainArguments),
     Replay(ReplayArguments),
     /// Write the manual pages, one for each command, into a folder.
     #[command(hide = true)]
@@ -113,6 +115,16 @@ pub(crate) struct ServeFlags {
     /// serves, without refusing a connection [default: none].
     #[arg(long, env = "SHARDGATE_TAKEOVER", value_name = "PATH")]
     pub(crate) takeover: Option<PathBuf>,
+    /// The certificate that encrypts the serving port, as PEM, and those behind it.
+    #[arg(long, env = "SHARDGATE_TLS_CERTIFICATE", value_name = "FILE")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// Its private key, as PEM.
+    #[arg(long, env = "SHARDGATE_TLS_KEY", value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// The authorities, as PEM, one of which has to have signed each client's certificate
+    /// [default: clients need none].
+    #[arg(long, env = "SHARDGATE_TLS_CLIENT_CA", value_name = "FILE")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
     /// What scores tree ensembles: auto, walk, portable, avx2 or avx512; all give the same bits
     /// [default: auto].
     #[arg(long, env = "SHARDGATE_KERNEL", value_name = "KERNEL")]

@@ -84,6 +84,7 @@ fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {
         }
         cli::Command::Schema(arguments) => commands::look::schema(&arguments),
         cli::Command::Get(arguments) => commands::look::get(&arguments),
+        cli::Command::Explain(arguments) => commands::explain::run(&arguments),
         cli::Command::Replay(arguments) => commands::replay::run(&arguments),
         cli::Command::Man { folder } => {
             commands::documents::man(&folder).map(|()| ExitCode::SUCCESS)

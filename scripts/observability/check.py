@@ -38,7 +38,8 @@ VARIABLES = {"$instance": ".*", "$model": ".*", "$__rate_interval": "10s"}
 # Queries of these have to give values after some traffic; others speak of faults.
 LIVELY = ("http_server_request_duration_seconds", "shardgate_rows_total", "shardgate_batch_rows",
           "shardgate_shard_cpu_seconds_total", "shardgate_feature_age_seconds",
-          "shardgate_queue_delay_seconds", "shardgate_model_info", "process_open_fds")
+          "shardgate_queue_delay_seconds", "shardgate_model_info", "process_open_fds",
+          "shardgate_score_bucket", "shardgate_score_sum")
 
 
 def predict_forever(port, stop):

@@ -6,13 +6,15 @@
 Health and metrics are for anyone; what changes the process or shows its configuration is for who
 has the token, or without one for loopback alone, under a name of loopback, from no other origin and
 as JSON. A drain says so before it ends. A Chromium (Debian: chromium, chromium-driver) opens the live
-page, whose text is read and whose parts are held to their places at the width of a desk and of a phone.
+page, whose text is read, whose parts are held to their places at the width of a desk and of a phone, and
+whose pill is watched while the store knows nobody, and while it is down.
 """
 
 import argparse
 import contextlib
 import http.client
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,10 +24,19 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from support import BINARY, free_port, gateway, running, wait_for  # noqa: E402
+from support import BINARY, ROOT, free_port, gateway, running, wait_for  # noqa: E402
 
 TOKEN = "a-token-of-some-length"
 JSON = {"content-type": "application/json"}
+# What the model decides, beside how its scores are said to have been spread in training.
+SHARES = f"[output]\nshares = [{', '.join(['0.05'] * 20)}]\n"
+BANDS = '''
+[[output.bands]]
+below = 0.3
+decision = "approve"
+[[output.bands]]
+decision = "decline"
+'''
 BROWSER = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
            "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
@@ -112,7 +123,21 @@ def check_stream(port):
     connection.close()
 
 
-def check_page(port, folder):
+def decide(folder):
+    """credit-risk with decisions and shares of scores, in a repository of its own."""
+    model = folder / "models/credit-risk"
+    shutil.copytree(ROOT / "models/credit-risk", model)
+    manifest = model / "model.toml"
+    manifest.write_text(manifest.read_text().replace("[output]\n", SHARES) + BANDS)
+    return model.parent
+
+
+def predict(port, users):
+    body = json.dumps([{"user_id": user} for user in users])
+    expect(200, port, "POST", "/predict", JSON, body)
+
+
+def check_page(port, serving, folder):
     """The live page in a browser that WebDriver (https://www.w3.org/TR/webdriver2) steers."""
     driver_port = free_port()
     with running(["chromedriver", f"--port={driver_port}", f"--log-path={folder / 'browser.log'}"],
@@ -129,8 +154,14 @@ def check_page(port, folder):
         wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
         session = "/" + drive("", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
         drive(f"{session}/url", {"url": f"http://127.0.0.1:{port}/"})
-        read_page(lambda path, **body: drive(session + path, body))
-        look_at_page(lambda path, **body: drive(session + path, body))
+
+        def steer(path, **body):
+            return drive(session + path, body)
+
+        read_page(steer)
+        read_answers(steer, serving)
+        look_at_page(steer)
+        watch_pill(steer, serving, folder)
         ask(driver_port, "DELETE", f"/session{session}")
 
 
@@ -148,6 +179,53 @@ def read_page(drive):
                   if entry["level"] == "SEVERE"]
     if missing or complaints:
         sys.exit(f"the page does not show {missing}, and says {complaints}:\n{page[:3000]}")
+
+
+def read_answers(drive, serving):
+    """Asks until the page shows how the scores are spread, how far that is from training, and what
+    was decided."""
+    wanted = ("Scores; lines: training data", "Drift (PSI), last hour", "approve", "decline",
+              "\nscore\t")
+    for _ in range(120):
+        predict(serving, [f"applicant-{number:04d}" for number in range(1, 501)])
+        page = drive("/execute/sync", script="return document.body.innerText", args=[])
+        missing = [text for text in wanted if text not in page]
+        if not missing:
+            return
+        time.sleep(0.5)
+    sys.exit(f"the page does not say {missing}:\n{page}")
+
+
+def watch_pill(drive, serving, folder):
+    """The pill says of how many rows it is true that the store knows nothing, or gives nothing."""
+    pill = """
+      const { dataset, textContent } = document.getElementById('state');
+      return [dataset.state, textContent, getComputedStyle(document.getElementById('state')).color];
+    """
+
+    def wait_for_pill(text, users):
+        for _ in range(120):
+            if users:
+                predict(serving, users)
+            state, found, shown = drive("/execute/sync", script=pill, args=[])
+            if found == text:
+                return state, shown
+            time.sleep(0.3)
+        sys.exit(f"the pill says {found}, expected {text}")
+
+    state, amber = wait_for_pill("serving: 100 % of rows not in the store", ["nobody", "no one"])
+    if state != "missing":
+        sys.exit(f"the pill of users that nobody knows is {state}")
+    _, green = wait_for_pill("serving", [])
+    store = folder / "features/features.store"
+    whole = store.read_bytes()
+    store.write_bytes(b"")
+    state, red = wait_for_pill("degraded: 100 % of rows on defaults", ["applicant-0001"])
+    tile = drive("/execute/sync", script="return document.getElementById('unstored').className",
+                 args=[])
+    store.write_bytes(whole)
+    if state != "degraded" or tile != "bad" or len({amber, green, red}) != 3:
+        sys.exit(f"a store that is down: {state}, {tile}; colours {green}, {amber}, {red}")
 
 
 # What leaves its card; what scrolls within one doesn't.
@@ -168,12 +246,10 @@ WIDE = """
   for (const phase of seconds.at(-1).phases) phase.mean_us = phase.p50_us = phase.p99_us = 12345;
   draw();
 """
-# Whether a table scrolls, where the whole of it fits on a phone.
+# The tables that scroll sideways: on a phone, too, none does.
 SCROLLS = """
-  return ['phase-rows', 'feature-rows', 'answer-rows'].filter((id) => {
-    const scroll = document.getElementById(id).closest('.scroll');
-    return scroll.scrollWidth > scroll.clientWidth;
-  });
+  return [...document.querySelectorAll('.scroll')]
+    .filter((scroll) => scroll.scrollWidth > scroll.clientWidth).map((scroll) => scroll.ariaLabel);
 """
 # What the page's own functions make of values that a test cannot bring about at once, with what is
 # right.
@@ -200,6 +276,59 @@ CLAIMS = {
     "roleOf({role: 'shadow'}, {shadow: {compared: 1, mean_absolute: 0.01234}})":
         "shadow, differs by 0.012 on average (1 copy)",
     "roleOf({role: 'shadow'}, {})": "shadow, no copy scored yet",
+    "p99Of([3, 1, 2])": 3,
+    "p99Of(Array.from({length: 200}, (_, at) => at + 1))": 198,
+    # One slow second of two hundred is as high as the next one.
+    "heights([...Array(198).fill(5), 10, 900]).slice(-3)": [0.5, 1, 1],
+    "heights([0, 0])": [0, 0],
+    "notStored({features: {stored: 1, cached: 2, missing: 1, error: 0}})": 0.25,
+    "notStored({features: {}})": 0,
+    "[1, 0.999, 0.5, 0.004].map(wholePercent)": ["100 %", "99 %", "50 %", "<1 %"],
+    **{f"pillOf({{serving: true, draining: false, unfit: [], store_faults: [], {status}}}, "
+       f"{{stored: 0, cached: 0, {features}}}, {failed})": pill
+       for status, features, failed, pill in [
+           ("", "", "{}", ["serving", "serving"]),
+           ("", "stored: 98, missing: 1, expired: 1", "{}",
+            ["missing", "serving: 1 % of rows not in the store"]),
+           ("", "stored: 999, missing: 1", "{}", ["serving", "serving"]),
+           ("", "missing: 7", "{}", ["missing", "serving: 100 % of rows not in the store"]),
+           ("", "stored: 3, expired: 1", "{}", ["missing", "serving: 25 % of rows expired"]),
+           ("store_faults: ['x']", "error: 9", "{}",
+            ["degraded", "degraded: 100 % of rows on defaults"]),
+           ("store_faults: ['x']", "stored: 999, error: 1", "{}",
+            ["degraded", "degraded: <1 % of rows on defaults"]),
+           ("store_faults: ['x']", "stale: 3, missing: 1", "{}",
+            ["degraded", "degraded: 75 % of rows on last known values"]),
+           ("store_faults: ['x']", "stored: 1", "{store_unavailable: 1, queue_full: 8}",
+            ["degraded", "degraded: 50 % of rows refused"]),
+           ("store_faults: ['x']", "", "{}", ["degraded", "degraded"]),
+           ("unfit: [{model: 'm'}], store_faults: ['x']", "error: 9", "{}",
+            ["unfit", "unfit: m"]),
+           ("serving: false", "", "{}", ["loading", "loading"]),
+           ("draining: true", "error: 9", "{}", ["draining", "draining"])]},
+    "canaryText({rows: 0, scores: []}, {rows: 9, mean: 1, scores: []})": "",
+    "canaryText({rows: 20, mean: 3, scores: []}, {rows: 1000, mean: 3.5, scores: []})":
+        "mean score −0.50 beside stable (20 rows beside 1,000, last 5 min)",
+    # Half of the scores at each end: a variance of 0.225625 each.
+    "canaryText(...[0.52, 0.5].map((mean) => ({rows: 200, mean, scores: [100, ...Array(18).fill(0), 100]})))":
+        "mean score +0.020 ± 0.095 beside stable (200 rows beside 200, last 5 min)",
+    "shadowText({compared: 1, mean: -0.01, mean_absolute: 0.02})":
+        "differs by 0.020 on average, −0.010 with its sign (1 copy)",
+    "mostReasons(['a', 'b', 'c'], {explained: 8, reasons: [2, 0, 6]}).map((row) => [row.name, row.text])":
+        [["c", "75 %"], ["a", "25 %"]],
+    """(() => {
+      drifts = [['one', 0.05], ['two', 0.3], [null, 0.12]].map(([column, index]) => ({model: 'm', version: '1', column, index}));
+      const found = driftRows({model: 'm', version: '1'}).map((row) => [row.name, row.text, row.tone]);
+      drifts = [];
+      return found;
+    })()""": [["score", "0.12", "warn"], ["two", "0.30", "bad"], ["one", "0.050", ""]],
+    """(() => {
+      const one = {model: 'm', version: 1, rows: 4, scores_sum: 1, scores: [3, 1], decisions: [4], explained: 1, reasons: [1]};
+      seconds.push({elapsed_s: 1, answers: [one]}, {elapsed_s: 1, answers: []}, {elapsed_s: 1, answers: [one]});
+      const did = answered({model: 'm', version: '1'}, 3);
+      seconds.length -= 3;
+      return [did.rows, did.mean, did.scores, did.elapsed];
+    })()""": [8, 0.25, [6, 2], 3],
     # A version is text where a model is described, and a number where it is counted.
     """(() => {
       seconds.push({models: [{model: 'm', version: 20260131120000, requests_per_s: 4, p99_us: 9}]});
@@ -259,10 +388,11 @@ def main():
     binary = arguments.parse_args().binary
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        serving, admin, process = stack.enter_context(gateway(folder, binary))
+        serving, admin, process = stack.enter_context(
+            gateway(folder, binary, ["--models", decide(folder)]))
         check_without_token(admin)
         check_stream(admin)
-        check_page(admin, folder)
+        check_page(admin, serving, folder)
         check_drain(process, serving, admin)
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder, admin = Path(name), free_port()

@@ -112,6 +112,24 @@ ROWS = [
          [(f"sum(rate(shardgate_prediction_log_bytes_total{{{SELECT}}}[$__rate_interval]))",
            "written")], "timeseries"),
     ]),
+    ("Answers", [
+        ("Decisions/s", "short",
+         [(rate("shardgate_decisions_total", "model, version, decision"),
+           "{{model}} {{version}} {{decision}}")], "timeseries"),
+        ("Most frequent reasons, share of explained rows", "percentunit",
+         [("topk(10, " + rate("shardgate_reasons_total", "model, version, reason")
+           + " / on (model, version) group_left "
+           + rate("shardgate_rows_explained_total", "model, version") + ")",
+           "{{model}} {{version}} {{reason}}")], "timeseries"),
+        ("Scores that are probabilities", "none",
+         [(rate("shardgate_score_bucket", "le"), "{{le}}")], "heatmap"),
+        ("Mean score", "short",
+         [(rate("shardgate_score_sum", "model, version") + " / "
+           + rate("shardgate_score_count", "model, version"), "{{model}} {{version}}")],
+         "timeseries"),
+        ("Drift of scores (population stability index)", "short",
+         [(f"shardgate_score_drift{{{MODEL}}}", "{{model}} {{version}}")], "timeseries"),
+    ]),
     ("Candidates (shadow)", [
         ("Copies/s by what became of them", "short",
          [(rate("shardgate_shadow_rows_total", "model, version, outcome"),

@@ -1,5 +1,8 @@
 //! What a version of a model is, for people, labels and logs.
 
+/// In how many equal parts of 0 to 1 scores that are probabilities are counted.
+pub const SCORE_BINS: usize = 20;
+
 /// What a version is served for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
@@ -54,4 +57,15 @@ impl ModelDescription {
             )
         })
     }
+}
+
+/// Why a row has its score, in part.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reason {
+    /// Which of the reasons that the model's rows may have it is, from 0.
+    pub group: u32,
+    /// How far it pushed the margin towards the adverse end; positive.
+    pub contribution: f64,
+    /// The cell of its first column, as the model read it.
+    pub value: f64,
 }

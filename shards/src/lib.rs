@@ -38,6 +38,7 @@ pub mod provenance;
 pub mod shard;
 pub mod telemetry;
 pub mod tensors;
+pub mod tls;
 
 #[cfg(test)]
 #[path = "../tests/random/mod.rs"]

@@ -13,10 +13,11 @@ use shards::escape::Escaped;
 use shards::features::inputs::InputColumn;
 use shards::features::join::categories_by_column;
 use shards::features::{Categories, FeatureMatrix};
+use shards::model::answer::Answers;
 use shards::model::repository::Repository;
 use shards::model::{LoadOptions, Model};
 
-use crate::journal::line::{Cell, Line};
+use crate::journal::line::{Cell, Line, LoggedReason};
 use crate::output::say;
 
 /// How many rows are scored together: as many as a shard may, in any case, as the same row has the
@@ -27,7 +28,7 @@ const SHOWN_MAX: u64 = 20;
 
 /// Scores the rows of a prediction log again with the versions that are on disk now.
 ///
-/// Each score must be the same to the last bit. Rows that were not scored then, and models that
+/// Each score must be the same to the last bit, and so must the reasons of rows that were explained. Rows that were not scored then, and models that
 /// another server computes, are counted and not replayed. The exit status is 1 where anything
 /// differs, a model's file is another, or a line cannot be read.
 #[derive(Debug, Args)]
@@ -79,13 +80,15 @@ struct Replay {
 struct Subject {
     /// `None` where it cannot be replayed.
     model: Option<Model>,
+    /// Which decision and reasons its scores have.
+    answers: Answers,
     /// How its texts are read; empty where it reads none.
     categories: Vec<Option<Arc<Categories>>>,
     /// Why it cannot be, if that is a finding.
     fault: Option<String>,
     file_hash: String,
-    /// Rows to be scored: where each was read, and its score then.
-    waiting: Vec<(String, Option<f64>)>,
+    /// Rows to be scored.
+    waiting: Vec<LoggedRow>,
     cells: Vec<f64>,
     same: u64,
     different: u64,
@@ -93,6 +96,15 @@ struct Subject {
     skipped: u64,
     /// Rows that were scored by a file with another hash.
     other_file: u64,
+}
+
+/// A row to be scored: where it was read, and what came of it then.
+struct LoggedRow {
+    place: String,
+    score: Option<f64>,
+    decision: Option<String>,
+    /// The code of each reason, and how far it pushed.
+    reasons: Option<Vec<(String, f64)>>,
 }
 
 impl Replay {
@@ -164,16 +176,19 @@ impl Subject {
             .and_then(|model| {
                 let columns = model.manifest().columns.as_deref();
                 let known = categories_by_column(columns, model.categories());
-                known.map(|known| (model, known)).map_err(|error| error.to_string())
+                let known = known.map_err(|error| error.to_string())?;
+                let answers = model.answers(&column_names(&model));
+                Ok((answers.map_err(|error| error.to_string())?, known, model))
             });
-        let (model, categories, fault) = match loaded {
-            Ok((model, categories)) => (Some(model), categories, None),
-            Err(error) => (None, Vec::new(), Some(error)),
+        let (answers, model, categories, fault) = match loaded {
+            Ok((answers, categories, model)) => (answers, Some(model), categories, None),
+            Err(error) => (Answers::default(), None, Vec::new(), Some(error)),
         };
         let file_hash = model.as_ref().map_or(0, |model| model.describe().file_hash);
         Self {
             // Another server computes it: what it answers today says nothing of this machine.
             model: model.filter(|model| model.remote().is_none()),
+            answers,
             categories,
             fault,
             file_hash: format!("{file_hash:016x}"),
@@ -223,7 +238,16 @@ impl Subject {
             };
             self.cells.push(number);
         }
-        self.waiting.push((place.to_string(), line.score));
+        let reasons = line.reasons.as_ref().map(|reasons| {
+            let reason = |reason: &LoggedReason<'_>| (reason.code.to_string(), reason.contribution);
+            reasons.iter().map(reason).collect()
+        });
+        self.waiting.push(LoggedRow {
+            place: place.to_string(),
+            score: line.score,
+            decision: line.decision.as_deref().map(str::to_owned),
+            reasons,
+        });
         if self.waiting.len() >= BATCH_ROWS {
             self.score();
         }
@@ -239,22 +263,84 @@ impl Subject {
         }
         let mut scores = Vec::new();
         let failed = model.score(&matrix, &mut scores).err().map(|error| error.to_string());
-        for (row, (place, then)) in self.waiting.drain(..).enumerate() {
-            let now = scores.get(row).copied().filter(|score| score.is_finite());
-            if failed.is_none() && now.map(f64::to_bits) == then.map(f64::to_bits) {
+        let explained = self.waiting.iter().any(|row| row.reasons.is_some());
+        let mut contributions = Vec::new();
+        let unexplained = match model.explainer() {
+            Some(explainer) if explained => explainer.explain(&matrix, &mut contributions).err(),
+            _ => None,
+        };
+        let failed = failed.or(unexplained);
+        for (place, row) in self.waiting.drain(..).enumerate() {
+            let now = scores.get(place).copied().filter(|score| score.is_finite());
+            let shown = |score: Option<f64>| score.map_or("none".to_owned(), |s| s.to_string());
+            let difference = if let Some(failed) = &failed {
+                Some(format!("the score was {}, and is {failed}", shown(row.score)))
+            } else if now.map(f64::to_bits) != row.score.map(f64::to_bits) {
+                Some(format!("the score was {}, and is {}", shown(row.score), shown(now)))
+            } else {
+                let columns = matrix.columns();
+                let own = contributions.get(place * columns..(place + 1) * columns);
+                other_answer(&self.answers, &row, now, own)
+            };
+            let Some(difference) = difference else {
                 self.same += 1;
                 continue;
-            }
+            };
             self.different += 1;
             if self.different <= SHOWN_MAX {
-                let shown = |score: Option<f64>| score.map_or("none".to_owned(), |s| s.to_string());
-                let now = failed.clone().unwrap_or_else(|| shown(now));
-                say!("{place}: the score was {}, and is {}", shown(then), Escaped(now));
+                say!("{}: {}", row.place, Escaped(difference));
             } else if self.different == SHOWN_MAX + 1 {
                 say!("more differences, counted at the end");
             }
         }
     }
+}
+
+/// What is another decision or reason than it was, of a row that has the same score.
+fn other_answer(
+    answers: &Answers,
+    row: &LoggedRow,
+    score: Option<f64>,
+    contributions: Option<&[f64]>,
+) -> Option<String> {
+    let decision = score.and_then(|score| answers.decision_name(score));
+    if decision != row.decision.as_deref() {
+        let [then, now] = [row.decision.as_deref(), decision].map(|it| it.unwrap_or("none"));
+        return Some(format!("the decision was {then}, and is {now}"));
+    }
+    let then = row.reasons.as_ref()?;
+    let (Some(reasons), Some(contributions)) = (&answers.reasons, contributions) else {
+        return Some("it had reasons, and scores are not explained any more".to_owned());
+    };
+    let mut chosen = Vec::new();
+    reasons.choose(contributions, then.len(), |_| f64::NAN, &mut chosen);
+    let now = chosen.iter().map(|reason| {
+        (reasons.groups[reason.group as usize].code.as_str(), reason.contribution.to_bits())
+    });
+    let same = then.iter().map(|(code, found)| (code.as_str(), found.to_bits())).eq(now.clone());
+    (!same).then(|| {
+        let [then, now]: [Vec<&str>; 2] = [
+            then.iter().map(|(code, _)| code.as_str()).collect(),
+            now.map(|(code, _)| code).collect(),
+        ];
+        if then == now {
+            format!("the reasons {} pushed by other amounts", then.join(", "))
+        } else {
+            format!("the reasons were {}, and are {}", then.join(", "), now.join(", "))
+        }
+    })
+}
+
+/// The names of a model's columns, as far as it can be told without the store.
+fn column_names(model: &Model) -> Vec<String> {
+    if let Some(columns) = model.input_columns() {
+        return columns.iter().map(|column| column.name.clone()).collect();
+    }
+    let named = model.file_columns().names;
+    if named.len() == model.columns() {
+        return named;
+    }
+    (0..model.columns()).map(|column| column.to_string()).collect()
 }
 
 /// What a cell of a column of text is to the model as it is now; `None` where it has no answer.

@@ -18,6 +18,7 @@ use shards::model::repository::Repository;
 use shards::model::trees::KernelChoice;
 use shards::model::{FileFormat, FileLimits, LoadOptions, LoneFile};
 use shards::shard::ShardSettings;
+use shards::tls::TlsSettings;
 use toml::Table;
 
 use self::settings::{AdminSettings, Settings};
@@ -59,6 +60,8 @@ pub(crate) struct Config {
     pub(crate) store_is_default: bool,
     /// Where a new process takes over the listening sockets.
     pub(crate) takeover: Option<PathBuf>,
+    /// The files that encrypt the serving port.
+    pub(crate) tls: TlsSettings,
     /// What scores tree ensembles.
     pub(crate) kernel: KernelChoice,
     /// The largest file of a model that is loaded, in bytes.
@@ -125,6 +128,7 @@ impl Config {
             scylla: settings.features.scylla,
             store_is_default,
             takeover: settings.takeover,
+            tls: settings.tls,
             kernel: settings.kernel,
             model_file_bytes_max: settings.max_model_file_bytes,
             log: settings.log,

@@ -72,6 +72,7 @@ fn the_page_says_every_key_with_its_default() {
     for (heading, table) in [
         ("`[admin]`", taken(&mut settings, "admin")),
         ("`[batch]`", taken(&mut settings, "batch")),
+        ("`[tls]`", taken(&mut settings, "tls")),
         ("`[http]`", taken(&mut settings, "http")),
         ("`[prediction_log]`", log),
         ("`[access_log]`", taken(&mut settings, "access_log")),

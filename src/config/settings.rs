@@ -13,6 +13,7 @@ use shards::model::FileLimits;
 use shards::model::trees::KernelChoice;
 use shards::origin::RequestIds;
 use shards::shard::ShardSettings;
+use shards::tls::TlsSettings;
 
 use crate::cli::ServeFlags;
 use crate::journal::settings::{AccessLog, Journals, PredictionLog};
@@ -38,6 +39,7 @@ pub(super) struct Settings {
     pub(super) model: Names,
     pub(super) store: StoreAddress,
     pub(super) takeover: Option<PathBuf>,
+    pub(super) tls: TlsSettings,
     pub(super) kernel: KernelChoice,
     #[serde(alias = "model_file_bytes_max")]
     pub(super) max_model_file_bytes: u64,
@@ -119,6 +121,7 @@ impl Default for Settings {
             model: Names(vec![MODEL_DEFAULT.to_owned()]),
             store: StoreAddress::Embedded(STORE_DEFAULT.into()),
             takeover: None,
+            tls: TlsSettings::default(),
             kernel: KernelChoice::default(),
             max_model_file_bytes: FileLimits::default().file_bytes_max,
             log: "info".to_owned(),
@@ -156,6 +159,13 @@ impl Settings {
         set(&mut self.log, flags.log);
         set(&mut self.log_format, flags.log_format);
         self.takeover = flags.takeover.or_else(|| self.takeover.take());
+        for (setting, flag) in [
+            (&mut self.tls.certificate_file, flags.tls_certificate),
+            (&mut self.tls.key_file, flags.tls_key),
+            (&mut self.tls.client_ca_file, flags.tls_client_ca),
+        ] {
+            *setting = flag.or_else(|| setting.take());
+        }
         self.admin.token_file = flags.admin_token_file.or_else(|| self.admin.token_file.take());
         if let StoreAddress::Scylla { contact_points, keyspace } = &self.store {
             self.features.scylla.contact_points.clone_from(contact_points);

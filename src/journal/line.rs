@@ -48,9 +48,23 @@ pub(crate) struct Line<'a> {
     /// Its score.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) score: Option<f64>,
+    /// The decision that its score is.
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    pub(crate) decision: Option<Cow<'a, str>>,
+    /// Its reasons, the strongest first, where it was explained.
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    pub(crate) reasons: Option<Vec<LoggedReason<'a>>>,
     /// Why it has none.
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     error: Option<Cow<'a, str>>,
+}
+
+/// A reason: its code, and how far it pushed the margin towards the adverse end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LoggedReason<'a> {
+    #[serde(borrow)]
+    pub(crate) code: Cow<'a, str>,
+    pub(crate) contribution: f64,
 }
 
 impl<'a> Line<'a> {
@@ -84,6 +98,14 @@ impl<'a> Line<'a> {
                 RowResult::Score(score) => Some(score),
                 RowResult::Failed(_) => None,
             },
+            decision: (!row.decision.is_empty()).then_some(row.decision.into()),
+            reasons: row.reasons.as_ref().map(|reasons| {
+                let logged = |&(code, contribution): &(&'a str, f64)| LoggedReason {
+                    code: code.into(),
+                    contribution,
+                };
+                reasons.iter().map(logged).collect()
+            }),
             error: row.result.reason().map(Cow::from),
         }
     }
@@ -199,6 +221,8 @@ mod tests {
                 result: score.map_or(RowResult::Failed(8), RowResult::Score),
                 cells: cells.clone(),
                 texts: Vec::new(),
+                decision: "decline",
+                reasons: score.map(|score| vec![("AA07", score), ("age", 0.1)]),
             };
             let mut text = Vec::new();
             Line::new(2, &batch, &row, &Users::plain(), sample).write(&mut text);
@@ -217,6 +241,9 @@ mod tests {
             prop_assert_eq!(line.last_updated_us, last_updated_us);
             prop_assert_eq!(line.error.is_some(), score.is_none());
             prop_assert_eq!(line.sample, sample);
+            prop_assert_eq!(line.decision.as_deref(), Some("decline"));
+            let reasons = line.reasons.map(|reasons| reasons[0].contribution.to_bits());
+            prop_assert_eq!(reasons, score.map(f64::to_bits));
         }
     }
 
@@ -238,6 +265,8 @@ mod tests {
             result: RowResult::Score(0.5),
             cells: vec![7.0, -1.0, -1.0, 2.0, f64::INFINITY],
             texts: texts.to_vec(),
+            decision: "",
+            reasons: None,
         };
         let mut text = Vec::new();
         Line::new(2, &batch, &row, &Users::plain(), None).write(&mut text);

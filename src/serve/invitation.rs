@@ -17,7 +17,7 @@ const BODY_BYTES_MAX: usize = 2_000;
 /// A command that gets a score from `model` at `address`; `None` where no user is known that it could
 /// be asked for, or where it would be too long to read.
 pub(super) fn line(
-    address: SocketAddr,
+    (scheme, address): (&str, SocketAddr),
     store: &StoreSource,
     model: &ModelDirectory,
 ) -> Option<String> {
@@ -40,7 +40,7 @@ pub(super) fn line(
     }
     // Within single quotes, a single quote is written outside of them.
     let body = Value::Object(body).to_string().replace('\'', "'\\''");
-    let line = format!("try: curl -i http://{address}/predict -d '{body}'");
+    let line = format!("try: curl -i {scheme}://{address}/predict -d '{body}'");
     (body.len() <= BODY_BYTES_MAX).then_some(line)
 }
 
@@ -56,6 +56,8 @@ fn first_user(store: &StoreSource) -> Option<String> {
 fn value_for(column: &InputColumn) -> Value {
     match &column.text.default {
         Some(text) => json!(text),
+        // Any text may be sent; the default of a column of text is one of the texts above.
+        None if column.column_type.is_text() && !column.required => Value::Null,
         None if column.default.is_finite() => json!(column.default),
         // A field that has to be given is not given as null.
         None if column.required && column.column_type.is_text() => json!("a text"),

@@ -1,6 +1,6 @@
 //! Start, signals and stop of the serving process.
 //!
-//! [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard,
+//! [`tls`] reads what encrypts the serving port, [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard,
 //! or inherits them by [`takeover`] from a [`peer`], [`claim`] has one process alone begin to listen,
 //! [`steering`] says which connections are for which, [`features`] opens the store, [`fit_watch`]
 //! says when its columns change and [`store_watch`] what is wrong with its file, [`invitation`] says
@@ -27,6 +27,7 @@ pub(crate) mod sockets;
 pub(crate) mod steering;
 mod store_watch;
 mod takeover;
+pub(crate) mod tls;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -45,6 +46,7 @@ use self::shard_thread::{News, ShardHandle};
 use self::sockets::Sockets;
 use self::store_watch::StoreWatch;
 use self::takeover::offer::{Bound, Handover};
+use self::tls::ServingTls;
 use crate::admin::Admin;
 use crate::admin::access::Access;
 use crate::admin::store::StoreView;
@@ -72,6 +74,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     for name in &config.model {
         reload::warn_of_folders(&config.repository(), name);
     }
+    let tls = ServingTls::open(&config.tls)?;
     let mut sockets = Sockets::open(config, cores.len())?;
     let Some(store) = features::open(config, &models, &signals)? else {
         tracing::info!("stopped before it served");
@@ -93,6 +96,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
             load: config.load_options(),
             loads: Arc::clone(&loads),
             store: store.clone(),
+            tls: tls.as_ref().map(ServingTls::identity),
             shared: Arc::new(ShardShared::default()),
         };
         let started = shard_thread::spawn(index, *core, setup, shutdown.clone(), sender.clone());
@@ -111,15 +115,17 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     }
     allocator::give_back();
     let handover = start_listening(config, &shards, &mut sockets, &admin)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let invitation =
-        models.first().and_then(|model| invitation::line(sockets.address, &store, model));
+        models.first().and_then(|model| invitation::line((scheme, sockets.address), &store, model));
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let reloader = Arc::new(Reloader::new(config, store.clone(), all, models));
     admin.set_serving(Arc::clone(&reloader));
     let is_asked = config.admin.repository_on_serving_port;
     let access = is_asked.then(|| Access::of(&config.admin, sockets.address));
-    let orders = orders::start(reloader, access, &shards)?;
-    announce(config, &shards, sockets.address, admin.address, invitation);
+    tls::warn_of_plain_port(sockets.address, tls.as_ref());
+    let orders = orders::start(reloader, tls, access, &shards)?;
+    announce(config, &shards, (scheme, sockets.address), admin.address, invitation);
     let watch = StoreWatch::new(store);
     let outcome = signals::serve(&signals, &shards, &news, &shutdown, &orders, &handover, watch);
     let drain = Duration::from_millis(config.shard.http.drain_ms_max) + DRAIN_MARGIN;
@@ -238,7 +244,7 @@ fn start_listening(
 fn announce(
     config: &Config,
     shards: &[ShardHandle],
-    address: SocketAddr,
+    (scheme, address): (&str, SocketAddr),
     admin: SocketAddr,
     invitation: Option<String>,
 ) {
@@ -247,7 +253,7 @@ fn announce(
     // It serves all the same where nobody reads its output.
     let _ = writeln!(
         output,
-        "shardgate serves {} on http://{address}, one shard on each of the cores {cores:?}",
+        "shardgate serves {} on {scheme}://{address}, one shard on each of the cores {cores:?}",
         config.model.join(", ")
     );
     let _ = writeln!(output, "live page, metrics and health: http://{admin}/");

@@ -12,6 +12,7 @@ use shards::shard::{AdminReply, AdminReplyKind, Command, RepositoryRequest, Shar
 use super::reload::Reloader;
 use super::repository;
 use super::shard_thread::ShardHandle;
+use super::tls::ServingTls;
 use crate::admin::access::{Access, Credentials};
 use crate::quiet;
 
@@ -34,12 +35,14 @@ impl Orders {
 /// through a shard, where these are taken.
 pub(crate) fn start(
     reloader: Arc<Reloader>,
+    tls: Option<ServingTls>,
     access: Option<Access>,
     shards: &[ShardHandle],
 ) -> anyhow::Result<Orders> {
     let (sender, reloads) = sync_channel(1);
     let worker = AdminWorker {
         reloader,
+        tls,
         access,
         cores: shards.iter().map(|shard| shard.core).collect(),
         shards: shards.iter().map(|shard| Arc::clone(&shard.shared)).collect(),
@@ -51,6 +54,7 @@ pub(crate) fn start(
 
 struct AdminWorker {
     reloader: Arc<Reloader>,
+    tls: Option<ServingTls>,
     access: Option<Access>,
     cores: Vec<usize>,
     shards: Vec<Arc<ShardShared>>,
@@ -79,6 +83,9 @@ impl AdminWorker {
     }
 
     fn reload(&self) {
+        if let Some(tls) = &self.tls {
+            tls.renew(&self.shards);
+        }
         match self.reloader.reload() {
             Ok(models) => tracing::info!(?models, "reloaded"),
             Err(error) => tracing::error!(

@@ -33,6 +33,7 @@ mod stores_are_shown;
 mod strangers_do_not_hold_up_the_admin_port;
 mod texts_are_logged_and_scored_again;
 mod the_live_page_hears_of_models_and_the_store;
+mod the_live_page_hears_what_was_answered;
 mod the_process_starts_or_says_why_not;
 mod what_is_unloaded_leaves_nothing_behind;
 mod what_the_system_allows_bounds_connections;

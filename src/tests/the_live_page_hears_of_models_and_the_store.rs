@@ -2,9 +2,9 @@
 //! version that answers, how far a candidate's scores are from those, and since when there is what.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 
-use crate::support::{Client, Gateway, Launch, import, models};
+use crate::support::events::heard;
+use crate::support::{Launch, import, models};
 use serde_json::{Value, json};
 
 const ROLES: &str =
@@ -21,25 +21,6 @@ fn three_versions() -> tempfile::TempDir {
     let manifest = fs::read_to_string(source.join("model.toml")).unwrap();
     fs::write(model.join("model.toml"), format!("{manifest}{ROLES}")).unwrap();
     repository
-}
-
-/// The events of the live page, each with its name.
-fn events(gateway: &Gateway) -> impl Iterator<Item = (String, Value)> {
-    let client = Client::connect(gateway.admin);
-    let mut stream = client.stream().try_clone().unwrap();
-    stream.write_all(b"GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
-    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
-    std::iter::from_fn(move || {
-        let name = lines.find_map(|line| line.strip_prefix("event: ").map(str::to_owned))?;
-        let data = lines.next()?;
-        Some((name, serde_json::from_str(data.strip_prefix("data: ")?).unwrap()))
-    })
-}
-
-/// The first event of this name of which `find` makes something.
-fn heard<T>(gateway: &Gateway, name: &str, find: impl Fn(&Value) -> Option<T>) -> T {
-    let mut heard = events(gateway).filter(|(found, _)| found == name);
-    heard.find_map(|(_, data)| find(&data)).expect("it goes on as long as the gateway")
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Binding {
     ) -> Option<Rc<JoinPlan>> {
         let found = store.fingerprint();
         if self.fingerprint.replace(found) != found {
-            let bound = store.schema().and_then(|columns| Ok(prepared.bind_again(&columns)?));
+            let bound = prepared.bound_to(store);
             lane.set_unfit(bound.as_ref().err().map(Unfit::to_string));
             counters.fit_changes.add(1);
             self.plan.replace(bound.ok().map(Rc::new));

@@ -110,7 +110,7 @@ fn keep_outputs(lane: &Lane, engine: &Engine, work: &Work, rows: impl Iterator<I
     let mut slots = lane.rows.borrow_mut();
     for (place, index) in rows.enumerate() {
         let answer = &mut slots.get_mut(work.rows[index]).answer;
-        if lane.settings.answers.wanted(answer.wants).values() {
+        if lane.settings.answers.wanted(answer.wants()).values() {
             model.outputs_of(place, &mut answer.parts_mut().outputs);
         }
     }

@@ -44,7 +44,7 @@ pub(super) fn choose(
     for index in 0..work.rows.len() {
         let Ok(scored) = outcome(work, index) else { continue };
         let row = rows.get(work.rows[index]);
-        let reasons = lane.settings.answers.reasons_of(row.answer.wants, scored.score);
+        let reasons = lane.settings.answers.reasons_of(row.answer.wants(), scored.score);
         if let Some(reasons) = reasons.filter(|_| row.state == RowState::Running) {
             work.explained.push(ExplainedRow { index, reasons, outcome: Ok(scored) });
         }
@@ -127,7 +127,7 @@ fn explain_slice(
         let ExplainedRow { index, reasons: count, .. } = explained[*row];
         let own = &contributions[place * columns..(place + 1) * columns];
         let answer = &mut rows.get_mut(work.rows[index]).answer;
-        let wants = answer.wants;
+        let wants = answer.wants();
         let parts = answer.parts_mut();
         let margin = base + own.iter().sum::<f64>();
         parts.explanation = Some(Explanation { base, margin });
@@ -135,6 +135,9 @@ fn explain_slice(
         reasons.choose(own, count, value, &mut parts.reasons);
         if wants.contributions {
             parts.contributions.extend_from_slice(own);
+        }
+        if count > 0 {
+            lane.counters().rows_explained.add(1);
         }
         for reason in &parts.reasons {
             lane.counters().reasons.get(reason.group as usize).add(1);

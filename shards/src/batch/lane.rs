@@ -352,10 +352,11 @@ impl Lane {
             rows.let_go(id);
             return None;
         }
-        if let Some(decision) =
-            outcome.ok().and_then(|scored| self.settings.answers.decision(scored.score))
-        {
-            self.counters().decisions.get(decision).add(1);
+        if let Ok(scored) = outcome {
+            self.telemetry.count_score(scored.score);
+            if let Some(decision) = self.settings.answers.decision(scored.score) {
+                self.counters().decisions.get(decision).add(1);
+            }
         }
         match outcome {
             Ok(_) if row.has_own_features || !self.settings.has_store => {

@@ -25,6 +25,7 @@ pub(super) fn note(
         time_us: joined.now_us,
     };
     let has_store = lane.settings.has_store;
+    let answers = &lane.settings.answers;
     let slots = lane.rows.borrow();
     let notes = rows.filter_map(|(index, outcome)| {
         let row = slots.get(work.rows[index]);
@@ -53,6 +54,15 @@ pub(super) fn note(
                 fields: &lane.settings.signature.texts,
                 unknown: joined.unknown_of(index),
             },
+            decision: outcome
+                .ok()
+                .and_then(|scored| answers.decision_name(scored.score))
+                .unwrap_or_default(),
+            reasons: row
+                .answer
+                .parts()
+                .filter(|parts| parts.explanation.is_some())
+                .map(|parts| (facts.reasons.as_slice(), parts.reasons.as_slice())),
         })
     });
     journal.note_batch(&batch, notes, counters);

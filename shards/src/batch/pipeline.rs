@@ -246,7 +246,7 @@ async fn score_batch(
             }
             work.deadline_ns = work.deadline_ns.max(rows.deadline_ns(*id));
             work.trace = work.trace.or(row.origin.trace);
-            work.wants_values |= row.answer.wants.values();
+            work.wants_values |= row.answer.is_asked();
             let waited_ns = start_ns.saturating_sub(row.queued_ns);
             queue_ns += waited_ns;
             histograms.record(Phase::Queue, waited_ns, 1);

@@ -7,9 +7,9 @@ use thiserror::Error;
 
 use super::{BatchPolicy, LaneSettings, shadow};
 use crate::facts::{ModelDescription, Role};
-use crate::features::Precision;
 use crate::features::join::{JoinError, JoinPlan, ModelInputs};
 use crate::features::schema::Schema;
+use crate::features::{FeatureStore, Precision, Unfit};
 use crate::model::answer::{Answers, AnswersError};
 use crate::model::repository::ModelDirectory;
 use crate::model::{LoadOptions, Loads, Model, ModelError, Signature};
@@ -97,6 +97,20 @@ impl PreparedModel {
         of_model(self.plan.bind_again(inputs_of(&model), schema)?, &model)
     }
 
+    /// A plan for the columns that this store has now.
+    ///
+    /// # Errors
+    /// They do not fit the model, or are not known.
+    pub(crate) fn bound_to(&self, store: &FeatureStore) -> Result<JoinPlan, Unfit> {
+        let schema = store.schema()?;
+        Ok(self.bind_again(&schema)?)
+    }
+
+    /// What its answers may have beside the score.
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
     /// The model's name.
     pub fn name(&self) -> &str {
         &self.directory.name
@@ -146,6 +160,8 @@ impl PreparedModel {
             columns: self.plan.column_names().iter().enumerate().map(column).collect(),
             decisions: self.answers.decisions().map(str::to_owned).collect(),
             reasons: self.reason_codes(),
+            has_probabilities: self.answers.is_classifier,
+            score_shares: self.answers.score_shares.clone(),
             is_remote: self.model.borrow().remote().is_some(),
             load_ns: self.load_ns,
         }

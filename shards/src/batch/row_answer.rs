@@ -1,12 +1,14 @@
 //! What a row's answer has beside its score, in buffers that its slot keeps.
 
-use crate::model::answer::{Reason, Wants};
+use crate::facts::Reason;
+use crate::model::answer::Wants;
 
 /// What a row is asked for beside its score, and what came of it.
 #[derive(Debug, Default)]
 pub struct RowAnswer {
-    /// What its request asks for.
-    pub wants: Wants,
+    /// What its request asks for; nothing where `is_asked` is false.
+    wants: Wants,
+    is_asked: bool,
     /// What came of it; made when a row of the slot first has more than a score.
     parts: Option<Box<RowParts>>,
 }
@@ -34,6 +36,22 @@ pub struct Explanation {
 }
 
 impl RowAnswer {
+    /// What the row's request asks for.
+    pub fn wants(&self) -> Wants {
+        if self.is_asked { self.wants } else { Wants::default() }
+    }
+
+    /// Whether its request asks for more than the score.
+    pub fn is_asked(&self) -> bool {
+        self.is_asked
+    }
+
+    /// Has it asked for `wants`.
+    pub fn ask(&mut self, wants: Wants) {
+        self.wants = wants;
+        self.is_asked = wants != Wants::default();
+    }
+
     /// The parts; `None` of a row that has but a score.
     pub fn parts(&self) -> Option<&RowParts> {
         self.parts.as_deref()
@@ -46,7 +64,7 @@ impl RowAnswer {
 
     /// Makes it that of a new row, keeping the buffers.
     pub(super) fn clear(&mut self) {
-        self.wants = Wants::default();
+        self.is_asked = false;
         if let Some(parts) = &mut self.parts {
             parts.outputs.clear();
             parts.explanation = None;

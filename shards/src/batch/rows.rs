@@ -154,7 +154,7 @@ impl Rows {
         let mut next = Some(first);
         while let Some(id) = next {
             let row = self.get_mut(id);
-            row.answer.wants = wants;
+            row.answer.ask(wants);
             next = row.next;
         }
     }
@@ -195,7 +195,7 @@ impl Rows {
             let row = self.get_mut(id);
             std::mem::swap(&mut row.key, &mut source.key);
             std::mem::swap(&mut row.request_cells, &mut source.request_cells);
-            row.answer.wants = source.answer.wants;
+            row.answer.ask(source.answer.wants());
             row.key_is_integer = source.key_is_integer;
             row.has_own_features = source.has_own_features;
             row.state = source.state;

@@ -14,6 +14,7 @@ use crate::executor::runtime::take_busy_time;
 use crate::http1::HttpLimits;
 use crate::origin::RequestIdMaker;
 use crate::telemetry::{Histograms, ShardCounters};
+use crate::tls::TlsServer;
 
 const READ_BYTES: usize = 65_536;
 /// The most that is kept of a buffer that any connection uses, in bytes.
@@ -48,6 +49,10 @@ pub(crate) struct Front {
     /// The clock at the last tick, in ms. Time limits are counted by it.
     pub(crate) coarse_ms: Cell<u64>,
     pub(crate) handles: ConnectionHandles,
+    /// What connections are encrypted by; `None` where they are plain.
+    pub(crate) tls: RefCell<Option<TlsServer>>,
+    /// Connections that are not encrypted yet.
+    pub(crate) handshaking: Cell<usize>,
     /// Decides when connections are read.
     pub(crate) shedding: LoadShedding,
     /// The clock at the last tick, in ns.
@@ -73,6 +78,8 @@ impl Front {
             request_ids: RequestIdMaker::default(),
             coarse_ms: Cell::new(0),
             handles: ConnectionHandles::default(),
+            tls: RefCell::default(),
+            handshaking: Cell::new(0),
             ticked_ns: Cell::default(),
             histograms: RefCell::default(),
             scratch: RefCell::new(Scratch {

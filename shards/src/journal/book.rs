@@ -99,6 +99,7 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::Reason;
     use crate::features::join::RequestField;
     use crate::features::{Categories, Cells};
     use crate::journal::{
@@ -111,7 +112,12 @@ mod tests {
     const BATCH: BatchEntry<'static> =
         BatchEntry { model: "risk", version: 7, file_hash: 0xabc, time_us: 5 };
 
-    fn notes() -> [RowNote<'static>; 3] {
+    const REASONS: [Reason; 2] = [
+        Reason { group: 1, contribution: 0.3, value: 2.0 },
+        Reason { group: 0, contribution: 0.1, value: f64::NAN },
+    ];
+
+    fn notes(codes: &[String]) -> [RowNote<'_>; 3] {
         let trace = TraceParent { trace_id: [7; 16], parent_id: [8; 8], flags: 1 };
         let scored = RowNote {
             request_id: &RequestId::Made([1, 2]),
@@ -122,9 +128,11 @@ mod tests {
             result: RowResult::Score(0.1),
             cells: Some(Cells::F32(&[0.1, f32::INFINITY, -0.0])),
             texts: RowTexts::NONE,
+            decision: "decline",
+            reasons: None,
         };
         let own = RowNote { user_id: "", features: None, last_updated_us: None, ..scored };
-        let own = RowNote { cells: Some(Cells::F64(&[0.1])), ..own };
+        let own = RowNote { cells: Some(Cells::F64(&[0.1])), decision: "", ..own };
         let failed = RowNote {
             request_id: &RequestId::None,
             trace: None,
@@ -132,7 +140,12 @@ mod tests {
             cells: None,
             ..scored
         };
+        let scored = RowNote { reasons: Some((codes, &REASONS)), ..scored };
         [scored, own, failed]
+    }
+
+    fn codes() -> [String; 2] {
+        ["age", "AA07"].map(str::to_owned)
     }
 
     fn journal(buffer_bytes_max: usize) -> Journal {
@@ -155,7 +168,7 @@ mod tests {
     #[test]
     fn what_is_written_is_what_is_read() {
         let journal = journal(1 << 20);
-        journal.note_batch(&BATCH, notes().into_iter(), &ShardCounters::default());
+        journal.note_batch(&BATCH, notes(&codes()).into_iter(), &ShardCounters::default());
         let bytes = read(&journal);
         let mut entries = Entries::new(&bytes);
         assert_eq!(entries.next(), Some(Entry::Batch(BATCH)));
@@ -168,11 +181,14 @@ mod tests {
             .collect();
         assert_eq!((rows.len(), entries.rest_bytes()), (3, 0));
         assert_eq!(rows[0].request_id, b"00000000000000010000000000000002");
-        assert_eq!(rows[0].trace, notes()[0].trace);
-        assert_eq!((rows[0].user_id, rows[0].features), (&b"user-1"[..], notes()[0].features));
+        assert_eq!(rows[0].trace, notes(&[])[0].trace);
+        assert_eq!((rows[0].user_id, rows[0].features), (&b"user-1"[..], notes(&[])[0].features));
         assert_eq!((rows[0].last_updated_us, rows[0].result), (Some(-3), RowResult::Score(0.1)));
         let bits: Vec<_> = rows[0].cells.iter().map(|cell| cell.to_bits()).collect();
         assert_eq!(bits, [f64::from(0.1_f32), f64::INFINITY, -0.0].map(f64::to_bits));
+        assert_eq!(rows[0].reasons, Some(vec![("AA07", 0.3), ("age", 0.1)]));
+        assert_eq!((rows[0].decision, rows[1].decision), ("decline", ""));
+        assert_eq!(rows[1].reasons, None);
         assert_eq!((rows[1].features, rows[1].last_updated_us), (None, None));
         assert_eq!(rows[1].cells, [0.1]);
         assert_eq!(rows[2].result.reason(), Some("expired_features"));
@@ -197,7 +213,7 @@ mod tests {
         ];
         let cells = [0.0, -1.0, 7.0, 1.0, -1.0, 9.0, f32::NAN];
         let texts = RowTexts { fields: &fields, unknown: &[(3, 1)] };
-        let row = RowNote { cells: Some(Cells::F32(&cells)), texts, ..notes()[0] };
+        let row = RowNote { cells: Some(Cells::F32(&cells)), texts, ..notes(&[])[0] };
         let journal = journal(1 << 20);
         journal.note_batch(&BATCH, std::iter::once(row), &ShardCounters::default());
         let bytes = read(&journal);
@@ -228,7 +244,7 @@ mod tests {
             AccessNote { origin: &origin, user_id: "user", model: Some(("risk", 7)), figures };
         let without = AccessNote { model: None, user_id: "", ..note };
         let counters = ShardCounters::default();
-        journal.note_batch(&BATCH, notes().into_iter(), &counters);
+        journal.note_batch(&BATCH, notes(&codes()).into_iter(), &counters);
         journal.note_access(&note, &counters);
         journal.note_access(&without, &counters);
         let bytes = read(&journal);
@@ -252,7 +268,7 @@ mod tests {
         for bytes_max in [0, 40, 200, 500, 1_000] {
             let (journal, counters) = (journal(bytes_max), ShardCounters::default());
             for _ in 0..4 {
-                journal.note_batch(&BATCH, notes().into_iter(), &counters);
+                journal.note_batch(&BATCH, notes(&codes()).into_iter(), &counters);
             }
             let bytes = read(&journal);
             assert!(bytes.len() <= bytes_max);
@@ -269,7 +285,7 @@ mod tests {
         let (journal, counters) = (sampled(0.25, 1 << 24), ShardCounters::default());
         for version in 0..1_000 {
             let batch = BatchEntry { version, ..BATCH };
-            journal.note_batch(&batch, notes().into_iter(), &counters);
+            journal.note_batch(&batch, notes(&codes()).into_iter(), &counters);
         }
         let bytes = read(&journal);
         let mut entries = Entries::new(&bytes);

@@ -2,6 +2,7 @@
 //! entry before those of its rows. Requests of the access log stand among them.
 
 use super::texts::{RowTexts, TextEntry};
+use crate::facts::Reason;
 use crate::failure::RowFailure;
 use crate::features::Cells;
 use crate::origin::{Origin, RequestId, TraceParent};
@@ -49,6 +50,11 @@ pub struct RowEntry<'a> {
     pub cells: Vec<f64>,
     /// What those of the cells were that stand for texts, each with its column.
     pub texts: Vec<(u32, TextEntry<'a>)>,
+    /// The decision that its score is; empty where the model has no bands.
+    pub decision: &'a str,
+    /// Why it has its score: the codes of its reasons and how far each pushed; `None` where it was
+    /// not explained.
+    pub reasons: Option<Vec<(&'a str, f64)>>,
 }
 
 /// What became of a row.
@@ -179,6 +185,9 @@ pub(crate) struct RowNote<'a> {
     pub(crate) result: RowResult,
     pub(crate) cells: Option<Cells<'a>>,
     pub(crate) texts: RowTexts<'a>,
+    pub(crate) decision: &'a str,
+    /// The codes of the reasons that rows of the model may have, and the reasons of this one.
+    pub(crate) reasons: Option<(&'a [String], &'a [Reason])>,
 }
 
 impl RowNote<'_> {
@@ -190,7 +199,18 @@ impl RowNote<'_> {
             Some(Cells::F64(cells)) => size_of_val(cells),
         };
         let texts = self.texts.bytes_max(self.cells);
-        FIXED_BYTES_MAX + id_bytes(self.request_id) + self.user_id.len() + cells + texts
+        let answer = self.decision.len()
+            + self.reason_codes().map(|(code, _)| 10 + code.len()).sum::<usize>();
+        FIXED_BYTES_MAX + id_bytes(self.request_id) + self.user_id.len() + cells + texts + answer
+    }
+
+    /// The codes of its reasons, and how far each pushed.
+    fn reason_codes(&self) -> impl ExactSizeIterator<Item = (&str, f64)> {
+        let (codes, reasons) = self.reasons.unwrap_or_default();
+        reasons.iter().map(|reason| {
+            let code = codes.get(reason.group as usize).map_or("", String::as_str);
+            (code, reason.contribution)
+        })
     }
 
     pub(super) fn push(&self, out: &mut Vec<u8>) {
@@ -208,6 +228,14 @@ impl RowNote<'_> {
         }
         push_cells(out, self.cells);
         self.texts.push(out, self.cells);
+        push_text(out, self.decision);
+        // One more than there are, so that none is not no explanation.
+        let count = self.reasons.map_or(0, |(_, reasons)| reasons.len() as u32 + 1);
+        out.extend_from_slice(&count.to_le_bytes());
+        for (code, contribution) in self.reason_codes() {
+            push_text(out, code);
+            out.extend_from_slice(&contribution.to_le_bytes());
+        }
     }
 }
 
@@ -381,6 +409,11 @@ impl<'a> Reader<'a> {
             reason => RowResult::Failed(reason),
         };
         let (cells, texts) = (self.cells()?, self.texts()?);
+        let decision = std::str::from_utf8(self.text()?).ok()?;
+        let reasons = match self.number()?.checked_sub(1) {
+            None => None,
+            Some(count) => Some((0..count).map(|_| self.reason()).collect::<Option<_>>()?),
+        };
         let last_updated_us = (last_updated_us != NEVER).then_some(last_updated_us);
         Some(RowEntry {
             request_id,
@@ -391,7 +424,14 @@ impl<'a> Reader<'a> {
             result,
             cells,
             texts,
+            decision,
+            reasons,
         })
+    }
+
+    fn reason(&mut self) -> Option<(&'a str, f64)> {
+        let code = std::str::from_utf8(self.text()?).ok()?;
+        Some((code, f64::from_le_bytes(self.array()?)))
     }
 
     fn texts(&mut self) -> Option<Vec<(u32, TextEntry<'a>)>> {

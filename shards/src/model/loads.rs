@@ -46,11 +46,10 @@ impl ReadSource {
     ) -> Result<(Self, Explained), ModelError> {
         if FileFormat::of(&path) == FileFormat::Onnx {
             let columns = manifest.columns.as_deref();
-            return match Blueprint::read(&path, &manifest.output, columns, options) {
-                Ok(blueprint) => {
-                    let what = "an ONNX file".to_owned();
-                    let explained = manifest.explain.is_some();
-                    let explained = explained.then_some(Err(ExplainError::Opaque { what }));
+            let explains = manifest.explain.is_some();
+            return match Blueprint::read(&path, &manifest.output, columns, options, explains) {
+                Ok(mut blueprint) => {
+                    let explained = blueprint.explained.take();
                     Ok((Self::Onnx { path, blueprint }, explained))
                 }
                 Err(source) => Err(ModelError::Onnx { path, source }),
@@ -94,8 +93,10 @@ impl ReadModel {
             None => ReadSource::read(path.clone(), &manifest, options)?,
         };
         let explainer = explained.map(|explained| explained.and_then(Explainable::by_covers));
-        let explainer =
-            explainer.transpose().map_err(|source| ModelError::Explain { path, source })?;
+        let explainer = match explainer.transpose() {
+            Err(_) if manifest.explain.as_ref().is_some_and(|it| it.where_possible) => None,
+            explainer => explainer.map_err(|source| ModelError::Explain { path, source })?,
+        };
         let calibrator = source.calibrator(directory)?;
         let (name, version) = (directory.name.clone(), directory.version);
         Ok(Self { name, version, manifest, source, explainer, calibrator })

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::explain::ExplainSettings;
 use super::manifest::Manifest;
 use super::repository::{ModelDirectory, RepositoryError, is_name};
 use super::scorer::{LoadOptions, Model};
@@ -58,6 +59,8 @@ impl LoneFile {
         let model = Model::load(&directory, &self.load)
             .map_err(|source| RepositoryError::File { source: Box::new(source) })?;
         directory.manifest.columns = Some(model.request_columns());
+        let explain = ExplainSettings { where_possible: true, ..ExplainSettings::default() };
+        directory.manifest.explain = Some(explain);
         Ok(directory)
     }
 

@@ -326,7 +326,8 @@ impl Model {
                 Source::Remote(_) => false,
             };
         let facts = OutputFacts { width, labels: self.labels(), is_classifier };
-        Answers::new(&self.manifest.output, self.manifest.explain.as_ref(), facts, columns)
+        let explain = self.manifest.explain.as_ref().filter(|_| self.explainer.is_some());
+        Answers::new(&self.manifest.output, explain, facts, columns)
     }
 
     /// What is kept of the output.

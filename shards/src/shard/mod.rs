@@ -6,6 +6,7 @@
 //! What is *not* here: threads, cores and signals. A shard runs in whatever executor
 //! awaits it.
 
+mod inspect;
 mod shared;
 mod state;
 
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use futures_lite::{AsyncRead, AsyncWrite};
 use thiserror::Error;
 
+pub use self::inspect::{InspectError, InspectedColumn, InspectedRow, inspect};
 pub use self::shared::{Command, ShardShared, Shutdown};
 use self::state::ShardState;
 pub use crate::api::{AdminReply, AdminReplyKind, RepositoryRequest};
@@ -29,6 +31,7 @@ use crate::http::front::Front;
 use crate::http::listener;
 use crate::model::repository::ModelDirectory;
 use crate::model::{LoadOptions, Loads};
+use crate::tls::{TlsError, TlsIdentity};
 
 /// How often a shard looks at what others ask of it, and at its clock.
 const TICK: Duration = Duration::from_millis(10);
@@ -46,6 +49,8 @@ pub struct ShardSetup {
     pub loads: Arc<Loads>,
     /// The store of their features.
     pub store: StoreSource,
+    /// What the serving port is encrypted by; `None`: plain HTTP.
+    pub tls: Option<TlsIdentity>,
     /// The part that the shard shares with the process.
     pub shared: Arc<ShardShared>,
 }
@@ -62,6 +67,9 @@ pub enum ShardError {
     /// The store has no columns that a model could be bound to.
     #[error(transparent)]
     Unfit(Unfit),
+    /// The serving port cannot be encrypted.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// A shard whose models are loaded and whose store is open; it belongs to the thread, and the
@@ -85,6 +93,9 @@ impl Shard {
         drop(setup.loads);
         setup.shared.set_schema(Some(schema));
         let state = ShardState::new(setup.settings, setup.shared, store);
+        if let Some(identity) = &setup.tls {
+            state.encrypt(identity)?;
+        }
         for prepared in models {
             state.install(prepared);
         }
@@ -152,7 +163,7 @@ impl Shard {
 /// Waits until every connection has been answered and closed, at most `drain_timeout_ms`.
 async fn drain(front: &Front) {
     let give_up = Instant::now() + Duration::from_millis(front.limits().drain_ms_max);
-    while front.handles.len() > 0 && Instant::now() < give_up {
+    while front.handles.len() + front.handshaking.get() > 0 && Instant::now() < give_up {
         sleep(TICK).await;
     }
 }

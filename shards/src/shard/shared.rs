@@ -10,6 +10,7 @@ use crate::crossing::Crossing;
 use crate::features::schema::Schema;
 use crate::journal::JournalSlot;
 use crate::telemetry::ShardTelemetry;
+use crate::tls::TlsIdentity;
 
 /// The part of a shard that the process reads, and by which it commands the shard.
 #[derive(Debug, Default)]
@@ -32,6 +33,8 @@ pub enum Command {
     Install(Box<PreparedModel>),
     /// Serve the model of this name no more.
     Remove(String),
+    /// Encrypt connections by this from now on; those that are open stay as they are.
+    Encrypt(Box<TlsIdentity>),
     /// The reply to a request that the shard handed over.
     Reply {
         /// [`RepositoryRequest::number`].

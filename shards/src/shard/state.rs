@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use super::{Command, ShardShared, Shutdown};
 use crate::batch::pipeline::{self, Engine};
@@ -14,6 +15,7 @@ use crate::features::schema::Schema;
 use crate::http::ShardSettings;
 use crate::http::front::Front;
 use crate::journal::Journal;
+use crate::tls::{TlsError, TlsIdentity, TlsServer};
 
 /// How often connections are looked at for time limits, in ms.
 const SWEEP_MS: u64 = 100;
@@ -34,6 +36,14 @@ pub(crate) struct ShardState {
 }
 
 impl ShardState {
+    /// Encrypts connections by `identity` from now on.
+    pub(super) fn encrypt(&self, identity: &TlsIdentity) -> Result<(), TlsError> {
+        self.front.tls.replace(Some(TlsServer::new(identity)?));
+        let expires = identity.expires().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.front.counters().tls_expires_s.set(expires.as_secs());
+        Ok(())
+    }
+
     pub(super) fn new(
         settings: ShardSettings,
         shared: Arc<ShardShared>,
@@ -101,6 +111,11 @@ impl ShardState {
         self.shared.receive(|command| match command {
             Command::Install(prepared) => self.install(*prepared),
             Command::Remove(model) => self.lanes.remove(&model),
+            Command::Encrypt(identity) => {
+                if let Err(error) = self.encrypt(&identity) {
+                    tracing::error!(%error, "connections are encrypted as before");
+                }
+            }
             Command::Reply { number, reply } => {
                 if let Some(connection) = self.front.api.admin_queue.answered(number, reply) {
                     self.front.handles.wake(connection);

@@ -52,6 +52,9 @@ impl Sum {
 pub const STATUSES: [u16; 19] =
     [200, 400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 422, 429, 431, 500, 501, 503, 504, 505];
 
+/// Why a connection is not encrypted.
+pub const HANDSHAKE_FAULTS: [&str; 2] = ["too_slow", "failed"];
+
 counters! {
     /// What one shard counts, whatever the model. Aligned to two cache lines, so that neighbours in
     /// memory, and the prefetcher's adjacent line, never share one with another writer.
@@ -65,6 +68,12 @@ counters! {
             "Connections accepted."),
         connections_refused: Counter("shardgate_connections_refused_total",
             "Connections closed at once, as the shard or their address has as many as it may."),
+        tls_expires_s: Gauge("shardgate_tls_certificate_expiry_timestamp_seconds",
+            "When the certificate of the serving port ends, since 1970; 0 of a plain port."),
+        handshakes: Counter("shardgate_tls_handshakes_total", "Connections encrypted."),
+        handshakes_failed: Counter("shardgate_tls_handshakes_failed_total",
+            "Connections closed before they were encrypted, by reason.")
+            by "reason" in HANDSHAKE_FAULTS,
         connections_evicted: Counter("shardgate_connections_evicted_total",
             "Idle connections that were ended, as others needed their places."),
         connections_cut: Counter("shardgate_connections_cut_total",

@@ -3,7 +3,7 @@
 use super::cells::Cells;
 use super::table::{cells, counters, label};
 use super::{Counter, Fit, Handover, Sum};
-use crate::facts::{ModelDescription, Role};
+use crate::facts::{ModelDescription, Role, SCORE_BINS};
 use crate::failure::{REMOTE_OUTCOMES, RowFailure};
 use crate::provenance::FeatureStatus;
 
@@ -24,6 +24,11 @@ pub struct LaneFacts {
     pub decisions: Vec<String>,
     /// The codes of the reasons that rows may have.
     pub reasons: Vec<String>,
+    /// Whether its scores are probabilities, and counted by their size.
+    pub has_probabilities: bool,
+    /// The shares of the training data's scores in the [`SCORE_BINS`] parts of 0 to 1; empty when
+    /// they are not known.
+    pub score_shares: Vec<f64>,
     /// Whether another server computes it.
     pub is_remote: bool,
     /// How long this shard took to load the model, in ns.
@@ -74,6 +79,8 @@ counters! {
         rows: Counter("shardgate_rows_total",
             "Rows scored, by what their features stood on.")
             by "features" in FeatureStatus::WORDS,
+        rows_explained: Counter("shardgate_rows_explained_total",
+            "Rows explained: what shardgate_reasons_total is a share of."),
         rows_failed: Counter("shardgate_rows_failed_total",
             "Rows that were asked for and got no score, by reason.")
             by "reason" in RowFailure::REASONS,
@@ -93,6 +100,11 @@ counters! {
         pub decisions: Cells,
         /// How often each reason was given, in the order of the facts'.
         pub reasons: Cells,
+        /// Rows scored by their score, in [`SCORE_BINS`] parts of 0 to 1; none where scores are no
+        /// probabilities.
+        pub scores: Cells,
+        /// The sum of all scores that are finite, probabilities or not.
+        pub scores_sum: Sum,
         /// Of a remote model.
         pub remote: RemoteCounters,
         /// When the last batch was computed, in ms since 1970; 0 before the first.
@@ -148,6 +160,20 @@ impl LaneTelemetry {
         self.counters.retired.get() == 1
     }
 
+    /// Counts a score.
+    pub(crate) fn count_score(&self, score: f64) {
+        if score.is_finite() {
+            self.counters.scores_sum.add(score);
+        }
+        if let Some(last) = self.counters.scores.len().checked_sub(1) {
+            // Each part has its upper bound; what is no probability is in the nearest part.
+            let place = score * SCORE_BINS as f64;
+            let bin = place as usize;
+            let bin = bin.saturating_sub(usize::from(bin as f64 == place));
+            self.counters.scores.get(bin.min(last)).add(1);
+        }
+    }
+
     /// Cells for a lane; to be made on its shard's thread.
     pub fn new(facts: LaneFacts) -> Self {
         let bins = facts.columns.iter().map(LaneColumn::bins).sum();
@@ -157,6 +183,7 @@ impl LaneTelemetry {
             bins: Cells::new(bins),
             decisions: Cells::new(facts.decisions.len()),
             reasons: Cells::new(facts.reasons.len()),
+            scores: Cells::new(if facts.has_probabilities { SCORE_BINS } else { 0 }),
             ..LaneCounters::default()
         };
         Self { facts, counters, fit: Fit::default(), handover: Handover::default() }

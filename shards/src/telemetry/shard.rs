@@ -171,6 +171,8 @@ pub struct HistogramCopies {
     pub without_model: Histograms,
     /// Of each version of each model, those of [`ShardTelemetry::lanes`].
     pub lanes: Vec<(Arc<LaneTelemetry>, Histograms)>,
+    /// When the shard made each of those: some ticks after the first.
+    lanes_at: Vec<Instant>,
     /// Of versions that were loaded again, up to then.
     replaced: Vec<(Arc<LaneTelemetry>, Histograms)>,
     /// Of versions that are gone.
@@ -191,9 +193,12 @@ impl Asked<'_> {
             let copy = copy.or_else(|| lane.is_retired().then(|| lane.handover.latest()))?;
             Some((lane, copy))
         };
-        let lanes = self.lanes.into_iter().map(copy).collect::<Option<_>>()?;
+        let lanes = self.lanes.into_iter().map(copy).collect::<Option<Vec<_>>>()?;
+        let copied_at = |(lane, _): &(Arc<LaneTelemetry>, _)| lane.handover.copied_at();
+        let lanes_at = lanes.iter().map(|lane| copied_at(lane).unwrap_or(taken_at)).collect();
         let replaced = self.replaced.into_iter().map(copy).collect::<Option<_>>()?;
-        Some(HistogramCopies { taken_at, without_model, lanes, replaced, past: self.past })
+        let past = self.past;
+        Some(HistogramCopies { taken_at, without_model, lanes, lanes_at, replaced, past })
     }
 }
 
@@ -204,12 +209,19 @@ impl HistogramCopies {
         without_model: Histograms,
         lanes: Vec<(Arc<LaneTelemetry>, Histograms)>,
     ) -> Self {
-        Self { taken_at, without_model, lanes, replaced: Vec::new(), past: Arc::default() }
+        let lanes_at = vec![taken_at; lanes.len()];
+        let replaced = Vec::new();
+        Self { taken_at, without_model, lanes, lanes_at, replaced, past: Arc::default() }
     }
 
-    /// How long before them `earlier` ones were made, in seconds.
-    pub fn elapsed_s(&self, earlier: &Self) -> f64 {
-        self.taken_at.saturating_duration_since(earlier.taken_at).as_secs_f64()
+    /// How long before the copy of a lane's histograms the `earlier` one was made, in seconds; before
+    /// it was opened, how long before it the earlier copies were.
+    pub fn elapsed_s(&self, lane: &Arc<LaneTelemetry>, earlier: &Self) -> f64 {
+        let made = |copies: &Self| {
+            let known = copies.lanes.iter().position(|(known, _)| Arc::ptr_eq(known, lane));
+            known.map_or(copies.taken_at, |place| copies.lanes_at[place])
+        };
+        made(self).saturating_duration_since(made(earlier)).as_secs_f64()
     }
 
     /// What was measured since `earlier`, an older copy, all merged into one; everything where there

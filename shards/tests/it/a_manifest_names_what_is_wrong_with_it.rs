@@ -170,3 +170,25 @@ fn keys_that_do_not_go_together_are_named_with_their_column() {
         assert!(message.contains(problem), "{message}\nexpected: {problem}");
     }
 }
+
+#[test]
+fn shares_of_scores_are_twenty_and_sum_to_one() {
+    let output = |shares: &[&str]| format!("[output]\nshares = [{}]", shares.join(", "));
+    let even = ["0.05"; 20];
+    let manifest = parse(&output(&even)).expect("they are well-formed");
+    assert_eq!(manifest.output.shares, [0.05; 20]);
+    let refused = |shares: &[&str], found: &str| {
+        let message = refusal(&output(shares));
+        for part in ["`output.shares`", found, "20 numbers from 0 up that sum to 1"] {
+            assert!(message.contains(part), "{message}");
+        }
+    };
+    refused(&even[1..], "19 numbers");
+    let mut shares = even;
+    shares[3] = "0.06";
+    refused(&shares, "a sum of 1.01");
+    (shares[3], shares[4]) = ("-0.05", "0.15");
+    refused(&shares, "-0.05");
+    shares[3] = "nan";
+    refused(&shares, "NaN");
+}

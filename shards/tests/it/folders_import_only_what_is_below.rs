@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up; a folder, or a file beside `lib.rs`, imports only what stands before it.
-const LAYERS: [&str; 23] = [
+const LAYERS: [&str; 24] = [
     "facts",
     "priority",
     "provenance",
@@ -19,6 +19,7 @@ const LAYERS: [&str; 23] = [
     "executor",
     "tensors",
     "http1",
+    "tls",
     "telemetry",
     "features",
     "journal",

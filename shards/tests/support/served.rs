@@ -1,7 +1,7 @@
 //! A shard in a thread of its own, on port 0.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -16,6 +16,7 @@ use shards::model::LoadOptions;
 use shards::model::repository::{ModelDirectory, Repository};
 use shards::shard::{Command, Shard, ShardSettings, ShardSetup, ShardShared, Shutdown};
 use shards::telemetry::{LaneTelemetry, ShardCounters};
+use shards::tls::TlsIdentity;
 
 use super::client::Client;
 use super::patience::wait_until;
@@ -65,6 +66,7 @@ pub(crate) struct Setup {
     names: Vec<&'static str>,
     csv: String,
     cluster: Option<ScyllaSettings>,
+    tls: Option<TlsIdentity>,
 }
 
 impl Setup {
@@ -73,7 +75,7 @@ impl Setup {
         let csv = std::fs::read_to_string(bundled().join(name).join("features.csv")).unwrap();
         let settings = ShardSettings::default();
         let names = vec![name];
-        Self { settings, models: bundled(), repository: None, names, csv, cluster: None }
+        Self { settings, models: bundled(), repository: None, names, csv, cluster: None, tls: None }
     }
 
     /// `demo-logistic` with another manifest.
@@ -88,6 +90,22 @@ impl Setup {
         let this = Self::with_manifest(manifest);
         std::fs::write(this.models.join("demo-logistic/1/model.onnx"), file).unwrap();
         this
+    }
+
+    /// The file of a model that its own library wrote, served as `demo-logistic` with this manifest.
+    pub(crate) fn with_native(manifest: &str, fixture: &str) -> Self {
+        let this = Self::with_manifest(manifest);
+        let folder = this.models.join("demo-logistic/1");
+        std::fs::remove_file(folder.join("model.onnx")).unwrap();
+        let native = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/native").join(fixture);
+        std::fs::copy(native.join("model.txt"), folder.join("model.txt")).unwrap();
+        this
+    }
+
+    /// A file beside that of the only model.
+    pub(crate) fn and_file(self, name: &str, text: &str) -> Self {
+        std::fs::write(self.models.join(self.names[0]).join("1").join(name), text).unwrap();
+        self
     }
 
     /// Another version of the only model: a copy of its first.
@@ -123,6 +141,12 @@ impl Setup {
         self
     }
 
+    /// Encrypted.
+    pub(crate) fn encrypted(mut self, identity: TlsIdentity) -> Self {
+        self.tls = Some(identity);
+        self
+    }
+
     /// Opens the shard in a thread and serves.
     pub(crate) fn serve(self) -> Served {
         let folder = tempfile::tempdir().unwrap();
@@ -145,6 +169,7 @@ impl Setup {
             load: LoadOptions::default(),
             loads: Arc::default(),
             store: source,
+            tls: self.tls,
             shared: Arc::clone(&shared),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

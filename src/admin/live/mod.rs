@@ -1,12 +1,16 @@
 //! The live page's data: a second at a time, kept for some minutes, sent as server-sent events.
 //!
 //! A [`sampler`] thread looks at the shards each second, whether a page is open or not, so that a
-//! page shows the last minutes at once; a [`second`] is what it saw, with [`models`] and the tables of
+//! page shows the last minutes at once. A [`look`] is what all shards had counted at one time; a
+//! [`second`] is what lies between two of them, with [`models`], their [`answers`] and the tables of
 //! [`counters`] in it. It also notices a shard that stands still and a [`store`] that does not answer.
 //!
 //! What is *not* here: the page itself, which is `page.html`.
 
+mod answers;
 mod counters;
+mod drift;
+mod look;
 mod models;
 mod sampler;
 mod second;
@@ -28,6 +32,8 @@ use super::{AdminState, ShardView, routes};
 
 /// How many seconds are kept.
 const SECONDS_MAX: usize = 300;
+/// Counters that were read as good as together tell no rate.
+const ELAPSED_S_MIN: f64 = 1e-3;
 /// A fault of the store counts for so many seconds.
 const FAULT_SECONDS: usize = 10;
 /// A shard that has stood still for so long will not come back by itself.
@@ -47,6 +53,8 @@ struct Seen {
     /// The number of the newest second.
     number: u64,
     seconds: VecDeque<Second>,
+    /// How far scores and features have moved, as pages read it.
+    drift: Arc<str>,
     /// When each shard's heart was last seen to beat.
     beats: Vec<Instant>,
 }
@@ -55,7 +63,7 @@ impl Live {
     /// Nothing seen yet.
     pub(super) fn new(shards: &[ShardView]) -> Self {
         let beats = shards.iter().map(|_| Instant::now()).collect();
-        let seen = Seen { number: 0, seconds: VecDeque::new(), beats };
+        let seen = Seen { number: 0, seconds: VecDeque::new(), drift: "[]".into(), beats };
         Self { seen: Mutex::new(seen), changed: Condvar::new() }
     }
 
@@ -79,6 +87,15 @@ impl Live {
         }
         drop(seen);
         self.changed.notify_all();
+    }
+
+    fn set_drift(&self, text: String) {
+        self.lock().drift = text.into();
+    }
+
+    /// How far scores and features have moved.
+    fn drift(&self) -> Arc<str> {
+        Arc::clone(&self.lock().drift)
     }
 
     /// The seconds after number `after`, and the number of the newest; none if nothing new came.
@@ -124,27 +141,34 @@ pub(super) fn store_faults(state: &AdminState) -> Vec<String> {
 pub(super) fn stream(mut stream: &TcpStream, state: &AdminState) -> io::Result<()> {
     super::reply::write_event_stream_head(stream)?;
     let mut after = 0;
-    let mut sent = String::new();
+    // What was last sent of what changes seldom.
+    let mut sent = [Arc::from(""), Arc::from("")];
     loop {
         let (seconds, number) = state.live.since(after);
         let mut out = String::new();
         for second in &seconds {
-            out.push_str("event: second\ndata: ");
-            out.push_str(second);
-            out.push_str("\n\n");
+            push_event(&mut out, "second", second);
         }
-        let status = status(state).to_string();
-        if status != sent {
-            out.push_str("event: status\ndata: ");
-            out.push_str(&status);
-            out.push_str("\n\n");
-            sent = status;
-        } else if out.is_empty() {
+        let seldom = [status(state).to_string().into(), state.live.drift()];
+        for ((name, now), sent) in ["status", "drift"].iter().zip(seldom).zip(&mut sent) {
+            if now != *sent {
+                push_event(&mut out, name, &now);
+                *sent = now;
+            }
+        }
+        if out.is_empty() {
             // A comment: what tells that the client went away is a write that fails.
             out.push_str(":\n\n");
         }
         stream.write_all(out.as_bytes())?;
         after = number;
+    }
+}
+
+/// Adds an event whose data is on one line.
+fn push_event(out: &mut String, name: &str, data: &str) {
+    for part in ["event: ", name, "\ndata: ", data, "\n\n"] {
+        out.push_str(part);
     }
 }
 
@@ -163,6 +187,10 @@ fn status(state: &AdminState) -> serde_json::Value {
                 "columns": lane.facts.columns.len(),
                 "load_ms": lane.facts.load_ns as f64 / 1e6,
                 "retired": lane.is_retired(),
+                "has_probabilities": lane.facts.has_probabilities,
+                "score_shares": lane.facts.score_shares,
+                "decisions": lane.facts.decisions,
+                "reasons": lane.facts.reasons,
             }));
         }
     }

@@ -7,10 +7,8 @@ use serde::{Serialize, Serializer};
 use shards::facts::Role;
 use shards::telemetry::{HistogramCopies, LaneTelemetry, Phase};
 
+use super::ELAPSED_S_MIN;
 use super::second::quantile_us;
-
-/// Copies that were made as good as together tell no rate.
-pub(super) const ELAPSED_S_MIN: f64 = 1e-3;
 
 /// Those that were asked, and those that score copies.
 #[derive(Debug, Default)]
@@ -28,6 +26,7 @@ struct ModelSecond {
     /// differed, summed.
     compared: u64,
     difference_sum: f64,
+    difference_absolute_sum: f64,
 }
 
 #[derive(Serialize)]
@@ -44,6 +43,8 @@ struct Shown<'a> {
 #[derive(Serialize)]
 struct Difference {
     compared: u64,
+    /// This version's scores less those that were answered.
+    mean: f64,
     mean_absolute: f64,
 }
 
@@ -51,12 +52,12 @@ impl ModelSeconds {
     /// Adds what a shard measured since `last`: of the time between these copies, which is not that
     /// between two looks where a shard was too busy to answer one.
     pub(super) fn add(&mut self, now: &HistogramCopies, last: Option<&HistogramCopies>) {
-        // Before the first copies a shard has served for less than a second.
-        let elapsed_s = last.map_or(1.0, |last| now.elapsed_s(last).max(ELAPSED_S_MIN));
         for (lane, histograms) in &now.lanes {
             if lane.is_retired() {
                 continue;
             }
+            // Before the first copies a shard has served for less than a second.
+            let elapsed_s = last.map_or(1.0, |last| now.elapsed_s(lane, last).max(ELAPSED_S_MIN));
             let times = histograms.phase(Phase::Request);
             let before = last.and_then(|last| find(last, lane));
             let known = before.map_or(0, Histogram::len);
@@ -72,7 +73,8 @@ impl ModelSeconds {
             let _ = before.map(|before| second.times.subtract(before));
             let counters = &lane.counters.shadow;
             second.compared += counters.compared.get();
-            second.difference_sum += counters.difference_absolute_sum.get();
+            second.difference_sum += counters.difference_sum.get();
+            second.difference_absolute_sum += counters.difference_absolute_sum.get();
         }
     }
 
@@ -91,6 +93,7 @@ impl ModelSeconds {
                 times: Histogram::new_from(times),
                 compared: 0,
                 difference_sum: 0.0,
+                difference_absolute_sum: 0.0,
             });
             self.0.len() - 1
         });
@@ -104,6 +107,18 @@ fn find<'a>(copies: &'a HistogramCopies, lane: &Arc<LaneTelemetry>) -> Option<&'
     Some(found.1.phase(Phase::Request))
 }
 
+impl ModelSecond {
+    fn difference(&self) -> Difference {
+        // The sums are zero where nothing was compared.
+        let compared = self.compared.max(1) as f64;
+        Difference {
+            compared: self.compared,
+            mean: self.difference_sum / compared,
+            mean_absolute: self.difference_absolute_sum / compared,
+        }
+    }
+}
+
 impl Serialize for ModelSeconds {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(|second| Shown {
@@ -112,14 +127,7 @@ impl Serialize for ModelSeconds {
             role: second.role.as_str(),
             requests_per_s: (second.requests_per_s * 100.0).round() / 100.0,
             p99_us: quantile_us(&second.times, 0.99),
-            shadow: (second.role == Role::Shadow).then(|| Difference {
-                compared: second.compared,
-                mean_absolute: if second.compared > 0 {
-                    second.difference_sum / second.compared as f64
-                } else {
-                    0.0
-                },
-            }),
+            shadow: (second.role == Role::Shadow).then(|| second.difference()),
         }))
     }
 }

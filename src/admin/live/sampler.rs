@@ -5,12 +5,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use shards::telemetry::HistogramCopies;
 
-use super::second::{Counted, Second};
-use crate::admin::{AdminState, ShardView, copies_of};
+use super::drift;
+use super::look::Look;
+use super::second::Second;
+use crate::admin::{AdminState, copies_of};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How many looks lie between two of the drift window's.
 const LOOKS_A_MINUTE: u64 = 60;
+/// How many looks lie between two that tell pages of drift.
+const LOOKS_A_DRIFT: u64 = 5;
 
 /// Starts the thread that looks.
 pub(in crate::admin) fn start(state: &Arc<AdminState>) {
@@ -22,25 +26,20 @@ pub(in crate::admin) fn start(state: &Arc<AdminState>) {
     }
 }
 
-/// What is known of a shard from the last look.
+/// What is known from the last look.
 struct Known {
-    copies: Option<HistogramCopies>,
-    counted: Counted,
-    heartbeat: u64,
-}
-
-impl Known {
-    fn now(shard: &ShardView, copies: Option<HistogramCopies>) -> Self {
-        Self {
-            copies,
-            counted: Counted::of(shard),
-            heartbeat: shard.shared.telemetry.counters.heartbeat.get(),
-        }
-    }
+    look: Look,
+    /// Of each shard.
+    copies: Vec<Option<HistogramCopies>>,
+    heartbeats: Vec<u64>,
 }
 
 fn look_forever(state: &AdminState) {
-    let mut last: Vec<Known> = state.shards.iter().map(|shard| Known::now(shard, None)).collect();
+    let mut last = Known {
+        look: Look::at(&state.shards),
+        copies: state.shards.iter().map(|_| None).collect(),
+        heartbeats: heartbeats(state),
+    };
     let mut next = Instant::now() + INTERVAL;
     for look in 0_u64.. {
         std::thread::park_timeout(next.saturating_duration_since(Instant::now()));
@@ -49,12 +48,20 @@ fn look_forever(state: &AdminState) {
         if look % LOOKS_A_MINUTE == 0 {
             look_at_drift(state);
         }
+        if look % LOOKS_A_DRIFT == 0 {
+            tell_drift(state);
+        }
         state.log.tell_suppressed();
         state.shards.iter().for_each(|shard| shard.shared.telemetry.fold());
     }
 }
 
-fn look_once(state: &AdminState, last: &mut [Known]) {
+fn heartbeats(state: &AdminState) -> Vec<u64> {
+    let beat = |shard: &crate::admin::ShardView| shard.shared.telemetry.counters.heartbeat.get();
+    state.shards.iter().map(beat).collect()
+}
+
+fn look_once(state: &AdminState, last: &mut Known) {
     // Before they serve, shards answer nobody.
     let serving = state.is_serving();
     let copies = if serving {
@@ -62,21 +69,25 @@ fn look_once(state: &AdminState, last: &mut [Known]) {
     } else {
         state.shards.iter().map(|_| None).collect()
     };
+    let look = Look::at(&state.shards);
+    let heartbeats = heartbeats(state);
     let time_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let mut second = Second::begin(time_s);
-    let mut beating = Vec::with_capacity(state.shards.len());
-    for ((shard, last), copies) in state.shards.iter().zip(last).zip(copies) {
-        let now = Known::now(shard, copies);
-        beating.push(!serving || now.heartbeat != last.heartbeat);
-        let since = now.copies.as_ref().map(|copies| copies.since(last.copies.as_ref()));
-        second.add(shard, &now.counted, &last.counted, since.as_ref());
-        if let Some(copies) = &now.copies {
-            second.add_models(copies, last.copies.as_ref());
-        }
+    let mut second = Second::begin(time_s, look.elapsed_s(&last.look));
+    let counted = look.shards.iter().zip(&last.look.shards);
+    let copied = copies.into_iter().zip(&mut last.copies);
+    for ((shard, (now, before)), (copies, known)) in state.shards.iter().zip(counted).zip(copied) {
+        let since = copies.as_ref().map(|copies| copies.since(known.as_ref()));
+        second.add(shard, now, before, since.as_ref());
         // A shard that did not answer now is compared with its last answer when it does.
-        let copies = now.copies.or_else(|| last.copies.take());
-        *last = Known { copies, ..now };
+        if let Some(copies) = copies {
+            second.add_models(&copies, known.as_ref());
+            *known = Some(copies);
+        }
     }
+    let beats = heartbeats.iter().zip(&last.heartbeats);
+    let beating: Vec<_> = beats.map(|(now, before)| !serving || now != before).collect();
+    last.look = look;
+    last.heartbeats = heartbeats;
     state.live.push(second.finish(), &beating);
 }
 
@@ -86,4 +97,16 @@ fn look_at_drift(state: &AdminState) {
         state.shards.iter().flat_map(|shard| shard.shared.telemetry.lanes()).collect();
     let mut drift = state.drift.lock().unwrap_or_else(PoisonError::into_inner);
     drift.look(lanes.iter().map(AsRef::as_ref));
+}
+
+/// Tells pages how far scores and features have moved.
+#[expect(clippy::disallowed_methods, reason = "a thread of the admin port, not a shard's")]
+fn tell_drift(state: &AdminState) {
+    let lanes: Vec<_> =
+        state.shards.iter().flat_map(|shard| shard.shared.telemetry.lanes()).collect();
+    let serving = lanes.iter().filter(|lane| !lane.is_retired());
+    let drift = state.drift.lock().unwrap_or_else(PoisonError::into_inner);
+    let indices = drift.indices(serving.map(AsRef::as_ref));
+    drop(drift);
+    state.live.set_drift(drift::text(&indices));
 }

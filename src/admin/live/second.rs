@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
-use shards::failure::{FaultReason, RowFailure};
+use shards::failure::RowFailure;
 use shards::provenance::FeatureStatus;
 use shards::telemetry::counters::STATUSES;
-use shards::telemetry::{Counter, HistogramCopies, Histograms, LaneCounts, Phase};
+use shards::telemetry::{HistogramCopies, Histograms, Phase};
 
-use super::counters::Lines;
-use super::models::{ELAPSED_S_MIN, ModelSeconds};
+use super::answers::AnswerSeconds;
+use super::look::Counted;
+use super::models::ModelSeconds;
 use super::store::StoreSecond;
-use crate::admin::{ShardView, metrics};
+use crate::admin::ShardView;
 
 /// The heat map's rows: bounds in µs, each √2 times the one below, from 10 µs.
 const HEAT_ROWS: usize = 36;
@@ -31,60 +31,12 @@ pub(in crate::admin) struct Second {
     pub(super) store: StoreSecond,
 }
 
-/// What a shard had counted at some time.
-#[derive(Debug, Clone)]
-pub(super) struct Counted {
-    /// That time, read beside the counters: what lies between two looks is counted in all of it, and
-    /// in none that the look itself takes.
-    at: Instant,
-    responses: Vec<u64>,
-    features: Vec<u64>,
-    failed: Vec<u64>,
-    cpu_s: f64,
-    features_ns: u64,
-    model_ns: u64,
-    statements_failed: [u64; FaultReason::ALL.len()],
-    damaged: u64,
-    is_disconnected: bool,
-    lines: Lines,
-}
-
-impl Counted {
-    /// What `shard` has counted by now.
-    pub(super) fn of(shard: &ShardView) -> Self {
-        let telemetry = &shard.shared.telemetry;
-        // Of all versions there were, as those that are gone take their own counts along.
-        let LaneCounts { rows, rows_failed, features_ns, model_ns, .. } = telemetry.total().counts;
-        Self {
-            at: Instant::now(),
-            responses: telemetry.counters.responses.iter().map(Counter::get).collect(),
-            features: rows.to_vec(),
-            failed: rows_failed.to_vec(),
-            cpu_s: metrics::thread_cpu_s(telemetry.counters.thread_id.get()).unwrap_or(0.0),
-            features_ns,
-            model_ns,
-            statements_failed: std::array::from_fn(|reason| {
-                telemetry.store.statements_failed[reason].get()
-            }),
-            damaged: telemetry.store.damaged.get(),
-            is_disconnected: telemetry.store.is_cluster()
-                && telemetry.store.cluster.nodes_connected.get() == 0,
-            lines: Lines::of(telemetry),
-        }
-    }
-
-    /// How long before it `earlier` was, in seconds.
-    fn elapsed_s(&self, earlier: &Self) -> f64 {
-        self.at.saturating_duration_since(earlier.at).as_secs_f64().max(ELAPSED_S_MIN)
-    }
-}
-
 /// A second in the making.
 #[derive(Debug, Serialize)]
 pub(super) struct Draft {
     /// Its end, in seconds since 1970.
     time_s: u64,
-    /// How long it was: of the shard whose counters lie furthest apart.
+    /// How long it was: between two looks at all counters.
     elapsed_s: f64,
     shards: Vec<ShardSecond>,
     responses: BTreeMap<u16, u64>,
@@ -97,6 +49,7 @@ pub(super) struct Draft {
     heat: Vec<u64>,
     requests_per_s: f64,
     models: ModelSeconds,
+    answers: AnswerSeconds,
     #[serde(skip)]
     merged: Histograms,
     #[serde(skip)]
@@ -128,11 +81,11 @@ struct PhaseSecond {
 }
 
 impl Second {
-    /// Begins a second that ended at `time_s`.
-    pub(super) fn begin(time_s: u64) -> Draft {
+    /// Begins a second that ended at `time_s` and was `elapsed_s` long.
+    pub(super) fn begin(time_s: u64, elapsed_s: f64) -> Draft {
         Draft {
             time_s,
-            elapsed_s: 0.0,
+            elapsed_s,
             shards: Vec::new(),
             responses: BTreeMap::new(),
             features: FeatureStatus::ALL.iter().map(|status| (status.as_str(), 0)).collect(),
@@ -143,6 +96,7 @@ impl Second {
             heat: Vec::new(),
             requests_per_s: 0.0,
             models: ModelSeconds::default(),
+            answers: AnswerSeconds::default(),
             merged: Histograms::default(),
             store: StoreSecond::default(),
         }
@@ -161,8 +115,7 @@ impl Draft {
         let grown = |now: &[u64], last: &[u64]| -> Vec<u64> {
             now.iter().zip(last).map(|(now, last)| now.saturating_sub(*last)).collect()
         };
-        let elapsed_s = now.elapsed_s(last);
-        self.elapsed_s = self.elapsed_s.max(elapsed_s);
+        let elapsed_s = self.elapsed_s;
         let responses = grown(&now.responses, &last.responses);
         let requests_per_s = responses.iter().sum::<u64>() as f64 / elapsed_s;
         for (status, count) in STATUSES.iter().zip(responses).filter(|(_, count)| *count > 0) {
@@ -187,6 +140,7 @@ impl Draft {
             *self.failed.entry(reason).or_default() += count;
         }
         now.lines.add_since(&last.lines, &mut self.counters);
+        self.answers.add(&now.answered, &last.answered);
         let request = since.map(|since| since.phase(Phase::Request));
         let quantile = |q| request.map_or(0.0, |times| quantile_us(times, q));
         let share = |now: u64, last: u64| now.saturating_sub(last) as f64 / 1e9 / elapsed_s;
@@ -272,28 +226,35 @@ mod tests {
 
     use shards::shard::ShardShared;
 
-    use super::{Counted, HEAT_ROWS, Second, heat_row};
+    use super::super::look::Look;
+    use super::{HEAT_ROWS, Second, heat_row};
     use crate::admin::ShardView;
 
-    /// A shard is slow to hand over its histograms, so that a look lasts: what it answers meanwhile
-    /// is counted, and the time is too.
+    /// Two shards are looked at together, so that all counts are of one time.
     #[test]
     fn a_rate_is_over_the_time_between_its_counters() {
-        let shared = Arc::new(ShardShared::default());
-        let shard = ShardView { index: 0, core: 0, shared: Arc::clone(&shared) };
-        let last = Counted::of(&shard);
-        shared.telemetry.counters.response(200);
-        let mut now = Counted::of(&shard);
+        let shard =
+            |index| ShardView { index, core: index, shared: Arc::new(ShardShared::default()) };
+        let shards = [shard(0), shard(1)];
+        let last = Look::at(&shards);
+        let mut now = Look::at(&shards);
         assert!(now.at >= last.at, "the time is that of the look");
         now.at = last.at + Duration::from_millis(1_800);
-        now.responses = last.responses.iter().map(|count| count + 900).collect();
-        now.model_ns = last.model_ns + 900_000_000;
-        let mut second = Second::begin(0);
-        second.add(&shard, &now, &last, None);
-        let expected = 900.0 * now.responses.len() as f64 / 1.8;
-        assert!((second.requests_per_s - expected).abs() < 1e-6, "{}", second.requests_per_s);
-        assert!((second.shards[0].model - 0.5).abs() < 1e-9, "{}", second.shards[0].model);
-        assert!((second.elapsed_s - 1.8).abs() < 1e-9, "what the page divides counts by");
+        for counted in &mut now.shards {
+            counted.responses[0] += 900;
+            counted.model_ns += 900_000_000;
+        }
+        let elapsed_s = now.elapsed_s(&last);
+        let mut second = Second::begin(0, elapsed_s);
+        for (shard, (now, last)) in shards.iter().zip(now.shards.iter().zip(&last.shards)) {
+            second.add(shard, now, last, None);
+        }
+        assert!((elapsed_s - 1.8).abs() < 1e-9, "what the page divides counts by");
+        assert!((second.requests_per_s - 1_000.0).abs() < 1e-6, "{}", second.requests_per_s);
+        for shard in &second.shards {
+            assert!((shard.requests_per_s - 500.0).abs() < 1e-6, "{}", shard.requests_per_s);
+            assert!((shard.model - 0.5).abs() < 1e-9, "{}", shard.model);
+        }
     }
 
     #[test]

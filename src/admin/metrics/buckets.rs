@@ -1,6 +1,8 @@
 //! Prometheus buckets out of HDR histograms.
 
 use hdrhistogram::Histogram;
+use shards::facts::SCORE_BINS;
+use shards::telemetry::LaneCounters;
 use shards::telemetry::histograms::DIFFERENCE_UNIT;
 
 /// Upper bounds of latencies, in seconds: half of them below a millisecond, where a gateway that
@@ -31,6 +33,11 @@ const AGE_S: [f64; 12] = [
 /// on up to what no two probabilities differ by.
 const DIFFERENCE: [f64; 12] =
     [0.0, 1e-6, 1e-5, 1e-4, 1e-3, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
+/// Upper bounds of probabilities, as many as they are counted by.
+const SCORE: [f64; SCORE_BINS] = [
+    0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85,
+    0.9, 0.95, 1.0,
+];
 const NS_PER_S: f64 = 1e9;
 
 /// A histogram with fixed bounds.
@@ -48,6 +55,14 @@ impl Buckets {
     /// Of durations in nanoseconds, with bounds in seconds.
     pub(super) fn of_latency(histogram: &Histogram<u64>) -> Self {
         Self::of(histogram, &LATENCY_S, NS_PER_S)
+    }
+
+    /// Of the scores that a lane has counted.
+    pub(super) fn of_scores(counters: &LaneCounters) -> Self {
+        let bins = 0..counters.scores.len();
+        let counts: Vec<u64> = bins.map(|bin| counters.scores.get(bin).get()).collect();
+        let count = counts.iter().sum();
+        Self { bounds: &SCORE, counts, count, sum: counters.scores_sum.get() }
     }
 
     /// Of numbers of rows.

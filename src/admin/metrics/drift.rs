@@ -1,27 +1,61 @@
-//! How far a model's features have moved from what it was trained on.
+//! How far a model's features and scores have moved from those that it was trained on.
 //!
 //! The population stability index compares the shares of the rows between the training quantiles:
-//! Σ (now − then) · ln(now / then). In a column of text it compares those of the categories. By
-//! custom below 0.1 nothing moved, above 0.25 much did.
+//! Σ (now − then) · ln(now / then). In a column of text it compares those of the categories, of
+//! scores those of the twentieths of 0 to 1. By custom below 0.1 nothing moved, above 0.25 much did.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use shards::telemetry::{LaneColumn, LaneTelemetry};
 
-/// Fewer sampled rows than this say nothing.
+/// Fewer rows than this say nothing.
 const ROWS_MIN: u64 = 1_000;
 /// How many looks, one a minute, the window spans.
 const LOOKS: usize = 60;
 /// Stands for a share of nothing, whose logarithm there is none of.
 const SHARE_MIN: f64 = 1e-4;
 
-/// A model's name, its version and a column.
-pub(super) type Subject = (String, u64, String);
+/// What of a version of a model has moved or not.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::admin) struct Subject {
+    /// The model's name.
+    pub(in crate::admin) model: String,
+    /// Its version.
+    pub(in crate::admin) version: u64,
+    /// What of it.
+    pub(in crate::admin) measured: Measured,
+}
 
-/// Sampled counts of each column: what it was in training, and the rows in each of its bins.
-type Counts = BTreeMap<Subject, (LaneColumn, Vec<u64>)>;
+/// What is compared with the training data.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::admin) enum Measured {
+    /// The scores that were answered.
+    Score,
+    /// The column of this name, in one row a batch.
+    Column(String),
+}
 
-/// The sampled counts over the last hour.
+/// How far something has moved.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::admin) struct Drift {
+    /// What has.
+    pub(in crate::admin) subject: Subject,
+    /// The population stability index.
+    pub(in crate::admin) index: f64,
+}
+
+/// What is known of the training data.
+#[derive(Debug, Clone)]
+enum Training {
+    Column(LaneColumn),
+    /// The shares of the scores in equal parts of 0 to 1.
+    Scores(Vec<f64>),
+}
+
+/// What was in training, and how many rows are in each of its bins.
+type Counts = BTreeMap<Subject, (Training, Vec<u64>)>;
+
+/// The counts over the last hour.
 #[derive(Debug, Default)]
 pub(crate) struct DriftWindow {
     looks: VecDeque<Counts>,
@@ -36,11 +70,11 @@ impl DriftWindow {
         self.looks.push_back(count(lanes));
     }
 
-    /// The index of each column with enough rows since the window began.
-    pub(super) fn indices<'a>(
+    /// The index of each version's score and columns, with enough rows since the window began.
+    pub(in crate::admin) fn indices<'a>(
         &self,
         lanes: impl Iterator<Item = &'a LaneTelemetry>,
-    ) -> Vec<(Subject, f64)> {
+    ) -> Vec<Drift> {
         let mut now = count(lanes);
         if let Some(oldest) = self.looks.front() {
             for (subject, (_, counts)) in &mut now {
@@ -53,11 +87,22 @@ impl DriftWindow {
         }
         let enough =
             now.into_iter().filter(|(_, (_, counts))| counts.iter().sum::<u64>() >= ROWS_MIN);
-        let index = |column: &LaneColumn, counts: &[u64]| match column.shares.as_slice() {
-            [] => index(&column.quantiles, counts),
-            shares => index_of_shares(shares, counts),
-        };
-        enough.map(|(subject, (column, counts))| (subject, index(&column, &counts))).collect()
+        enough
+            .map(|(subject, (training, counts))| Drift { subject, index: training.index(&counts) })
+            .collect()
+    }
+}
+
+impl Training {
+    fn index(&self, counts: &[u64]) -> f64 {
+        match self {
+            Self::Column(column) if column.shares.is_empty() => index(&column.quantiles, counts),
+            Self::Column(column) => {
+                let rest = 1.0 - column.shares.iter().map(|(_, share)| share).sum::<f64>();
+                index_of_shares(column.shares.iter().map(|(_, share)| *share).chain([rest]), counts)
+            }
+            Self::Scores(shares) => index_of_shares(shares.iter().copied(), counts),
+        }
     }
 }
 
@@ -65,11 +110,21 @@ impl DriftWindow {
 fn count<'a>(lanes: impl Iterator<Item = &'a LaneTelemetry>) -> Counts {
     let mut all = Counts::new();
     for lane in lanes {
-        for (column, counts) in lane.sampled() {
-            let subject = (lane.facts.model.clone(), lane.facts.version, column.name.clone());
-            let zeros = || (column.clone(), vec![0; counts.len()]);
+        let facts = &lane.facts;
+        let mut add = |measured: Measured, training: &dyn Fn() -> Training, counts: &[u64]| {
+            let subject = Subject { model: facts.model.clone(), version: facts.version, measured };
+            let zeros = || (training(), vec![0; counts.len()]);
             let (_, sums) = all.entry(subject).or_insert_with(zeros);
-            sums.iter_mut().zip(&counts).for_each(|(sum, count)| *sum += count);
+            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        };
+        let scores = &lane.counters.scores;
+        if !facts.score_shares.is_empty() {
+            let counts: Vec<_> = (0..scores.len()).map(|part| scores.get(part).get()).collect();
+            add(Measured::Score, &|| Training::Scores(facts.score_shares.clone()), &counts);
+        }
+        for (column, counts) in lane.sampled() {
+            let measured = Measured::Column(column.name.clone());
+            add(measured, &|| Training::Column(column.clone()), &counts);
         }
     }
     all
@@ -101,12 +156,10 @@ fn index(quantiles: &[f64], counts: &[u64]) -> f64 {
     sum + term(1.0 - now_before, 1.0 - then_before)
 }
 
-/// The index of `counts`, the rows of each category with its share, and behind them all others.
-fn index_of_shares(shares: &[(f64, f64)], counts: &[u64]) -> f64 {
+/// The index of `counts`, the rows in each of the parts that have these shares of the training data.
+fn index_of_shares(shares: impl Iterator<Item = f64>, counts: &[u64]) -> f64 {
     let rows: u64 = counts.iter().sum();
-    let rest = 1.0 - shares.iter().map(|(_, share)| share).sum::<f64>();
-    let then = shares.iter().map(|(_, share)| *share).chain([rest]);
-    counts.iter().zip(then).map(|(count, then)| term(*count as f64 / rows as f64, then)).sum()
+    counts.iter().zip(shares).map(|(count, then)| term(*count as f64 / rows as f64, then)).sum()
 }
 
 fn term(now: f64, then: f64) -> f64 {
@@ -116,7 +169,10 @@ fn term(now: f64, then: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{index, index_of_shares};
+    use shards::facts::SCORE_BINS;
+    use shards::telemetry::{LaneColumn, LaneFacts, LaneTelemetry};
+
+    use super::{DriftWindow, Measured, Subject, Training, index};
 
     const CONTINUOUS: [f64; 3] = [10.0, 20.0, 30.0];
     /// Zero and one, three of ten rows are zero.
@@ -132,15 +188,53 @@ mod tests {
 
     #[test]
     fn categories_are_compared_by_their_shares() {
-        let shares = [(4.0, 0.5), (0.0, 0.3)];
-        assert!(index_of_shares(&shares, &[500, 300, 200]) < 1e-9);
+        let column = |shares: &[(f64, f64)]| {
+            Training::Column(LaneColumn { shares: shares.to_vec(), ..LaneColumn::default() })
+        };
+        let known = column(&[(4.0, 0.5), (0.0, 0.3)]);
+        assert!(known.index(&[500, 300, 200]) < 1e-9);
         // Half of the cars are texts that training never saw.
         let expected = -0.25 * (0.25_f64 / 0.5).ln() + 0.25 * (0.45_f64 / 0.2).ln();
-        let found = index_of_shares(&shares, &[250, 300, 450]);
+        let found = known.index(&[250, 300, 450]);
         assert!((found - expected).abs() < 1e-12, "{found} {expected}");
         // Training had no others: their share counts as a ten-thousandth.
-        let found = index_of_shares(&[(0.0, 0.6), (1.0, 0.400_000_5)], &[600, 400, 0]);
+        let found = column(&[(0.0, 0.6), (1.0, 0.400_000_5)]).index(&[600, 400, 0]);
         assert!(found < 1e-6, "{found}");
+    }
+
+    /// A lane whose scores were evenly spread over the lower half in training.
+    fn lane() -> LaneTelemetry {
+        let half = SCORE_BINS / 2;
+        let shares = (0..SCORE_BINS).map(|part| if part < half { 0.1 } else { 0.0 });
+        LaneTelemetry::new(LaneFacts {
+            model: "model".to_owned(),
+            version: 1,
+            has_probabilities: true,
+            score_shares: shares.collect(),
+            ..LaneFacts::default()
+        })
+    }
+
+    #[test]
+    fn scores_are_compared_with_those_of_the_training_over_all_shards() {
+        let lanes = [lane(), lane()];
+        let mut window = DriftWindow::default();
+        let drift = |window: &DriftWindow| window.indices(lanes.iter());
+        for lane in &lanes {
+            (0..10).for_each(|part| lane.counters.scores.get(part).add(40));
+        }
+        assert_eq!(drift(&window), [], "800 rows say nothing");
+        lanes.iter().for_each(|lane| (0..10).for_each(|at| lane.counters.scores.get(at).add(40)));
+        let found = drift(&window);
+        let expected = Subject { model: "model".to_owned(), version: 1, measured: Measured::Score };
+        assert_eq!(found.iter().map(|found| &found.subject).collect::<Vec<_>>(), [&expected]);
+        assert!(found[0].index.abs() < 1e-9, "{found:?}");
+        // From now on all scores lie where none did: what came before the window counts no more.
+        window.look(lanes.iter());
+        lanes[1].counters.scores.get(SCORE_BINS - 1).add(2_000);
+        let found = drift(&window)[0].index;
+        let expected = 10.0 * super::term(0.0, 0.1) + super::term(1.0, 0.0);
+        assert!((found - expected).abs() < 1e-9, "{found} {expected}");
     }
 
     #[test]

@@ -9,8 +9,9 @@ use shards::telemetry::{
     ShadowCounters, ShardTelemetry,
 };
 
+use super::answers;
 use super::buckets::Buckets;
-use super::drift::DriftWindow;
+use super::drift::{Drift, DriftWindow, Measured};
 use super::text::{Exposition, Kind, Label};
 
 const NS_PER_S: f64 = 1e9;
@@ -19,7 +20,7 @@ const NS_PER_S: f64 = 1e9;
 pub(super) struct ScrapedLane<'a> {
     shard: &'a str,
     version: String,
-    telemetry: Arc<LaneTelemetry>,
+    pub(super) telemetry: Arc<LaneTelemetry>,
     histograms: Option<&'a Histograms>,
 }
 
@@ -45,15 +46,15 @@ impl<'a> ScrapedLane<'a> {
             .collect()
     }
 
-    fn is_shadow(&self) -> bool {
+    pub(super) fn is_shadow(&self) -> bool {
         self.telemetry.facts.role == Role::Shadow
     }
 
-    fn labels(&self) -> [Label<'_>; 3] {
+    pub(super) fn labels(&self) -> [Label<'_>; 3] {
         [("shard", self.shard), ("model", &self.telemetry.facts.model), ("version", &self.version)]
     }
 
-    fn labels_and<'b>(&'b self, name: &'b str, value: &'b str) -> [Label<'b>; 4] {
+    pub(super) fn labels_and<'b>(&'b self, name: &'b str, value: &'b str) -> [Label<'b>; 4] {
         let [shard, model, version] = self.labels();
         [shard, model, version, (name, value)]
     }
@@ -64,6 +65,7 @@ pub(super) fn write(text: &mut Exposition, lanes: &[ScrapedLane<'_>], drift: &Dr
     write_models(text, lanes);
     write_histograms(text, lanes);
     write_counters(text, lanes);
+    answers::write(text, lanes);
     write_columns(text, lanes, drift);
     write_shadows(text, lanes);
     write_remote(text, lanes);
@@ -154,7 +156,12 @@ fn write_counters(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
     text.family("shardgate_batch_seconds_total", Kind::Counter, help);
     for lane in lanes {
         let counters = &lane.telemetry.counters;
-        for (phase, cell) in [("features", &counters.features_ns), ("model", &counters.model_ns)] {
+        let phases = [
+            ("features", &counters.features_ns),
+            ("model", &counters.model_ns),
+            ("explain", &counters.explain_ns),
+        ];
+        for (phase, cell) in phases {
             text.value(&lane.labels_and("phase", phase), cell.get() as f64 / NS_PER_S);
         }
     }
@@ -193,14 +200,26 @@ fn write_columns(text: &mut Exposition, lanes: &[ScrapedLane<'_>], drift: &Drift
             text.count(&lane.labels_and("column", &column.name), cell.get());
         }
     }
+    write_drift(text, &drift.indices(lanes.iter().map(|lane| &*lane.telemetry)));
+}
+
+fn write_drift(text: &mut Exposition, drifts: &[Drift]) {
     let help = "Population stability index of a feature against the training data, last hour.";
     text.family("shardgate_feature_drift", Kind::Gauge, help);
-    for ((model, version, column), index) in
-        drift.indices(lanes.iter().map(|lane| &*lane.telemetry))
-    {
-        let version = version.to_string();
-        let labels = [("model", model.as_str()), ("version", &version), ("column", &column)];
-        text.value(&labels, index);
+    for Drift { subject, index } in drifts {
+        if let Measured::Column(column) = &subject.measured {
+            let version = subject.version.to_string();
+            let [model, version] = [("model", subject.model.as_str()), ("version", &version)];
+            text.value(&[model, version, ("column", column)], *index);
+        }
+    }
+    let help = "Population stability index of the scores against the training data, last hour.";
+    text.family("shardgate_score_drift", Kind::Gauge, help);
+    for Drift { subject, index } in drifts {
+        if subject.measured == Measured::Score {
+            let version = subject.version.to_string();
+            text.value(&[("model", subject.model.as_str()), ("version", &version)], *index);
+        }
     }
 }
 

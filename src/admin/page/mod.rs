@@ -10,8 +10,13 @@ use super::reply::Reply;
 const HTML: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 /// One script, in the order in which its parts use each other.
-const SCRIPT: &str =
-    concat!(include_str!("heat.js"), include_str!("models.js"), include_str!("page.js"));
+const SCRIPT: &str = concat!(
+    include_str!("heat.js"),
+    include_str!("models.js"),
+    include_str!("answers.js"),
+    include_str!("pill.js"),
+    include_str!("page.js")
+);
 
 /// The page. Only the style and the script that carry this answer's nonce are run, and nothing is
 /// asked of anyone but this port.

@@ -2,7 +2,8 @@
 // What is served, and from where: the models, and what is known of the process and its store.
 
 let served = [];
-let facts = { started_s: 0, unfit: [], store: { address: '', users: null, imported_s: null } };
+// Null until the gateway has said what it is.
+let facts = null;
 
 const counted = (count, one, more = one + 's') => `${number(count)} ${count === 1 ? one : more}`;
 
@@ -63,7 +64,7 @@ function roleOf(model, did) {
 }
 
 // Whether a version can't read the store as it is now.
-const isUnfit = (model) => !model.retired && facts.unfit.some((unfit) => isVersion(unfit, model));
+const isUnfit = (model) => !model.retired && facts?.unfit.some((unfit) => isVersion(unfit, model));
 
 function drawModels() {
   fill('model-rows', served.map((model) => {
@@ -74,11 +75,12 @@ function drawModels() {
     const cores = (model.cores.length === 1 ? 'core ' : 'cores ') + model.cores.join(', ');
     return element('tr', { className: model.retired ? 'quiet' : '' }, name, cell(model.version),
       cell(roleOf(model, did), 'td', 'words'), cell(idle ? '–' : number(did.rate)), cell(idle ? '–' : time(did.p99_us)),
-      cell(model.kernel, 'td', ''), cell(model.columns), cell(time(model.load_ms * 1000)), cell(model.retired ? '–' : cores, 'td', ''));
+      cell(model.kernel, 'td', 'kernel'), cell(model.columns), cell(time(model.load_ms * 1000)), cell(model.retired ? '–' : cores, 'td', ''));
   }));
 }
 
 function drawFacts(now) {
+  if (!facts) return;
   const { store, started_s } = facts;
   const parts = [`up ${duration(now.time_s - started_s)}`, store.address];
   if (store.users !== null) parts.push(counted(store.users, 'user'));

@@ -14,7 +14,7 @@ const element = (name, properties = {}, ...children) => {
 };
 const cell = (text, name = 'td', className = 'number') => element(name, { textContent: text, className });
 const number = (value) => Number.isInteger(value) || value >= 100 ? Math.round(value).toLocaleString('en') : value >= 10 ? value.toFixed(1) : String(Math.round(value * 100) / 100);
-const percent = (share) => (share > 0 && share < 0.001 ? '<0.1' : (share * 100).toFixed(share < 0.1 ? 1 : 0)) + ' %';
+const percent = (share) => (share > 0 && share < 0.001 ? '<0.1' : (share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)) + ' %';
 const time = (us) => us <= 0 ? '–' : us < 1000 ? `${number(us)} µs` : us < 1e6 ? `${number(us / 1000)} ms` : `${number(us / 1e6)} s`;
 const clock = (seconds1970) => new Date(seconds1970 * 1000).toLocaleTimeString('en-GB');
 const sum = (counts) => Object.values(counts).reduce((all, count) => all + count, 0);
@@ -24,8 +24,14 @@ const series = (name, share) => {
   part.style.flexGrow = Math.max(share, 0);
   return part;
 };
-// A style attribute is not allowed by the page's policy; its properties are.
-const fill = (body, rows) => byId(body).replaceChildren(...rows);
+// A style attribute is not allowed by the page's policy; its properties are. On a phone a row of a stacked
+// table is a block whose cells say which column they are of.
+const fill = (body, rows) => {
+  const stacked = byId(body).closest('table.stacked');
+  const heads = stacked ? [...stacked.tHead.rows[0].cells] : [];
+  for (const row of rows) heads.forEach((head, at) => { row.cells[at].dataset.label = head.textContent; });
+  byId(body).replaceChildren(...rows);
+};
 
 // ---- what is drawn ---------------------------------------------------------------------------
 
@@ -34,13 +40,28 @@ const notOk = (second) => {
   const all = sum(second.responses);
   return all ? 1 - (second.responses[200] || 0) / all : 0;
 };
+// The share of the rows that asked for stored features and were scored without them, or on old ones.
+const notStored = (second) => {
+  const all = sum(second.features);
+  const { stored = 0, cached = 0 } = second.features;
+  return all ? 1 - (stored + cached) / all : 0;
+};
 
+// The 99th percentile of the values: of fewer than a hundred the highest.
+const p99Of = (values) => values.slice().sort((one, other) => one - other)[Math.ceil(values.length * 0.99) - 1];
+
+// Each value's height between 0 and 1; what is above the 99th percentile is cut off there, so that one
+// outlier does not flatten all others.
+const heights = (values) => {
+  const top = p99Of(values);
+  return values.map((value) => (top > 0 ? Math.min(value / top, 1) : value > 0 ? 1 : 0));
+};
+
+// The line fills its tile, however few seconds there are.
 function drawLine(id, values) {
-  const most = Math.max(...values, 1e-9);
-  const shown = span(values.length);
-  const start = shown - values.length;
-  byId(id).setAttribute('viewBox', `0 0 ${shown - 1} 40`);
-  const points = values.map((value, at) => `${start + at},${(38 - 36 * value / most).toFixed(1)}`);
+  const shown = values.length > 1 ? heights(values) : [0, 0].map(() => heights(values)[0]);
+  byId(id).setAttribute('viewBox', `0 0 ${shown.length - 1} 40`);
+  const points = shown.map((height, at) => `${at},${(38 - 36 * height).toFixed(1)}`);
   const make = (d, className) => {
     const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
     path.setAttribute('d', d);
@@ -48,7 +69,7 @@ function drawLine(id, values) {
     return path;
   };
   byId(id).replaceChildren(
-    make(`M${start},40L${points.join('L')}L${shown - 1},40Z`, 'area'), make('M' + points.join('L'), 'top'));
+    make(`M0,40L${points.join('L')}L${shown.length - 1},40Z`, 'area'), make('M' + points.join('L'), 'top'));
 }
 
 function drawTiles(now) {
@@ -57,10 +78,13 @@ function drawTiles(now) {
   byId('p99').textContent = time(requestPhase(now).p99_us);
   byId('errors').textContent = percent(notOk(now));
   byId('errors').className = notOk(now) > 0.01 ? 'bad' : '';
+  byId('unstored').textContent = sum(now.features) ? percent(notStored(now)) : '–';
+  byId('unstored').className = notStored(now) <= 0.01 ? '' : now.features.error ? 'bad' : 'warn';
   drawLine('rate-line', seconds.map((second) => second.requests_per_s));
   drawLine('p50-line', seconds.map((second) => requestPhase(second).p50_us));
   drawLine('p99-line', seconds.map((second) => requestPhase(second).p99_us));
   drawLine('errors-line', seconds.map(notOk));
+  drawLine('unstored-line', seconds.map(notStored));
 }
 
 function drawCores(now) {
@@ -124,12 +148,12 @@ function drawFeatures() {
   const { total, elapsed } = lately((second) => second.features);
   const all = sum(total);
   const rows = ['stored', 'cached', 'stale', 'expired', 'missing', 'error'];
-  const tone = { error: 'bad', stale: 'warn', expired: 'warn' };
+  const tone = { error: 'bad', stale: 'warn', expired: 'warn', missing: 'warn' };
   fill('feature-rows', rows.map((status) => {
     const count = total[status] || 0;
     const name = cell(status, 'th', count ? tone[status] || '' : '');
     name.scope = 'row';
-    const bar = element('div', { className: 'stack' }, series(tone[status] ? 'queue' : 'features', count));
+    const bar = element('div', { className: 'stack' }, series(tone[status] || 'features', count));
     const others = element('i');
     others.style.flexGrow = Math.max(all - count, all ? 0 : 1);
     bar.append(others);
@@ -172,10 +196,10 @@ function drawAnswers(now) {
 
 function showStatus(status) {
   byId('version').textContent = status.version.version;
-  setState(status.draining ? 'draining' : !status.serving ? 'loading' : status.unfit.length ? 'unfit' : status.store_faults.length ? 'degraded' : 'serving');
   byId('store-faults').replaceChildren(...status.store_faults.map((fault) => element('li', { textContent: fault })));
   byId('unfit').replaceChildren(...status.unfit.map((unfit) => element('li', { textContent: `${unfit.model} ${unfit.version}: ${unfit.reason}` })));
   facts = status;
+  drawPill();
   served = mergeLanes(status.models, status.shards.map((shard) => shard.core));
   drawModels();
   const events = status.events.slice().reverse().map((event) => element('li', {},
@@ -201,14 +225,6 @@ byId('reload').addEventListener('click', async () => {
 
 // ---- the stream ------------------------------------------------------------------------------
 
-function setState(state) {
-  const pill = byId('state');
-  if (pill.dataset.state !== state) {
-    pill.dataset.state = state;
-    pill.textContent = state;
-  }
-}
-
 const authorization = () => {
   const token = sessionStorage.getItem('token');
   return token ? { authorization: `Bearer ${token}` } : {};
@@ -226,17 +242,20 @@ function draw() {
   drawCounters(now);
   drawHeat();
   drawModels();
+  drawModelAnswers();
   drawFacts(now);
 }
 
 function take(event, data) {
   if (event === 'status') return showStatus(JSON.parse(data));
+  if (event === 'drift') drifts = JSON.parse(data);
   if (event !== 'second') return;
   seconds.push(JSON.parse(data));
   if (seconds.length > SECONDS) {
     seconds.shift();
     if (cursor !== null) cursor = Math.max(cursor - 1, 0);
   }
+  drawPill();
 }
 
 // EventSource cannot send a token, so the stream is read as the text that it is.
@@ -262,10 +281,12 @@ async function connect() {
     if (answer.status === 401) return askForToken();
     if (!answer.ok) throw new Error((await answer.json()).error);
     seconds.length = 0;
+    drifts = [];
     await read(answer);
   } catch (error) {
     byId('version').textContent = error instanceof TypeError ? '' : String(error.message);
   }
+  facts = null;
   setState('offline');
   setTimeout(connect, 2000);
 }

@@ -9,6 +9,7 @@ pub(crate) mod client;
 pub(crate) mod cql_node;
 #[path = "../../../shards/tests/support/cql_server.rs"]
 pub(crate) mod cql_server;
+pub(crate) mod events;
 pub(crate) mod gateway;
 #[path = "../../../shards/tests/support/model_server.rs"]
 pub(crate) mod model_server;

@@ -138,10 +138,7 @@ impl OutputKind {
         let mut text = |text: &str| each(OutputElement::Text(Cow::Borrowed(text)));
         match self {
             Self::Features => text(scored.status.as_str()),
-            Self::Decision => {
-                let place = answers.decision(scored.score);
-                text(place.and_then(|place| answers.decisions().nth(place)).unwrap_or_default());
-            }
+            Self::Decision => text(answers.decision_name(scored.score).unwrap_or_default()),
             Self::Label => {
                 let parts = row.answer.parts();
                 let label = parts.and_then(|parts| label_of(answers, &parts.outputs));

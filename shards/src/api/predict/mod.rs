@@ -116,7 +116,7 @@ fn refuse_unanswerable(lane: &Lane, first: Option<RowId>) {
     while let Some(id) = next {
         let row = rows.get_mut(id);
         next = row.next;
-        if let Some(reason) = lane.settings.answers.refuse(row.answer.wants) {
+        if let Some(reason) = lane.settings.answers.refuse(row.answer.wants()) {
             row.state = RowState::Done(Err(RowFailure::Malformed(reason)));
         }
     }

@@ -4,14 +4,13 @@ use std::io::Write;
 
 use crate::api::json::{write_number, write_score, write_string};
 use crate::batch::{Lane, Row, RowParts, Scored};
-use crate::model::answer::{Answers, Reason, Reasons};
+use crate::facts::Reason;
+use crate::model::answer::{Answers, Reasons};
 
 /// Writes what the answer of a row has beside its score, each member with a comma before it.
 pub(super) fn write_parts(body: &mut Vec<u8>, lane: &Lane, row: &Row, scored: Scored) {
     let answers = &lane.settings.answers;
-    if let Some(decision) =
-        answers.decision(scored.score).and_then(|place| answers.decisions().nth(place))
-    {
+    if let Some(decision) = answers.decision_name(scored.score) {
         body.extend_from_slice(b", \"decision\": ");
         write_string(body, decision);
     }
@@ -20,7 +19,7 @@ pub(super) fn write_parts(body: &mut Vec<u8>, lane: &Lane, row: &Row, scored: Sc
         write_points(body, points, answers.has_whole_points());
     }
     let Some(parts) = row.answer.parts() else { return };
-    let wants = answers.wanted(row.answer.wants);
+    let wants = answers.wanted(row.answer.wants());
     let is_f32 = lane.settings.score_is_f32;
     if wants.label
         && let Some(label) = label_of(answers, &parts.outputs)

@@ -199,7 +199,7 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let mut failure = None;
         let (fields, mut seen, mut given) = (self.terms.fields, false, false);
-        let mut wants = Wants::default();
+        let (mut wants, mut has_options) = (Wants::default(), false);
         while let Some(Name(name)) = members.next_key()? {
             if name == "user_id" {
                 if std::mem::replace(&mut seen, true) {
@@ -213,6 +213,7 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
                     None => failure = failure.or(Some(RowFailure::Field { index })),
                 }
             } else if let Some(option) = AnswerOption::named(&name) {
+                has_options = true;
                 let wrong = members.next_value_seed(OptionSeed(option, &mut wants))?;
                 failure = failure.or(wrong);
             } else {
@@ -224,9 +225,9 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
         } else if !self.terms.needs_user && !given {
             failure = failure.or(Some(NO_FIELD));
         }
-        if wants != Wants::default() {
+        if has_options {
             failure = failure.or(self.terms.answers.refuse(wants).map(RowFailure::Malformed));
-            self.row.answer.wants = wants;
+            self.row.answer.ask(wants);
         }
         if let Some(failure) = failure {
             self.fail(failure);

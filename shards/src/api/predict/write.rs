@@ -7,7 +7,7 @@ use crate::api::failures;
 use crate::api::json::{write_error, write_message, write_score, write_string};
 use crate::api::outcome::{RowsSummary, StatusOf};
 use crate::api::request_rows::{RequestRows, outcome};
-use crate::batch::{Lane, RowId, RowState, Scored};
+use crate::batch::{Lane, Row, RowId, RowState, Scored};
 
 /// Writes the document of a lone row.
 pub(crate) fn write_lone(body: &mut Vec<u8>, rows: &RequestRows) -> RowsSummary {
@@ -87,7 +87,7 @@ fn write_member(
         }
         RowState::Done(Err(failure)) => {
             body.push(b'{');
-            write_user(body, lane, id);
+            write_user(body, lane.rows.borrow().get(id));
             body.extend_from_slice(b"\"error\": ");
             write_message(body, &failures::message(lane, failure));
             let _ = write!(body, ", \"status\": {}", status_of(failure));
@@ -104,17 +104,19 @@ fn write_member(
 }
 
 fn write_user_and_score(body: &mut Vec<u8>, lane: &Lane, id: RowId, scored: Scored) {
+    let rows = lane.rows.borrow();
+    let row = rows.get(id);
     body.push(b'{');
-    write_user(body, lane, id);
+    write_user(body, row);
     body.extend_from_slice(b"\"score\": ");
     write_score(body, scored.score, lane.settings.score_is_f32);
-    write_parts(body, lane, lane.rows.borrow().get(id), scored);
+    if !lane.settings.answers.are_bare || row.answer.is_asked() {
+        write_parts(body, lane, row, scored);
+    }
 }
 
 /// Writes the member of the user, and the comma behind it, where the request names one.
-fn write_user(body: &mut Vec<u8>, lane: &Lane, id: RowId) {
-    let rows = lane.rows.borrow();
-    let row = rows.get(id);
+fn write_user(body: &mut Vec<u8>, row: &Row) {
     if row.key.is_empty() {
         return;
     }

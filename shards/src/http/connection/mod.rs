@@ -50,7 +50,7 @@ enum Doing {
     Lingering,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "none of the four follows from the others")]
+#[expect(clippy::struct_excessive_bools, reason = "none of them follows from the others")]
 pub(crate) struct Connection<S> {
     stream: S,
     front: Rc<Front>,
@@ -62,6 +62,8 @@ pub(crate) struct Connection<S> {
     /// How much of its memory the shard has been told of, in bytes.
     buffered_bytes: usize,
     written: usize,
+    /// Whether an encrypted stream holds some of what was written back.
+    is_unflushed: bool,
     rendered: Vec<RenderedResponse>,
     rendered_ns: u64,
     pending: VecDeque<PendingResponse>,
@@ -112,6 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             output: Vec::new(),
             buffered_bytes: 0,
             written: 0,
+            is_unflushed: false,
             rendered: Vec::new(),
             rendered_ns: 0,
             pending: VecDeque::new(),
@@ -250,7 +253,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Whether nothing is left to write, and no more requests come.
     fn is_over(&self) -> bool {
-        let silent = self.output.is_empty() && self.pending.is_empty() && !self.stalled;
+        let is_written = self.output.is_empty() && !self.is_unflushed;
+        let silent = is_written && self.pending.is_empty() && !self.stalled;
         if self.end_of_input {
             // With responses pending, the end of the stream means that the client went away.
             return silent || !self.front.limits().answer_half_closed;
@@ -276,7 +280,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn set_time_limit(&mut self) {
         let limits = self.front.limits();
-        let (doing, limit_ms) = if !self.output.is_empty() {
+        let (doing, limit_ms) = if !self.output.is_empty() || self.is_unflushed {
             (Doing::Writing, limits.write_limit_ms(self.output.len()))
         } else if !self.pending.is_empty() {
             (Doing::Waiting, u64::MAX)

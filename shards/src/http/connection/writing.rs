@@ -19,6 +19,9 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
     /// Renders each response that is ready and in turn, and writes; true if anything moved.
     pub(super) fn poll_output(&mut self, context: &mut Context<'_>) -> std::io::Result<bool> {
         let front = Rc::clone(&self.front);
+        if self.is_unflushed && !self.poll_flushed(context)? {
+            return Ok(false);
+        }
         if self.invites && self.pending.is_empty() {
             self.invites = false;
             self.output.extend_from_slice(response::CONTINUE);
@@ -35,7 +38,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
                 Poll::Pending => 0,
             };
             if sent == scratch.output.len() {
-                self.finish_write(context);
+                self.finish_write(context)?;
             } else {
                 self.output.extend_from_slice(&scratch.output[sent..]);
                 self.written = 0;
@@ -49,15 +52,26 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
                 if self.written == self.output.len() {
                     self.output = Vec::new();
                     self.written = 0;
-                    self.finish_write(context);
+                    self.finish_write(context)?;
                 }
                 Ok(true)
             }
         }
     }
 
+    /// Has what an encrypted stream holds back sent; true when nothing is left.
+    fn poll_flushed(&mut self, context: &mut Context<'_>) -> std::io::Result<bool> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.is_unflushed = flushed.is_pending();
+        match flushed {
+            Poll::Ready(flushed) => flushed.map(|()| true),
+            Poll::Pending => Ok(false),
+        }
+    }
+
     /// Records how long the written responses took, and half-closes after the last.
-    fn finish_write(&mut self, context: &mut Context<'_>) {
+    fn finish_write(&mut self, context: &mut Context<'_>) -> std::io::Result<()> {
+        self.poll_flushed(context)?;
         let now_ns = self.front.context.clock.now_ns();
         self.start_over();
         let write_ns = now_ns.saturating_sub(self.rendered_ns);
@@ -69,6 +83,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
             // a close with unread input would reset the connection under the response.
             let _ = Pin::new(&mut self.stream).poll_close(context);
         }
+        Ok(())
     }
 
     /// Appends the responses at the front that are ready; true if there was one.

@@ -62,9 +62,13 @@ pub struct Answers {
     pub is_classifier: bool,
     /// What every row has.
     pub always: Wants,
+    /// Whether rows that ask for nothing have but a score.
+    pub are_bare: bool,
     adverse: Adverse,
     scale: Option<PointScale>,
     bands: Vec<Band>,
+    /// The shares of the training data's scores, of probabilities where they are known.
+    pub score_shares: Vec<f64>,
     /// The reasons that rows may have, where scores are explained.
     pub reasons: Option<Reasons>,
     explains_always: bool,
@@ -110,6 +114,11 @@ impl Answers {
                 return Err(problem((key.to_owned(), "true".to_owned(), "a classifier")));
             }
         }
+        let is_classifier = facts.is_classifier || !labels.is_empty();
+        if !output.shares.is_empty() && !is_classifier {
+            let found = "shares of scores".to_owned();
+            return Err(problem(("output.shares".to_owned(), found, "a classifier")));
+        }
         let reasons = explain.map(|explain| Reasons::new(explain, output.adverse, columns));
         let decisions = output.bands.iter().map(|band| band.decision.as_str());
         let when = match explain.and_then(|explain| explain.when.as_deref()) {
@@ -118,21 +127,26 @@ impl Answers {
                 problem(("explain.when".to_owned(), text.to_owned(), condition::EXPECTED))
             })?),
         };
+        let always = Wants {
+            probabilities: output.probabilities,
+            label: output.label,
+            outputs: output.outputs,
+            ..Wants::default()
+        };
+        let explains_always = explain.is_some_and(|explain| explain.always);
+        let has_more = output.scale.is_some() || !output.bands.is_empty();
         Ok(Self {
-            always: Wants {
-                probabilities: output.probabilities,
-                label: output.label,
-                outputs: output.outputs,
-                ..Wants::default()
-            },
+            are_bare: !has_more && !always.values() && !explains_always && when.is_none(),
+            always,
             width: facts.width,
-            is_classifier: facts.is_classifier || !labels.is_empty(),
+            is_classifier,
             labels,
             adverse: output.adverse,
             scale: output.scale,
             bands: output.bands.clone(),
+            score_shares: output.shares.clone(),
             reasons: reasons.transpose().map_err(problem)?,
-            explains_always: explain.is_some_and(|explain| explain.always),
+            explains_always,
             when,
         })
     }
@@ -176,6 +190,11 @@ impl Answers {
         self.bands.iter().position(|band| band.below.is_none_or(|below| score < below))
     }
 
+    /// The decision for a score, by its name.
+    pub fn decision_name(&self, score: f64) -> Option<&str> {
+        self.decision(score).map(|place| self.bands[place].decision.as_str())
+    }
+
     /// The names of the decisions, in the order of the bands.
     pub fn decisions(&self) -> impl ExactSizeIterator<Item = &str> {
         self.bands.iter().map(|band| band.decision.as_str())
@@ -210,4 +229,21 @@ fn labels(output: &ScoreOutput, facts: OutputFacts<'_>) -> Result<Vec<String>, O
         return Ok(facts.labels.to_vec());
     }
     Ok((0..facts.width).map(|class| class.to_string()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_of_scores_are_of_probabilities() {
+        let output = ScoreOutput { shares: vec![0.05; 20], ..ScoreOutput::default() };
+        let made = |is_classifier| {
+            let facts = OutputFacts { width: 1, labels: &[], is_classifier };
+            Answers::new(&output, None, facts, &[])
+        };
+        assert_eq!(made(true).expect("a classifier").score_shares, [0.05; 20]);
+        let error = made(false).expect_err("a regressor");
+        assert_eq!((error.key.as_str(), error.expected), ("output.shares", "a classifier"));
+    }
 }

@@ -23,7 +23,7 @@ pub use answers::{Answers, AnswersError, Wants};
 pub(in crate::model) use calibration::Calibrator;
 pub use calibration_file::CalibrationError;
 pub(in crate::model) use kept::Kept;
-pub use reasons::{Reason, ReasonGroup, Reasons};
+pub use reasons::{ReasonGroup, Reasons};
 pub use settings::{
     Adverse, BANDS_MAX, Band, CALIBRATION_FILE, CalibrationMethod, ClassChoice, PointScale,
     ScoreKind, ScoreOutput,

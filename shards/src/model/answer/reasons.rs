@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::settings::{Adverse, OutputProblem};
+use crate::facts::Reason;
 use crate::model::explain::{ExplainSettings, NamedReason};
 
 /// A reason that a row may have: a column, or several that speak as one.
@@ -15,17 +16,6 @@ pub struct ReasonGroup {
     pub text: Option<String>,
     /// The columns, by their places, ascending.
     pub columns: Vec<u32>,
-}
-
-/// Why a row has its score, in part.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reason {
-    /// Which of the model's [`ReasonGroup`]s it is.
-    pub group: u32,
-    /// How far it pushed the margin towards the adverse end; positive.
-    pub contribution: f64,
-    /// The cell of its first column, as the model read it.
-    pub value: f64,
 }
 
 /// The reasons that rows of a model may have.

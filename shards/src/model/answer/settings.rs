@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::facts::SCORE_BINS;
+
 /// Which number of the model's outputs is the score, and what an answer has beside it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -34,7 +36,13 @@ pub struct ScoreOutput {
     pub scale: Option<PointScale>,
     /// The decisions, by ascending score.
     pub bands: Vec<Band>,
+    /// The shares of the training data's scores in the [`SCORE_BINS`] equal parts of 0 to 1, each
+    /// with its upper bound; empty when they are not known. Of probabilities only.
+    pub shares: Vec<f64>,
 }
+
+/// How far the shares of the scores may be from 1 together.
+const SHARES_SLACK: f64 = 1e-6;
 
 /// The name of the file with the knots of a calibration, in a version's folder.
 pub const CALIBRATION_FILE: &str = "calibration.csv";
@@ -171,7 +179,30 @@ impl ScoreOutput {
                 return Err(("output.members".to_owned(), members.to_string(), expected));
             }
         }
+        self.check_shares()?;
         self.check_bands()
+    }
+
+    fn check_shares(&self) -> Result<(), OutputProblem> {
+        if self.shares.is_empty() {
+            return Ok(());
+        }
+        let problem = |found: String| {
+            let expected = "20 numbers from 0 up that sum to 1: the shares of the scores in the \
+                            twentieths of 0 to 1";
+            Err(("output.shares".to_owned(), found, expected))
+        };
+        if self.shares.len() != SCORE_BINS {
+            return problem(format!("{} numbers", self.shares.len()));
+        }
+        if let Some(share) = self.shares.iter().find(|share| !(0.0..=1.0).contains(*share)) {
+            return problem(share.to_string());
+        }
+        let sum: f64 = self.shares.iter().sum();
+        if (sum - 1.0).abs() > SHARES_SLACK {
+            return problem(format!("a sum of {sum}"));
+        }
+        Ok(())
     }
 
     fn check_bands(&self) -> Result<(), OutputProblem> {

@@ -16,6 +16,10 @@ pub struct ExplainSettings {
     /// Rows that stand for the average row, as a CSV file in the version's directory or beside
     /// `model.toml`; without it the covers of the trees do.
     pub background: Option<String>,
+    /// Whether a model that cannot be explained is served without: of a file that is served by itself,
+    /// for which nobody has said anything.
+    #[serde(skip)]
+    pub where_possible: bool,
     /// How reasons are named, and which columns speak as one.
     #[serde(rename = "reasons")]
     pub named: Vec<NamedReason>,
@@ -23,7 +27,14 @@ pub struct ExplainSettings {
 
 impl Default for ExplainSettings {
     fn default() -> Self {
-        Self { reasons_max: 4, always: false, when: None, background: None, named: Vec::new() }
+        Self {
+            reasons_max: 4,
+            always: false,
+            when: None,
+            background: None,
+            where_possible: false,
+            named: Vec::new(),
+        }
     }
 }
 

@@ -1,0 +1,132 @@
+//! Certificate and key as they were read, and the configurations that are made of them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futures_rustls::rustls::crypto::aws_lc_rs;
+use futures_rustls::rustls::pki_types::pem::PemObject;
+use futures_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use futures_rustls::rustls::server::{ProducesTickets, WebPkiClientVerifier};
+use futures_rustls::rustls::{RootCertStore, ServerConfig};
+use x509_cert::der::Decode;
+
+use super::error::TlsError;
+use super::settings::TlsSettings;
+
+/// What the serving port proves itself by, read once for all shards.
+#[derive(Debug)]
+pub struct TlsIdentity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    authorities: Option<Vec<CertificateDer<'static>>>,
+    /// The keys of session tickets: a client that comes back may land on another shard.
+    tickets: Arc<dyn ProducesTickets>,
+    expires: SystemTime,
+}
+
+impl Clone for TlsIdentity {
+    fn clone(&self) -> Self {
+        Self {
+            chain: self.chain.clone(),
+            key: self.key.clone_key(),
+            authorities: self.authorities.clone(),
+            tickets: Arc::clone(&self.tickets),
+            expires: self.expires,
+        }
+    }
+}
+
+impl TlsIdentity {
+    /// Reads the files; `None` where the settings name none. The keys of session tickets are those
+    /// of `before`, so that clients may resume their sessions after a reload.
+    pub fn read(settings: &TlsSettings, before: Option<&Self>) -> Result<Option<Self>, TlsError> {
+        let alone = |given, missing| Err(TlsError::Alone { given, missing });
+        let (certificate, key) = match (&settings.certificate_file, &settings.key_file) {
+            (Some(certificate), Some(key)) => (certificate, key),
+            (Some(_), None) => return alone("certificate_file", "key_file"),
+            (None, Some(_)) => return alone("key_file", "certificate_file"),
+            (None, None) if settings.client_ca_file.is_some() => {
+                return alone("client_ca_file", "certificate_file");
+            }
+            (None, None) => return Ok(None),
+        };
+        let chain = certificates("certificate_file", certificate)?;
+        let expires = expiry(&chain[0]).map_err(|reason| TlsError::File {
+            key: "certificate_file",
+            path: certificate.clone(),
+            reason,
+        })?;
+        let private = PrivateKeyDer::from_pem_file(key).map_err(|error| TlsError::File {
+            key: "key_file",
+            path: key.clone(),
+            reason: error.to_string(),
+        })?;
+        let authorities = settings.client_ca_file.as_deref();
+        let authorities =
+            authorities.map(|path| certificates("client_ca_file", path)).transpose()?;
+        let tickets = match before {
+            Some(before) => Arc::clone(&before.tickets),
+            None => aws_lc_rs::Ticketer::new().map_err(unusable)?,
+        };
+        let identity = Self { chain, key: private, authorities, tickets, expires };
+        // What no shard could use is refused here.
+        identity.config()?;
+        Ok(Some(identity))
+    }
+
+    /// When the certificate is not valid any more.
+    pub fn expires(&self) -> SystemTime {
+        self.expires
+    }
+
+    /// A shard's own configuration: TLS 1.2 and 1.3, and HTTP/1.1 inside.
+    pub(super) fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(unusable)?;
+        let builder = match &self.authorities {
+            None => builder.with_no_client_auth(),
+            Some(authorities) => {
+                let mut roots = RootCertStore::empty();
+                for authority in authorities {
+                    roots.add(authority.clone()).map_err(unusable)?;
+                }
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                        .build()
+                        .map_err(unusable)?;
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let mut config =
+            builder.with_single_cert(self.chain.clone(), self.key.clone_key()).map_err(unusable)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.ticketer = Arc::clone(&self.tickets);
+        Ok(Arc::new(config))
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
+fn unusable(error: impl ToString) -> TlsError {
+    TlsError::Unusable { reason: error.to_string() }
+}
+
+/// The certificates of a file, at least one.
+fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let wrong = |reason| TlsError::File { key, path: path.to_owned(), reason };
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let found = read.map_err(|error| wrong(error.to_string()))?;
+    if found.is_empty() {
+        return Err(wrong("there is no certificate in it, expected PEM".to_owned()));
+    }
+    Ok(found)
+}
+
+/// When a certificate is not valid any more.
+fn expiry(certificate: &CertificateDer<'_>) -> Result<SystemTime, String> {
+    let parsed = x509_cert::Certificate::from_der(certificate)
+        .map_err(|error| format!("it is no X.509 certificate: {error}"))?;
+    Ok(parsed.tbs_certificate().validity().not_after.to_system_time())
+}

@@ -1,0 +1,262 @@
+//! A port with a certificate answers as a plain one does, by TLS 1.2 and 1.3; clients that it is not
+//! to trust, or that do not trust it, get nothing; and a reload ends no connection.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned,
+    SupportedProtocolVersion, version,
+};
+use shards::shard::Command;
+use shards::tls::{TlsIdentity, TlsSettings};
+
+use crate::support::{Client, Setup, post, wait_until};
+
+/// An authority that signs certificates.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate and its key, as PEM.
+struct Pair {
+    certificate: String,
+    key: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn sign(&self, name: &str) -> Pair {
+        self.sign_with(name, |_| {})
+    }
+
+    fn sign_with(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Pair {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        Pair { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+
+    fn pem(&self) -> String {
+        self.0.pem()
+    }
+}
+
+fn settings(folder: &Path, pair: &Pair, clients: Option<&Authority>) -> TlsSettings {
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        Some(path)
+    };
+    TlsSettings {
+        certificate_file: file("server.pem", &pair.certificate),
+        key_file: file("server.key", &pair.key),
+        client_ca_file: clients.and_then(|authority| file("clients.pem", &authority.pem())),
+    }
+}
+
+fn identity(pair: &Pair, clients: Option<&Authority>) -> TlsIdentity {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path(), pair, clients);
+    TlsIdentity::read(&settings, None).expect("it can be used").expect("there is one")
+}
+
+/// What a client trusts, and what it proves itself by.
+fn config(
+    trusted: &Authority,
+    own: Option<&Pair>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(trusted.pem().as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_protocol_versions(versions).unwrap().with_root_certificates(roots);
+    Arc::new(match own {
+        None => builder.with_no_client_auth(),
+        Some(pair) => {
+            let chain = vec![CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap()];
+            let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+            builder.with_client_auth_cert(chain, key).unwrap()
+        }
+    })
+}
+
+type Stream = StreamOwned<ClientConnection, TcpStream>;
+
+fn connect(address: SocketAddr, config: &Arc<ClientConfig>) -> Stream {
+    let name = ServerName::try_from("gateway.test").unwrap();
+    let connection = ClientConnection::new(Arc::clone(config), name).unwrap();
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    StreamOwned::new(connection, stream)
+}
+
+/// The body of the answer to a request; its head has its length.
+fn ask(stream: &mut Stream, request: &[u8]) -> std::io::Result<String> {
+    stream.write_all(request)?;
+    let mut read = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&read).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() >= length.expect("a length").parse().unwrap() {
+                return Ok(body.to_owned());
+            }
+        }
+        let mut some = [0; 65_536];
+        match stream.read(&mut some)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            count => read.extend_from_slice(&some[..count]),
+        }
+    }
+}
+
+const LONE: &str = "{\"user_id\": \"user-001\"}";
+const BOTH: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
+
+#[test]
+fn the_answers_are_those_of_a_plain_port() {
+    let authority = Authority::new();
+    let pair = authority.sign("gateway.test");
+    let plain = Setup::of("demo-logistic").serve();
+    let served = Setup::of("demo-logistic").encrypted(identity(&pair, None)).serve();
+    // Larger than what the socket takes at once.
+    let many = format!("[{}]", vec![LONE; 1_000].join(", "));
+    for versions in [&[&version::TLS13][..], &[&version::TLS12]] {
+        let mut stream = connect(served.address, &config(&authority, None, versions));
+        for body in [LONE, &many, LONE] {
+            let expected = plain.client().predict(body).body;
+            assert_eq!(ask(&mut stream, &post(body)).expect("an answer"), expected);
+        }
+        assert_eq!(stream.conn.alpn_protocol(), None);
+        // Many requests at once, whose answers are read late.
+        let requests = post(&many).repeat(20);
+        let expected = plain.client().predict(&many).body;
+        stream.write_all(&requests).unwrap();
+        for _ in 0..20 {
+            assert_eq!(read_one(&mut stream).len(), expected.len());
+        }
+    }
+    assert_eq!(served.counters().handshakes.get(), 2);
+}
+
+/// Reads one answer of pipelined ones, to its last byte and no further.
+fn read_one(stream: &mut Stream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("a head");
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+    let mut body = vec![0; length.parse().unwrap()];
+    stream.read_exact(&mut body).expect("a body");
+    String::from_utf8(body).unwrap()
+}
+
+#[test]
+fn a_client_that_comes_back_resumes_its_session() {
+    let authority = Authority::new();
+    let pair = authority.sign("gateway.test");
+    let served = Setup::of("demo-logistic").encrypted(identity(&pair, None)).serve();
+    let client = config(&authority, None, BOTH);
+    let mut kinds = Vec::new();
+    for _ in 0..2 {
+        let mut stream = connect(served.address, &client);
+        ask(&mut stream, &post(LONE)).expect("an answer");
+        kinds.push(stream.conn.handshake_kind().expect("it is done"));
+    }
+    assert_eq!(kinds, [HandshakeKind::Full, HandshakeKind::Resumed]);
+}
+
+#[test]
+fn whoever_is_not_trusted_gets_nothing() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let pair = authority.sign("gateway.test");
+    let identity = identity(&pair, Some(&authority));
+    let served = Setup::of("demo-logistic").encrypted(identity).serve();
+    let own = authority.sign("client.test");
+    let strange = other.sign("client.test");
+    let asked = |config: Arc<ClientConfig>| ask(&mut connect(served.address, &config), &post(LONE));
+    assert!(asked(config(&authority, Some(&own), BOTH)).is_ok());
+    for (trusted, proof) in [(&authority, None), (&authority, Some(&strange)), (&other, Some(&own))]
+    {
+        assert!(asked(config(trusted, proof, BOTH)).is_err());
+    }
+    // Plain HTTP to the encrypted port.
+    let mut plain = Client::connect(served.address);
+    plain.send_what_goes(post(LONE));
+    wait_until("the failures are counted", || served.counters().handshakes_failed[1].get() >= 3);
+    assert!(asked(config(&authority, Some(&own), BOTH)).is_ok());
+}
+
+#[test]
+fn a_handshake_that_does_not_end_is_given_up() {
+    let authority = Authority::new();
+    let pair = authority.sign("gateway.test");
+    let served = Setup::of("demo-logistic")
+        .encrypted(identity(&pair, None))
+        .settings(|settings| settings.http.head_timeout_ms = 100)
+        .serve();
+    let mut silent = Client::connect(served.address);
+    let mut slow = Client::connect(served.address);
+    slow.send([22, 3, 1]);
+    wait_until("both are given up", || served.counters().handshakes_failed[0].get() == 2);
+    silent.expect_end();
+    slow.expect_end();
+}
+
+#[test]
+fn a_reload_changes_the_certificate_and_ends_no_connection() {
+    let (before, after) = (Authority::new(), Authority::new());
+    let (first, second) = (before.sign("gateway.test"), after.sign("gateway.test"));
+    let served = Setup::of("demo-logistic").encrypted(identity(&first, None)).serve();
+    let mut old = connect(served.address, &config(&before, None, BOTH));
+    ask(&mut old, &post(LONE)).expect("an answer");
+    let number = served.shared.send(Command::Encrypt(Box::new(identity(&second, None))));
+    wait_until("the certificate is changed", || served.shared.done() >= number);
+    ask(&mut old, &post(LONE)).expect("an answer of the connection that was open");
+    assert!(ask(&mut connect(served.address, &config(&before, None, BOTH)), &post(LONE)).is_err());
+    let mut new = connect(served.address, &config(&after, None, BOTH));
+    ask(&mut new, &post(LONE)).expect("an answer by the new certificate");
+}
+
+#[test]
+fn files_that_cannot_be_used_are_named() {
+    let authority = Authority::new();
+    let (pair, other) = (authority.sign("gateway.test"), authority.sign("gateway.test"));
+    let folder = tempfile::tempdir().unwrap();
+    let whole = settings(folder.path(), &pair, None);
+    assert!(TlsIdentity::read(&TlsSettings::default(), None).unwrap().is_none());
+    let alone = TlsSettings { key_file: None, ..whole.clone() };
+    let message = TlsIdentity::read(&alone, None).unwrap_err().to_string();
+    assert_eq!(message, "[tls]: `certificate_file` needs `key_file` beside it");
+    for (name, text, expected) in [
+        ("server.pem", "no certificate", "there is no certificate in it"),
+        ("server.key", "no key", "[tls] key_file: "),
+        ("server.key", &other.key, "certificate and key cannot be used"),
+    ] {
+        settings(folder.path(), &pair, None);
+        std::fs::write(folder.path().join(name), text).unwrap();
+        let message = TlsIdentity::read(&whole, None).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+    let ended = authority.sign_with("gateway.test", |params| {
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    });
+    let read = identity(&ended, None);
+    let ended_at = read.expires().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    assert_eq!(ended_at, 1_577_836_800);
+}

@@ -1,0 +1,34 @@
+//! What is said of the answers of each version: decisions, reasons, and how its scores are spread.
+
+use super::buckets::Buckets;
+use super::lanes::ScrapedLane;
+use super::text::{Exposition, Kind};
+
+/// Writes the families of answers.
+pub(super) fn write(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
+    let help = "Rows scored, by the decision that their score is.";
+    text.family("shardgate_decisions_total", Kind::Counter, help);
+    for lane in lanes {
+        let (facts, counters) = (&lane.telemetry.facts, &lane.telemetry.counters);
+        for (place, decision) in facts.decisions.iter().enumerate() {
+            let count = counters.decisions.get(place).get();
+            text.count(&lane.labels_and("decision", decision), count);
+        }
+    }
+    let help = "Reasons given, by their code.";
+    text.family("shardgate_reasons_total", Kind::Counter, help);
+    for lane in lanes {
+        let (facts, counters) = (&lane.telemetry.facts, &lane.telemetry.counters);
+        for (place, code) in facts.reasons.iter().enumerate() {
+            text.count(&lane.labels_and("reason", code), counters.reasons.get(place).get());
+        }
+    }
+    let help = "Scores that are probabilities.";
+    text.family("shardgate_score", Kind::Histogram, help);
+    for lane in lanes.iter().filter(|lane| lane.telemetry.facts.has_probabilities) {
+        // A shadow's rows are answered by nobody.
+        if !lane.is_shadow() {
+            text.histogram(&lane.labels(), &Buckets::of_scores(&lane.telemetry.counters));
+        }
+    }
+}
