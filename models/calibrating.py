@@ -24,6 +24,7 @@ from skl2onnx import convert_sklearn
 
 import histogram
 import raw_values
+import scorecards
 from exporting import (
     ELSEWHERE, ExportError, compare, library_scores, onnx_scores, score_output, to_onnx,
 )
@@ -31,7 +32,7 @@ from inputs import Input, Inputs, is_permuted, look, used_names
 from loading import unpickled
 from raw_values import RawValues
 from sampling import generated_rows, spread_rows
-from subjects import Booster, Estimator, Opinion, subject_of as subject_without_curves
+from subjects import Estimator, Opinion, subject_of as subject_without_curves
 
 CALIBRATION_FILE = "calibration.csv"
 TENSOR = "values"
@@ -189,8 +190,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                              "of knots (x,y) or of a sigmoid (a,b)")
 
 
-def subject_of(model, columns: str | None, name: str, double: bool) -> Estimator | Booster:
+def subject_of(model, columns: str | None, name: str, double: bool):
     """What is exported of a model."""
+    card = scorecards.subject_of(model, name)
+    if card:
+        return card
     if calibrated_part(model):
         return Calibrated(model, columns, name)
     return subject_without_curves(model, columns, name, double)

@@ -159,6 +159,9 @@ def export(options: argparse.Namespace) -> Exported:
     if curve is not None:
         about.output.update(curve.output)
         scores = curve.scores(scores)
+    if given is not None:
+        is_margin = opinion.width == 1 and curve is None
+        about.output.update(answers.shares_of(scores, subject, is_margin))
     manifest, is_kept = publishing.manifest_for(place, about, about_columns)
     with tempfile.TemporaryDirectory() as temporary:
         tried = Path(temporary).resolve() / options.name

@@ -7,6 +7,7 @@ what skl2onnx makes of them.
 """
 
 import numpy as np
+import onnx
 from onnx import TensorProto, numpy_helper
 from sklearn.base import BaseEstimator
 from sklearn.dummy import DummyClassifier
@@ -44,7 +45,7 @@ class DoubleEnsemble(histogram.Ensemble):
                                   tree.missing_go_to_left, target)
         self.add_nodes(nodes, target, histogram.LEQ, weights)
 
-    def add_nodes(self, tree: raw_boosters.Tree, target: int, mode: int,
+    def add_nodes(self, tree: raw_boosters.Tree, target: int, mode: int | np.ndarray,
                   weights: np.ndarray | None = None) -> None:
         """A tree by its nodes, whose leaves have these weights, or else have them as thresholds."""
         weights = tree.threshold if weights is None else weights
@@ -56,7 +57,7 @@ class DoubleEnsemble(histogram.Ensemble):
                             len(self.modes) + np.cumsum(~leaf) - 1)
         self.roots.append(len(self.modes))
         inner = np.flatnonzero(~leaf)
-        self.modes += [mode] * len(inner)
+        self.modes += np.broadcast_to(mode, leaf.shape)[inner].tolist()
         self.splits += tree.threshold[inner].tolist()
         self.lists["nodes_featureids"] += tree.feature[inner].tolist()
         self.lists["nodes_missing_value_tracks_true"] += [
@@ -259,6 +260,14 @@ def _ensemble(writer: _Writer, source: str, made: DoubleEnsemble, targets: int, 
         "TreeEnsemble", [source], 1, domain="ai.onnx.ml", n_targets=targets,
         aggregate_function=histogram.SUM, post_transform=0, tree_roots=made.roots,
         leaf_targetids=made.targets, **_tensors(made, kind), **made.lists)
+
+
+def ensemble_node(source: str, output: str, made: DoubleEnsemble, targets: int) -> onnx.NodeProto:
+    """The node of trees of 64 bits, for a graph that is made by hand."""
+    return onnx.helper.make_node(
+        "TreeEnsemble", [source], [output], domain="ai.onnx.ml", n_targets=targets,
+        aggregate_function=histogram.SUM, post_transform=0, tree_roots=made.roots,
+        leaf_targetids=made.targets, **_tensors(made, np.float64), **made.lists)
 
 
 def _tensors(made: DoubleEnsemble, wide) -> dict:

@@ -62,7 +62,7 @@ def free_port():
 
 def is_installed(name):
     """Whether the library of a model is here; scikit-learn always is."""
-    return name in ("one-hot", "ordinal") or importlib.util.find_spec(name) is not None
+    return name in ("one-hot", "ordinal", "calibrated") or importlib.util.find_spec(name) is not None
 
 
 NAMES = [name if is_installed(name) else
@@ -101,7 +101,7 @@ def served(tmp_path_factory):
         models[name] = train()
         joblib.dump(models[name], folder / f"{name}.pkl")
         given = [str(folder / f"{name}.pkl"), "--name", name, "--rows", str(folder / "rows.csv"),
-                 "--output-dir", str(folder / "models")]
+                 "--output-dir", str(folder / "models"), "--label"]
         assert export.main(given) == 0, name
     names = [*models, *(reads_requests(folder / "models", name) for name in models)]
     program = str(gateway.find(None))
@@ -145,6 +145,27 @@ def test_all_applicants_by_user(served, name):
     difference = np.abs(np.array(found) - expected).max()
     print(f"{name}: {len(found)} applicants, largest difference {difference:.1e}")
     assert difference <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_applicants_with_their_probabilities(served, name):
+    """Each class's, and the label of the most probable one."""
+    frame = german.FRAME
+    if name in ("lightgbm", "xgboost"):
+        frame = frame.astype(german.categories())
+    expected, labels = served.models[name].predict_proba(frame), served.models[name].predict(frame)
+    found = []
+    for first in range(0, len(german.USERS), BATCH):
+        asked = [{"user_id": user, "probabilities": True}
+                 for user in german.USERS[first : first + BATCH]]
+        status, answer = served.ask(f"/predict/{name}", asked)
+        assert status == 200, answer
+        found += answer
+    shares = np.array([[one["probabilities"]["0"], one["probabilities"]["1"]] for one in found])
+    print(f"{name}: largest difference {np.abs(shares - expected).max():.1e}")
+    assert np.abs(shares - expected).max() <= TOLERANCE
+    assert all(one["score"] == one["probabilities"]["1"] for one in found)
+    assert [one["label"] for one in found] == [str(label) for label in labels]
 
 
 def fields(row):
@@ -216,6 +237,8 @@ def test_odd_texts_score_as_the_library_does_or_are_refused(served, name, path):
 def test_every_version_has_its_librarys_own_file(served):
     files = {name: {path.name for path in (served.folder / "models" / name / "1").iterdir()}
              for name in served.models}
-    own = {"one-hot": "model.onnx", "ordinal": "model.onnx", "lightgbm": "model.txt",
+    assert "calibration.csv" in files["calibrated"]
+    files["calibrated"].remove("calibration.csv")
+    own = {"one-hot": "model.onnx", "ordinal": "model.onnx", "calibrated": "model.onnx", "lightgbm": "model.txt",
            "xgboost": "model.ubj", "catboost": "model.cbm"}
     assert files == {name: {own[name], "golden.csv"} for name in served.models}
