@@ -35,6 +35,9 @@ class Description:
     policies: dict[str, object] = field(default_factory=dict)
     # Of the class, for people.
     class_label: str | None = None
+    # More keys of [output], and the tables that follow it.
+    output: dict[str, object] = field(default_factory=dict)
+    tables: str = ""
 
 
 def column_of(name: str, values: np.ndarray, nan: str = "default", **more) -> Column:
@@ -79,7 +82,7 @@ def toml_table(header: str, entries: dict) -> str:
 
 def model_toml(about: Description, columns: list[Column]) -> str:
     """The text of model.toml."""
-    output = {"tensor": about.tensor}
+    output = {"tensor": about.tensor, **about.output}
     if about.score_class is not None:
         output["class"] = about.score_class
     table = toml_table("[output]", output)
@@ -89,6 +92,7 @@ def model_toml(about: Description, columns: list[Column]) -> str:
         f"description = {_toml(about.description)}\n",
         toml_table("[metadata]", about.metadata),
         table,
+        about.tables,
         toml_table("[policies]", about.policies),
     ]
     for column in columns:

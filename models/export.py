@@ -15,6 +15,8 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
+import answers
+import calibrating
 import gateway
 import publishing
 from artefacts import Description, write_frame
@@ -22,7 +24,7 @@ from describing import described, scored_rows
 from exporting import DIFFERENCE_MAX, ELSEWHERE, ExportError, first_line
 from loading import load
 from rows import read_rows
-from subjects import library_of, subject_of
+from subjects import library_of
 
 WARNING = "warning: loading a pickle runs the code in it; export only files that you trust"
 REPOSITORY = Path(__file__).resolve().parent
@@ -64,6 +66,8 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--double", action="store_true",
                         help="give the graph float64 inputs, for models that float32 isn't "
                              "precise enough for")
+    answers.add_flags(parser)
+    calibrating.add_flags(parser)
     parser.add_argument("--gateway", type=Path, metavar="PATH",
                         help="the shardgate that is asked whether it scores alike; by default the "
                              "one that the variable SHARDGATE names, the one built here, or the one "
@@ -120,7 +124,8 @@ def export(options: argparse.Namespace) -> Exported:
     print(WARNING, file=sys.stderr)
     place = publishing.place_for(options.output_dir, options.name, options.version)
     program = gateway.find(options.gateway)
-    subject = subject_of(load(options.pickle), options.columns, options.name, options.double)
+    subject = calibrating.subject_of(load(options.pickle), options.columns, options.name,
+                                     options.double)
     given = read_rows(options.rows, subject.inputs) if options.rows else None
     subject.learn(given)
     about_columns = described(subject, given, options.double, options.ranges)
@@ -140,17 +145,24 @@ def export(options: argparse.Namespace) -> Exported:
         metadata={"library": library_of(subject.model)},
         policies={} if given is not None else {"on_missing": "reject", "on_error": "reject"},
     )
+    curve = calibrating.standalone_of(options.calibration, subject, opinion.width)
+    said = answers.answers_of(options, subject, opinion.width, curve is not None)
+    about.output, about.tables = {**subject.own_output, **said.output}, said.tables
     if subject.labels is not None:
         about.class_label = str(subject.labels[score_class])
         about.metadata["classes"] = ", ".join(map(str, subject.labels))
         notes.insert(0, said_of_class(subject.labels, score_class, expected.shape[1]))
     scores = expected[:, 0 if score_class is None or expected.shape[1] == 1 else score_class]
+    if curve is not None:
+        about.output.update(curve.output)
+        scores = curve.scores(scores)
     manifest, is_kept = publishing.manifest_for(place, about, about_columns)
     with tempfile.TemporaryDirectory() as temporary:
         tried = Path(temporary).resolve() / options.name
         # What somebody wrote by hand may name other versions, which aren't there: it isn't asked.
         text = publishing.model_toml(about, about_columns)
-        publishing.write(tried, place.version, subject.file, subject.saved(), text,
+        files = {subject.file: subject.saved(), **subject.beside, **(curve.beside if curve else {})}
+        publishing.write(tried, place.version, files, text,
                          lambda path: write_frame(path, rows, scores, subject.is_double))
         difference_gateway = gateway.ask(program, tried, len(rows))
         publishing.publish(place, tried, None if is_kept else manifest)

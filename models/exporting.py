@@ -255,13 +255,15 @@ def _sort_opsets(proto: onnx.ModelProto) -> None:
 def to_onnx(
     model, columns: list[str], name: str, double: bool = False, zipmap: bool = False,
     thresholds: dict[tuple[int, float], float] | None = None, split: Inputs | None = None,
+    margins: bool = False,
 ) -> onnx.ModelProto:
     """The estimator as a graph of one input of shape (rows, columns), or, where `split` says what
     each of them holds, of an input for each column.
 
     `double` makes that input float64; `zipmap` leaves a classifier's probabilities in the maps
     that skl2onnx makes by default. `thresholds`, where given, receives the library's own threshold
-    for each feature and rounded threshold.
+    for each feature and rounded threshold. With `margins` a classifier gives those in the place of
+    probabilities.
     """
     if type(model).__module__.startswith("catboost"):
         proto = _from_catboost(model)
@@ -278,7 +280,7 @@ def to_onnx(
                   for column in split.columns]
     try:
         with _exact_trees({} if thresholds is None else thresholds):
-            proto = _converted(model, name, inputs, zipmap)
+            proto = _converted(model, name, inputs, zipmap, margins)
     except ExportError:
         raise
     except Exception as error:
@@ -288,13 +290,16 @@ def to_onnx(
     return proto
 
 
-def _converted(model, name: str, inputs: list, zipmap: bool) -> onnx.ModelProto:
+def _converted(model, name: str, inputs: list, zipmap: bool, margins: bool) -> onnx.ModelProto:
     options = {id(model): {"zipmap": zipmap}} if is_classifier(model) else None
+    if margins:
+        last = model.steps[-1][1] if isinstance(model, Pipeline) else model
+        options.setdefault(id(last), {})["raw_scores"] = True
     try:
         return convert_sklearn(model, name, inputs, options=options, target_opset=OPSETS)
     except NameError as error:
         # Some classifiers, and all that contain them, don't know the option.
-        if "zipmap" not in str(error):
+        if "zipmap" not in str(error) or margins:
             raise
     proto = convert_sklearn(model, name, inputs, target_opset=OPSETS)
     return proto if zipmap else _without_zipmap(proto)

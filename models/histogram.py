@@ -110,20 +110,26 @@ class Ensemble:
         self.targets += [target] * int(leaf.sum())
 
     def _add_stump(self, target: int, value: float) -> None:
-        """A tree of one leaf is a branch with the same leaf on both sides."""
+        """A tree of one leaf is a branch with a leaf of the same weight on both sides. With the same
+        leaf on both, ONNX Runtime takes the leaf whose number is the branch's."""
         self.roots.append(len(self.modes))
         self.modes.append(LEQ)
         self.splits.append(0.0)
-        for key, number in (("featureids", 0), ("truenodeids", len(self.weights)), ("trueleafs", 1),
-                            ("falsenodeids", len(self.weights)), ("falseleafs", 1),
+        first = len(self.weights)
+        for key, number in (("featureids", 0), ("truenodeids", first), ("trueleafs", 1),
+                            ("falsenodeids", first + 1), ("falseleafs", 1),
                             ("missing_value_tracks_true", 0)):
             self.lists[f"nodes_{key}"].append(number)
-        self.weights.append(value)
-        self.targets.append(target)
+        self.weights += [value, value]
+        self.targets += [target, target]
 
-    def _add_branch(self, node, bitsets, position, leaf) -> None:
+    @staticmethod
+    def threshold(value: float) -> float:
         from exporting import floor_to_float32
 
+        return floor_to_float32(value)
+
+    def _add_branch(self, node, bitsets, position, leaf) -> None:
         left, right = int(node["left"]), int(node["right"])
         missing_left = bool(node["missing_go_to_left"])
         place = int(node["feature_idx"])
@@ -142,7 +148,7 @@ class Ensemble:
             self.splits.append(0.0)
         else:
             self.modes.append(LEQ)
-            self.splits.append(floor_to_float32(float(node["num_threshold"])))
+            self.splits.append(self.threshold(float(node["num_threshold"])))
         self.lists["nodes_featureids"].append(self.places[place])
         self.lists["nodes_missing_value_tracks_true"].append(tracks)
         for side, child in (("true", left), ("false", right)):
@@ -151,18 +157,24 @@ class Ensemble:
 
 
 def ensemble_of(model) -> Ensemble:
-    """All trees. The model's own encoder puts categories first: `places` undoes that."""
+    """All trees."""
+    made = Ensemble(*places_of(model))
+    for iteration in model._predictors:
+        for target, predictor in enumerate(iteration):
+            made.add(predictor, target)
+    return made
+
+
+def places_of(model) -> tuple[list[int], dict[int, list[float]]]:
+    """The column of each feature, as the model's own encoder puts categories first, and each
+    category's number."""
     chosen = np.flatnonzero(model.is_categorical_)
     rest = np.flatnonzero(~model.is_categorical_)
     order = getattr(model, "order_", None) or list(range(len(model.is_categorical_)))
     places = [order.index(place) for place in [*chosen, *rest]]
     values = {place: [float(value) for value in present(known)]
               for place, known in enumerate(model.values_)}
-    made = Ensemble(places, values)
-    for iteration in model._predictors:
-        for target, predictor in enumerate(iteration):
-            made.add(predictor, target)
-    return made
+    return places, values
 
 
 def convert(scope, operator, container) -> None:

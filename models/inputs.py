@@ -121,23 +121,23 @@ def is_permuted(model, names: list[str]) -> bool:
 def inputs_of(model, names: list[str], is_named: bool) -> Inputs:
     """The columns of an estimator of scikit-learn, by what its encoders say."""
     inputs = Inputs([Input(name) for name in names], is_named)
-    _look(model, names, inputs)
+    look(model, names, inputs)
     return inputs
 
 
-def _look(part, names: list[str], inputs: Inputs) -> None:
+def look(part, names: list[str], inputs: Inputs) -> None:
     """Notes what an estimator that gets the columns `names` says of them."""
     if isinstance(part, Pipeline):
         for _, step in part.steps:
-            _look(step, names, inputs)
+            look(step, names, inputs)
             if step != "passthrough" and type(step).__name__ not in KEEPS_COLUMNS:
                 return
     elif isinstance(part, ColumnTransformer):
         for _, transformer, chosen in part.transformers_:
-            _look(transformer, chosen_names(chosen, names), inputs)
+            look(transformer, chosen_names(chosen, names), inputs)
     elif isinstance(part, FeatureUnion):
         for _, transformer in part.transformer_list:
-            _look(transformer, names, inputs)
+            look(transformer, names, inputs)
     elif isinstance(part, SimpleImputer):
         for name, value in zip(names, part.statistics_, strict=False):
             if isinstance(value, str):
@@ -182,7 +182,7 @@ def _look_at_held(part, names: list[str], inputs: Inputs) -> None:
         for one in held:
             one = getattr(one, "estimator", one)
             if isinstance(one, (Pipeline, ColumnTransformer, FeatureUnion)):
-                _look(one, names, inputs)
+                look(one, names, inputs)
 
 
 def _note_categories(column: Input, known: list) -> None:

@@ -75,10 +75,13 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def write(folder: Path, version: int, name: str, data: bytes, manifest: str, write_golden) -> None:
-    """A model of one version: its manifest, its file, and its golden file by `write_golden`."""
+def write(folder: Path, version: int, files: dict[str, bytes | str], manifest: str,
+          write_golden) -> None:
+    """A model of one version: its manifest, its files, and its golden file by `write_golden`."""
     (folder / str(version)).mkdir(parents=True)
-    (folder / str(version) / name).write_bytes(data)
+    for name, data in files.items():
+        data = data.encode() if isinstance(data, str) else data
+        (folder / str(version) / name).write_bytes(data)
     write_golden(folder / str(version) / "golden.csv")
     (folder / "model.toml").write_text(manifest, encoding="utf-8")
 
@@ -119,6 +122,10 @@ def ensure_fits(manifest: dict, about: Description, columns: list[Column]) -> No
     if output.get("tensor", about.tensor) != about.tensor:
         raise ExportError(f"its [output] tensor is {output['tensor']}, that of the export "
                           f"{about.tensor}")
+    for key in ("calibration", "members"):
+        if output.get(key) != about.output.get(key):
+            raise ExportError(f"its [output] {key} is {output.get(key, 'not there')}, that of the "
+                              f"export {about.output.get(key, 'not there')}")
     score_class = output.get("class", about.score_class)
     # A label may be the same class by its name.
     if not isinstance(score_class, str) and score_class != about.score_class:

@@ -64,6 +64,9 @@ class Estimator:
 
     file = "model.onnx"
     takes_unknown = True
+    # What [output] says of it besides the score, and the texts of the files beside its own.
+    own_output: dict = {}
+    beside: dict[str, str] = {}
 
     def __init__(self, model, columns: str | None, name: str, double: bool):
         self.model, self.name, self.is_double = model, name, double
@@ -148,6 +151,8 @@ class Booster:
     """A model of LightGBM, XGBoost or CatBoost, whose file is its library's own."""
 
     tensor = "prediction"
+    own_output: dict = {}
+    beside: dict[str, str] = {}
     is_split = True
     # LightGBM compares 64-bit floats, and the others know how to round them.
     is_double = True

@@ -1,6 +1,7 @@
 //! What the live page shows of answers comes with its events: scores by their size, decisions, drift,
 //! and what the pill is made of.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
@@ -46,10 +47,10 @@ fn of_each_version_its_scores_decisions_and_drift() {
     let gateway =
         Launch::demo().with(|command| _ = command.arg("--models").arg(repository.path())).start();
     let drift = "shardgate_score_drift{model=\"demo-logistic\",version=\"1\"} ";
-    let mut asked = 0;
+    let asked = Cell::new(0);
     wait_until("a thousand scores", || {
         ask(&gateway);
-        asked += 100;
+        asked.set(asked.get() + 100);
         metrics(&gateway).contains(drift)
     });
     // All scores lie in one of twenty parts that training had as many scores in.
@@ -82,9 +83,9 @@ fn of_each_version_its_scores_decisions_and_drift() {
             assert_eq!(scores.iter().map(|part| part.as_u64().unwrap()).sum::<u64>(), count);
             assert_eq!(answers["explained"], 0);
         }
-        (rows >= asked).then_some(())
+        (rows >= asked.get()).then_some(())
     });
-    assert_eq!(rows, asked, "each row once");
+    assert_eq!(rows, asked.get(), "each row once");
     assert!(canary > 0 && canary < rows, "{canary} of {rows}");
     let mean = sum / rows as f64;
     assert!(mean > 0.0 && mean < 1.0, "{mean}");

@@ -46,11 +46,10 @@ impl ReadSource {
     ) -> Result<(Self, Explained), ModelError> {
         if FileFormat::of(&path) == FileFormat::Onnx {
             let columns = manifest.columns.as_deref();
-            return match Blueprint::read(&path, &manifest.output, columns, options) {
-                Ok(blueprint) => {
-                    let what = "an ONNX file".to_owned();
-                    let explained = manifest.explain.is_some();
-                    let explained = explained.then_some(Err(ExplainError::Opaque { what }));
+            let explains = manifest.explain.is_some();
+            return match Blueprint::read(&path, &manifest.output, columns, options, explains) {
+                Ok(mut blueprint) => {
+                    let explained = blueprint.explained.take();
                     Ok((Self::Onnx { path, blueprint }, explained))
                 }
                 Err(source) => Err(ModelError::Onnx { path, source }),

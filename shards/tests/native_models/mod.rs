@@ -104,10 +104,19 @@ pub(crate) fn load_file(
     output: ScoreOutput,
     kernel: KernelChoice,
 ) -> Result<Model, String> {
+    load_as(path, Manifest { output, ..Manifest::default() }, kernel)
+}
+
+/// Loads a model's file as a manifest says.
+pub(crate) fn load_as(
+    path: &Path,
+    manifest: Manifest,
+    kernel: KernelChoice,
+) -> Result<Model, String> {
     let directory = ModelDirectory {
         name: "native".to_owned(),
         path: path.parent().expect("a folder").to_owned(),
-        manifest: Manifest { output, ..Manifest::default() },
+        manifest,
         version: 1,
         file: path.to_owned(),
     };
@@ -127,6 +136,18 @@ pub(crate) fn load(
     load_file(&file(fixture), output, kernel)
 }
 
+/// Rows as a model reads them.
+pub(crate) fn matrix(model: &Model, rows: &[Vec<f64>]) -> FeatureMatrix {
+    let mut features = FeatureMatrix::new(model.columns(), model.precision());
+    features.reset(rows.len());
+    for (row, cells) in rows.iter().enumerate() {
+        for (column, cell) in cells.iter().enumerate() {
+            features.set(row, column, *cell);
+        }
+    }
+    features
+}
+
 /// The model's scores of the golden rows, in batches of several sizes.
 pub(crate) fn scores(model: &mut Model, golden: &Golden) -> Result<Vec<f64>, String> {
     let mut scores = Vec::new();
@@ -138,13 +159,7 @@ pub(crate) fn scores(model: &mut Model, golden: &Golden) -> Result<Vec<f64>, Str
         if now.is_empty() {
             return Ok(scores);
         }
-        let mut features = FeatureMatrix::new(model.columns(), model.precision());
-        features.reset(now.len());
-        for (row, cells) in now.iter().enumerate() {
-            for (column, cell) in cells.iter().enumerate() {
-                features.set(row, column, *cell);
-            }
-        }
+        let features = matrix(model, now);
         model.score(&features, &mut batch).map_err(|error| error.to_string())?;
         scores.extend_from_slice(&batch);
     }

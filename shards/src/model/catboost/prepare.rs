@@ -74,11 +74,9 @@ fn hash_of_cell(cell: f64) -> Option<i32> {
 }
 
 impl Ctr {
-    /// The columns that it combines; `floats` and `cats` are those of all features.
-    fn sources(&self, floats: &[usize], cats: &[usize]) -> Vec<usize> {
-        let of_cats = self.cats.iter().chain(self.one_hot.iter().map(|(place, _)| place));
-        let of_floats = self.floats.iter().map(|(place, ..)| floats[*place]);
-        of_cats.map(|place| cats[*place]).chain(of_floats).collect()
+    /// The columns that the library credits it to: of what it combines, those of categories.
+    fn sources(&self, cats: &[usize]) -> Vec<usize> {
+        self.cats.iter().map(|place| cats[*place]).collect()
     }
 
     fn value(&self, table: &Table, floats: &[f64], hashes: &[Option<i32>]) -> f32 {
@@ -99,18 +97,18 @@ impl Derive for Prepare {
         self.floats.len() + self.cats.len() + self.ctrs.len()
     }
 
-    fn sources(&self, prepared: usize) -> Vec<usize> {
+    fn sources(&self, prepared: usize) -> Vec<u32> {
         let (floats, cats) = (self.floats.len(), self.cats.len());
         let mut sources = if prepared < floats {
             vec![self.floats[prepared]]
         } else if prepared < floats + cats {
             vec![self.cats[prepared - floats]]
         } else {
-            self.ctrs[prepared - floats - cats].sources(&self.floats, &self.cats)
+            self.ctrs[prepared - floats - cats].sources(&self.cats)
         };
         sources.sort_unstable();
         sources.dedup();
-        sources
+        sources.into_iter().map(|column| column as u32).collect()
     }
 
     fn derive(&mut self, cells: &[f64], prepared: &mut [f64]) {

@@ -37,16 +37,18 @@ impl Planter<'_> {
         }
     }
 
-    /// Unfolds a symmetric tree. Nodes are numbered level by level: node `n` of level `l` follows
-    /// the `2^l - 1` nodes above; its number is the path to it, bit `i` what level `i` said.
+    /// Unfolds a symmetric tree, its last split at the root: covers are shared out in that order by
+    /// the library too. Nodes are numbered level by level from the root: node `n` of level `l`
+    /// follows the `2^l - 1` nodes above. What the rows of a node said before are the highest `l`
+    /// bits of its leaves' numbers, and its own number.
     fn symmetric(&self, forest: &mut Forest, tree: &TreeParts, levels: &[Split]) -> Tree {
         let depth = levels.len();
         let mut nodes = Vec::with_capacity((2 << depth) - 1);
-        for (level, split) in levels.iter().enumerate() {
+        for (level, split) in levels.iter().rev().enumerate() {
             let (first_below, here) = ((2_usize << level) - 1, 1_usize << level);
             for path in 0..here {
-                // Rows that fail keep their path, those that pass add this level's bit.
-                nodes.push(self.node(*split, first_below + path, first_below + path + here, 0.0));
+                let fails = first_below + 2 * path;
+                nodes.push(self.node(*split, fails, fails + 1, 0.0));
             }
         }
         for leaf in 0..1 << depth {

@@ -1,71 +1,103 @@
 //! What explanations are made of, before it is known which rows stand for the average one.
 
-use super::outline::{Node, Origins, Outline};
+use super::explainer::{Before, Engine};
+use super::linear::{LinearExplainer, LinearOutline};
+use super::outline::{Origins, TreeOutline};
 use super::trees::TreeExplainer;
-use super::{ExplainError, Explainer};
-use crate::model::forest::{ModelColumn, Preparation};
-use crate::model::trees::Ensemble;
+use super::{ExplainError, Explainer, Function};
+use crate::model::forest::{Linear, Preparation};
+use crate::model::onnx::Front;
+use crate::model::trees::{Ensemble, OutputColumns};
 
 /// A model's margin in the form that explanations are made of.
 #[derive(Debug, Clone)]
 pub(in crate::model) struct Explainable {
-    outline: Outline,
-    preparation: Option<Preparation>,
+    function: Function,
+    before: Before,
 }
 
 impl Explainable {
-    /// Of output `output` of a library's own trees. `preparation` makes the rows that trees read.
+    /// Of output `output` of a library's own trees, of a model of `columns` columns. `preparation`
+    /// makes the rows that trees read.
     pub(in crate::model) fn of_forest(
         ensemble: &Ensemble,
         output: usize,
         preparation: Option<&Preparation>,
-        columns: &[ModelColumn],
+        columns: usize,
     ) -> Result<Self, ExplainError> {
         let mut outline = ensemble.outline(output)?;
-        outline.columns = preparation.map_or(columns.len(), |it| it.columns());
-        if let Some(preparation) = preparation {
-            outline.origins = Some(origins(&outline, preparation, columns)?);
-        }
-        Ok(Self { outline, preparation: preparation.cloned() })
+        outline.columns = columns;
+        let mut function = Function::Trees(outline);
+        let Some(preparation) = preparation else {
+            return Ok(Self { function, before: Before::Nothing });
+        };
+        function.set_origins(origins(preparation, columns));
+        Ok(Self { function, before: Before::Preparation(preparation.clone()) })
+    }
+
+    /// Of output `output` of a library's own linear model; `outputs` make outputs of its sums.
+    pub(in crate::model) fn of_linear(
+        linear: &Linear,
+        outputs: &OutputColumns,
+        output: usize,
+    ) -> Self {
+        let (sum, sign) = outputs.sum_of(output).unwrap_or((0, 0.0));
+        let sums = linear.starts.len().max(1);
+        let weights = linear.weights.chunks_exact(sums);
+        let outline = LinearOutline {
+            constant: linear.starts.get(sum).map_or(0.0, |start| f64::from(*start) * sign),
+            weights: weights.map(|weights| f64::from(weights[sum]) * sign).collect(),
+            origins: None,
+            missing_is_zero: true,
+        };
+        Self { function: Function::Linear(outline), before: Before::Nothing }
+    }
+
+    /// Of a function in a graph, whose columns are made of the model's in `front`.
+    pub(in crate::model) fn of_graph(
+        mut function: Function,
+        origins: Origins,
+        front: Option<Front>,
+    ) -> Self {
+        function.set_origins(origins);
+        let before = front.map_or(Before::Nothing, |front| Before::Graph(Box::new(front)));
+        Self { function, before }
     }
 
     /// The explainer whose average row is that of the trees' own covers.
     pub(in crate::model) fn by_covers(self) -> Result<Explainer, ExplainError> {
-        let has_covers = |tree: &super::TreeOutline| {
-            tree.nodes.len() < 2 || tree.covers.first().is_some_and(|cover| *cover > 0.0)
+        let engine = match self.function {
+            Function::Trees(outline) => {
+                let has_covers = |tree: &TreeOutline| {
+                    tree.nodes.len() < 2 || tree.covers.first().is_some_and(|cover| *cover > 0.0)
+                };
+                if !outline.trees.iter().all(has_covers) {
+                    return Err(ExplainError::NoCovers);
+                }
+                Engine::Trees(Box::new(TreeExplainer::new(&outline)?))
+            }
+            Function::Linear(outline) if outline.missing_is_zero => {
+                Engine::Linear(LinearExplainer::new(outline, None))
+            }
+            Function::Linear(_) => return Err(ExplainError::NoMeans),
         };
-        if !self.outline.trees.iter().all(has_covers) {
-            return Err(ExplainError::NoCovers);
-        }
-        let trees = TreeExplainer::new(&self.outline)?;
-        Ok(Explainer::new(trees, self.preparation))
+        Ok(Explainer::new(engine, self.before))
     }
 }
 
-/// Which column each prepared one is made of. Those of several are refused where trees read them.
-fn origins(
-    outline: &Outline,
-    preparation: &Preparation,
-    columns: &[ModelColumn],
-) -> Result<Origins, ExplainError> {
-    let mut of = vec![0; outline.columns];
-    let nodes = outline.trees.iter().flat_map(|tree| &tree.nodes);
-    let mut is_read = vec![false; outline.columns];
-    for node in nodes {
-        if let Node::Branch { column, .. } = node {
-            is_read[*column as usize] = true;
-        }
-    }
-    for (prepared, origin) in of.iter_mut().enumerate() {
+/// Which columns each prepared one is made of. Those that are made of the same ones are known or
+/// unknown together, and those made of several share what they contribute: so do `LightGBM` and
+/// `CatBoost`, which know of no other columns.
+fn origins(preparation: &Preparation, columns: usize) -> Origins {
+    let mut shared: Vec<Vec<u32>> = (0..columns as u32).map(|column| vec![column]).collect();
+    let of = (0..preparation.columns()).map(|prepared| {
         let sources = preparation.sources(prepared);
-        if let [first, _, ..] = sources[..]
-            && is_read[prepared]
-        {
-            let name = |column: &usize| columns[*column].name.clone();
-            let what = format!("what it counts for combinations of `{}`", columns[first].name);
-            return Err(ExplainError::Mixed { what, columns: sources.iter().map(name).collect() });
-        }
-        *origin = sources.first().map_or(0, |source| *source as u32);
-    }
-    Ok(Origins { of, columns: columns.len(), are_joint: true })
+        let known = shared.iter().position(|known| *known == sources);
+        known.unwrap_or_else(|| {
+            shared.push(sources);
+            shared.len() - 1
+        }) as u32
+    });
+    let of = of.collect();
+    Origins { of, shared, columns, are_joint: true }
 }

@@ -1,8 +1,10 @@
 //! Explains rows of a model's own columns.
 
+use super::linear::LinearExplainer;
 use super::trees::TreeExplainer;
-use crate::features::FeatureMatrix;
+use crate::features::{Cells, FeatureMatrix};
 use crate::model::forest::{Preparation, PreparedRows};
+use crate::model::onnx::Front;
 
 /// One shard's own copy of what explains a model's scores.
 ///
@@ -10,24 +12,47 @@ use crate::model::forest::{Preparation, PreparedRows};
 /// chose, before any curve. A row's margin is [`Explainer::base`] plus its contributions.
 #[derive(Debug, Clone)]
 pub struct Explainer {
-    trees: TreeExplainer,
-    preparation: Option<Preparation>,
+    engine: Engine,
+    before: Before,
     prepared: PreparedRows,
 }
 
+/// What makes the rows that are explained of those of the model.
+#[derive(Debug, Clone)]
+pub(super) enum Before {
+    Nothing,
+    /// A library's own preparation.
+    Preparation(Preparation),
+    /// A part of a graph.
+    Graph(Box<Front>),
+}
+
+/// What computes contributions.
+#[derive(Debug, Clone)]
+pub(super) enum Engine {
+    Trees(Box<TreeExplainer>),
+    Linear(LinearExplainer),
+}
+
 impl Explainer {
-    pub(super) fn new(trees: TreeExplainer, preparation: Option<Preparation>) -> Self {
-        Self { trees, preparation, prepared: PreparedRows::default() }
+    pub(super) fn new(engine: Engine, before: Before) -> Self {
+        Self { engine, before, prepared: PreparedRows::default() }
     }
 
     /// The margin of the average row.
     pub fn base(&self) -> f64 {
-        self.trees.base()
+        match &self.engine {
+            Engine::Trees(trees) => trees.base(),
+            Engine::Linear(linear) => linear.base(),
+        }
     }
 
     /// How many columns a row has, and how many contributions.
     pub fn columns(&self) -> usize {
-        self.trees.width()
+        match &self.engine {
+            Engine::Trees(trees) => trees.width(),
+            Engine::Linear(linear) => linear.width(),
+        }
     }
 
     /// Replaces `contributions` by those of each row to its margin, `rows × columns`, row-major. A
@@ -45,12 +70,16 @@ impl Explainer {
         if columns != self.columns() {
             return Err(format!("a matrix of {columns} columns, expected {}", self.columns()));
         }
-        let cells = match &mut self.preparation {
-            Some(preparation) => self.prepared.fill(features, preparation),
-            None => features.cells(),
+        let cells = match &mut self.before {
+            Before::Nothing => features.cells(),
+            Before::Preparation(preparation) => self.prepared.fill(features, preparation),
+            Before::Graph(front) => Cells::F64(front.run(features)?),
         };
         contributions.resize(rows * columns, 0.0);
-        self.trees.explain(cells, rows, contributions);
+        match &mut self.engine {
+            Engine::Trees(trees) => trees.explain(cells, rows, contributions),
+            Engine::Linear(linear) => linear.explain(cells, contributions),
+        }
         Ok(())
     }
 

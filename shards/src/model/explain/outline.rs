@@ -45,14 +45,16 @@ pub struct TreeOutline {
     pub covers: Vec<f64>,
 }
 
-/// The columns to which contributions go, where trees read others that were made of them.
+/// What the columns that trees read were made of.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Origins {
-    /// Of each column that trees may read, the column that it was made of.
+    /// Of each column that trees may read, its place in `shared`.
     pub of: Vec<u32>,
+    /// Columns that share a contribution equally; most often one.
+    pub shared: Vec<Vec<u32>>,
     /// How many columns there are that contributions go to.
     pub columns: usize,
-    /// Whether columns made of the same one are known or unknown together. Else each has its own
+    /// Whether columns of the same origin are known or unknown together. Else each has its own
     /// Shapley value, and these are added up.
     pub are_joint: bool,
 }
@@ -100,13 +102,11 @@ pub enum OutlineError {
         /// How many nodes the tree has.
         nodes: usize,
     },
-    /// A column was made of one that there is not.
-    #[error("column {column} was made of column {origin}, there are {columns}")]
+    /// A column was made of nothing, or of a column that there is not.
+    #[error("what column {column} was made of is not among the {columns} columns")]
     Origin {
         /// The column, from 0.
         column: usize,
-        /// What it was made of.
-        origin: u32,
         /// How many columns there are.
         columns: usize,
     },
@@ -130,9 +130,16 @@ impl Outline {
         self.origins.as_ref().map_or(self.columns, |origins| origins.columns)
     }
 
-    /// The column that contributions of `column` go to.
+    /// Columns whose contributions go to the same columns have the same number.
     pub(super) fn credit_of(&self, column: u32) -> u32 {
         self.origins.as_ref().map_or(column, |origins| origins.of[column as usize])
+    }
+
+    /// The columns that share the contributions of number `credit`.
+    pub(super) fn shared_by(&self, credit: u32) -> Vec<u32> {
+        self.origins
+            .as_ref()
+            .map_or(vec![credit], |origins| origins.shared[credit as usize].clone())
     }
 
     /// What is known or unknown together with `column`: columns of the same number.
@@ -146,12 +153,15 @@ impl Outline {
     /// Checks that children follow their parents, each with one parent, that columns exist, and
     /// that covers are shares.
     pub(super) fn check(&self) -> Result<(), OutlineError> {
-        if let Some(Origins { of, columns, .. }) = &self.origins {
-            let origin = |column: usize| of.get(column).copied().unwrap_or(u32::MAX);
-            let wrong = (0..self.columns).find(|column| origin(*column) as usize >= *columns);
-            if let Some(column) = wrong {
-                let (origin, columns) = (origin(column), *columns);
-                return Err(OutlineError::Origin { column, origin, columns });
+        if let Some(Origins { of, shared, columns, .. }) = &self.origins {
+            let is_there = |column: usize| {
+                let shared = of.get(column).and_then(|place| shared.get(*place as usize));
+                shared.is_some_and(|shared| {
+                    !shared.is_empty() && shared.iter().all(|it| (*it as usize) < *columns)
+                })
+            };
+            if let Some(column) = (0..self.columns).find(|column| !is_there(*column)) {
+                return Err(OutlineError::Origin { column, columns: *columns });
             }
         }
         self.trees.iter().enumerate().try_for_each(|(tree, outline)| self.check_tree(tree, outline))

@@ -23,8 +23,8 @@ pub struct TreeExplainer {
     /// The columns that the trees read, ascending.
     read: Vec<u32>,
     columns: usize,
-    /// The columns that contributions go to, ascending.
-    credited: Vec<u32>,
+    /// The columns that share each sum.
+    credited: Vec<Vec<u32>>,
     /// How many columns there are that they may go to.
     width: usize,
     is_single: bool,
@@ -77,7 +77,7 @@ impl TreeExplainer {
             cells: Vec::new(),
             sums: Vec::new(),
             width: outline.credited(),
-            credited,
+            credited: credited.iter().map(|credit| outline.shared_by(*credit)).collect(),
             read,
         })
     }
@@ -154,8 +154,11 @@ impl TreeExplainer {
         let credited = self.credited.len();
         for row in 0..count {
             let own = &mut contributions[(first + row) * self.width..][..self.width];
-            for (place, column) in self.credited.iter().enumerate() {
-                own[*column as usize] = self.sums[row / ROWS * credited + place].0[row % ROWS];
+            for (place, columns) in self.credited.iter().enumerate() {
+                let sum = self.sums[row / ROWS * credited + place].0[row % ROWS];
+                for column in columns {
+                    own[*column as usize] += sum / columns.len() as f64;
+                }
             }
         }
     }

@@ -105,7 +105,8 @@ impl NativeModel {
                 drop(forest);
                 let explainable = explains.then(|| {
                     let preparation = trained.preparation.as_ref();
-                    Explainable::of_forest(&ensemble, class, preparation, &trained.columns)
+                    let columns = trained.columns.len();
+                    Explainable::of_forest(&ensemble, class, preparation, columns)
                 });
                 let outputs = match kept {
                     Kept::Only(column) => Outputs::Only(column),
@@ -117,12 +118,13 @@ impl NativeModel {
             Program::Linear(linear) => {
                 let name = format!("{}, linear", trained.library);
                 let sums = vec![0.0; linear.starts.len()];
+                let explainable =
+                    explains.then(|| Ok(Explainable::of_linear(&linear, &columns, class)));
                 let finish = match kept {
                     Kept::Only(column) => columns.only(column),
                     Kept::All { .. } => columns,
                 };
                 let engine = LinearEngine { linear, finish, sums };
-                let explainable = explains.then_some(Err(ExplainError::NoMeans));
                 (Engine::Linear(Box::new(engine)), name, Precision::F32, explainable)
             }
         };

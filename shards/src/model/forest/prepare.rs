@@ -9,8 +9,8 @@ pub(in crate::model) trait Derive: CopyDerive + Debug + Send + Sync {
     /// How many columns it makes.
     fn columns(&self) -> usize;
 
-    /// The columns of the model that prepared column `prepared` is made of.
-    fn sources(&self, prepared: usize) -> Vec<usize>;
+    /// The columns of the model that prepared column `prepared` is made of, ascending.
+    fn sources(&self, prepared: usize) -> Vec<u32>;
 
     /// Writes the prepared row of a row of cells.
     fn derive(&mut self, cells: &[f64], prepared: &mut [f64]);

@@ -51,9 +51,9 @@ impl Derive for ZeroIsMissing {
         self.width + self.sources.len()
     }
 
-    fn sources(&self, prepared: usize) -> Vec<usize> {
+    fn sources(&self, prepared: usize) -> Vec<u32> {
         let copied = prepared.checked_sub(self.width).and_then(|copy| self.sources.get(copy));
-        vec![copied.map_or(prepared, |source| *source as usize)]
+        vec![copied.copied().unwrap_or(prepared as u32)]
     }
 
     fn derive(&mut self, cells: &[f64], prepared: &mut [f64]) {

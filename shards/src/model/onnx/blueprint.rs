@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::error::OnnxError;
+use super::explained::{self, Wanted};
 use super::file::OnnxFile;
 use super::graph::{GraphInput, ScoreGraph};
 use super::ops::RowShape;
@@ -18,6 +19,7 @@ use super::{Engine, OnnxFacts, OnnxModel, inputs, trial};
 use crate::features::FeatureMatrix;
 use crate::features::inputs::InputColumn;
 use crate::model::answer::{Kept, ScoreOutput};
+use crate::model::explain::{ExplainError, Explainable};
 use crate::model::scorer::LoadOptions;
 use crate::model::trees::KernelChoice;
 
@@ -26,6 +28,8 @@ use crate::model::trees::KernelChoice;
 pub(in crate::model) struct Blueprint {
     facts: OnnxFacts,
     made: Made,
+    /// What explanations are made of, or why there are none; taken by who asked for it.
+    pub(in crate::model) explained: Option<Result<Explainable, ExplainError>>,
 }
 
 #[derive(Debug)]
@@ -61,6 +65,7 @@ impl Blueprint {
         output: &ScoreOutput,
         described: Option<&[InputColumn]>,
         options: &LoadOptions,
+        explains: bool,
     ) -> Result<Self, OnnxError> {
         let file = OnnxFile::read(path, options.limits)?;
         let graph = ScoreGraph::select(file.proto, output)?;
@@ -108,6 +113,11 @@ impl Blueprint {
             kept,
             is_classifier: classes.are_probabilities(),
         };
+        let explained = explains.then(|| {
+            let names = described.unwrap_or_default().iter().map(|it| it.name.clone());
+            let wanted = Wanted::of(output, column, width);
+            explained::explainable(&graph, &inputs, shape, &wanted, &names.collect::<Vec<_>>())
+        });
         let made = match engine {
             Engine::Program(program) => Made::Program(program),
             Engine::Tract(plan) => Made::Plan(Box::new(Planned {
@@ -119,7 +129,7 @@ impl Blueprint {
                 first: Mutex::new(Some(plan)),
             })),
         };
-        Ok(Self { facts, made })
+        Ok(Self { facts, made, explained })
     }
 
     /// What is known of the file.

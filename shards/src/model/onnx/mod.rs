@@ -17,6 +17,7 @@ mod constants;
 mod corrections;
 mod depth;
 mod error;
+mod explained;
 mod file;
 mod graph;
 mod inputs;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 
 pub(super) use self::blueprint::Blueprint;
 pub use self::error::OnnxError;
+pub(super) use self::explained::Front;
 pub use self::file::FileLimits;
 use self::graph::{GraphInput, ScoreGraph};
 use self::ops::RowShape;

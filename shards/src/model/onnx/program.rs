@@ -5,7 +5,7 @@ use tract_onnx::pb::GraphProto;
 use super::alone::{together_or_alone, where_none_has_a_score};
 use super::error::OnnxError;
 use super::ops::{Cells, CellsMut, Element, RowKernel, RowShape, Rows};
-use super::planning::{InputColumns, Planning, Source};
+use super::planning::{InputColumns, PlannedStep, Planning, Source};
 use crate::features::{FeatureMatrix, Precision};
 use crate::model::answer::Kept;
 use crate::model::trees::KernelChoice;
@@ -65,18 +65,28 @@ impl Program {
             Kept::Only(column) => Kept::Only(planning.narrow(column)),
             all @ Kept::All { .. } => all,
         };
+        Self::of_steps(planning.steps, matrix, kept, choice).map(Some)
+    }
+
+    /// The program of these steps, of which the last one makes what is kept.
+    pub(super) fn of_steps(
+        steps: Vec<PlannedStep<'_>>,
+        matrix: RowShape,
+        kept: Kept,
+        choice: KernelChoice,
+    ) -> Result<Self, OnnxError> {
         let alone = FeatureMatrix::new(
             matrix.columns,
             matrix.element.precision().unwrap_or(Precision::F64),
         );
         let mut program = Self { steps: Vec::new(), buffers: Vec::new(), kept, alone, failed: 0 };
-        for step in planning.steps {
+        for step in steps {
             let kernel = step.operator.kernel(&step.shapes, choice);
             let kernel = kernel.map_err(|why| OnnxError::unsupported(step.node, why))?;
             program.steps.push(Step { kernel, inputs: step.inputs });
             program.buffers.push(Buffer::new(step.output));
         }
-        Ok(Some(program))
+        Ok(program)
     }
 
     /// The precision of the score.

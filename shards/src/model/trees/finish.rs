@@ -28,6 +28,15 @@ pub(super) struct Column {
     pub(super) curve: Curve,
 }
 
+impl Column {
+    /// −1 where the output falls as its sum grows, as the probability of the other one of two
+    /// classes does; else 1.
+    pub(super) fn sign(&self) -> f64 {
+        let is_complement = matches!(self.curve, Curve::SigmoidComplement { .. });
+        if self.mirror.is_some() == is_complement { 1.0 } else { -1.0 }
+    }
+}
+
 /// All that happens to a row after its leaves were added up.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Finish {

@@ -4,7 +4,6 @@ use super::attributes::Aggregate;
 use super::ensemble::{Branch, Child, Ensemble, Test, Tree};
 use crate::features::Precision;
 use crate::model::explain::{Node, Outline, SplitTest, TreeOutline};
-use crate::model::forest::Curve;
 
 /// Why the sums of an output have no contributions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,9 +29,7 @@ impl Ensemble {
             let base = column.mirror.map_or(column.base, |mirror| mirror - column.base);
             return Ok(Outline { base, ..self.empty_outline() });
         };
-        let falls =
-            column.mirror.is_some() != matches!(column.curve, Curve::SigmoidComplement { .. });
-        let sign = if falls { -1.0 } else { 1.0 };
+        let sign = column.sign();
         let scale = match self.finish.aggregate {
             Aggregate::Average => sign / self.finish.trees,
             _ => sign,

@@ -60,6 +60,12 @@ impl OutputColumns {
         Self { finish: self.finish.only(output), are_margins: self.are_margins }
     }
 
+    /// The sum that output `output` is made of, and −1 where the output falls as it grows, else 1.
+    pub(in crate::model) fn sum_of(&self, output: usize) -> Option<(usize, f64)> {
+        let column = self.finish.columns.get(output)?;
+        Some((column.sum? as usize, column.sign()))
+    }
+
     /// Appends the outputs of one row, made of its sums.
     pub fn append(&self, sums: &[f32], outputs: &mut Vec<f64>) {
         let mut values = vec![[0.0_f32]; self.finish.columns.len()];

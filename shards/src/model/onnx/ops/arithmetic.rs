@@ -2,7 +2,8 @@
 
 use super::number::{Number, converted};
 use super::{
-    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows,
+    After, CellsMut, Flow, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape,
+    Rows,
 };
 use crate::features::Precision;
 
@@ -56,6 +57,28 @@ impl RowOperator for Arithmetic {
             return Err("an input is neither rows nor constant".to_owned());
         }
         Ok(RowShape { columns, element: first.element })
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Along
+    }
+
+    fn after(&self, _columns: usize) -> After {
+        let (ones, zeros) = (vec![1.0], vec![0.0]);
+        let negated = |numbers: &[f64]| numbers.iter().map(|number| -number).collect();
+        let (factors, terms) = match (self.sign, self.operands.as_slice()) {
+            (Sign::Add, [None, Some(terms)] | [Some(terms), None]) => (ones, terms.clone()),
+            (Sign::Subtract, [None, Some(terms)]) => (ones, negated(terms)),
+            (Sign::Subtract, [Some(terms), None]) => (negated(&ones), terms.clone()),
+            (Sign::Multiply, [None, Some(factors)] | [Some(factors), None]) => {
+                (factors.clone(), zeros)
+            }
+            (Sign::Divide, [None, Some(factors)]) => {
+                (factors.iter().map(|factor| 1.0 / factor).collect(), zeros)
+            }
+            _ => return After::Unknown,
+        };
+        After::Line { factors, terms }
     }
 
     fn kernel(

@@ -3,8 +3,8 @@
 
 use super::number::Number;
 use super::{
-    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
-    only_floats,
+    CellsMut, Flow, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows,
+    only, only_floats,
 };
 use crate::features::Precision;
 
@@ -45,6 +45,10 @@ impl RowOperator for BatchNorm {
             return Err(format!("{} columns, expected {}", input.columns, self.factors.len()));
         }
         Ok(input)
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Along
     }
 
     fn kernel(

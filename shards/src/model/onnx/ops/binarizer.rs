@@ -2,8 +2,8 @@
 //! and fails its row, as it does in the library.
 
 use super::{
-    Cells, CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows,
-    only, wrong_type,
+    Cells, CellsMut, Flow, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape,
+    Rows, only, wrong_type,
 };
 
 /// The threshold has 32 bits in the format itself.
@@ -31,6 +31,10 @@ impl RowOperator for Binarizer {
 
     fn keeps_type(&self) -> bool {
         true
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Along
     }
 
     fn kernel(

@@ -4,7 +4,8 @@
 use tract_onnx::pb::tensor_proto::DataType;
 
 use super::{
-    CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows,
+    After, CellsMut, Element, Flow, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
+    RowShape, Rows,
 };
 
 /// Copies its input.
@@ -60,6 +61,14 @@ impl RowOperator for Cast {
 
     fn is_copy(&self, input: RowShape) -> bool {
         self.to.is_none_or(|to| to == input.element)
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Along
+    }
+
+    fn after(&self, _columns: usize) -> After {
+        if self.to == Some(Element::I64) { After::Unknown } else { After::Same }
     }
 
     fn kernel(

@@ -1,7 +1,8 @@
 //! `Concat` of columns, and `FeatureVectorizer`, which makes 32-bit floats of them.
 
 use super::{
-    CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows,
+    After, CellsMut, Element, Flow, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
+    RowShape, Rows,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,14 @@ impl RowOperator for Concat {
 
     fn reads_integers(&self) -> bool {
         true
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Joined
+    }
+
+    fn after(&self, _columns: usize) -> After {
+        After::Same
     }
 
     fn kernel(

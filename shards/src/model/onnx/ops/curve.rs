@@ -2,8 +2,8 @@
 
 use super::number::Number;
 use super::{
-    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
-    only_floats,
+    After, CellsMut, Flow, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape,
+    Rows, only, only_floats,
 };
 use crate::features::Precision;
 use crate::model::trees::{exponential, logistic};
@@ -56,6 +56,18 @@ fn bound(
 impl RowOperator for Curve {
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
         only_floats(inputs)
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Along
+    }
+
+    fn after(&self, _columns: usize) -> After {
+        match self {
+            Self::Sigmoid | Self::Tanh | Self::Exp => After::Bent,
+            Self::Neg => After::Line { factors: vec![-1.0], terms: vec![0.0] },
+            Self::Relu | Self::Abs | Self::Sqrt | Self::Clip { .. } => After::Unknown,
+        }
     }
 
     fn kernel(

@@ -2,10 +2,11 @@
 
 use super::number::{Number, converted};
 use super::{
-    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
-    only_floats,
+    CellsMut, FoundMargin, KernelChoice, Margin, NodeContext, OnnxError, RowKernel, RowOperator,
+    RowShape, Rows, only, only_floats,
 };
 use crate::features::Precision;
+use crate::model::explain::LinearOutline;
 
 /// Larger matrices are left to tract, whose kernels are faster at them.
 const WEIGHTS_MAX: usize = 1 << 14;
@@ -72,6 +73,15 @@ impl RowOperator for Dense {
             return Err(format!("{} columns, its matrix reads {}", input.columns, self.inputs));
         }
         Ok(RowShape { columns: self.outputs, ..input })
+    }
+
+    fn margin(&self, _inputs: &[RowShape], column: usize) -> Option<FoundMargin> {
+        let outline = LinearOutline {
+            constant: self.bias.as_ref().map_or(0.0, |bias| bias[column]),
+            weights: self.weights.chunks_exact(self.outputs).map(|row| row[column]).collect(),
+            ..LinearOutline::default()
+        };
+        Some(Ok(Margin::Linear { outline, is_bent: false }))
     }
 
     fn kernel(

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    Cells, CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows,
-    only, wrong_type,
+    After, Cells, CellsMut, Flow, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
+    RowShape, Rows, only, wrong_type,
 };
 
 /// A slice that ends further on ends with the row, whose width is not known here: not ours.
@@ -78,6 +78,14 @@ impl RowOperator for Extractor {
             return Err(format!("it picks column {place} of {}", input.columns));
         }
         Ok(RowShape { columns: self.places.len(), ..input })
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Picked(self.places.clone())
+    }
+
+    fn after(&self, _columns: usize) -> After {
+        After::Same
     }
 
     fn kernel(

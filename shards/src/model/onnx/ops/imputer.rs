@@ -1,7 +1,7 @@
 //! `Imputer`: puts a number in the place of a value that is missing.
 
 use super::{
-    Cells, CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
+    Cells, CellsMut, Element, Flow, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
     RowShape, Rows, only, wrong_type,
 };
 
@@ -59,6 +59,10 @@ impl RowOperator for Imputer {
 
     fn keeps_type(&self) -> bool {
         true
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Along
     }
 
     fn kernel(

@@ -4,7 +4,7 @@ use super::super::texts::FAILS_ON_UNKNOWN;
 use super::element::exact_i64;
 use super::lookup::{Keys, Lookup};
 use super::{
-    Cells, CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
+    Cells, CellsMut, Element, Flow, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
     RowShape, Rows, only, wrong_type,
 };
 
@@ -140,6 +140,10 @@ impl RowOperator for LabelEncoder {
 
     fn reads_integers(&self) -> bool {
         true
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Along
     }
 
     fn kernel(

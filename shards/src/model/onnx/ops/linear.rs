@@ -2,9 +2,10 @@
 
 use super::transform::Transform;
 use super::{
-    Cells, CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
-    RowShape, Rows, only_floats, wrong_type,
+    Cells, CellsMut, Element, FoundMargin, KernelChoice, Margin, NodeContext, OnnxError, RowKernel,
+    RowOperator, RowShape, Rows, only_floats, wrong_type,
 };
+use crate::model::explain::LinearOutline;
 
 /// Sums are made in doubles, four columns apart, in an order that depends on nothing but the
 /// number of columns: a row has the same bits wherever it stands in a batch.
@@ -83,6 +84,22 @@ impl RowOperator for Linear {
             self.coefficients[column * self.columns..(column + 1) * self.columns].to_vec();
         self.intercepts = vec![self.intercepts[column]];
         true
+    }
+
+    fn margin(&self, _inputs: &[RowShape], column: usize) -> Option<FoundMargin> {
+        // Of two classes with one row of coefficients, the first has the other one's negated.
+        let (place, sign) = match (self.complements, column) {
+            (true, 0) => (0, -1.0),
+            (true, _) => (0, 1.0),
+            (false, column) => (column, 1.0),
+        };
+        let weights = &self.coefficients[place * self.columns..][..self.columns];
+        let outline = LinearOutline {
+            constant: self.intercepts[place] * sign,
+            weights: weights.iter().map(|weight| weight * sign).collect(),
+            ..LinearOutline::default()
+        };
+        Some(Ok(Margin::Linear { outline, is_bent: self.transform != Transform::None }))
     }
 
     fn kernel(

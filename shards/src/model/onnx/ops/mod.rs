@@ -16,6 +16,7 @@ mod curve;
 mod dense;
 mod element;
 mod extractor;
+mod flow;
 mod imputer;
 mod label_encoder;
 mod linear;
@@ -38,6 +39,7 @@ use std::ops::Range;
 
 pub(super) use self::context::NodeContext;
 pub(super) use self::element::{Cells, CellsMut, Element, cast_to_i32, cast_to_i64, exact_i64};
+pub(super) use self::flow::{After, Flow, FoundMargin, Margin};
 use super::error::OnnxError;
 use crate::model::trees::KernelChoice;
 
@@ -81,6 +83,22 @@ pub(super) trait RowOperator: Debug + Send + Sync {
     /// How many cells it makes of each cell, where these are an axis of their own in ONNX: its
     /// output is rows × columns × cells there.
     fn cells_of_each(&self) -> Option<usize> {
+        None
+    }
+
+    /// How the columns of its output depend on those of its inputs.
+    fn flow(&self) -> Flow {
+        Flow::Mixed
+    }
+
+    /// What it makes of margins that it reads, where these are rows of `columns`.
+    fn after(&self, _columns: usize) -> After {
+        After::Unknown
+    }
+
+    /// The trees or the linear function that column `column` of its output is made of, before any
+    /// curve; none where it is neither.
+    fn margin(&self, _inputs: &[RowShape], _column: usize) -> Option<FoundMargin> {
         None
     }
 

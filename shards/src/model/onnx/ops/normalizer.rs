@@ -1,7 +1,7 @@
 //! `Normalizer`: divides each row by its norm; a row whose norm is zero is left as it is.
 
 use super::{
-    Cells, CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
+    After, Cells, CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
     RowShape, Rows, only_floats, wrong_type,
 };
 
@@ -25,6 +25,10 @@ pub(super) fn parse(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, On
 impl RowOperator for Normalizer {
     fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
         Ok(RowShape { element: Element::F32, ..only_floats(inputs)? })
+    }
+
+    fn after(&self, _columns: usize) -> After {
+        After::Bent
     }
 
     fn kernel(

@@ -6,7 +6,7 @@
 use super::element::exact_i64;
 use super::lookup::{Keys, Lookup, Sorted};
 use super::{
-    Cells, CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
+    Cells, CellsMut, Element, Flow, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
     RowShape, Rows, only, wrong_type,
 };
 
@@ -72,6 +72,10 @@ impl RowOperator for OneHotEncoder {
 
     fn cells_of_each(&self) -> Option<usize> {
         Some(self.categories.len())
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Each(self.categories.len())
     }
 
     fn kernel(

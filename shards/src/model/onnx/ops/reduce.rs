@@ -3,8 +3,8 @@
 
 use super::number::Number;
 use super::{
-    CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows, only,
-    only_floats,
+    After, CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows,
+    only, only_floats,
 };
 use crate::features::Precision;
 use crate::model::trees::exponential;
@@ -53,6 +53,13 @@ impl RowOperator for Reduction {
             Self::Softmax | Self::L1 | Self::L2 => input,
             Self::Sum | Self::Product => RowShape { columns: 1, ..input },
         })
+    }
+
+    fn after(&self, _columns: usize) -> After {
+        match self {
+            Self::Softmax | Self::L1 | Self::L2 => After::Bent,
+            Self::Sum | Self::Product => After::Unknown,
+        }
     }
 
     fn kernel(

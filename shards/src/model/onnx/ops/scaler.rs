@@ -1,7 +1,7 @@
 //! `Scaler`: `(x - offset) * scale`, each column by its own numbers.
 
 use super::{
-    Cells, CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
+    Cells, CellsMut, Element, Flow, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
     RowShape, Rows, only_floats, wrong_type,
 };
 
@@ -34,6 +34,10 @@ impl RowOperator for Scaler {
 
     fn as_scaler(&self) -> Option<(&[f32], &[f32])> {
         Some((&self.offsets, &self.scales))
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Along
     }
 
     fn kernel(

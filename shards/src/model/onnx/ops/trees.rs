@@ -5,10 +5,11 @@ use std::str::FromStr;
 
 use super::members::Members;
 use super::{
-    CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape,
-    Rows, only, only_floats, wrong_type,
+    CellsMut, Element, FoundMargin, KernelChoice, Margin, NodeContext, OnnxError, RowKernel,
+    RowOperator, RowShape, Rows, only, only_floats, wrong_type,
 };
 use crate::features::Precision;
+use crate::model::explain::{ExplainError, Outline};
 use crate::model::trees::{
     Ensemble, EnsembleKind, EnsembleLimits, NodeMode, Outputs, PostTransform, Scaler, Scores,
     TreeAttributes, TreeKernel, UnknownWord,
@@ -104,6 +105,7 @@ fn parse(
         nodes_truenodeids: integers("nodes_truenodeids")?,
         nodes_falsenodeids: integers("nodes_falsenodeids")?,
         nodes_missing_value_tracks_true: integers("nodes_missing_value_tracks_true")?,
+        nodes_hitrates: covers(context)?,
         leaf_treeids: integers(&format!("{leaf}_treeids"))?,
         leaf_nodeids: integers(&format!("{leaf}_nodeids"))?,
         leaf_outputs: integers(&format!("{leaf}_ids"))?,
@@ -113,6 +115,14 @@ fn parse(
         post_transform: word(context, "post_transform", "NONE")?,
         ..TreeAttributes::new(Precision::F32, kind)
     })
+}
+
+/// How many rows reached each node; empty where the converter didn't know, which writes ones then.
+fn covers(context: NodeContext<'_>) -> Result<Vec<f64>, OnnxError> {
+    let covers = numbers(context, "nodes_hitrates")?;
+    let is_known = covers.iter().any(|cover| (cover - 1.0).abs() > 0.0);
+    let nodes = context.integers("nodes_treeids")?.len();
+    Ok(if is_known && covers.len() == nodes { covers } else { Vec::new() })
 }
 
 /// An attribute's numbers, which lie in a list of floats or, since ai.onnx.ml 3, in a tensor.
@@ -170,6 +180,23 @@ impl RowOperator for Trees {
     fn narrow(&mut self, column: usize) -> bool {
         self.outputs = Outputs::Only(column);
         true
+    }
+
+    fn margin(&self, inputs: &[RowShape], column: usize) -> Option<FoundMargin> {
+        let input = only(inputs).ok()?;
+        let precision = input.element.precision().ok()?;
+        if !self.members.is_empty() {
+            let what = "a TreeEnsemble with tests of membership".to_owned();
+            return Some(Err(ExplainError::Opaque { what }));
+        }
+        let attributes = TreeAttributes { precision, ..self.attributes.clone() };
+        let ensemble = Ensemble::build(&attributes, &EnsembleLimits::default()).ok()?;
+        let is_bent = attributes.post_transform != PostTransform::None;
+        let outline = ensemble.outline(column).map_err(ExplainError::from);
+        Some(outline.map(|outline| Margin::Trees {
+            outline: Outline { columns: input.columns, ..outline },
+            is_bent,
+        }))
     }
 
     fn kernel(

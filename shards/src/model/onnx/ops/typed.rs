@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::element::Convert;
 use super::{
-    Cells, CellsMut, Element, KernelChoice, RowKernel, RowOperator, RowShape, Rows, only,
+    Cells, CellsMut, Element, Flow, KernelChoice, RowKernel, RowOperator, RowShape, Rows, only,
     wrong_type,
 };
 use crate::features::inputs::IntegerRange;
@@ -37,6 +37,10 @@ impl RowOperator for TypedColumns {
             return Err(format!("columns {:?} of {}", self.places, input.columns));
         }
         Ok(RowShape { columns: self.places.len(), element: self.element })
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Picked(self.places.clone().collect())
     }
 
     fn kernel(
