@@ -1,5 +1,6 @@
 //! `shardgate explain`: why a user has a score, as a waterfall in the terminal.
 
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -124,13 +125,14 @@ fn by_strength(row: &InspectedRow) -> Vec<&InspectedColumn> {
 fn lines(row: &InspectedRow, model: &str, key: Option<&str>, shown_max: usize) -> Vec<String> {
     let mut head = format!("{}: score {}", escaped(model), row.score);
     if let Some(decision) = &row.decision {
-        head.push_str(&format!(", {}", escaped(decision)));
+        // Writing to a String cannot fail, here and below.
+        let _ = write!(head, ", {}", escaped(decision));
     }
     if let Some(points) = row.points {
-        head.push_str(&format!(", {points} points"));
+        let _ = write!(head, ", {points} points");
     }
     if let (Some(key), Some(features)) = (key, row.features) {
-        head.push_str(&format!("; features of `{}` are {}", escaped(key), features.as_str()));
+        let _ = write!(head, "; features of `{}` are {}", escaped(key), features.as_str());
     }
     let columns = by_strength(row);
     let (shown, rest) = columns.split_at(shown_max.min(columns.len()));

@@ -167,7 +167,7 @@ impl Model {
 
     /// The same model, its scores calibrated and explained.
     pub(super) fn with(self, calibrator: Option<Calibrator>, explainer: Option<Explainer>) -> Self {
-        Self { calibrator, explainer, ..self }
+        Self { explainer, calibrator, ..self }
     }
 
     /// What explains its scores, where `model.toml` asks for it.

@@ -32,13 +32,10 @@ impl<S> Connection<S> {
             Route::Call(_) if body.is_some() && head.coding == ContentCoding::Coded => {
                 ResponseSource::error(415, ACCEPTED, CODED)
             }
-            Route::Call(call) => match self.refused_by_key(&call, head, arrival) {
-                Some(refused) => refused,
-                None => {
-                    let context = self.context(head, body, arrival, &origin);
-                    ResponseSource::of(self.front.api.answer(call, &context), status_of_rows(&call))
-                }
-            },
+            Route::Call(call) => self.refused_by_key(&call, head, arrival).unwrap_or_else(|| {
+                let context = self.context(head, body, arrival, &origin);
+                ResponseSource::of(self.front.api.answer(call, &context), status_of_rows(&call))
+            }),
             Route::NotFound => ResponseSource::error(404, "", "no such path"),
             Route::MethodNotAllowed { allow } => {
                 ResponseSource::error(405, allow, "this path does not take that method")

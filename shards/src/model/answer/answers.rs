@@ -54,6 +54,7 @@ const NO_REASONS: &str =
 
 /// What the answers of a model may have beside the score.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "none of them follows from the others")]
 pub struct Answers {
     /// The labels of the classes, or their places; empty of what is no classifier or computes one
     /// class only.
