@@ -114,7 +114,7 @@ fn ask(stream: &mut Stream, request: &[u8]) -> std::io::Result<String> {
                 return Ok(body.to_owned());
             }
         }
-        let mut some = [0; 65_536];
+        let mut some = [0; 8_192];
         match stream.read(&mut some)? {
             0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
             count => read.extend_from_slice(&some[..count]),
