@@ -38,6 +38,8 @@ CALIBRATION_FILE = "calibration.csv"
 TENSOR = "values"
 # How many parts a `Concat` of the gateway has.
 PARTS_MAX = 16
+# Less than this is what a steep curve makes of the last bits.
+CLOSE = 1e-2
 METHODS = ("sigmoid", "isotonic")
 STEEP = ("; the values that are calibrated have 32 bits in its graph, and the curve is steep: another "
          "estimator, or method=\"sigmoid\", keeps closer")
@@ -264,9 +266,7 @@ class Calibrated(Estimator):
             steps = with_categories(steps, names)
         model = Pipeline(named(steps)) if len(steps) > 1 else steps[0][1]
         split = self.inputs if self.is_split else None
-        if isinstance(steps[-1][1], RawValues):
-            return to_onnx(model, names, self.name, True, split=split)
-        return uncalibrated(model, last, names, self.name, split)
+        return uncalibrated(model, steps[-1][1], names, self.name, split)
 
     def _ended(self, parts: list[onnx.ModelProto]) -> onnx.ModelProto:
         width = raw_values.width_of(self.steps[0][-1][1])
@@ -316,8 +316,8 @@ class Calibrated(Estimator):
         return Opinion(compare(expected[kept], found), expected.shape[1])
 
     def hint(self, rows: pandas.DataFrame) -> str:
-        known = all(raw_values.is_known(steps[-1][1]) for steps in self.steps)
-        return "" if known else STEEP
+        difference = self.second_opinion(rows, self.scores(rows)).difference
+        return STEEP if difference is not None and difference < CLOSE else ""
 
 
 def check(method: str, members: list, classes: int) -> None:
@@ -359,15 +359,19 @@ def with_categories(steps: list, names: list[str]) -> list:
 
 
 def uncalibrated(model, last, names: list[str], name: str, split: Inputs | None) -> onnx.ModelProto:
-    """The graph that skl2onnx makes of a classifier: margins where it has them, else probabilities. It
-    reads 32 bits where its converter makes no graph of 64, or one that is none."""
-    margins = hasattr(last, "decision_function")
+    """The graph of a classifier: margins where it has them, else probabilities. It reads 32 bits where a
+    converter makes no graph of 64, or one that is none."""
+    margins = hasattr(last, "decision_function") and not isinstance(last, RawValues)
+    def written(double: bool) -> onnx.ModelProto:
+        with raw_values.imputers_of_64_bits():
+            return to_onnx(model, names, name, double, split=split, margins=margins)
+
     try:
-        proto = to_onnx(model, names, name, True, split=split, margins=margins)
+        proto = written(double=True)
         onnxruntime.InferenceSession(proto.SerializeToString(), silent())
     except Exception:
         try:
-            proto = to_onnx(model, names, name, False, split=split, margins=margins)
+            proto = written(double=False)
         except ExportError as error:
             if not margins or "raw_scores" not in str(error):
                 raise

