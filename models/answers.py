@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx
 
+import background
 from exporting import ExportError
 
 REASONS = 4
@@ -69,8 +70,9 @@ def answers_of(options: argparse.Namespace, subject, width: int, is_calibrated: 
         tables.append(table("[output.scale]", scale | ({"of": "log-odds"} if is_margin else {})))
     if options.bands is not None:
         tables += [table("[[output.bands]]", band) for band in bands_of(options.bands)]
-    if options.explain:
-        tables.append(table("[explain]", {"max_reasons": REASONS}))
+    if options.explain or options.background:
+        against = {"background": background.FILE} if options.background else {}
+        tables.append(table("[explain]", {"max_reasons": REASONS, **against}))
     made.tables = "\n".join(tables)
     return made
 

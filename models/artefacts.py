@@ -129,20 +129,22 @@ def write_scored_rows(
     write_csv(path, [*columns, *names], lines)
 
 
-def write_frame(path: Path, rows: pandas.DataFrame, scores: np.ndarray, double: bool) -> None:
-    """`<columns...>,score`; a text as it is, and an empty one for what is missing. With `double` a
-    float32 has the digits by which 64-bit floats tell it, not only those of 32 bits."""
-    def text(value) -> str:
-        if value is None or isinstance(value, str):
-            return value or ""
-        wide = double or not isinstance(value, np.float32)
-        return double_text(float(value)) if wide else float32_text(value)
+def cell_text(value, double: bool) -> str:
+    """A cell of a CSV file. With `double` a float32 has the digits by which 64-bit floats tell it, not
+    only those of 32 bits."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    wide = double or not isinstance(value, np.float32)
+    return double_text(float(value)) if wide else float32_text(value)
 
+
+def write_frame(path: Path, rows: pandas.DataFrame, scores: np.ndarray, double: bool) -> None:
+    """`<columns...>,score`; a text as it is, and an empty one for what is missing."""
     with path.open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow([*rows.columns, "score"])
         for cells, score in zip(zip(*(rows[name].to_numpy() for name in rows)), scores, strict=True):
-            lines.writerow([*map(text, cells), double_text(score)])
+            lines.writerow([*(cell_text(cell, double) for cell in cells), double_text(score)])
 
 
 def write_model(

@@ -64,13 +64,14 @@ fn say_expiry(identity: &TlsIdentity) {
     }
 }
 
-/// Warns of a port that others than this machine reach, and that nothing protects.
-pub(crate) fn warn_of_plain_port(address: SocketAddr, tls: Option<&ServingTls>) {
-    if tls.is_none() && !address.ip().is_loopback() {
+/// Warns of a port that others than this machine reach, and that neither encryption nor keys
+/// protect.
+pub(crate) fn warn_of_open_port(address: SocketAddr, is_protected: bool) {
+    if !is_protected && !address.ip().is_loopback() {
         tracing::warn!(
             %address,
-            "requests are not encrypted, and clients not told apart: an API gateway in front has \
-             to do both, or [tls] does"
+            "requests are not encrypted and need no key: an API gateway in front has to see to \
+             both, or --tls-certificate and --keys-file do"
         );
     }
 }

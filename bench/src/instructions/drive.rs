@@ -79,6 +79,7 @@ fn setup(store: EmbeddedStore, kernel: KernelChoice) -> Result<ShardSetup> {
         load: LoadOptions { kernel, warm_up_rows: batch.batch_rows_max, ..LoadOptions::default() },
         loads: Arc::default(),
         store: StoreSource::Embedded(store),
+        keys: None,
         tls: None,
         shared: Arc::new(ShardShared::default()),
     })

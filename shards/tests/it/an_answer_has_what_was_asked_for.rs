@@ -2,6 +2,10 @@
 //! are the library's own.
 
 use serde_json::Value;
+use shards::batch::PreparedModel;
+use shards::features::schema::Schema;
+use shards::model::LoadOptions;
+use shards::model::repository::Repository;
 
 use crate::native_models::{Kind, golden_of};
 use crate::support::{Client, Setup, post_to};
@@ -213,5 +217,65 @@ fn a_curve_calibrates_the_score_and_the_other_class_has_the_rest() {
         assert!((found - expected).abs() < 1e-12, "{raw}: {found} {expected}");
         assert_eq!(number(&answer["probabilities"]["1"]), found);
         assert_eq!(number(&answer["probabilities"]["0"]), 1.0 - found);
+    }
+}
+
+/// Why the fixture is not served with this manifest.
+fn refusal(fixture: &str, manifest: &str, calibration: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let version = folder.path().join("risk/1");
+    std::fs::create_dir_all(&version).unwrap();
+    let native = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/native");
+    std::fs::copy(native.join(fixture).join("model.txt"), version.join("model.txt")).unwrap();
+    std::fs::write(version.join("calibration.csv"), calibration).unwrap();
+    std::fs::write(folder.path().join("risk/model.toml"), manifest).unwrap();
+    let directory = match Repository::new(folder.path()).find("risk", None) {
+        Ok(directory) => directory,
+        Err(error) => return error.to_string(),
+    };
+    let none = Schema::none();
+    let loaded = PreparedModel::load(&directory, LoadOptions::default(), &none);
+    loaded.map(|_| ()).expect_err(manifest).to_string()
+}
+
+#[test]
+fn settings_that_do_not_fit_the_model_are_refused_at_load() {
+    let scale = |of: &str| format!("[output.scale]\npoints = 1\nodds = 1\npdo = 1\nof = \"{of}\"");
+    let bands =
+        "[[output.bands]]\nbelow = 0.1\ndecision = \"a\"\n[[output.bands]]\ndecision = \"a\"";
+    let (binary, regression) = (FIXTURE, "lightgbm-3.3.5-fair");
+    let knots = "x,y\n0,0.1\n1,0.2\n";
+    for (fixture, head, calibration, expected) in [
+        (
+            binary,
+            "[output]\nlabels = [\"1\", \"0\"]",
+            knots,
+            "the file's labels in the file's order",
+        ),
+        (binary, "[output]\nlabels = [\"x\", \"x\"]", knots, "labels that differ"),
+        (binary, "[output]\nlabels = [\"x\"]", knots, "one for each class"),
+        (regression, "[output]\nlabels = [\"good\"]", knots, "not one of classes"),
+        (regression, "[output]\nprobabilities = true", knots, "expected a classifier"),
+        (binary, &scale("log-odds"), knots, "key `output.scale.of`"),
+        (regression, &scale("probability"), knots, "key `output.scale.of`"),
+        (binary, bands, knots, "a name that no other band has"),
+        (binary, "[explain]\nwhen = 'decision == \"b\"'", knots, "key `explain.when`"),
+        (binary, "[explain]\nalways = true\nwhen = 'score > 1'", knots, "one of the two"),
+        (binary, "[output]\nmembers = 2\ncalibration = \"isotonic\"", knots, "`output.members`"),
+        (
+            binary,
+            "[output]\ncalibration = \"isotonic\"",
+            "x,y\n0,0.1\n1,57\n",
+            "calibration.csv:3: `y` is 57, expected a probability",
+        ),
+        (
+            binary,
+            "[output]\ncalibration = \"sigmoid\"\n[explain]",
+            "a,b\n5,0\n",
+            "beside a calibration that falls",
+        ),
+    ] {
+        let found = refusal(fixture, &manifest(head), calibration);
+        assert!(found.contains(expected), "{head}: {found}");
     }
 }

@@ -219,6 +219,46 @@ fn a_handshake_that_does_not_end_is_given_up() {
 }
 
 #[test]
+fn a_client_that_proved_itself_once_has_to_do_so_again() {
+    let authority = Authority::new();
+    let pair = authority.sign("gateway.test");
+    let served = Setup::of("demo-logistic").encrypted(identity(&pair, Some(&authority))).serve();
+    let own = authority.sign("client.test");
+    for versions in [&[&version::TLS13][..], &[&version::TLS12]] {
+        let client = config(&authority, Some(&own), versions);
+        for _ in 0..2 {
+            let mut stream = connect(served.address, &client);
+            ask(&mut stream, &post(LONE)).expect("an answer");
+            assert_eq!(stream.conn.handshake_kind(), Some(HandshakeKind::Full));
+        }
+    }
+}
+
+#[test]
+fn silent_clients_make_room_for_others_and_do_not_hold_up_a_stop() {
+    let authority = Authority::new();
+    let pair = authority.sign("gateway.test");
+    let served = Setup::of("demo-logistic")
+        .encrypted(identity(&pair, None))
+        .settings(|settings| {
+            settings.http.connections_max = 8;
+            settings.http.head_timeout_ms = 60_000;
+            settings.http.drain_idle_ms = 50;
+            settings.http.drain_ms_max = 120_000;
+        })
+        .serve();
+    let client = config(&authority, None, BOTH);
+    let silent: Vec<Client> = (0..8).map(|_| Client::connect(served.address)).collect();
+    wait_until("all are counted", || served.counters().connections_open.get() == 8);
+    wait_until("another one is served", || {
+        ask(&mut connect(served.address, &client), &post(LONE)).is_ok()
+    });
+    assert!(served.counters().connections_evicted.get() > 0);
+    served.stop();
+    drop(silent);
+}
+
+#[test]
 fn a_reload_changes_the_certificate_and_ends_no_connection() {
     let (before, after) = (Authority::new(), Authority::new());
     let (first, second) = (before.sign("gateway.test"), after.sign("gateway.test"));

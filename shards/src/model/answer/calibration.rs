@@ -55,6 +55,14 @@ pub(super) enum CalibratedValues {
 }
 
 impl Calibrator {
+    /// Whether a probability falls where the value that it is made of rises.
+    pub(in crate::model) fn falls(&self) -> bool {
+        self.curves.iter().any(|curve| match curve {
+            CalibrationCurve::Sigmoid { a, .. } => *a > 0.0,
+            CalibrationCurve::Isotonic(knots) => knots.windows(2).any(|pair| pair[1].1 < pair[0].1),
+        })
+    }
+
     /// How many classes there are.
     pub(in crate::model) fn classes(&self) -> usize {
         match self.values {

@@ -1,5 +1,6 @@
 //! `LinearClassifier` and `LinearRegressor`: each output is a dot product plus an intercept.
 
+use super::lanes::dot;
 use super::transform::Transform;
 use super::{
     Cells, CellsMut, Element, FoundMargin, KernelChoice, Margin, NodeContext, OnnxError, RowKernel,
@@ -167,17 +168,4 @@ impl Linear {
             }
         }
     }
-}
-
-fn dot<T: Copy + Into<f64>>(row: &[T], weights: &[f64]) -> f64 {
-    let mut sums = [0.0; 4];
-    let (row, row_rest) = row.as_chunks::<4>();
-    let (weights, weights_rest) = weights.as_chunks::<4>();
-    for (cells, weights) in row.iter().zip(weights) {
-        for lane in 0..4 {
-            sums[lane] += cells[lane].into() * weights[lane];
-        }
-    }
-    let rest = row_rest.iter().zip(weights_rest).map(|(cell, weight)| (*cell).into() * weight);
-    (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest.sum::<f64>()
 }

@@ -14,11 +14,14 @@ mod concat;
 mod context;
 mod curve;
 mod dense;
+mod distance;
 mod element;
 mod extractor;
 mod flow;
 mod imputer;
+mod label;
 mod label_encoder;
+mod lanes;
 mod linear;
 mod lookup;
 mod members;
@@ -29,6 +32,7 @@ mod pairwise;
 mod reduce;
 mod scaler;
 mod svm;
+mod svm_classifier;
 mod transform;
 mod trees;
 mod trees_v5;
@@ -174,18 +178,21 @@ type Parser = fn(NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError>;
 /// Operators of the domain `ai.onnx.ml`: they take the place of tract's own.
 pub(super) const MACHINE_LEARNING: &[(&str, Parser)] = &[
     ("Binarizer", binarizer::parse),
+    ("CDist", distance::parse),
     ("FeatureVectorizer", concat::parse),
     ("Imputer", imputer::parse),
     ("LabelEncoder", label_encoder::parse),
     ("LinearClassifier", linear::parse_classifier),
+    ("LinearClassifierLabel", label::parse_linear),
     ("LinearRegressor", linear::parse_regressor),
     ("Normalizer", normalizer::parse),
     ("OneHotEncoder", one_hot::parse),
-    ("SVMClassifier", svm::parse_classifier),
+    ("SVMClassifier", svm_classifier::parse),
     ("SVMRegressor", svm::parse_regressor),
     ("Scaler", scaler::parse),
     ("TreeEnsemble", trees_v5::parse),
     ("TreeEnsembleClassifier", trees::parse_classifier),
+    ("TreeEnsembleClassifierLabel", label::parse_trees),
     ("TreeEnsembleRegressor", trees::parse_regressor),
 ];
 
