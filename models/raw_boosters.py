@@ -1,5 +1,5 @@
-"""The trees of LightGBM's, XGBoost's and CatBoost's classifiers, for `raw_values.py`: what their libraries make of
-them, in the libraries' own precision and order."""
+"""The trees of LightGBM's, XGBoost's and CatBoost's classifiers, for `raw_values.py`: what their
+libraries make of them, in the libraries' own precision and order."""
 
 import json
 import tempfile
