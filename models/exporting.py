@@ -336,7 +336,8 @@ def _tree_outputs_are_float(proto: onnx.ModelProto) -> None:
     """Trees on float64 inputs still give float32, which skl2onnx declares as float64."""
     names = set()
     for node in proto.graph.node:
-        if node.op_type.startswith("TreeEnsemble") or (
+        # A `TreeEnsemble` has the type of its input.
+        if node.op_type in ("TreeEnsembleClassifier", "TreeEnsembleRegressor") or (
             node.op_type == "Identity" and node.input[0] in names
         ):
             names.update(node.output)

@@ -6,6 +6,9 @@ with the library's own thresholds and sums in the library's order. Of other esti
 what skl2onnx makes of them.
 """
 
+import contextlib
+from unittest import mock
+
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
@@ -19,6 +22,7 @@ from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.svm import NuSVC, SVC
 from sklearn.tree import DecisionTreeClassifier
 from skl2onnx import update_registered_converter
+from skl2onnx.common._registration import RegisteredConverter, _converter_pool
 from skl2onnx.common.data_types import DoubleTensorType
 
 import histogram
@@ -109,6 +113,34 @@ def is_known(model) -> bool:
 def register() -> None:
     """Teaches skl2onnx what `RawValues` is."""
     update_registered_converter(RawValues, "ShardgateRawValues", _shape, _convert)
+
+
+@contextlib.contextmanager
+def imputers_of_64_bits():
+    """Has skl2onnx write a SimpleImputer of doubles with numbers of 64 bits, which an `Imputer` of ONNX
+    has no place for. A value that isn't equal to itself is the missing one."""
+    known = _converter_pool["SklearnSimpleImputer"]
+
+    def convert(scope, operator, container):
+        model = operator.raw_operator
+        if model.add_indicator:
+            raise RuntimeError("SimpleImputer(add_indicator=True): skl2onnx leaves the indicators out")
+        values = np.asarray(model.statistics_)
+        is_ours = (all(isinstance(source.type, DoubleTensorType) for source in operator.inputs)
+                   and values.dtype.kind in "fi" and not np.isnan(values).any()
+                   and model.missing_values != model.missing_values)
+        if not is_ours:
+            known._fct(scope, operator, container)
+            return
+        writer = _Writer(scope, container)
+        source = writer.joined([one.full_name for one in operator.inputs])
+        is_there = writer.node("Equal", [source, source], 13)
+        found = writer.node("Where", [is_there, source, writer.constant(values[np.newaxis])], 9)
+        writer.node("Identity", [found], 14, output=operator.outputs[0].full_name)
+
+    ours = RegisteredConverter(convert, known._options)
+    with mock.patch.dict(_converter_pool, {"SklearnSimpleImputer": ours}):
+        yield
 
 
 def _shape(operator) -> None:
@@ -229,7 +261,10 @@ def _boosted(writer: _Writer, model, source: str) -> str:
     if found.is_single:
         sums = _ensemble(writer, writer.single(source), made, len(found.base), np.float32)
         return writer.double(_single_shares(writer, sums, found))
-    sums = _ensemble(writer, writer.double(source), made, len(found.base), np.float64)
+    read = writer.rounded(source) if found.rounds else writer.double(source)
+    sums = _ensemble(writer, read, made, len(found.base), np.float64)
+    if found.divisor > 1:
+        sums = writer.node("Div", [sums, writer.constant([float(found.divisor)])], 14)
     if found.sigmoid is None:
         return writer.node("Softmax", [sums], 13, axis=1)
     shares = writer.node("Sigmoid", [writer.node("Mul", [sums, writer.constant([found.sigmoid])], 14)], 13)

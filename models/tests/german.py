@@ -76,8 +76,8 @@ def catboost():
     return model.fit(FRAME, BAD, cat_features=TEXTS)
 
 
-MODELS = {"one-hot": one_hot, "ordinal": ordinal, "calibrated": calibrated, "lightgbm": lightgbm, "xgboost": xgboost,
-          "catboost": catboost}
+MODELS = {"one-hot": one_hot, "ordinal": ordinal, "calibrated": calibrated,
+          "lightgbm": lightgbm, "xgboost": xgboost, "catboost": catboost}
 
 
 def odd_rows() -> pandas.DataFrame:

@@ -239,6 +239,7 @@ def test_every_version_has_its_librarys_own_file(served):
              for name in served.models}
     assert "calibration.csv" in files["calibrated"]
     files["calibrated"].remove("calibration.csv")
-    own = {"one-hot": "model.onnx", "ordinal": "model.onnx", "calibrated": "model.onnx", "lightgbm": "model.txt",
+    own = {"one-hot": "model.onnx", "ordinal": "model.onnx", "calibrated": "model.onnx",
+           "lightgbm": "model.txt",
            "xgboost": "model.ubj", "catboost": "model.cbm"}
     assert files == {name: {own[name], "golden.csv"} for name in served.models}

@@ -154,6 +154,26 @@ def test_a_card_of_numbers_that_are_categories_is_refused(tmp_path):
         exported(tmp_path, card.fit(frame, german.BAD), rows=frame)
 
 
+def test_a_text_that_means_missing_in_a_graph_is_refused(tmp_path):
+    pytest.importorskip("scorecardpy")
+    card = pandas.DataFrame({"variable": ["a", "a"], "bin": ["x", "nan%,%y"], "points": [7.0, -7.0]})
+    with pytest.raises(ExportError, match="a: the card has points for the text 'nan'"):
+        exported(tmp_path, card, rows=None)
+
+
+def test_scorecardpy_missing_blank_and_unseen_texts(tmp_path):
+    """What no bin has adds nothing."""
+    scorecardpy = pytest.importorskip("scorecardpy")
+    card = pandas.DataFrame({"variable": ["basepoints", "a", "a", "b", "b"],
+                             "bin": [np.nan, "x%,%y", "missing", "[-inf,1.0)", "[1.0,inf)"],
+                             "points": [500.0, 7.0, -9.0, 1.0, 2.0]})
+    rows = pandas.DataFrame({"a": ["x", "y", "z", np.nan, " "], "b": [0.5, 1.0, 1.5, 0.0, 9.0]})
+    done, _, found = exported(tmp_path, card, rows=rows)
+    expected = scorecardpy.scorecard_ply(rows, card, print_step=0).score
+    assert found.tolist() == expected.tolist() == [508, 509, 502, 492, 502]
+    assert done.difference_gateway == 0
+
+
 def test_a_card_of_scorecardpy_needs_the_library(tmp_path, monkeypatch):
     card = pandas.DataFrame({"variable": ["basepoints", "a", "a"],
                              "bin": [np.nan, "[-inf,3.0)", "[3.0,inf)"], "points": [500.0, 7.0, -7.0]})
