@@ -15,7 +15,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = ROOT / "target/release/shardgate"
-MODEL = "credit-risk"
+MODEL = "bench-credit-numeric"
 TOLERANCE = 1e-5
 
 
