@@ -12,7 +12,7 @@ mod sampler;
 mod second;
 mod store;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -26,6 +26,8 @@ use self::store::StoreSecond;
 use super::health::Health;
 use super::{AdminState, ShardView, routes};
 
+/// How many columns that have drifted are shown of a version.
+const DRIFTS_SHOWN: usize = 3;
 /// How many seconds are kept.
 const SECONDS_MAX: usize = 300;
 /// A fault of the store counts for so many seconds.
@@ -148,8 +150,27 @@ pub(super) fn stream(mut stream: &TcpStream, state: &AdminState) -> io::Result<(
     }
 }
 
+/// The columns of each version that have moved furthest from the training data, the furthest first.
+#[expect(clippy::disallowed_methods, reason = "a thread of the admin port, not a shard's")]
+fn drifts(state: &AdminState) -> HashMap<(String, u64), Vec<(String, f64)>> {
+    let lanes: Vec<_> =
+        state.shards.iter().flat_map(|shard| shard.shared.telemetry.lanes()).collect();
+    let window = state.drift.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut drifts: HashMap<_, Vec<_>> = HashMap::new();
+    for ((model, version, column), index) in window.indices(lanes.iter().map(AsRef::as_ref)) {
+        // Two digits, so that a page is told only of what is seen.
+        drifts.entry((model, version)).or_default().push((column, (index * 100.0).round() / 100.0));
+    }
+    for columns in drifts.values_mut() {
+        columns.sort_by(|one, other| other.1.total_cmp(&one.1));
+        columns.truncate(DRIFTS_SHOWN);
+    }
+    drifts
+}
+
 /// What changes seldom: models, recent errors, readiness.
 fn status(state: &AdminState) -> serde_json::Value {
+    let drifts = drifts(state);
     let mut models = Vec::new();
     for shard in &state.shards {
         for lane in shard.shared.telemetry.lanes() {
@@ -161,6 +182,7 @@ fn status(state: &AdminState) -> serde_json::Value {
                 "role": lane.facts.role.as_str(),
                 "kernel": lane.facts.description.kernel,
                 "columns": lane.facts.columns.len(),
+                "drift": drifts.get(&(lane.facts.model.clone(), lane.facts.version)),
                 "load_ms": lane.facts.load_ns as f64 / 1e6,
                 "retired": lane.is_retired(),
             }));

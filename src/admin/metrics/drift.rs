@@ -16,7 +16,7 @@ const LOOKS: usize = 60;
 const SHARE_MIN: f64 = 1e-4;
 
 /// A model's name, its version and a column.
-pub(super) type Subject = (String, u64, String);
+pub(in crate::admin) type Subject = (String, u64, String);
 
 /// Sampled counts of each column: what it was in training, and the rows in each of its bins.
 type Counts = BTreeMap<Subject, (LaneColumn, Vec<u64>)>;
@@ -37,7 +37,7 @@ impl DriftWindow {
     }
 
     /// The index of each column with enough rows since the window began.
-    pub(super) fn indices<'a>(
+    pub(in crate::admin) fn indices<'a>(
         &self,
         lanes: impl Iterator<Item = &'a LaneTelemetry>,
     ) -> Vec<(Subject, f64)> {

@@ -1,6 +1,9 @@
 'use strict';
 // What is served, and from where: the models, and what is known of the process and its store.
 
+// Population stability index above which much has moved, by custom.
+const DRIFT_MUCH = 0.25;
+
 let served = [];
 let facts = { started_s: 0, unfit: [], store: { address: '', users: null, imported_s: null } };
 
@@ -65,6 +68,16 @@ function roleOf(model, did) {
 // Whether a version can't read the store as it is now.
 const isUnfit = (model) => !model.retired && facts.unfit.some((unfit) => isVersion(unfit, model));
 
+// The column that has drifted most from the training data; the next ones in its title.
+function driftOf(model) {
+  const [first, ...others] = model.drift ?? [];
+  if (model.retired || !first) return cell('–', 'td', 'words');
+  const said = ([column, index]) => `${column} ${number(index)}`;
+  const drawn = cell(said(first), 'td', first[1] > DRIFT_MUCH ? 'words bad' : 'words');
+  drawn.title = ['Population stability index; above 0.25 much has moved', ...others.map(said)].join('\n');
+  return drawn;
+}
+
 function drawModels() {
   fill('model-rows', served.map((model) => {
     const did = lately10(model);
@@ -74,7 +87,7 @@ function drawModels() {
     const cores = (model.cores.length === 1 ? 'core ' : 'cores ') + model.cores.join(', ');
     return element('tr', { className: model.retired ? 'quiet' : '' }, name, cell(model.version),
       cell(roleOf(model, did), 'td', 'words'), cell(idle ? '–' : number(did.rate)), cell(idle ? '–' : time(did.p99_us)),
-      cell(model.kernel, 'td', ''), cell(model.columns), cell(time(model.load_ms * 1000)), cell(model.retired ? '–' : cores, 'td', ''));
+      driftOf(model), cell(model.kernel, 'td', ''), cell(model.columns), cell(time(model.load_ms * 1000)), cell(model.retired ? '–' : cores, 'td', ''));
   }));
 }
 

@@ -18,6 +18,7 @@ mod corrections;
 mod depth;
 mod error;
 mod file;
+mod folding;
 mod graph;
 mod inputs;
 mod labels;
@@ -79,7 +80,8 @@ pub(super) struct OnnxFacts {
 impl OnnxFacts {
     /// The same for another shard, which shares nothing with this one.
     fn of_another_shard(&self) -> Self {
-        let own = |it: &Option<Arc<Categories>>| it.as_deref().cloned().map(Arc::new);
+        let own =
+            |it: &Option<Arc<Categories>>| it.as_ref().map(|it| Arc::new(it.of_another_shard()));
         Self { categories: self.categories.iter().map(own).collect(), ..self.clone() }
     }
 }

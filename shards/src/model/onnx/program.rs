@@ -56,10 +56,21 @@ impl Program {
         let Some(mut planning) = Planning::of(graph, ml_version, matrix, inputs, score)? else {
             return Ok(None);
         };
+        planning.fold();
+        planning.look_through(INPUTS_MAX);
         if planning.steps.iter().any(|step| step.inputs.len() > INPUTS_MAX) {
             return Ok(None);
         }
-        planning.fold();
+        Self::of(planning, matrix, choice, class).map(Some)
+    }
+
+    /// The program of these steps.
+    pub(super) fn of(
+        mut planning: Planning<'_>,
+        matrix: RowShape,
+        choice: KernelChoice,
+        class: impl Fn(usize) -> Result<usize, OnnxError>,
+    ) -> Result<Self, OnnxError> {
         let class = planning.narrow(class(planning.columns())?);
         let alone = FeatureMatrix::new(
             matrix.columns,
@@ -72,7 +83,7 @@ impl Program {
             program.steps.push(Step { kernel, inputs: step.inputs });
             program.buffers.push(Buffer::new(step.output));
         }
-        Ok(Some(program))
+        Ok(program)
     }
 
     /// The precision of the score.

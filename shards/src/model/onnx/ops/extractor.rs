@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    Cells, CellsMut, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape, Rows,
-    only, wrong_type,
+    Cells, CellsMut, KernelChoice, NodeContext, OnnxError, Origin, Piece, RowKernel, RowOperator,
+    RowShape, Rows, only, wrong_type,
 };
 
 /// A slice that ends further on ends with the row, whose width is not known here: not ours.
@@ -78,6 +78,15 @@ impl RowOperator for Extractor {
             return Err(format!("it picks column {place} of {}", input.columns));
         }
         Ok(RowShape { columns: self.places.len(), ..input })
+    }
+
+    fn pieces(
+        &self,
+        inputs: &[Vec<Piece<Origin>>],
+        _shapes: &[RowShape],
+    ) -> Option<Vec<Piece<Origin>>> {
+        let [input] = inputs else { return None };
+        self.places.iter().map(|place| input.get(*place).copied()).collect()
     }
 
     fn kernel(

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::element::Convert;
 use super::{
-    Cells, CellsMut, Element, KernelChoice, RowKernel, RowOperator, RowShape, Rows, only,
-    wrong_type,
+    Cells, CellsMut, Element, KernelChoice, Origin, Piece, RowKernel, RowOperator, RowShape, Rows,
+    only, wrong_type,
 };
 use crate::features::inputs::IntegerRange;
 
@@ -37,6 +37,18 @@ impl RowOperator for TypedColumns {
             return Err(format!("columns {:?} of {}", self.places, input.columns));
         }
         Ok(RowShape { columns: self.places.len(), element: self.element })
+    }
+
+    fn pieces(
+        &self,
+        inputs: &[Vec<Piece<Origin>>],
+        shapes: &[RowShape],
+    ) -> Option<Vec<Piece<Origin>>> {
+        let ([input], [shape]) = (inputs, shapes) else { return None };
+        if shape.element != self.element {
+            return None;
+        }
+        input.get(self.places.clone()).map(<[_]>::to_vec)
     }
 
     fn kernel(
