@@ -31,6 +31,8 @@ from sklearn.svm import SVC, NuSVC
 
 import covers
 import histogram
+import indicators
+import infrequent
 from inputs import Inputs, imputes_text
 
 DIFFERENCE_MAX = 1e-5
@@ -184,6 +186,13 @@ def _prepared(model, columns: list[str], double: bool, is_split: bool):
     its own, which is found by its name."""
     model = _with_categories(copy.deepcopy(model), columns if is_split else None)
     for part in _parts(model):
+        if hasattr(part, "analyzer"):
+            # Its graph is another one than the library's too: skl2onnx makes [a-zA-Z0-9_]+ of \w\w+.
+            raise ExportError(
+                f"{type(part).__name__} cuts texts into words, and the gateway reads a text as one "
+                f"category: make numbers of its words before the model{ELSEWHERE}")
+        indicators.prepare(part)
+        infrequent.prepare(part)
         if isinstance(part, Pipeline):
             # Their texts are the columns' defaults, which the gateway puts in.
             part.steps = [(name, step) for name, step in part.steps if not imputes_text(step)]
@@ -279,6 +288,8 @@ def to_onnx(
         return proto if zipmap else _without_zipmap(proto)
     _register_boosters()
     histogram.register()
+    indicators.register()
+    infrequent.register()
     given = type(model).__name__
     model = _prepared(model, columns, double, split is not None)
     tensor = DoubleTensorType if double else FloatTensorType

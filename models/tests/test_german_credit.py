@@ -1,14 +1,11 @@
 """The German credit data as it comes, end to end: pandas to a pickle, export.py, `shardgate import`,
 `shardgate serve`, `/predict` and tensors. Every score is the library's own within 1e-6."""
 
-import contextlib
 import http.client
 import importlib.util
 import json
 import shutil
-import socket
 import subprocess
-import time
 import tomllib
 
 import joblib
@@ -18,11 +15,11 @@ import pytest
 import export
 import gateway
 import german
+from support import free_port, running, wait_for
 
 TOLERANCE = 1e-6
 SAMPLE = range(0, 1000, 40)
 BATCH = 250
-STARTS_WITHIN_S = 60
 
 
 class Served:
@@ -52,12 +49,6 @@ class Served:
         scores = [german.library_score(name, self.models[name], rows.iloc[[place]])
                   for place in range(len(rows))]
         return [None if score is None else score[0] for score in scores]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def is_installed(name):
@@ -113,24 +104,9 @@ def served(tmp_path_factory):
                "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}"]
     for name in names:
         command += ["--model", name]
-    with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as run:
-        try:
-            wait_until_ready(admin, run, folder / "log")
-            yield Served(folder, port, models)
-        finally:
-            run.terminate()
-
-
-def wait_until_ready(port, process, log):
-    until = time.monotonic() + STARTS_WITHIN_S
-    while time.monotonic() < until and process.poll() is None:
-        with contextlib.suppress(OSError):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/readyz")
-            if connection.getresponse().status == 200:
-                return
-        time.sleep(0.05)
-    raise AssertionError(log.read_text())
+    with (folder / "log").open("w") as log, running(command, stdout=log, stderr=log) as process:
+        wait_for(f"http://127.0.0.1:{admin}/readyz", "the gateway", process, log.name)
+        yield Served(folder, port, models)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -39,7 +39,10 @@ mod a_hostile_ensemble_is_refused;
 mod a_key_lets_a_client_in;
 mod a_manifest_names_what_is_wrong_with_it;
 mod a_model_of_text_is_served;
+mod a_null_among_texts_is_a_missing_one;
 mod a_null_field_is_one_that_is_not_given;
+#[cfg(feature = "parquet")]
+mod a_parquet_file_is_read;
 mod a_remote_server_that_fails_is_survived;
 mod a_request_keeps_its_id_and_its_trace;
 mod a_request_may_arrive_in_any_pieces;

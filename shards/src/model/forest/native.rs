@@ -153,7 +153,8 @@ impl NativeModel {
 
     /// The same for another shard, which shares nothing with this one.
     pub(in crate::model) fn of_another_shard(&self) -> Self {
-        let own = |it: &Option<Arc<Categories>>| it.as_deref().cloned().map(Arc::new);
+        let own =
+            |it: &Option<Arc<Categories>>| it.as_ref().map(|it| Arc::new(it.of_another_shard()));
         Self { categories: self.categories.iter().map(own).collect(), ..self.clone() }
     }
 

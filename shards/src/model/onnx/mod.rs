@@ -22,6 +22,7 @@ mod error;
 mod explained;
 mod external;
 mod file;
+mod folding;
 mod graph;
 mod inline;
 mod inputs;
@@ -93,7 +94,8 @@ pub(in crate::model) struct OnnxFacts {
 impl OnnxFacts {
     /// The same for another shard, which shares nothing with this one.
     fn of_another_shard(&self) -> Self {
-        let own = |it: &Option<Arc<Categories>>| it.as_deref().cloned().map(Arc::new);
+        let own =
+            |it: &Option<Arc<Categories>>| it.as_ref().map(|it| Arc::new(it.of_another_shard()));
         Self { categories: self.categories.iter().map(own).collect(), ..self.clone() }
     }
 }
