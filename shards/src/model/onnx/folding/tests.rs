@@ -11,6 +11,7 @@ use super::super::ops::{Element, RowShape};
 use super::super::planning::{InputColumns, Planning};
 use super::super::program::Program;
 use crate::features::{FeatureMatrix, Precision};
+use crate::model::answer::Kept;
 use crate::model::trees::KernelChoice;
 
 /// Columns of the matrix: a text of three categories, a number, and a text of four.
@@ -98,7 +99,9 @@ fn scores(
     if folds {
         planning.look_through(16);
     }
-    let mut program = Program::of(planning, MATRIX, choice, |_| Ok(0)).expect("a program");
+    let kept = Kept::Only(planning.narrow(0));
+    let program = Program::of_steps(planning.steps, MATRIX, kept, choice);
+    let mut program = program.expect("a program");
     let mut matrix = FeatureMatrix::new(3, Precision::F32);
     matrix.reset(rows.len());
     for (place, row) in rows.iter().enumerate() {

@@ -1,8 +1,8 @@
 //! `Concat` of columns, and `FeatureVectorizer`, which makes 32-bit floats of them.
 
 use super::{
-    After, CellsMut, Element, Flow, KernelChoice, NodeContext, OnnxError, Origin, Piece, RowKernel, RowOperator,
-    RowShape, Rows,
+    After, CellsMut, Element, Flow, KernelChoice, NodeContext, OnnxError, Origin, Piece, RowKernel,
+    RowOperator, RowShape, Rows,
 };
 
 #[derive(Debug, Clone, Copy)]

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    After, Cells, CellsMut, Flow, KernelChoice, NodeContext, OnnxError, Origin, Piece, RowKernel, RowOperator,
-    RowShape, Rows, only, wrong_type,
+    After, Cells, CellsMut, Flow, KernelChoice, NodeContext, OnnxError, Origin, Piece, RowKernel,
+    RowOperator, RowShape, Rows, only, wrong_type,
 };
 
 /// A slice that ends further on ends with the row, whose width is not known here: not ours.

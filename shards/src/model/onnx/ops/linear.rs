@@ -4,7 +4,8 @@ use super::lanes::dot;
 use super::linear_lookup::Terms;
 use super::transform::Transform;
 use super::{
-    Cells, CellsMut, Element, FoundMargin, KernelChoice, Margin, NodeContext, OnnxError, Piece, RowKernel, RowOperator, RowShape, Rows, only_floats, wrong_type,
+    Cells, CellsMut, Element, FoundMargin, KernelChoice, Margin, NodeContext, OnnxError, Piece,
+    RowKernel, RowOperator, RowShape, Rows, only_floats, wrong_type,
 };
 use crate::model::explain::LinearOutline;
 

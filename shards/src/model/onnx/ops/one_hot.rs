@@ -6,7 +6,8 @@
 use super::element::exact_i64;
 use super::lookup::{Keys, Lookup, Sorted};
 use super::{
-    Cells, CellsMut, Element, Flow, KernelChoice, NodeContext, OnnxError, Origin, Piece, RowKernel, RowOperator, RowShape, Rows, only, wrong_type,
+    Cells, CellsMut, Element, Flow, KernelChoice, NodeContext, OnnxError, Origin, Piece, RowKernel,
+    RowOperator, RowShape, Rows, only, wrong_type,
 };
 
 /// Each integer up to here is a float of this many bits; a larger one may have been rounded to its

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use super::members::Members;
 use super::{
-    CellsMut, Element, FoundMargin, KernelChoice, Margin, NodeContext, OnnxError, Piece, RowKernel, RowOperator, RowShape, Rows, only, only_floats, wrong_type,
+    CellsMut, Element, FoundMargin, KernelChoice, Margin, NodeContext, OnnxError, Piece, RowKernel,
+    RowOperator, RowShape, Rows, only, only_floats, wrong_type,
 };
 use crate::features::Precision;
 use crate::model::explain::{ExplainError, Outline};

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::element::Convert;
 use super::{
-    Cells, CellsMut, Element, Flow, KernelChoice, Origin, Piece, RowKernel, RowOperator, RowShape, Rows, only, wrong_type,
+    Cells, CellsMut, Element, Flow, KernelChoice, Origin, Piece, RowKernel, RowOperator, RowShape,
+    Rows, only, wrong_type,
 };
 use crate::features::inputs::IntegerRange;
 
