@@ -204,6 +204,11 @@ impl Answers {
         wants.contributions.then_some(0)
     }
 
+    /// Whether rows may be explained that do not ask for it.
+    pub fn explains_unasked(&self) -> bool {
+        self.explains_always || self.when.is_some()
+    }
+
     /// The place of the decision for a score; `None` where there are no bands.
     pub fn decision(&self, score: f64) -> Option<usize> {
         self.bands.iter().position(|band| band.below.is_none_or(|below| score < below))
