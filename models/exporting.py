@@ -29,7 +29,10 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import Binarizer
 from sklearn.svm import SVC, NuSVC
 
+import covers
 import histogram
+import indicators
+import infrequent
 from inputs import Inputs, imputes_text
 
 DIFFERENCE_MAX = 1e-5
@@ -183,6 +186,13 @@ def _prepared(model, columns: list[str], double: bool, is_split: bool):
     its own, which is found by its name."""
     model = _with_categories(copy.deepcopy(model), columns if is_split else None)
     for part in _parts(model):
+        if hasattr(part, "analyzer"):
+            # Its graph is another one than the library's too: skl2onnx makes [a-zA-Z0-9_]+ of \w\w+.
+            raise ExportError(
+                f"{type(part).__name__} cuts texts into words, and the gateway reads a text as one "
+                f"category: make numbers of its words before the model{ELSEWHERE}")
+        indicators.prepare(part)
+        infrequent.prepare(part)
         if isinstance(part, Pipeline):
             # Their texts are the columns' defaults, which the gateway puts in.
             part.steps = [(name, step) for name, step in part.steps if not imputes_text(step)]
@@ -278,6 +288,8 @@ def to_onnx(
         return proto if zipmap else _without_zipmap(proto)
     _register_boosters()
     histogram.register()
+    indicators.register()
+    infrequent.register()
     given = type(model).__name__
     model = _prepared(model, columns, double, split is not None)
     tensor = DoubleTensorType if double else FloatTensorType
@@ -295,6 +307,7 @@ def to_onnx(
         raise ExportError(f"{given} has no ONNX export: {first_line(error)}") from error
     _sort_opsets(proto)
     _tree_outputs_are_float(proto)
+    covers.fill(proto, model)
     return proto
 
 
@@ -334,7 +347,8 @@ def _tree_outputs_are_float(proto: onnx.ModelProto) -> None:
     """Trees on float64 inputs still give float32, which skl2onnx declares as float64."""
     names = set()
     for node in proto.graph.node:
-        if node.op_type.startswith("TreeEnsemble") or (
+        # A `TreeEnsemble` has the type of its input.
+        if node.op_type in ("TreeEnsembleClassifier", "TreeEnsembleRegressor") or (
             node.op_type == "Identity" and node.input[0] in names
         ):
             names.update(node.output)

@@ -62,6 +62,9 @@ pub enum ModelError {
     /// Its calibration is refused.
     #[error(transparent)]
     Calibration(#[from] CalibrationError),
+    /// A file of its own library has no members whose curves are joined.
+    #[error("model.toml: key `output.members`: found beside a native file, expected an ONNX file")]
+    NativeMembers,
     /// Another server computes it, whose answers are taken as they are.
     #[error(
         "model.toml: key `output.calibration`: found beside `backend = \"remote\"`, expected a \
@@ -76,7 +79,10 @@ impl ModelError {
         match self {
             Self::Onnx { source, .. } => matches!(source, OnnxError::Output { .. }),
             Self::Native { source, .. } => matches!(**source, NativeError::Output { .. }),
-            Self::Explain { .. } | Self::Calibration(_) | Self::RemoteCalibration => false,
+            Self::Explain { .. }
+            | Self::Calibration(_)
+            | Self::NativeMembers
+            | Self::RemoteCalibration => false,
         }
     }
 }
@@ -161,7 +167,7 @@ impl Model {
 
     /// The same model, its scores calibrated and explained.
     pub(super) fn with(self, calibrator: Option<Calibrator>, explainer: Option<Explainer>) -> Self {
-        Self { calibrator, explainer, ..self }
+        Self { explainer, calibrator, ..self }
     }
 
     /// What explains its scores, where `model.toml` asks for it.
@@ -325,7 +331,17 @@ impl Model {
                 Source::Native(native) => native.gives_probabilities(),
                 Source::Remote(_) => false,
             };
-        let facts = OutputFacts { width, labels: self.labels(), is_classifier };
+        let facts = OutputFacts {
+            width,
+            labels: self.labels(),
+            is_classifier,
+            is_whole: match &self.source {
+                Source::Onnx(onnx) => onnx.facts.kept.values() == onnx.facts.output_width,
+                Source::Native(native) => native.kept.values() == native.output_width,
+                Source::Remote(_) => true,
+            },
+            falls: self.calibrator.as_ref().is_some_and(Calibrator::falls),
+        };
         let explain = self.manifest.explain.as_ref().filter(|_| self.explainer.is_some());
         Answers::new(&self.manifest.output, explain, facts, columns)
     }

@@ -10,6 +10,7 @@ use crate::crossing::Crossing;
 use crate::features::inputs::InputColumn;
 use crate::features::schema::Schema;
 use crate::journal::JournalSlot;
+use crate::keys::KeyFile;
 use crate::telemetry::ShardTelemetry;
 use crate::tls::TlsIdentity;
 
@@ -36,6 +37,8 @@ pub enum Command {
     Install(Box<PreparedModel>),
     /// Serve the model of this name no more.
     Remove(String),
+    /// Let requests in by these keys from now on.
+    TakeKeys(KeyFile),
     /// Encrypt connections by this from now on; those that are open stay as they are.
     Encrypt(Box<TlsIdentity>),
     /// The reply to a request that the shard handed over.

@@ -149,7 +149,8 @@ fn a_label_that_is_a_number_is_its_own_score() {
             .collect();
         for (row, label) in score(&mut labels, &rows).into_iter().enumerate() {
             let greatest = (0..3).map(|class| probabilities[class][row]).fold(0.0, f64::max);
-            assert_eq!(probabilities[label as usize][row], greatest, "{name} row {row}");
+            let found = probabilities[label as usize][row];
+            assert_eq!(found.to_bits(), greatest.to_bits(), "{name} row {row}");
         }
     }
     let text = refused_output("logistic-multi-zipmap-strings", Some("output_label"), None);

@@ -31,11 +31,13 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub(in crate::model) mod background;
 mod block;
 mod error;
 mod explainable;
 mod explainer;
 mod function;
+mod interventional;
 mod linear;
 mod outline;
 mod program;

@@ -10,6 +10,7 @@ use super::program::{Places, TreeProgram};
 use super::quadrature::Quadrature;
 use super::wide::{Lanes, Portable, ROWS, Wide};
 use crate::features::Cells;
+use crate::model::trees::KernelChoice;
 
 /// Blocks that a tree's constants are used for while they are at hand.
 const BLOCKS_MAX: usize = 8;
@@ -52,10 +53,10 @@ impl TreeExplainer {
     ///
     /// # Errors
     /// The outline is no forest, or its covers don't say how training rows were shared out.
-    pub fn new(outline: &Outline) -> Result<Self, OutlineError> {
+    pub fn new(outline: &Outline, kernel: KernelChoice) -> Result<Self, OutlineError> {
         outline.check()?;
         let read = distinct(outline.trees.iter().flat_map(columns_of));
-        let credited = distinct(read.iter().map(|column| outline.credit_of(*column)));
+        let credited = outline.credits_read();
         let places = |column: u32| Places {
             column: place_in(&read, column),
             player: outline.player_of(column),
@@ -73,7 +74,7 @@ impl TreeExplainer {
             room: Room::for_all(&trees),
             trees,
             rules: (0..=points_max).map(Quadrature::of).collect(),
-            instructions: Instructions::best(),
+            instructions: Instructions::of(kernel),
             cells: Vec::new(),
             sums: Vec::new(),
             width: outline.credited(),
@@ -141,7 +142,7 @@ impl TreeExplainer {
         match instructions {
             // SAFETY: plain arrays need no feature.
             Instructions::Portable => unsafe { blocks.add::<Portable>(room, sums) },
-            // SAFETY: `Instructions::best` found that the CPU has them.
+            // SAFETY: `Instructions::of` found that the CPU has them.
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => unsafe { add_avx2(&blocks, room, sums) },
             // SAFETY: as above.
@@ -165,13 +166,15 @@ impl TreeExplainer {
 }
 
 impl Instructions {
-    fn best() -> Self {
+    /// Those of a kernel, as far as the CPU has them: all give the same bits.
+    fn of(kernel: KernelChoice) -> Self {
         #[cfg(target_arch = "x86_64")]
         {
-            if avx512::is_available() {
+            let (any, two) = (KernelChoice::Auto, KernelChoice::Avx2);
+            if [any, KernelChoice::Avx512].contains(&kernel) && avx512::is_available() {
                 return Self::Avx512;
             }
-            if avx2::is_available() {
+            if [any, two, KernelChoice::Avx512].contains(&kernel) && avx2::is_available() {
                 return Self::Avx2;
             }
         }

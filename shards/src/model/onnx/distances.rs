@@ -48,7 +48,7 @@ fn correct_weights(graph: &mut GraphProto) {
     };
     let found: Vec<bool> = graph.node.iter().map(is_weight).collect();
     for (node, _) in graph.node.iter_mut().zip(found).filter(|(_, is_weight)| *is_weight) {
-        node.op_type = "Identity".to_owned();
+        "Identity".clone_into(&mut node.op_type);
         node.input.truncate(1);
     }
 }

@@ -1,4 +1,4 @@
-//! Weights that lie in a file beside the model's: PyTorch writes them so. They are read into the
+//! Weights that lie in a file beside the model's: `PyTorch` writes them so. They are read into the
 //! graph, within the same bound as the model's file.
 
 use std::collections::HashMap;
@@ -54,13 +54,11 @@ impl<'p> Beside<'p> {
         };
         let location = entry("location").unwrap_or_default().to_owned();
         let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);
-        let (file, size) = match self.files.get(&location) {
-            Some(known) => known,
-            None => {
-                let opened = self.open(&location).map_err(&wrong)?;
-                self.files.entry(location.clone()).or_insert(opened)
-            }
-        };
+        if !self.files.contains_key(&location) {
+            let opened = self.open(&location).map_err(&wrong)?;
+            self.files.insert(location.clone(), opened);
+        }
+        let (file, size) = &self.files[&location];
         let length = length.unwrap_or(size.saturating_sub(offset));
         if offset.checked_add(length).is_none_or(|end| end > *size) {
             return Err(wrong(format!(
@@ -72,7 +70,7 @@ impl<'p> Beside<'p> {
         let mut cells = vec![0; length as usize];
         file.read_exact_at(&mut cells, offset).map_err(FileError::from)?;
         self.hash = fnv1a_more(self.hash, cells.iter().copied());
-        tensor.raw_data = cells.into();
+        tensor.raw_data = cells;
         tensor.data_location = None;
         tensor.external_data.clear();
         Ok(())

@@ -31,15 +31,13 @@ pub(super) fn inline(model: &mut ModelProto, nodes_max: usize) -> Result<(), Onn
                 && it.domain.as_deref().unwrap_or_default() == node.domain
                 && it.opset_import.iter().all(|own| versions.contains(own))
         };
-        let body = match functions.iter().find(is_called) {
-            Some(function) => called(node, function),
-            None => match branch(graph, node) {
-                Some(branch) => taken(node, branch),
-                None => {
-                    place += 1;
-                    continue;
-                }
-            },
+        let body = if let Some(function) = functions.iter().find(is_called) {
+            called(node, function)
+        } else if let Some(branch) = branch(graph, node) {
+            taken(node, branch)
+        } else {
+            place += 1;
+            continue;
         };
         // A function that calls itself would be called for ever.
         steps += 1;

@@ -22,6 +22,7 @@ mod error;
 mod explained;
 mod external;
 mod file;
+mod folding;
 mod graph;
 mod inline;
 mod inputs;
@@ -83,8 +84,9 @@ pub(in crate::model) struct OnnxFacts {
     /// Whether a class that has a name in the file is the score only by its place.
     pub(super) is_by_place: bool,
     pub(super) file_hash: u64,
-    /// What is kept of the output.
+    /// What is kept of the output, and how many columns that has.
     pub(super) kept: Kept,
+    pub(super) output_width: usize,
     /// Whether the output's columns are probabilities of classes.
     pub(super) is_classifier: bool,
 }
@@ -92,7 +94,8 @@ pub(in crate::model) struct OnnxFacts {
 impl OnnxFacts {
     /// The same for another shard, which shares nothing with this one.
     fn of_another_shard(&self) -> Self {
-        let own = |it: &Option<Arc<Categories>>| it.as_deref().cloned().map(Arc::new);
+        let own =
+            |it: &Option<Arc<Categories>>| it.as_ref().map(|it| Arc::new(it.of_another_shard()));
         Self { categories: self.categories.iter().map(own).collect(), ..self.clone() }
     }
 }

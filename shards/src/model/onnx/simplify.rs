@@ -14,7 +14,7 @@ pub(super) fn simplify(graph: &mut GraphProto) {
     for place in 0..graph.node.len() {
         match graph.node[place].op_type.as_str() {
             "Reshape" if keeps_scores(graph, &graph.node[place]) => {
-                graph.node[place].op_type = "Identity".to_owned();
+                "Identity".clone_into(&mut graph.node[place].op_type);
                 graph.node[place].input.truncate(1);
                 graph.node[place].attribute.clear();
             }
@@ -54,7 +54,7 @@ fn replace_zeros(graph: &mut GraphProto) {
                 name: zero.clone(),
                 dims: vec![1, 1],
                 data_type,
-                raw_data: vec![0; if data_type == DataType::Double as i32 { 8 } else { 4 }].into(),
+                raw_data: vec![0; if data_type == DataType::Double as i32 { 8 } else { 4 }],
                 ..TensorProto::default()
             });
         }

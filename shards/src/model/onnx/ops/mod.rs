@@ -23,18 +23,21 @@ mod label;
 mod label_encoder;
 mod lanes;
 mod linear;
+mod linear_lookup;
 mod lookup;
 mod members;
 mod normalizer;
 mod number;
 mod one_hot;
 mod pairwise;
+mod pieces;
 mod reduce;
 mod scaler;
 mod svm;
 mod svm_classifier;
 mod transform;
 mod trees;
+mod trees_fold;
 mod trees_v5;
 mod typed;
 
@@ -44,6 +47,7 @@ use std::ops::Range;
 pub(super) use self::context::NodeContext;
 pub(super) use self::element::{Cells, CellsMut, Element, cast_to_i32, cast_to_i64, exact_i64};
 pub(super) use self::flow::{After, Flow, FoundMargin, Margin};
+pub(super) use self::pieces::{Origin, Picked, Piece};
 use super::error::OnnxError;
 use crate::model::trees::KernelChoice;
 
@@ -125,6 +129,22 @@ pub(super) trait RowOperator: Debug + Send + Sync {
     /// shapes, if the bits of its own output stay what they are. Its input is then that of
     /// `before`.
     fn absorb(&mut self, _before: &dyn RowOperator, _shapes: &[RowShape]) -> bool {
+        false
+    }
+
+    /// What each column of its output is made of, if that is no more than what the columns of its
+    /// inputs, of these shapes, are made of.
+    fn pieces(
+        &self,
+        _inputs: &[Vec<Piece<Origin>>],
+        _shapes: &[RowShape],
+    ) -> Option<Vec<Piece<Origin>>> {
+        None
+    }
+
+    /// Reads what the columns of its only input are made of in place of these, if the bits of its
+    /// output stay what they are: by the place of a cell in what it reads then, in the same type.
+    fn read_through(&mut self, _pieces: &[Piece<usize>]) -> bool {
         false
     }
 
