@@ -4,15 +4,15 @@
 
 Each folder has a model, `rows.csv` (the cells of each row), `contributions.csv` and
 `interventional.csv` (of output `K` a number a column, `K:NAME`, and the mean margin, `K:`): the
-first by `shap.TreeExplainer` with the trees' own covers, the second against `background.csv`, by
-`shap.TreeExplainer` or, of linear models, in closed form. Of a pipeline the contributions of the
+first by `shap.TreeExplainer` with the trees' own covers, the second against `background.csv`, by the
+definition, of pipelines by `shap.TreeExplainer`, and of linear models in closed form. Of a pipeline the contributions of the
 columns that its last step reads are added up by the column that they come from.
 
-Needs shap 0.51 beside requirements-boosters.txt. A model whose trees have a cover of zero is
-explained by the definition, as shap divides by it.
+Needs shap 0.51 beside requirements-boosters.txt.
 """
 
 import argparse
+import math
 import warnings
 from pathlib import Path
 
@@ -78,6 +78,40 @@ def explained(model, rows: np.ndarray, background=None) -> np.ndarray:
     return np.concatenate([found, means], axis=2)
 
 
+def margins(model, rows: np.ndarray) -> np.ndarray:
+    """rows × outputs: what contributions are of."""
+    if isinstance(model, lightgbm.LGBMModel):
+        found = model.predict(rows, raw_score=True)
+    elif isinstance(model, xgboost.XGBModel):
+        found = model.predict(rows, output_margin=True)
+    elif hasattr(model, "decision_function"):
+        found = model.decision_function(rows)
+    else:
+        found = model.predict_proba(rows) if hasattr(model, "predict_proba") else model.predict(rows)
+    return np.asarray(found, dtype=np.float64).reshape(len(rows), -1)
+
+
+def by_definition(model, rows: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """The same against background rows, by every subset of the columns. `shap.TreeExplainer` gives
+    other values of some rows (shap 0.51): here the definition is right."""
+    width = rows.shape[1]
+    values = []
+    for known in range(1 << width):
+        kept = np.array([known >> column & 1 for column in range(width)], dtype=bool)
+        mixed = np.where(kept, rows[:, None, :], background[None])
+        found = margins(model, mixed.reshape(-1, width))
+        values.append(found.reshape(len(rows), len(background), -1).mean(axis=1))
+    result = np.zeros((len(rows), values[0].shape[1], width + 1))
+    result[:, :, width] = values[0]
+    for column in range(width):
+        for known in range(1 << width):
+            if not known >> column & 1:
+                size = known.bit_count()
+                weight = 1 / (width * math.comb(width - 1, size))
+                result[:, :, column] += weight * (values[known | 1 << column] - values[known])
+    return result
+
+
 def linear(model, rows: np.ndarray, background: np.ndarray) -> np.ndarray:
     """The same of a linear model, in closed form."""
     weights, intercepts = np.atleast_2d(model.coef_), np.ravel(model.intercept_)
@@ -130,7 +164,12 @@ def write(output: Path, name: str, model, kind: str, missing=False, codes=False,
                             added_up(explained(last, asked), origins))
     if against:
         write_csv(folder / "background.csv", NAMES, background)
-        found = linear(last, asked, average) if is_linear else explained(last, asked, average)
+        if is_linear:
+            found = linear(last, asked, average)
+        elif last is model:
+            found = by_definition(model, asked, average)
+        else:
+            found = explained(last, asked, average)
         write_contributions(folder / "interventional.csv", added_up(found, origins))
 
 

@@ -1,5 +1,5 @@
-//! Contributions of a graph's columns are those of `shap.TreeExplainer`, mapped back through what is
-//! before its trees, within 1e-6 of the margin (`models/explained_fixtures.py`).
+//! Contributions of a graph's columns are those of `shap.TreeExplainer` and of the definition, mapped
+//! back through what is before its trees, within 1e-6 of the margin (`models/explained_fixtures.py`).
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -25,7 +25,26 @@ struct Entry {
 }
 
 /// Those that are refused, by the beginning of their names, and what the reason says.
-const REFUSED: &[(&str, &str)] = &[];
+const REFUSED: &[(&str, &str)] = &[
+    ("ada-boost-", "is neither a tree ensemble nor a linear function"),
+    ("binarizer-logistic-double", "`Less`"),
+    ("calibrated-sigmoid-multi", "`Not`"),
+    ("calibrated-sigmoid-", "`Sum` (Sum) is neither"),
+    ("logistic-binary-double", "`NormalizerNorm` (Div) is neither"),
+    ("mlp-", "(MatMul) is made of the columns"),
+    ("normalizer-", "(Normalizer) is made of the columns"),
+    ("one-hot-ignore-logistic-double", "`NormalizerNorm` (Div) is neither"),
+    ("one-hot-network", "(MatMul) is made of the columns"),
+    ("pca-logistic", "(MatMul) is made of the columns"),
+    ("polynomial-ridge", "a graph that needs tract"),
+    ("standard-scaler-logistic-double", "`NormalizerNorm` (Div) is neither"),
+    ("svc-", "(SVMClassifier) is neither"),
+    ("svr-", "(SVMRegressor) is neither"),
+    ("torch-mlp-", "(Gemm) is made of the columns"),
+];
+
+/// A model of two classes that has a margin for each of them.
+const TWO_MARGINS: &str = "xgboost-two-classes-softprob";
 
 /// The largest difference between a score and the one that its margin makes; trees of 32 bits sum
 /// in these.
@@ -48,8 +67,9 @@ type Explained = (Vec<Vec<f64>>, Vec<Vec<f64>>);
 fn explained(entry: &Entry) -> Result<Explained, String> {
     let rows = golden_rows(&entry.name);
     let (mut margins, mut scores) = (vec![Vec::new(); rows.len()], vec![Vec::new(); rows.len()]);
-    for class in 0..entry.scores {
-        let class = (entry.scores > 1).then_some(ClassChoice::Index(class));
+    let classes = if entry.name == TWO_MARGINS { 2 } else { entry.scores };
+    for class in 0..classes {
+        let class = (classes > 1).then_some(ClassChoice::Index(class));
         let background = Some("golden.csv".to_owned());
         let manifest = Manifest {
             output: ScoreOutput { class, ..ScoreOutput::default() },

@@ -97,17 +97,17 @@ struct Block<'a> {
 
 /// A step's constants at the points from `first` on.
 #[derive(Clone, Copy)]
-struct Constants<'a> {
-    all: &'a [f64],
-    points: usize,
-    first: usize,
+pub(super) struct Constants<'a> {
+    pub(super) all: &'a [f64],
+    pub(super) points: usize,
+    pub(super) first: usize,
 }
 
 impl<'a> Constants<'a> {
     /// The first is the weights of `yes` for rows that pass, then for those that don't, then the
     /// derivatives of both.
     #[inline(always)]
-    fn list<const N: usize>(self, number: usize) -> &'a [f64; N] {
+    pub(super) fn list<const N: usize>(self, number: usize) -> &'a [f64; N] {
         &self.all[number * self.points + self.first..].as_chunks::<N>().0[0]
     }
 }

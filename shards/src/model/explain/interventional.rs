@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use super::ExplainError;
 use super::outline::{Node, Outline, SplitTest, TreeOutline};
+use super::trees::cell_at;
 use crate::features::Cells;
 
 /// The most distinct columns of a path: a bit each.
@@ -222,14 +223,6 @@ impl Leaf {
             sums[self.credits[bit as usize] as usize] -= self.value * taken;
             others &= others - 1;
         }
-    }
-}
-
-fn cell_at(cells: Cells<'_>, at: usize, is_single: bool) -> f64 {
-    match cells {
-        Cells::F32(cells) => f64::from(cells[at]),
-        Cells::F64(cells) if is_single => f64::from(cells[at] as f32),
-        Cells::F64(cells) => cells[at],
     }
 }
 
