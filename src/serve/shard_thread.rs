@@ -145,9 +145,11 @@ async fn receive(listeners: &Receiver<Vec<TcpListener>>) -> Option<Vec<TcpListen
 /// its score.
 fn said(error: &ShardError, is_alone: bool) -> String {
     match error {
-        ShardError::Prepare(PrepareError::Model(model)) if is_alone && model.is_of_output() => format!(
-            "{error}; `shardgate init FILE --output DIR` makes a repository with a model.toml"
-        ),
+        ShardError::Prepare(PrepareError::Model(model)) if is_alone && model.is_of_output() => {
+            format!(
+                "{error}; `shardgate init FILE --output DIR` makes a repository with a model.toml"
+            )
+        }
         _ => error.to_string(),
     }
 }
