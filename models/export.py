@@ -18,6 +18,7 @@ from pathlib import Path
 import answers
 import background
 import calibrating
+import curves
 import gateway
 import publishing
 from artefacts import Description, write_frame
@@ -69,7 +70,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
                              "precise enough for")
     answers.add_flags(parser)
     background.add_flag(parser)
-    calibrating.add_flags(parser)
+    curves.add_flags(parser)
     parser.add_argument("--gateway", type=Path, metavar="PATH",
                         help="the shardgate that is asked whether it scores alike; by default the "
                              "one that the variable SHARDGATE names, the one built here, or the one "
@@ -147,7 +148,7 @@ def export(options: argparse.Namespace) -> Exported:
         metadata={"library": library_of(subject.model)},
         policies={} if given is not None else {"on_missing": "reject", "on_error": "reject"},
     )
-    curve = calibrating.standalone_of(options.calibration, subject, opinion.width)
+    curve = curves.standalone_of(options.calibration, subject, opinion.width)
     average = background.rows_of(options.background, given)
     said = answers.answers_of(options, subject, opinion.width, curve is not None)
     about.output, about.tables = {**subject.own_output, **said.output}, said.tables
@@ -159,6 +160,9 @@ def export(options: argparse.Namespace) -> Exported:
     if curve is not None:
         about.output.update(curve.output)
         scores = curve.scores(scores)
+    if given is not None:
+        is_margin = opinion.width == 1 and curve is None
+        about.output.update(answers.shares_of(scores, subject, is_margin))
     manifest, is_kept = publishing.manifest_for(place, about, about_columns)
     with tempfile.TemporaryDirectory() as temporary:
         tried = Path(temporary).resolve() / options.name

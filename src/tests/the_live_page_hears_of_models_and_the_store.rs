@@ -53,6 +53,28 @@ fn of_each_version_what_it_did() {
     assert_eq!(shadow["mean_absolute"], 0.0, "it is a copy: {shadow}");
 }
 
+/// One applicant again and again, whose purpose few others had.
+#[test]
+fn of_columns_that_drift_from_the_training_data() {
+    let gateway = Launch::of("credit-risk").start();
+    let mut client = gateway.client();
+    let drift = loop {
+        for _ in 0..500 {
+            assert_eq!(client.predict("{\"user_id\": \"applicant-0158\"}").status, 200);
+        }
+        let drift = heard(&gateway, "status", |status| Some(status["models"][0]["drift"].clone()));
+        if let Some(drift) = drift.as_array() {
+            break drift.clone();
+        }
+    };
+    assert_eq!(drift.len(), 3, "{drift:?}");
+    let index = |place: usize| drift[place][1].as_f64().unwrap();
+    assert!(index(0) > 0.25 && index(0) >= index(1), "{drift:?}");
+    let manifest = fs::read_to_string(models().join("credit-risk/model.toml")).unwrap();
+    let column = drift[0][0].as_str().unwrap();
+    assert!(manifest.contains(&format!("name = \"{column}\"\ntype = \"text\"")), "{column}");
+}
+
 #[test]
 fn of_the_store_and_of_an_import() {
     let gateway = Launch::demo().start();

@@ -57,7 +57,12 @@ impl Engine {
     }
 
     fn work(&self) -> Work {
-        self.spare.borrow_mut().pop().unwrap_or_else(|| Work::new(&self.prepared.plan))
+        self.spare.borrow_mut().pop().unwrap_or_else(|| self.new_work())
+    }
+
+    /// Buffers that no batch has used.
+    pub(super) fn new_work(&self) -> Work {
+        Work::new(&self.prepared.plan)
     }
 
     /// Takes the buffers of a batch back.
@@ -213,6 +218,8 @@ async fn run_batch(
     if work.explained.is_empty() {
         engine.give_back(work);
     } else {
+        // Before its first turn, so that the lane is not taken for finished until then.
+        lane.explaining_rows.update(|all| all + work.explained.len());
         spawn(explain::run(Rc::clone(lane), Rc::clone(engine), host.clone(), work)).detach();
     }
     lane.in_flight.borrow_mut().end(start_ns, host.now_ns());

@@ -94,10 +94,12 @@ impl ReadSource {
         let Some(method) = output.calibration else { return Ok(None) };
         let (kept, labels) = match self {
             Self::Onnx { blueprint, .. } => (blueprint.facts().kept, &blueprint.facts().labels),
+            Self::Native(_) if output.members.is_some() => return Err(ModelError::NativeMembers),
             Self::Native(native) => (native.kept, &native.labels),
             Self::Remote(_) => return Err(ModelError::RemoteCalibration),
         };
-        let labels = if output.labels.is_empty() { labels } else { &output.labels };
+        let is_of_file = output.labels.is_empty() && output.members.is_none();
+        let labels = if is_of_file { labels } else { &output.labels };
         let folder = directory.file.parent().unwrap_or(&directory.path);
         let columns = (kept.values(), kept.score());
         Ok(Some(Calibrator::read(folder, method, output, columns, labels)?))

@@ -88,7 +88,8 @@ fn explained(entry: &Entry) -> Result<Explained, String> {
 }
 
 /// What may make scores of a row's margins.
-const LINKS: [(&str, fn(&[f64]) -> Vec<f64>); 5] = [
+type Link = fn(&[f64]) -> Vec<f64>;
+const LINKS: [(&str, Link); 5] = [
     ("identity", |margins| margins.to_vec()),
     ("logistic", |margins| margins.iter().map(|margin| logistic(*margin)).collect()),
     ("exponential", |margins| margins.iter().map(|margin| margin.exp()).collect()),

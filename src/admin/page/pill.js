@@ -12,7 +12,7 @@ const wholePercent = (share) => (share >= 1 ? '100 %' : share < 0.01 ? '<1 %' : 
 function pillOf(status, features, failed) {
   if (status.draining) return ['draining', 'draining'];
   if (!status.serving) return ['loading', 'loading'];
-  if (status.unfit.length) return ['unfit', `unfit: ${status.unfit.map((unfit) => unfit.model).join(', ')}`];
+  if (status.unfit.length) return ['unfit', `unfit: ${[...new Set(status.unfit.map((unfit) => unfit.model))].join(', ')}`];
   const refused = failed.store_unavailable || 0;
   const all = sum(features) + refused;
   // The first of several that are as many is the worst.
