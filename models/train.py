@@ -20,6 +20,7 @@ from artefacts import (
     write_scored_rows,
 )
 from describing import described
+from answers import REASONS, shares_of, table
 from exporting import (
     DIFFERENCE_MAX, ExportError, compare, library_scores, onnx_scores, score_output, to_onnx,
 )
@@ -135,6 +136,7 @@ def train_credit_risk() -> None:
     columns = described(subject, rows, double=False, ranges=False)
     for column in columns:
         column.range = german_credit.FRAME_RANGES.get(column.name)
+    expected = subject.scores(rows)
     kind = "OneHotEncoder and GradientBoostingClassifier, 100 trees of depth 3"
     about = Description(
         description="Probability that an applicant defaults",
@@ -142,9 +144,10 @@ def train_credit_risk() -> None:
         score_class=0,
         class_label="bad",
         metadata=credit_metadata(kind, auc) | {"classes": ", ".join(subject.labels)},
+        output=shares_of(expected[:, 0], subject, is_margin=False),
+        tables=table("[explain]", {"max_reasons": REASONS}),
     )
     write_model(folder, subject.proto, about, columns)
-    expected = subject.scores(rows)
     difference = subject.second_opinion(rows, expected).difference
     print(f"credit-risk: {len(rows)} rows, largest difference {difference:.1e}")
     if difference > DIFFERENCE_MAX:
