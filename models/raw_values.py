@@ -123,8 +123,6 @@ def imputers_of_64_bits():
 
     def convert(scope, operator, container):
         model = operator.raw_operator
-        if model.add_indicator:
-            raise RuntimeError("SimpleImputer(add_indicator=True): skl2onnx leaves the indicators out")
         values = np.asarray(model.statistics_)
         is_ours = (all(isinstance(source.type, DoubleTensorType) for source in operator.inputs)
                    and values.dtype.kind in "fi" and not np.isnan(values).any()

@@ -86,7 +86,7 @@ def test_estimators_that_cannot_be_exported(tmp_path, capsys, model, more, expec
 
 
 def test_a_fault_of_the_exporter_is_one_line_too(tmp_path, capsys, monkeypatch):
-    def broken(*_):
+    def broken(*_, **__):
         raise KeyError("inside\nof a converter")
 
     path = dumped(tmp_path, LogisticRegression().fit(ROWS, LABELS))
