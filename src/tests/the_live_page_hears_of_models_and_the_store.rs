@@ -1,10 +1,11 @@
 //! What the live page shows of models and of the store comes with its events: requests and p99 of each
 //! version that answers, how far a candidate's scores are from those, and since when there is what.
 
+use std::cell::RefCell;
 use std::fs;
 
 use crate::support::events::heard;
-use crate::support::{Launch, import, models};
+use crate::support::{Client, Launch, import, models, wait_until};
 use serde_json::{Value, json};
 
 const ROLES: &str =
@@ -57,20 +58,24 @@ fn of_each_version_what_it_did() {
 #[test]
 fn of_columns_that_drift_from_the_training_data() {
     let gateway = Launch::of("credit-risk").start();
-    let mut client = gateway.client();
-    let columns = loop {
+    let client = gateway.client();
+    let scrape = "GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let client = RefCell::new(client);
+    wait_until("enough rows were sampled", || {
         for _ in 0..500 {
-            assert_eq!(client.predict("{\"user_id\": \"applicant-0158\"}").status, 200);
+            let answer = client.borrow_mut().predict("{\"user_id\": \"applicant-0158\"}");
+            assert_eq!(answer.status, 200);
         }
-        let drift = heard(&gateway, "drift", |drift| Some(drift.as_array().unwrap().clone()));
-        let of_column =
-            |one: &Value| Some((one["index"].as_f64()?, one["column"].as_str()?.to_owned()));
-        let mut columns: Vec<_> = drift.iter().filter_map(of_column).collect();
+        Client::connect(gateway.admin).ask(scrape).body.contains("shardgate_feature_drift{")
+    });
+    let of_column =
+        |one: &Value| Some((one["index"].as_f64()?, one["column"].as_str()?.to_owned()));
+    let columns = heard(&gateway, "drift", |drift| {
+        let drifts = drift.as_array().unwrap().iter();
+        let mut columns: Vec<(f64, String)> = drifts.filter_map(of_column).collect();
         columns.sort_by(|one, other| other.0.total_cmp(&one.0));
-        if !columns.is_empty() {
-            break columns;
-        }
-    };
+        (!columns.is_empty()).then_some(columns)
+    });
     assert!(columns.len() > 3 && columns[0].0 > 0.25, "{columns:?}");
     let manifest = fs::read_to_string(models().join("credit-risk/model.toml")).unwrap();
     let column = &columns[0].1;
