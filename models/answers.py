@@ -5,11 +5,14 @@ import json
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
 import onnx
 
+import background
 from exporting import ExportError
 
 REASONS = 4
+SHARES = 20
 
 
 @dataclass
@@ -67,10 +70,20 @@ def answers_of(options: argparse.Namespace, subject, width: int, is_calibrated: 
         tables.append(table("[output.scale]", scale | ({"of": "log-odds"} if is_margin else {})))
     if options.bands is not None:
         tables += [table("[[output.bands]]", band) for band in bands_of(options.bands)]
-    if options.explain:
-        tables.append(table("[explain]", {"max_reasons": REASONS}))
+    if options.explain or options.background:
+        against = {"background": background.FILE} if options.background else {}
+        tables.append(table("[explain]", {"max_reasons": REASONS, **against}))
     made.tables = "\n".join(tables)
     return made
+
+
+def shares_of(scores: np.ndarray, subject, is_margin: bool) -> dict:
+    """The share of the rows in each twentieth of the probabilities, by which the gateway measures how
+    scores drift: a score at the end of one lies in it."""
+    if subject.labels is None or is_margin:
+        return {}
+    places = np.clip(np.ceil(scores * SHARES).astype(int) - 1, 0, SHARES - 1)
+    return {"shares": (np.bincount(places, minlength=SHARES) / len(scores)).tolist()}
 
 
 def has_labels(subject, labels: list[str]) -> bool:

@@ -10,6 +10,9 @@ import onnx
 import pandas
 
 DECILES = np.arange(1, 10) / 10
+# Of a column's texts those whose shares model.toml has; of more than these each is rare.
+SHARES_MAX = 50
+SHARE_UNITS = 1_000_000
 
 
 @dataclass
@@ -22,6 +25,8 @@ class Column:
     nan: str = "default"
     quantiles: list[float] = field(default_factory=list)
     type: str = "float"
+    # Of a text: which share of the training data had it.
+    shares: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -50,6 +55,16 @@ def column_of(name: str, values: np.ndarray, nan: str = "default", **more) -> Co
                   quantiles=[float(q) for q in quantiles], **more)
 
 
+def shares_of(cells: pandas.Series, known: list[str]) -> dict[str, float]:
+    """Which share of the rows has each of the most frequent texts that the model knows. What is left
+    to 1 is all other cells, the missing ones among them."""
+    counts = cells[cells.isin([text for text in known if text])].value_counts()
+    counts = counts.sort_index().sort_values(ascending=False, kind="stable").head(SHARES_MAX)
+    # Rounded down, so that they add up to 1 at most.
+    return {str(text): int(count) * SHARE_UNITS // len(cells) / SHARE_UNITS
+            for text, count in counts.items()}
+
+
 def float32_text(value) -> str:
     """The shortest decimal that reads back as the same float32."""
     return str(np.float32(value))
@@ -69,6 +84,8 @@ def _toml(value) -> str:
         return float32_text(value)
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + " }"
     return str(value)
 
 
@@ -104,6 +121,8 @@ def model_toml(about: Description, columns: list[Column]) -> str:
         entries["nan"] = column.nan
         if column.quantiles:
             entries["quantiles"] = column.quantiles
+        if column.shares:
+            entries["shares"] = column.shares
         parts.append(toml_table("[[columns]]", entries))
     return "\n".join(part for part in parts if part)
 
@@ -129,20 +148,22 @@ def write_scored_rows(
     write_csv(path, [*columns, *names], lines)
 
 
-def write_frame(path: Path, rows: pandas.DataFrame, scores: np.ndarray, double: bool) -> None:
-    """`<columns...>,score`; a text as it is, and an empty one for what is missing. With `double` a
-    float32 has the digits by which 64-bit floats tell it, not only those of 32 bits."""
-    def text(value) -> str:
-        if value is None or isinstance(value, str):
-            return value or ""
-        wide = double or not isinstance(value, np.float32)
-        return double_text(float(value)) if wide else float32_text(value)
+def cell_text(value, double: bool) -> str:
+    """A cell of a CSV file. With `double` a float32 has the digits by which 64-bit floats tell it, not
+    only those of 32 bits."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    wide = double or not isinstance(value, np.float32)
+    return double_text(float(value)) if wide else float32_text(value)
 
+
+def write_frame(path: Path, rows: pandas.DataFrame, scores: np.ndarray, double: bool) -> None:
+    """`<columns...>,score`; a text as it is, and an empty one for what is missing."""
     with path.open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow([*rows.columns, "score"])
         for cells, score in zip(zip(*(rows[name].to_numpy() for name in rows)), scores, strict=True):
-            lines.writerow([*map(text, cells), double_text(score)])
+            lines.writerow([*(cell_text(cell, double) for cell in cells), double_text(score)])
 
 
 def write_model(

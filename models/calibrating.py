@@ -5,91 +5,34 @@ skl2onnx approximates isotonic curves, so the graph ends before them: its column
 in 64 bits.
 """
 
-import argparse
 import copy
-import csv
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pandas
-from onnx import TensorProto, helper
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
-from skl2onnx import convert_sklearn
 
 import histogram
 import raw_values
+import scorecards
+from curves import CALIBRATION_FILE, calibration_text, curve_of
 from exporting import (
     ELSEWHERE, ExportError, compare, library_scores, onnx_scores, score_output, to_onnx,
 )
 from inputs import Input, Inputs, is_permuted, look, used_names
-from loading import unpickled
+from joining import joined
 from raw_values import RawValues
 from sampling import generated_rows, spread_rows
-from subjects import Booster, Estimator, Opinion, subject_of as subject_without_curves
+from subjects import Estimator, Opinion, subject_of as subject_without_curves
 
-CALIBRATION_FILE = "calibration.csv"
 TENSOR = "values"
-# How many parts a `Concat` of the gateway has.
-PARTS_MAX = 16
+# Less than this is what a steep curve makes of the last bits.
+CLOSE = 1e-2
 METHODS = ("sigmoid", "isotonic")
 STEEP = ("; the values that are calibrated have 32 bits in its graph, and the curve is steep: another "
          "estimator, or method=\"sigmoid\", keeps closer")
-
-
-@dataclass
-class Curve:
-    """What a calibrator makes of a value: knots, or a and b of a sigmoid."""
-
-    method: str
-    rows: list[tuple[float, float]]
-
-    def probabilities(self, values: np.ndarray) -> np.ndarray:
-        """As the gateway computes them."""
-        first, second = map(np.array, zip(*self.rows))
-        if self.method == "isotonic":
-            return np.interp(values, first, second)
-        with np.errstate(over="ignore"):
-            return 1 / (1 + np.exp(first[0] * values + second[0]))
-
-
-def curve_of(calibrator) -> Curve:
-    """The curve of a fitted calibrator of scikit-learn."""
-    name = type(calibrator).__name__
-    if isinstance(calibrator, IsotonicRegression):
-        if not hasattr(calibrator, "X_thresholds_"):
-            raise ExportError("the IsotonicRegression isn't fitted")
-        if calibrator.out_of_bounds != "clip":
-            raise ExportError(f"the IsotonicRegression has out_of_bounds={calibrator.out_of_bounds!r}: "
-                              "it has no answer for every score: fit it with out_of_bounds=\"clip\"")
-        knots = zip(calibrator.X_thresholds_.tolist(), calibrator.y_thresholds_.tolist())
-        return Curve("isotonic", [(float(x), float(y)) for x, y in knots])
-    if name == "_SigmoidCalibration":
-        return Curve("sigmoid", [(float(calibrator.a_), float(calibrator.b_))])
-    if isinstance(calibrator, LogisticRegression):
-        if np.shape(getattr(calibrator, "coef_", None)) != (1, 1):
-            raise ExportError("the LogisticRegression isn't one of two classes by one score")
-        # It has the probability of the second class by the opposite sign.
-        return Curve("sigmoid", [(-float(calibrator.coef_[0, 0]), -float(calibrator.intercept_[0]))])
-    raise ExportError(f"a {name} isn't a calibrator that the gateway computes: expected an "
-                      "IsotonicRegression, or a LogisticRegression of the score alone")
-
-
-def calibration_text(curves: list[list[Curve]]) -> str:
-    """calibration.csv of curves, member by member and class by class."""
-    several = sum(map(len, curves)) > 1
-    names = ["x", "y"] if curves[0][0].method == "isotonic" else ["a", "b"]
-    lines = [[*(["member", "class"] if several else []), *names]]
-    for member, of_member in enumerate(curves):
-        for place, curve in enumerate(of_member):
-            begin = [str(member), str(place)] if several else []
-            lines += [[*begin, *map(repr, row)] for row in curve.rows]
-    return "\n".join(map(",".join, lines)) + "\n"
 
 
 def calibrated_part(model) -> tuple[list, CalibratedClassifierCV] | None:
@@ -99,63 +42,6 @@ def calibrated_part(model) -> tuple[list, CalibratedClassifierCV] | None:
         steps += model.steps[:-1]
         model = model.steps[-1][1]
     return (steps, model) if isinstance(model, CalibratedClassifierCV) else None
-
-
-def read_curve(path: Path) -> Curve:
-    """The curve of a pickled calibrator, or of a CSV with the columns x,y or a,b."""
-    if path.suffix.lower() != ".csv":
-        try:
-            return curve_of(unpickled(path))
-        except ExportError as error:
-            raise ExportError(f"--calibration: {error}") from error
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        lines = csv.DictReader(file, skipinitialspace=True)
-        found = [name.strip() for name in lines.fieldnames or []]
-        names = next((names for names in (["x", "y"], ["a", "b"]) if found == names), None)
-        if names is None:
-            raise ExportError(f"--calibration: {path}: its columns are {','.join(found)}, expected x,y "
-                              "(knots) or a,b (a sigmoid)")
-        rows = []
-        for line in lines:
-            try:
-                rows.append(tuple(float(cell) for cell in line.values()))
-            except (TypeError, ValueError):
-                raise ExportError(f"--calibration: {path}, line {lines.line_num}: expected two numbers"
-                                  ) from None
-    if not rows or (names == ["a", "b"] and len(rows) > 1):
-        raise ExportError(f"--calibration: {path}: {len(rows)} rows, expected "
-                          f"{'one' if names == ['a', 'b'] else 'one for each knot'}")
-    return Curve("isotonic" if names == ["x", "y"] else "sigmoid", rows)
-
-
-@dataclass
-class Standalone:
-    """A calibration of the score alone, by --calibration."""
-
-    curve: Curve
-
-    @property
-    def output(self) -> dict:
-        return {"calibration": self.curve.method}
-
-    @property
-    def beside(self) -> dict[str, str]:
-        return {CALIBRATION_FILE: calibration_text([[self.curve]])}
-
-    def scores(self, scores: np.ndarray) -> np.ndarray:
-        return self.curve.probabilities(scores)
-
-
-def standalone_of(path: Path | None, subject, width: int) -> Standalone | None:
-    """What --calibration says of a model with so many scores a row."""
-    if path is None:
-        return None
-    if isinstance(subject, Calibrated):
-        raise ExportError("--calibration: the model is calibrated already")
-    if width > 2:
-        raise ExportError(f"--calibration: one curve is of one score, and the model has {width} classes: "
-                          "calibrate it by CalibratedClassifierCV")
-    return Standalone(read_curve(path))
 
 
 def unwrapped(model):
@@ -182,15 +68,11 @@ def named(steps: list) -> list:
     return [(f"{place}-{name}", step) for place, (name, step) in enumerate(steps)]
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--calibration", type=Path, metavar="FILE",
-                        help="what makes a probability of the score: an IsotonicRegression or a "
-                             "LogisticRegression that was fitted on the score alone, pickled, or a CSV "
-                             "of knots (x,y) or of a sigmoid (a,b)")
-
-
-def subject_of(model, columns: str | None, name: str, double: bool) -> Estimator | Booster:
+def subject_of(model, columns: str | None, name: str, double: bool):
     """What is exported of a model."""
+    card = scorecards.subject_of(model, name)
+    if card:
+        return card
     if calibrated_part(model):
         return Calibrated(model, columns, name)
     return subject_without_curves(model, columns, name, double)
@@ -260,13 +142,11 @@ class Calibrated(Estimator):
             steps = with_categories(steps, names)
         model = Pipeline(named(steps)) if len(steps) > 1 else steps[0][1]
         split = self.inputs if self.is_split else None
-        if isinstance(steps[-1][1], RawValues):
-            return to_onnx(model, names, self.name, True, split=split)
-        return uncalibrated(model, last, names, self.name, split)
+        return uncalibrated(model, steps[-1][1], names, self.name, split)
 
     def _ended(self, parts: list[onnx.ModelProto]) -> onnx.ModelProto:
         width = raw_values.width_of(self.steps[0][-1][1])
-        return joined(parts, width, len(self.members) * width, self.name)
+        return joined(parts, width, len(self.members) * width, self.name, TENSOR)
 
     def scores(self, rows: pandas.DataFrame) -> np.ndarray:
         given = (self.inputs.as_trained(rows) if self.is_split else rows.to_numpy(np.float64))
@@ -312,8 +192,8 @@ class Calibrated(Estimator):
         return Opinion(compare(expected[kept], found), expected.shape[1])
 
     def hint(self, rows: pandas.DataFrame) -> str:
-        known = all(raw_values.is_known(steps[-1][1]) for steps in self.steps)
-        return "" if known else STEEP
+        difference = self.second_opinion(rows, self.scores(rows)).difference
+        return STEEP if difference is not None and difference < CLOSE else ""
 
 
 def check(method: str, members: list, classes: int) -> None:
@@ -355,15 +235,19 @@ def with_categories(steps: list, names: list[str]) -> list:
 
 
 def uncalibrated(model, last, names: list[str], name: str, split: Inputs | None) -> onnx.ModelProto:
-    """The graph that skl2onnx makes of a classifier: margins where it has them, else probabilities. It
-    reads 32 bits where its converter makes no graph of 64, or one that is none."""
-    margins = hasattr(last, "decision_function")
+    """The graph of a classifier: margins where it has them, else probabilities. It reads 32 bits where a
+    converter makes no graph of 64, or one that is none."""
+    margins = hasattr(last, "decision_function") and not isinstance(last, RawValues)
+    def written(double: bool) -> onnx.ModelProto:
+        with raw_values.imputers_of_64_bits():
+            return to_onnx(model, names, name, double, split=split, margins=margins)
+
     try:
-        proto = to_onnx(model, names, name, True, split=split, margins=margins)
+        proto = written(double=True)
         onnxruntime.InferenceSession(proto.SerializeToString(), silent())
     except Exception:
         try:
-            proto = to_onnx(model, names, name, False, split=split, margins=margins)
+            proto = written(double=False)
         except ExportError as error:
             if not margins or "raw_scores" not in str(error):
                 raise
@@ -380,77 +264,3 @@ def silent() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # What fails is raised.
     return options
-
-
-def joined(parts: list[onnx.ModelProto], width: int, columns: int, name: str) -> onnx.ModelProto:
-    """One graph of several that read the same inputs: the last `width` columns of each, side by side
-    and in 64 bits. One that has the columns of several members already is the only one."""
-    graph = onnx.GraphProto(name=name)
-    graph.input.extend(parts[0].graph.input)
-    for source in graph.input:
-        if source.type.tensor_type.elem_type == TensorProto.FLOAT:
-            source.type.tensor_type.elem_type = TensorProto.DOUBLE
-    inputs = [source.name for source in graph.input]
-    made = []
-    for place, part in enumerate(parts):
-        add_part(graph, part, f"m{place}_", inputs)
-        found = f"m{place}_{part.graph.output[0].name}"
-        cast = f"{found}_double"
-        graph.node.append(helper.make_node("Cast", [found], [cast], to=TensorProto.DOUBLE))
-        if len(parts) > 1 or columns == width:
-            cast = last_columns(graph, cast, part, width)
-        made.append(cast)
-    level = 0
-    while len(made) > 1:
-        groups = [made[at:at + PARTS_MAX] for at in range(0, len(made), PARTS_MAX)]
-        made = []
-        for place, group in enumerate(groups):
-            made.append(f"join_{level}_{place}")
-            graph.node.append(helper.make_node("Concat", group, [made[-1]], axis=1))
-        level += 1
-    graph.node.append(helper.make_node("Identity", made, [TENSOR]))
-    graph.output.append(helper.make_tensor_value_info(TENSOR, TensorProto.DOUBLE, [None, columns]))
-    proto = onnx.ModelProto(ir_version=parts[0].ir_version, producer_name="shardgate", graph=graph)
-    versions: dict[str, int] = {}
-    for opset in (opset for part in parts for opset in part.opset_import):
-        versions[opset.domain] = max(opset.version, versions.get(opset.domain, 0))
-    for domain, version in sorted(versions.items()):
-        proto.opset_import.append(helper.make_opsetid(domain, version))
-    return proto
-
-
-def last_columns(graph: onnx.GraphProto, found: str, part: onnx.ModelProto, width: int) -> str:
-    """Of two classes the second's value, where a graph has one for each."""
-    shape = part.graph.output[0].type.tensor_type.shape.dim
-    if width != 1 or len(shape) != 2 or shape[1].dim_value != 2:
-        return found
-    place, chosen = f"{found}_place", f"{found}_second"
-    graph.initializer.append(helper.make_tensor(place, TensorProto.INT64, [1], [1]))
-    graph.node.append(helper.make_node("ArrayFeatureExtractor", [found, place], [chosen],
-                                       domain="ai.onnx.ml"))
-    return chosen
-
-
-def add_part(graph: onnx.GraphProto, part: onnx.ModelProto, prefix: str, inputs: list[str]) -> None:
-    """Adds a graph's nodes, whose names get a prefix: but those of its inputs, which are shared."""
-    shared = {source.name: name for source, name in zip(part.graph.input, inputs, strict=True)}
-    for source in part.graph.input:
-        if source.type.tensor_type.elem_type == TensorProto.FLOAT:
-            single = f"{prefix}{source.name}_single"
-            graph.node.append(helper.make_node("Cast", [shared[source.name]], [single],
-                                               to=TensorProto.FLOAT))
-            shared[source.name] = single
-
-    def renamed(name: str) -> str:
-        return shared.get(name) or (name and prefix + name)
-
-    for tensor in part.graph.initializer:
-        copied = graph.initializer.add()
-        copied.CopyFrom(tensor)
-        copied.name = renamed(tensor.name)
-    for node in part.graph.node:
-        copied = graph.node.add()
-        copied.CopyFrom(node)
-        copied.name = prefix + node.name
-        copied.input[:] = map(renamed, node.input)
-        copied.output[:] = map(renamed, node.output)

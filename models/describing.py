@@ -3,7 +3,7 @@
 import numpy as np
 import pandas
 
-from artefacts import Column, column_of, float32_text
+from artefacts import Column, column_of, float32_text, shares_of
 from exporting import ExportError
 from inputs import Input
 
@@ -87,6 +87,8 @@ def text_column(column: Input, cells: pandas.Series | None, takes: bool) -> Colu
             known = known[known.isin(column.categories)]
         if not known.empty:
             made.default = str(known.value_counts(sort=True).sort_index(kind="stable").idxmax())
+    if cells is not None and column.categories:
+        made.shares = shares_of(cells, column.texts)
     # A text that an imputer puts in, and that no encoder knows, has no place in model.toml.
     if column.fill not in (None, made.default) or (made.nan == "default" and made.default is None):
         made.nan = "reject"

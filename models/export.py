@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import answers
+import background
 import calibrating
+import curves
 import gateway
 import publishing
 from artefacts import Description, write_frame
@@ -67,7 +69,8 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
                         help="give the graph float64 inputs, for models that float32 isn't "
                              "precise enough for")
     answers.add_flags(parser)
-    calibrating.add_flags(parser)
+    background.add_flag(parser)
+    curves.add_flags(parser)
     parser.add_argument("--gateway", type=Path, metavar="PATH",
                         help="the shardgate that is asked whether it scores alike; by default the "
                              "one that the variable SHARDGATE names, the one built here, or the one "
@@ -145,7 +148,8 @@ def export(options: argparse.Namespace) -> Exported:
         metadata={"library": library_of(subject.model)},
         policies={} if given is not None else {"on_missing": "reject", "on_error": "reject"},
     )
-    curve = calibrating.standalone_of(options.calibration, subject, opinion.width)
+    curve = curves.standalone_of(options.calibration, subject, opinion.width)
+    average = background.rows_of(options.background, given)
     said = answers.answers_of(options, subject, opinion.width, curve is not None)
     about.output, about.tables = {**subject.own_output, **said.output}, said.tables
     if subject.labels is not None:
@@ -156,12 +160,17 @@ def export(options: argparse.Namespace) -> Exported:
     if curve is not None:
         about.output.update(curve.output)
         scores = curve.scores(scores)
+    if given is not None:
+        is_margin = opinion.width == 1 and curve is None
+        about.output.update(answers.shares_of(scores, subject, is_margin))
     manifest, is_kept = publishing.manifest_for(place, about, about_columns)
     with tempfile.TemporaryDirectory() as temporary:
         tried = Path(temporary).resolve() / options.name
         # What somebody wrote by hand may name other versions, which aren't there: it isn't asked.
         text = publishing.model_toml(about, about_columns)
         files = {subject.file: subject.saved(), **subject.beside, **(curve.beside if curve else {})}
+        if average is not None:
+            files[background.FILE] = background.text_of(average, subject.is_double)
         publishing.write(tried, place.version, files, text,
                          lambda path: write_frame(path, rows, scores, subject.is_double))
         difference_gateway = gateway.ask(program, tried, len(rows))

@@ -27,8 +27,12 @@ from sklearn.base import is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import Binarizer
+from sklearn.svm import SVC, NuSVC
 
+import covers
 import histogram
+import indicators
+import infrequent
 from inputs import Inputs, imputes_text
 
 DIFFERENCE_MAX = 1e-5
@@ -182,6 +186,13 @@ def _prepared(model, columns: list[str], double: bool, is_split: bool):
     its own, which is found by its name."""
     model = _with_categories(copy.deepcopy(model), columns if is_split else None)
     for part in _parts(model):
+        if hasattr(part, "analyzer"):
+            # Its graph is another one than the library's too: skl2onnx makes [a-zA-Z0-9_]+ of \w\w+.
+            raise ExportError(
+                f"{type(part).__name__} cuts texts into words, and the gateway reads a text as one "
+                f"category: make numbers of its words before the model{ELSEWHERE}")
+        indicators.prepare(part)
+        infrequent.prepare(part)
         if isinstance(part, Pipeline):
             # Their texts are the columns' defaults, which the gateway puts in.
             part.steps = [(name, step) for name, step in part.steps if not imputes_text(step)]
@@ -252,10 +263,17 @@ def _sort_opsets(proto: onnx.ModelProto) -> None:
         proto.opset_import.append(onnx.helper.make_opsetid(domain, version))
 
 
+def decision_options(model) -> dict:
+    """Options by which a graph has the signs of decision values that the library's have: those of
+    support vectors are turned around by default."""
+    is_one = any(isinstance(part, (SVC, NuSVC)) and not part.probability for part in _parts(model))
+    return {kind: {"raw_scores": True} for kind in (SVC, NuSVC)} if is_one else {}
+
+
 def to_onnx(
     model, columns: list[str], name: str, double: bool = False, zipmap: bool = False,
     thresholds: dict[tuple[int, float], float] | None = None, split: Inputs | None = None,
-    margins: bool = False,
+    margins: bool = False, options: dict | None = None,
 ) -> onnx.ModelProto:
     """The estimator as a graph of one input of shape (rows, columns), or, where `split` says what
     each of them holds, of an input for each column.
@@ -263,13 +281,15 @@ def to_onnx(
     `double` makes that input float64; `zipmap` leaves a classifier's probabilities in the maps
     that skl2onnx makes by default. `thresholds`, where given, receives the library's own threshold
     for each feature and rounded threshold. With `margins` a classifier gives those in the place of
-    probabilities.
+    probabilities. `options` are more of the converter's, by class.
     """
     if type(model).__module__.startswith("catboost"):
         proto = _from_catboost(model)
         return proto if zipmap else _without_zipmap(proto)
     _register_boosters()
     histogram.register()
+    indicators.register()
+    infrequent.register()
     given = type(model).__name__
     model = _prepared(model, columns, double, split is not None)
     tensor = DoubleTensorType if double else FloatTensorType
@@ -280,18 +300,23 @@ def to_onnx(
                   for column in split.columns]
     try:
         with _exact_trees({} if thresholds is None else thresholds):
-            proto = _converted(model, name, inputs, zipmap, margins)
+            proto = _converted(model, name, inputs, zipmap, margins, options or {})
     except ExportError:
         raise
     except Exception as error:
         raise ExportError(f"{given} has no ONNX export: {first_line(error)}") from error
     _sort_opsets(proto)
     _tree_outputs_are_float(proto)
+    covers.fill(proto, model)
     return proto
 
 
-def _converted(model, name: str, inputs: list, zipmap: bool, margins: bool) -> onnx.ModelProto:
-    options = {id(model): {"zipmap": zipmap}} if is_classifier(model) else None
+def _converted(
+    model, name: str, inputs: list, zipmap: bool, margins: bool, more: dict,
+) -> onnx.ModelProto:
+    options = dict(more)
+    if is_classifier(model):
+        options[id(model)] = {"zipmap": zipmap, **more.get(type(model), {})}
     if margins:
         last = model.steps[-1][1] if isinstance(model, Pipeline) else model
         options.setdefault(id(last), {})["raw_scores"] = True
@@ -301,7 +326,7 @@ def _converted(model, name: str, inputs: list, zipmap: bool, margins: bool) -> o
         # Some classifiers, and all that contain them, don't know the option.
         if "zipmap" not in str(error) or margins:
             raise
-    proto = convert_sklearn(model, name, inputs, target_opset=OPSETS)
+    proto = convert_sklearn(model, name, inputs, options=dict(more), target_opset=OPSETS)
     return proto if zipmap else _without_zipmap(proto)
 
 
@@ -322,7 +347,8 @@ def _tree_outputs_are_float(proto: onnx.ModelProto) -> None:
     """Trees on float64 inputs still give float32, which skl2onnx declares as float64."""
     names = set()
     for node in proto.graph.node:
-        if node.op_type.startswith("TreeEnsemble") or (
+        # A `TreeEnsemble` has the type of its input.
+        if node.op_type in ("TreeEnsembleClassifier", "TreeEnsembleRegressor") or (
             node.op_type == "Identity" and node.input[0] in names
         ):
             names.update(node.output)
@@ -366,9 +392,10 @@ def score_output(proto: onnx.ModelProto) -> str:
     return next((name for name in names if "prob" in name), names[-1])
 
 
-def onnx_scores(proto: onnx.ModelProto, rows) -> np.ndarray:
+def onnx_scores(proto: onnx.ModelProto, rows, output: str = "") -> np.ndarray:
     """What ONNX Runtime says, as (rows, classes) or (rows, 1) float64. `rows` is an array, or a data
-    frame for a graph with an input for each column."""
+    frame for a graph with an input for each column. `output` is the scores' tensor, where it is
+    another one than usual."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # What fails is raised, and said once.
     options.intra_op_num_threads = 1
@@ -376,7 +403,7 @@ def onnx_scores(proto: onnx.ModelProto, rows) -> np.ndarray:
         session = onnxruntime.InferenceSession(
             proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
-        (scores,) = session.run([score_output(proto)], _fed(session, rows))
+        (scores,) = session.run([output or score_output(proto)], _fed(session, rows))
     except Exception as error:
         raise ExportError("the converter made a graph that ONNX Runtime cannot compute: "
                           f"{first_line(error)}{ELSEWHERE}") from error

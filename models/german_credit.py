@@ -1,4 +1,5 @@
-"""The Statlog German credit data, as it comes and as float features: no model.
+"""The Statlog German credit data: as it comes, which credit-risk reads, and as the floats of
+bench-credit-numeric. No model.
 
 Two attributes of the data set are left out on purpose: `personal_status_and_sex` and
 `foreign_worker`. A lender may not decide by them, and a bundled example shouldn't teach it.
@@ -70,7 +71,7 @@ INDICATORS = [
     ("telephone", "yes, registered under the customers name", "has_telephone"),
 ]
 
-# Each column of the model's input with the range outside of which a value is a mistake.
+# Each column of encoded floats with the range outside of which a value is a mistake.
 RANGES = {
     "duration_months": (1, 120),
     "credit_amount": (0, 100_000),
@@ -90,9 +91,20 @@ RANGES = {
 }
 COLUMNS = list(RANGES)
 
+# The same of the columns of numbers as they come.
+FRAME_RANGES = {
+    "duration_in_month": (1, 120),
+    "credit_amount": (0, 100_000),
+    "installment_rate_in_percentage_of_disposable_income": (1, 4),
+    "present_residence_since": (0, 4),
+    "age_in_years": (18, 120),
+    "number_of_existing_credits_at_this_bank": (0, 20),
+    "number_of_people_being_liable_to_provide_maintenance_for": (0, 20),
+}
+
 
 def encode(applicant: dict[str, str]) -> dict[str, float]:
-    """The model's columns for one row of the data set."""
+    """The encoded columns for one row of the data set."""
     amount = float(applicant["credit_amount"])
     months = float(applicant["duration_in_month"])
     checking = applicant["status_of_existing_checking_account"]
@@ -128,7 +140,7 @@ def load_frame() -> tuple[pandas.DataFrame, np.ndarray]:
 
 
 def load() -> tuple[np.ndarray, np.ndarray]:
-    """All applicants: features as (1000, columns) float32, and 1 where the credit went bad."""
+    """All applicants, encoded: features as (1000, columns) float32, and 1 where the credit went bad."""
     with DATA.open(newline="", encoding="utf-8") as file:
         applicants = list(csv.DictReader(file))
     rows = [encode(applicant) for applicant in applicants]

@@ -89,16 +89,24 @@ class Inputs:
         return cells.astype(np.float64)
 
 
-def used_names(model, names: list[str]) -> list[str]:
-    """The columns that a model reads: not those of a data frame that its ColumnTransformer drops."""
+def chosen_columns(model) -> list | None:
+    """What each transformer of the ColumnTransformer that a model begins with gets, but for those that
+    are dropped; None where it begins otherwise."""
     while isinstance(model, Pipeline):
         model = model.steps[0][1]
     if not isinstance(model, ColumnTransformer):
+        return None
+    return [chosen for _, transformer, chosen in model.transformers_
+            if not (isinstance(transformer, str) and transformer == "drop")]
+
+
+def used_names(model, names: list[str]) -> list[str]:
+    """The columns that a model reads: not those of a data frame that its ColumnTransformer drops."""
+    selections = chosen_columns(model)
+    if selections is None:
         return names
     used: set[str] = set()
-    for _, transformer, chosen in model.transformers_:
-        if isinstance(transformer, str) and transformer == "drop":
-            continue
+    for chosen in selections:
         chosen = [chosen] if isinstance(chosen, str) else chosen
         if isinstance(chosen, (int, slice)) or not all(isinstance(name, str) for name in chosen):
             return names
@@ -109,12 +117,7 @@ def used_names(model, names: list[str]) -> list[str]:
 def is_permuted(model, names: list[str]) -> bool:
     """Whether one transformer gets all columns in another order, which skl2onnx takes for all columns
     as they come."""
-    while isinstance(model, Pipeline):
-        model = model.steps[0][1]
-    if not isinstance(model, ColumnTransformer):
-        return False
-    orders = [chosen_names(chosen, names) for _, transformer, chosen in model.transformers_
-              if not (isinstance(transformer, str) and transformer == "drop")]
+    orders = [chosen_names(chosen, names) for chosen in chosen_columns(model) or []]
     return any(sorted(order) == sorted(names) and order != names for order in orders)
 
 

@@ -8,6 +8,7 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+import scorecards
 from exporting import ExportError, first_line
 from native import library_of_native
 
@@ -97,6 +98,8 @@ def unpickled(path: Path):
 def checked_estimator(path: Path, model):
     """The model, if it is a fitted estimator of scikit-learn's kind, or of a boosting library; of a
     search its best estimator."""
+    if scorecards.is_card(model):
+        return model
     if hasattr(model, "best_estimator_"):
         model = model.best_estimator_
     for kind in type(model).__mro__:

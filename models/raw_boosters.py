@@ -1,8 +1,10 @@
-"""The trees of LightGBM's and XGBoost's classifiers, for `raw_values.py`: what their libraries make of
-them, in the libraries' own precision and order."""
+"""The trees of LightGBM's, XGBoost's and CatBoost's classifiers, for `raw_values.py`: what their
+libraries make of them, in the libraries' own precision and order."""
 
 import json
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -10,7 +12,8 @@ import histogram
 
 LEQ, LT = 0, 1
 SUPPORTED = {"lightgbm": ("binary", "multiclass", "multiclassova"),
-             "xgboost": ("binary:logistic", "multi:softprob")}
+             "xgboost": ("binary:logistic", "multi:softprob"),
+             "catboost": ("Logloss", "CrossEntropy", "MultiClass")}
 
 
 @dataclass
@@ -25,6 +28,10 @@ class Boosted:
     mode: int
     # Whether the library computes in 32 bits.
     is_single: bool
+    # Whether it compares in 32 bits.
+    rounds: bool = False
+    # What sums are divided by.
+    divisor: int = 1
 
 
 @dataclass
@@ -40,7 +47,8 @@ class Tree:
 
 
 def library_of(model) -> str | None:
-    kinds = {"LGBMClassifier": "lightgbm", "XGBClassifier": "xgboost"}
+    kinds = {"LGBMClassifier": "lightgbm", "XGBClassifier": "xgboost",
+             "CatBoostClassifier": "catboost"}
     return kinds.get(type(model).__name__)
 
 
@@ -51,7 +59,8 @@ def boosted(model) -> Boosted | None:
     if library is None:
         return None
     try:
-        return _of_lightgbm(model) if library == "lightgbm" else _of_xgboost(model)
+        return {"lightgbm": _of_lightgbm, "xgboost": _of_xgboost, "catboost": _of_catboost}[library](
+            model)
     except KeyError:
         return None
 
@@ -60,7 +69,7 @@ def _of_lightgbm(model) -> Boosted | None:
     booster = model.booster_
     dumped = booster.dump_model(num_iteration=model.best_iteration_ or None)
     objective = dumped["objective"].split()
-    if objective[0] not in SUPPORTED["lightgbm"] or dumped["average_output"]:
+    if objective[0] not in SUPPORTED["lightgbm"]:
         return None
     classes = dumped["num_tree_per_iteration"]
     trees = []
@@ -71,7 +80,8 @@ def _of_lightgbm(model) -> Boosted | None:
         trees.append(tree)
     factor = next((float(word.partition(":")[2]) for word in objective
                    if word.startswith("sigmoid:")), None)
-    return Boosted(trees, np.zeros(classes), factor, LEQ, is_single=False)
+    divisor = len(trees) // classes if dumped["average_output"] else 1
+    return Boosted(trees, np.zeros(classes), factor, LEQ, is_single=False, divisor=divisor)
 
 
 def _lightgbm_tree(root: dict, target: int) -> Tree | None:
@@ -130,6 +140,53 @@ def _of_xgboost(model) -> Boosted | None:
     base = np.broadcast_to(base, (classes,))
     factor = 1.0 if name == "binary:logistic" else None
     return Boosted(trees, base, factor, LT, is_single=True)
+
+
+def _of_catboost(model) -> Boosted | None:
+    """Trees whose levels ask the same each."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.json"
+        model.save_model(str(path), format="json")
+        found = json.loads(path.read_text())
+    loss = model.get_all_params()["loss_function"]
+    info = found["features_info"]
+    if loss not in SUPPORTED["catboost"] or info.get("categorical_features") or \
+            info.get("text_features") or "oblivious_trees" not in found:
+        return None
+    scale, bias = found["scale_and_bias"]
+    base = np.atleast_1d(np.array(bias, np.float64))
+    goes_right = {feature["feature_index"]: feature["nan_value_treatment"] == "AsTrue"
+                  for feature in info["float_features"]}
+    columns = {feature["feature_index"]: feature["flat_feature_index"]
+               for feature in info["float_features"]}
+    trees = []
+    for one in found["oblivious_trees"]:
+        splits = one["splits"] or []
+        if any(split["split_type"] != "FloatFeature" for split in splits):
+            return None
+        leaves = scale * np.array(one["leaf_values"], np.float64).reshape(2 ** len(splits), -1)
+        for target in range(leaves.shape[1]):
+            trees.append(_symmetric_tree(splits, leaves[:, target], target, columns, goes_right))
+    sigmoid = None if loss == "MultiClass" else 1.0
+    return Boosted(trees, base, sigmoid, LEQ, is_single=False, rounds=True)
+
+
+def _symmetric_tree(splits: list, leaves: np.ndarray, target: int, columns: dict,
+                    goes_right: dict) -> Tree:
+    """The bit of a split in a leaf's number says whether the value is above its border."""
+    depth = len(splits)
+    count = 2**depth - 1
+    inner = np.arange(count)
+    level = np.floor(np.log2(inner + 1)).astype(int)
+    # From the last split down, so that leaves lie in the order of their numbers.
+    asked = [splits[depth - 1 - one] for one in level]
+    leaf = np.full(2**depth, -1)
+    features = [split["float_feature_index"] for split in asked]
+    return Tree(
+        np.concatenate([2 * inner + 1, leaf]), np.concatenate([2 * inner + 2, leaf]),
+        np.array([columns[feature] for feature in features] + [0] * 2**depth),
+        np.concatenate([np.array([split["border"] for split in asked], np.float32), leaves]),
+        np.array([not goes_right[feature] for feature in features] + [False] * 2**depth), target)
 
 
 def add(made: histogram.Ensemble, found: Boosted, first: int) -> None:

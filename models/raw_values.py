@@ -6,7 +6,11 @@ with the library's own thresholds and sums in the library's order. Of other esti
 what skl2onnx makes of them.
 """
 
+import contextlib
+from unittest import mock
+
 import numpy as np
+import onnx
 from onnx import TensorProto, numpy_helper
 from sklearn.base import BaseEstimator
 from sklearn.dummy import DummyClassifier
@@ -18,6 +22,7 @@ from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.svm import NuSVC, SVC
 from sklearn.tree import DecisionTreeClassifier
 from skl2onnx import update_registered_converter
+from skl2onnx.common._registration import RegisteredConverter, _converter_pool
 from skl2onnx.common.data_types import DoubleTensorType
 
 import histogram
@@ -44,7 +49,7 @@ class DoubleEnsemble(histogram.Ensemble):
                                   tree.missing_go_to_left, target)
         self.add_nodes(nodes, target, histogram.LEQ, weights)
 
-    def add_nodes(self, tree: raw_boosters.Tree, target: int, mode: int,
+    def add_nodes(self, tree: raw_boosters.Tree, target: int, mode: int | np.ndarray,
                   weights: np.ndarray | None = None) -> None:
         """A tree by its nodes, whose leaves have these weights, or else have them as thresholds."""
         weights = tree.threshold if weights is None else weights
@@ -56,7 +61,7 @@ class DoubleEnsemble(histogram.Ensemble):
                             len(self.modes) + np.cumsum(~leaf) - 1)
         self.roots.append(len(self.modes))
         inner = np.flatnonzero(~leaf)
-        self.modes += [mode] * len(inner)
+        self.modes += np.broadcast_to(mode, leaf.shape)[inner].tolist()
         self.splits += tree.threshold[inner].tolist()
         self.lists["nodes_featureids"] += tree.feature[inner].tolist()
         self.lists["nodes_missing_value_tracks_true"] += [
@@ -108,6 +113,34 @@ def is_known(model) -> bool:
 def register() -> None:
     """Teaches skl2onnx what `RawValues` is."""
     update_registered_converter(RawValues, "ShardgateRawValues", _shape, _convert)
+
+
+@contextlib.contextmanager
+def imputers_of_64_bits():
+    """Has skl2onnx write a SimpleImputer of doubles with numbers of 64 bits, which an `Imputer` of ONNX
+    has no place for. A value that isn't equal to itself is the missing one."""
+    known = _converter_pool["SklearnSimpleImputer"]
+
+    def convert(scope, operator, container):
+        model = operator.raw_operator
+        if model.add_indicator:
+            raise RuntimeError("SimpleImputer(add_indicator=True): skl2onnx leaves the indicators out")
+        values = np.asarray(model.statistics_)
+        is_ours = (all(isinstance(source.type, DoubleTensorType) for source in operator.inputs)
+                   and values.dtype.kind in "fi" and not np.isnan(values).any()
+                   and model.missing_values != model.missing_values)
+        if not is_ours:
+            known._fct(scope, operator, container)
+            return
+        writer = _Writer(scope, container)
+        source = writer.joined([one.full_name for one in operator.inputs])
+        is_there = writer.node("Equal", [source, source], 13)
+        found = writer.node("Where", [is_there, source, writer.constant(values[np.newaxis])], 9)
+        writer.node("Identity", [found], 14, output=operator.outputs[0].full_name)
+
+    ours = RegisteredConverter(convert, known._options)
+    with mock.patch.dict(_converter_pool, {"SklearnSimpleImputer": ours}):
+        yield
 
 
 def _shape(operator) -> None:
@@ -228,7 +261,10 @@ def _boosted(writer: _Writer, model, source: str) -> str:
     if found.is_single:
         sums = _ensemble(writer, writer.single(source), made, len(found.base), np.float32)
         return writer.double(_single_shares(writer, sums, found))
-    sums = _ensemble(writer, writer.double(source), made, len(found.base), np.float64)
+    read = writer.rounded(source) if found.rounds else writer.double(source)
+    sums = _ensemble(writer, read, made, len(found.base), np.float64)
+    if found.divisor > 1:
+        sums = writer.node("Div", [sums, writer.constant([float(found.divisor)])], 14)
     if found.sigmoid is None:
         return writer.node("Softmax", [sums], 13, axis=1)
     shares = writer.node("Sigmoid", [writer.node("Mul", [sums, writer.constant([found.sigmoid])], 14)], 13)
@@ -259,6 +295,14 @@ def _ensemble(writer: _Writer, source: str, made: DoubleEnsemble, targets: int, 
         "TreeEnsemble", [source], 1, domain="ai.onnx.ml", n_targets=targets,
         aggregate_function=histogram.SUM, post_transform=0, tree_roots=made.roots,
         leaf_targetids=made.targets, **_tensors(made, kind), **made.lists)
+
+
+def ensemble_node(source: str, output: str, made: DoubleEnsemble, targets: int) -> onnx.NodeProto:
+    """The node of trees of 64 bits, for a graph that is made by hand."""
+    return onnx.helper.make_node(
+        "TreeEnsemble", [source], [output], domain="ai.onnx.ml", n_targets=targets,
+        aggregate_function=histogram.SUM, post_transform=0, tree_roots=made.roots,
+        leaf_targetids=made.targets, **_tensors(made, np.float64), **made.lists)
 
 
 def _tensors(made: DoubleEnsemble, wide) -> dict:

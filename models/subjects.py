@@ -14,7 +14,8 @@ from sklearn.base import is_classifier
 
 import native
 from exporting import (
-    DIFFERENCE_MAX, ExportError, compare, library_scores, onnx_scores, score_output, to_onnx,
+    DIFFERENCE_MAX, ExportError, compare, decision_options, library_scores, onnx_scores, score_output,
+    to_onnx,
 )
 from folding import is_foldable, to_folded_onnx
 from inputs import Inputs, inputs_of, is_permuted, used_names
@@ -96,10 +97,12 @@ class Estimator:
 
     def _graph(self, double: bool) -> onnx.ModelProto:
         if self.is_split:
-            return to_onnx(self.model, self.inputs.names, self.name, double, split=self.inputs)
+            return to_onnx(self.model, self.inputs.names, self.name, double, split=self.inputs,
+                           options=decision_options(self.model))
         if not double and is_foldable(self.model):
             return to_folded_onnx(self.model, self.inputs.names, self.name)
-        return to_onnx(self.model, self.inputs.names, self.name, double)
+        return to_onnx(self.model, self.inputs.names, self.name, double,
+                       options=decision_options(self.model))
 
     def saved(self) -> bytes:
         return self.proto.SerializeToString(deterministic=True)

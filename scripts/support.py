@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+STARTS_WITHIN_S = 60
 BINARY = ROOT / "target/release/shardgate"
 
 
@@ -26,13 +27,16 @@ def get(url, **headers):
         return answer.read().decode()
 
 
-def wait_for(url, what):
-    """The body of the first answer from a server that is being started."""
-    for _ in range(300):
+def wait_for(url, what, process=None, log=None):
+    """The body of the first answer from a server that is being started; where it ends or does not
+    answer in a minute, its log is shown."""
+    until = time.monotonic() + STARTS_WITHIN_S
+    while time.monotonic() < until and (process is None or process.poll() is None):
         with contextlib.suppress(OSError):
             return get(url)
-        time.sleep(0.1)
-    sys.exit(f"{what} did not answer on {url}")
+        time.sleep(0.05)
+    said = "" if log is None else f":\n{Path(log).read_text()}"
+    sys.exit(f"{what} did not answer on {url}{said}")
 
 
 @contextlib.contextmanager

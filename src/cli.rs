@@ -115,6 +115,9 @@ pub(crate) struct ServeFlags {
     /// serves, without refusing a connection [default: none].
     #[arg(long, env = "SHARDGATE_TAKEOVER", value_name = "PATH")]
     pub(crate) takeover: Option<PathBuf>,
+    /// The file of the API keys, one of which each request then needs [default: none is needed].
+    #[arg(long, env = "SHARDGATE_KEYS_FILE", value_name = "FILE")]
+    pub(crate) keys_file: Option<PathBuf>,
     /// The certificate that encrypts the serving port, as PEM, and those behind it.
     #[arg(long, env = "SHARDGATE_TLS_CERTIFICATE", value_name = "FILE")]
     pub(crate) tls_certificate: Option<PathBuf>,

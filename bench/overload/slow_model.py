@@ -3,7 +3,7 @@
 
     .cache/venv/bin/python bench/overload/slow_model.py FOLDER [--units N] [--layers N] [--own-weights]
 
-`slow` reads the columns of credit-risk, multiplies a row through layers, and gives a number between 0
+`slow` reads the columns of bench-credit-numeric, multiplies a row through layers, and gives a number between 0
 and 1. A few thousand requests a second are then a shard's limit, and a sender on another core can send
 several times as many.
 
@@ -49,7 +49,7 @@ def main():
     arguments.add_argument("--layers", type=int, default=60)
     arguments.add_argument("--own-weights", action="store_true")
     arguments = arguments.parse_args()
-    text = (ROOT / "models/credit-risk/model.toml").read_text()
+    text = (ROOT / "models/bench-credit-numeric/model.toml").read_text()
     columns = text[text.index("[[columns]]"):]
     folder = arguments.folder / "slow"
     (folder / "1").mkdir(parents=True, exist_ok=True)

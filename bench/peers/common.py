@@ -9,7 +9,7 @@ import pandas
 
 BATCH_MAX = 64
 MODELS = Path(__file__).resolve().parents[2] / "models"
-MODEL = MODELS / "credit-risk" / "1" / "model.onnx"
+MODEL = MODELS / "bench-credit-numeric" / "1" / "model.onnx"
 
 
 class Users:
@@ -73,7 +73,7 @@ def scikit_learn():
     import train
 
     rows, bad = german_credit.load()
-    model = train.credit_risk_classifier().fit(rows, bad)
+    model = train.credit_classifier().fit(rows, bad)
     return lambda features: model.predict_proba(features)[:, 1].tolist()
 
 

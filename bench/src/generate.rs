@@ -3,7 +3,7 @@
 //! The result has the header of the file it is made like, so it can be imported wherever that one
 //! can, and each column keeps its distribution (not its correlation with the others).
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -14,7 +14,7 @@ use crate::random::Random;
 #[derive(Debug, clap::Args)]
 pub(crate) struct GenerateArgs {
     /// CSV file with a header, whose first column is the user's id.
-    #[arg(long, default_value = "models/credit-risk/features.csv")]
+    #[arg(long, default_value = "models/bench-credit-numeric/features.csv")]
     like: PathBuf,
     /// Number of users, called user-0000001, user-0000002 and so on.
     #[arg(long, default_value_t = 1_000_000)]
@@ -33,29 +33,23 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<()> {
 
 /// Writes a CSV of `users` rows with the header, and in each column the values, of `like`.
 pub(crate) fn write_users(like: &Path, users: u64, output: impl Write) -> Result<()> {
-    let text =
-        std::fs::read_to_string(like).with_context(|| format!("can't read {}", like.display()))?;
-    let mut lines = text.lines();
-    let header = lines.next().unwrap_or_default();
-    let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').skip(1).collect()).collect();
-    let columns = header.split(',').count() - 1;
+    let of = || like.display().to_string();
+    let mut reader = csv::Reader::from_path(like).with_context(of)?;
+    let header = reader.headers().with_context(of)?.clone();
+    // A row of another width than the header's is an error.
+    let rows = reader.records().collect::<Result<Vec<_>, _>>().with_context(of)?;
     ensure!(!rows.is_empty(), "{}: no rows", like.display());
-    for (index, row) in rows.iter().enumerate() {
-        let found = row.len();
-        let line = index + 2;
-        ensure!(found == columns, "{} line {line}: {found} values for {columns}", like.display());
-    }
 
-    let mut output = BufWriter::new(output);
+    let mut output = csv::Writer::from_writer(output);
     let mut random = Random::new(1);
-    writeln!(output, "{header}")?;
+    output.write_record(&header)?;
     for user in 1..=users {
-        output.write_all(user_id(user).as_bytes())?;
-        for column in 0..columns {
+        output.write_field(user_id(user))?;
+        for column in 1..header.len() {
             let row = random.below(rows.len() as u64) as usize;
-            write!(output, ",{}", rows[row][column])?;
+            output.write_field(&rows[row][column])?;
         }
-        output.write_all(b"\n")?;
+        output.write_record(None::<&[u8]>)?;
     }
     output.flush()?;
     Ok(())
@@ -69,7 +63,7 @@ mod tests {
     fn each_column_keeps_its_values() {
         let folder = tempfile::tempdir().unwrap();
         let like = folder.path().join("like.csv");
-        std::fs::write(&like, "user_id,a,b\nx,1,2\ny,3,4\n").unwrap();
+        std::fs::write(&like, "user_id,a,b\nx,1,\"a, b\"\ny,3,c\n").unwrap();
         let mut written = Vec::new();
         write_users(&like, 50, &mut written).unwrap();
         let written = String::from_utf8(written).unwrap();
@@ -77,9 +71,10 @@ mod tests {
         assert_eq!(lines.len(), 51);
         assert_eq!(lines[0], "user_id,a,b");
         for (number, line) in (1..).zip(&lines[1..]) {
-            let cells: Vec<_> = line.split(',').collect();
+            let cells: Vec<_> = line.splitn(3, ',').collect();
             assert_eq!(cells[0], user_id(number));
-            assert!(["1", "3"].contains(&cells[1]) && ["2", "4"].contains(&cells[2]), "{line}");
+            let (first, second) = (["1", "3"], ["\"a, b\"", "c"]);
+            assert!(first.contains(&cells[1]) && second.contains(&cells[2]), "{line}");
         }
     }
 }

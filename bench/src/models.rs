@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use shards::features::FeatureMatrix;
+use shards::model::explain::ExplainSettings;
+use shards::model::manifest::ScoreOutput;
 use shards::model::repository::Repository;
 use shards::model::trees::KernelChoice;
 use shards::model::{LoadOptions, Model};
@@ -30,6 +32,10 @@ pub(crate) struct ModelsArgs {
     /// tract alone instead.
     #[arg(long)]
     tract: bool,
+    /// The contributions of each column instead of the scores; of a library's own file beside the
+    /// graph, those of that file.
+    #[arg(long)]
+    explain: bool,
     /// Rows a batch.
     #[arg(long, value_delimiter = ',', default_value = "1,8,64,256")]
     batches: Vec<usize>,
@@ -64,7 +70,16 @@ fn read_rows(path: &Path) -> Result<Vec<Vec<f32>>> {
 }
 
 fn time_model(args: &ModelsArgs, rows: &[Vec<f32>], batch: usize, spent: Duration) -> Result<f64> {
-    let directory = Repository::new(&args.models).find(&args.name, None)?;
+    let mut directory = Repository::new(&args.models).find(&args.name, None)?;
+    if args.explain {
+        directory.manifest.explain = Some(ExplainSettings::default());
+        let own = ["model.txt", "model.ubj"].map(|name| directory.path.join(name));
+        if let Some(own) = own.into_iter().find(|path| path.is_file()) {
+            directory.file = own;
+            directory.manifest.output = ScoreOutput::default();
+            directory.manifest.columns = None;
+        }
+    }
     let options = LoadOptions { kernel: args.kernel, ..LoadOptions::default() };
     let mut model = Model::load(&directory, &options)?;
     let batches: Vec<FeatureMatrix> = rows
@@ -81,6 +96,14 @@ fn time_model(args: &ModelsArgs, rows: &[Vec<f32>], batch: usize, spent: Duratio
         })
         .collect();
     let mut scores = Vec::new();
+    if args.explain {
+        let explainer = model.explainer().context("no explainer")?;
+        return time_us(&batches, spent, |matrix| {
+            explainer.explain(black_box(matrix), &mut scores).map_err(anyhow::Error::msg)?;
+            black_box(&scores);
+            Ok(())
+        });
+    }
     time_us(&batches, spent, |matrix| {
         model.score(black_box(matrix), &mut scores)?;
         black_box(&scores);

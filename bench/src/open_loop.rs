@@ -5,7 +5,7 @@
 //! ("coordinated omission"). Here each request has a time at which it is due, and its latency
 //! counts from then, even if all connections were still waiting for earlier answers.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -68,6 +68,9 @@ pub(crate) struct SenderArgs {
     /// the one that was used last, as proxies do.
     #[arg(long)]
     pub(crate) spread: bool,
+    /// Of so many requests, one asks for reasons; its latency is printed apart from the others'.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) explain_every: Option<u64>,
     /// Come before all else on that core, by `chrt`, which takes root: where what the server asks
     /// runs there too, requests would leave late.
     #[arg(long)]
@@ -84,6 +87,8 @@ pub(crate) struct Outcome {
     pub(crate) late_us: Histogram<u64>,
     /// The latency of answers with status 200 alone.
     pub(crate) good_latency_us: Histogram<u64>,
+    /// The latency of answers with reasons; they are in none of the others.
+    explained_us: Histogram<u64>,
     /// The same of answers with status 429 alone.
     pub(crate) shed_latency_us: Histogram<u64>,
     /// Answers with a status other than 200.
@@ -115,6 +120,7 @@ impl Outcome {
         Ok(Self {
             late_us: histogram.clone(),
             good_latency_us: histogram.clone(),
+            explained_us: histogram.clone(),
             shed_latency_us: histogram.clone(),
             latency_us: histogram,
             refused: 0,
@@ -163,6 +169,11 @@ pub(crate) fn run(args: &OpenLoopArgs) -> Result<()> {
     for quantile in [0.5, 0.9, 0.99, 0.999, 1.0] {
         println!("p{:<5} {:>8} us", quantile * 100.0, latency.value_at_quantile(quantile));
     }
+    let explained = &outcome.explained_us;
+    if !explained.is_empty() {
+        let [p50, p99] = [0.5, 0.99].map(|quantile| explained.value_at_quantile(quantile));
+        println!("{} with reasons: p50 {p50} us, p99 {p99} us", explained.len());
+    }
     Ok(())
 }
 
@@ -204,6 +215,7 @@ async fn send_all(
         start: outcome.start,
         free: RefCell::new(connections),
         returns: Semaphore::new(u64::from(args.connections)),
+        sent: Cell::new(0),
         outcome: RefCell::new(outcome),
     });
     let mut left = u64::from(args.connections);
@@ -242,6 +254,8 @@ struct Sender {
     free: RefCell<VecDeque<Connection>>,
     /// As many as have come back, or broken: one is taken for each that is.
     returns: Semaphore,
+    /// How many requests were sent.
+    sent: Cell<u64>,
     outcome: RefCell<Outcome>,
 }
 
@@ -261,13 +275,25 @@ impl Sender {
         Ok(None)
     }
 
+    /// Whether the next request is the one of so many that asks for reasons.
+    fn is_one_of(&self, every: u64) -> bool {
+        let number = self.sent.get();
+        self.sent.set(number + 1);
+        number.is_multiple_of(every)
+    }
+
     /// Sends a request that was due, and records what came of it.
     async fn send(self: Rc<Self>, mut connection: Connection, due: Instant) {
         let late_us = due.elapsed().as_micros() as u64;
-        let asked = connection.ask().await;
+        let is_explained = connection.explain_every.is_some_and(|every| self.is_one_of(every));
+        let asked = connection.ask(is_explained).await;
         let latency_us = due.elapsed().as_micros() as u64;
         let mut outcome = self.outcome.borrow_mut();
         match asked {
+            Ok(200) if is_explained => {
+                outcome.explained_us.saturating_record(latency_us);
+                self.free.borrow_mut().push_back(connection);
+            }
             Ok(status) => {
                 let second = self.start.elapsed().as_secs() as usize;
                 outcome.record(status, second, latency_us, late_us);
@@ -297,6 +323,7 @@ async fn connect(args: &SenderArgs) -> Result<VecDeque<Connection>> {
                 random: Random::new(connections.len() as u64),
                 users: args.users,
                 fields: deadline.clone().unwrap_or_default(),
+                explain_every: args.explain_every,
                 answer: vec![0; ANSWER_BYTES_MAX],
             });
         }
@@ -310,13 +337,16 @@ struct Connection {
     users: u64,
     /// Further header lines.
     fields: String,
+    explain_every: Option<u64>,
     answer: Vec<u8>,
 }
 
 impl Connection {
-    /// Asks for a random user's score; returns the status of the answer.
-    async fn ask(&mut self) -> io::Result<u16> {
-        let body = format!("{{\"user_id\": \"{}\"}}", user_id(1 + self.random.below(self.users)));
+    /// Asks for a random user's score, and its reasons if `is_explained`; returns the status of the answer.
+    async fn ask(&mut self, is_explained: bool) -> io::Result<u16> {
+        let user = user_id(1 + self.random.below(self.users));
+        let option = if is_explained { ", \"explain\": 4" } else { "" };
+        let body = format!("{{\"user_id\": \"{user}\"{option}}}");
         let (length, fields) = (body.len(), &self.fields);
         let request = format!(
             "POST /predict HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n{fields}\

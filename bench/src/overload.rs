@@ -120,6 +120,7 @@ fn send(args: &OverloadArgs, rate: u32) -> Result<Achieved> {
         core: args.core,
         deadline_ms: args.deadline_ms,
         spread: args.spread,
+        explain_every: None,
         real_time: false,
     };
     let seconds = args.warm_up_seconds + args.seconds;

@@ -1,6 +1,8 @@
-"""Lets the tests import the modules beside this folder, which are scripts and no package."""
+"""Lets the tests import the modules beside this folder and those that scripts share, which are no
+packages."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "models"), str(ROOT / "scripts")]

@@ -124,6 +124,24 @@ def test_labels_are_written_where_the_file_has_none(tmp_path, model, labels):
     assert about["output"].get("labels") == (["bad", "good"] if labels else None)
 
 
+def test_the_shares_of_scores_are_those_of_the_rows(tmp_path):
+    about, golden = export_model(tmp_path, GB, *rows_of(tmp_path))
+    shares, scores = np.array(about["output"]["shares"]), scores_of(golden)
+    assert len(shares) == 20 and abs(shares.sum() - 1) < 1e-6
+    for place, share in enumerate(shares):
+        begin = place / 20 if place else -1
+        assert share == pytest.approx(((scores > begin) & (scores <= (place + 1) / 20)).mean(), abs=1e-6)
+
+
+def test_nothing_is_known_of_shares_without_rows_or_of_margins(tmp_path):
+    about, _ = export_model(tmp_path, GB)
+    assert "shares" not in about["output"]
+    other = tmp_path / "other"
+    other.mkdir()
+    about, _ = export_model(other, LinearSVC().fit(ROWS, LABELS), *rows_of(other))
+    assert "shares" not in about["output"]
+
+
 @pytest.mark.parametrize("flags, said", [
     (["--points", "600"], "--odds, --pdo is missing"),
     (["--bands", "approve,decline"], "'approve': expected NAME<NUMBER"),

@@ -13,7 +13,8 @@ import train
 from exporting import onnx_scores
 
 MODELS = Path(__file__).parents[1]
-NAMES = ["credit-risk", "demo-logistic"]
+NUMERIC = "bench-credit-numeric"
+NAMES = [NUMERIC, "demo-logistic"]
 
 
 def read(path):
@@ -45,8 +46,8 @@ def test_onnx_runtime_gives_the_golden_scores(name):
 
 
 def test_onnx_runtime_gives_the_golden_scores_of_texts():
-    folder = MODELS / "credit-text"
-    about = description("credit-text")
+    folder = MODELS / "credit-risk"
+    about = description("credit-risk")
     frame = pandas.read_csv(folder / "features.csv", keep_default_na=False)
     frame.columns = [name.removesuffix(":text") for name in frame]
     texts = {column["name"] for column in about["columns"] if column["type"] == "text"}
@@ -57,21 +58,34 @@ def test_onnx_runtime_gives_the_golden_scores_of_texts():
     assert len(expected) == 1000 and np.abs(found - expected).max() < 1e-6
 
 
-def test_every_applicant_is_scored_and_within_the_ranges():
-    about = description("credit-risk")
-    rows = read(MODELS / "credit-risk" / "features.csv")
-    assert len(rows) == len(read(MODELS / "credit-risk" / "golden.csv")) == 1000
-    for column in about["columns"]:
+@pytest.mark.parametrize("name", [NUMERIC, "credit-risk"])
+def test_every_applicant_is_scored_and_within_the_ranges(name):
+    about = description(name)
+    rows = read(MODELS / name / "features.csv")
+    assert len(rows) == len(read(MODELS / name / "golden.csv")) == 1000
+    numbers = [column for column in about["columns"] if column["type"] != "text"]
+    assert len(numbers) == (32 if name == NUMERIC else 7)
+    for column in numbers:
         low, high = column["range"]
         values = [float(row[column["name"]]) for row in rows]
         assert low <= min(values) and max(values) <= high, column["name"]
         assert column["quantiles"] == sorted(column["quantiles"])
 
 
+def test_the_shares_of_texts_are_those_of_the_applicants():
+    rows = read(MODELS / "credit-risk" / "features.csv")
+    texts = [column for column in description("credit-risk")["columns"] if column["type"] == "text"]
+    assert len(texts) == 11
+    for column in texts:
+        cells = [row[f"{column['name']}:text"] for row in rows]
+        expected = {text: cells.count(text) / 1000 for text in set(cells)}
+        assert column["shares"] == pytest.approx(expected), column["name"]
+
+
 def test_rows_at_a_threshold_score_the_same_in_both():
-    rows = read(MODELS / "credit-risk" / "golden_edges.csv")
-    columns = [column["name"] for column in description("credit-risk")["columns"]]
-    proto = onnx.load(MODELS / "credit-risk" / "1" / "model.onnx")
+    rows = read(MODELS / NUMERIC / "golden_edges.csv")
+    columns = [column["name"] for column in description(NUMERIC)["columns"]]
+    proto = onnx.load(MODELS / NUMERIC / "1" / "model.onnx")
     found = onnx_scores(proto, features(rows, columns))[:, 1]
     expected = np.array([float(row["score"]) for row in rows])
     assert np.abs(found - expected).max() < 1e-5
@@ -81,9 +95,9 @@ def test_rows_at_a_threshold_score_the_same_in_both():
 def test_training_again_makes_the_same_models(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "FOLDER", tmp_path)
     train.train_credit_risk()
-    train.train_credit_text()
+    train.train_bench_credit_numeric()
     train.train_demo_logistic()
-    for name in [*NAMES, "credit-text"]:
+    for name in [*NAMES, "credit-risk"]:
         for file in ("model.toml", "features.csv"):
             assert (tmp_path / name / file).read_text() == (MODELS / name / file).read_text()
         # Another processor may round the last digit another way.

@@ -15,6 +15,7 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier, RandomForestClassifier,
 )
 from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
@@ -24,6 +25,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC, NuSVC
 from sklearn.tree import DecisionTreeClassifier
 
+import calibrating
 import export
 from exporting import ExportError
 
@@ -83,6 +85,21 @@ def test_members_of_two_and_three_classes(tmp_path, base, ensemble, method):
         assert len(places) == members * width
 
 
+def test_what_is_written_here_has_64_bits(monkeypatch):
+    """Nothing falls back to 32 unseen."""
+    asked, written = [], calibrating.to_onnx
+
+    def spy(model, names, name, double, **more):
+        asked.append(double)
+        return written(model, names, name, double, **more)
+
+    monkeypatch.setattr(calibrating, "to_onnx", spy)
+    for base in KNOWN:
+        model = CalibratedClassifierCV(base, cv=2).fit(ROWS, THREE)
+        assert calibrating.Calibrated(model, "a,b,c", "mine").proto.graph.output
+    assert len(asked) >= len(KNOWN) and all(asked)
+
+
 @pytest.mark.parametrize("base", [
     SVC(), SVC(kernel="linear"), SVC(kernel="poly", coef0=1.0), SVC(kernel="sigmoid", gamma=0.01),
     NuSVC(nu=0.3), MLPClassifier((6,), max_iter=200, random_state=0),
@@ -95,20 +112,45 @@ def test_support_vectors_and_a_net(tmp_path, base):
     assert done.difference_gateway < 1e-9
 
 
+BOOSTERS = {
+    "lightgbm": ("lightgbm", "LGBMClassifier", {"n_estimators": 15, "verbose": -1}),
+    "lightgbm-forest": ("lightgbm", "LGBMClassifier", {
+        "n_estimators": 15, "verbose": -1, "boosting_type": "rf", "bagging_freq": 1,
+        "bagging_fraction": 0.6}),
+    "xgboost": ("xgboost", "XGBClassifier", {"n_estimators": 15}),
+    "catboost": ("catboost", "CatBoostClassifier", {
+        "iterations": 15, "verbose": 0, "allow_writing_files": False, "thread_count": 1}),
+    "catboost-max": ("catboost", "CatBoostClassifier", {
+        "iterations": 15, "verbose": 0, "allow_writing_files": False, "nan_mode": "Max"}),
+}
+
+
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
-@pytest.mark.parametrize("name", ["LGBMClassifier", "XGBClassifier"])
+@pytest.mark.parametrize("name", BOOSTERS)
 def test_boosters_keep_their_own_precision(tmp_path, name, method):
     """XGBoost computes in 32 bits, and of those scikit-learn makes knots and answers of 32 bits."""
-    library = pytest.importorskip("lightgbm" if name == "LGBMClassifier" else "xgboost")
-    base = getattr(library, name)(n_estimators=15, verbose=-1) if name == "LGBMClassifier" else \
-        library.XGBClassifier(n_estimators=15)
+    library, kind, settings = BOOSTERS[name]
+    base = getattr(pytest.importorskip(library), kind)(**settings)
     holes = np.where(RANDOM.random(ROWS.shape) < 0.1, np.nan, ROWS)
     for place, (labels, more) in enumerate([(TWO, []), (THREE, ["--class", "1"])]):
         folder = tmp_path / str(place)
         folder.mkdir()
         model = CalibratedClassifierCV(base, method=method, cv=3).fit(holes, labels)
         done, _, _ = exported(folder, model, *more, rows=holes)
-        assert done.difference_gateway < (EXACT if name == "LGBMClassifier" else 5e-6)
+        assert done.difference_gateway < (5e-6 if name == "xgboost" else EXACT)
+
+
+@pytest.mark.parametrize("strategy", ["mean", "median"])
+def test_imputers_put_in_numbers_of_64_bits(tmp_path, strategy):
+    holes = np.where(RANDOM.random(ROWS.shape) < 0.2, np.nan, ROWS)
+    base = make_pipeline(SimpleImputer(strategy=strategy), StandardScaler(), LogisticRegression())
+    model = CalibratedClassifierCV(base, method="isotonic", cv=3).fit(holes, TWO)
+    done, about, _ = exported(tmp_path, model, rows=holes)
+    assert done.difference_gateway < EXACT
+    assert {column["nan"] for column in about["columns"]} == {"missing"}
+    indicators = make_pipeline(SimpleImputer(add_indicator=True), LogisticRegression())
+    with pytest.raises(ExportError, match="leaves the indicators out"):
+        exported(tmp_path, CalibratedClassifierCV(indicators, cv=3).fit(holes, TWO), rows=holes)
 
 
 def test_an_estimator_of_32_bits_only_is_exported_by_them(tmp_path):

@@ -11,10 +11,11 @@ from sklearn.ensemble import (
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.semi_supervised import LabelSpreading
-from sklearn.svm import SVC, LinearSVC
+from sklearn.svm import SVC, LinearSVC, NuSVC
 
 import exporting
 from export import arguments, export
@@ -101,10 +102,19 @@ def test_double_is_hinted_at_where_it_helps_and_only_there(tmp_path):
     with pytest.raises(ExportError, match="; with --double they agree$"):
         export_model(tmp_path, model, "--rows", str(rows))
     export_model(tmp_path, model, "--rows", str(rows), "--double")
-    # A sign that is turned around stays so in any precision.
+    # Weights that the converter makes equal stay so in any precision.
     with pytest.raises(ExportError, match="the graph.s scores differ") as raised:
-        export_model(tmp_path, SVC().fit(ROWS, LABELS))
+        export_model(tmp_path, KNeighborsClassifier(weights="distance").fit(ROWS, LABELS))
     assert "--double" not in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", [SVC, NuSVC])
+def test_decision_values_have_the_librarys_signs(tmp_path, kind):
+    model = make_pipeline(StandardScaler(), kind()).fit(ROWS, LABELS)
+    _, golden = export_model(tmp_path, model)
+    rows = np.array([[float(row[name]) for name in "abc"] for row in golden])
+    scores = np.array([float(row["score"]) for row in golden])
+    assert np.allclose(scores, model.decision_function(rows), atol=1e-5)
 
 
 def test_without_rows_a_model_has_no_defaults(tmp_path, capsys):

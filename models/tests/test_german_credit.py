@@ -1,14 +1,11 @@
 """The German credit data as it comes, end to end: pandas to a pickle, export.py, `shardgate import`,
 `shardgate serve`, `/predict` and tensors. Every score is the library's own within 1e-6."""
 
-import contextlib
 import http.client
 import importlib.util
 import json
 import shutil
-import socket
 import subprocess
-import time
 import tomllib
 
 import joblib
@@ -18,11 +15,11 @@ import pytest
 import export
 import gateway
 import german
+from support import free_port, running, wait_for
 
 TOLERANCE = 1e-6
 SAMPLE = range(0, 1000, 40)
 BATCH = 250
-STARTS_WITHIN_S = 60
 
 
 class Served:
@@ -54,15 +51,9 @@ class Served:
         return [None if score is None else score[0] for score in scores]
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def is_installed(name):
     """Whether the library of a model is here; scikit-learn always is."""
-    return name in ("one-hot", "ordinal") or importlib.util.find_spec(name) is not None
+    return name in ("one-hot", "ordinal", "calibrated") or importlib.util.find_spec(name) is not None
 
 
 NAMES = [name if is_installed(name) else
@@ -101,7 +92,7 @@ def served(tmp_path_factory):
         models[name] = train()
         joblib.dump(models[name], folder / f"{name}.pkl")
         given = [str(folder / f"{name}.pkl"), "--name", name, "--rows", str(folder / "rows.csv"),
-                 "--output-dir", str(folder / "models")]
+                 "--output-dir", str(folder / "models"), "--label"]
         assert export.main(given) == 0, name
     names = [*models, *(reads_requests(folder / "models", name) for name in models)]
     program = str(gateway.find(None))
@@ -113,24 +104,9 @@ def served(tmp_path_factory):
                "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}"]
     for name in names:
         command += ["--model", name]
-    with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as run:
-        try:
-            wait_until_ready(admin, run, folder / "log")
-            yield Served(folder, port, models)
-        finally:
-            run.terminate()
-
-
-def wait_until_ready(port, process, log):
-    until = time.monotonic() + STARTS_WITHIN_S
-    while time.monotonic() < until and process.poll() is None:
-        with contextlib.suppress(OSError):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/readyz")
-            if connection.getresponse().status == 200:
-                return
-        time.sleep(0.05)
-    raise AssertionError(log.read_text())
+    with (folder / "log").open("w") as log, running(command, stdout=log, stderr=log) as process:
+        wait_for(f"http://127.0.0.1:{admin}/readyz", "the gateway", process, log.name)
+        yield Served(folder, port, models)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -145,6 +121,27 @@ def test_all_applicants_by_user(served, name):
     difference = np.abs(np.array(found) - expected).max()
     print(f"{name}: {len(found)} applicants, largest difference {difference:.1e}")
     assert difference <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_applicants_with_their_probabilities(served, name):
+    """Each class's, and the label of the most probable one."""
+    frame = german.FRAME
+    if name in ("lightgbm", "xgboost"):
+        frame = frame.astype(german.categories())
+    expected, labels = served.models[name].predict_proba(frame), served.models[name].predict(frame)
+    found = []
+    for first in range(0, len(german.USERS), BATCH):
+        asked = [{"user_id": user, "probabilities": True}
+                 for user in german.USERS[first : first + BATCH]]
+        status, answer = served.ask(f"/predict/{name}", asked)
+        assert status == 200, answer
+        found += answer
+    shares = np.array([[one["probabilities"]["0"], one["probabilities"]["1"]] for one in found])
+    print(f"{name}: largest difference {np.abs(shares - expected).max():.1e}")
+    assert np.abs(shares - expected).max() <= TOLERANCE
+    assert all(one["score"] == one["probabilities"]["1"] for one in found)
+    assert [one["label"] for one in found] == [str(label) for label in labels]
 
 
 def fields(row):
@@ -216,6 +213,9 @@ def test_odd_texts_score_as_the_library_does_or_are_refused(served, name, path):
 def test_every_version_has_its_librarys_own_file(served):
     files = {name: {path.name for path in (served.folder / "models" / name / "1").iterdir()}
              for name in served.models}
-    own = {"one-hot": "model.onnx", "ordinal": "model.onnx", "lightgbm": "model.txt",
+    assert "calibration.csv" in files["calibrated"]
+    files["calibrated"].remove("calibration.csv")
+    own = {"one-hot": "model.onnx", "ordinal": "model.onnx", "calibrated": "model.onnx",
+           "lightgbm": "model.txt",
            "xgboost": "model.ubj", "catboost": "model.cbm"}
     assert files == {name: {own[name], "golden.csv"} for name in served.models}

@@ -1,8 +1,5 @@
 """A model that was fitted on a data frame is exported with what it knows: names, texts, categories."""
 
-import csv
-import tomllib
-
 import joblib
 import numpy as np
 import pandas
@@ -17,45 +14,14 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler,
 
 import export
 from exporting import ExportError
+from tools import COUNT, FRAME, IGNORING, TARGET, TEXTS, columns_of, exported, rows_of
 
-RANDOM = np.random.default_rng(5)
-COUNT = 300
-TEXTS = ["purpose", "country"]
-FRAME = pandas.DataFrame({
-    "age": RANDOM.integers(18, 70, COUNT),
-    "purpose": RANDOM.choice(["car", "tv, \"radio\"", "Übung", "none"], COUNT),
-    "country": RANDOM.choice(["NL", "DE", "NA"], COUNT),
-    "amount": RANDOM.random(COUNT) * 1000,
-})
-TARGET = ((FRAME.age > 40).astype(int) + (FRAME.purpose == "car") + (FRAME.country == "NL") > 1
-          ).to_numpy().astype(int)
-IGNORING = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+RANDOM = np.random.default_rng(6)
 
 
 def pipeline(encoder, last=None):
     columns = make_column_transformer((encoder, TEXTS), (StandardScaler(), ["age", "amount"]))
     return make_pipeline(columns, last or LogisticRegression())
-
-
-def exported(folder, model, *more):
-    """(what was said, model.toml, the golden rows)."""
-    path = folder / "model.pkl"
-    joblib.dump(model, path)
-    given = [str(path), "--name", "mine", "--output-dir", str(folder), *more]
-    done = export.export(export.arguments(given))
-    about = tomllib.loads((folder / "mine" / "model.toml").read_text(encoding="utf-8"))
-    with (done.place.version_folder / "golden.csv").open(newline="", encoding="utf-8") as file:
-        return done, about, list(csv.DictReader(file))
-
-
-def rows_of(folder, frame=FRAME):
-    path = folder / "rows.csv"
-    frame.to_csv(path, index=False)
-    return ["--rows", str(path)]
-
-
-def columns_of(about):
-    return {column["name"]: column for column in about["columns"]}
 
 
 @pytest.mark.parametrize("encoder", [

@@ -2,41 +2,20 @@
 
 import csv
 import json
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
-BINARY = ROOT / "target/release/shardgate"
-MODEL = "credit-risk"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from support import BINARY, ROOT, free_port, wait_for  # noqa: E402
+
+MODEL = "bench-credit-numeric"
 TOLERANCE = 1e-5
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(url, process, log):
-    """Waits until a server takes requests; ends the check, with its log, if it never does."""
-    for _ in range(1200):
-        if process.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(f"http://{url}/v2/health/ready"):
-                return
-        except OSError:
-            time.sleep(0.05)
-    log.seek(0)
-    sys.exit(f"{url} did not start:\n{log.read()}")
 
 
 class Gateway:
@@ -60,7 +39,7 @@ class Gateway:
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
 
     def __enter__(self):
-        wait_for(self.url, self.process, self.log)
+        wait_for(f"http://{self.url}/v2/health/ready", self.url, self.process, self.log.name)
         return self
 
     def __exit__(self, *_):

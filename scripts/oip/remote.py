@@ -106,7 +106,7 @@ class MlServer:
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, cwd=folder)
 
     def __enter__(self):
-        wait_for(self.url, self.process, self.log)
+        wait_for(f"http://{self.url}/v2/health/ready", self.url, self.process, self.log.name)
         return self
 
     def __exit__(self, *_):

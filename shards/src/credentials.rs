@@ -1,7 +1,7 @@
 //! The fields of a request that identify its sender.
 
-/// The fields of a request that identify its sender. Predictions are for anyone; the process checks
-/// these before it changes models.
+/// The fields of a request that identify its sender. A shard lets requests in by them, where
+/// they need a key; the process checks them before it changes models.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Credentials<'a> {
     /// The authority of an absolute-form target, or else `Host`, whatever that says beside one (RFC
@@ -11,4 +11,6 @@ pub struct Credentials<'a> {
     pub origin: Option<&'a [u8]>,
     /// `Authorization`; empty where it is there twice.
     pub authorization: Option<&'a [u8]>,
+    /// `x-api-key`; empty where it is there twice.
+    pub api_key: Option<&'a [u8]>,
 }

@@ -41,21 +41,31 @@ pub struct ModelDescription {
     pub score: String,
     /// Whether the score's class has a name in the file, and `model.toml` does not say it.
     pub is_class_by_place: bool,
+    /// Why requests have to give its columns, where the store could have given them; else empty.
+    pub asked_instead: String,
     /// FNV-1a (64 bits) of the file; 0 of a remote model.
     pub file_hash: u64,
 }
 
 impl ModelDescription {
-    /// What an operator should say in `model.toml`, if a class is the score without anybody having
-    /// said so.
-    pub fn doubt(&self) -> Option<String> {
-        self.is_class_by_place.then(|| {
+    /// What an operator should say in `model.toml`: of a class that is the score, and of columns that
+    /// requests have to give, without anybody having said so.
+    pub fn doubts(&self) -> Vec<String> {
+        let class = self.is_class_by_place.then(|| {
             format!(
                 "score = {} only because that class comes second: name the class that the score \
                  is for with [output] class = \"LABEL\" in model.toml",
                 self.score
             )
-        })
+        });
+        let asked = (!self.asked_instead.is_empty()).then(|| {
+            format!(
+                "requests have to give all of its columns: {}; `shardgate init` writes a model.toml \
+                 that names them",
+                self.asked_instead
+            )
+        });
+        class.into_iter().chain(asked).collect()
     }
 }
 

@@ -31,6 +31,7 @@ mod fnv;
 pub mod http;
 pub mod http1;
 pub mod journal;
+pub mod keys;
 pub mod model;
 pub mod origin;
 pub mod priority;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use shards::batch::plan_of;
+use shards::batch::plan_or_ask;
 use shards::escape::Escaped;
 use shards::facts::Role;
 use shards::features::Precision;
@@ -190,15 +190,19 @@ fn check_model(
             description.score
         )),
     );
-    if let Some(doubt) = description.doubt() {
+    for doubt in description.doubts() {
         Findings::warn(subject, &doubt);
     }
     check_golden(subject, directory, &mut model, findings);
     let Some(store) = store else { return };
-    let bound = plan_of(&model, &store.schema);
+    let bound = plan_or_ask(&mut model, &store.schema);
     let subject = format!("{subject} with the store");
-    findings.note(&subject, bound.as_ref().map(|_| "every column is there".to_owned()));
-    if let Ok(Err(error)) = bound.map(|plan| store.warn_of_rounding(&subject, &plan)) {
+    let said = bound.as_ref().map(|(_, instead)| match instead {
+        Some(why) => format!("not asked: requests have to give all columns, as {why}"),
+        None => "every column is there".to_owned(),
+    });
+    findings.note(&subject, said);
+    if let Ok(Err(error)) = bound.map(|(plan, _)| store.warn_of_rounding(&subject, &plan)) {
         findings.note(&subject, Err::<String, _>(error));
     }
 }

@@ -1,5 +1,6 @@
 //! `shardgate explain`: why a user has a score, as a waterfall in the terminal.
 
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,13 +11,14 @@ use serde_json::{Map, Value, json};
 use shards::batch::PreparedModel;
 use shards::escape::escaped;
 use shards::features::StoreSource;
+use shards::features::address::StoreAddress;
 use shards::features::embedded::EmbeddedStore;
 use shards::features::schema::Schema;
 use shards::model::LoadOptions;
 use shards::model::repository::Repository;
 use shards::shard::{InspectedColumn, InspectedRow, inspect};
 
-use super::store::{StoreArguments, StorePlace};
+use super::store::{ClusterArguments, StorePlace};
 use crate::output::say;
 
 /// The length of the longest bar, in characters.
@@ -48,8 +50,12 @@ pub(crate) struct ExplainArguments {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// The store that has the user's features: `embedded:DIR`, or
+    /// `scylla://HOST:PORT[,HOST:PORT...]/KEYSPACE`.
+    #[arg(long, env = "SHARDGATE_STORE")]
+    store: Option<StoreAddress>,
     #[command(flatten)]
-    store: Option<StoreArguments>,
+    cluster: ClusterArguments,
 }
 
 /// Scores and explains the user, and prints the columns, the strongest first.
@@ -61,15 +67,16 @@ pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         (Some(_), None) => bail!("--store is needed: it has the features of the user"),
         (Some(key), Some(store)) => {
             body.insert("user_id".to_owned(), key.as_str().into());
-            let Some(schema) = store.place().schema()? else {
-                bail!("{}: no feature store here; `shardgate import` makes one", store.store);
+            let place = arguments.cluster.place(store);
+            let Some(schema) = place.schema()? else {
+                bail!("{store}: no feature store here; `shardgate import` makes one");
             };
-            (source(store)?, schema)
+            (source(place)?, schema)
         }
     };
     let repository = Repository::new(&arguments.models);
     let mut directory = repository.find(&arguments.model, arguments.version)?;
-    // Whoever asks has the reasons told: model.toml says which requests may.
+    // On this machine reasons are told, whatever model.toml says of requests.
     directory.manifest.explain.get_or_insert_default();
     let prepared = PreparedModel::load(&directory, LoadOptions::default(), &schema)?;
     let body = Value::Object(body).to_string();
@@ -88,8 +95,8 @@ pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
 }
 
 /// The store that a shard would open.
-fn source(store: &StoreArguments) -> anyhow::Result<StoreSource> {
-    Ok(match store.place() {
+fn source(place: StorePlace) -> anyhow::Result<StoreSource> {
+    Ok(match place {
         StorePlace::Folder(folder) => StoreSource::Embedded(EmbeddedStore::open(&folder)?),
         StorePlace::Table(settings) => {
             let addresses = settings.resolve()?;
@@ -118,13 +125,14 @@ fn by_strength(row: &InspectedRow) -> Vec<&InspectedColumn> {
 fn lines(row: &InspectedRow, model: &str, key: Option<&str>, shown_max: usize) -> Vec<String> {
     let mut head = format!("{}: score {}", escaped(model), row.score);
     if let Some(decision) = &row.decision {
-        head.push_str(&format!(", {}", escaped(decision)));
+        // Writing to a String cannot fail, here and below.
+        let _ = write!(head, ", {}", escaped(decision));
     }
     if let Some(points) = row.points {
-        head.push_str(&format!(", {points} points"));
+        let _ = write!(head, ", {points} points");
     }
     if let (Some(key), Some(features)) = (key, row.features) {
-        head.push_str(&format!("; features of `{}` are {}", escaped(key), features.as_str()));
+        let _ = write!(head, "; features of `{}` are {}", escaped(key), features.as_str());
     }
     let columns = by_strength(row);
     let (shown, rest) = columns.split_at(shown_max.min(columns.len()));

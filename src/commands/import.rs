@@ -1,4 +1,4 @@
-//! `shardgate import`: rows of CSV into a feature store.
+//! `shardgate import`: rows of CSV, or Parquet, into a feature store.
 
 mod dry_run;
 mod models;
@@ -11,9 +11,12 @@ use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use shards::escape::Escaped;
 use shards::features::embedded::{EmbeddedStore, ImportTurn};
+#[cfg(not(feature = "parquet"))]
+use shards::features::import::PARQUET_ADVICE;
 use shards::features::import::{
     AskedDialect, CqlImportOptions, CsvOptions, DecimalMark, Encoding, ImportInput, ImportOptions,
-    ImportProgress, OnBadRow, Replication, add_types, import_cql, import_embedded_in, now_us,
+    ImportProgress, OnBadRow, PackedColumns, Replication, add_types, import_cql,
+    import_embedded_in, now_us,
 };
 use shards::features::schema::Schema;
 use shards::features::scylla::{ScyllaSettings, find_table};
@@ -47,7 +50,7 @@ use crate::output::{complain, say};
 /// `last_updated` holds RFC 3339 times or milliseconds since 1970.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArguments {
-    /// The CSV file, `-` for the standard input.
+    /// The file, of CSV or of Parquet, `-` for the standard input.
     file: PathBuf,
     #[command(flatten)]
     store: StoreArguments,
@@ -87,6 +90,10 @@ pub(crate) struct ImportArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options for the file")]
 struct FormatArguments {
+    /// csv or parquet [default: what its first bytes say]. Parquet needs a gateway that was built with
+    /// the feature `parquet`.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<FileFormat>,
     /// What separates columns: one character, or `tab`.
     #[arg(long, value_name = "CHARACTER", value_parser = one_byte)]
     delimiter: Option<u8>,
@@ -104,6 +111,47 @@ struct FormatArguments {
     /// once, and be empty.
     #[arg(long, value_name = "WORD")]
     null: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FileFormat {
+    Csv,
+    Parquet,
+}
+
+impl FormatArguments {
+    /// Makes CSV of a file that is none, and adds the types that it says to those that are known.
+    fn unpack(&self, input: &mut ImportInput, options: &mut CsvOptions) -> anyhow::Result<()> {
+        let is_parquet = match self.format {
+            Some(format) => format == FileFormat::Parquet,
+            None => input.is_parquet()?,
+        };
+        if !is_parquet {
+            return Ok(());
+        }
+        let columns = unpack_parquet(input)?;
+        for (name, column_type) in columns.types {
+            options.types.entry(name).or_insert(column_type);
+        }
+        if !columns.left_out.is_empty() {
+            let names = columns.left_out.join(", ");
+            complain!("note: left out, as a store has no such types: {}", Escaped(names));
+        }
+        let (delimiter, quote) = (Some(b','), Some(b'"'));
+        options.dialect = AskedDialect { delimiter, quote, decimal: ".".parse().ok() };
+        options.encoding = Some(Encoding::Utf8);
+        Ok(())
+    }
+}
+
+#[cfg(feature = "parquet")]
+fn unpack_parquet(input: &mut ImportInput) -> anyhow::Result<PackedColumns> {
+    Ok(input.unpack_parquet()?)
+}
+
+#[cfg(not(feature = "parquet"))]
+fn unpack_parquet(_: &mut ImportInput) -> anyhow::Result<PackedColumns> {
+    anyhow::bail!("Parquet is not read: {PARQUET_ADVICE}")
 }
 
 fn one_byte(text: &str) -> Result<u8, String> {
@@ -162,7 +210,7 @@ enum OnError {
 impl ImportArguments {
     /// How the file is to be read. The types of the models are among it.
     fn csv(&self, models: &ServedModels) -> anyhow::Result<CsvOptions> {
-        let FormatArguments { delimiter, quote, decimal, encoding, null } = &self.format;
+        let FormatArguments { delimiter, quote, decimal, encoding, null, .. } = &self.format;
         Ok(CsvOptions {
             key_column: self.key.clone(),
             last_updated_us: now_us(),
@@ -202,6 +250,7 @@ pub(crate) fn run(arguments: &ImportArguments) -> anyhow::Result<()> {
     };
     let name = arguments.file.display().to_string();
     let mut input = open(&arguments.file)?;
+    arguments.format.unpack(&mut input, &mut options.csv).with_context(|| name.clone())?;
     let place = arguments.store.place();
     if arguments.dry_run {
         let stored = if arguments.replace { None } else { place.schema()? };

@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &InitArguments) -> anyhow::Result<()> {
     let path = &arguments.file;
     ensure_model_file(path)?;
     let load = LoadOptions::default();
-    let file = LoneFile::new(path, arguments.name.as_deref(), load)
+    let file = LoneFile::new(path, arguments.name.as_deref())
         .with_context(|| format!("{}: --name gives it another name", path.display()))?;
     let (model, output) = load_any_output(&file, load)?;
     let text = manifest_text(&Sketch::of(&model, path, &output));

@@ -3,8 +3,8 @@
 //! [`import`] loads features into a store; [`init`] writes a `model.toml` to edit;
 //! [`check`] says what is wrong before it is served;
 //! [`models`] shows what would be served; [`replay`] scores a prediction log again;
-//! [`look`] shows what a [`store`] has; [`explain`] says why a user has a score; [`documents`] writes manual pages and
-//! completions.
+//! [`look`] shows what a [`store`] has; [`explain`] says why a user has a score; [`documents`]
+//! writes manual pages and completions.
 //!
 //! What is *not* here: how any of it is done. Each asks the `shards` library and prints.
 

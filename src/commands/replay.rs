@@ -28,9 +28,10 @@ const SHOWN_MAX: u64 = 20;
 
 /// Scores the rows of a prediction log again with the versions that are on disk now.
 ///
-/// Each score must be the same to the last bit, and so must the reasons of rows that were explained. Rows that were not scored then, and models that
-/// another server computes, are counted and not replayed. The exit status is 1 where anything
-/// differs, a model's file is another, or a line cannot be read.
+/// Each score must be the same to the last bit, and so must the reasons of rows that were explained.
+/// Rows that were not scored then, and models that another server computes, are counted and not
+/// replayed. The exit status is 1 where anything differs, a model's file is another, or a line
+/// cannot be read.
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArguments {
     /// Files of the log.
@@ -105,6 +106,8 @@ struct LoggedRow {
     decision: Option<String>,
     /// The code of each reason, and how far it pushed.
     reasons: Option<Vec<(String, f64)>>,
+    /// How many there might have been.
+    reasons_max: usize,
 }
 
 impl Replay {
@@ -247,6 +250,7 @@ impl Subject {
             score: line.score,
             decision: line.decision.as_deref().map(str::to_owned),
             reasons,
+            reasons_max: line.max_reasons.unwrap_or(0) as usize,
         });
         if self.waiting.len() >= BATCH_ROWS {
             self.score();
@@ -269,11 +273,11 @@ impl Subject {
             Some(explainer) if explained => explainer.explain(&matrix, &mut contributions).err(),
             _ => None,
         };
-        let failed = failed.or(unexplained);
         for (place, row) in self.waiting.drain(..).enumerate() {
             let now = scores.get(place).copied().filter(|score| score.is_finite());
             let shown = |score: Option<f64>| score.map_or("none".to_owned(), |s| s.to_string());
-            let difference = if let Some(failed) = &failed {
+            let of_reasons = unexplained.as_ref().filter(|_| row.reasons.is_some());
+            let difference = if let Some(failed) = failed.as_ref().or(of_reasons) {
                 Some(format!("the score was {}, and is {failed}", shown(row.score)))
             } else if now.map(f64::to_bits) != row.score.map(f64::to_bits) {
                 Some(format!("the score was {}, and is {}", shown(row.score), shown(now)))
@@ -313,7 +317,7 @@ fn other_answer(
         return Some("it had reasons, and scores are not explained any more".to_owned());
     };
     let mut chosen = Vec::new();
-    reasons.choose(contributions, then.len(), |_| f64::NAN, &mut chosen);
+    reasons.choose(contributions, row.reasons_max, |_| f64::NAN, &mut chosen);
     let now = chosen.iter().map(|reason| {
         (reasons.groups[reason.group as usize].code.as_str(), reason.contribution.to_bits())
     });

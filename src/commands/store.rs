@@ -19,6 +19,13 @@ pub(crate) struct StoreArguments {
     /// The store: `embedded:DIR`, or `scylla://HOST:PORT[,HOST:PORT...]/KEYSPACE`.
     #[arg(long, env = "SHARDGATE_STORE")]
     pub(crate) store: StoreAddress,
+    #[command(flatten)]
+    cluster: ClusterArguments,
+}
+
+/// How a cluster is reached.
+#[derive(Debug, Args)]
+pub(crate) struct ClusterArguments {
     /// The table of a scylla:// store.
     #[arg(long, default_value = "user_profiles", help_heading = "Options for scylla://")]
     table: String,
@@ -50,7 +57,14 @@ impl StoreArguments {
     /// The table of a cluster, or the folder of an embedded store. Warns of a password that others
     /// may read.
     pub(crate) fn place(&self) -> StorePlace {
-        let (contact_points, keyspace) = match &self.store {
+        self.cluster.place(&self.store)
+    }
+}
+
+impl ClusterArguments {
+    /// As [`StoreArguments::place`], of a store that is named elsewhere.
+    pub(crate) fn place(&self, store: &StoreAddress) -> StorePlace {
+        let (contact_points, keyspace) = match store {
             StoreAddress::Embedded(folder) => return StorePlace::Folder(folder.clone()),
             StoreAddress::Scylla { contact_points, keyspace } => (contact_points, keyspace),
         };

@@ -60,6 +60,8 @@ pub(crate) struct Config {
     pub(crate) store_is_default: bool,
     /// Where a new process takes over the listening sockets.
     pub(crate) takeover: Option<PathBuf>,
+    /// The file of the API keys; `None`: requests need none.
+    pub(crate) keys_file: Option<PathBuf>,
     /// The files that encrypt the serving port.
     pub(crate) tls: TlsSettings,
     /// What scores tree ensembles.
@@ -128,6 +130,7 @@ impl Config {
             scylla: settings.features.scylla,
             store_is_default,
             takeover: settings.takeover,
+            keys_file: settings.keys_file,
             tls: settings.tls,
             kernel: settings.kernel,
             model_file_bytes_max: settings.max_model_file_bytes,
@@ -170,7 +173,7 @@ impl Config {
         }
         ensure_model_file(&path)?;
         let mut config = Self::load(flags)?;
-        let file = LoneFile::new(&path, name.as_deref(), config.load_options())
+        let file = LoneFile::new(&path, name.as_deref())
             .with_context(|| format!("{}: --name gives it another name", path.display()))?;
         config.model = vec![file.name().to_owned()];
         config.shown["file"] = path.display().to_string().into();

@@ -7,7 +7,7 @@ use super::settings::Settings;
 const PAGE: &str = include_str!("../manual/configuration.md");
 
 /// Keys of `serve`'s flags, which have a table of their own by the flags' names.
-const FLAGS: [&str; 11] = [
+const FLAGS: [&str; 12] = [
     "listen",
     "cores",
     "steering",
@@ -15,6 +15,7 @@ const FLAGS: [&str; 11] = [
     "model",
     "store",
     "takeover",
+    "keys_file",
     "kernel",
     "log",
     "log_format",

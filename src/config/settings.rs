@@ -39,6 +39,7 @@ pub(super) struct Settings {
     pub(super) model: Names,
     pub(super) store: StoreAddress,
     pub(super) takeover: Option<PathBuf>,
+    pub(super) keys_file: Option<PathBuf>,
     pub(super) tls: TlsSettings,
     pub(super) kernel: KernelChoice,
     #[serde(alias = "model_file_bytes_max")]
@@ -121,6 +122,7 @@ impl Default for Settings {
             model: Names(vec![MODEL_DEFAULT.to_owned()]),
             store: StoreAddress::Embedded(STORE_DEFAULT.into()),
             takeover: None,
+            keys_file: None,
             tls: TlsSettings::default(),
             kernel: KernelChoice::default(),
             max_model_file_bytes: FileLimits::default().file_bytes_max,
@@ -159,6 +161,7 @@ impl Settings {
         set(&mut self.log, flags.log);
         set(&mut self.log_format, flags.log_format);
         self.takeover = flags.takeover.or_else(|| self.takeover.take());
+        self.keys_file = flags.keys_file.or_else(|| self.keys_file.take());
         for (setting, flag) in [
             (&mut self.tls.certificate_file, flags.tls_certificate),
             (&mut self.tls.key_file, flags.tls_key),

@@ -54,6 +54,9 @@ pub(crate) struct Line<'a> {
     /// Its reasons, the strongest first, where it was explained.
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     pub(crate) reasons: Option<Vec<LoggedReason<'a>>>,
+    /// How many it might have had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) max_reasons: Option<u32>,
     /// Why it has none.
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     error: Option<Cow<'a, str>>,
@@ -106,6 +109,7 @@ impl<'a> Line<'a> {
                 };
                 reasons.iter().map(logged).collect()
             }),
+            max_reasons: row.reasons.as_ref().map(|_| row.reasons_max),
             error: row.result.reason().map(Cow::from),
         }
     }
@@ -223,6 +227,7 @@ mod tests {
                 texts: Vec::new(),
                 decision: "decline",
                 reasons: score.map(|score| vec![("AA07", score), ("age", 0.1)]),
+                reasons_max: 4,
             };
             let mut text = Vec::new();
             Line::new(2, &batch, &row, &Users::plain(), sample).write(&mut text);
@@ -241,6 +246,7 @@ mod tests {
             prop_assert_eq!(line.last_updated_us, last_updated_us);
             prop_assert_eq!(line.error.is_some(), score.is_none());
             prop_assert_eq!(line.sample, sample);
+            prop_assert_eq!(line.max_reasons, score.map(|_| 4));
             prop_assert_eq!(line.decision.as_deref(), Some("decline"));
             let reasons = line.reasons.map(|reasons| reasons[0].contribution.to_bits());
             prop_assert_eq!(reasons, score.map(f64::to_bits));
@@ -267,6 +273,7 @@ mod tests {
             texts: texts.to_vec(),
             decision: "",
             reasons: None,
+            reasons_max: 0,
         };
         let mut text = Vec::new();
         Line::new(2, &batch, &row, &Users::plain(), None).write(&mut text);

@@ -1,7 +1,7 @@
 //! The process's handle on the feature store: opened, filled on a first run, and preloaded.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,7 +37,9 @@ pub(crate) fn open(
     if config.file.is_some() {
         return Ok(Some(StoreSource::RequestsAlone));
     }
-    if config.store_is_default && models.iter().all(reads_requests_alone) {
+    if config.store_is_default && models.iter().all(reads_requests_alone)
+        || models.iter().all(names_no_store) && !has_default_store(config)
+    {
         tracing::info!("no feature store is opened: requests give every column of the models");
         return Ok(Some(StoreSource::RequestsAlone));
     }
@@ -59,6 +61,24 @@ pub(crate) fn open(
 fn reads_requests_alone(model: &ModelDirectory) -> bool {
     let is_sent = |column: &InputColumn| column.source == Source::Request;
     model.manifest.columns.as_ref().is_some_and(|columns| columns.iter().all(is_sent))
+}
+
+/// Whether each column is a field of the request, or none is named: then requests give those of the
+/// model's own file, where there is no store.
+fn names_no_store(model: &ModelDirectory) -> bool {
+    model.manifest.columns.is_none() || reads_requests_alone(model)
+}
+
+/// Whether there is a store: one that is named, the default one, or what that is filled from.
+fn has_default_store(config: &Config) -> bool {
+    let StoreAddress::Embedded(folder) = &config.store else { return true };
+    let bundled = config.model.first().map(|model| bundled_features(config, model));
+    !config.store_is_default || folder.exists() || bundled.is_some_and(|csv| csv.is_file())
+}
+
+/// The features that are bundled with a model.
+fn bundled_features(config: &Config, model: &str) -> PathBuf {
+    config.models.join(model).join("features.csv")
 }
 
 fn open_embedded(
@@ -124,7 +144,7 @@ fn make_ready(config: &Config, folder: &Path, signals: &Waiter) -> anyhow::Resul
 /// Fills the default store from the CSV that is bundled with the default model.
 fn fill(config: &Config, store: &EmbeddedStore) -> anyhow::Result<()> {
     let Some(model) = config.model.first() else { return Ok(()) };
-    let csv = config.models.join(model).join("features.csv");
+    let csv = bundled_features(config, model);
     let file = File::open(&csv).with_context(|| {
         format!("{}: the first run fills the store {} from it", csv.display(), config.store)
     })?;

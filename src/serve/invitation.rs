@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use serde_json::{Map, Value, json};
 use shards::features::StoreSource;
 use shards::features::inputs::{InputColumn, Source};
-use shards::model::repository::ModelDirectory;
 
 /// The user of a request that no store is asked for.
 const ANY_USER: &str = "user-1";
@@ -14,14 +13,13 @@ const ANY_USER: &str = "user-1";
 const OPTIONAL_MAX: usize = 8;
 const BODY_BYTES_MAX: usize = 2_000;
 
-/// A command that gets a score from `model` at `address`; `None` where no user is known that it could
+/// A command that gets a score at `address` from a model of these columns; `None` where no user is known that it could
 /// be asked for, or where it would be too long to read.
 pub(super) fn line(
     (scheme, address): (&str, SocketAddr),
     store: &StoreSource,
-    model: &ModelDirectory,
+    columns: &[InputColumn],
 ) -> Option<String> {
-    let columns = model.manifest.columns.as_deref().unwrap_or_default();
     let (sent, stored): (Vec<_>, Vec<_>) =
         columns.iter().partition(|column| column.source == Source::Request);
     let mut body = Map::new();

@@ -1,7 +1,7 @@
 //! Start, signals and stop of the serving process.
 //!
-//! [`tls`] reads what encrypts the serving port, [`io_uring`] says whether shards can run at all, [`sockets`] makes a listening socket a shard,
-//! or inherits them by [`takeover`] from a [`peer`], [`claim`] has one process alone begin to listen,
+//! [`tls`] reads what encrypts the serving port, [`keys`] which keys requests need, [`io_uring`] says
+//! whether shards can run at all, [`sockets`] makes a listening socket a shard, or inherits them by [`takeover`] from a [`peer`], [`claim`] has one process alone begin to listen,
 //! [`steering`] says which connections are for which, [`features`] opens the store, [`fit_watch`]
 //! says when its columns change and [`store_watch`] what is wrong with its file, [`invitation`] says
 //! what to ask it, [`shard_thread`] is a pinned thread with an executor, [`reload`] takes models into
@@ -16,6 +16,7 @@ pub(crate) mod features;
 mod fit_watch;
 mod invitation;
 mod io_uring;
+mod keys;
 mod orders;
 mod peer;
 pub(crate) mod reload;
@@ -41,6 +42,8 @@ use shards::model::Loads;
 use shards::model::repository::ModelDirectory;
 use shards::shard::{ShardSetup, ShardShared, Shutdown};
 
+use self::keys::ServingKeys;
+use self::orders::Renewed;
 use self::reload::Reloader;
 use self::shard_thread::{News, ShardHandle};
 use self::sockets::Sockets;
@@ -75,6 +78,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         reload::warn_of_folders(&config.repository(), name);
     }
     let tls = ServingTls::open(&config.tls)?;
+    let (keys, key_file) = ServingKeys::open(config.keys_file.as_deref())?.unzip();
     let mut sockets = Sockets::open(config, cores.len())?;
     let Some(store) = features::open(config, &models, &signals)? else {
         tracing::info!("stopped before it served");
@@ -96,6 +100,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
             load: config.load_options(),
             loads: Arc::clone(&loads),
             store: store.clone(),
+            keys: key_file.clone(),
             tls: tls.as_ref().map(ServingTls::identity),
             shared: Arc::new(ShardShared::default()),
         };
@@ -116,15 +121,15 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     allocator::give_back();
     let handover = start_listening(config, &shards, &mut sockets, &admin)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let invitation =
-        models.first().and_then(|model| invitation::line((scheme, sockets.address), &store, model));
+    let columns = shards.first().map_or_else(Vec::new, |shard| shard.shared.columns());
+    let invitation = invitation::line((scheme, sockets.address), &store, &columns);
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let reloader = Arc::new(Reloader::new(config, store.clone(), all, models));
     admin.set_serving(Arc::clone(&reloader));
     let is_asked = config.admin.repository_on_serving_port;
     let access = is_asked.then(|| Access::of(&config.admin, sockets.address));
-    tls::warn_of_plain_port(sockets.address, tls.as_ref());
-    let orders = orders::start(reloader, tls, access, &shards)?;
+    tls::warn_of_open_port(sockets.address, tls.is_some() || keys.is_some());
+    let orders = orders::start(reloader, Renewed { tls, keys }, access, &shards)?;
     announce(config, &shards, (scheme, sockets.address), admin.address, invitation);
     let watch = StoreWatch::new(store);
     let outcome = signals::serve(&signals, &shards, &news, &shutdown, &orders, &handover, watch);
@@ -264,7 +269,7 @@ fn announce(
         let facts = &lane.facts;
         let score = &facts.description.score;
         let _ = writeln!(output, "model {}/{}: score = {score}", facts.model, facts.version);
-        if let Some(doubt) = facts.description.doubt() {
+        for doubt in facts.description.doubts() {
             tracing::warn!(model = facts.model, version = facts.version, "{doubt}");
         }
     }

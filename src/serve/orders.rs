@@ -9,6 +9,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use shards::shard::{AdminReply, AdminReplyKind, Command, RepositoryRequest, ShardShared};
 
+use super::keys::ServingKeys;
 use super::reload::Reloader;
 use super::repository;
 use super::shard_thread::ShardHandle;
@@ -31,18 +32,27 @@ impl Orders {
     }
 }
 
+/// What is read again at each reload, beside the models.
+#[derive(Debug)]
+pub(crate) struct Renewed {
+    /// What encrypts the serving port.
+    pub(crate) tls: Option<ServingTls>,
+    /// The keys that requests need.
+    pub(crate) keys: Option<ServingKeys>,
+}
+
 /// Starts the thread; it ends with the process. `access` has the rules for requests that come
 /// through a shard, where these are taken.
 pub(crate) fn start(
     reloader: Arc<Reloader>,
-    tls: Option<ServingTls>,
+    renewed: Renewed,
     access: Option<Access>,
     shards: &[ShardHandle],
 ) -> anyhow::Result<Orders> {
     let (sender, reloads) = sync_channel(1);
     let worker = AdminWorker {
         reloader,
-        tls,
+        renewed,
         access,
         cores: shards.iter().map(|shard| shard.core).collect(),
         shards: shards.iter().map(|shard| Arc::clone(&shard.shared)).collect(),
@@ -54,7 +64,7 @@ pub(crate) fn start(
 
 struct AdminWorker {
     reloader: Arc<Reloader>,
-    tls: Option<ServingTls>,
+    renewed: Renewed,
     access: Option<Access>,
     cores: Vec<usize>,
     shards: Vec<Arc<ShardShared>>,
@@ -83,8 +93,11 @@ impl AdminWorker {
     }
 
     fn reload(&self) {
-        if let Some(tls) = &self.tls {
+        if let Some(tls) = &self.renewed.tls {
             tls.renew(&self.shards);
+        }
+        if let Some(keys) = &self.renewed.keys {
+            keys.renew(&self.shards);
         }
         match self.reloader.reload() {
             Ok(models) => tracing::info!(?models, "reloaded"),

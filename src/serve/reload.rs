@@ -217,7 +217,7 @@ impl Reloader {
         for model in prepared.first().into_iter().flatten() {
             let (name, version, description) = (model.name(), model.version(), model.describe());
             tracing::info!(model = name, version, score = description.score, "loaded");
-            if let Some(doubt) = description.doubt() {
+            for doubt in description.doubts() {
                 tracing::warn!(model = name, version, "{doubt}");
             }
         }

@@ -9,8 +9,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use core_affinity::CoreId;
+use shards::batch::PrepareError;
 use shards::executor::{self, runtime::sleep};
-use shards::shard::{Shard, ShardSetup, ShardShared, Shutdown};
+use shards::features::StoreSource;
+use shards::shard::{Shard, ShardError, ShardSetup, ShardShared, Shutdown};
 use socket2::SockRef;
 
 use crate::admin::ShardView;
@@ -89,7 +91,8 @@ fn serve(
     let guard = OnceCell::new();
     // One `run` for the whole life: what opening started, like a driver of the store, goes on.
     executor.run(async {
-        let mut shard = Shard::open(setup).await.map_err(|error| error.to_string())?;
+        let is_alone = matches!(setup.store, StoreSource::RequestsAlone);
+        let mut shard = Shard::open(setup).await.map_err(|error| said(&error, is_alone))?;
         let _ = news.send((index, News::Ready));
         // Without a listener another shard failed to start, and the process ends.
         let Some(mut listeners) = receive(listeners).await else { return Ok(()) };
@@ -135,6 +138,19 @@ async fn receive(listeners: &Receiver<Vec<TcpListener>>) -> Option<Vec<TcpListen
             Err(TryRecvError::Disconnected) => return None,
             Err(TryRecvError::Empty) => sleep(Duration::from_millis(1)).await,
         }
+    }
+}
+
+/// Why a shard does not open. A file that is served by itself has no `model.toml` that could choose
+/// its score.
+fn said(error: &ShardError, is_alone: bool) -> String {
+    match error {
+        ShardError::Prepare(PrepareError::Model(model)) if is_alone && model.is_of_output() => {
+            format!(
+                "{error}; `shardgate init FILE --output DIR` makes a repository with a model.toml"
+            )
+        }
+        _ => error.to_string(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The certificate of the serving port: read at the start and again at each reload.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use shards::shard::{Command, ShardShared};
@@ -14,7 +15,7 @@ const WARNED_BEFORE: Duration = Duration::from_hours(14 * 24);
 #[derive(Debug)]
 pub(crate) struct ServingTls {
     settings: TlsSettings,
-    identity: Mutex<TlsIdentity>,
+    identity: RefCell<TlsIdentity>,
 }
 
 impl ServingTls {
@@ -22,18 +23,18 @@ impl ServingTls {
     pub(crate) fn open(settings: &TlsSettings) -> Result<Option<Self>, TlsError> {
         let Some(identity) = TlsIdentity::read(settings, None)? else { return Ok(None) };
         say_expiry(&identity);
-        Ok(Some(Self { settings: settings.clone(), identity: Mutex::new(identity) }))
+        Ok(Some(Self { settings: settings.clone(), identity: RefCell::new(identity) }))
     }
 
     /// What each shard opens with.
     pub(crate) fn identity(&self) -> TlsIdentity {
-        self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.identity.borrow().clone()
     }
 
     /// Reads the files again, and has all shards use them for connections to come. Where they cannot
     /// be used, what was read before goes on.
     pub(super) fn renew(&self, shards: &[Arc<ShardShared>]) {
-        let mut identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut identity = self.identity.borrow_mut();
         match TlsIdentity::read(&self.settings, Some(&identity)) {
             Ok(Some(read)) => {
                 say_expiry(&read);
@@ -64,13 +65,14 @@ fn say_expiry(identity: &TlsIdentity) {
     }
 }
 
-/// Warns of a port that others than this machine reach, and that nothing protects.
-pub(crate) fn warn_of_plain_port(address: SocketAddr, tls: Option<&ServingTls>) {
-    if tls.is_none() && !address.ip().is_loopback() {
+/// Warns of a port that others than this machine reach, and that neither encryption nor keys
+/// protect.
+pub(crate) fn warn_of_open_port(address: SocketAddr, is_protected: bool) {
+    if !is_protected && !address.ip().is_loopback() {
         tracing::warn!(
             %address,
-            "requests are not encrypted, and clients not told apart: an API gateway in front has \
-             to do both, or [tls] does"
+            "requests are not encrypted and need no key: an API gateway in front has to see to \
+             both, or --tls-certificate and --keys-file do"
         );
     }
 }

@@ -15,8 +15,8 @@ fn check_finds_nothing_wrong_with_what_is_bundled() {
     let ended = check(&["--model", "credit-risk", "--store", &store(folder.path())]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert!(ended.stdout.lines().all(|line| line.starts_with("ok ")), "{}", ended.stdout);
-    let score = "score = P(class \"1\")";
-    for said in ["usable", "1000 users, 32 columns", "model credit-risk", score, "1000 rows"] {
+    let score = "score = P(class \"bad\")";
+    for said in ["usable", "1000 users, 18 columns", "model credit-risk", score, "1000 rows"] {
         assert!(ended.stdout.contains(said), "no `{said}` in: {}", ended.stdout);
     }
 }
@@ -38,7 +38,10 @@ fn check_says_all_that_is_wrong_at_once() {
     let wrong: Vec<_> = ended.stdout.lines().filter(|line| line.starts_with("wrong ")).collect();
     assert_eq!(wrong.len(), 3, "{}", ended.stdout);
     assert!(wrong[0].contains("core 4095"));
-    assert!(wrong[1].contains("credit-risk") && wrong[1].contains("duration_months"));
+    assert!(
+        wrong[1].contains("credit-risk")
+            && wrong[1].contains("status_of_existing_checking_account")
+    );
     assert!(wrong[2].contains("none"));
     assert!(ended.stdout.contains("ok     model demo-logistic with the store"));
 }
@@ -123,7 +126,7 @@ fn models_are_shown_as_a_table() {
     let lines: Vec<_> = ended.stdout.lines().collect();
     assert_eq!(lines.len(), 3, "{}", ended.stdout);
     for (line, (model, columns)) in
-        lines[1..].iter().zip([("credit-risk", 32), ("demo-logistic", 3)])
+        lines[1..].iter().zip([("credit-risk", 18), ("demo-logistic", 3)])
     {
         let cells: Vec<_> = line.split_whitespace().collect();
         assert_eq!(cells[..2], [model, "1"], "{line}");
@@ -206,7 +209,7 @@ fn with_nothing_given_it_fills_its_own_store_and_says_what_to_try() {
         let address = lines.split_once("http://").unwrap().1.split_once(',').unwrap().0;
         let line = lines.lines().nth(2).expect("a line to try");
         let score = lines.lines().last().expect("a line for the model");
-        assert_eq!(score, "model credit-risk/1: score = P(class \"1\")");
+        assert_eq!(score, "model credit-risk/1: score = P(class \"bad\")");
         assert!(line.contains(&format!("curl -i http://{address}/predict -d '")), "{lines}");
         let body = line.split('\'').nth(1).expect("a body");
         let answer = Client::connect(address.parse().unwrap()).predict(body);

@@ -181,3 +181,21 @@ fn a_column_that_a_model_reads_is_not_taken_from_it() {
     assert_eq!(place.import(without, &forced).status, Some(0));
     assert_eq!(place.columns().len(), 2);
 }
+
+#[test]
+fn parquet_is_read_or_refused_with_the_command_that_builds_what_reads_it() {
+    let place = Place::new();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("shards/tests/parquet/users.parquet");
+    let parquet = std::fs::read(file).unwrap();
+    let is_read = cfg!(feature = "parquet");
+    for more in [&[][..], &["--format", "parquet"]] {
+        let ended = place.import(&parquet, more);
+        let said = if is_read { "left out" } else { "cargo build --release --features parquet" };
+        assert_eq!(ended.status, Some(i32::from(!is_read)), "{ended:?}");
+        assert!(ended.stderr.contains(said), "{ended:?}");
+    }
+    if is_read {
+        assert!(place.columns().contains(&"purpose text".to_owned()), "{:?}", place.columns());
+        assert!(place.get("u-1").contains("\"purpose\":\"car, new\""), "{}", place.get("u-1"));
+    }
+}

@@ -3,6 +3,7 @@
 mod support;
 
 mod a_file_alone_is_served;
+mod a_model_without_columns_asks_requests;
 mod a_shadow_is_seen_in_the_metrics;
 mod a_shortage_of_descriptors_ends;
 mod a_start_says_what_to_try;

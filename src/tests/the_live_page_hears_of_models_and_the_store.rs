@@ -53,6 +53,30 @@ fn of_each_version_what_it_did() {
     assert_eq!(shadow["mean_absolute"], 0.0, "it is a copy: {shadow}");
 }
 
+/// One applicant again and again, whose purpose few others had.
+#[test]
+fn of_columns_that_drift_from_the_training_data() {
+    let gateway = Launch::of("credit-risk").start();
+    let mut client = gateway.client();
+    let columns = loop {
+        for _ in 0..500 {
+            assert_eq!(client.predict("{\"user_id\": \"applicant-0158\"}").status, 200);
+        }
+        let drift = heard(&gateway, "drift", |drift| Some(drift.as_array().unwrap().clone()));
+        let of_column =
+            |one: &Value| Some((one["index"].as_f64()?, one["column"].as_str()?.to_owned()));
+        let mut columns: Vec<_> = drift.iter().filter_map(of_column).collect();
+        columns.sort_by(|one, other| other.0.total_cmp(&one.0));
+        if !columns.is_empty() {
+            break columns;
+        }
+    };
+    assert!(columns.len() > 3 && columns[0].0 > 0.25, "{columns:?}");
+    let manifest = fs::read_to_string(models().join("credit-risk/model.toml")).unwrap();
+    let column = &columns[0].1;
+    assert!(manifest.contains(&format!("name = \"{column}\"\ntype = \"text\"")), "{column}");
+}
+
 #[test]
 fn of_the_store_and_of_an_import() {
     let gateway = Launch::demo().start();

@@ -37,7 +37,7 @@ fn ask(gateway: &Gateway) {
 
 fn metrics(gateway: &Gateway) -> String {
     let request = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    Client::connect(gateway.admin).ask(request.to_owned()).body
+    Client::connect(gateway.admin).ask(request).body
 }
 
 #[test]

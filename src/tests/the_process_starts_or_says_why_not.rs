@@ -132,7 +132,11 @@ fn a_core_that_is_not_there() {
 fn a_store_without_a_column_of_the_model() {
     refused(
         |command| _ = command.env("SHARDGATE_MODEL", "credit-risk"),
-        &["model `credit-risk`", "`duration_months` is not in the store", "feature_1"],
+        &[
+            "model `credit-risk`",
+            "`status_of_existing_checking_account` is not in the store",
+            "feature_1",
+        ],
     );
 }
 

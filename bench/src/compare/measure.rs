@@ -117,6 +117,7 @@ fn apply(args: &CompareArgs, server: &Server, load: Load, seconds: u64) -> Resul
                 core: args.client_core,
                 deadline_ms: None,
                 spread: false,
+                explain_every: None,
                 real_time: false,
             };
             let outcome = open_loop::send(&OpenLoopArgs { rate, seconds, cut_off: true, sender })?;

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use crate::command::run_to_end;
 use crate::generate::write_users;
 
-const LIKE: &str = "models/credit-risk/features.csv";
+const LIKE: &str = "models/bench-credit-numeric/features.csv";
 const FOLDER: &str = ".cache/bench";
 
 /// The users' features, as a CSV and as an embedded store.

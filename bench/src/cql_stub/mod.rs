@@ -29,7 +29,7 @@ pub(crate) struct CqlStubArgs {
     #[arg(long, default_value = "127.0.0.1:9043")]
     listen: SocketAddr,
     /// CSV whose rows are those of the table `user_profiles`.
-    #[arg(long, default_value = "models/credit-risk/features.csv")]
+    #[arg(long, default_value = "models/bench-credit-numeric/features.csv")]
     users: PathBuf,
     /// Keyspace of the table.
     #[arg(long, default_value = "bench")]

@@ -81,7 +81,8 @@ mod tests {
     use super::{Baseline, Counted};
 
     fn baseline(instructions: u64) -> Baseline {
-        let case = Counted { kernel: "avx2".to_owned(), connections: 64, instructions };
+        let (model, kernel) = ("any".to_owned(), "avx2".to_owned());
+        let case = Counted { model, kernel, connections: 64, instructions };
         Baseline {
             reason: String::new(),
             rustc: String::new(),

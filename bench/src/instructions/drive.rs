@@ -31,11 +31,13 @@ use crate::random::Random;
 pub(super) const REQUESTS: u64 = 10_000;
 /// The function whose instructions are counted, with all that it calls; see `answer_counted`.
 pub(super) const COUNTED: &str = "bench::instructions::drive::answer_counted";
-const MODEL: &str = "credit-risk";
 
 /// Answers recorded requests, to be counted by callgrind.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DriveArgs {
+    /// The bundled model that is asked.
+    #[arg(long)]
+    pub(super) model: String,
     /// Folder of an embedded store with the users that `generate` makes.
     #[arg(long)]
     pub(super) store: PathBuf,
@@ -54,7 +56,7 @@ pub(crate) fn run(args: &DriveArgs) -> Result<()> {
         .map_err(|error| anyhow!("io_uring could not be started: {error}"))?;
     let store = EmbeddedStore::open(&args.store)?;
     let users = store.rows()?;
-    let shard = executor.run(Shard::open(setup(store, args.kernel)?))?;
+    let shard = executor.run(Shard::open(setup(store, args)?))?;
     let seen = Rc::new(Seen::default());
     let mut random = Random::new(11);
     answer(&executor, &shard, clients(args.connections, users, &mut random, &seen));
@@ -70,15 +72,20 @@ pub(crate) fn run(args: &DriveArgs) -> Result<()> {
     Ok(())
 }
 
-fn setup(store: EmbeddedStore, kernel: KernelChoice) -> Result<ShardSetup> {
+fn setup(store: EmbeddedStore, args: &DriveArgs) -> Result<ShardSetup> {
     // By the clock of a program that runs fifty times slower every batch would be sliced.
     let batch = BatchPolicy { compute_slice_us_max: u64::MAX, ..BatchPolicy::default() };
     Ok(ShardSetup {
         settings: ShardSettings { batch, ..ShardSettings::default() },
-        models: vec![Repository::new(Path::new("models")).find(MODEL, None)?],
-        load: LoadOptions { kernel, warm_up_rows: batch.batch_rows_max, ..LoadOptions::default() },
+        models: vec![Repository::new(Path::new("models")).find(&args.model, None)?],
+        load: LoadOptions {
+            kernel: args.kernel,
+            warm_up_rows: batch.batch_rows_max,
+            ..LoadOptions::default()
+        },
         loads: Arc::default(),
         store: StoreSource::Embedded(store),
+        keys: None,
         tls: None,
         shared: Arc::new(ShardShared::default()),
     })

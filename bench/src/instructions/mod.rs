@@ -17,7 +17,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use shards::features::embedded::EmbeddedStore;
 use shards::features::import::{
@@ -30,7 +30,10 @@ use baseline::Baseline;
 use profile::Profile;
 
 const FOLDER: &str = ".cache/bench/instructions";
-const LIKE: &str = "models/credit-risk/features.csv";
+/// The model of numbers that all figures before it were counted with.
+const NUMERIC: &str = "bench-credit-numeric";
+/// The model of texts that a first run serves.
+const OF_TEXTS: &str = "credit-risk";
 const USERS: u64 = 100_000;
 
 /// How instructions are counted, and what becomes of the figures.
@@ -47,21 +50,24 @@ pub(crate) struct InstructionsArgs {
 /// A load, and what scores the trees under it.
 #[derive(Debug, Clone, Copy)]
 struct Case {
+    model: &'static str,
     kernel: &'static str,
     connections: u64,
 }
 
 /// valgrind knows no AVX-512.
-const CASES: [Case; 3] = [
-    Case { kernel: "avx2", connections: 64 },
-    Case { kernel: "avx2", connections: 1 },
-    Case { kernel: "portable", connections: 64 },
+const CASES: [Case; 4] = [
+    Case { model: NUMERIC, kernel: "avx2", connections: 64 },
+    Case { model: NUMERIC, kernel: "avx2", connections: 1 },
+    Case { model: NUMERIC, kernel: "portable", connections: 64 },
+    Case { model: OF_TEXTS, kernel: "avx2", connections: 64 },
 ];
 
 /// What a case took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Counted {
+    model: String,
     kernel: String,
     connections: u64,
     /// A request, in user code.
@@ -70,30 +76,35 @@ struct Counted {
 
 impl Counted {
     fn is_same(&self, other: &Self) -> bool {
-        (&self.kernel, self.connections) == (&other.kernel, other.connections)
+        let case = |counted: &Self| (counted.model.clone(), counted.kernel.clone());
+        case(self) == case(other) && self.connections == other.connections
     }
 }
 
 impl fmt::Display for Counted {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.connections == 1 { "" } else { "s" };
-        write!(formatter, "{} connection{plural}, kernel {}", self.connections, self.kernel)
+        let Self { model, kernel, connections, .. } = self;
+        write!(formatter, "{model}: {connections} connection{plural}, kernel {kernel}")
     }
 }
 
 /// Counts, prints, and fails where a figure has grown.
 pub(crate) fn run(args: &InstructionsArgs) -> Result<()> {
-    let store = make_store()?;
+    let stores = [NUMERIC, OF_TEXTS].map(|model| make_store(model).map(|store| (model, store)));
+    let stores = stores.into_iter().collect::<Result<Vec<_>>>()?;
     let mut counted = Vec::new();
     for case in CASES {
         if case.kernel == "avx2" && !std::arch::is_x86_feature_detected!("avx2") {
             println!("kernel avx2 is left out: this processor doesn't have it");
             continue;
         }
-        let profile = Profile::take(case, &store, Path::new(FOLDER))?;
-        let Case { kernel, connections } = case;
+        let Case { model, kernel, connections } = case;
+        let store = stores.iter().find(|(of, _)| *of == model).map(|(_, store)| store.as_path());
+        let profile = Profile::take(case, store.context(model)?, Path::new(FOLDER))?;
         let instructions = profile.per_request().round() as u64;
-        let found = Counted { kernel: kernel.to_owned(), connections, instructions };
+        let (model, kernel) = (model.to_owned(), kernel.to_owned());
+        let found = Counted { model, kernel, connections, instructions };
         println!("{found}: {instructions} instructions a request");
         print(&profile, args.top);
         counted.push(found);
@@ -127,14 +138,15 @@ fn print(profile: &Profile, top: usize) {
     }
 }
 
-/// Makes the store that is asked; its pages are the same each time.
-fn make_store() -> Result<PathBuf> {
-    let store = Path::new(FOLDER).join("store");
+/// Makes the store that is asked for a model; its pages are the same each time.
+fn make_store(model: &str) -> Result<PathBuf> {
+    let store = Path::new(FOLDER).join(model);
     if store.exists() {
         fs::remove_dir_all(&store)?;
     }
     let mut csv = Vec::new();
-    write_users(Path::new(LIKE), USERS, &mut csv)?;
+    let like = Path::new("models").join(model).join("features.csv");
+    write_users(&like, USERS, &mut csv)?;
     let options = ImportOptions {
         csv: CsvOptions { key_column: None, last_updated_us: now_us(), ..CsvOptions::default() },
         on_bad_row: OnBadRow::Fatal,

@@ -52,7 +52,7 @@ impl Profile {
             .arg(format!("--toggle-collect={COUNTED}"))
             .arg(format!("--callgrind-out-file={}", path.display()))
             .arg(std::env::current_exe()?)
-            .args(["drive", "--kernel", case.kernel, "--store"])
+            .args(["drive", "--model", case.model, "--kernel", case.kernel, "--store"])
             .arg(store)
             .args(["--connections", &case.connections.to_string()])
             .output()

@@ -36,7 +36,7 @@ impl Gateway {
         let mut process = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "target/release/shardgate", "serve"])
             .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log", "warn"])
-            .args(["--models", "models", "--model", "credit-risk", "--cores", &cores])
+            .args(["--models", "models", "--model", "bench-credit-numeric", "--cores", &cores])
             .args(["--steering", &variant.steering])
             .arg(format!("--store=embedded:{}", inputs.store.display()))
             .stdin(Stdio::null())

@@ -13,7 +13,7 @@ use crate::compare::{
 
 const FOLDER: &str = ".cache/bench/traces";
 const GATEWAY: &str = "target/release/shardgate";
-const MODEL: &str = "credit-risk";
+const MODEL: &str = "bench-credit-numeric";
 /// Nothing that was fetched is kept: each batch asks.
 const CONFIG: &str = "bench/uncached.toml";
 
@@ -208,7 +208,7 @@ mod tests {
         let local = "[output]\ntensor = \"p\"\n[[columns]]\nname = \"age\"\n";
         let remote = remote_manifest(local, "127.0.0.1:80".parse().unwrap()).unwrap();
         let expected =
-            "backend = \"remote\"\nurl = \"http://127.0.0.1:80/v2/models/credit-risk\"\n";
+            "backend = \"remote\"\nurl = \"http://127.0.0.1:80/v2/models/bench-credit-numeric\"\n";
         let found: toml::Table = toml::from_str(&remote).unwrap();
         let expected: toml::Table = toml::from_str(&format!(
             "{expected}[remote]\ninput = \"input\"\n[[columns]]\nname = \"age\"\n"

@@ -216,6 +216,7 @@ fn sender(args: &TracesArgs, server: &Server, real_time: bool) -> SenderArgs {
         core: args.client_core,
         deadline_ms: None,
         spread: false,
+        explain_every: None,
         real_time,
     }
 }

@@ -64,6 +64,31 @@ pub enum Call<'a> {
     Repository(RepositoryCall<&'a str>),
 }
 
+impl<'a> Call<'a> {
+    /// Whether it is a probe, which a load balancer makes without any credentials.
+    pub(crate) fn is_probe(&self) -> bool {
+        matches!(self, Self::ServerLive | Self::ServerReady | Self::ModelReady(_))
+    }
+
+    /// Whether the process answers it, by rules of its own.
+    pub(crate) fn is_for_the_process(&self) -> bool {
+        matches!(self, Self::Repository(_))
+    }
+
+    /// The model that it names.
+    fn model(&self) -> Option<&'a str> {
+        match self {
+            Self::Predict { model } => *model,
+            Self::Infer(model)
+            | Self::ModelMetadata(model)
+            | Self::ModelConfig(model)
+            | Self::ModelReady(model)
+            | Self::ModelStatistics(model) => Some(model.name),
+            _ => None,
+        }
+    }
+}
+
 /// A model, and the version of it that a call insists on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelName<'a> {
@@ -99,6 +124,18 @@ pub(crate) struct Api {
 impl Api {
     pub(crate) fn new(context: Rc<ShardContext>, lanes: Rc<Lanes>, limits: ApiLimits) -> Self {
         Self { admin_queue: AdminQueue::default(), context, lanes, limits }
+    }
+
+    /// Calls `with` with the name of the model that a call is about: that of the default one, where
+    /// it asks for scores and names none.
+    pub(crate) fn with_model<T>(&self, call: &Call<'_>, with: impl FnOnce(Option<&str>) -> T) -> T {
+        match call {
+            Call::Predict { model: None } => match self.lanes.lane(None) {
+                Some(lane) => with(Some(&lane.settings.model)),
+                None => with(None),
+            },
+            call => with(call.model()),
+        }
     }
 
     /// Answers a call, or queues the rows or the request that its outcome waits for.

@@ -34,7 +34,7 @@ impl Lane {
 }
 
 /// Puts the rows of a batch that are explained into `work.explained`. One that has no time to be is
-/// refused there and then: nobody gets a bare score who was promised reasons.
+/// refused there and then: a row that was promised reasons never has a bare score.
 pub(super) fn choose(
     lane: &Lane,
     work: &mut Work,
@@ -59,13 +59,13 @@ pub(super) fn choose(
 /// Explains the rows of `work.explained`, ends them, and gives the buffers back.
 pub(super) async fn run(lane: Rc<Lane>, engine: Rc<Engine>, host: Host, mut work: Work) {
     let rows = work.explained.len();
-    lane.explaining_rows.update(|all| all + rows);
     let explained = AssertUnwindSafe(explain(&lane, &engine, &host, &mut work)).catch_unwind();
     if explained.await.is_err() {
         lane.counters().batches_panicked.add(1);
         let done = work.explained_done;
         end(&lane, &host, &mut work, done..rows, |row| row.outcome = Err(RowFailure::Panicked));
         engine.prepared.replace_model();
+        work = engine.new_work();
     }
     engine.give_back(work);
     lane.changed.notify();
@@ -130,7 +130,7 @@ fn explain_slice(
         let wants = answer.wants();
         let parts = answer.parts_mut();
         let margin = base + own.iter().sum::<f64>();
-        parts.explanation = Some(Explanation { base, margin });
+        parts.explanation = Some(Explanation { base, margin, reasons_max: count });
         let value = |column: u32| work.slice.get(place, column as usize);
         reasons.choose(own, count, value, &mut parts.reasons);
         if wants.contributions {
@@ -154,10 +154,10 @@ fn end(
     slice: Range<usize>,
     change: impl Fn(&mut ExplainedRow),
 ) {
-    let rows = slice.len();
+    let (rows, done) = (slice.len(), slice.end);
     work.explained[slice.clone()].iter_mut().for_each(change);
-    work.explained_done = slice.end;
     let ended = &work.explained[slice];
     finish_rows(lane, host, work, ended.iter().map(|row| (row.index, row.outcome)), true);
+    work.explained_done = done;
     lane.explaining_rows.update(|all| all - rows);
 }

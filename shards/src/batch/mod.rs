@@ -46,7 +46,7 @@ pub use lane::{Lane, LaneSettings};
 pub(crate) use lanes::Lanes;
 pub use notify::Notify;
 pub(crate) use prepared::QueueLimits;
-pub use prepared::{PrepareError, PreparedModel, plan_of};
+pub use prepared::{PrepareError, PreparedModel, plan_of, plan_or_ask};
 pub use row_answer::{Explanation, RowAnswer, RowParts};
 pub(crate) use rows::ROW_BYTES;
 pub use rows::{Row, RowId, RowState, Rows, Scored};

@@ -37,6 +37,7 @@ pub(super) fn note(
         };
         let found = joined.outcomes.get(index).filter(|_| is_computed);
         let is_scored = matches!(outcome, Ok(_) | Err(RowFailure::NotFinite));
+        let explained = row.answer.parts().and_then(|parts| Some((parts, parts.explanation?)));
         Some(RowNote {
             request_id: &row.origin.request_id,
             trace: row.origin.trace,
@@ -58,11 +59,8 @@ pub(super) fn note(
                 .ok()
                 .and_then(|scored| answers.decision_name(scored.score))
                 .unwrap_or_default(),
-            reasons: row
-                .answer
-                .parts()
-                .filter(|parts| parts.explanation.is_some())
-                .map(|parts| (facts.reasons.as_slice(), parts.reasons.as_slice())),
+            reasons: explained.map(|(parts, _)| (facts.reasons.as_slice(), &*parts.reasons)),
+            reasons_max: explained.map_or(0, |(_, explanation)| explanation.reasons_max as u32),
         })
     });
     journal.note_batch(&batch, notes, counters);

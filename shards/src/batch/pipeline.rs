@@ -57,7 +57,12 @@ impl Engine {
     }
 
     fn work(&self) -> Work {
-        self.spare.borrow_mut().pop().unwrap_or_else(|| Work::new(&self.prepared.plan))
+        self.spare.borrow_mut().pop().unwrap_or_else(|| self.new_work())
+    }
+
+    /// Buffers that no batch has used.
+    pub(super) fn new_work(&self) -> Work {
+        Work::new(&self.prepared.plan)
     }
 
     /// Takes the buffers of a batch back.
@@ -88,8 +93,10 @@ pub(super) struct Work {
     pub(super) slice: FeatureMatrix,
     pub(super) slice_rows: Vec<usize>,
     pub(super) slice_scores: Vec<f64>,
-    /// Whether a row wants more columns of the output than the score.
+    /// Whether a row may want more columns of the output than the score.
     pub(super) wants_values: bool,
+    /// Whether a row's request asks for more than the score.
+    pub(super) has_asked: bool,
     /// The rows that are explained, and how many of them have been.
     pub(super) explained: Vec<ExplainedRow>,
     pub(super) explained_done: usize,
@@ -119,6 +126,7 @@ impl Work {
             slice_rows: Vec::new(),
             slice_scores: Vec::new(),
             wants_values: false,
+            has_asked: false,
             explained: Vec::new(),
             explained_done: 0,
             contributions: Vec::new(),
@@ -213,6 +221,8 @@ async fn run_batch(
     if work.explained.is_empty() {
         engine.give_back(work);
     } else {
+        // Before its first turn, so that the lane is not taken for finished until then.
+        lane.explaining_rows.update(|all| all + work.explained.len());
         spawn(explain::run(Rc::clone(lane), Rc::clone(engine), host.clone(), work)).detach();
     }
     lane.in_flight.borrow_mut().end(start_ns, host.now_ns());
@@ -232,6 +242,7 @@ async fn score_batch(
     work.deadline_ns = 0;
     work.trace = None;
     work.wants_values = lane.settings.answers.always.values();
+    work.has_asked = false;
     let mut queue_ns = 0;
     {
         let rows = lane.rows.borrow();
@@ -246,12 +257,13 @@ async fn score_batch(
             }
             work.deadline_ns = work.deadline_ns.max(rows.deadline_ns(*id));
             work.trace = work.trace.or(row.origin.trace);
-            work.wants_values |= row.answer.is_asked();
+            work.has_asked |= row.answer.is_asked();
             let waited_ns = start_ns.saturating_sub(row.queued_ns);
             queue_ns += waited_ns;
             histograms.record(Phase::Queue, waited_ns, 1);
         }
     }
+    work.wants_values |= work.has_asked;
     lane.counters().queue_ns.add(queue_ns);
     fetch(lane, engine, host, work).await;
     if !engine.store.is_immediate() {
@@ -381,7 +393,12 @@ fn finish(lane: &Lane, host: &Host, work: &mut Work, computed: Result<(), RowFai
         }
         return;
     }
-    if lane.settings.answers.reasons.is_some() && computed.is_ok() {
+    // Without a row that asks for more than a score there is none that asks for reasons.
+    let answers = &lane.settings.answers;
+    if answers.reasons.is_some()
+        && computed.is_ok()
+        && (work.has_asked || answers.explains_unasked())
+    {
         explain::choose(lane, work, outcome);
     }
     let count = work.rows.len();

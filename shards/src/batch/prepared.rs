@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::{BatchPolicy, LaneSettings, shadow};
 use crate::facts::{ModelDescription, Role};
+use crate::features::inputs::InputColumn;
 use crate::features::join::{JoinError, JoinPlan, ModelInputs};
 use crate::features::schema::Schema;
 use crate::features::{FeatureStore, Precision, Unfit};
@@ -56,6 +57,8 @@ pub(crate) struct QueueLimits {
 pub struct PreparedModel {
     pub(crate) model: RefCell<Model>,
     pub(crate) plan: JoinPlan,
+    /// Why requests give the columns, where a store could have.
+    instead: Option<JoinError>,
     answers: Answers,
     directory: ModelDirectory,
     load: LoadOptions,
@@ -80,15 +83,17 @@ impl PreparedModel {
         schema: &Schema,
     ) -> Result<Self, PrepareError> {
         let start = Instant::now();
-        let model = loads.load(directory, &load)?;
+        let mut model = loads.load(directory, &load)?;
         let load_ns = start.elapsed().as_nanos() as u64;
-        let plan = plan_of(&model, schema)
+        let (plan, instead) = plan_or_ask(&mut model, schema)
             .map_err(|source| PrepareError::Join { model: directory.name.clone(), source })?;
         let answers = model
             .answers(plan.column_names())
             .map_err(|source| PrepareError::Answers { model: directory.name.clone(), source })?;
-        let directory = directory.clone();
-        Ok(Self { model: RefCell::new(model), plan, answers, directory, load, load_ns })
+        let mut directory = directory.clone();
+        directory.manifest.columns.clone_from(&model.manifest().columns);
+        let model = RefCell::new(model);
+        Ok(Self { model, plan, instead, answers, directory, load, load_ns })
     }
 
     /// A plan for the columns that the store has now, where they are others than it was loaded with.
@@ -116,6 +121,11 @@ impl PreparedModel {
         &self.directory.name
     }
 
+    /// The columns that `model.toml` names, or that requests are asked for in place of a store.
+    pub(crate) fn columns(&self) -> &[InputColumn] {
+        self.directory.manifest.columns.as_deref().unwrap_or_default()
+    }
+
     /// The version that was loaded.
     pub fn version(&self) -> u64 {
         self.directory.version
@@ -123,7 +133,8 @@ impl PreparedModel {
 
     /// What the model is made of.
     pub fn describe(&self) -> ModelDescription {
-        self.model.borrow().describe()
+        let asked_instead = self.instead.as_ref().map(JoinError::to_string).unwrap_or_default();
+        ModelDescription { asked_instead, ..self.model.borrow().describe() }
     }
 
     /// Loads the model again, after a panic that may have left it half-changed.
@@ -209,7 +220,30 @@ impl PreparedModel {
     }
 }
 
-/// What a model reads, as a plan is bound to it.
+/// The plan of a model that has requests give its columns where `model.toml` does not name them and
+/// the store has none of them, and then why the store could not.
+///
+/// Where the store has some of the columns, one that is missing is a fault.
+pub fn plan_or_ask(
+    model: &mut Model,
+    schema: &Schema,
+) -> Result<(JoinPlan, Option<JoinError>), JoinError> {
+    let why = match plan_of(model, schema) {
+        Err(why) if model.manifest().columns.is_none() && !has_some(model, schema) => why,
+        plan => return Ok((plan?, None)),
+    };
+    // A user of a store may be asked for by nothing but a name.
+    model.ask_requests(!schema.is_none());
+    Ok((plan_of(model, schema)?, Some(why).filter(|_| !schema.is_none())))
+}
+
+/// Whether a store has a column that the model's file names.
+fn has_some(model: &Model, schema: &Schema) -> bool {
+    let named = model.input_columns().unwrap_or_default();
+    let is_stored = |name: &str| schema.columns().iter().any(|column| column.name == name);
+    named.iter().any(|column| is_stored(&column.name))
+}
+
 /// The plan by which a model reads a store with these columns.
 pub fn plan_of(model: &Model, schema: &Schema) -> Result<JoinPlan, JoinError> {
     let policies = &model.manifest().policies;
@@ -217,6 +251,7 @@ pub fn plan_of(model: &Model, schema: &Schema) -> Result<JoinPlan, JoinError> {
     of_model(plan, model)
 }
 
+/// What a model reads, as a plan is bound to it.
 fn inputs_of(model: &Model) -> ModelInputs<'_> {
     match model.input_columns() {
         Some(columns) => ModelInputs::Columns(columns),

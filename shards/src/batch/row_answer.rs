@@ -33,6 +33,8 @@ pub struct Explanation {
     pub base: f64,
     /// The row's own: the base and all contributions.
     pub margin: f64,
+    /// How many reasons it may have.
+    pub reasons_max: usize,
 }
 
 impl RowAnswer {
@@ -77,7 +79,8 @@ impl RowAnswer {
     pub(super) fn shrink(&mut self) {
         const KEPT_VALUES_MAX: usize = 512;
         let is_large = |parts: &RowParts| {
-            parts.outputs.capacity().max(parts.contributions.capacity()) > KEPT_VALUES_MAX
+            let values = parts.outputs.capacity().max(parts.contributions.capacity());
+            values.max(parts.reasons.capacity()) > KEPT_VALUES_MAX
         };
         if self.parts.as_deref().is_some_and(is_large) {
             self.parts = None;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::fnv::fnv1a;
+use crate::fnv::{fnv1a, fnv1a_more};
 
 /// The categories of one column of a model.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ enum Kind {
         numbers: HashMap<u64, f64>,
         /// A sum over the texts and numbers, in whatever order they come.
         fingerprint: u64,
+        /// The same over texts and numbers with their codes.
+        coded: u64,
     },
     /// By a function that knows every text; whole numbers stand for themselves.
     Hashed(fn(&[u8]) -> f64),
@@ -45,16 +47,19 @@ impl Categories {
     /// code. A missing value is NaN.
     pub fn new<'a>(texts: impl IntoIterator<Item = (&'a str, f64)>, unknown: f64) -> Self {
         let (mut codes, mut first) = (HashMap::new(), HashMap::new());
-        let mut fingerprint = 0_u64;
+        let (mut fingerprint, mut coded) = (0_u64, 0_u64);
         for (text, code) in texts {
             let text: Arc<[u8]> = text.as_bytes().into();
             let code = *codes.entry(Arc::clone(&text)).or_insert_with(|| {
-                fingerprint = fingerprint.wrapping_add(fnv1a(text.iter().copied()));
+                let hash = fnv1a(text.iter().copied());
+                fingerprint = fingerprint.wrapping_add(hash);
+                coded = coded.wrapping_add(fnv1a_more(hash, bits(code).to_le_bytes()));
                 code
             });
             first.entry(bits(code)).or_insert(text);
         }
-        let kind = Kind::Listed { codes, texts: first, numbers: HashMap::new(), fingerprint };
+        let numbers = HashMap::new();
+        let kind = Kind::Listed { codes, texts: first, numbers, fingerprint, coded };
         Self { kind, unknown: Some(unknown), missing: Some(f64::NAN) }
     }
 
@@ -67,10 +72,12 @@ impl Categories {
     /// The same with categories that are numbers, each with its code: [`Self::number`] finds them.
     #[must_use]
     pub fn with_numbers(mut self, values: impl IntoIterator<Item = (f64, f64)>) -> Self {
-        if let Kind::Listed { numbers, fingerprint, .. } = &mut self.kind {
+        if let Kind::Listed { numbers, fingerprint, coded, .. } = &mut self.kind {
             for (value, code) in values {
                 numbers.entry(bits(value)).or_insert_with(|| {
-                    *fingerprint = fingerprint.wrapping_add(fnv1a(bits(value).to_le_bytes()));
+                    let hash = fnv1a(bits(value).to_le_bytes());
+                    *fingerprint = fingerprint.wrapping_add(hash);
+                    *coded = coded.wrapping_add(fnv1a_more(hash, bits(code).to_le_bytes()));
                     code
                 });
             }
@@ -118,6 +125,31 @@ impl Categories {
             }
             _ => self.hashes_as(other),
         }
+    }
+
+    /// Whether every text and number has the same code in both.
+    pub(crate) fn reads_as(&self, other: &Self) -> bool {
+        match (&self.kind, &other.kind) {
+            (Kind::Listed { coded, .. }, Kind::Listed { coded: theirs, .. }) => {
+                self.knows_the_same(other) && coded == theirs
+            }
+            _ => self.hashes_as(other),
+        }
+    }
+
+    /// The same for another shard: no count of who holds a text is shared with this one.
+    #[must_use]
+    pub(crate) fn of_another_shard(&self) -> Self {
+        let mut own = self.clone();
+        if let Kind::Listed { codes, texts, .. } = &mut own.kind {
+            *codes = codes.iter().map(|(text, code)| (Arc::from(&text[..]), *code)).collect();
+            for text in texts.values_mut() {
+                if let Some((copy, _)) = codes.get_key_value(text) {
+                    *text = Arc::clone(copy);
+                }
+            }
+        }
+        own
     }
 
     /// Whether both hash texts, by the same function.
@@ -199,6 +231,38 @@ mod tests {
         assert!(!one.knows_the_same(&one.clone().with_numbers([(1.0, 0.0)])));
         let hashed = Categories::hashed(|text| text.len() as f64);
         assert!(hashed.knows_the_same(&hashed.clone()) && !hashed.knows_the_same(&one));
+    }
+
+    /// As the lanes of two versions have, which each have their own table.
+    #[test]
+    fn tables_of_the_same_codes_read_the_same() {
+        let table = |texts: &[(&'static str, f64)]| Categories::new(texts.iter().copied(), -1.0);
+        let one = table(&[("car", 0.0), ("boat", 1.0)]);
+        let same = table(&[("boat", 1.0), ("car", -0.0), ("boat", 7.0)]);
+        assert!(
+            one.reads_as(&same) && same.reads_as(&one) && one.reads_as(&one.of_another_shard())
+        );
+        for other in
+            [&[("car", 1.0), ("boat", 0.0)][..], &[("car", 0.0)], &[("car", 0.0), ("b", 1.0)]]
+        {
+            assert!(!one.reads_as(&table(other)), "{other:?}");
+        }
+        let numbers = |code| one.clone().with_numbers([(1.0, code)]);
+        assert!(numbers(0.0).reads_as(&numbers(0.0)));
+        assert!(!numbers(0.0).reads_as(&numbers(1.0)) && !numbers(0.0).reads_as(&one));
+    }
+
+    #[test]
+    fn another_shard_holds_its_own_texts() {
+        let one = Categories::new([("car", 0.0), ("boat", 0.0), ("", 2.0)], -1.0);
+        let other = one.of_another_shard();
+        assert_eq!(one.texts(), other.texts());
+        assert_eq!(one.text(0.0), other.text(0.0));
+        let addresses = |known: &Categories| -> Vec<_> {
+            known.texts().iter().map(|(text, _)| text.as_ptr()).collect()
+        };
+        // The empty text has no bytes, and so no address of its own.
+        assert!(addresses(&one)[..2].iter().all(|it| !addresses(&other)[..2].contains(it)));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::batch::{Clients, Lanes};
 use crate::context::ShardContext;
 use crate::executor::runtime::take_busy_time;
 use crate::http1::HttpLimits;
+use crate::keys::KeyRing;
 use crate::origin::RequestIdMaker;
 use crate::telemetry::{Histograms, ShardCounters};
 use crate::tls::TlsServer;
@@ -51,8 +52,8 @@ pub(crate) struct Front {
     pub(crate) handles: ConnectionHandles,
     /// What connections are encrypted by; `None` where they are plain.
     pub(crate) tls: RefCell<Option<TlsServer>>,
-    /// Connections that are not encrypted yet.
-    pub(crate) handshaking: Cell<usize>,
+    /// The keys that requests need; `None` where they need none.
+    pub(crate) keys: RefCell<Option<KeyRing>>,
     /// Decides when connections are read.
     pub(crate) shedding: LoadShedding,
     /// The clock at the last tick, in ns.
@@ -79,7 +80,7 @@ impl Front {
             coarse_ms: Cell::new(0),
             handles: ConnectionHandles::default(),
             tls: RefCell::default(),
-            handshaking: Cell::new(0),
+            keys: RefCell::default(),
             ticked_ns: Cell::default(),
             histograms: RefCell::default(),
             scratch: RefCell::new(Scratch {

@@ -14,6 +14,7 @@ use futures_lite::AsyncReadExt;
 
 use super::connection::Connection;
 use super::eviction::{IdleLimitsMs, counted_address};
+use super::handshake::Handshake;
 use super::hop_limit;
 use crate::executor::readiness::has_input;
 use crate::executor::runtime::{TcpStream, sleep, spawn, yield_if_needed};
@@ -151,46 +152,15 @@ fn start(accepted: StdStream, address: SocketAddr, front: &Rc<Front>) {
         spawn(connection.serve()).detach();
         return;
     };
-    let handshake = Handshake::of(front);
-    let limit = Duration::from_millis(limits.head_timeout_ms);
-    spawn(async move {
-        let begun = tls.begin(stream(accepted), limit).await;
-        let front = Rc::clone(&handshake.0);
-        drop(handshake);
-        match begun {
-            Ok(encrypted) => {
-                front.counters().handshakes.add(1);
-                let connection = Connection::new(encrypted, front);
-                connection.watch(socket, address);
-                connection.serve().await;
-            }
-            Err(error) => front.counters().handshakes_failed[error.index()].add(1),
-        }
-    })
-    .detach();
-}
-
-/// A handshake, which takes the place of a connection until it is done.
-struct Handshake(Rc<Front>);
-
-impl Handshake {
-    fn of(front: &Rc<Front>) -> Self {
-        front.handshaking.update(|all| all + 1);
-        Self(Rc::clone(front))
-    }
-}
-
-impl Drop for Handshake {
-    fn drop(&mut self) {
-        self.0.handshaking.update(|all| all - 1);
-    }
+    let handshake = Handshake::new(Rc::clone(front), socket, address);
+    spawn(handshake.serve(tls, stream(accepted))).detach();
 }
 
 /// Whether the shard has a place for one more connection, or an idle one is evicted for it.
 fn has_room(front: &Front, limits: &HttpLimits) -> bool {
     let idle_limits =
         IdleLimitsMs { silent: SILENT_MS_MIN, idle: IDLE_MS_MIN, head: limits.head_timeout_ms };
-    while front.handles.staying() + front.handshaking.get() >= limits.connections_max {
+    while front.handles.staying() >= limits.connections_max {
         if !front.handles.evict(front.coarse_ms.get(), idle_limits) {
             return false;
         }

@@ -17,6 +17,7 @@ pub(crate) mod connection;
 pub(crate) mod eviction;
 pub(crate) mod front;
 pub(crate) mod handles;
+mod handshake;
 pub mod hop_limit;
 pub(crate) mod listener;
 pub(crate) mod pending_response;

@@ -50,6 +50,9 @@ impl<'a> FieldReader<'a> {
             12 if name.eq_ignore_ascii_case("x-request-id") => {
                 self.request_id = request_id(value);
             }
+            9 if name.eq_ignore_ascii_case("x-api-key") => {
+                take_once(&mut self.credentials.api_key, value);
+            }
             10 if name.eq_ignore_ascii_case("x-priority") => {
                 self.priority = priority(value)
                     .ok_or(HeadError::Malformed("x-priority is not high, normal or low"))?;

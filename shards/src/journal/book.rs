@@ -130,6 +130,7 @@ mod tests {
             texts: RowTexts::NONE,
             decision: "decline",
             reasons: None,
+            reasons_max: 0,
         };
         let own = RowNote { user_id: "", features: None, last_updated_us: None, ..scored };
         let own = RowNote { cells: Some(Cells::F64(&[0.1])), decision: "", ..own };
@@ -140,7 +141,7 @@ mod tests {
             cells: None,
             ..scored
         };
-        let scored = RowNote { reasons: Some((codes, &REASONS)), ..scored };
+        let scored = RowNote { reasons: Some((codes, &REASONS)), reasons_max: 4, ..scored };
         [scored, own, failed]
     }
 
@@ -188,7 +189,7 @@ mod tests {
         assert_eq!(bits, [f64::from(0.1_f32), f64::INFINITY, -0.0].map(f64::to_bits));
         assert_eq!(rows[0].reasons, Some(vec![("AA07", 0.3), ("age", 0.1)]));
         assert_eq!((rows[0].decision, rows[1].decision), ("decline", ""));
-        assert_eq!(rows[1].reasons, None);
+        assert_eq!((rows[0].reasons_max, &rows[1].reasons), (4, &None));
         assert_eq!((rows[1].features, rows[1].last_updated_us), (None, None));
         assert_eq!(rows[1].cells, [0.1]);
         assert_eq!(rows[2].result.reason(), Some("expired_features"));

@@ -55,6 +55,8 @@ pub struct RowEntry<'a> {
     /// Why it has its score: the codes of its reasons and how far each pushed; `None` where it was
     /// not explained.
     pub reasons: Option<Vec<(&'a str, f64)>>,
+    /// How many reasons it might have had; 0 where it was not explained.
+    pub reasons_max: u32,
 }
 
 /// What became of a row.
@@ -188,6 +190,7 @@ pub(crate) struct RowNote<'a> {
     pub(crate) decision: &'a str,
     /// The codes of the reasons that rows of the model may have, and the reasons of this one.
     pub(crate) reasons: Option<(&'a [String], &'a [Reason])>,
+    pub(crate) reasons_max: u32,
 }
 
 impl RowNote<'_> {
@@ -232,6 +235,7 @@ impl RowNote<'_> {
         // One more than there are, so that none is not no explanation.
         let count = self.reasons.map_or(0, |(_, reasons)| reasons.len() as u32 + 1);
         out.extend_from_slice(&count.to_le_bytes());
+        out.extend_from_slice(&self.reasons_max.to_le_bytes());
         for (code, contribution) in self.reason_codes() {
             push_text(out, code);
             out.extend_from_slice(&contribution.to_le_bytes());
@@ -410,7 +414,8 @@ impl<'a> Reader<'a> {
         };
         let (cells, texts) = (self.cells()?, self.texts()?);
         let decision = std::str::from_utf8(self.text()?).ok()?;
-        let reasons = match self.number()?.checked_sub(1) {
+        let (count, reasons_max) = (self.number()?, self.number()?);
+        let reasons = match count.checked_sub(1) {
             None => None,
             Some(count) => Some((0..count).map(|_| self.reason()).collect::<Option<_>>()?),
         };
@@ -426,6 +431,7 @@ impl<'a> Reader<'a> {
             texts,
             decision,
             reasons,
+            reasons_max,
         })
     }
 

@@ -163,7 +163,7 @@ pub fn replay(model: &mut Model, golden: &Path, score: &str) -> Result<GoldenRep
     let categories = categories_by_column(columns, model.categories())?;
     let rows = match table.header.iter().position(|name| name == USER_COLUMN) {
         Some(user) => rows_of_users(model, &categories, &table, user)?,
-        None => rows_in_place(model, &categories, &table)?,
+        None => rows_in_place(&RowFormat::of(model), &categories, &table)?,
     };
     let mut report = GoldenReport::default();
     let mut features = FeatureMatrix::new(model.columns(), model.precision());
@@ -182,6 +182,37 @@ pub fn replay(model: &mut Model, golden: &Path, score: &str) -> Result<GoldenRep
         }
     }
     Ok(report)
+}
+
+/// What is known of a model's rows.
+pub(super) struct RowFormat<'a> {
+    /// The columns that are found by their names, if they have any.
+    pub(super) named: Option<&'a [InputColumn]>,
+    /// Those of `model.toml`.
+    pub(super) described: &'a [InputColumn],
+    /// How many columns a row has.
+    pub(super) columns: usize,
+}
+
+impl<'a> RowFormat<'a> {
+    fn of(model: &'a Model) -> Self {
+        Self {
+            named: model.input_columns(),
+            described: model.manifest().columns.as_deref().unwrap_or_default(),
+            columns: model.columns(),
+        }
+    }
+}
+
+/// The rows of a file of a model's columns, as they come to it; `categories` are the model's own.
+pub(super) fn read_rows(
+    path: &Path,
+    format: &RowFormat<'_>,
+    categories: &ByColumn,
+) -> Result<Vec<Vec<f64>>, GoldenError> {
+    let described = Some(format.described).filter(|columns| !columns.is_empty());
+    let categories = categories_by_column(described, categories)?;
+    rows_in_place(format, &categories, &Table::read(path)?)
 }
 
 /// A column's name without its type, which the features have as `shardgate import` reads them:
@@ -268,8 +299,8 @@ impl Table {
     }
 
     /// The places of the model's columns: by name, else all that is neither user nor score.
-    fn features(&self, model: &Model) -> Result<Vec<usize>, GoldenError> {
-        if let Some(columns) = model.input_columns() {
+    fn features(&self, format: &RowFormat<'_>) -> Result<Vec<usize>, GoldenError> {
+        if let Some(columns) = format.named {
             let mut known: HashMap<&str, usize> = HashMap::with_capacity(self.header.len());
             for (place, name) in self.header.iter().enumerate() {
                 known.entry(name).or_insert(place);
@@ -283,21 +314,21 @@ impl Table {
         let is_feature = |name: &str| name != USER_COLUMN && !name.starts_with("score");
         let places: Vec<_> =
             (0..self.header.len()).filter(|place| is_feature(&self.header[*place])).collect();
-        if places.len() != model.columns() {
+        if places.len() != format.columns {
             let (path, found) = (self.path.clone(), places.len());
-            return Err(GoldenError::Width { path, found, expected: model.columns() });
+            return Err(GoldenError::Width { path, found, expected: format.columns });
         }
         Ok(places)
     }
 
     fn row(
         &self,
-        model: &Model,
+        format: &RowFormat<'_>,
         categories: &ByColumn,
         places: &[usize],
         (line, record): (u64, &StringRecord),
     ) -> Result<Vec<f64>, GoldenError> {
-        let columns = model.manifest().columns.as_deref().unwrap_or_default();
+        let columns = format.described;
         let cell = |(column, place): (usize, &usize)| {
             if let Some(texts) = categories.get(column).and_then(Option::as_deref) {
                 return self.code(texts, columns.get(column), line, record, *place);
@@ -324,13 +355,13 @@ fn defaults(model: &Model, categories: &ByColumn) -> Option<Vec<f64>> {
 }
 
 fn rows_in_place(
-    model: &Model,
+    format: &RowFormat<'_>,
     categories: &ByColumn,
     table: &Table,
 ) -> Result<Vec<Vec<f64>>, GoldenError> {
-    let places = table.features(model)?;
+    let places = table.features(format)?;
     let records = table.records.iter();
-    records.map(|(line, record)| table.row(model, categories, &places, (*line, record))).collect()
+    records.map(|(line, record)| table.row(format, categories, &places, (*line, record))).collect()
 }
 
 fn rows_of_users(
@@ -348,7 +379,8 @@ fn rows_of_users(
         _ => &beside,
     })?;
     let feature_user = features.place(USER_COLUMN)?;
-    let places = features.features(model)?;
+    let format = RowFormat::of(model);
+    let places = features.features(&format)?;
     let by_user: HashMap<_, _> = features
         .records
         .iter()
@@ -357,7 +389,7 @@ fn rows_of_users(
     let row = |(line, record): &(u64, StringRecord)| {
         let user = record.get(user).unwrap_or_default();
         match by_user.get(user) {
-            Some((line, record)) => features.row(model, categories, &places, (*line, record)),
+            Some((line, record)) => features.row(&format, categories, &places, (*line, record)),
             None => defaults(model, categories).ok_or_else(|| GoldenError::NoUser {
                 path: golden.path.clone(),
                 line: *line,

@@ -7,14 +7,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::answer::Calibrator;
-use super::explain::{ExplainError, Explainable, Explainer};
+use super::explain::{ExplainError, Explainable, Explainer, background};
 use super::files::{self, FileFormat};
 use super::forest::NativeModel;
+use super::golden::RowFormat;
 use super::manifest::Manifest;
 use super::onnx::Blueprint;
 use super::remote::RemoteModel;
 use super::repository::ModelDirectory;
 use super::scorer::{LoadOptions, Model, ModelError, Source};
+use crate::features::FeatureMatrix;
 
 /// A version that was read, and that models are made of.
 #[derive(Debug)]
@@ -61,16 +63,43 @@ impl ReadSource {
         }
     }
 
+    /// The rows that stand for the average one, where `model.toml` names some.
+    fn background(
+        &self,
+        directory: &ModelDirectory,
+    ) -> Result<Option<FeatureMatrix>, ExplainError> {
+        let settings = directory.manifest.explain.as_ref();
+        let Some(name) = settings.and_then(|settings| settings.background.as_deref()) else {
+            return Ok(None);
+        };
+        let described = directory.manifest.columns.as_deref();
+        let (named, columns, precision, categories) = match self {
+            Self::Onnx { blueprint, .. } => {
+                let facts = blueprint.facts();
+                (described, facts.columns, facts.precision, &facts.categories)
+            }
+            Self::Native(native) => {
+                let named = described.or(native.input_columns.as_deref());
+                (named, native.columns.len(), native.precision, &native.categories)
+            }
+            Self::Remote(_) => return Err(ExplainError::Remote),
+        };
+        let format = RowFormat { named, described: described.unwrap_or_default(), columns };
+        background::read(directory, name, &format, precision, categories).map(Some)
+    }
+
     /// What calibrates its scores, where `model.toml` says that they are.
     fn calibrator(&self, directory: &ModelDirectory) -> Result<Option<Calibrator>, ModelError> {
         let output = &directory.manifest.output;
         let Some(method) = output.calibration else { return Ok(None) };
         let (kept, labels) = match self {
             Self::Onnx { blueprint, .. } => (blueprint.facts().kept, &blueprint.facts().labels),
+            Self::Native(_) if output.members.is_some() => return Err(ModelError::NativeMembers),
             Self::Native(native) => (native.kept, &native.labels),
             Self::Remote(_) => return Err(ModelError::RemoteCalibration),
         };
-        let labels = if output.labels.is_empty() { labels } else { &output.labels };
+        let is_of_file = output.labels.is_empty() && output.members.is_none();
+        let labels = if is_of_file { labels } else { &output.labels };
         let folder = directory.file.parent().unwrap_or(&directory.path);
         let columns = (kept.values(), kept.score());
         Ok(Some(Calibrator::read(folder, method, output, columns, labels)?))
@@ -92,7 +121,10 @@ impl ReadModel {
             }
             None => ReadSource::read(path.clone(), &manifest, options)?,
         };
-        let explainer = explained.map(|explained| explained.and_then(Explainable::by_covers));
+        let explainer = explained.map(|explained| {
+            let background = source.background(directory)?;
+            explained?.ready(background.as_ref(), options.kernel)
+        });
         let explainer = match explainer.transpose() {
             Err(_) if manifest.explain.as_ref().is_some_and(|it| it.where_possible) => None,
             explainer => explainer.map_err(|source| ModelError::Explain { path, source })?,

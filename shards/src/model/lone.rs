@@ -5,37 +5,29 @@ use std::path::{Path, PathBuf};
 use super::explain::ExplainSettings;
 use super::manifest::Manifest;
 use super::repository::{ModelDirectory, RepositoryError, is_name};
-use super::scorer::{LoadOptions, Model};
 
 /// The version of a model that is served from its file alone.
-const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 1;
 
-/// A file that is served by itself. Its columns are those that the file has, and the request gives
-/// them.
+/// A file that is served by itself. Its columns are those that the file has, which requests give:
+/// [`Model::ask_requests`](super::Model::ask_requests).
 #[derive(Debug, Clone)]
 pub struct LoneFile {
     path: PathBuf,
     name: String,
-    load: LoadOptions,
 }
 
 impl LoneFile {
-    /// The file at `path` as the model `name`, or by its stem where none is given; `load` is how it
-    /// is read to learn its columns.
+    /// The file at `path` as the model `name`, or by its stem where none is given.
     ///
     /// # Errors
     /// A name that cannot be a model's.
-    pub fn new(
-        path: &Path,
-        name: Option<&str>,
-        load: LoadOptions,
-    ) -> Result<Self, RepositoryError> {
+    pub fn new(path: &Path, name: Option<&str>) -> Result<Self, RepositoryError> {
         let name = name.map_or_else(|| stem(path), str::to_owned);
         if !is_name(&name) {
             return Err(RepositoryError::Name { name });
         }
-        let load = LoadOptions { warm_up_rows: 0, ..load };
-        Ok(Self { path: path.to_owned(), name, load })
+        Ok(Self { path: path.to_owned(), name })
     }
 
     /// The model's name.
@@ -48,20 +40,10 @@ impl LoneFile {
         &self.path
     }
 
-    /// Its one version.
-    pub(super) const fn version() -> u64 {
-        VERSION
-    }
-
-    /// The file as a version of a model, its columns as they are in it now.
-    pub(super) fn find(&self) -> Result<ModelDirectory, RepositoryError> {
-        let mut directory = self.directory(Manifest::default());
-        let model = Model::load(&directory, &self.load)
-            .map_err(|source| RepositoryError::File { source: Box::new(source) })?;
-        directory.manifest.columns = Some(model.request_columns());
+    /// What there is to be said of it without a `model.toml`.
+    pub(super) fn manifest() -> Manifest {
         let explain = ExplainSettings { where_possible: true, ..ExplainSettings::default() };
-        directory.manifest.explain = Some(explain);
-        Ok(directory)
+        Manifest { explain: Some(explain), ..Manifest::default() }
     }
 
     /// The file as a version of a model of which `manifest` is known.

@@ -27,10 +27,26 @@ pub const FOUND_MAX: usize = 8;
 
 /// A directory of models, or one model's file by itself.
 #[derive(Debug, Clone)]
-pub struct Repository {
-    root: PathBuf,
-    /// The only model, where a file is served by itself.
-    lone: Option<LoneFile>,
+pub struct Repository(Place);
+
+/// Where a repository's models are.
+#[derive(Debug, Clone)]
+enum Place {
+    /// Each in a directory of this one.
+    Below(PathBuf),
+    /// One, whose file is served by itself.
+    File(LoneFile),
+}
+
+/// What is known of one model before a version of it is chosen.
+#[derive(Debug)]
+struct Entry {
+    path: PathBuf,
+    manifest: Manifest,
+    /// The versions, oldest first.
+    versions: Vec<VersionFolder>,
+    /// What is to be said of folders that are no versions.
+    notes: Vec<FolderNote>,
 }
 
 /// One version of one model, found but not loaded.
@@ -82,42 +98,34 @@ impl ModelDirectory {
 impl Repository {
     /// The repository below `root`; nothing is read yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), lone: None }
+        Self(Place::Below(root.into()))
     }
 
     /// The repository of one model, whose file is served by itself.
     pub fn of_file(file: LoneFile) -> Self {
-        Self { root: PathBuf::new(), lone: Some(file) }
-    }
-
-    /// The directory that was given.
-    pub fn root(&self) -> &Path {
-        &self.root
+        Self(Place::File(file))
     }
 
     /// The names of all models: the directories with a well-formed name and at least one version.
     pub fn names(&self) -> Result<Vec<String>, RepositoryError> {
-        if let Some(lone) = &self.lone {
-            return Ok(vec![lone.name().to_owned()]);
-        }
-        let mut names = Vec::new();
-        for name in self.directories()? {
-            let path = self.root.join(&name);
-            let is_remote =
-                || Manifest::read(&path).is_ok_and(|read| read.backend == Backend::Remote);
-            if !versions_below(&path)?.is_empty() || is_remote() {
-                names.push(name);
+        let mut names = self.directories()?;
+        if let Place::Below(root) = &self.0 {
+            let mut served = Vec::with_capacity(names.len());
+            for name in &names {
+                served.push(is_model(&root.join(name))?);
             }
+            let mut served = served.into_iter();
+            names.retain(|_| served.next() == Some(true));
         }
         Ok(names)
     }
 
     /// The directories that could be models by their names, whether they have a version or not.
     pub fn directories(&self) -> Result<Vec<String>, RepositoryError> {
-        if self.lone.is_some() {
-            return self.names();
-        }
-        let listed = directory_names(&self.root);
+        let listed = match &self.0 {
+            Place::Below(root) => directory_names(root),
+            Place::File(file) => Ok(vec![file.name().to_owned()]),
+        };
         let mut names = match listed {
             // What the names stand in is not there: another fault than a folder that is closed.
             Err(RepositoryError::List { path, source })
@@ -134,26 +142,13 @@ impl Repository {
 
     /// The versions of a model, oldest first.
     pub fn versions(&self, name: &str) -> Result<Vec<u64>, RepositoryError> {
-        if self.lone_file(name)?.is_some() {
-            return Ok(vec![LoneFile::version()]);
-        }
-        let path = self.directory(name)?;
-        let versions = versions_of(&path, &Manifest::read(&path)?)?;
-        Ok(versions.into_iter().map(|known| known.version).collect())
+        Ok(self.entry(name)?.versions.into_iter().map(|known| known.version).collect())
     }
 
     /// What is to be said of the folders of a model that are ignored, or whose number is not spelt
     /// as the version is; empty for a model that cannot be found.
     pub fn folder_notes(&self, name: &str) -> Vec<FolderNote> {
-        if self.lone.is_some() {
-            return Vec::new();
-        }
-        let folders = self.directory(name).and_then(|path| {
-            let is_remote = Manifest::read(&path)?.backend == Backend::Remote;
-            let folders = if is_remote { Vec::new() } else { directory_names(&path)? };
-            Ok(versions::sort_out(&path, folders).1)
-        });
-        folders.unwrap_or_default()
+        self.entry(name).map_or_else(|_| Vec::new(), |entry| entry.notes)
     }
 
     /// A model in the `version` asked for, else the one that its manifest pins, else the newest
@@ -163,12 +158,7 @@ impl Repository {
         name: &str,
         version: Option<u64>,
     ) -> Result<ModelDirectory, RepositoryError> {
-        if let Some(lone) = self.lone_file(name)? {
-            return lone.find();
-        }
-        let path = self.directory(name)?;
-        let manifest = Manifest::read(&path)?;
-        let folders = versions_of(&path, &manifest)?;
+        let Entry { path, manifest, versions: folders, .. } = self.entry(name)?;
         if folders.is_empty() {
             return Err(RepositoryError::NoVersions { found: what_is_in(&path)?, path });
         }
@@ -190,9 +180,10 @@ impl Repository {
         let Some(found) = folders.iter().find(|known| known.version == wanted) else {
             return Err(RepositoryError::NoVersion { path, version: wanted, asked_by, available });
         };
-        let file = match manifest.backend {
-            Backend::Onnx => only_file(&path.join(&found.folder))?,
-            Backend::Remote => path.join(MANIFEST_FILE),
+        let file = match (&self.0, manifest.backend) {
+            (Place::File(lone), _) => lone.path().to_owned(),
+            (_, Backend::Onnx) => only_file(&path.join(&found.folder))?,
+            (_, Backend::Remote) => path.join(MANIFEST_FILE),
         };
         Ok(ModelDirectory { name: name.to_owned(), path, manifest, version: wanted, file })
     }
@@ -210,30 +201,47 @@ impl Repository {
         Ok(served)
     }
 
-    /// The file that is served by itself, if one is.
-    fn lone_file(&self, name: &str) -> Result<Option<&LoneFile>, RepositoryError> {
-        match &self.lone {
-            Some(lone) if lone.name() != name => {
-                let available = vec![lone.name().to_owned()];
-                let (root, name) = (lone.path().to_owned(), name.to_owned());
-                Err(RepositoryError::NoModel { root, name, available })
+    /// What is known of a model.
+    fn entry(&self, name: &str) -> Result<Entry, RepositoryError> {
+        match &self.0 {
+            Place::Below(root) => {
+                let path = self.directory(root, name)?;
+                let manifest = Manifest::read(&path)?;
+                let (versions, notes) = versions_of(&path, &manifest)?;
+                Ok(Entry { path, manifest, versions, notes })
             }
-            lone => Ok(lone.as_ref()),
+            Place::File(lone) if lone.name() == name => {
+                let ModelDirectory { path, manifest, version, .. } =
+                    lone.directory(LoneFile::manifest());
+                let versions = vec![VersionFolder { version, folder: String::new() }];
+                Ok(Entry { path, manifest, versions, notes: Vec::new() })
+            }
+            Place::File(lone) => Err(RepositoryError::NoModel {
+                root: lone.path().to_owned(),
+                name: name.to_owned(),
+                available: vec![lone.name().to_owned()],
+            }),
         }
     }
 
-    fn directory(&self, name: &str) -> Result<PathBuf, RepositoryError> {
+    fn directory(&self, root: &Path, name: &str) -> Result<PathBuf, RepositoryError> {
         // A name is a path's component and part of a URL: what could climb out is refused first.
         if !is_name(name) {
             return Err(RepositoryError::Name { name: name.to_owned() });
         }
-        let path = self.root.join(name);
+        let path = root.join(name);
         if path.is_dir() {
             return Ok(path);
         }
         let available = self.names()?;
-        Err(RepositoryError::NoModel { root: self.root.clone(), name: name.to_owned(), available })
+        Err(RepositoryError::NoModel { root: root.to_owned(), name: name.to_owned(), available })
     }
+}
+
+/// Whether a directory has a version of a model.
+fn is_model(path: &Path) -> Result<bool, RepositoryError> {
+    let is_remote = || Manifest::read(path).is_ok_and(|read| read.backend == Backend::Remote);
+    Ok(!versions::sort_out(path, directory_names(path)?).0.is_empty() || is_remote())
 }
 
 /// Whether a text can be a model's name: safe as a path's component, in a URL and in a metric.
@@ -243,14 +251,17 @@ pub fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-/// The versions of a model. A remote one has the version that its manifest gives it, or 1: what
-/// its server calls it is part of the URL.
-fn versions_of(path: &Path, manifest: &Manifest) -> Result<Vec<VersionFolder>, RepositoryError> {
+/// The versions of a model, and what is to be said of its other folders. A remote one has the version
+/// that its manifest gives it, or 1: what its server calls it is part of the URL.
+fn versions_of(
+    path: &Path,
+    manifest: &Manifest,
+) -> Result<(Vec<VersionFolder>, Vec<FolderNote>), RepositoryError> {
     match manifest.backend {
-        Backend::Onnx => versions_below(path),
+        Backend::Onnx => Ok(versions::sort_out(path, directory_names(path)?)),
         Backend::Remote => {
             let version = manifest.version.unwrap_or(1);
-            Ok(vec![VersionFolder { version, folder: version.to_string() }])
+            Ok((vec![VersionFolder { version, folder: version.to_string() }], Vec::new()))
         }
     }
 }
@@ -265,10 +276,6 @@ fn only_file(directory: &Path) -> Result<PathBuf, RepositoryError> {
     }
     // None if it went since the versions were listed; then loading says so.
     Ok(files.pop().unwrap_or_else(|| directory.join(MODEL_FILE)))
-}
-
-fn versions_below(path: &Path) -> Result<Vec<VersionFolder>, RepositoryError> {
-    Ok(versions::sort_out(path, directory_names(path)?).0)
 }
 
 /// What a model's directory without a version holds, for people: why a folder is none, and the

@@ -62,6 +62,9 @@ pub enum ModelError {
     /// Its calibration is refused.
     #[error(transparent)]
     Calibration(#[from] CalibrationError),
+    /// A file of its own library has no members whose curves are joined.
+    #[error("model.toml: key `output.members`: found beside a native file, expected an ONNX file")]
+    NativeMembers,
     /// Another server computes it, whose answers are taken as they are.
     #[error(
         "model.toml: key `output.calibration`: found beside `backend = \"remote\"`, expected a \
@@ -76,7 +79,10 @@ impl ModelError {
         match self {
             Self::Onnx { source, .. } => matches!(source, OnnxError::Output { .. }),
             Self::Native { source, .. } => matches!(**source, NativeError::Output { .. }),
-            Self::Explain { .. } | Self::Calibration(_) | Self::RemoteCalibration => false,
+            Self::Explain { .. }
+            | Self::Calibration(_)
+            | Self::NativeMembers
+            | Self::RemoteCalibration => false,
         }
     }
 }
@@ -161,7 +167,7 @@ impl Model {
 
     /// The same model, its scores calibrated and explained.
     pub(super) fn with(self, calibrator: Option<Calibrator>, explainer: Option<Explainer>) -> Self {
-        Self { calibrator, explainer, ..self }
+        Self { explainer, calibrator, ..self }
     }
 
     /// What explains its scores, where `model.toml` asks for it.
@@ -325,7 +331,17 @@ impl Model {
                 Source::Native(native) => native.gives_probabilities(),
                 Source::Remote(_) => false,
             };
-        let facts = OutputFacts { width, labels: self.labels(), is_classifier };
+        let facts = OutputFacts {
+            width,
+            labels: self.labels(),
+            is_classifier,
+            is_whole: match &self.source {
+                Source::Onnx(onnx) => onnx.facts.kept.values() == onnx.facts.output_width,
+                Source::Native(native) => native.kept.values() == native.output_width,
+                Source::Remote(_) => true,
+            },
+            falls: self.calibrator.as_ref().is_some_and(Calibrator::falls),
+        };
         let explain = self.manifest.explain.as_ref().filter(|_| self.explainer.is_some());
         Answers::new(&self.manifest.output, explain, facts, columns)
     }
@@ -379,6 +395,16 @@ impl Model {
         }
     }
 
+    /// Has requests give its columns, which its own file describes: no `model.toml` names them, and no
+    /// store has them. `is_strict`: a request may leave none of them out, whatever the library takes.
+    pub fn ask_requests(&mut self, is_strict: bool) {
+        let mut columns = self.request_columns();
+        for column in &mut columns {
+            column.required |= is_strict;
+        }
+        self.manifest.columns = Some(columns);
+    }
+
     /// The columns that the model reads: those of `model.toml`, else those of its own file, if
     /// that names them as the training data did. What is not known is then missing.
     pub fn input_columns(&self) -> Option<&[InputColumn]> {
@@ -419,6 +445,7 @@ impl Model {
                     output: onnx.facts.output_name.clone(),
                     score: onnx.facts.score.clone(),
                     is_class_by_place: onnx.facts.is_by_place,
+                    asked_instead: String::new(),
                     file_hash: onnx.facts.file_hash,
                 }
             }
@@ -429,6 +456,7 @@ impl Model {
                 output: native.output_name.to_owned(),
                 score: native.score.clone(),
                 is_class_by_place: native.is_by_place,
+                asked_instead: String::new(),
                 file_hash: native.file_hash,
             },
             Source::Remote(remote) => ModelDescription {
@@ -438,6 +466,7 @@ impl Model {
                 output: remote.output.tensor.clone().unwrap_or_default(),
                 score: remote.score(),
                 is_class_by_place: false,
+                asked_instead: String::new(),
                 file_hash: 0,
             },
         }

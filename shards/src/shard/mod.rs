@@ -29,6 +29,7 @@ pub use crate::http::ShardSettings;
 use crate::http::connection::Connection;
 use crate::http::front::Front;
 use crate::http::listener;
+use crate::keys::KeyFile;
 use crate::model::repository::ModelDirectory;
 use crate::model::{LoadOptions, Loads};
 use crate::tls::{TlsError, TlsIdentity};
@@ -49,6 +50,8 @@ pub struct ShardSetup {
     pub loads: Arc<Loads>,
     /// The store of their features.
     pub store: StoreSource,
+    /// The keys that requests need; `None`: they need none.
+    pub keys: Option<KeyFile>,
     /// What the serving port is encrypted by; `None`: plain HTTP.
     pub tls: Option<TlsIdentity>,
     /// The part that the shard shares with the process.
@@ -92,7 +95,11 @@ impl Shard {
         }
         drop(setup.loads);
         setup.shared.set_schema(Some(schema));
+        setup.shared.set_columns(models.first().map_or(&[], PreparedModel::columns));
         let state = ShardState::new(setup.settings, setup.shared, store);
+        if let Some(file) = &setup.keys {
+            state.take_keys(file);
+        }
         if let Some(identity) = &setup.tls {
             state.encrypt(identity)?;
         }
@@ -163,7 +170,7 @@ impl Shard {
 /// Waits until every connection has been answered and closed, at most `drain_timeout_ms`.
 async fn drain(front: &Front) {
     let give_up = Instant::now() + Duration::from_millis(front.limits().drain_ms_max);
-    while front.handles.len() + front.handshaking.get() > 0 && Instant::now() < give_up {
+    while front.handles.len() > 0 && Instant::now() < give_up {
         sleep(TICK).await;
     }
 }

@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::{AdminReply, RepositoryRequest};
 use crate::batch::PreparedModel;
 use crate::crossing::Crossing;
+use crate::features::inputs::InputColumn;
 use crate::features::schema::Schema;
 use crate::journal::JournalSlot;
+use crate::keys::KeyFile;
 use crate::telemetry::ShardTelemetry;
 use crate::tls::TlsIdentity;
 
@@ -24,6 +26,8 @@ pub struct ShardShared {
     requests: Crossing<Vec<RepositoryRequest>>,
     /// The columns that the shard's store has.
     schema: Crossing<Option<Schema>>,
+    /// The columns of its first model.
+    columns: Crossing<Vec<InputColumn>>,
 }
 
 /// A command to a shard that serves.
@@ -33,6 +37,8 @@ pub enum Command {
     Install(Box<PreparedModel>),
     /// Serve the model of this name no more.
     Remove(String),
+    /// Let requests in by these keys from now on.
+    TakeKeys(KeyFile),
     /// Encrypt connections by this from now on; those that are open stay as they are.
     Encrypt(Box<TlsIdentity>),
     /// The reply to a request that the shard handed over.
@@ -72,6 +78,17 @@ impl ShardShared {
     pub(super) fn set_schema(&self, schema: Option<Rc<Schema>>) {
         let schema = schema.map(|schema| Schema::clone(&schema));
         *self.schema.lock() = schema;
+    }
+
+    /// The columns of the model that the shard served first, by `model.toml` or as requests are asked
+    /// for them; empty where they are the store's, and before it was opened.
+    pub fn columns(&self) -> Vec<InputColumn> {
+        self.columns.lock().clone()
+    }
+
+    /// Says which columns its first model has.
+    pub(super) fn set_columns(&self, columns: &[InputColumn]) {
+        *self.columns.lock() = columns.to_vec();
     }
 
     /// How many commands the shard has carried out.

@@ -15,6 +15,7 @@ use crate::features::schema::Schema;
 use crate::http::ShardSettings;
 use crate::http::front::Front;
 use crate::journal::Journal;
+use crate::keys::{KeyFile, KeyRing};
 use crate::tls::{TlsError, TlsIdentity, TlsServer};
 
 /// How often connections are looked at for time limits, in ms.
@@ -36,6 +37,13 @@ pub(crate) struct ShardState {
 }
 
 impl ShardState {
+    /// Lets requests in by the keys of `file` from now on.
+    pub(super) fn take_keys(&self, file: &KeyFile) {
+        let ring = KeyRing::new(file);
+        self.shared.telemetry.set_keys(Arc::clone(ring.counters()));
+        self.front.keys.replace(Some(ring));
+    }
+
     /// Encrypts connections by `identity` from now on.
     pub(super) fn encrypt(&self, identity: &TlsIdentity) -> Result<(), TlsError> {
         self.front.tls.replace(Some(TlsServer::new(identity)?));
@@ -111,6 +119,7 @@ impl ShardState {
         self.shared.receive(|command| match command {
             Command::Install(prepared) => self.install(*prepared),
             Command::Remove(model) => self.lanes.remove(&model),
+            Command::TakeKeys(file) => self.take_keys(&file),
             Command::Encrypt(identity) => {
                 if let Err(error) = self.encrypt(&identity) {
                     tracing::error!(%error, "connections are encrypted as before");

@@ -33,6 +33,7 @@ fn setup(folder: &Path) -> ShardSetup {
         load: LoadOptions::default(),
         loads: Arc::default(),
         store: StoreSource::Embedded(store),
+        keys: None,
         tls: None,
         shared: Arc::default(),
     }

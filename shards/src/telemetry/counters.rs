@@ -52,6 +52,9 @@ impl Sum {
 pub const STATUSES: [u16; 19] =
     [200, 400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 422, 429, 431, 500, 501, 503, 504, 505];
 
+/// Why an API key does not let a request in.
+pub const KEY_REFUSALS: [&str; 4] = ["missing", "unknown", "other_model", "too_many"];
+
 /// Why a connection is not encrypted.
 pub const HANDSHAKE_FAULTS: [&str; 2] = ["too_slow", "failed"];
 
@@ -68,6 +71,9 @@ counters! {
             "Connections accepted."),
         connections_refused: Counter("shardgate_connections_refused_total",
             "Connections closed at once, as the shard or their address has as many as it may."),
+        keys_refused: Counter("shardgate_key_refusals_total",
+            "Requests that their API key did not let in, by reason.")
+            by "reason" in KEY_REFUSALS,
         tls_expires_s: Gauge("shardgate_tls_certificate_expiry_timestamp_seconds",
             "When the certificate of the serving port ends, since 1970; 0 of a plain port."),
         handshakes: Counter("shardgate_tls_handshakes_total", "Connections encrypted."),

@@ -80,7 +80,7 @@ counters! {
             "Rows scored, by what their features stood on.")
             by "features" in FeatureStatus::WORDS,
         rows_explained: Counter("shardgate_rows_explained_total",
-            "Rows explained: what shardgate_reasons_total is a share of."),
+            "Rows explained, of which the reasons are a share."),
         rows_failed: Counter("shardgate_rows_failed_total",
             "Rows that were asked for and got no score, by reason.")
             by "reason" in RowFailure::REASONS,
@@ -169,7 +169,7 @@ impl LaneTelemetry {
             // Each part has its upper bound; what is no probability is in the nearest part.
             let place = score * SCORE_BINS as f64;
             let bin = place as usize;
-            let bin = bin.saturating_sub(usize::from(bin as f64 == place));
+            let bin = bin.saturating_sub(usize::from(bin as f64 >= place));
             self.counters.scores.get(bin.min(last)).add(1);
         }
     }

@@ -15,7 +15,8 @@ pub mod counters;
 mod fit;
 pub mod handover;
 pub mod histograms;
-pub mod lane;
+pub mod keys;
+mod lane;
 mod past;
 pub mod report;
 pub mod shard;
@@ -25,6 +26,7 @@ pub use counters::{ClusterGauges, Counter, ShardCounters, StoreCounters, Sum};
 pub use fit::Fit;
 pub use handover::Handover;
 pub use histograms::{Histograms, Phase};
+pub use keys::KeyCounters;
 pub use lane::{
     LaneColumn, LaneCounters, LaneFacts, LaneTelemetry, RemoteCounters, ShadowCounters,
 };

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::past::{LaneCounts, Past};
-use super::{Handover, Histograms, LaneFacts, LaneTelemetry, ShardCounters, StoreCounters};
+use super::{
+    Handover, Histograms, KeyCounters, LaneFacts, LaneTelemetry, ShardCounters, StoreCounters,
+};
 use crate::crossing::Crossing;
 use crate::facts::Role;
 
@@ -26,6 +28,8 @@ pub struct ShardTelemetry {
     lanes: Crossing<Lanes>,
     /// Held by the one thread that folds.
     folding: Mutex<()>,
+    /// What it counts for each API key, since the keys were read.
+    keys: Crossing<Option<Arc<KeyCounters>>>,
 }
 
 /// A shard's lanes, each of them in one place.
@@ -70,6 +74,16 @@ impl Lanes {
 }
 
 impl ShardTelemetry {
+    /// What the shard counts for each API key; `None` where requests need none.
+    pub fn keys(&self) -> Option<Arc<KeyCounters>> {
+        self.keys.lock().clone()
+    }
+
+    /// Says where requests are counted by key from now on. For the shard, when keys are read.
+    pub(crate) fn set_keys(&self, counters: Arc<KeyCounters>) {
+        *self.keys.lock() = Some(counters);
+    }
+
     /// What the shard counts and measures for each version of each model that it serves, and for
     /// some of those that it served last.
     pub fn lanes(&self) -> Vec<Arc<LaneTelemetry>> {

@@ -27,6 +27,8 @@ pub struct Tensor<'a> {
     pub datatype: Datatype,
     /// Its elements, row-major.
     pub data: TensorData<'a>,
+    /// The places of byte strings that are null, in order: each is empty in `data`.
+    pub nulls: Vec<usize>,
 }
 
 /// The elements of a tensor.

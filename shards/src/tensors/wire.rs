@@ -53,12 +53,15 @@ impl<'a> WireTensor<'a> {
     /// Whatever is wrong with it by itself.
     pub fn finish(self, binary: &mut &'a [u8]) -> Result<Tensor<'a>, TensorError> {
         self.finish_as(binary, |elements, datatype| match elements {
-            Found::Json(elements) => of_datatype(elements.data(), datatype),
+            Found::Json(elements) => elements.of_datatype(datatype),
             Found::Binary(bytes) if datatype == Datatype::Bytes => elements::byte_strings(bytes)
                 .map(|strings| {
                     TensorData::Strings(strings.into_iter().map(Cow::Borrowed).collect())
-                }),
-            Found::Binary(bytes) => elements::numbers(datatype, bytes).map(TensorData::Numbers),
+                })
+                .map(without_nulls),
+            Found::Binary(bytes) => {
+                elements::numbers(datatype, bytes).map(TensorData::Numbers).map(without_nulls)
+            }
         })
     }
 
@@ -76,16 +79,18 @@ impl<'a> WireTensor<'a> {
                 Found::Binary(bytes) => elements::integers(datatype, bytes),
             };
             let spelled = |integer: i128| Cow::Owned(integer.to_string().into_bytes());
-            integers.map(|all| TensorData::Strings(all.into_iter().map(spelled).collect()))
+            integers
+                .map(|all| TensorData::Strings(all.into_iter().map(spelled).collect()))
+                .map(without_nulls)
         })
     }
 
-    /// The tensor with the elements that `read` makes of what was found; `None` where these are not
-    /// of the datatype.
+    /// The tensor with the elements that `read` makes of what was found, and the places of null byte
+    /// strings; `None` where these are not of the datatype.
     fn finish_as(
         self,
         binary: &mut &'a [u8],
-        read: impl FnOnce(Found<'a>, Datatype) -> Option<TensorData<'a>>,
+        read: impl FnOnce(Found<'a>, Datatype) -> Option<(TensorData<'a>, Vec<usize>)>,
     ) -> Result<Tensor<'a>, TensorError> {
         let Self { name, shape, datatype, parameters, data } = self;
         let Some(known) = Datatype::named(&datatype) else {
@@ -104,7 +109,7 @@ impl<'a> WireTensor<'a> {
             }
             _ => return Err(TensorError::OneData(name.into_owned())),
         };
-        let Some(data) = read(found, known) else {
+        let Some((data, nulls)) = read(found, known) else {
             let (tensor, datatype) = (name.into_owned(), known.as_str());
             return Err(TensorError::NotOfDatatype { tensor, datatype });
         };
@@ -113,7 +118,7 @@ impl<'a> WireTensor<'a> {
             let (tensor, found) = (name.into_owned(), data.len());
             return Err(TensorError::Elements { tensor, found, shape });
         }
-        Ok(Tensor { name, shape, datatype: known, data })
+        Ok(Tensor { name, shape, datatype: known, data, nulls })
     }
 }
 
@@ -123,35 +128,23 @@ enum Found<'a> {
     Binary(&'a [u8]),
 }
 
-/// JSON's elements as those of a datatype; an empty list is one of any.
-fn of_datatype(data: TensorData<'_>, datatype: Datatype) -> Option<TensorData<'_>> {
-    match (&data, datatype) {
-        (TensorData::Numbers(numbers), Datatype::Bytes) => {
-            numbers.is_empty().then(|| TensorData::Strings(Vec::new()))
-        }
-        (TensorData::Strings(_), Datatype::Bytes) => Some(data),
-        (TensorData::Strings(_), _) => None,
-        (TensorData::Numbers(numbers), _) => {
-            let whole = |number: &f64| number.is_nan() || number.fract() == 0.0;
-            let fits = match datatype {
-                Datatype::Fp32 | Datatype::Fp64 => true,
-                _ => numbers.iter().all(whole),
-            };
-            fits.then_some(data)
-        }
-    }
+/// Elements of which none is a null byte string.
+fn without_nulls(data: TensorData<'_>) -> (TensorData<'_>, Vec<usize>) {
+    (data, Vec::new())
 }
 
 /// The largest integer up to which every one is a float.
 const FLOAT_INTEGER_MAX: u64 = 1 << 53;
 
-/// A tensor's elements, nested in any way or flat: all numbers, or all strings.
+/// A tensor's elements, nested in any way or flat: all numbers, or all strings, and nulls.
 #[derive(Default)]
 struct Elements<'a> {
     numbers: Vec<f64>,
-    /// Those of the numbers that a float may have rounded, by their places.
+    /// Those of the numbers that a float may have rounded, by their places among all elements.
     wide: Vec<(usize, i128)>,
     strings: Vec<Cow<'a, [u8]>>,
+    /// The places of nulls among all elements.
+    nulls: Vec<usize>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
@@ -167,12 +160,23 @@ impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
 }
 
 impl<'a> Elements<'a> {
-    fn data(self) -> TensorData<'a> {
-        if self.strings.is_empty() {
-            TensorData::Numbers(self.numbers)
-        } else {
-            TensorData::Strings(self.strings)
+    /// The place of the next element.
+    fn next_place(&self) -> usize {
+        self.numbers.len() + self.strings.len() + self.nulls.len()
+    }
+
+    /// The elements as those of a datatype, with the places of null byte strings; an empty list is one
+    /// of any. Of numbers null is NaN, which JSON does not have.
+    fn of_datatype(self, datatype: Datatype) -> Option<(TensorData<'a>, Vec<usize>)> {
+        let Self { numbers, strings, nulls, .. } = self;
+        if datatype == Datatype::Bytes {
+            let data = TensorData::Strings(filled(strings, &nulls, || Cow::Borrowed(&[])));
+            return numbers.is_empty().then_some((data, nulls));
         }
+        let is_whole = matches!(datatype, Datatype::Fp32 | Datatype::Fp64)
+            || numbers.iter().all(|number| number.fract() == 0.0);
+        let data = TensorData::Numbers(filled(numbers, &nulls, || f64::NAN));
+        (strings.is_empty() && is_whole).then_some((data, Vec::new()))
     }
 
     /// The integers of this type, exactly; `None` where they are others.
@@ -187,8 +191,22 @@ impl<'a> Elements<'a> {
             range.contains(&integer).then_some(integer)
         };
         let integers = self.numbers.iter().enumerate().map(exact).collect();
-        if self.strings.is_empty() { integers } else { None }
+        if self.strings.is_empty() && self.nulls.is_empty() { integers } else { None }
     }
+}
+
+/// The elements with `null` at the places of nulls.
+fn filled<T>(elements: Vec<T>, nulls: &[usize], null: impl Fn() -> T) -> Vec<T> {
+    if nulls.is_empty() {
+        return elements;
+    }
+    let all = elements.len() + nulls.len();
+    let (mut elements, mut nulls) = (elements.into_iter(), nulls.iter().peekable());
+    let next = |place| match nulls.next_if(|known| **known == place) {
+        Some(_) => Some(null()),
+        None => elements.next(),
+    };
+    (0..all).map_while(next).collect()
 }
 
 /// Reads an element, or a list of them; the depth is bounded by the JSON reader.
@@ -218,14 +236,14 @@ impl<'de: 'a, 'a> Visitor<'de> for ElementSeed<'_, 'a> {
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<(), E> {
         if value > FLOAT_INTEGER_MAX {
-            self.found.wide.push((self.found.numbers.len(), value.into()));
+            self.found.wide.push((self.found.next_place(), value.into()));
         }
         self.visit_f64(value as f64)
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
         if value.unsigned_abs() > FLOAT_INTEGER_MAX {
-            self.found.wide.push((self.found.numbers.len(), value.into()));
+            self.found.wide.push((self.found.next_place(), value.into()));
         }
         self.visit_f64(value as f64)
     }
@@ -234,9 +252,10 @@ impl<'de: 'a, 'a> Visitor<'de> for ElementSeed<'_, 'a> {
         self.visit_f64(f64::from(u8::from(value)))
     }
 
-    /// JSON has no NaN: null stands for it.
     fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        self.visit_f64(f64::NAN)
+        let place = self.found.next_place();
+        self.found.nulls.push(place);
+        Ok(())
     }
 
     fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<(), E> {

@@ -7,7 +7,9 @@ use std::time::SystemTime;
 use futures_rustls::rustls::crypto::aws_lc_rs;
 use futures_rustls::rustls::pki_types::pem::PemObject;
 use futures_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use futures_rustls::rustls::server::{ProducesTickets, WebPkiClientVerifier};
+use futures_rustls::rustls::server::{
+    NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier,
+};
 use futures_rustls::rustls::{RootCertStore, ServerConfig};
 use x509_cert::der::Decode;
 
@@ -20,8 +22,9 @@ pub struct TlsIdentity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     authorities: Option<Vec<CertificateDer<'static>>>,
-    /// The keys of session tickets: a client that comes back may land on another shard.
-    tickets: Arc<dyn ProducesTickets>,
+    /// The keys of session tickets: a client that comes back may land on another shard. None where
+    /// clients have to prove themselves: a session that is resumed would not ask them again.
+    tickets: Option<Arc<dyn ProducesTickets>>,
     expires: SystemTime,
 }
 
@@ -31,7 +34,7 @@ impl Clone for TlsIdentity {
             chain: self.chain.clone(),
             key: self.key.clone_key(),
             authorities: self.authorities.clone(),
-            tickets: Arc::clone(&self.tickets),
+            tickets: self.tickets.clone(),
             expires: self.expires,
         }
     }
@@ -65,9 +68,10 @@ impl TlsIdentity {
         let authorities = settings.client_ca_file.as_deref();
         let authorities =
             authorities.map(|path| certificates("client_ca_file", path)).transpose()?;
-        let tickets = match before {
-            Some(before) => Arc::clone(&before.tickets),
-            None => aws_lc_rs::Ticketer::new().map_err(unusable)?,
+        let tickets = match before.and_then(|before| before.tickets.clone()) {
+            _ if authorities.is_some() => None,
+            Some(tickets) => Some(tickets),
+            None => Some(aws_lc_rs::Ticketer::new().map_err(unusable)?),
         };
         let identity = Self { chain, key: private, authorities, tickets, expires };
         // What no shard could use is refused here.
@@ -103,7 +107,11 @@ impl TlsIdentity {
         let mut config =
             builder.with_single_cert(self.chain.clone(), self.key.clone_key()).map_err(unusable)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        config.ticketer = Arc::clone(&self.tickets);
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        match &self.tickets {
+            Some(tickets) => config.ticketer = Arc::clone(tickets),
+            None => config.send_tls13_tickets = 0,
+        }
         Ok(Arc::new(config))
     }
 }

@@ -17,8 +17,8 @@ use shards::features::{FetchRequests, Fetched, Joined, Precision};
 
 #[test]
 fn a_thousand_applicants_come_back_bit_for_bit_from_either_store() {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../models/credit-risk/features.csv");
-    let csv = std::fs::read_to_string(file).unwrap();
+    let models = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../models");
+    let csv = std::fs::read_to_string(models.join("bench-credit-numeric/features.csv")).unwrap();
     let keys: Vec<_> =
         csv.lines().skip(1).map(|line| line.split(',').next().unwrap().to_owned()).collect();
     assert_eq!(keys.len(), 1000);

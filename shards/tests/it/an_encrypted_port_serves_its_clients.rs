@@ -114,7 +114,7 @@ fn ask(stream: &mut Stream, request: &[u8]) -> std::io::Result<String> {
                 return Ok(body.to_owned());
             }
         }
-        let mut some = [0; 65_536];
+        let mut some = [0; 8_192];
         match stream.read(&mut some)? {
             0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
             count => read.extend_from_slice(&some[..count]),
@@ -216,6 +216,46 @@ fn a_handshake_that_does_not_end_is_given_up() {
     wait_until("both are given up", || served.counters().handshakes_failed[0].get() == 2);
     silent.expect_end();
     slow.expect_end();
+}
+
+#[test]
+fn a_client_that_proved_itself_once_has_to_do_so_again() {
+    let authority = Authority::new();
+    let pair = authority.sign("gateway.test");
+    let served = Setup::of("demo-logistic").encrypted(identity(&pair, Some(&authority))).serve();
+    let own = authority.sign("client.test");
+    for versions in [&[&version::TLS13][..], &[&version::TLS12]] {
+        let client = config(&authority, Some(&own), versions);
+        for _ in 0..2 {
+            let mut stream = connect(served.address, &client);
+            ask(&mut stream, &post(LONE)).expect("an answer");
+            assert_eq!(stream.conn.handshake_kind(), Some(HandshakeKind::Full));
+        }
+    }
+}
+
+#[test]
+fn silent_clients_make_room_for_others_and_do_not_hold_up_a_stop() {
+    let authority = Authority::new();
+    let pair = authority.sign("gateway.test");
+    let served = Setup::of("demo-logistic")
+        .encrypted(identity(&pair, None))
+        .settings(|settings| {
+            settings.http.connections_max = 8;
+            settings.http.head_timeout_ms = 60_000;
+            settings.http.drain_idle_ms = 50;
+            settings.http.drain_ms_max = 120_000;
+        })
+        .serve();
+    let client = config(&authority, None, BOTH);
+    let silent: Vec<Client> = (0..8).map(|_| Client::connect(served.address)).collect();
+    wait_until("all are counted", || served.counters().connections_open.get() == 8);
+    wait_until("another one is served", || {
+        ask(&mut connect(served.address, &client), &post(LONE)).is_ok()
+    });
+    assert!(served.counters().connections_evicted.get() > 0);
+    served.stop();
+    drop(silent);
 }
 
 #[test]

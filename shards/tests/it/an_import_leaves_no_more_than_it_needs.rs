@@ -68,6 +68,24 @@ fn again_and_again() {
     assert_eq!(names(folder.path()), ["features.store", "import.lock"]);
 }
 
+/// What a row needs to be found and told from a damaged one: its key and its cells, the key's length
+/// (2), a checksum (4), and where it is (8).
+#[test]
+fn narrow_rows_take_little_more_than_they_need() {
+    // When it was updated (8), the cells, and a bit for each.
+    for (types, cells, row) in [("a", ",1", 13), ("a:tinyint", ",1", 10), ("a,b,c", ",1,2,3", 21)] {
+        let mut csv = format!("user_id,{types}\n");
+        for user in 0..USERS {
+            writeln!(csv, "{user:07}{cells}").unwrap();
+        }
+        let (_folder, store) = store_of(&csv);
+        let needed = (USERS * ("0000000".len() + row + 2 + 4 + 8)) as u64;
+        // The header and the schema are there once.
+        let found = length(&store) - 5_000;
+        assert!(found * 10 <= needed * 12, "{types}: {found} for {needed}");
+    }
+}
+
 #[test]
 fn a_later_row_of_a_key_is_the_one_that_counts() {
     // More than is gathered before it is written: the first rows are in the file by then.

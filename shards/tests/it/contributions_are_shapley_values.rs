@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 use shards::features::Cells;
 use shards::model::explain::{Node, Outline, SplitTest, TreeExplainer, TreeOutline};
+use shards::model::trees::KernelChoice;
 
 const COLUMNS: usize = 4;
 
@@ -93,9 +94,19 @@ proptest! {
         }).collect();
         let (trees_of, base) = (trees.clone(), 0.25);
         let outline = Outline { columns: COLUMNS, base, trees: trees_of, ..Outline::default() };
-        let mut explainer = TreeExplainer::new(&outline).unwrap();
+        let mut explainer = TreeExplainer::new(&outline, KernelChoice::Auto).unwrap();
         let mut found = vec![0.0; rows.len() * COLUMNS];
         explainer.explain(Cells::F64(&rows.concat()), rows.len(), &mut found);
+        for kernel in [KernelChoice::Portable, KernelChoice::Avx2, KernelChoice::Avx512] {
+            let mut other = TreeExplainer::new(&outline, kernel).unwrap();
+            // One row at a time, so that each stands elsewhere in its block.
+            for (row, found) in rows.iter().zip(found.chunks(COLUMNS)) {
+                let mut alone = [0.0; COLUMNS];
+                other.explain(Cells::F64(row), 1, &mut alone);
+                let bits = |numbers: &[f64]| -> Vec<_> { numbers.iter().map(|it| it.to_bits()).collect() };
+                prop_assert_eq!(bits(&alone), bits(found), "{:?}", kernel);
+            }
+        }
         for (row, found) in rows.iter().zip(found.chunks(COLUMNS)) {
             let wanted = shapley(&trees, row);
             for (found, wanted) in found.iter().zip(&wanted) {

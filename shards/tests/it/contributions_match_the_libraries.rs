@@ -1,5 +1,5 @@
-//! Contributions of a model in its library's own file are those of LightGBM's `pred_contrib`,
-//! XGBoost's `pred_contribs` and CatBoost's `ShapValues`, column by column, within 1e-6 of the
+//! Contributions of a model in its library's own file are those of `LightGBM`'s `pred_contrib`,
+//! `XGBoost`'s `pred_contribs` and `CatBoost`'s `ShapValues`, column by column, within 1e-6 of the
 //! margin.
 
 use std::collections::BTreeMap;

@@ -4,9 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+use crate::zoo_models::output_of;
 use shards::features::Precision;
 use shards::model::golden;
-use shards::model::manifest::{ClassChoice, Manifest, ScoreOutput};
+use shards::model::manifest::Manifest;
 use shards::model::repository::ModelDirectory;
 use shards::model::{LoadOptions, Model};
 
@@ -19,9 +21,13 @@ struct Zoo {
 #[derive(Deserialize)]
 struct Entry {
     name: String,
+    #[serde(default)]
     precision: String,
     /// How many score columns its golden file has.
+    #[serde(default)]
     scores: usize,
+    /// What is said of a model that is refused.
+    refused: Option<String>,
 }
 
 impl Entry {
@@ -35,7 +41,7 @@ impl Entry {
     }
 
     fn load(&self, class: Option<usize>) -> Result<Model, String> {
-        let output = ScoreOutput::of(None, class.map(ClassChoice::Index));
+        let output = output_of(&self.name, class);
         let directory = ModelDirectory {
             name: self.name.clone(),
             path: zoo().join(&self.name),
@@ -47,6 +53,13 @@ impl Entry {
     }
 
     fn check(&self) -> Result<(), String> {
+        if let Some(said) = &self.refused {
+            return match self.load(None) {
+                Ok(_) => Err("it is served".to_owned()),
+                Err(text) if text.contains(said) => Ok(()),
+                Err(text) => Err(text),
+            };
+        }
         for (column, class) in self.score_columns() {
             let mut model = self.load(class)?;
             let precision = model.precision();

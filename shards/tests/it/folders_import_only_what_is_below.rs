@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up; a folder, or a file beside `lib.rs`, imports only what stands before it.
-const LAYERS: [&str; 24] = [
+const LAYERS: [&str; 25] = [
     "facts",
     "priority",
     "provenance",
@@ -21,6 +21,7 @@ const LAYERS: [&str; 24] = [
     "http1",
     "tls",
     "telemetry",
+    "keys",
     "features",
     "journal",
     "context",

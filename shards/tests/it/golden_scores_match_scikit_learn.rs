@@ -20,16 +20,24 @@ fn replay(name: &str, file: &str) -> GoldenReport {
     golden::replay(&mut model, path, "score").expect("its golden file can be replayed")
 }
 
+/// Of texts and numbers; the header of its features has types.
 #[test]
 fn credit_risk_agrees_for_all_applicants() {
     let report = replay("credit-risk", "golden.csv");
+    assert_eq!(report.rows, 1000);
+    assert!(report.agrees() && report.difference_max < 1e-6, "{report:?}");
+}
+
+#[test]
+fn the_model_of_numbers_agrees_for_all_applicants() {
+    let report = replay("bench-credit-numeric", "golden.csv");
     assert_eq!(report.rows, 1000);
     assert!(report.agrees(), "{report:?}");
 }
 
 #[test]
-fn credit_risk_agrees_at_its_thresholds_and_one_step_beside_them() {
-    let report = replay("credit-risk", "golden_edges.csv");
+fn the_model_of_numbers_agrees_at_its_thresholds_and_one_step_beside_them() {
+    let report = replay("bench-credit-numeric", "golden_edges.csv");
     assert!(report.agrees(), "{report:?}");
 }
 
@@ -39,17 +47,9 @@ fn demo_logistic_agrees() {
     assert!(report.agrees(), "{report:?}");
 }
 
-/// The header of its features has types.
-#[test]
-fn credit_text_agrees_for_all_applicants() {
-    let report = replay("credit-text", "golden.csv");
-    assert_eq!(report.rows, 1000);
-    assert!(report.agrees() && report.difference_max < 1e-6, "{report:?}");
-}
-
 #[test]
 fn a_user_whom_nobody_knows_has_the_default_texts() {
-    let (mut model, _) = load("credit-text");
+    let (mut model, _) = load("credit-risk");
     let columns = model.manifest().columns.clone().expect("columns");
     let (names, cells): (Vec<_>, Vec<_>) = columns
         .iter()

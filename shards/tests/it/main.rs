@@ -18,6 +18,7 @@ mod support;
 mod text_models;
 #[path = "../zoo_models/mod.rs"]
 mod zoo_models;
+mod zoo_scores_are_explained_or_refused;
 
 use support::stores;
 
@@ -35,9 +36,13 @@ mod a_file_is_read_whatever_it_is_packed_in;
 mod a_file_that_is_moved_into_place_is_read;
 mod a_golden_file_of_texts_is_replayed;
 mod a_hostile_ensemble_is_refused;
+mod a_key_lets_a_client_in;
 mod a_manifest_names_what_is_wrong_with_it;
 mod a_model_of_text_is_served;
+mod a_null_among_texts_is_a_missing_one;
 mod a_null_field_is_one_that_is_not_given;
+#[cfg(feature = "parquet")]
+mod a_parquet_file_is_read;
 mod a_remote_server_that_fails_is_survived;
 mod a_request_keeps_its_id_and_its_trace;
 mod a_request_may_arrive_in_any_pieces;
@@ -63,6 +68,7 @@ mod contributions_add_up_to_the_margin;
 mod contributions_are_shapley_values;
 mod contributions_match_the_libraries;
 mod csv_of_other_programs_is_read_or_refused;
+mod distances_are_of_rows_that_are_whole;
 mod each_row_of_a_request_has_its_users_version;
 mod every_answer_is_counted_once;
 mod every_answer_reaches_the_one_who_asked;
@@ -75,6 +81,7 @@ mod features_that_are_not_known_follow_the_policies;
 mod folders_import_only_what_is_below;
 mod fuzz_seeds_pass;
 mod golden_scores_match_scikit_learn;
+mod graphs_contribute_as_shap_says;
 mod idle_connections_make_room_for_others;
 mod integers_travel_exactly_or_are_refused;
 mod native_files_score_as_their_library;
@@ -102,5 +109,6 @@ mod trees_agree_with_onnx_runtime;
 mod users_may_be_named_by_integers;
 mod version_folders_are_taken_by_their_numbers;
 mod what_cannot_be_answered_in_time_is_refused;
+mod what_cannot_be_explained_is_refused;
 mod what_cannot_be_served_is_named_at_load;
 mod what_two_readers_could_read_differently_is_refused;

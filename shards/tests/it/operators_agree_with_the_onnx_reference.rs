@@ -64,6 +64,22 @@ fn tree_ensemble_of_version_5_with_other_sums_and_curves() {
 }
 
 #[test]
+fn weights_that_lie_beside_the_file() {
+    check("weights-beside", 2);
+}
+
+#[test]
+fn nodes_of_branches_and_functions() {
+    check("branch-constant", 2);
+    check("function-of-the-file", 2);
+}
+
+#[test]
+fn a_graph_of_one_row_row_by_row() {
+    check("one-row", 1);
+}
+
+#[test]
 fn label_encoder_of_numbers() {
     check("label-encoder", 2);
 }

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::zoo_models::output_of;
 use shards::model::manifest::{ClassChoice, Manifest, ScoreOutput};
 use shards::model::repository::ModelDirectory;
 use shards::model::{LoadOptions, Model, ModelError};
@@ -12,7 +13,10 @@ fn tests() -> PathBuf {
 }
 
 fn load(folder: &Path) -> Result<Model, ModelError> {
-    let output = ScoreOutput::of(None, Some(ClassChoice::Index(0)));
+    load_output(folder, ScoreOutput::of(None, Some(ClassChoice::Index(0))))
+}
+
+fn load_output(folder: &Path, output: ScoreOutput) -> Result<Model, ModelError> {
     let directory = ModelDirectory {
         name: "rows".to_owned(),
         path: folder.to_owned(),
@@ -30,7 +34,13 @@ fn everything_that_was_served_is_served() {
         for entry in std::fs::read_dir(tests().join(kind)).expect("a folder") {
             let folder = entry.expect("an entry").path();
             if folder.join("golden.csv").exists() {
-                load(&folder).unwrap_or_else(|error| panic!("{error}"));
+                let name = folder.file_name().and_then(|name| name.to_str()).expect("a name");
+                let class = Some(ClassChoice::Index(0));
+                let output = match kind {
+                    "zoo" => output_of(name, Some(0)),
+                    _ => ScoreOutput::of(None, class),
+                };
+                load_output(&folder, output).unwrap_or_else(|error| panic!("{error}"));
                 models += 1;
             }
         }

@@ -1,9 +1,11 @@
 //! A model that cannot be served is refused when it is loaded, by a message that names the file,
 //! the node or the key, and what to do.
 
-use crate::zoo_models::{bytes, folder, load_bytes, load_file};
-use shards::model::manifest::{ClassChoice, ScoreOutput};
-use shards::model::{FileLimits, LoadOptions, Model, repository::Repository};
+use crate::zoo_models::{bytes, folder, load_bytes, load_file, score};
+use shards::model::manifest::{ClassChoice, Manifest, ScoreOutput};
+use shards::model::repository::{ModelDirectory, Repository};
+use shards::model::{FileLimits, LoadOptions, Model};
+use std::path::Path;
 
 /// The model's file with one word replaced by another of the same length.
 fn with_word(name: &str, word: &str, other: &str) -> Vec<u8> {
@@ -13,6 +15,18 @@ fn with_word(name: &str, word: &str, other: &str) -> Vec<u8> {
     let found = found.expect("the file has the word");
     bytes[found..found + word.len()].copy_from_slice(other.as_bytes());
     bytes
+}
+
+/// A file as version 1 of a model whose first class is the score.
+fn directory_of(file: &Path) -> ModelDirectory {
+    let output = ScoreOutput::of(None, Some(ClassChoice::Index(0)));
+    ModelDirectory {
+        name: "named".to_owned(),
+        path: file.parent().expect("a file has a folder").to_owned(),
+        manifest: Manifest { output, ..Manifest::default() },
+        version: 1,
+        file: file.to_owned(),
+    }
 }
 
 fn refusal(bytes: &[u8]) -> String {
@@ -117,6 +131,32 @@ fn the_label_is_no_score() {
     assert!(text.contains("depends on its label"), "{text}");
 }
 
+/// Where it is the greatest of several scores, and a number.
+#[test]
+fn a_label_that_is_a_number_is_its_own_score() {
+    for name in ["logistic-multi", "decision-tree-multi", "random-forest-multi"] {
+        let file = folder(name).join("model.onnx");
+        let label = ScoreOutput::of(Some("label".to_owned()), None);
+        let mut labels = load_file(&file, label).expect("its labels are numbers");
+        let rows: Vec<Vec<f64>> = (0..40)
+            .map(|row| (0..6).map(|column| f64::from(row * column % 9 - 4)).collect())
+            .collect();
+        let probabilities: Vec<_> = (0..3)
+            .map(|class| {
+                let output = ScoreOutput::of(None, Some(ClassChoice::Index(class)));
+                score(&mut load_file(&file, output).expect("it loads"), &rows)
+            })
+            .collect();
+        for (row, label) in score(&mut labels, &rows).into_iter().enumerate() {
+            let greatest = (0..3).map(|class| probabilities[class][row]).fold(0.0, f64::max);
+            let found = probabilities[label as usize][row];
+            assert_eq!(found.to_bits(), greatest.to_bits(), "{name} row {row}");
+        }
+    }
+    let text = refused_output("logistic-multi-zipmap-strings", Some("output_label"), None);
+    assert!(text.contains("its label, which is a text"), "{text}");
+}
+
 #[test]
 fn a_file_beyond_the_limits_is_refused() {
     let root = folder("").join("../../../models");
@@ -146,6 +186,37 @@ fn a_few_bytes_cannot_ask_for_all_memory() {
         let text = load_file(&file, output).expect_err("it is hostile").to_string();
         assert!(text.contains(problem), "{text}");
     }
+}
+
+#[test]
+fn weights_elsewhere_are_read_from_beside_the_file_alone() {
+    for (name, said) in [
+        ("above", "`../weights-beside/model.onnx.data`, which is no file beside the model's"),
+        ("root", "`/etc/passwd`, which is no file beside the model's"),
+        ("none", "`none.data` beside the model's file, which cannot be read"),
+        (
+            "beyond",
+            "are 4611686018427387904 bytes at 4611686018427387904 of `model.onnx`, which has",
+        ),
+        ("short", "its shape [3, 2] needs 6 cells, it has 5"),
+    ] {
+        let file = folder("../operators").join(format!("hostile-weights-{name}"));
+        let output = ScoreOutput::of(None, Some(ClassChoice::Index(0)));
+        let text = load_file(&file.join("model.onnx"), output).expect_err("it is hostile");
+        let text = text.to_string();
+        assert!(text.contains("tensor `weights`: ") && text.contains(said), "{name}: {text}");
+    }
+}
+
+#[test]
+fn weights_beside_the_file_have_its_bound() {
+    let file = folder("../operators/weights-beside").join("model.onnx");
+    let size = std::fs::metadata(&file).unwrap().len();
+    let directory = directory_of(&file);
+    let limits = FileLimits { file_bytes_max: size, ..FileLimits::default() };
+    let options = LoadOptions { limits, ..LoadOptions::default() };
+    let text = Model::load(&directory, &options).expect_err("too large").to_string();
+    assert!(text.contains("bytes or more, the limit is max_model_file_bytes"), "{text}");
 }
 
 #[test]

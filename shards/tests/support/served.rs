@@ -12,6 +12,7 @@ use shards::features::StoreSource;
 use shards::features::embedded::EmbeddedStore;
 use shards::features::import::{OnBadRow, import_embedded};
 use shards::features::scylla::ScyllaSettings;
+use shards::keys::KeyFile;
 use shards::model::LoadOptions;
 use shards::model::repository::{ModelDirectory, Repository};
 use shards::shard::{Command, Shard, ShardSettings, ShardSetup, ShardShared, Shutdown};
@@ -67,6 +68,7 @@ pub(crate) struct Setup {
     csv: String,
     cluster: Option<ScyllaSettings>,
     tls: Option<TlsIdentity>,
+    keys: Option<KeyFile>,
 }
 
 impl Setup {
@@ -75,7 +77,16 @@ impl Setup {
         let csv = std::fs::read_to_string(bundled().join(name).join("features.csv")).unwrap();
         let settings = ShardSettings::default();
         let names = vec![name];
-        Self { settings, models: bundled(), repository: None, names, csv, cluster: None, tls: None }
+        Self {
+            settings,
+            models: bundled(),
+            repository: None,
+            names,
+            csv,
+            cluster: None,
+            tls: None,
+            keys: None,
+        }
     }
 
     /// `demo-logistic` with another manifest.
@@ -141,6 +152,12 @@ impl Setup {
         self
     }
 
+    /// For requests that have one of these keys.
+    pub(crate) fn with_keys(mut self, text: &str) -> Self {
+        self.keys = Some(KeyFile::parse(text, Path::new("keys.toml")).unwrap());
+        self
+    }
+
     /// Encrypted.
     pub(crate) fn encrypted(mut self, identity: TlsIdentity) -> Self {
         self.tls = Some(identity);
@@ -169,6 +186,7 @@ impl Setup {
             load: LoadOptions::default(),
             loads: Arc::default(),
             store: source,
+            keys: self.keys,
             tls: self.tls,
             shared: Arc::clone(&shared),
         };

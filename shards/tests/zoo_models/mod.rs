@@ -5,15 +5,41 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use shards::features::FeatureMatrix;
-use shards::model::manifest::{Manifest, ScoreOutput};
+use shards::model::manifest::{ClassChoice, Manifest, ScoreOutput};
 use shards::model::repository::ModelDirectory;
 use shards::model::{LoadOptions, Model, ModelError};
 
 /// The folder of one model of the zoo.
 pub(crate) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/zoo").join(name)
+}
+
+/// What `model.toml` has to say of the score of a model of the zoo, by the place of its column.
+pub(crate) fn output_of(name: &str, class: Option<usize>) -> ScoreOutput {
+    #[derive(serde::Deserialize)]
+    struct Zoo {
+        models: Vec<Entry>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Entry {
+        name: String,
+        #[serde(default)]
+        tensor: String,
+        /// Whether the tensor has to be named.
+        #[serde(default)]
+        named: bool,
+    }
+    static ZOO: OnceLock<Zoo> = OnceLock::new();
+    let zoo = ZOO.get_or_init(|| {
+        let text = fs::read_to_string(folder("zoo.toml")).expect("the zoo has a list");
+        toml::from_str(&text).expect("the list is well-formed")
+    });
+    let entry = zoo.models.iter().find(|entry| entry.name == name).expect("it is in the zoo");
+    let tensor = entry.named.then(|| entry.tensor.clone());
+    ScoreOutput::of(tensor, class.map(ClassChoice::Index))
 }
 
 /// The bytes of a model's file.

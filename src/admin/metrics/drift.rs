@@ -224,7 +224,9 @@ mod tests {
             (0..10).for_each(|part| lane.counters.scores.get(part).add(40));
         }
         assert_eq!(drift(&window), [], "800 rows say nothing");
-        lanes.iter().for_each(|lane| (0..10).for_each(|at| lane.counters.scores.get(at).add(40)));
+        for lane in &lanes {
+            (0..10).for_each(|at| lane.counters.scores.get(at).add(40));
+        }
         let found = drift(&window);
         let expected = Subject { model: "model".to_owned(), version: 1, measured: Measured::Score };
         assert_eq!(found.iter().map(|found| &found.subject).collect::<Vec<_>>(), [&expected]);

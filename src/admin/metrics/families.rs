@@ -91,6 +91,22 @@ fn write_shards(text: &mut Exposition, shards: &[Scraped<'_>]) {
     let counted = counted(shards, |telemetry| &telemetry.counters);
     text.table(ShardCounters::METRICS, &counted);
     write_shard_rows(text, shards);
+    write_keys(text, shards);
+}
+
+/// Requests by the API keys that they had.
+fn write_keys(text: &mut Exposition, shards: &[Scraped<'_>]) {
+    let help = "Requests of each API key since the keys were read, by whether they were let in.";
+    text.family("shardgate_key_requests_total", Kind::Counter, help);
+    for one in shards {
+        let Some(keys) = one.shard.shared.telemetry.keys() else { continue };
+        for (place, name) in keys.names.iter().enumerate() {
+            for (result, cells) in [("admitted", &keys.admitted), ("refused", &keys.refused)] {
+                let labels = [("shard", one.index.as_str()), ("key", name), ("result", result)];
+                text.count(&labels, cells.get(place).get());
+            }
+        }
+    }
 }
 
 /// What stays when a version's own series disappear.

@@ -2,8 +2,8 @@
 //! Triton extends it.
 //!
 //! [`request`] reads it, JSON and the binary tensors behind it (`tensors`); [`rows`] makes rows of
-//! it, which are batched like any other. [`form`] writes their document, of the `outputs` that there are; [`error`] says why a
-//! request is refused.
+//! it, which are batched like any other. [`form`] writes their document, of the `outputs` that there
+//! are; [`error`] says why a request is refused.
 //!
 //! What is *not* here: shared memory, and the classification and sequence extensions.
 

@@ -111,8 +111,11 @@ impl OutputKind {
     pub(crate) fn datatype(self, is_f32: bool) -> Datatype {
         match self {
             Self::Score | Self::Probabilities | Self::Outputs if is_f32 => Datatype::Fp32,
-            Self::Score | Self::Probabilities | Self::Outputs => Datatype::Fp64,
-            Self::Points | Self::Contributions => Datatype::Fp64,
+            Self::Score
+            | Self::Probabilities
+            | Self::Outputs
+            | Self::Points
+            | Self::Contributions => Datatype::Fp64,
             Self::Features | Self::Version | Self::Decision | Self::Label => Datatype::Bytes,
         }
     }

@@ -282,8 +282,12 @@ fn field_cells<'r>(
         }
         TensorData::Strings(strings) => {
             check_shape(input, rows, 1)?;
-            let text = |bytes: &Cow<'_, [u8]>| field.text(str::from_utf8(bytes).ok()?);
-            let cells = strings.iter().map(text);
+            let mut nulls = input.nulls.iter().copied().peekable();
+            let text = |(place, bytes): (usize, &Cow<'_, [u8]>)| match nulls.next_if_eq(&place) {
+                Some(_) => Some(f64::NAN),
+                None => field.text(str::from_utf8(bytes).ok()?),
+            };
+            let cells = strings.iter().enumerate().map(text);
             let expected = if field.column_type.is_text() { "UTF-8" } else { "a type of numbers" };
             cells.collect::<Option<_>>().ok_or_else(|| refused(expected))
         }

@@ -18,8 +18,7 @@ pub(super) enum AnswerOption {
     Explain,
 }
 
-const NO_BOOLEAN: RowFailure =
-    RowFailure::Malformed("`probabilities`, `label` and `outputs` must be true or false");
+const NO_BOOLEAN: RowFailure = RowFailure::Malformed("`probabilities` must be true or false");
 const NO_COUNT: RowFailure =
     RowFailure::Malformed("`explain` must be true, false or a number of reasons from 0 to 65535");
 
@@ -40,8 +39,14 @@ impl AnswerOption {
 pub(super) struct OptionSeed<'w>(pub(super) AnswerOption, pub(super) &'w mut Wants);
 
 impl OptionSeed<'_> {
+    /// The fault of a value that the option does not take. `label` and `outputs` are common names of
+    /// members that are sent along and ignored: of those only true and false ask for anything.
     fn fault(&self) -> Option<RowFailure> {
-        Some(if self.0 == AnswerOption::Explain { NO_COUNT } else { NO_BOOLEAN })
+        match self.0 {
+            AnswerOption::Explain => Some(NO_COUNT),
+            AnswerOption::Probabilities => Some(NO_BOOLEAN),
+            AnswerOption::Label | AnswerOption::Outputs => None,
+        }
     }
 }
 

@@ -18,9 +18,15 @@ pub(super) fn write_parts(body: &mut Vec<u8>, lane: &Lane, row: &Row, scored: Sc
         body.extend_from_slice(b", \"points\": ");
         write_points(body, points, answers.has_whole_points());
     }
-    let Some(parts) = row.answer.parts() else { return };
     let wants = answers.wanted(row.answer.wants());
     let is_f32 = lane.settings.score_is_f32;
+    if wants.outputs {
+        let outputs = row.answer.parts().map(|parts| parts.outputs.as_slice());
+        // Where the score is all that the output has, nothing else was kept.
+        let outputs = outputs.filter(|outputs| !outputs.is_empty());
+        write_outputs(body, outputs.unwrap_or(&[scored.score]), is_f32);
+    }
+    let Some(parts) = row.answer.parts() else { return };
     if wants.label
         && let Some(label) = label_of(answers, &parts.outputs)
     {
@@ -29,14 +35,6 @@ pub(super) fn write_parts(body: &mut Vec<u8>, lane: &Lane, row: &Row, scored: Sc
     }
     if wants.probabilities {
         write_probabilities(body, answers, &parts.outputs, is_f32);
-    }
-    if wants.outputs {
-        body.extend_from_slice(b", \"outputs\": [");
-        for (place, output) in parts.outputs.iter().enumerate() {
-            separate(body, place);
-            write_score(body, *output, is_f32);
-        }
-        body.push(b']');
     }
     if let Some(reasons) = &answers.reasons {
         write_explanation(body, lane, reasons, parts);
@@ -52,6 +50,15 @@ pub(crate) fn label_of<'a>(answers: &'a Answers, probabilities: &[f64]) -> Optio
         }
     }
     answers.labels.get(best.0).map(String::as_str)
+}
+
+fn write_outputs(body: &mut Vec<u8>, outputs: &[f64], is_f32: bool) {
+    body.extend_from_slice(b", \"outputs\": [");
+    for (place, output) in outputs.iter().enumerate() {
+        separate(body, place);
+        write_score(body, *output, is_f32);
+    }
+    body.push(b']');
 }
 
 /// Points, or null where a score has none.

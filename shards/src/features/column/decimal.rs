@@ -54,9 +54,12 @@ impl Column for DecimalColumn {
         if unscaled.is_empty() {
             return Err(NotOfType);
         }
-        let scale = i64::from(i32::from_be_bytes(*scale));
+        let scale = i32::from_be_bytes(*scale);
         // More digits than 64 bits have are more than a double tells apart, but for zeros at the end.
-        Ok(integer_of(unscaled).and_then(|digits| double_of(&digits.to_string(), -scale)))
+        Ok(integer_of(unscaled).and_then(|digits| {
+            let slow = || double_of(&digits.to_string(), -i64::from(scale));
+            short_double_of(digits, scale).or_else(slow)
+        }))
     }
 
     fn encode(value: f64) -> CqlValue {
@@ -112,6 +115,25 @@ fn digits_of(text: &str) -> Option<(String, i64)> {
     Some((format!("{sign}{kept}"), exponent))
 }
 
+/// The powers of ten that a double holds exactly.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
+/// The numbers below have 15 digits: a double tells them apart wherever their point is.
+const SHORT_MAX: u64 = 1_000_000_000_000_000;
+
+/// The double of few digits with `scale` of them behind the point, as [`double_of`] finds it; `None`
+/// where that is to be asked. Both numbers are exact, so that one operation rounds once.
+fn short_double_of(digits: i64, scale: i32) -> Option<f64> {
+    let power = *POWERS.get(scale.unsigned_abs() as usize)?;
+    if digits.unsigned_abs() >= SHORT_MAX {
+        return None;
+    }
+    let digits = digits as f64;
+    Some(if scale < 0 { digits * power } else { digits / power })
+}
+
 /// The double whose shortest digits are these, times a power of ten; `None` where it has others.
 fn double_of(digits: &str, exponent: i64) -> Option<f64> {
     let written = format!("{digits}e{exponent}");
@@ -122,7 +144,31 @@ fn double_of(digits: &str, exponent: i64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Column, DecimalColumn};
+    use proptest::prelude::*;
+
+    use super::{Column, DecimalColumn, SHORT_MAX, double_of, short_double_of};
+
+    const SHORT: i64 = SHORT_MAX as i64;
+
+    proptest! {
+        #[test]
+        fn few_digits_are_the_double_of_all_digits(
+            digits in prop_oneof![-SHORT + 1..SHORT, -99_999_i64..100_000],
+            scale in -22..=22,
+        ) {
+            let slow = double_of(&digits.to_string(), -i64::from(scale));
+            let bits = |value: Option<f64>| value.map(f64::to_bits);
+            prop_assert_eq!(bits(short_double_of(digits, scale)), bits(slow));
+        }
+    }
+
+    #[test]
+    fn many_digits_and_far_points_are_left_to_who_knows_them() {
+        assert_eq!(short_double_of(SHORT - 1, -22), double_of("999999999999999", 22));
+        for (digits, scale) in [(SHORT, 0), (-SHORT, 0), (1, 23), (1, -23), (1, i32::MIN)] {
+            assert_eq!(short_double_of(digits, scale), None, "{digits} {scale}");
+        }
+    }
 
     #[test]
     fn a_decimal_is_the_double_of_its_digits_or_not_known() {

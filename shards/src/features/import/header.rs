@@ -16,10 +16,14 @@ const KEY_COLUMN: &str = "user_id";
 const OTHER_FORMATS: [(&[u8], &str, &str); 5] = [
     (b"BZh", "compressed by bzip2", "give it uncompressed: bzcat FILE | shardgate import -"),
     (b"PK\x03\x04", "a zip archive, as .xlsx files are", "save it as CSV"),
-    (b"PAR1", "Parquet", "write it as CSV, as with pandas: read_parquet(FILE).to_csv(index=False)"),
+    (b"PAR1", "Parquet", PARQUET_ADVICE),
     (b"ARROW1", "an Arrow file", "write it as CSV"),
     (b"SQLite format 3", "a SQLite database", "write the table as CSV: sqlite3 -header -csv"),
 ];
+
+/// What to do with Parquet where it is not read.
+pub const PARQUET_ADVICE: &str = "build the gateway with `cargo build --release --features parquet`, or \
+     write it as CSV, as with pandas: read_parquet(FILE).to_csv(index=False)";
 
 /// A header that no rows can be read by.
 #[derive(Debug, thiserror::Error)]

@@ -1,9 +1,24 @@
 //! A file or a stream that can be read from its start again, so that its types can be found out
 //! before its rows are taken.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
+
+use crate::features::column::ColumnType;
+
+/// How files of Parquet begin.
+const PARQUET: &[u8; 4] = b"PAR1";
+
+/// What a file that is not CSV says of its columns.
+#[derive(Debug, Default)]
+pub struct PackedColumns {
+    /// The types of those that have a place in a store.
+    pub types: BTreeMap<String, ColumnType>,
+    /// The others.
+    pub left_out: Vec<String>,
+}
 
 /// What an import reads.
 pub struct ImportInput {
@@ -49,6 +64,40 @@ impl ImportInput {
         }
     }
 
+    /// Whether it begins as a file of Parquet does.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn is_parquet(&mut self) -> io::Result<bool> {
+        let mut start = Vec::with_capacity(PARQUET.len());
+        match &mut self.source {
+            Source::File(file) => {
+                file.take(PARQUET.len() as u64).read_to_end(&mut start)?;
+                file.rewind()?;
+            }
+            Source::Stream(stream) => {
+                stream.take(PARQUET.len() as u64).read_to_end(&mut start)?;
+                let rest = std::mem::replace(stream, Box::new(io::empty()));
+                *stream = Box::new(io::Cursor::new(start.clone()).chain(rest));
+            }
+        }
+        Ok(start == PARQUET)
+    }
+
+    /// Makes CSV of Parquet, in a file without a name in the folder for temporary files.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not Parquet.
+    #[cfg(feature = "parquet")]
+    pub fn unpack_parquet(&mut self) -> io::Result<PackedColumns> {
+        self.spool()?;
+        let source = std::mem::replace(&mut self.source, Source::Stream(Box::new(io::empty())));
+        let Source::File(file) = source else { return Ok(PackedColumns::default()) };
+        let (csv, columns) = super::parquet::unpack(file)?;
+        self.source = Source::File(csv);
+        Ok(columns)
+    }
+
     /// Goes back to the start, the last time for a stream.
     pub(super) fn restart(&mut self) -> io::Result<()> {
         self.is_keeping = false;
@@ -73,7 +122,7 @@ impl ImportInput {
 }
 
 /// A file that goes when it is closed, whatever becomes of the process.
-fn unnamed_file() -> io::Result<File> {
+pub(super) fn unnamed_file() -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
     let folder = std::env::temp_dir();
     let named = |error: io::Error| {

@@ -3,7 +3,8 @@
 //! [`csv`] makes rows of lines and says what is wrong with those that are none: [`decode`] makes text
 //! of a file's bytes, [`dialect`] finds out how it is written, [`records`] cuts lines into fields, [`header`] says what each column is, [`cell`] reads a value, [`timestamp`] reads
 //! `last_updated`, [`repeats`] finds keys that occur twice, and [`notes`] keeps what is to be said of
-//! all that. [`survey`] is a first pass over an [`input`], for the types that nobody gave. [`options`] says how an import is asked for and how it reports.
+//! all that. [`survey`] is a first pass over an [`input`], for the types that nobody gave.
+//! `parquet` (a feature of cargo, off by default) makes CSV of Parquet first. [`options`] says how an import is asked for and how it reports.
 //! [`embedded`] writes rows to the embedded store, all or nothing; [`cql`] writes them to a
 //! cluster, one after the other, where [`replication`] says how a new keyspace is copied.
 //!
@@ -19,6 +20,8 @@ mod header;
 mod input;
 mod notes;
 mod options;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod records;
 mod repeats;
 mod replication;
@@ -30,8 +33,8 @@ pub use self::csv::{CellProblem, CsvError, CsvOptions, CsvRows, Row, RowError};
 pub use self::decode::{Encoding, UnknownEncoding};
 pub use self::dialect::{AskedDialect, DecimalMark, UnknownDecimalMark};
 pub use self::embedded::{ImportError, import_embedded, import_embedded_in};
-pub use self::header::HeaderError;
-pub use self::input::ImportInput;
+pub use self::header::{HeaderError, PARQUET_ADVICE};
+pub use self::input::{ImportInput, PackedColumns};
 pub use self::notes::{ImportNote, RoundedCell, WordCount};
 pub use self::records::RecordError;
 pub use self::survey::{ColumnSurvey, Survey, TypeOrigin, add_types, survey_input};

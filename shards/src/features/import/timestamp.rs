@@ -1,5 +1,6 @@
 //! Reads `last_updated`: RFC 3339, or milliseconds since 1970.
 
+use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::features::column::calendar::{self, SECONDS_PER_DAY, US_PER_SECOND, Zone};
@@ -23,29 +24,18 @@ pub(super) fn parse_us(text: &str) -> Option<i64> {
 pub(crate) fn shown_time(us: i64) -> String {
     let (seconds, fraction) = (us.div_euclid(US_PER_SECOND), us.rem_euclid(US_PER_SECOND));
     let (days, second) = (seconds.div_euclid(SECONDS_PER_DAY), seconds.rem_euclid(SECONDS_PER_DAY));
-    // Years that start in March, in eras of 400 years, which have as many days each.
-    let days = days + 719_468;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (year, month) = match month {
-        0..10 => (year, month + 3),
-        _ => (year + 1, month - 9),
+    let mut text = String::with_capacity("2026-01-31T12:00:00.000000Z".len());
+    // A String takes all that is written to it.
+    let _ = calendar::write_date(days, &mut text);
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    let _ = write!(text, "T{hour:02}:{minute:02}:{:02}", second % 60);
+    let _ = match fraction {
+        0 => Ok(()),
+        us if us % 1000 == 0 => write!(text, ".{:03}", us / 1000),
+        us => write!(text, ".{us:06}"),
     };
-    let (year, minute) = (era * 400 + year, second / 60);
-    let fraction = match fraction {
-        0 => String::new(),
-        us if us % 1000 == 0 => format!(".{:03}", us / 1000),
-        us => format!(".{us:06}"),
-    };
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}{fraction}Z",
-        minute / 60,
-        minute % 60,
-        second % 60
-    )
+    text.push('Z');
+    text
 }
 
 #[cfg(test)]

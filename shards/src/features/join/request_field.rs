@@ -70,7 +70,7 @@ impl RequestField {
         if is_unknown_text(cell) {
             return own.knows_the_same(others).then_some(cell);
         }
-        if cell.is_nan() || Arc::ptr_eq(own, others) || own.hashes_as(others) {
+        if cell.is_nan() || own.reads_as(others) {
             return Some(cell);
         }
         let text = others.text(cell)?;
@@ -83,7 +83,7 @@ impl RequestField {
             && self.column_type == other.column_type
             && match (&self.categories, &other.categories) {
                 (None, None) => true,
-                (Some(own), Some(others)) => Arc::ptr_eq(own, others),
+                (Some(own), Some(others)) => own.reads_as(others),
                 _ => false,
             }
     }

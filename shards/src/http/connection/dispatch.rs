@@ -1,13 +1,14 @@
 //! Dispatches a request to its endpoint, and keeps the response until its turn to be written.
 
 use super::Connection;
-use crate::api::{Arrival, CallContext};
+use crate::api::{Arrival, Call, CallContext};
 use crate::http::pending_response::{PendingResponse, ResponseSource};
 use crate::http::response;
 use crate::http::routes::{Route, route};
 use crate::http::statuses::status_of_rows;
 use crate::http1::head::{ContentCoding, Head};
 use crate::http1::reader::RequestReader;
+use crate::keys::KeyRefusal;
 use crate::origin::{Origin, RequestId, RequestIds};
 
 /// The message for a body with a content coding, and the coding that is taken (RFC 9110 section
@@ -15,6 +16,9 @@ use crate::origin::{Origin, RequestId, RequestIds};
 const CODED: &str =
     "the body has a Content-Encoding, and is taken only as it is: send it without one";
 const ACCEPTED: &str = "accept-encoding: identity\r\n";
+/// How a request without a usable key is told to have one (RFC 9110 section 11.6.1).
+const CHALLENGE: &str = "www-authenticate: Bearer\r\n";
+const KEY_MISSING: &str = "a key is needed: send Authorization: Bearer KEY, or x-api-key: KEY";
 
 impl<S> Connection<S> {
     /// Has the endpoint answer a complete request; the response waits behind those before it.
@@ -28,10 +32,10 @@ impl<S> Connection<S> {
             Route::Call(_) if body.is_some() && head.coding == ContentCoding::Coded => {
                 ResponseSource::error(415, ACCEPTED, CODED)
             }
-            Route::Call(call) => {
+            Route::Call(call) => self.refused_by_key(&call, head, arrival).unwrap_or_else(|| {
                 let context = self.context(head, body, arrival, &origin);
                 ResponseSource::of(self.front.api.answer(call, &context), status_of_rows(&call))
-            }
+            }),
             Route::NotFound => ResponseSource::error(404, "", "no such path"),
             Route::MethodNotAllowed { allow } => {
                 ResponseSource::error(405, allow, "this path does not take that method")
@@ -45,6 +49,32 @@ impl<S> Connection<S> {
         response.head_only = head.method == "HEAD";
         response.origin = origin;
         self.push(response);
+    }
+
+    /// The response to a call that its key doesn't let in.
+    fn refused_by_key(
+        &self,
+        call: &Call<'_>,
+        head: &Head<'_>,
+        arrival: Arrival,
+    ) -> Option<ResponseSource> {
+        let keys = self.front.keys.borrow();
+        let keys = keys.as_ref().filter(|_| !call.is_probe() && !call.is_for_the_process())?;
+        let refusal = self
+            .front
+            .api
+            .with_model(call, |model| keys.admit(head.credentials, model, arrival.read_ns).err())?;
+        self.front.counters().keys_refused[refusal.index()].add(1);
+        Some(match refusal {
+            KeyRefusal::Missing => ResponseSource::error(401, CHALLENGE, KEY_MISSING),
+            KeyRefusal::Unknown => ResponseSource::error(401, CHALLENGE, "the key is not known"),
+            KeyRefusal::OtherModel => {
+                ResponseSource::error(403, "", "the key may not ask this model")
+            }
+            KeyRefusal::TooMany => {
+                ResponseSource::error(429, response::RETRY, "the key has made too many requests")
+            }
+        })
     }
 
     /// The part of a request that an endpoint knows.

@@ -104,6 +104,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let (number, handle) = front.handles.add();
         front.counters().connections_open.add(1);
         front.counters().connections_accepted.add(1);
+        Self::with_handle(stream, front, number, handle)
+    }
+
+    /// A connection that was counted already, and takes its handle over.
+    pub(crate) fn with_handle(
+        stream: S,
+        front: Rc<Front>,
+        number: u32,
+        handle: Rc<ConnectionHandle>,
+    ) -> Self {
         Self {
             stream,
             front,

@@ -1,10 +1,12 @@
 //! What an answer of a model may have beside its score.
 
+use std::collections::HashSet;
+
 use thiserror::Error;
 
 use super::condition::{self, Condition};
 use super::reasons::Reasons;
-use super::settings::{Adverse, Band, OutputProblem, PointScale, ScoreOutput};
+use super::settings::{Adverse, Band, OutputProblem, PointScale, ScoreKind, ScoreOutput};
 use crate::model::explain::ExplainSettings;
 
 /// What a row is asked for beside its score.
@@ -19,7 +21,7 @@ pub struct Wants {
     pub outputs: bool,
     /// An explanation.
     pub explain: bool,
-    /// So many reasons in it, where the request says how many.
+    /// The number of reasons in it, where the request says one.
     pub reasons: Option<u16>,
     /// The contribution of each column, and the margin of the average row.
     pub contributions: bool,
@@ -45,13 +47,14 @@ impl Wants {
 }
 
 const NO_CLASSES: &str = "`probabilities` and `label` are of classifiers: the model is none";
-const ONE_CLASS_ONLY: &str =
-    "the model computes one class only: say `probabilities = true` in [output] of its model.toml";
+const ONE_COLUMN_ONLY: &str =
+    "the model computes one column only: say `outputs = true` in [output] of its model.toml";
 const NO_REASONS: &str =
     "the model's scores are not explained: [explain] in its model.toml says that they are";
 
 /// What the answers of a model may have beside the score.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "none of them follows from the others")]
 pub struct Answers {
     /// The labels of the classes, or their places; empty of what is no classifier or computes one
     /// class only.
@@ -60,6 +63,8 @@ pub struct Answers {
     pub width: usize,
     /// Whether the columns are classes, all of them computed or not.
     pub is_classifier: bool,
+    /// Whether all columns are computed.
+    is_whole: bool,
     /// What every row has.
     pub always: Wants,
     /// Whether rows that ask for nothing have but a score.
@@ -95,6 +100,10 @@ pub(in crate::model) struct OutputFacts<'m> {
     /// The labels, where they are known.
     pub(in crate::model) labels: &'m [String],
     pub(in crate::model) is_classifier: bool,
+    /// Whether all columns of the output are computed.
+    pub(in crate::model) is_whole: bool,
+    /// Whether the calibrated score falls where the model's own rises.
+    pub(in crate::model) falls: bool,
 }
 
 impl Answers {
@@ -107,6 +116,7 @@ impl Answers {
     ) -> Result<Self, AnswersError> {
         let problem = |(key, found, expected)| AnswersError { key, found, expected };
         let labels = labels(output, facts).map_err(problem)?;
+        output.check_kind(facts).map_err(problem)?;
         for (key, is_wanted) in
             [("output.probabilities", output.probabilities), ("output.label", output.label)]
         {
@@ -114,8 +124,7 @@ impl Answers {
                 return Err(problem((key.to_owned(), "true".to_owned(), "a classifier")));
             }
         }
-        let is_classifier = facts.is_classifier || !labels.is_empty();
-        if !output.shares.is_empty() && !is_classifier {
+        if !output.shares.is_empty() && !facts.is_classifier {
             let found = "shares of scores".to_owned();
             return Err(problem(("output.shares".to_owned(), found, "a classifier")));
         }
@@ -127,6 +136,15 @@ impl Answers {
                 problem(("explain.when".to_owned(), text.to_owned(), condition::EXPECTED))
             })?),
         };
+        if explain.is_some() && facts.falls {
+            let found = "beside a calibration that falls".to_owned();
+            let expected = "a score that rises with the model's own";
+            return Err(problem(("explain".to_owned(), found, expected)));
+        }
+        if when.is_some() && explain.is_some_and(|explain| explain.always) {
+            let found = "beside `always = true`".to_owned();
+            return Err(problem(("explain.when".to_owned(), found, "one of the two")));
+        }
         let always = Wants {
             probabilities: output.probabilities,
             label: output.label,
@@ -139,7 +157,8 @@ impl Answers {
             are_bare: !has_more && !always.values() && !explains_always && when.is_none(),
             always,
             width: facts.width,
-            is_classifier,
+            is_classifier: facts.is_classifier,
+            is_whole: facts.is_whole,
             labels,
             adverse: output.adverse,
             scale: output.scale,
@@ -156,8 +175,8 @@ impl Answers {
         let of_classes = wants.probabilities || wants.label;
         if of_classes && !self.is_classifier {
             Some(NO_CLASSES)
-        } else if of_classes && self.labels.is_empty() {
-            Some(ONE_CLASS_ONLY)
+        } else if (of_classes || wants.outputs) && !self.is_whole {
+            Some(ONE_COLUMN_ONLY)
         } else if (wants.explain || wants.contributions) && self.reasons.is_none() {
             Some(NO_REASONS)
         } else {
@@ -183,6 +202,11 @@ impl Answers {
         }
         // All contributions, of which no reason is chosen.
         wants.contributions.then_some(0)
+    }
+
+    /// Whether rows may be explained that do not ask for it.
+    pub fn explains_unasked(&self) -> bool {
+        self.explains_always || self.when.is_some()
     }
 
     /// The place of the decision for a score; `None` where there are no bands.
@@ -211,39 +235,52 @@ impl Answers {
     }
 }
 
+impl ScoreOutput {
+    /// Checks what is made of the score against what the score is.
+    fn check_kind(&self, facts: OutputFacts<'_>) -> Result<(), OutputProblem> {
+        let problem = |key: &str, found: String, expected| Err((key.to_owned(), found, expected));
+        match self.scale.map(|scale| scale.of) {
+            Some(ScoreKind::Probability) if !facts.is_classifier => {
+                let expected = "\"log-odds\", or a score that is a probability";
+                return problem("output.scale.of", "\"probability\"".to_owned(), expected);
+            }
+            Some(ScoreKind::LogOdds) if facts.is_classifier => {
+                let expected = "\"probability\": that is what the score is";
+                return problem("output.scale.of", "\"log-odds\"".to_owned(), expected);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
 /// The labels of the classes that are computed: those of `model.toml`, else the file's, else their
 /// places.
 fn labels(output: &ScoreOutput, facts: OutputFacts<'_>) -> Result<Vec<String>, OutputProblem> {
-    if !output.labels.is_empty() {
-        if output.labels.len() != facts.width {
-            let found = format!("{} labels", output.labels.len());
-            let key = "output.labels".to_owned();
-            return Err((key, found, "one for each class of the output"));
-        }
-        return Ok(output.labels.clone());
+    if output.labels.is_empty() {
+        return Ok(match facts.width {
+            _ if !facts.is_classifier => Vec::new(),
+            0 | 1 => Vec::new(),
+            width if facts.labels.len() == width => facts.labels.to_vec(),
+            width => (0..width).map(|class| class.to_string()).collect(),
+        });
     }
+    let problem = |found, expected| Err(("output.labels".to_owned(), found, expected));
     if !facts.is_classifier || facts.width < 2 {
-        return Ok(Vec::new());
+        return problem(output.labels.join(", "), "none: the output is not one of classes");
     }
-    if facts.labels.len() == facts.width {
-        return Ok(facts.labels.to_vec());
+    if output.labels.len() != facts.width {
+        let found = format!("{} labels", output.labels.len());
+        return problem(found, "one for each class of the output");
     }
-    Ok((0..facts.width).map(|class| class.to_string()).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_of_scores_are_of_probabilities() {
-        let output = ScoreOutput { shares: vec![0.05; 20], ..ScoreOutput::default() };
-        let made = |is_classifier| {
-            let facts = OutputFacts { width: 1, labels: &[], is_classifier };
-            Answers::new(&output, None, facts, &[])
-        };
-        assert_eq!(made(true).expect("a classifier").score_shares, [0.05; 20]);
-        let error = made(false).expect_err("a regressor");
-        assert_eq!((error.key.as_str(), error.expected), ("output.shares", "a classifier"));
+    let names: HashSet<&str> = output.labels.iter().map(String::as_str).collect();
+    if names.len() != output.labels.len() {
+        return problem(output.labels.join(", "), "labels that differ from each other");
     }
+    // Other names are other names; the file's own in another order are a mistake.
+    let are_the_files = facts.labels.iter().all(|label| names.contains(label.as_str()));
+    if !facts.labels.is_empty() && are_the_files && facts.labels != output.labels {
+        return problem(output.labels.join(", "), "the file's labels in the file's order");
+    }
+    Ok(output.labels.clone())
 }

@@ -55,6 +55,14 @@ pub(super) enum CalibratedValues {
 }
 
 impl Calibrator {
+    /// Whether a probability falls where the value that it is made of rises.
+    pub(in crate::model) fn falls(&self) -> bool {
+        self.curves.iter().any(|curve| match curve {
+            CalibrationCurve::Sigmoid { a, .. } => *a > 0.0,
+            CalibrationCurve::Isotonic(knots) => knots.windows(2).any(|pair| pair[1].1 < pair[0].1),
+        })
+    }
+
     /// How many classes there are.
     pub(in crate::model) fn classes(&self) -> usize {
         match self.values {
@@ -67,7 +75,7 @@ impl Calibrator {
     pub(in crate::model) fn score(&self, values: &[f64]) -> f64 {
         match self.values {
             CalibratedValues::Score(place) => self.curves[0].probability(values[place]),
-            CalibratedValues::SecondOfTwo => self.of_two(self.second(values), self.score),
+            CalibratedValues::SecondOfTwo => of_two(self.second(values), self.score),
             CalibratedValues::Classes(_) => self.class(values, self.score),
         }
     }
@@ -83,16 +91,12 @@ impl Calibrator {
             }
             CalibratedValues::SecondOfTwo => {
                 let second = self.second(values);
-                probabilities.extend([self.of_two(second, 0), second]);
+                probabilities.extend([of_two(second, 0), second]);
             }
             CalibratedValues::Classes(classes) => {
                 probabilities.extend((0..classes).map(|class| self.class(values, class)));
             }
         }
-    }
-
-    fn of_two(&self, second: f64, class: usize) -> f64 {
-        if class == 1 { second } else { 1.0 - second }
     }
 
     /// The mean of what the members say of the second of two classes.
@@ -113,6 +117,11 @@ impl Calibrator {
         };
         members.map(of_member).sum::<f64>() / (self.curves.len() / classes) as f64
     }
+}
+
+/// The probability of one of two classes, by that of the second.
+fn of_two(second: f64, class: usize) -> f64 {
+    if class == 1 { second } else { 1.0 - second }
 }
 
 #[cfg(test)]
@@ -143,7 +152,8 @@ mod tests {
         calibrator.append(&values, &mut found);
         assert!((found.iter().sum::<f64>() - 1.0).abs() < 1e-15, "{found:?}");
         // The second member says nothing: each class has a third.
-        let expected = (0.4 / 0.62 + 1.0 / 3.0) / 2.0;
-        assert!((found[1] - expected).abs() < 1e-15 && found[1] == calibrator.score(&values));
+        let expected = f64::midpoint(0.4 / 0.62, 1.0 / 3.0);
+        assert!((found[1] - expected).abs() < 1e-15);
+        assert_eq!(found[1].to_bits(), calibrator.score(&values).to_bits());
     }
 }

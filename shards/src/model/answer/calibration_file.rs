@@ -178,6 +178,9 @@ fn add(
     is_sigmoid: bool,
     (first, second): (f64, f64),
 ) -> Result<(), String> {
+    if !is_sigmoid && !(0.0..=1.0).contains(&second) {
+        return Err(format!("`y` is {second}, expected a probability"));
+    }
     match curves.last_mut() {
         Some((last, CalibrationCurve::Isotonic(knots))) if *last == place => {
             let (before, _) = knots[knots.len() - 1];
@@ -201,10 +204,8 @@ fn add(
     }
     let curve = if is_sigmoid {
         CalibrationCurve::Sigmoid { a: first, b: second }
-    } else if (0.0..=1.0).contains(&second) {
-        CalibrationCurve::Isotonic(vec![(first, second)])
     } else {
-        return Err(format!("`y` is {second}, expected a probability"));
+        CalibrationCurve::Isotonic(vec![(first, second)])
     };
     curves.push((place, curve));
     Ok(())

@@ -1,5 +1,6 @@
 //! `[output]` in `model.toml`: which number is the score, and what is made of it.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{self, Visitor};
@@ -160,6 +161,18 @@ impl ScoreOutput {
         Self { tensor, class, ..Self::default() }
     }
 
+    /// The class that is the score, by its place where it is named by a label of `model.toml`, for an
+    /// output of `width` columns.
+    pub(in crate::model) fn class_of(&self, width: usize) -> Option<ClassChoice> {
+        if let Some(ClassChoice::Label(label)) = &self.class
+            && self.labels.len() == width
+            && let Some(place) = self.labels.iter().position(|known| known == label)
+        {
+            return Some(ClassChoice::Index(place));
+        }
+        self.class.clone()
+    }
+
     /// Whether answers have, or need, more columns of the output than the score's.
     pub(in crate::model) fn wants_all(&self) -> bool {
         self.probabilities || self.label || self.outputs || self.calibration.is_some()
@@ -213,11 +226,13 @@ impl ScoreOutput {
             let found = self.bands.len().to_string();
             return Err(("output.bands".to_owned(), found, "at most 32 decisions"));
         }
+        let mut names = HashSet::new();
         let mut before = f64::NEG_INFINITY;
         for (place, band) in self.bands.iter().enumerate() {
             let is_last = place + 1 == self.bands.len();
-            if band.decision.is_empty() {
-                return problem(place, "decision", "\"\"".to_owned(), "a name");
+            if band.decision.is_empty() || !names.insert(band.decision.as_str()) {
+                let found = format!("\"{}\"", band.decision);
+                return problem(place, "decision", found, "a name that no other band has");
             }
             match band.below {
                 Some(below) if !is_last && below.is_finite() && below > before => before = below,

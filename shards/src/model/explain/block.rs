@@ -80,22 +80,12 @@ unsafe fn run_tests<W: Wide>(program: &TreeProgram, cells: &[Lanes], passed: &mu
         *passed = match &step.test {
             // SAFETY: as promised to this function.
             SplitTest::AtMost(threshold) => unsafe { W::at_most(cells, *threshold) },
-            #[expect(clippy::float_cmp, reason = "the test is an exact comparison")]
-            SplitTest::Equal(value) => row_bits(cells, |cell| cell == *value),
-            SplitTest::InSet { words, least } => {
-                row_bits(cells, |cell| cell >= *least && is_in(words, cell))
-            }
+            other => row_bits(cells, |cell| other.passes(cell)),
         };
         if step.nan_is_yes {
             *passed |= row_bits(cells, f64::is_nan);
         }
     }
-}
-
-/// Whether the category that a cell is cut to is in the set.
-fn is_in(words: &[u64], cell: f64) -> bool {
-    let category = cell as u64;
-    words.get((category / 64) as usize).is_some_and(|word| word >> (category % 64) & 1 == 1)
 }
 
 /// One tree's steps, and which rows pass them.
@@ -107,17 +97,17 @@ struct Block<'a> {
 
 /// A step's constants at the points from `first` on.
 #[derive(Clone, Copy)]
-struct Constants<'a> {
-    all: &'a [f64],
-    points: usize,
-    first: usize,
+pub(super) struct Constants<'a> {
+    pub(super) all: &'a [f64],
+    pub(super) points: usize,
+    pub(super) first: usize,
 }
 
 impl<'a> Constants<'a> {
     /// The first is the weights of `yes` for rows that pass, then for those that don't, then the
     /// derivatives of both.
     #[inline(always)]
-    fn list<const N: usize>(self, number: usize) -> &'a [f64; N] {
+    pub(super) fn list<const N: usize>(self, number: usize) -> &'a [f64; N] {
         &self.all[number * self.points + self.first..].as_chunks::<N>().0[0]
     }
 }

@@ -1,13 +1,15 @@
 //! What explanations are made of, before it is known which rows stand for the average one.
 
 use super::explainer::{Before, Engine};
+use super::interventional::InterventionalExplainer;
 use super::linear::{LinearExplainer, LinearOutline};
 use super::outline::{Origins, TreeOutline};
 use super::trees::TreeExplainer;
 use super::{ExplainError, Explainer, Function};
-use crate::model::forest::{Linear, Preparation};
+use crate::features::FeatureMatrix;
+use crate::model::forest::{Linear, Preparation, PreparedRows};
 use crate::model::onnx::Front;
-use crate::model::trees::{Ensemble, OutputColumns};
+use crate::model::trees::{Ensemble, KernelChoice, OutputColumns};
 
 /// A model's margin in the form that explanations are made of.
 #[derive(Debug, Clone)]
@@ -64,8 +66,30 @@ impl Explainable {
         Self { function, before }
     }
 
-    /// The explainer whose average row is that of the trees' own covers.
-    pub(in crate::model) fn by_covers(self) -> Result<Explainer, ExplainError> {
+    /// The explainer whose average row is that of some rows of the model's, or of the trees' own
+    /// covers where there are none.
+    pub(in crate::model) fn ready(
+        mut self,
+        background: Option<&FeatureMatrix>,
+        kernel: KernelChoice,
+    ) -> Result<Explainer, ExplainError> {
+        let Some(features) = background else { return self.by_covers(kernel) };
+        let mut prepared = PreparedRows::default();
+        let (cells, rows) = (self.before.run(features, &mut prepared), features.rows());
+        let cells = cells.map_err(ExplainError::BackgroundRun)?;
+        let engine = match self.function {
+            Function::Trees(outline) => {
+                let trees = InterventionalExplainer::new(&outline, cells, rows)?;
+                Engine::Interventional(Box::new(trees))
+            }
+            Function::Linear(outline) => {
+                Engine::Linear(LinearExplainer::new(outline, Some((cells, rows))))
+            }
+        };
+        Ok(Explainer::new(engine, self.before))
+    }
+
+    fn by_covers(self, kernel: KernelChoice) -> Result<Explainer, ExplainError> {
         let engine = match self.function {
             Function::Trees(outline) => {
                 let has_covers = |tree: &TreeOutline| {
@@ -74,7 +98,7 @@ impl Explainable {
                 if !outline.trees.iter().all(has_covers) {
                     return Err(ExplainError::NoCovers);
                 }
-                Engine::Trees(Box::new(TreeExplainer::new(&outline)?))
+                Engine::Trees(Box::new(TreeExplainer::new(&outline, kernel)?))
             }
             Function::Linear(outline) if outline.missing_is_zero => {
                 Engine::Linear(LinearExplainer::new(outline, None))

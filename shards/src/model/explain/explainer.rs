@@ -1,5 +1,6 @@
 //! Explains rows of a model's own columns.
 
+use super::interventional::InterventionalExplainer;
 use super::linear::LinearExplainer;
 use super::trees::TreeExplainer;
 use crate::features::{Cells, FeatureMatrix};
@@ -31,7 +32,23 @@ pub(super) enum Before {
 #[derive(Debug, Clone)]
 pub(super) enum Engine {
     Trees(Box<TreeExplainer>),
+    Interventional(Box<InterventionalExplainer>),
     Linear(LinearExplainer),
+}
+
+impl Before {
+    /// The rows that are explained.
+    pub(super) fn run<'a>(
+        &'a mut self,
+        features: &'a FeatureMatrix,
+        prepared: &'a mut PreparedRows,
+    ) -> Result<Cells<'a>, String> {
+        Ok(match self {
+            Self::Nothing => features.cells(),
+            Self::Preparation(preparation) => prepared.fill(features, preparation),
+            Self::Graph(front) => Cells::F64(front.run(features)?),
+        })
+    }
 }
 
 impl Explainer {
@@ -43,6 +60,7 @@ impl Explainer {
     pub fn base(&self) -> f64 {
         match &self.engine {
             Engine::Trees(trees) => trees.base(),
+            Engine::Interventional(trees) => trees.base(),
             Engine::Linear(linear) => linear.base(),
         }
     }
@@ -51,6 +69,7 @@ impl Explainer {
     pub fn columns(&self) -> usize {
         match &self.engine {
             Engine::Trees(trees) => trees.width(),
+            Engine::Interventional(trees) => trees.width(),
             Engine::Linear(linear) => linear.width(),
         }
     }
@@ -70,14 +89,11 @@ impl Explainer {
         if columns != self.columns() {
             return Err(format!("a matrix of {columns} columns, expected {}", self.columns()));
         }
-        let cells = match &mut self.before {
-            Before::Nothing => features.cells(),
-            Before::Preparation(preparation) => self.prepared.fill(features, preparation),
-            Before::Graph(front) => Cells::F64(front.run(features)?),
-        };
+        let cells = self.before.run(features, &mut self.prepared)?;
         contributions.resize(rows * columns, 0.0);
         match &mut self.engine {
             Engine::Trees(trees) => trees.explain(cells, rows, contributions),
+            Engine::Interventional(trees) => trees.explain(cells, contributions),
             Engine::Linear(linear) => linear.explain(cells, contributions),
         }
         Ok(())

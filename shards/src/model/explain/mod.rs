@@ -3,7 +3,8 @@
 //! An [`Explainer`] explains rows as the model reads them; an `explainable` is what it is made of.
 //! [`TreeExplainer`] explains the margin of a tree ensemble, of which an [`Outline`] says what
 //! explanations need. `program` turns each tree into steps, `quadrature`
-//! gives the points at which they are taken, and `block` takes them for eight rows at a time, in
+//! gives the points at which they are taken, and `block` takes them for eight rows at a time (`alone`
+//! for one), in
 //! the registers of `wide`, `avx2` or `avx512`.
 //!
 //! **The method.** Let each column be known with probability t, and let F(t) be the expected
@@ -27,15 +28,18 @@
     reason = "what is inlined into a block is compiled with that block's instructions"
 )]
 
+mod alone;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub(in crate::model) mod background;
 mod block;
 mod error;
 mod explainable;
 mod explainer;
 mod function;
+mod interventional;
 mod linear;
 mod outline;
 mod program;

@@ -16,6 +16,23 @@ pub enum SplitTest {
     },
 }
 
+impl SplitTest {
+    /// Whether a cell that is not NaN passes.
+    #[expect(clippy::float_cmp, reason = "the test is an exact comparison")]
+    pub(super) fn passes(&self, cell: f64) -> bool {
+        match self {
+            Self::AtMost(threshold) => cell <= *threshold,
+            Self::Equal(value) => cell == *value,
+            Self::InSet { words, least } => {
+                // The cast cuts towards zero and saturates: what is too large is in no set.
+                let category = cell as u64;
+                let word = words.get((category / 64) as usize);
+                cell >= *least && word.is_some_and(|word| word >> (category % 64) & 1 == 1)
+            }
+        }
+    }
+}
+
 /// A node of a tree.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Node {
@@ -150,9 +167,38 @@ impl Outline {
         }
     }
 
+    /// The numbers of what columns that are read are credited to, ascending; see
+    /// [`Outline::shared_by`].
+    pub(super) fn credits_read(&self) -> Vec<u32> {
+        let nodes = self.trees.iter().flat_map(|tree| &tree.nodes);
+        let mut credits: Vec<_> = nodes
+            .filter_map(|node| match node {
+                Node::Branch { column, .. } => Some(self.credit_of(*column)),
+                Node::Leaf(_) => None,
+            })
+            .collect();
+        credits.sort_unstable();
+        credits.dedup();
+        credits
+    }
+
     /// Checks that children follow their parents, each with one parent, that columns exist, and
     /// that covers are shares.
     pub(super) fn check(&self) -> Result<(), OutlineError> {
+        self.check_shape()?;
+        for (tree, outline) in self.trees.iter().enumerate() {
+            for node in 0..outline.nodes.len() {
+                let found = outline.covers.get(node).copied().unwrap_or(f64::NAN);
+                if !found.is_finite() || found < 0.0 {
+                    return Err(OutlineError::Cover { tree, node, found });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks all but the covers.
+    pub(super) fn check_shape(&self) -> Result<(), OutlineError> {
         if let Some(Origins { of, shared, columns, .. }) = &self.origins {
             let is_there = |column: usize| {
                 let shared = of.get(column).and_then(|place| shared.get(*place as usize));
@@ -171,10 +217,6 @@ impl Outline {
         let nodes = outline.nodes.len();
         let mut is_child = vec![false; nodes];
         for (node, what) in outline.nodes.iter().enumerate() {
-            let cover = outline.covers.get(node).copied().unwrap_or(f64::NAN);
-            if !cover.is_finite() || cover < 0.0 {
-                return Err(OutlineError::Cover { tree, node, found: cover });
-            }
             let Node::Branch { column, yes, no, .. } = what else { continue };
             if *column as usize >= self.columns {
                 let (column, columns) = (*column, self.columns);

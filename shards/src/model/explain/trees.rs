@@ -1,5 +1,6 @@
 //! Explains tree ensembles, in the instructions that the CPU has.
 
+use super::alone::{self, LoneRoom};
 #[cfg(target_arch = "x86_64")]
 use super::avx2::{self, Avx2};
 #[cfg(target_arch = "x86_64")]
@@ -10,6 +11,10 @@ use super::program::{Places, TreeProgram};
 use super::quadrature::Quadrature;
 use super::wide::{Lanes, Portable, ROWS, Wide};
 use crate::features::Cells;
+use crate::model::trees::KernelChoice;
+
+/// Rows that are explained one by one: a block of eight costs as much as these.
+const LONE_ROWS_MAX: usize = 2;
 
 /// Blocks that a tree's constants are used for while they are at hand.
 const BLOCKS_MAX: usize = 8;
@@ -36,6 +41,9 @@ pub struct TreeExplainer {
     room: Room,
     cells: Vec<Lanes>,
     sums: Vec<Lanes>,
+    lone_room: LoneRoom,
+    lone_cells: Vec<f64>,
+    lone_sums: Vec<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +60,10 @@ impl TreeExplainer {
     ///
     /// # Errors
     /// The outline is no forest, or its covers don't say how training rows were shared out.
-    pub fn new(outline: &Outline) -> Result<Self, OutlineError> {
+    pub fn new(outline: &Outline, kernel: KernelChoice) -> Result<Self, OutlineError> {
         outline.check()?;
         let read = distinct(outline.trees.iter().flat_map(columns_of));
-        let credited = distinct(read.iter().map(|column| outline.credit_of(*column)));
+        let credited = outline.credits_read();
         let places = |column: u32| Places {
             column: place_in(&read, column),
             player: outline.player_of(column),
@@ -71,9 +79,12 @@ impl TreeExplainer {
             is_single: outline.is_single,
             base,
             room: Room::for_all(&trees),
+            lone_room: LoneRoom::for_all(&trees),
+            lone_cells: vec![0.0; read.len()],
+            lone_sums: vec![0.0; credited.len()],
             trees,
             rules: (0..=points_max).map(Quadrature::of).collect(),
-            instructions: Instructions::best(),
+            instructions: Instructions::of(kernel),
             cells: Vec::new(),
             sums: Vec::new(),
             width: outline.credited(),
@@ -105,9 +116,38 @@ impl TreeExplainer {
         let mut first = 0;
         while first < rows {
             let count = (rows - first).min(BLOCKS_MAX * ROWS);
+            if count <= LONE_ROWS_MAX {
+                (first..rows).for_each(|row| self.explain_one(cells, row, contributions));
+                return;
+            }
             self.explain_some(cells, first, count);
             self.write(first, count, contributions);
             first += count;
+        }
+    }
+
+    /// A row by itself.
+    fn explain_one(&mut self, cells: Cells<'_>, row: usize, contributions: &mut [f64]) {
+        for (cell, column) in self.lone_cells.iter_mut().zip(&self.read) {
+            *cell = cell_at(cells, row * self.columns + *column as usize, self.is_single);
+        }
+        self.lone_sums.fill(0.0);
+        let Self { trees, rules, lone_cells, lone_sums, lone_room, instructions, .. } = self;
+        let row_trees = LoneTrees { trees, rules, cells: lone_cells };
+        match instructions {
+            Instructions::Portable => row_trees.add(lone_room, lone_sums),
+            // SAFETY: `Instructions::of` found that the CPU has them.
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => unsafe { add_one_avx2(&row_trees, lone_room, lone_sums) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => unsafe { add_one_avx512(&row_trees, lone_room, lone_sums) },
+        }
+        let own = &mut contributions[row * self.width..][..self.width];
+        for (sum, columns) in self.lone_sums.iter().zip(&self.credited) {
+            for column in columns {
+                own[*column as usize] += sum / columns.len() as f64;
+            }
         }
     }
 
@@ -121,11 +161,7 @@ impl TreeExplainer {
         for row in 0..count {
             for (place, column) in self.read.iter().enumerate() {
                 let at = (first + row) * self.columns + *column as usize;
-                let cell = match cells {
-                    Cells::F32(cells) => f64::from(cells[at]),
-                    Cells::F64(cells) if self.is_single => f64::from(cells[at] as f32),
-                    Cells::F64(cells) => cells[at],
-                };
+                let cell = cell_at(cells, at, self.is_single);
                 self.cells[row / ROWS * width + place].0[row % ROWS] = cell;
             }
         }
@@ -141,7 +177,7 @@ impl TreeExplainer {
         match instructions {
             // SAFETY: plain arrays need no feature.
             Instructions::Portable => unsafe { blocks.add::<Portable>(room, sums) },
-            // SAFETY: `Instructions::best` found that the CPU has them.
+            // SAFETY: `Instructions::of` found that the CPU has them.
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => unsafe { add_avx2(&blocks, room, sums) },
             // SAFETY: as above.
@@ -165,18 +201,58 @@ impl TreeExplainer {
 }
 
 impl Instructions {
-    fn best() -> Self {
+    /// Those of a kernel, as far as the CPU has them: all give the same bits.
+    fn of(kernel: KernelChoice) -> Self {
         #[cfg(target_arch = "x86_64")]
         {
-            if avx512::is_available() {
+            let (any, two) = (KernelChoice::Auto, KernelChoice::Avx2);
+            if [any, KernelChoice::Avx512].contains(&kernel) && avx512::is_available() {
                 return Self::Avx512;
             }
-            if avx2::is_available() {
+            if [any, two, KernelChoice::Avx512].contains(&kernel) && avx2::is_available() {
                 return Self::Avx2;
             }
         }
         Self::Portable
     }
+}
+
+/// A cell as trees of this precision compare it.
+pub(super) fn cell_at(cells: Cells<'_>, at: usize, is_single: bool) -> f64 {
+    match cells {
+        Cells::F32(cells) => f64::from(cells[at]),
+        Cells::F64(cells) if is_single => f64::from(cells[at] as f32),
+        Cells::F64(cells) => cells[at],
+    }
+}
+
+/// One row, and the trees to run for it.
+struct LoneTrees<'a> {
+    trees: &'a [TreeProgram],
+    rules: &'a [Quadrature],
+    cells: &'a [f64],
+}
+
+impl LoneTrees<'_> {
+    /// Adds the contributions of every tree to `sums`.
+    #[inline(always)]
+    fn add(&self, room: &mut LoneRoom, sums: &mut [f64]) {
+        for tree in self.trees {
+            alone::add_tree(tree, &self.rules[tree.points], self.cells, room, sums);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn add_one_avx2(row: &LoneTrees<'_>, room: &mut LoneRoom, sums: &mut [f64]) {
+    row.add(room, sums);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn add_one_avx512(row: &LoneTrees<'_>, room: &mut LoneRoom, sums: &mut [f64]) {
+    row.add(room, sums);
 }
 
 /// Some blocks of rows, and the trees to run for them.

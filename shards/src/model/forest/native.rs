@@ -40,8 +40,9 @@ pub(in crate::model) struct NativeModel {
     /// Whether a class that has a name in the file is the score only by its place.
     pub(in crate::model) is_by_place: bool,
     pub(in crate::model) file_hash: u64,
-    /// What is kept of the output.
+    /// What is kept of the output, and how many columns that has.
     pub(in crate::model) kept: Kept,
+    pub(in crate::model) output_width: usize,
     kernel_name: String,
     scratch: Scratch,
 }
@@ -143,6 +144,7 @@ impl NativeModel {
             is_by_place,
             file_hash: hash,
             kept,
+            output_width: width,
             kernel_name,
             scratch: Scratch::default(),
         };
@@ -151,7 +153,8 @@ impl NativeModel {
 
     /// The same for another shard, which shares nothing with this one.
     pub(in crate::model) fn of_another_shard(&self) -> Self {
-        let own = |it: &Option<Arc<Categories>>| it.as_deref().cloned().map(Arc::new);
+        let own =
+            |it: &Option<Arc<Categories>>| it.as_ref().map(|it| Arc::new(it.of_another_shard()));
         Self { categories: self.categories.iter().map(own).collect(), ..self.clone() }
     }
 
@@ -297,7 +300,7 @@ fn choose_class(
     objective: &Objective,
 ) -> Result<usize, NativeError> {
     let known = if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
-    let reason = match &output.class {
+    let reason = match &output.class_of(width) {
         None if width == 1 => return Ok(0),
         None if width == 2 && objective.is_classifier => return Ok(1),
         None => format!(

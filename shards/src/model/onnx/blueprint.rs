@@ -28,7 +28,7 @@ use crate::model::trees::KernelChoice;
 pub(in crate::model) struct Blueprint {
     facts: OnnxFacts,
     made: Made,
-    /// What explanations are made of, or why there are none; taken by who asked for it.
+    /// What explanations are made of, or why there are none; taken once.
     pub(in crate::model) explained: Option<Result<Explainable, ExplainError>>,
 }
 
@@ -76,8 +76,11 @@ impl Blueprint {
         let chosen = Cell::new((0, 0, Kept::Only(0)));
         let keep = |width| {
             // The columns of a calibrated ensemble are its members', and no classes.
-            let column =
-                if output.members.is_some() { 0 } else { classes.choose(wanted, width)? };
+            let column = if output.members.is_some() {
+                0
+            } else {
+                classes.choose(output.class_of(width).as_ref(), width)?
+            };
             let kept = Kept::of(width, column, output.wants_all());
             chosen.set((column, width, kept));
             Ok(kept)
@@ -111,6 +114,7 @@ impl Blueprint {
             output_name: graph.output.clone(),
             file_hash: file.hash,
             kept,
+            output_width: width,
             is_classifier: classes.are_probabilities(),
         };
         let explained = explains.then(|| {

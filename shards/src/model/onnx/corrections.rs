@@ -12,7 +12,7 @@ use tract_onnx::tract_hir::internal::*;
 use tract_onnx::tract_hir::ops::array::ArrayFeatureExtractor;
 
 use super::graph;
-use super::{adapter, casts};
+use super::{adapter, casts, log_sum};
 use crate::model::trees::logistic;
 
 type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
@@ -22,6 +22,7 @@ pub(super) fn register(onnx: &mut Onnx) {
     onnx.op_register.insert("Sigmoid", |_, _| Ok((expand(Curve::Sigmoid), vec![])));
     onnx.op_register.insert("Tanh", |_, _| Ok((expand(Curve::Tanh), vec![])));
     onnx.op_register.insert("ArrayFeatureExtractor", extractor);
+    onnx.op_register.insert("ReduceLogSumExp", log_sum::parse);
     casts::register(onnx);
 }
 

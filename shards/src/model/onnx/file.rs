@@ -8,7 +8,10 @@ use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 use tract_onnx::prelude::Framework;
 
+use super::distances;
 use super::error::OnnxError;
+use super::external::Beside;
+use super::inline::inline;
 use crate::fnv::{FNV1A_START, fnv1a_more};
 use crate::model::bounded;
 
@@ -42,12 +45,20 @@ impl OnnxFile {
         let decoded = tract_onnx::onnx().proto_model_for_read(&mut reader);
         let Hashed { bytes, hash, .. } = reader;
         bounded::ensure_within(bytes, bytes_max)?;
-        let proto = decoded.map_err(|error| OnnxError::Decode { reason: format!("{error:#}") })?;
+        let mut proto =
+            decoded.map_err(|error| OnnxError::Decode { reason: format!("{error:#}") })?;
         let graph = proto
             .graph
-            .as_ref()
+            .as_mut()
             .ok_or_else(|| OnnxError::Decode { reason: "there is no graph".to_owned() })?;
-        check_graph(graph, limits)?;
+        check_size(graph, limits)?;
+        let mut beside = Beside::new(path, bytes, hash, bytes_max);
+        beside.read(graph)?;
+        inline(&mut proto, limits.nodes_max)?;
+        let graph = proto.graph.get_or_insert_default();
+        distances::recognise(graph);
+        check_graph(graph)?;
+        let hash = beside.hash;
         Ok(Self { proto, hash })
     }
 }
@@ -68,13 +79,17 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
-fn check_graph(graph: &GraphProto, limits: FileLimits) -> Result<(), OnnxError> {
+fn check_size(graph: &GraphProto, limits: FileLimits) -> Result<(), OnnxError> {
     if graph.node.len() > limits.nodes_max {
         return Err(OnnxError::TooManyNodes {
             nodes: graph.node.len(),
             nodes_max: limits.nodes_max,
         });
     }
+    Ok(())
+}
+
+fn check_graph(graph: &GraphProto) -> Result<(), OnnxError> {
     if !graph.sparse_initializer.is_empty() {
         return Err(OnnxError::Decode { reason: "sparse initializers are not read".to_owned() });
     }
@@ -87,7 +102,13 @@ fn check_node(node: &NodeProto) -> Result<(), OnnxError> {
         if attribute.g.is_some() || !attribute.graphs.is_empty() {
             return Err(OnnxError::unsupported(
                 node,
-                "control flow: export the model without If, Loop and Scan",
+                if node.op_type == "Scan" {
+                    "it is not known as a distance from each row to the rows of a constant: export \
+                     the model without Scan, or serve it by a remote backend"
+                } else {
+                    "control flow: export the model without Loop, and without an If that is not decided by \
+                     a constant"
+                },
             ));
         }
         attribute.t.iter().chain(&attribute.tensors).try_for_each(check_tensor)?;
@@ -101,7 +122,7 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), OnnxError> {
     if tensor.data_location == Some(DataLocation::External as i32)
         || !tensor.external_data.is_empty()
     {
-        return Err(wrong("its data is in another file: save the model as one file".to_owned()));
+        return Err(wrong("its data are in another file: save it with the model's".to_owned()));
     }
     let cells = tensor
         .dims

@@ -4,11 +4,13 @@
 use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::tensor_shape_proto::dimension;
+use tract_onnx::pb::tensor_shape_proto::{self, dimension};
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto, type_proto};
 
+use super::decisions;
 use super::error::OnnxError;
-use super::labels::Classes;
+use super::labels::{self, Classes};
+use super::simplify::simplify;
 use super::texts::{self, InputTexts};
 use crate::model::manifest::ScoreOutput;
 
@@ -27,6 +29,8 @@ pub(super) struct GraphInput {
     pub(super) rank: usize,
     /// Whether the score depends on it.
     pub(super) used: bool,
+    /// Whether the file fixes it to one row.
+    pub(super) is_one_row: bool,
 }
 
 /// The pruned graph.
@@ -49,6 +53,7 @@ pub(super) struct ScoreGraph {
 impl ScoreGraph {
     pub(super) fn select(mut proto: ModelProto, wanted: &ScoreOutput) -> Result<Self, OnnxError> {
         let mut graph = proto.graph.take().unwrap_or_default();
+        simplify(&mut graph);
         let producers = producers(&graph)?;
         let output = match &wanted.tensor {
             Some(name) => named_output(&graph, &producers, name)?,
@@ -60,9 +65,11 @@ impl ScoreGraph {
         {
             score = graph.node[place].input.first().cloned().unwrap_or_default();
         }
-        let classes = Classes::of(&graph, &producers, &output, &score);
         read_before_casts(&mut graph, &producers);
         let needed = needed_nodes(&graph, &producers, &score)?;
+        let decides = decisions::decide(&graph, &needed);
+        let classes = Classes::of(&graph, &producers, &output, &score, decides);
+        decisions::turn(&mut graph, &needed, &score)?;
         let mut inputs = prune(&mut graph, &needed, &score)?;
         let texts = texts::encode(&mut graph, &mut inputs)?;
         proto.graph = Some(graph);
@@ -140,7 +147,7 @@ fn named_output(
     })
 }
 
-/// The first output that holds floats: labels are integers or strings.
+/// The only output that holds floats: labels are integers or strings.
 fn default_output(
     graph: &GraphProto,
     producers: &HashMap<String, usize>,
@@ -149,17 +156,48 @@ fn default_output(
         Some(data_type) => matches!(data_type, DataType::Float | DataType::Double),
         None => producers.get(&output.name).is_some_and(|&at| graph.node[at].op_type == "ZipMap"),
     };
-    let found = graph.output.iter().find(is_score).map(|output| output.name.clone());
-    found.ok_or_else(|| {
-        let outputs: Vec<_> = graph.output.iter().map(|output| output.name.as_str()).collect();
-        OnnxError::Output {
-            reason: format!(
+    let found: Vec<_> = graph.output.iter().filter(is_score).map(|it| it.name.as_str()).collect();
+    let outputs: Vec<_> = graph.output.iter().map(|output| output.name.as_str()).collect();
+    let reason = match found.as_slice() {
+        [score] => return Ok((*score).to_owned()),
+        [] => match sequence(graph, producers) {
+            Some(output) => format!(
+                "output `{output}` is a list of tensors, one for each target: export a model for \
+                 each of them"
+            ),
+            None => format!(
                 "no output holds floats (outputs: {}): name the score's tensor in model.toml with \
                  [output] tensor = \"NAME\"",
                 outputs.join(", ")
             ),
-        }
-    })
+        },
+        several => format!(
+            "{} outputs hold floats ({}): name the one that is the score in model.toml with \
+             [output] tensor = \"NAME\"",
+            several.len(),
+            several.join(", ")
+        ),
+    };
+    Err(OnnxError::Output { reason })
+}
+
+/// An output that is a list of tensors.
+fn sequence<'g>(graph: &'g GraphProto, producers: &HashMap<String, usize>) -> Option<&'g str> {
+    let is_list = |output: &&ValueInfoProto| {
+        let maker = producers.get(&output.name).map(|&at| graph.node[at].op_type.as_str());
+        matches!(maker, Some("SequenceConstruct" | "SplitToSequence"))
+    };
+    graph.output.iter().find(is_list).map(|output| output.name.as_str())
+}
+
+/// The dimensions of a value, as far as the file says.
+pub(super) fn dimensions(value: &ValueInfoProto) -> Vec<Option<i64>> {
+    let shape = tensor_type(value).and_then(|tensor| tensor.shape.as_ref());
+    let known = |dim: &tensor_shape_proto::Dimension| match dim.value {
+        Some(dimension::Value::DimValue(length)) => Some(length),
+        _ => None,
+    };
+    shape.map_or_else(Vec::new, |shape| shape.dim.iter().map(known).collect())
 }
 
 fn tensor_type(value: &ValueInfoProto) -> Option<&type_proto::Tensor> {
@@ -220,20 +258,11 @@ fn prune(
     score: &str,
 ) -> Result<Vec<GraphInput>, OnnxError> {
     graph.node = needed.iter().map(|&place| std::mem::take(&mut graph.node[place])).collect();
-    let read: HashSet<String> =
-        graph.node.iter().flat_map(|node| node.input.iter().cloned()).collect();
-    for node in &mut graph.node {
-        if CLASSIFIERS.contains(&node.op_type.as_str()) {
-            let label = node.output.first().map_or("", String::as_str);
-            if node.output.len() != 2 || label == score || read.contains(label) {
-                return Err(OnnxError::unsupported(
-                    node,
-                    "the score depends on its label; choose an output made from its probabilities",
-                ));
-            }
-            node.output.remove(0);
-        }
-    }
+    let reads = |graph: &GraphProto| -> HashSet<String> {
+        graph.node.iter().flat_map(|node| node.input.iter().cloned()).collect()
+    };
+    label_nodes(graph, &reads(graph), score)?;
+    let read = reads(graph);
     graph.initializer.retain(|tensor| read.contains(&tensor.name));
     let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
     let mut inputs = Vec::new();
@@ -250,6 +279,36 @@ fn prune(
     Ok(inputs)
 }
 
+/// Makes the scores the only output of each classifier, and a node of its own of a label that the
+/// score depends on.
+fn label_nodes(
+    graph: &mut GraphProto,
+    read: &HashSet<String>,
+    score: &str,
+) -> Result<(), OnnxError> {
+    let mut nodes = Vec::with_capacity(graph.node.len());
+    for mut node in std::mem::take(&mut graph.node) {
+        if CLASSIFIERS.contains(&node.op_type.as_str()) {
+            if node.output.len() != 2 {
+                return Err(OnnxError::unsupported(&node, "it has no scores: export it with them"));
+            }
+            let label = node.output.remove(0);
+            if label == score || read.contains(&label) {
+                nodes.extend(labels::label_of(&node, label)?);
+                if graph.initializer.iter().all(|known| known.name != labels::LABEL_SHAPE.0) {
+                    graph.initializer.push(labels::label_shape());
+                }
+                if node.output[0] != score && !read.contains(&node.output[0]) {
+                    continue;
+                }
+            }
+        }
+        nodes.push(node);
+    }
+    graph.node = nodes;
+    Ok(())
+}
+
 fn graph_input(value: &ValueInfoProto, used: bool) -> Result<GraphInput, OnnxError> {
     let refused =
         |what: &str| OnnxError::Input { reason: format!("input `{}` {what}", value.name) };
@@ -262,6 +321,7 @@ fn graph_input(value: &ValueInfoProto, used: bool) -> Result<GraphInput, OnnxErr
             columns: None,
             rank: 2,
             used,
+            is_one_row: false,
         });
     };
     let columns = match shape.dim.as_slice() {
@@ -279,5 +339,7 @@ fn graph_input(value: &ValueInfoProto, used: bool) -> Result<GraphInput, OnnxErr
             )));
         }
     };
-    Ok(GraphInput { name: value.name.clone(), data_type, columns, rank: shape.dim.len(), used })
+    let is_one_row = dimensions(value).first() == Some(&Some(1));
+    let (name, rank) = (value.name.clone(), shape.dim.len());
+    Ok(GraphInput { name, data_type, columns, rank, used, is_one_row })
 }

@@ -4,15 +4,16 @@ use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
+use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, ValueInfoProto};
 
 use super::constants::{integers, numbers};
+use super::decisions;
 use super::error::OnnxError;
-use super::graph::{CLASSIFIERS, constant, element_type};
+use super::graph::{CLASSIFIERS, constant, dimensions, element_type};
 use crate::model::manifest::ClassChoice;
 
 /// Nodes whose columns are those of their first input.
-const COPIES: [&str; 4] = ["Cast", "Identity", "Reshape", "ZipMap"];
+pub(super) const COPIES: [&str; 4] = ["Cast", "Identity", "Reshape", "ZipMap"];
 
 /// What is known of the columns of an output.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,40 +38,45 @@ struct Labels {
 }
 
 impl Classes {
-    /// Of the output `output`, which is `score` without its `ZipMap`.
+    /// Of the output `output`, which is `score` without its `ZipMap`; `decides`: it is known to be
+    /// no probability.
     pub(super) fn of(
         graph: &GraphProto,
         producers: &HashMap<String, usize>,
         output: &str,
         score: &str,
+        decides: bool,
     ) -> Self {
         let node_of = |name: &str| producers.get(name).map(|place| &graph.node[*place]);
         let maps = node_of(output).filter(|node| node.op_type == "ZipMap");
-        let mut origin = node_of(score);
-        // A chain is no longer than the graph, whatever a hostile file says.
-        for _ in 0..graph.node.len() {
-            let copied = origin.filter(|node| COPIES.contains(&node.op_type.as_str()));
-            let Some(copied) = copied else { break };
-            origin = copied.input.first().and_then(|name| node_of(name));
-        }
+        let origin = decisions::origin(graph, producers, score).map(|place| &graph.node[place]);
         let classifier = origin.filter(|node| CLASSIFIERS.contains(&node.op_type.as_str()));
-        let beside: Vec<_> = graph
+        let chosen: Vec<Labels> = graph
             .output
             .iter()
-            .filter(|other| other.name != output && holds_labels(element_type(other)))
+            .filter(|other| other.name != output && holds_a_label(other))
+            .filter_map(|label| behind(graph, producers, &label.name))
             .collect();
+        let is_classifier = maps.is_some() || classifier.is_some() || !chosen.is_empty();
         let labels = maps
             .or(classifier)
             .map(labels_of)
-            .filter(|labels| !labels.names.is_empty())
-            .or_else(|| beside.iter().find_map(|label| behind(graph, producers, &label.name)))
+            .into_iter()
+            .chain(chosen)
+            .find(|labels| !labels.names.is_empty())
             .unwrap_or_default();
+        let (names, is_of_pairs) = match classifier {
+            Some(node) if decisions::are_made_by(node) && labels.names.len() > 2 => {
+                (decisions::pairs(&labels.names), true)
+            }
+            _ => (labels.names, false),
+        };
         Self {
             output: output.to_owned(),
-            is_classifier: maps.is_some() || classifier.is_some() || !beside.is_empty(),
-            are_text: labels.are_text,
-            labels: labels.names,
-            may_decide: classifier.is_some_and(may_decide),
+            is_classifier,
+            are_text: labels.are_text && !is_of_pairs,
+            labels: names,
+            may_decide: decides || classifier.is_some_and(may_decide),
         }
     }
 
@@ -139,8 +145,12 @@ impl Classes {
     }
 }
 
-fn holds_labels(data_type: Option<DataType>) -> bool {
-    matches!(data_type, Some(DataType::Int64 | DataType::Int32 | DataType::String))
+/// Whether an output has one label for each row: several are those of a model that gives each row
+/// any of them.
+fn holds_a_label(output: &ValueInfoProto) -> bool {
+    let is_wide = matches!(dimensions(output).as_slice(), [_, Some(columns)] if *columns > 1);
+    let data_type = element_type(output);
+    matches!(data_type, Some(DataType::Int64 | DataType::Int32 | DataType::String)) && !is_wide
 }
 
 /// The labels of a classifier or a `ZipMap`.
@@ -161,10 +171,11 @@ fn texts(strings: &[Vec<u8>]) -> Vec<String> {
 }
 
 /// The labels that an output of labels is chosen from: a classifier's, or a constant that a node
-/// picks from.
+/// picks from; empty where it is one of the places. `None` where nothing chooses one of several.
 fn behind(graph: &GraphProto, producers: &HashMap<String, usize>, label: &str) -> Option<Labels> {
     let mut seen = HashSet::new();
     let mut open = vec![label];
+    let mut chosen = None;
     while let Some(name) = open.pop() {
         let Some(&place) = producers.get(name) else { continue };
         if !seen.insert(place) {
@@ -174,16 +185,58 @@ fn behind(graph: &GraphProto, producers: &HashMap<String, usize>, label: &str) -
         let operator = node.op_type.as_str();
         let is_label = node.output.first().is_some_and(|first| first == name);
         if CLASSIFIERS.contains(&operator) && is_label {
-            return Some(labels_of(node)).filter(|labels| !labels.names.is_empty());
+            return Some(labels_of(node));
         }
         if matches!(operator, "ArrayFeatureExtractor" | "Gather")
             && let Some(labels) = node.input.first().and_then(|from| constant(graph, from))
         {
             return in_constant(labels);
         }
+        if matches!(operator, "ArgMax" | "TopK") {
+            chosen = Some(Labels::default());
+        }
         open.extend(node.input.iter().map(String::as_str));
     }
-    None
+    chosen
+}
+
+/// The name of the shape that labels have, and the shape.
+pub(super) const LABEL_SHAPE: (&str, [i64; 1]) = ("shardgate.label_shape", [-1]);
+
+pub(super) fn label_shape() -> TensorProto {
+    let (name, shape) = LABEL_SHAPE;
+    TensorProto {
+        name: name.to_owned(),
+        data_type: DataType::Int64 as i32,
+        dims: vec![shape.len() as i64],
+        int64_data: shape.to_vec(),
+        ..TensorProto::default()
+    }
+}
+
+/// The nodes that make `label` alone of what a classifier reads: the class of the greatest score,
+/// which no `post_transform` changes.
+pub(super) fn label_of(classifier: &NodeProto, label: String) -> Result<[NodeProto; 2], OnnxError> {
+    if classifier.op_type == "SVMClassifier" {
+        return Err(OnnxError::unsupported(
+            classifier,
+            "the score depends on its label; choose an output made from its probabilities",
+        ));
+    }
+    let column = format!("{label}.column");
+    let mut node = classifier.clone();
+    node.op_type.push_str("Label");
+    node.name.push_str(".label");
+    node.attribute.retain(|attribute| attribute.name != "post_transform");
+    node.output = vec![column.clone()];
+    let flat = NodeProto {
+        op_type: "Reshape".to_owned(),
+        name: format!("{}.flat", classifier.name),
+        input: vec![column, LABEL_SHAPE.0.to_owned()],
+        output: vec![label],
+        ..NodeProto::default()
+    };
+    Ok([node, flat])
 }
 
 fn in_constant(tensor: &TensorProto) -> Option<Labels> {
@@ -209,7 +262,7 @@ fn may_decide(node: &NodeProto) -> bool {
         attribute(name).is_some_and(|weights| weights.floats.iter().any(|weight| *weight < 0.0))
     };
     match node.op_type.as_str() {
-        "SVMClassifier" => attribute("prob_a").is_none_or(|slopes| slopes.floats.is_empty()),
+        "SVMClassifier" => decisions::are_made_by(node),
         "LinearClassifier" => true,
         _ => negative("class_weights") || negative("base_values"),
     }

@@ -1,4 +1,4 @@
-//! Loads ONNX files once for all shards (`blueprint`): read within bounds (`file`), cut down to what the score needs (`graph`, `labels`), and
+//! Loads ONNX files once for all shards (`blueprint`): read within bounds (`file`), cut down to what the score needs (`graph`, `labels`, `decisions`), and
 //! run either as a `program` of our own operators (`ops`) or by a `plan` of tract's (`planner`), in which
 //! the same operators take part through the `adapter`, beside a few `corrections` of tract's own and its `casts`.
 //!
@@ -15,19 +15,26 @@ mod bounds;
 mod casts;
 mod constants;
 mod corrections;
+mod decisions;
 mod depth;
+mod distances;
 mod error;
 mod explained;
+mod external;
 mod file;
+mod folding;
 mod graph;
+mod inline;
 mod inputs;
 mod labels;
+mod log_sum;
 mod ops;
 mod plan;
 mod planner;
 mod planning;
 mod program;
 mod rows;
+mod simplify;
 mod texts;
 pub(super) mod trial;
 
@@ -77,8 +84,9 @@ pub(in crate::model) struct OnnxFacts {
     /// Whether a class that has a name in the file is the score only by its place.
     pub(super) is_by_place: bool,
     pub(super) file_hash: u64,
-    /// What is kept of the output.
+    /// What is kept of the output, and how many columns that has.
     pub(super) kept: Kept,
+    pub(super) output_width: usize,
     /// Whether the output's columns are probabilities of classes.
     pub(super) is_classifier: bool,
 }
@@ -86,7 +94,8 @@ pub(in crate::model) struct OnnxFacts {
 impl OnnxFacts {
     /// The same for another shard, which shares nothing with this one.
     fn of_another_shard(&self) -> Self {
-        let own = |it: &Option<Arc<Categories>>| it.as_deref().cloned().map(Arc::new);
+        let own =
+            |it: &Option<Arc<Categories>>| it.as_ref().map(|it| Arc::new(it.of_another_shard()));
         Self { categories: self.categories.iter().map(own).collect(), ..self.clone() }
     }
 }

@@ -25,9 +25,10 @@ use crate::model::trees::KernelChoice;
 const RUN_CELLS_MAX: usize = 1 << 24;
 
 /// Operators that fail on places, categories or values which they do not know.
-const PICKERS: [&str; 9] = [
+const PICKERS: [&str; 10] = [
     "ArrayFeatureExtractor",
     "Binarizer",
+    "CDist",
     "Gather",
     "GatherElements",
     "GatherND",
@@ -81,7 +82,7 @@ impl TractPlan {
         choice: KernelChoice,
         keep: impl Fn(usize) -> Result<Kept, OnnxError>,
     ) -> Result<Self, OnnxError> {
-        let Planned { plan, inputs, cells } = planner::plan(graph, inputs, choice)?;
+        let Planned { plan, inputs, cells, is_one_row } = planner::plan(graph, inputs, choice)?;
         let failed =
             |error: TractError| OnnxError::Plan { reason: planner::short(&error.to_string()) };
         let output = plan.model().output_fact(0).map_err(failed)?;
@@ -100,7 +101,8 @@ impl TractPlan {
         let precision = if is_double { Precision::F64 } else { Precision::F32 };
         let kept = keep(columns)?;
         let state = plan.spawn().map_err(failed)?;
-        let batching = Batching { least: 1, most: (RUN_CELLS_MAX / cells).max(1) };
+        let most = if is_one_row { 1 } else { (RUN_CELLS_MAX / cells).max(1) };
+        let batching = Batching { least: 1, most };
         Ok(Self { plan, state, inputs, columns, precision, kept, batching, invalid: Vec::new() })
     }
 
@@ -130,7 +132,7 @@ impl TractPlan {
         let most = self.batching.most;
         let alone = Batching { least: 1, most: 1 };
         let ways = [self.batching, Batching { least: 2, most: most.max(2) }, alone];
-        for batching in ways {
+        for batching in ways.into_iter().filter(|way| most > 1 || *way == alone) {
             self.batching = batching;
             let width = self.kept.values();
             let compute = |matrix: &FeatureMatrix, values: &mut Vec<f64>| self.run(matrix, values);

@@ -5,6 +5,7 @@
 use std::panic::{self, AssertUnwindSafe};
 
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
+use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_hir::internal::*;
 
 use super::error::{OnnxError, node_name};
@@ -30,6 +31,19 @@ pub(super) struct Planned {
     pub(super) inputs: Vec<PlanInput>,
     /// Cells of its largest tensor, for one row.
     pub(super) cells: usize,
+    /// Whether it computes one row at a time.
+    pub(super) is_one_row: bool,
+}
+
+/// What a plan is held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// Any number of rows, each by itself.
+    Rows,
+    /// One row.
+    OneRow,
+    /// Any number of rows, whatever they do to each other.
+    None,
 }
 
 /// Why there is no plan.
@@ -53,7 +67,12 @@ pub(super) fn plan(
     choice: KernelChoice,
 ) -> Result<Planned, OnnxError> {
     bounds::check(graph.graph()?)?;
-    match attempt(&graph.proto, inputs, choice, true) {
+    let mut attempted = attempt(&graph.proto, inputs, choice, Proof::Rows);
+    if attempted.is_err() && inputs.iter().all(|(input, _)| input.is_one_row || !input.used) {
+        // A file for one row at a time is served row by row.
+        attempted = attempt(&graph.proto, inputs, choice, Proof::OneRow).or(attempted);
+    }
+    match attempted {
         Ok(planned) => Ok(planned),
         Err(Failure::Refused(error)) => Err(error),
         Err(Failure::Tract(reason)) => Err(blame(graph.graph()?, &graph.proto, inputs, &reason)),
@@ -66,9 +85,9 @@ fn attempt(
     proto: &ModelProto,
     inputs: &[(GraphInput, usize)],
     choice: KernelChoice,
-    proves: bool,
+    proof: Proof,
 ) -> Result<Planned, Failure> {
-    let built = panic::catch_unwind(AssertUnwindSafe(|| try_plan(proto, inputs, choice, proves)));
+    let built = panic::catch_unwind(AssertUnwindSafe(|| try_plan(proto, inputs, choice, proof)));
     built.unwrap_or_else(|_| Err(Failure::Tract("it panics".to_owned())))
 }
 
@@ -76,12 +95,12 @@ fn try_plan(
     proto: &ModelProto,
     inputs: &[(GraphInput, usize)],
     choice: KernelChoice,
-    proves: bool,
+    proof: Proof,
 ) -> Result<Planned, Failure> {
     let mut model = adapter::onnx().model_for_proto_model(proto)?;
     adapter::choose_kernel(&mut model, choice);
     let symbol = model.symbols.sym("N");
-    let rows = symbol.to_dim();
+    let rows = if proof == Proof::OneRow { 1.to_dim() } else { symbol.to_dim() };
     let mut plan_inputs = Vec::new();
     let mut first_column = 0;
     for (input, columns) in inputs {
@@ -103,19 +122,19 @@ fn try_plan(
         let advice = format!("{cells} cells for one row, the limit is {CELLS_MAX}");
         Failure::Refused(refusal(graph, &Unproved { node, reason: advice }))
     })?;
-    if proves {
+    if proof == Proof::Rows {
         rows::prove(&typed, &symbol)
             .map_err(|unproved| Failure::Refused(refusal(graph, &unproved)))?;
     }
     let plan = typed.into_optimized()?.into_runnable()?;
-    Ok(Planned { plan, inputs: plan_inputs, cells })
+    Ok(Planned { plan, inputs: plan_inputs, cells, is_one_row: proof == Proof::OneRow })
 }
 
-/// Cells of the largest tensor for one row, or the node that makes one beyond the limit: nothing of
+/// Cells of the largest tensor for one row, weights apart, or the node that makes one beyond the limit: nothing of
 /// that size is allocated.
 fn widest(model: &TypedModel, rows: &Symbol) -> Result<usize, (String, i64)> {
     let mut widest = 1;
-    for node in model.nodes() {
+    for node in model.nodes().iter().filter(|node| !node.op.is::<Const>()) {
         for output in &node.outputs {
             let mut cells = 1_i64;
             for dim in output.fact.shape.iter() {
@@ -164,8 +183,12 @@ fn blame(
     if bytes > BLAMED_BYTES_MAX {
         return unknown();
     }
-    let fails = |nodes: usize| match attempt(&part(proto, nodes), inputs, KernelChoice::Auto, false)
-    {
+    let fails = |nodes: usize| match attempt(
+        &part(proto, nodes),
+        inputs,
+        KernelChoice::Auto,
+        Proof::None,
+    ) {
         Err(Failure::Tract(reason)) => Some(reason),
         _ => None,
     };

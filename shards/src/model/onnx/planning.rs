@@ -148,7 +148,7 @@ impl<'g> Planning<'g> {
         Ok(Source::Step(self.steps.len() - 1))
     }
 
-    fn shape(&self, source: Source) -> RowShape {
+    pub(super) fn shape(&self, source: Source) -> RowShape {
         match source {
             Source::Features => self.matrix,
             Source::Step(step) => self.steps[step].output,
@@ -199,7 +199,7 @@ impl<'g> Planning<'g> {
         }
     }
 
-    fn readers(&self, step: usize) -> usize {
+    pub(super) fn readers(&self, step: usize) -> usize {
         let inputs = self.steps.iter().flat_map(|step| &step.inputs);
         inputs.filter(|source| **source == Source::Step(step)).count()
     }
@@ -212,6 +212,12 @@ impl<'g> Planning<'g> {
         }
         second.inputs.clone_from(&first.inputs);
         second.shapes.clone_from(&first.shapes);
+        self.remove(before);
+        true
+    }
+
+    /// Leaves out a step that nobody reads.
+    pub(super) fn remove(&mut self, before: usize) {
         self.steps.remove(before);
         for source in self.steps.iter_mut().flat_map(|step| &mut step.inputs) {
             if let Source::Step(step) = source
@@ -220,7 +226,6 @@ impl<'g> Planning<'g> {
                 *step -= 1;
             }
         }
-        true
     }
 
     /// Columns of the output that holds the score.

@@ -57,10 +57,11 @@ impl Program {
         let Some(mut planning) = Planning::of(graph, ml_version, matrix, inputs, score)? else {
             return Ok(None);
         };
+        planning.fold();
+        planning.look_through(INPUTS_MAX);
         if planning.steps.iter().any(|step| step.inputs.len() > INPUTS_MAX) {
             return Ok(None);
         }
-        planning.fold();
         let kept = match keep(planning.columns())? {
             Kept::Only(column) => Kept::Only(planning.narrow(column)),
             all @ Kept::All { .. } => all,

@@ -21,9 +21,10 @@ use std::arch::x86_64::{
 use super::block::{self, Instructions, Span};
 use super::cells::Rows;
 use super::finish::Finish;
-use super::plan::{BitOrder, Finder, LANES, Lanes, Plan, WORD};
+use super::plan::Plan;
 use super::real::Real;
 use super::vector::{self, Set, Vector};
+use super::words::{BitOrder, Finder, LANES, Lanes, WORD};
 
 /// The most words that are faster than a walk.
 pub(super) const WORDS_MAX: usize = 4;

@@ -23,10 +23,11 @@ use super::block::{self, Instructions, Span};
 use super::cells::Rows;
 use super::finish::Finish;
 use super::gather;
-use super::plan::{BitOrder, Finder, LANES, Lanes, Plan, WORD};
+use super::plan::Plan;
 use super::real::Real;
 use super::transpose;
 use super::vector::{self, Set, Vector};
+use super::words::{BitOrder, Finder, LANES, Lanes, WORD};
 
 /// The most words that are faster than a walk.
 pub(super) const WORDS_MAX: usize = 8;

@@ -4,9 +4,10 @@
 use super::cells::Rows;
 use super::ensemble::Ensemble;
 use super::finish::Finish;
-use super::plan::{LANES, Lanes, Plan};
+use super::plan::Plan;
 use super::portable;
 use super::real::Real;
+use super::words::{LANES, Lanes};
 
 /// Lane groups in the largest block.
 pub(super) const PARTS_MAX: usize = 4;

@@ -8,7 +8,7 @@ use std::arch::x86_64::{
 };
 
 use super::deep::{COLUMN, DeepNode, EQUAL, NAN_PASSES};
-use super::plan::{LANES, Lanes};
+use super::words::{LANES, Lanes};
 
 /// Walks 16 rows a register down a tree until none moves any more.
 ///

@@ -5,11 +5,12 @@ use std::str::FromStr;
 use super::block::{Blocked, Instructions};
 use super::cells::{Rows, Scaler};
 use super::ensemble::Ensemble;
-use super::plan::{BitOrder, LANES, Plan};
+use super::plan::Plan;
 use super::portable;
 use super::real::Real;
 use super::single::Single;
 use super::walk::Walk;
+use super::words::{BitOrder, LANES};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 use crate::features::{Cells, Precision};

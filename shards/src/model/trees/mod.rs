@@ -24,6 +24,7 @@ mod avx512;
 mod block;
 mod build;
 mod cells;
+mod check;
 mod deep;
 mod ensemble;
 mod error;
@@ -45,6 +46,7 @@ mod transpose;
 #[cfg(target_arch = "x86_64")]
 mod vector;
 mod walk;
+mod words;
 
 pub use attributes::{
     Aggregate, EnsembleKind, NodeMode, PostTransform, TreeAttributes, UnknownWord,

@@ -1,7 +1,8 @@
 //! Checks a library's own forest, which may be hostile, and lays it out as kernels need it.
 
 use super::attributes::{Aggregate, NodeMode};
-use super::build::{at_most, check_overflow, fits, name_of};
+use super::build::check_overflow;
+use super::check::{at_most, fits, name_of};
 use super::ensemble::{
     Branch, Child, Covers, Ensemble, EnsembleLimits, Linear, Test, Tree, Weight,
 };

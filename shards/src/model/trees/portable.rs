@@ -2,8 +2,9 @@
 //! turns into whatever vectors the target has.
 
 use super::deep::DeepNode;
-use super::plan::{BitOrder, Finder, LANES, Lanes, Plan, TreePlan, WORD, Word};
+use super::plan::Plan;
 use super::real::Real;
+use super::words::{BitOrder, Finder, LANES, Lanes, TreePlan, WORD, Word};
 
 /// The most words that are faster than a walk.
 pub(super) const WORDS_MAX: usize = 2;

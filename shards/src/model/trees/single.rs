@@ -5,8 +5,9 @@ use super::cells::Rows;
 use super::deep::DeepNode;
 use super::ensemble::Ensemble;
 use super::finish::Finish;
-use super::plan::{BitOrder, Finder, Plan, TreePlan};
+use super::plan::Plan;
 use super::real::Real;
+use super::words::{BitOrder, Finder, TreePlan};
 
 /// About how long a step of one tree takes, in nanoseconds; see `Instructions::entry_ns`.
 const STEP_NS: f64 = 1.7;

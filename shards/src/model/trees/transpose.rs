@@ -8,7 +8,7 @@ use std::arch::x86_64::{
 
 use super::block::{self, Span};
 use super::cells::{Rows, Scaler};
-use super::plan::{LANES, Lanes};
+use super::words::{LANES, Lanes};
 use crate::features::Cells;
 
 /// With fewer columns wanted of 16 it is not worth transposing all.

@@ -6,9 +6,10 @@
 
 use std::arch::x86_64::{_CMP_GT_OQ, _CMP_NEQ_OQ, _CMP_NEQ_UQ, _CMP_NLE_UQ};
 
-use super::plan::{Finder, LANES, Lanes, MaskEntry, Plan, TreePlan, WORD, Word};
+use super::plan::Plan;
 use super::portable::{self, Group};
 use super::real::Real;
+use super::words::{Finder, LANES, Lanes, MaskEntry, TreePlan, WORD, Word};
 
 /// A set of categories; see `forest::CategorySets`.
 #[derive(Clone, Copy)]

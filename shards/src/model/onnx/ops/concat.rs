@@ -1,8 +1,8 @@
 //! `Concat` of columns, and `FeatureVectorizer`, which makes 32-bit floats of them.
 
 use super::{
-    After, CellsMut, Element, Flow, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
-    RowShape, Rows,
+    After, CellsMut, Element, Flow, KernelChoice, NodeContext, OnnxError, Origin, Piece, RowKernel,
+    RowOperator, RowShape, Rows,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,14 @@ impl RowOperator for Concat {
     fn joins(&self, inputs: &[RowShape]) -> bool {
         let keeps = |input: &RowShape| self.element.is_none_or(|element| element == input.element);
         inputs.len() == self.parts && inputs.iter().all(keeps)
+    }
+
+    fn pieces(
+        &self,
+        inputs: &[Vec<Piece<Origin>>],
+        shapes: &[RowShape],
+    ) -> Option<Vec<Piece<Origin>>> {
+        self.joins(shapes).then(|| inputs.concat())
     }
 
     fn reads_integers(&self) -> bool {

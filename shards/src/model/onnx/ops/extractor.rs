@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    After, Cells, CellsMut, Flow, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
-    RowShape, Rows, only, wrong_type,
+    After, Cells, CellsMut, Flow, KernelChoice, NodeContext, OnnxError, Origin, Piece, RowKernel,
+    RowOperator, RowShape, Rows, only, wrong_type,
 };
 
 /// A slice that ends further on ends with the row, whose width is not known here: not ours.
@@ -86,6 +86,15 @@ impl RowOperator for Extractor {
 
     fn after(&self, _columns: usize) -> After {
         After::Same
+    }
+
+    fn pieces(
+        &self,
+        inputs: &[Vec<Piece<Origin>>],
+        _shapes: &[RowShape],
+    ) -> Option<Vec<Piece<Origin>>> {
+        let [input] = inputs else { return None };
+        self.places.iter().map(|place| input.get(*place).copied()).collect()
     }
 
     fn kernel(

@@ -1,9 +1,11 @@
 //! `LinearClassifier` and `LinearRegressor`: each output is a dot product plus an intercept.
 
+use super::lanes::dot;
+use super::linear_lookup::Terms;
 use super::transform::Transform;
 use super::{
-    Cells, CellsMut, Element, FoundMargin, KernelChoice, Margin, NodeContext, OnnxError, RowKernel,
-    RowOperator, RowShape, Rows, only_floats, wrong_type,
+    Cells, CellsMut, Element, FoundMargin, KernelChoice, Margin, NodeContext, OnnxError, Piece,
+    RowKernel, RowOperator, RowShape, Rows, only_floats, wrong_type,
 };
 use crate::model::explain::LinearOutline;
 
@@ -18,6 +20,8 @@ struct Linear {
     transform: Transform,
     /// A classifier of two classes with one row of coefficients: the other score is made from it.
     complements: bool,
+    /// What it reads in place of the columns of a one-hot encoder.
+    terms: Option<Terms>,
     /// The scores of one row.
     sums: Vec<f64>,
 }
@@ -62,6 +66,7 @@ fn parse(
         intercepts,
         transform,
         complements,
+        terms: None,
         sums: Vec::new(),
     }))
 }
@@ -74,6 +79,15 @@ impl RowOperator for Linear {
         }
         let columns = self.intercepts.len() + usize::from(self.complements);
         Ok(RowShape { columns, element: Element::F32 })
+    }
+
+    fn read_through(&mut self, pieces: &[Piece<usize>]) -> bool {
+        let is_finite = self.coefficients.iter().all(|weight| weight.is_finite());
+        if self.terms.is_some() || !is_finite || pieces.len() != self.columns {
+            return false;
+        }
+        self.terms = Some(Terms::new(pieces));
+        true
     }
 
     fn narrow(&mut self, column: usize) -> bool {
@@ -124,8 +138,8 @@ impl RowKernel for Linear {
     ) -> Result<(), String> {
         let CellsMut::F32(output) = output else { return Err(wrong_type()) };
         match inputs[0].cells {
-            Cells::F32(cells) => self.score(cells, output),
-            Cells::F64(cells) => self.score(cells, output),
+            Cells::F32(cells) => self.score(cells, inputs[0].columns, output),
+            Cells::F64(cells) => self.score(cells, inputs[0].columns, output),
             Cells::I64(_) => return Err(wrong_type()),
         }
         Ok(())
@@ -133,13 +147,17 @@ impl RowKernel for Linear {
 }
 
 impl Linear {
-    fn score<T: Copy + Into<f64>>(&mut self, cells: &[T], output: &mut [f32]) {
+    fn score<T: Copy + Into<f64>>(&mut self, cells: &[T], width: usize, output: &mut [f32]) {
         let outputs = self.intercepts.len() + usize::from(self.complements);
-        let rows = cells.chunks_exact(self.columns);
-        for (row, output) in rows.zip(output.chunks_exact_mut(outputs)) {
+        for (row, output) in cells.chunks_exact(width).zip(output.chunks_exact_mut(outputs)) {
             self.sums.clear();
             let weights = self.coefficients.chunks_exact(self.columns).zip(&self.intercepts);
-            self.sums.extend(weights.map(|(weights, intercept)| dot(row, weights) + intercept));
+            if let Some(terms) = &mut self.terms {
+                terms.read(row);
+                self.sums.extend(weights.map(|(weights, start)| terms.dot(weights) + start));
+            } else {
+                self.sums.extend(weights.map(|(weights, start)| dot(row, weights) + start));
+            }
             if self.complements {
                 self.complement();
             } else {
@@ -167,17 +185,4 @@ impl Linear {
             }
         }
     }
-}
-
-fn dot<T: Copy + Into<f64>>(row: &[T], weights: &[f64]) -> f64 {
-    let mut sums = [0.0; 4];
-    let (row, row_rest) = row.as_chunks::<4>();
-    let (weights, weights_rest) = weights.as_chunks::<4>();
-    for (cells, weights) in row.iter().zip(weights) {
-        for lane in 0..4 {
-            sums[lane] += cells[lane].into() * weights[lane];
-        }
-    }
-    let rest = row_rest.iter().zip(weights_rest).map(|(cell, weight)| (*cell).into() * weight);
-    (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest.sum::<f64>()
 }

@@ -14,23 +14,30 @@ mod concat;
 mod context;
 mod curve;
 mod dense;
+mod distance;
 mod element;
 mod extractor;
 mod flow;
 mod imputer;
+mod label;
 mod label_encoder;
+mod lanes;
 mod linear;
+mod linear_lookup;
 mod lookup;
 mod members;
 mod normalizer;
 mod number;
 mod one_hot;
 mod pairwise;
+mod pieces;
 mod reduce;
 mod scaler;
 mod svm;
+mod svm_classifier;
 mod transform;
 mod trees;
+mod trees_fold;
 mod trees_v5;
 mod typed;
 
@@ -40,6 +47,7 @@ use std::ops::Range;
 pub(super) use self::context::NodeContext;
 pub(super) use self::element::{Cells, CellsMut, Element, cast_to_i32, cast_to_i64, exact_i64};
 pub(super) use self::flow::{After, Flow, FoundMargin, Margin};
+pub(super) use self::pieces::{Origin, Picked, Piece};
 use super::error::OnnxError;
 use crate::model::trees::KernelChoice;
 
@@ -124,6 +132,22 @@ pub(super) trait RowOperator: Debug + Send + Sync {
         false
     }
 
+    /// What each column of its output is made of, if that is no more than what the columns of its
+    /// inputs, of these shapes, are made of.
+    fn pieces(
+        &self,
+        _inputs: &[Vec<Piece<Origin>>],
+        _shapes: &[RowShape],
+    ) -> Option<Vec<Piece<Origin>>> {
+        None
+    }
+
+    /// Reads what the columns of its only input are made of in place of these, if the bits of its
+    /// output stay what they are: by the place of a cell in what it reads then, in the same type.
+    fn read_through(&mut self, _pieces: &[Piece<usize>]) -> bool {
+        false
+    }
+
     /// Leaves out what only other columns than `column` need: the output has one column then.
     fn narrow(&mut self, _column: usize) -> bool {
         false
@@ -174,18 +198,21 @@ type Parser = fn(NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError>;
 /// Operators of the domain `ai.onnx.ml`: they take the place of tract's own.
 pub(super) const MACHINE_LEARNING: &[(&str, Parser)] = &[
     ("Binarizer", binarizer::parse),
+    ("CDist", distance::parse),
     ("FeatureVectorizer", concat::parse),
     ("Imputer", imputer::parse),
     ("LabelEncoder", label_encoder::parse),
     ("LinearClassifier", linear::parse_classifier),
+    ("LinearClassifierLabel", label::parse_linear),
     ("LinearRegressor", linear::parse_regressor),
     ("Normalizer", normalizer::parse),
     ("OneHotEncoder", one_hot::parse),
-    ("SVMClassifier", svm::parse_classifier),
+    ("SVMClassifier", svm_classifier::parse),
     ("SVMRegressor", svm::parse_regressor),
     ("Scaler", scaler::parse),
     ("TreeEnsemble", trees_v5::parse),
     ("TreeEnsembleClassifier", trees::parse_classifier),
+    ("TreeEnsembleClassifierLabel", label::parse_trees),
     ("TreeEnsembleRegressor", trees::parse_regressor),
 ];
 

@@ -6,8 +6,8 @@
 use super::element::exact_i64;
 use super::lookup::{Keys, Lookup, Sorted};
 use super::{
-    Cells, CellsMut, Element, Flow, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator,
-    RowShape, Rows, only, wrong_type,
+    Cells, CellsMut, Element, Flow, KernelChoice, NodeContext, OnnxError, Origin, Piece, RowKernel,
+    RowOperator, RowShape, Rows, only, wrong_type,
 };
 
 /// Each integer up to here is a float of this many bits; a larger one may have been rounded to its
@@ -68,6 +68,20 @@ impl RowOperator for OneHotEncoder {
 
     fn reads_integers(&self) -> bool {
         true
+    }
+
+    fn pieces(
+        &self,
+        inputs: &[Vec<Piece<Origin>>],
+        _shapes: &[RowShape],
+    ) -> Option<Vec<Piece<Origin>>> {
+        let ([input], true) = (inputs, self.ignores) else { return None };
+        let mut made = Vec::with_capacity(input.len() * self.categories.len());
+        for piece in input {
+            let Piece::Cell(origin) = piece else { return None };
+            made.extend(self.categories.iter().map(|category| Piece::Is(*origin, *category)));
+        }
+        Some(made)
     }
 
     fn cells_of_each(&self) -> Option<usize> {

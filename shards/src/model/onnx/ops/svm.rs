@@ -1,12 +1,12 @@
-//! `SVMRegressor` and `SVMClassifier` with probabilities: sums over support vectors, in doubles.
+//! `SVMRegressor`: a sum over support vectors, in doubles; and what `SVMClassifier` shares with it.
 
-use super::pairwise::pairwise_coupling;
+use super::lanes::{dot, squared_distance};
 use super::{
     CellsMut, Element, KernelChoice, NodeContext, OnnxError, RowKernel, RowOperator, RowShape,
     Rows, only_floats, wrong_type,
 };
 use crate::features::Cells;
-use crate::model::trees::{exponential, logistic};
+use crate::model::trees::exponential;
 
 /// `kernel_type`, with the `kernel_params` that it uses.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +19,7 @@ enum Kernel {
 
 /// The support vectors and how a row is compared with them.
 #[derive(Debug, Clone)]
-struct Vectors {
+pub(super) struct Vectors {
     kernel: Kernel,
     /// Row-major, one row for each support vector.
     cells: Vec<f64>,
@@ -36,32 +36,12 @@ struct Regressor {
     scratch: Scratch,
 }
 
-#[derive(Debug, Clone)]
-struct Classifier {
-    vectors: Vectors,
-    /// `classes - 1` rows of one coefficient for each support vector.
-    coefficients: Vec<f64>,
-    /// The support vectors lie class by class: where each class starts, and the end of the last.
-    starts: Vec<usize>,
-    /// For each pair of classes: its offset, and the line through its probability's log odds.
-    pairs: Vec<Pair>,
-    scratch: Scratch,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Pair {
-    offset: f64,
-    slope: f64,
-    intercept: f64,
-}
-
 /// Buffers of one row.
 #[derive(Debug, Clone, Default)]
-struct Scratch {
+pub(super) struct Scratch {
     row: Vec<f64>,
-    kernels: Vec<f64>,
-    pairwise: Vec<f64>,
-    probabilities: Vec<f64>,
+    /// What each support vector makes of the row.
+    pub(super) kernels: Vec<f64>,
 }
 
 pub(super) fn parse_regressor(context: NodeContext<'_>) -> Result<Box<dyn RowOperator>, OnnxError> {
@@ -86,55 +66,13 @@ pub(super) fn parse_regressor(context: NodeContext<'_>) -> Result<Box<dyn RowOpe
     Ok(Box::new(Regressor { vectors, coefficients, offset, one_class, scratch }))
 }
 
-pub(super) fn parse_classifier(
-    context: NodeContext<'_>,
-) -> Result<Box<dyn RowOperator>, OnnxError> {
-    let mut starts = vec![0_usize];
-    for count in context.integers("vectors_per_class")? {
-        let count = usize::try_from(*count).ok();
-        let end = count.and_then(|count| count.checked_add(*starts.last()?));
-        starts.push(end.ok_or_else(|| context.refuse("`vectors_per_class` is no count"))?);
-    }
-    let (classes, supports) = (starts.len() - 1, starts.last().copied().unwrap_or(0));
-    let (slopes, intercepts) = (context.floats("prob_a")?, context.floats("prob_b")?);
-    if supports == 0 || slopes.is_empty() {
-        return Err(context.refuse(
-            "a support-vector classifier without probabilities: train it with probability=True, \
-             or calibrate it with CalibratedClassifierCV",
-        ));
-    }
-    let offsets = context.floats("rho")?;
-    let count = classes * (classes - 1) / 2;
-    if classes < 2 || [offsets.len(), slopes.len(), intercepts.len()] != [count; 3] {
-        return Err(context.refuse(format!(
-            "`rho`, `prob_a` and `prob_b` need one value for each of the {count} pairs of classes"
-        )));
-    }
-    let coefficients = doubles(context, "coefficients")?;
-    if coefficients.len() != (classes - 1) * supports {
-        return Err(context.refuse(format!(
-            "{} coefficients for {classes} classes and {supports} support vectors",
-            coefficients.len()
-        )));
-    }
-    let numbers = offsets.iter().zip(slopes).zip(intercepts);
-    let pair = |((offset, slope), intercept): ((&f32, &f32), &f32)| Pair {
-        offset: f64::from(*offset),
-        slope: f64::from(*slope),
-        intercept: f64::from(*intercept),
-    };
-    let pairs = numbers.map(pair).collect();
-    let vectors = Vectors::parse(context, supports)?;
-    let scratch = Scratch::default();
-    Ok(Box::new(Classifier { vectors, coefficients, starts, pairs, scratch }))
-}
-
-fn doubles(context: NodeContext<'_>, name: &str) -> Result<Vec<f64>, OnnxError> {
+/// An attribute of floats, as doubles.
+pub(super) fn doubles(context: NodeContext<'_>, name: &str) -> Result<Vec<f64>, OnnxError> {
     Ok(context.floats(name)?.iter().copied().map(f64::from).collect())
 }
 
 impl Vectors {
-    fn parse(context: NodeContext<'_>, supports: usize) -> Result<Self, OnnxError> {
+    pub(super) fn parse(context: NodeContext<'_>, supports: usize) -> Result<Self, OnnxError> {
         let cells = doubles(context, "support_vectors")?;
         if supports == 0 || cells.is_empty() || cells.len() % supports != 0 {
             return Err(context.refuse(format!(
@@ -156,7 +94,7 @@ impl Vectors {
         Ok(Self { kernel, columns: cells.len() / supports, cells })
     }
 
-    fn check(&self, inputs: &[RowShape]) -> Result<(), String> {
+    pub(super) fn check(&self, inputs: &[RowShape]) -> Result<(), String> {
         let found = only_floats(inputs)?.columns;
         if found == self.columns {
             return Ok(());
@@ -165,31 +103,47 @@ impl Vectors {
     }
 
     /// Compares the row in `scratch` with each support vector.
-    fn compare(&self, scratch: &mut Scratch) {
+    pub(super) fn compare(&self, scratch: &mut Scratch) {
         let row = scratch.row.as_slice();
-        let value = |vector: &[f64]| {
-            let pairs = row.iter().zip(vector);
-            let dot = |pairs: std::iter::Zip<_, _>| -> f64 {
-                pairs.map(|(a, b): (&f64, &f64)| a * b).sum()
-            };
-            match self.kernel {
-                Kernel::Linear => dot(pairs),
-                Kernel::Polynomial { gamma, offset, degree } => {
-                    (gamma * dot(pairs) + offset).powf(degree)
-                }
-                Kernel::Radial { gamma } => {
-                    exponential(-gamma * pairs.map(|(a, b)| (a - b) * (a - b)).sum::<f64>())
-                }
-                Kernel::Sigmoid { gamma, offset } => (gamma * dot(pairs) + offset).tanh(),
+        let vectors = self.cells.chunks_exact(self.columns);
+        let dots = || vectors.clone().map(|vector| dot(row, vector));
+        let kernels = &mut scratch.kernels;
+        kernels.clear();
+        match self.kernel {
+            Kernel::Linear => kernels.extend(dots()),
+            Kernel::Polynomial { gamma, offset, degree } => {
+                let power = power_of(degree);
+                kernels.extend(dots().map(|dot| power(gamma * dot + offset, degree)));
             }
-        };
-        scratch.kernels.clear();
-        scratch.kernels.extend(self.cells.chunks_exact(self.columns).map(value));
+            Kernel::Radial { gamma } => {
+                let distances = vectors.map(|vector| squared_distance(row, vector));
+                kernels.extend(distances.map(|distance| exponential(-gamma * distance)));
+            }
+            Kernel::Sigmoid { gamma, offset } => {
+                kernels.extend(dots().map(|dot| hyperbolic_tangent(gamma * dot + offset)));
+            }
+        }
     }
 }
 
+/// What raises to the power of a degree: by products where it is a small whole number.
+fn power_of(degree: f64) -> fn(f64, f64) -> f64 {
+    match degree {
+        1.0 => |x, _| x,
+        2.0 => |x, _| x * x,
+        3.0 => |x, _| x * x * x,
+        4.0 => |x, _| (x * x) * (x * x),
+        _ => f64::powf,
+    }
+}
+
+/// To 1e-16, which is all that a sum of kernels needs.
+fn hyperbolic_tangent(x: f64) -> f64 {
+    1.0 - 2.0 / (exponential(2.0 * x) + 1.0)
+}
+
 /// Calls `score` for each row, which it finds in the scratch buffers, with its cells of output.
-fn each_row(
+pub(super) fn each_row(
     input: Rows<'_>,
     output: &mut [f32],
     scratch: &mut Scratch,
@@ -252,71 +206,5 @@ impl RowKernel for Regressor {
                 (true, false) => -1.0,
             };
         })
-    }
-}
-
-impl RowOperator for Classifier {
-    fn shape(&self, inputs: &[RowShape]) -> Result<RowShape, String> {
-        self.vectors.check(inputs)?;
-        Ok(RowShape { columns: self.starts.len() - 1, element: Element::F32 })
-    }
-
-    fn kernel(
-        &self,
-        _inputs: &[RowShape],
-        _choice: KernelChoice,
-    ) -> Result<Box<dyn RowKernel>, String> {
-        Ok(Box::new(self.clone()))
-    }
-}
-
-impl RowKernel for Classifier {
-    fn name(&self) -> String {
-        "support vectors".to_owned()
-    }
-
-    fn run(
-        &mut self,
-        _rows: usize,
-        inputs: &[Rows<'_>],
-        output: CellsMut<'_>,
-    ) -> Result<(), String> {
-        let CellsMut::F32(output) = output else { return Err(wrong_type()) };
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let scored = each_row(inputs[0], output, &mut scratch, |scratch, output| {
-            self.vectors.compare(scratch);
-            self.compare_classes(scratch);
-            pairwise_coupling(&scratch.pairwise, &mut scratch.probabilities);
-            for (cell, probability) in output.iter_mut().zip(&scratch.probabilities) {
-                *cell = *probability as f32;
-            }
-        });
-        self.scratch = scratch;
-        scored
-    }
-}
-
-impl Classifier {
-    /// For each pair of classes, how probable one is against the other.
-    fn compare_classes(&self, scratch: &mut Scratch) {
-        let classes = self.starts.len() - 1;
-        let supports = self.starts[classes];
-        scratch.pairwise.clear();
-        scratch.pairwise.resize(classes * classes, 0.0);
-        scratch.probabilities.clear();
-        scratch.probabilities.resize(classes, 0.0);
-        let pairs = (0..classes).flat_map(|one| (one + 1..classes).map(move |other| (one, other)));
-        for ((one, other), pair) in pairs.zip(&self.pairs) {
-            let part = |row: usize, class: usize| -> f64 {
-                let span = self.starts[class]..self.starts[class + 1];
-                let coefficients = &self.coefficients[row * supports..][span.clone()];
-                coefficients.iter().zip(&scratch.kernels[span]).map(|(a, b)| a * b).sum()
-            };
-            let sum = part(other - 1, one) + part(one, other) + pair.offset;
-            let probability = logistic(-(sum * pair.slope + pair.intercept));
-            let probability = probability.clamp(1e-7, 1.0 - 1e-7);
-            scratch.pairwise[one * classes + other] = probability;
-            scratch.pairwise[other * classes + one] = 1.0 - probability;
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::members::Members;
 use super::{
-    CellsMut, Element, FoundMargin, KernelChoice, Margin, NodeContext, OnnxError, RowKernel,
+    CellsMut, Element, FoundMargin, KernelChoice, Margin, NodeContext, OnnxError, Piece, RowKernel,
     RowOperator, RowShape, Rows, only, only_floats, wrong_type,
 };
 use crate::features::Precision;
@@ -175,6 +175,16 @@ impl RowOperator for Trees {
         };
         self.scaler = Scaler::new(offsets, scales, input.columns).ok();
         self.scaler.is_some()
+    }
+
+    fn read_through(&mut self, pieces: &[Piece<usize>]) -> bool {
+        if self.scaler.is_some() || !self.members.is_empty() {
+            return false;
+        }
+        let read = super::trees_fold::read_through(&self.attributes, pieces);
+        let Some(attributes) = read else { return false };
+        self.attributes = attributes;
+        true
     }
 
     fn narrow(&mut self, column: usize) -> bool {

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::element::Convert;
 use super::{
-    Cells, CellsMut, Element, Flow, KernelChoice, RowKernel, RowOperator, RowShape, Rows, only,
-    wrong_type,
+    Cells, CellsMut, Element, Flow, KernelChoice, Origin, Piece, RowKernel, RowOperator, RowShape,
+    Rows, only, wrong_type,
 };
 use crate::features::inputs::IntegerRange;
 
@@ -41,6 +41,18 @@ impl RowOperator for TypedColumns {
 
     fn flow(&self) -> Flow {
         Flow::Picked(self.places.clone().collect())
+    }
+
+    fn pieces(
+        &self,
+        inputs: &[Vec<Piece<Origin>>],
+        shapes: &[RowShape],
+    ) -> Option<Vec<Piece<Origin>>> {
+        let ([input], [shape]) = (inputs, shapes) else { return None };
+        if shape.element != self.element {
+            return None;
+        }
+        input.get(self.places.clone()).map(<[_]>::to_vec)
     }
 
     fn kernel(

@@ -2,7 +2,7 @@
 
 use tract_onnx::tract_core::ops::array::{
     CumSum, Gather, GatherElements, GatherNd, MultiBroadcastTo, OneHot, Pad, ScatterElements,
-    Slice, Tile, Topk, Trilu, TypedConcat,
+    Slice, StridedSlice, Tile, Topk, Trilu, TypedConcat,
 };
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cast::Cast;
@@ -235,6 +235,8 @@ fn along_another_axis(node: &Context<'_>) -> Option<Result<Along, String>> {
         let whole = &node.inputs[0].fact.shape[slice.axis];
         let is_whole = slice.start == TDim::Val(0) && slice.end == *whole;
         if is_whole { vec![] } else { vec![slice.axis] }
+    } else if let Some(slice) = op.downcast_ref::<StridedSlice>() {
+        sliced(slice, node)
     } else if let Some(pad) = op.downcast_ref::<Pad>() {
         let padded = pad.pads.iter().enumerate().filter(|(_, pads)| **pads != (0, 0));
         padded.map(|(axis, _)| axis).collect()
@@ -255,6 +257,20 @@ fn along_another_axis(node: &Context<'_>) -> Option<Result<Along, String>> {
     };
     let others = node.inputs[1..].iter().all(|input| input.value == Value::Constant);
     Some(if axes.contains(&along.axis) || !others { mixes() } else { Ok(along) })
+}
+
+/// The axes that a slice may cut: those that a constant names, else all.
+fn sliced(slice: &StridedSlice, node: &Context<'_>) -> Vec<usize> {
+    let rank = node.inputs[0].fact.rank();
+    let named = || {
+        let named = node.inputs.get(slice.optional_axes_input?)?.fact.konst.as_ref()?;
+        let named = named.cast_to::<i64>().ok()?;
+        let named = named.try_as_plain_ram().ok()?;
+        let from_end = |axis: &i64| if *axis < 0 { axis + rank as i64 } else { *axis };
+        let named = named.as_slice::<i64>().ok()?.iter().map(from_end);
+        named.map(|axis| usize::try_from(axis).ok()).collect::<Option<Vec<_>>>()
+    };
+    named().unwrap_or_else(|| (0..rank).collect())
 }
 
 /// Operators that pick or put cells by places which each row may have of its own.

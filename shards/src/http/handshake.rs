@@ -1,0 +1,100 @@
+//! A connection that is not encrypted yet. It has a handle from the start, so that it is counted,
+//! timed out, evicted and drained as one that has sent no request.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::RawFd;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use super::connection::Connection;
+use super::front::Front;
+use super::handles::ConnectionHandle;
+use crate::executor::runtime::TcpStream;
+use crate::tls::TlsServer;
+
+/// Why a connection is not encrypted, by the place of its word on `/metrics`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HandshakeFault {
+    /// The client took too long, or others needed the place.
+    TooSlow,
+    /// The client speaks another protocol, is not trusted, or went away.
+    Failed,
+}
+
+/// A connection that is not encrypted yet.
+pub(super) struct Handshake {
+    front: Rc<Front>,
+    number: u32,
+    handle: Rc<ConnectionHandle>,
+    /// Whether the connection has taken the handle over.
+    is_done: bool,
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.front.handles.remove(self.number);
+            self.front.counters().connections_open.subtract(1);
+        }
+    }
+}
+
+impl Handshake {
+    /// Counts a connection that was accepted, of a client at `address` where that is counted.
+    pub(super) fn new(front: Rc<Front>, socket: RawFd, address: Option<IpAddr>) -> Self {
+        let (number, handle) = front.handles.add();
+        front.counters().connections_open.add(1);
+        front.counters().connections_accepted.add(1);
+        handle.socket.set(Some(socket));
+        if let Some(address) = address {
+            front.handles.count_address(&handle, address);
+        }
+        let now_ms = front.coarse_ms.get();
+        handle.idle_since_ms.set(now_ms);
+        handle.deadline_ms.set(now_ms.saturating_add(front.limits().head_timeout_ms));
+        Self { front, number, handle, is_done: false }
+    }
+
+    /// Encrypts the connection, and serves it.
+    pub(super) async fn serve(mut self, tls: TlsServer, stream: TcpStream) {
+        let begun = {
+            let mut begun = pin!(tls.accept(stream));
+            poll_fn(|context| {
+                self.handle.register(context.waker());
+                match begun.as_mut().poll(context) {
+                    Poll::Pending if self.is_over() => Poll::Ready(Err(HandshakeFault::TooSlow)),
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(begun) => {
+                        Poll::Ready(begun.map_err(|_: io::Error| HandshakeFault::Failed))
+                    }
+                }
+            })
+            .await
+        };
+        let counters = self.front.counters();
+        match begun {
+            Err(fault) => counters.handshakes_failed[fault as usize].add(1),
+            Ok(encrypted) => {
+                counters.handshakes.add(1);
+                self.is_done = true;
+                let (number, handle) = (self.number, Rc::clone(&self.handle));
+                let front = Rc::clone(&self.front);
+                drop(self);
+                Connection::with_handle(encrypted, front, number, handle).serve().await;
+            }
+        }
+    }
+
+    /// Whether its time is over, or it was told to end.
+    fn is_over(&self) -> bool {
+        let now_ms = self.front.coarse_ms.get();
+        if self.front.context.draining.get() {
+            let last_ms = now_ms.saturating_add(self.front.limits().drain_idle_ms);
+            self.handle.deadline_ms.update(|due_ms| due_ms.min(last_ms));
+        }
+        self.handle.deadline_ms.get() <= now_ms
+    }
+}
