@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// How many looks lie between two of the drift window's.
 const LOOKS_A_MINUTE: u64 = 60;
 /// How many looks lie between two that tell pages of drift.
-const LOOKS_A_DRIFT: u64 = 5;
+const LOOKS_A_DRIFT: u64 = 10;
 
 /// Starts the thread that looks.
 pub(in crate::admin) fn start(state: &Arc<AdminState>) {
