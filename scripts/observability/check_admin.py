@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import http.client
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -128,7 +129,9 @@ def decide(folder):
     model = folder / "models/credit-risk"
     shutil.copytree(ROOT / "models/credit-risk", model)
     manifest = model / "model.toml"
-    manifest.write_text(manifest.read_text().replace("[output]\n", SHARES) + BANDS)
+    # Its own shares are those of the users that the page is asked for: they have no drift.
+    text = re.sub(r"^shares = \[.*\n", "", manifest.read_text(), flags=re.MULTILINE)
+    manifest.write_text(text.replace("[output]\n", SHARES) + BANDS)
     return model.parent
 
 
