@@ -64,6 +64,10 @@ pub(crate) struct DriftWindow {
 impl DriftWindow {
     /// Remembers the counts of now; to be called once a minute.
     pub(crate) fn look<'a>(&mut self, lanes: impl Iterator<Item = &'a LaneTelemetry>) {
+        if self.looks.is_empty() {
+            // What was counted before the first look counts too.
+            self.looks.push_back(Counts::default());
+        }
         if self.looks.len() >= LOOKS {
             self.looks.pop_front();
         }
