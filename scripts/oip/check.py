@@ -53,7 +53,9 @@ def check_descriptions(client):
     assert client.get_server_metadata()["name"] == "shardgate"
     metadata = client.get_model_metadata(MODEL, "1")
     assert metadata["versions"] == ["1"]
-    assert [made["datatype"] for made in metadata["outputs"]] == ["FP32", "BYTES", "BYTES"]
+    types = {made["name"]: made["datatype"] for made in metadata["outputs"]}
+    assert types == {"score": "FP32", "features": "BYTES", "model_version": "BYTES", "label": "BYTES",
+                     "probabilities": "FP32", "outputs": "FP32"}, types
     config = client.get_model_config(MODEL)
     assert config["input"][1]["data_type"] == "TYPE_STRING", config
     refused("404", "no model `nobody`", lambda: client.get_model_metadata("nobody"))
@@ -69,6 +71,14 @@ def check_users(client, users, scores):
             assert answer.get_response()["id"] == "an \"id\""
     mixed = client.infer(MODEL, [user_ids([users[0], "nobody at all"], True)])
     assert list(mixed.as_numpy("features").ravel()) == [b"stored", b"missing"]
+    for binary_out in (False, True):
+        wanted = [triton.InferRequestedOutput(name, binary_data=binary_out)
+                  for name in ("label", "probabilities", "score")]
+        answer = client.infer(MODEL, [user_ids(users, True)], outputs=wanted)
+        probabilities, labels = answer.as_numpy("probabilities"), answer.as_numpy("label")
+        assert probabilities.shape == (len(users), 2) and np.allclose(probabilities.sum(axis=1), 1)
+        assert np.any(np.all(probabilities == answer.as_numpy("score"), axis=0))
+        assert [int(label) for label in labels.ravel()] == list(probabilities.argmax(axis=1))
     only = [triton.InferRequestedOutput("score", binary_data=False)]
     answer = client.infer(MODEL, [user_ids(users, True)], outputs=only, parameters={"free": "x"})
     close(answer.as_numpy("score"), scores)
@@ -113,8 +123,8 @@ def check_refusals(client, matrix, features):
     features[0, 0] = np.nan
     values = tensor(matrix, features, "FP64", False)
     refused("400", "JSON cannot be read", lambda: client.infer(MODEL, [values]))
-    output = [triton.InferRequestedOutput("probabilities")]
-    refused("400", "unexpected output `probabilities`",
+    output = [triton.InferRequestedOutput("treeshap_output")]
+    refused("400", "unexpected output `treeshap_output`",
             lambda: client.infer(MODEL, [user_ids(["a"], True)], outputs=output))
     refused("400", "classification", lambda: client.infer(
         MODEL, [user_ids(["a"], True)], outputs=[triton.InferRequestedOutput("score", class_count=1)]))
