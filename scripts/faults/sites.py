@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from support import BINARY, ROOT, free_port, get, wait_for  # noqa: E402
 
-MODEL = "credit-risk"
+MODEL = "bench-credit-numeric"
 CASSANDRA = "127.0.0.1:19342"
 # Some users' features are kept when the store is gone, and others' are not. A node on the cores of
 # the gateway and of the load is slow at times: only one that is harmed is to be too slow.
@@ -31,7 +31,7 @@ def usual_cores():
 
 
 class Gateway:
-    """A process that serves credit-risk, and how to start another in its place."""
+    """A process that serves MODEL, and how to start another in its place."""
 
     def __init__(self, folder, store, models=ROOT / "models", cores=None, arguments=()):
         self.folder, self.store, self.models, self.arguments = folder, store, models, arguments
