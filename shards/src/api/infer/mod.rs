@@ -32,6 +32,17 @@ pub(super) fn answer(api: &Api, context: &CallContext<'_>, model: ModelName<'_>)
     ask::ask(api, context, lane, model.version.is_some(), body)
 }
 
+/// The same for a request that a front has read.
+pub(super) fn answer_request(
+    api: &Api,
+    context: &CallContext<'_>,
+    model: ModelName<'_>,
+    request: &InferRequest<'_>,
+) -> Outcome {
+    let Some(lane) = api.find(model) else { return api.unknown(model) };
+    ask::ask(api, context, lane, model.version.is_some(), request)
+}
+
 /// A body of JSON, with or without binary tensors behind it.
 struct TensorBody<'a> {
     bytes: &'a [u8],
@@ -44,10 +55,22 @@ impl ScoreBody for TensorBody<'_> {
         request::rows_at_a_glance(self.bytes)
     }
 
+    fn make_rows(self, ask: &Ask<'_>) -> Result<MadeRows, NotScored> {
+        (&request::parse(self.bytes, ask.context.json_bytes)?).make_rows(ask)
+    }
+}
+
+impl ScoreBody for &InferRequest<'_> {
+    const MAY_LIMIT: bool = true;
+
+    fn rows_at_a_glance(&self) -> Option<usize> {
+        self.inputs.first()?.shape.first().copied()
+    }
+
     /// Makes the rows of the canary's users in its lane, unless a version is pinned.
     fn make_rows(self, ask: &Ask<'_>) -> Result<MadeRows, NotScored> {
-        let request = request::parse(self.bytes, ask.context.json_bytes)?;
-        let parsed = read(ask, &request, &ask.lane)?;
+        let request = self;
+        let parsed = read(ask, request, &ask.lane)?;
         let goes: Vec<bool> = match ask.canary() {
             Some(_) => parsed.users().map(|user| ask.is_of_canary(user)).collect(),
             None => Vec::new(),
@@ -55,20 +78,20 @@ impl ScoreBody for TensorBody<'_> {
         let taken = goes.iter().filter(|goes| **goes).count();
         let canary = ask.canary().filter(|_| taken > 0);
         // The canary may read other tensors.
-        let parsed_by_canary = canary.map(|canary| read(ask, &request, canary)).transpose()?;
+        let parsed_by_canary = canary.map(|canary| read(ask, request, canary)).transpose()?;
         let stays = parsed.rows() - taken;
         let is_divided = taken > 0 && stays > 0;
         let has_provenance = parsed.is_by_user() && ask.lane.settings.has_store;
         let lane = if stays > 0 { &ask.lane } else { canary.unwrap_or(&ask.lane) };
         let settings = &lane.settings;
-        let form = InferForm::of(&request, parsed.rows(), settings, has_provenance, is_divided)?;
+        let form = InferForm::of(request, parsed.rows(), settings, has_provenance, is_divided)?;
         if let Some(output) = canary
             .filter(|_| is_divided)
             .and_then(|canary| form.differs(&ask.lane.settings, &canary.settings))
         {
             return Err(InferError::OutputsDiffer(output).into());
         }
-        let terms = terms(ask, &request);
+        let terms = terms(ask, request);
         // A tensor has no place for an error: rows that were admitted beside others that were not
         // would be computed in vain.
         let refusal = match canary {
