@@ -7,7 +7,9 @@ use thiserror::Error;
 use crate::api::predict::{self, PredictError, PredictTerms};
 use crate::batch::{PreparedModel, RowState, Rows};
 use crate::failure::{Refusal, RowFailure};
-use crate::features::{FetchRequests, Fetched, Joined, StoreError, StoreSource, Unfit};
+use crate::features::{
+    FetchRequests, Fetched, Joined, Precision, StoreError, StoreSource, Unfit,
+};
 use crate::model::ScoreError;
 use crate::provenance::FeatureStatus;
 
@@ -16,6 +18,8 @@ use crate::provenance::FeatureStatus;
 pub struct InspectedRow {
     /// The score.
     pub score: f64,
+    /// Whether the model computes it in 32 bits: those digits are its own.
+    pub score_is_f32: bool,
     /// The decision that it is, where the model has bands.
     pub decision: Option<String>,
     /// Its points, where the model has a scale and the score has points.
@@ -136,6 +140,7 @@ fn explained(
     let answers = prepared.answers();
     Ok(InspectedRow {
         score,
+        score_is_f32: prepared.model.borrow().score_precision() == Precision::F32,
         decision: answers.decision_name(score).map(str::to_owned),
         points: answers.points(score).flatten(),
         features: None,
