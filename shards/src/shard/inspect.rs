@@ -7,9 +7,7 @@ use thiserror::Error;
 use crate::api::predict::{self, PredictError, PredictTerms};
 use crate::batch::{PreparedModel, RowState, Rows};
 use crate::failure::{Refusal, RowFailure};
-use crate::features::{
-    FetchRequests, Fetched, Joined, Precision, StoreError, StoreSource, Unfit,
-};
+use crate::features::{FetchRequests, Fetched, Joined, Precision, StoreError, StoreSource, Unfit};
 use crate::model::ScoreError;
 use crate::provenance::FeatureStatus;
 
