@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::embedded::{EmbeddedError, EmbeddedReader, EmbeddedStore};
+use super::embedded::{BadTableName, EmbeddedError, EmbeddedReader, EmbeddedStore};
 use super::fit::{Fetched, Unfit};
 use super::join::{EntityPlan, JoinPlan};
 use super::joined::Joined;
@@ -39,6 +39,9 @@ pub enum StoreError {
     /// The embedded store cannot be read.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
+    /// It is no table's name.
+    #[error(transparent)]
+    TableName(#[from] BadTableName),
     /// The cluster's table cannot be read.
     #[error(transparent)]
     Cql(#[from] ScyllaError),
@@ -61,6 +64,23 @@ impl StoreSource {
             Self::Cql { .. } => Ok(None),
             Self::RequestsAlone => Ok(Some(Schema::none())),
         }
+    }
+
+    /// Where the rows of the table `name` of the same store are; the default table's for none. A shard
+    /// opens each table that it reads: [`StoreSource::open`].
+    ///
+    /// # Errors
+    /// It is no table's name.
+    pub fn table(&self, name: Option<&str>) -> Result<Self, StoreError> {
+        let Some(name) = name else { return Ok(self.clone()) };
+        Ok(match self {
+            Self::Embedded(store) => Self::Embedded(store.table(&name.parse()?)),
+            Self::Cql { settings, addresses } => {
+                let settings = ScyllaSettings { table: name.to_owned(), ..(**settings).clone() };
+                Self::Cql { settings: Arc::new(settings), addresses: addresses.clone() }
+            }
+            Self::RequestsAlone => Self::RequestsAlone,
+        })
     }
 
     /// What is wrong with the store, while its readers go on with what they have; `None` where
