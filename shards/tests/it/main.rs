@@ -98,6 +98,7 @@ mod requests_that_do_not_end_take_bounded_memory;
 mod rows_score_the_same_however_they_are_given;
 mod rows_that_depend_on_each_other_are_refused;
 mod scores_through_http_match_the_library;
+mod tables_of_a_store_are_told_apart;
 mod texts_become_the_models_codes;
 mod texts_score_as_their_library;
 mod texts_score_through_the_store;
