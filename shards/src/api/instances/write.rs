@@ -5,6 +5,20 @@ use crate::api::json::{write_error, write_score};
 use crate::api::outcome::{RowsSummary, StatusOf};
 use crate::api::predict::write_member;
 use crate::api::request_rows::{RequestRows, outcome};
+use crate::batch::{Lane, RowId};
+use crate::failure::RowFailure;
+
+const NO_SCORE: RowFailure =
+    RowFailure::Malformed("the model gives no finite score for these columns");
+
+/// A list has its columns from the request alone: one that gives no finite score is the request's
+/// fault.
+fn own_fault(lane: &Lane, id: RowId, failure: RowFailure) -> RowFailure {
+    match failure {
+        RowFailure::NotFinite if lane.rows.borrow().get(id).has_own_features => NO_SCORE,
+        other => other,
+    }
+}
 
 /// Writes the document. A row without a score fails the request.
 pub(in crate::api) fn write(
@@ -13,13 +27,14 @@ pub(in crate::api) fn write(
     status_of: StatusOf,
 ) -> RowsSummary {
     let (mut worst, mut defaulted, mut failed) = (None, 0, None);
-    for (place, (lane, outcome)) in rows.outcomes().enumerate() {
-        match outcome {
+    for (place, (lane, id)) in rows.members().enumerate() {
+        match outcome(lane, id) {
             Ok(scored) => {
                 worst = worst.max(lane.settings.has_store.then_some(scored.status));
                 defaulted = defaulted.max(scored.defaulted);
             }
             Err(failure) => {
+                let failure = own_fault(lane, id, failure);
                 worst = worst.max(failures::provenance(failure));
                 failed = failed.or(Some((place, lane, failure)));
             }
