@@ -201,6 +201,7 @@ mod tests {
             decision: Some("approve".to_owned()),
             points: None,
             features: None,
+            entities: Vec::new(),
             base: -1.0,
             margin: -0.5,
             columns: vec![column("age", 0.25), column("debt", -0.5), column("x", 0.75)],

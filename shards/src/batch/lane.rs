@@ -11,6 +11,7 @@ use super::{
 };
 use crate::facts::Role;
 use crate::failure::RowFailure;
+use crate::features::entities::RequestKeys;
 use crate::features::join::RequestField;
 use crate::model::Signature;
 use crate::model::answer::Answers;
@@ -37,6 +38,8 @@ pub struct LaneSettings {
     pub shadow: Option<Shadow>,
     /// The fields of a request that the model's columns read, in order.
     pub request_fields: Vec<RequestField>,
+    /// The fields of a request that are keys, where it has others than the user's.
+    pub keys: RequestKeys,
     /// Whether features come from a store. Without one, requests name no user and nothing is said of
     /// provenance.
     pub has_store: bool,
@@ -58,7 +61,7 @@ impl LaneSettings {
     /// Whether cells that a request gave to this version are as `other` reads them.
     pub(crate) fn reads_fields_of(&self, other: &Self) -> bool {
         let (own, others) = (&self.request_fields, &other.request_fields);
-        own.len() == others.len() && own.iter().zip(others).all(|(own, other)| own.reads_as(other))
+        self.keys == other.keys && own.len() == others.len() && own.iter().zip(others).all(|(own, other)| own.reads_as(other))
     }
 
     /// Whether it is the version of `model` for this role.

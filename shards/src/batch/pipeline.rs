@@ -113,7 +113,8 @@ impl Work {
     fn new(plan: &JoinPlan) -> Self {
         Self {
             rows: Vec::new(),
-            requests: FetchRequests::new(plan.request_fields().len()),
+            requests: FetchRequests::new(plan.request_fields().len())
+                .with_entities(plan.entities().len()),
             joined: Joined::new(plan),
             own_rows: 0,
             deadline_ns: 0,
@@ -254,6 +255,9 @@ async fn score_batch(
                 work.requests.push_without_key();
             } else {
                 work.requests.push(row.key.as_bytes(), &row.request_cells);
+                for (entity, key) in lane.settings.keys.entities.iter().enumerate().skip(1) {
+                    work.requests.push_key(entity, row.key_parts.of(key));
+                }
             }
             work.deadline_ns = work.deadline_ns.max(rows.deadline_ns(*id));
             work.trace = work.trace.or(row.origin.trace);
@@ -310,7 +314,7 @@ async fn fetch(lane: &Lane, engine: &Engine, host: &Host, work: &mut Work) {
             Fetched::SchemaChanged => {}
         }
     }
-    work.joined.refuse_all(work.requests.len(), now_us, Refusal::StoreUnavailable);
+    work.joined.refuse_all(work.requests.len(), now_us, Refusal::StoreUnavailable { entity: 0 });
 }
 
 /// Records a batch that was fetched and computed, and learns from it.
@@ -453,7 +457,7 @@ fn outcome_of(work: &Work, index: usize) -> Result<Scored, RowFailure> {
         return Err(RowFailure::NotFinite);
     }
     let defaulted = outcome.defaulted + outcome.fields_defaulted;
-    Ok(Scored { score, status: outcome.status, defaulted })
+    Ok(Scored { score, status: outcome.status, defaulted, statuses: outcome.statuses })
 }
 
 /// The wall clock in µs since 1970, by which the age of features is told.

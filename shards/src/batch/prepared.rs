@@ -116,6 +116,11 @@ impl PreparedModel {
         &self.answers
     }
 
+    /// The tables of the store that it names, beside the store's own.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &str> {
+        self.directory.manifest.tables()
+    }
+
     /// The model's name.
     pub fn name(&self) -> &str {
         &self.directory.name
@@ -207,6 +212,7 @@ impl PreparedModel {
             shadow: self.directory.manifest.shadow,
             request_fields: fields.cloned().collect(),
             has_store: !self.plan.schema().is_none(),
+            keys: self.plan.request_keys(),
             signature: Signature {
                 texts: self.plan.text_fields(),
                 ..self.model.borrow().signature(self.plan.column_names())
@@ -246,8 +252,9 @@ fn has_some(model: &Model, schema: &Schema) -> bool {
 
 /// The plan by which a model reads a store with these columns.
 pub fn plan_of(model: &Model, schema: &Schema) -> Result<JoinPlan, JoinError> {
-    let policies = &model.manifest().policies;
-    let plan = JoinPlan::bind(inputs_of(model), schema, policies, model.precision())?;
+    let entities = model.manifest().entities();
+    let plan =
+        JoinPlan::bind_entities(inputs_of(model), &entities, schema, model.precision())?;
     of_model(plan, model)
 }
 

@@ -152,7 +152,8 @@ impl PendingResponse {
             ResponseSource::Rows { rows, form, status_of } => {
                 let written = form.write(body, rows, *status_of);
                 let status = written.failure.map_or(200, status_of);
-                response::write_rows(out, status, written, body, options);
+                let keys = &rows.first().0.settings.keys;
+                response::write_rows(out, status, written, keys, body, options);
                 status
             }
         }
