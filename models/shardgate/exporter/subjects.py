@@ -12,18 +12,19 @@ import onnx
 import pandas
 from sklearn.base import is_classifier
 
-import native
-from exporting import (
-    DIFFERENCE_MAX, ExportError, compare, decision_options, library_scores, onnx_scores, score_output,
+from . import native
+from ..errors import ExportError
+from .exporting import (
+    DIFFERENCE_MAX, compare, decision_options, library_scores, onnx_scores, score_output,
     to_onnx,
 )
-from folding import is_foldable, to_folded_onnx
-from inputs import Inputs, inputs_of, is_permuted, used_names
-from native import Native
-from sampling import generated_frame, generated_rows, spread_rows
+from .folding import is_foldable, to_folded_onnx
+from .inputs import Inputs, inputs_of, is_permuted, used_names
+from .native import Native
+from .sampling import generated_frame, generated_rows, spread_rows
 
 
-def subject_of(model, columns: str | None, name: str, double: bool) -> "Estimator | Booster":
+def subject_of(model, columns: list[str] | None, name: str, double: bool) -> "Estimator | Booster":
     """What `--columns` and the model itself say together."""
     if native.library_of_native(model):
         return Booster(native.read_native(model), columns)
@@ -31,15 +32,14 @@ def subject_of(model, columns: str | None, name: str, double: bool) -> "Estimato
 
 
 def checked_columns(fitted: list[str] | None, made_up: list[str], width: int,
-                    text: str | None) -> list[str]:
+                    columns: list[str] | None) -> list[str]:
     """The columns' names: those that the model was fitted on, or for an array those of `--columns`."""
-    if text is None:
+    if columns is None:
         if fitted is None or fitted == made_up:
             raise ExportError(
                 "--columns: the model was fitted on a plain array, so it knows no names: give those "
                 f"of its {width or '…'} columns, in order, as --columns a,b,c")
         return fitted
-    columns = [name.strip() for name in text.split(",")]
     doubled = {name for name in columns if columns.count(name) > 1}
     if doubled or "" in columns:
         raise ExportError(f"--columns: names are empty or doubled: {sorted(doubled)}")
@@ -69,7 +69,7 @@ class Estimator:
     own_output: dict = {}
     beside: dict[str, str] = {}
 
-    def __init__(self, model, columns: str | None, name: str, double: bool):
+    def __init__(self, model, columns: list[str] | None, name: str, double: bool):
         self.model, self.name, self.is_double = model, name, double
         names = getattr(model, "feature_names_in_", None)
         fitted = None if names is None else [str(name) for name in names]
@@ -160,7 +160,7 @@ class Booster:
     # LightGBM compares 64-bit floats, and the others know how to round them.
     is_double = True
 
-    def __init__(self, model: Native, columns: str | None):
+    def __init__(self, model: Native, columns: list[str] | None):
         self.native, self.model = model, model.model
         self.takes_unknown = model.takes_unknown
         names = [column.name for column in model.columns]

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas
 
-from exporting import ExportError, first_line
-from inputs import Input, Inputs
+from ..errors import ExportError
+from .exporting import first_line
+from .inputs import Input, Inputs
 
 # The attribute by which the gateway knows a file of XGBoost whose texts are whole.
 WHOLE_TEXTS = "shardgate_whole_texts"

@@ -6,14 +6,14 @@ So the gateway is asked, by `shardgate check`.
 
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from exporting import ExportError, first_line
+from .. import program
+from ..errors import ExportError, ProgramNotFound
+from .exporting import first_line
 
-BUILT = Path(__file__).resolve().parents[1] / "target" / "release" / "shardgate"
 TIMEOUT_S = 300
 NONE_FOUND = (
     "there is no gateway to ask whether it scores as the library does: build it (cargo build "
@@ -23,33 +23,26 @@ COMPARED = re.compile(r"against its library: (\d+) rows, largest difference ([0-
 
 
 def find(chosen: Path | None) -> Path:
-    """The gateway: the one that is named, by flag or variable, else the one that was built here, else
-    the one on the PATH."""
-    for named, by in [(chosen, "--gateway"), (os.environ.get("SHARDGATE"), "SHARDGATE")]:
-        if named:
-            if os.access(named, os.X_OK) and Path(named).is_file():
-                return Path(named).resolve()
-            raise ExportError(f"{by}: {named} is no program that can be run here")
-    if os.access(BUILT, os.X_OK):
-        return BUILT
-    on_path = shutil.which("shardgate")
-    if on_path is None:
-        raise ExportError(NONE_FOUND)
-    return Path(on_path).resolve()
+    """The gateway: the one that is named, by flag or variable, else the one that `program.find`
+    finds."""
+    try:
+        return program.find(chosen)
+    except ProgramNotFound as error:
+        named = str(error).startswith(("program:", program.VARIABLE))
+        raise ExportError(str(error).replace("program:", "--gateway:", 1) if named else NONE_FOUND
+                          ) from error
 
 
 def ask(gateway: Path, folder: Path, rows: int) -> float:
     """The largest difference between the gateway's scores and those of the golden file, of so many
     rows, in the one version of the model in `folder`. ExportError where the gateway refuses the model
     or its scores differ."""
-    environment = {name: value for name, value in os.environ.items()
-                   if not name.startswith("SHARDGATE")}
     command = [gateway, "check", "--models", folder.parent, "--model", folder.name]
     with tempfile.TemporaryDirectory() as empty:
         # In an empty folder no store of somebody else's is looked at.
         try:
             ended = subprocess.run(
-                command, cwd=empty, env=environment, capture_output=True, text=True,
+                command, cwd=empty, env=program.environment(), capture_output=True, text=True,
                 errors="replace", timeout=TIMEOUT_S, check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:

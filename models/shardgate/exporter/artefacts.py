@@ -43,6 +43,8 @@ class Description:
     # More keys of [output], and the tables that follow it.
     output: dict[str, object] = field(default_factory=dict)
     tables: str = ""
+    # Where the columns' values come from: "store", or "request".
+    source: str = "store"
 
 
 def column_of(name: str, values: np.ndarray, nan: str = "default", **more) -> Column:
@@ -113,7 +115,7 @@ def model_toml(about: Description, columns: list[Column]) -> str:
         toml_table("[policies]", about.policies),
     ]
     for column in columns:
-        entries = {"name": column.name, "type": column.type, "source": "store"}
+        entries = {"name": column.name, "type": column.type, "source": about.source}
         if column.default is not None:
             entries["default"] = column.default
         if column.range is not None:

@@ -13,13 +13,14 @@ import onnx
 import pandas
 from onnx import TensorProto, helper
 
-import raw_boosters
-import raw_values
-from exporting import ExportError, compare, first_line, onnx_scores
-from inputs import Input, Inputs
-from joining import side_by_side
-from sampling import generated_frame
-from subjects import Opinion
+from . import raw_boosters
+from . import raw_values
+from ..errors import ExportError
+from .exporting import compare, first_line, onnx_scores
+from .inputs import Input, Inputs
+from .joining import side_by_side
+from .sampling import generated_frame
+from .subjects import Opinion
 
 TENSOR = "points"
 LEQ, LT, EQ = 0, 1, 4

@@ -14,18 +14,19 @@ import pandas
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
-import histogram
-import raw_values
-import scorecards
-from curves import CALIBRATION_FILE, calibration_text, curve_of
-from exporting import (
-    ELSEWHERE, ExportError, compare, library_scores, onnx_scores, score_output, to_onnx,
+from . import histogram
+from . import raw_values
+from . import scorecards
+from .curves import CALIBRATION_FILE, calibration_text, curve_of
+from ..errors import ExportError
+from .exporting import (
+    ELSEWHERE, compare, library_scores, onnx_scores, score_output, to_onnx,
 )
-from inputs import Input, Inputs, is_permuted, look, used_names
-from joining import joined
-from raw_values import RawValues
-from sampling import generated_rows, spread_rows
-from subjects import Estimator, Opinion, subject_of as subject_without_curves
+from .inputs import Input, Inputs, is_permuted, look, used_names
+from .joining import joined
+from .raw_values import RawValues
+from .sampling import generated_rows, spread_rows
+from .subjects import Estimator, Opinion, subject_of as subject_without_curves
 
 TENSOR = "values"
 # Less than this is what a steep curve makes of the last bits.
@@ -68,7 +69,7 @@ def named(steps: list) -> list:
     return [(f"{place}-{name}", step) for place, (name, step) in enumerate(steps)]
 
 
-def subject_of(model, columns: str | None, name: str, double: bool):
+def subject_of(model, columns: list[str] | None, name: str, double: bool):
     """What is exported of a model."""
     card = scorecards.subject_of(model, name)
     if card:
@@ -82,7 +83,7 @@ class Calibrated(Estimator):
     """A classifier that is calibrated: its file is the graph of the values that are, and its curves
     are in calibration.csv."""
 
-    def __init__(self, model, columns: str | None, name: str):
+    def __init__(self, model, columns: list[str] | None, name: str):
         self.before, calibrated = calibrated_part(model)
         self.members = calibrated.calibrated_classifiers_
         self.method = calibrated.method

@@ -25,8 +25,8 @@ from skl2onnx import update_registered_converter
 from skl2onnx.common._registration import RegisteredConverter, _converter_pool
 from skl2onnx.common.data_types import DoubleTensorType
 
-import histogram
-import raw_boosters
+from . import histogram
+from . import raw_boosters
 
 FORESTS = (RandomForestClassifier, ExtraTreesClassifier)
 KERNELS = ("rbf", "linear", "poly", "sigmoid")

@@ -8,9 +8,10 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-import scorecards
-from exporting import ExportError, first_line
-from native import library_of_native
+from . import scorecards
+from ..errors import ExportError
+from .exporting import first_line
+from .native import library_of_native
 
 WRAPPED = "joblib.dump(model, 'model.pkl')"
 OLD_XGBOOST = ("load it and save it again: model = xgboost.Booster(); model.load_model(FILE); "
@@ -95,9 +96,9 @@ def unpickled(path: Path):
         raise ExportError(f"{path}: not a pickle that loads here: {first_line(error)}") from error
 
 
-def checked_estimator(path: Path, model):
+def checked_estimator(path: Path | str, model):
     """The model, if it is a fitted estimator of scikit-learn's kind, or of a boosting library; of a
-    search its best estimator."""
+    search its best estimator. `path` says where it is from."""
     if scorecards.is_card(model):
         return model
     if hasattr(model, "best_estimator_"):
@@ -128,7 +129,7 @@ def checked_estimator(path: Path, model):
     return model
 
 
-def fitted_native(path: Path, model):
+def fitted_native(path: Path | str, model):
     """A model of a boosting library, if it is fitted."""
     is_fitted = getattr(model, "is_fitted", None) or getattr(model, "__sklearn_is_fitted__", None)
     if is_fitted is not None and not (is_fitted() if callable(is_fitted) else is_fitted):

@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from exporting import ExportError
-from loading import unpickled
+from ..errors import ExportError
+from .loading import unpickled
 
 CALIBRATION_FILE = "calibration.csv"
 
@@ -117,13 +117,14 @@ class Standalone:
         return self.curve.probabilities(scores)
 
 
-def standalone_of(path: Path | None, subject, width: int) -> Standalone | None:
-    """What --calibration says of a model with so many scores a row."""
-    if path is None:
+def standalone_of(calibrator, subject, width: int) -> Standalone | None:
+    """What --calibration says of a model with so many scores a row: a path, or what was fitted."""
+    if calibrator is None:
         return None
     if "calibration" in subject.own_output:
         raise ExportError("--calibration: the model is calibrated already")
     if width > 2:
         raise ExportError(f"--calibration: one curve is of one score, and the model has {width} classes: "
                           "calibrate it by CalibratedClassifierCV")
-    return Standalone(read_curve(path))
+    is_path = isinstance(calibrator, (str, Path))
+    return Standalone(read_curve(Path(calibrator)) if is_path else curve_of(calibrator))

@@ -29,21 +29,18 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import Binarizer
 from sklearn.svm import SVC, NuSVC
 
-import covers
-import histogram
-import indicators
-import infrequent
-from inputs import Inputs, imputes_text
+from ..errors import ExportError
+from . import covers
+from . import histogram
+from . import indicators
+from . import infrequent
+from .inputs import Inputs, imputes_text
 
 DIFFERENCE_MAX = 1e-5
 LINE_MAX = 300
 ELSEWHERE = ("; what cannot be exported another server can compute, for a model.toml with "
              'backend = "remote"')
 OPSETS = {"": 17, "ai.onnx.ml": 3}
-
-
-class ExportError(Exception):
-    """The estimator can't be exported, or its export doesn't score as it does."""
 
 
 def first_line(error: BaseException) -> str:

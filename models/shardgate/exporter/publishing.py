@@ -10,8 +10,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from artefacts import Column, Description, model_toml
-from exporting import ExportError
+from .artefacts import Column, Description, model_toml
+from ..errors import ExportError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 # The gateway's versions are numbers of 64 bits; TOML, which may name them, has one bit less.

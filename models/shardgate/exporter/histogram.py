@@ -125,7 +125,7 @@ class Ensemble:
 
     @staticmethod
     def threshold(value: float) -> float:
-        from exporting import floor_to_float32
+        from .exporting import floor_to_float32
 
         return floor_to_float32(value)
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas
 
-from artefacts import Column, column_of, float32_text, shares_of
-from exporting import ExportError
-from inputs import Input
+from .artefacts import Column, column_of, float32_text, shares_of
+from ..errors import ExportError
+from .inputs import Input
 
 
 def described(subject, rows: pandas.DataFrame | None, double: bool, ranges: bool) -> list[Column]:

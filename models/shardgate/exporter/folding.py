@@ -10,7 +10,8 @@ import onnx
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-from exporting import ExportError, attribute, to_onnx, tree_nodes
+from ..errors import ExportError
+from .exporting import attribute, to_onnx, tree_nodes
 
 SCALERS = (MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler)
 # Trees that compare in float64, and those that round the scaled feature to float32 first.

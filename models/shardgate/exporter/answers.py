@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx
 
-import background
-from exporting import ExportError
+from . import background
+from ..errors import ExportError
 
 REASONS = 4
 SHARES = 20

@@ -7,8 +7,8 @@ import io
 
 import pandas
 
-from artefacts import cell_text
-from exporting import ExportError
+from .artefacts import cell_text
+from ..errors import ExportError
 
 FILE = "background.csv"
 SEED = 24

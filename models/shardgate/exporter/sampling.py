@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 import pandas
 
-from exporting import attribute, tree_nodes
-from inputs import Inputs
+from .exporting import attribute, tree_nodes
+from .inputs import Inputs
 
 # The attributes that hold thresholds, of which a tree operator has one.
 THRESHOLDS = ("nodes_values", "nodes_values_as_tensor", "nodes_splits")

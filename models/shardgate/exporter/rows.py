@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas
 
-from exporting import ExportError, first_line
-from inputs import Input, Inputs
+from ..errors import ExportError
+from .exporting import first_line
+from .inputs import Input, Inputs
 
 # As `shardgate import` reads them.
 NULL_WORDS = {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "Null",
@@ -30,10 +31,28 @@ def read_rows(path: Path, inputs: Inputs) -> pandas.DataFrame:
     with path.open("rb") as file:
         is_parquet = file.read(4) == PARQUET
     cells = _read_parquet(path, inputs) if is_parquet else _read_csv(path, inputs)
+    return _settled(cells, inputs, str(path))
+
+
+def rows_of_frame(frame: pandas.DataFrame, inputs: Inputs, source: str) -> pandas.DataFrame:
+    """The same of a data frame's rows."""
+    return _settled(_cells_of(frame, inputs, source), inputs, source)
+
+
+def _settled(cells: dict[str, list], inputs: Inputs, source: str) -> pandas.DataFrame:
     for column in inputs.columns:
         if column.is_open:
             _settle(column, cells[column.name])
-    return typed(cells, inputs, str(path))
+    return typed(cells, inputs, source)
+
+
+def _cells_of(frame: pandas.DataFrame, inputs: Inputs, source: str) -> dict[str, list]:
+    _ensure_there(source, [str(name) for name in frame], inputs)
+    if frame.empty:
+        raise ExportError(f"{source}: no rows")
+    named = frame.set_axis([str(name) for name in frame], axis=1)
+    return {name: named[name].astype(object).where(named[name].notna(), None).tolist()
+            for name in inputs.names}
 
 
 def typed(cells, inputs: Inputs, source: str = "the rows") -> pandas.DataFrame:
@@ -49,7 +68,7 @@ def _read_csv(path: Path, inputs: Inputs) -> dict[str, list]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, strict=True)
         try:
-            _ensure_there(path, reader.fieldnames or [], inputs)
+            _ensure_there(str(path), list(reader.fieldnames or []), inputs)
             for row in reader:
                 rows.append([cell(row[column.name], column) for column in inputs.columns])
         except UnicodeDecodeError as error:
@@ -71,17 +90,13 @@ def _read_parquet(path: Path, inputs: Inputs) -> dict[str, list]:
                           "the rows as CSV") from error
     except Exception as error:
         raise ExportError(f"{path}: {first_line(error)}") from error
-    _ensure_there(path, list(frame), inputs)
-    if frame.empty:
-        raise ExportError(f"{path}: no rows")
-    return {name: frame[name].astype(object).where(frame[name].notna(), None).tolist()
-            for name in inputs.names}
+    return _cells_of(frame, inputs, str(path))
 
 
-def _ensure_there(path: Path, found: list[str], inputs: Inputs) -> None:
+def _ensure_there(source: str, found: list[str], inputs: Inputs) -> None:
     absent = [name for name in inputs.names if name not in found]
     if absent:
-        raise ExportError(f"{path}: no column {', '.join(absent)}; there is: {', '.join(found)}")
+        raise ExportError(f"{source}: no column {', '.join(absent)}; there is: {', '.join(found)}")
 
 
 def cell(text: str | None, column: Input) -> str | float | None:

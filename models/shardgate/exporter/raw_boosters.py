@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-import histogram
+from . import histogram
 
 LEQ, LT = 0, 1
 SUPPORTED = {"lightgbm": ("binary", "multiclass", "multiclassova"),
