@@ -67,7 +67,9 @@ pub(super) fn answer(request: &Request, state: &AdminState) -> Outcome {
         | "/openapi.json" => {
             Reply::error(405, "this path takes GET").with_fields("allow: GET, HEAD\r\n")
         }
-        "/reload" | "/docs/send" => Reply::error(405, "this path takes POST").with_fields("allow: POST\r\n"),
+        "/reload" | "/docs/send" => {
+            Reply::error(405, "this path takes POST").with_fields("allow: POST\r\n")
+        }
         "/log-level" => {
             Reply::error(405, "this path takes GET and PUT").with_fields("allow: GET, PUT\r\n")
         }

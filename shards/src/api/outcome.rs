@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::admin_queue::AwaitedAdminReply;
 use super::infer::InferForm;
-use super::{instances, predict};
 use super::request_rows::{Admission, RequestRows};
+use super::{instances, predict};
 use crate::batch::Lane;
 use crate::failure::RowFailure;
 use crate::provenance::{EntityStatuses, FeatureStatus};

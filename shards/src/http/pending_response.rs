@@ -59,9 +59,7 @@ impl ResponseSource {
         };
         match outcome {
             Outcome::Document(document) => ready(200, document),
-            Outcome::Text(text) => {
-                Self::Ready { status: 200, fields: "", body: text.to_vec() }
-            }
+            Outcome::Text(text) => Self::Ready { status: 200, fields: "", body: text.to_vec() },
             // Triton's status of something that is not ready.
             Outcome::NotReady(document) => ready(400, document),
             Outcome::Fault { kind, message } => {

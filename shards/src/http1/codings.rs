@@ -53,9 +53,8 @@ pub struct GzipPacker {
 impl GzipPacker {
     /// The body as a gzip member; `None` where that is no shorter.
     pub fn pack(&mut self, body: &[u8]) -> Option<&[u8]> {
-        let state = self
-            .state
-            .get_or_insert_with(|| Box::new(Compress::new(Compression::fast(), false)));
+        let state =
+            self.state.get_or_insert_with(|| Box::new(Compress::new(Compression::fast(), false)));
         state.reset();
         self.packed.clear();
         // What does not fit here is no shorter.
@@ -194,8 +193,7 @@ mod tests {
 
     #[test]
     fn a_body_that_grows_without_end_takes_no_more_than_the_limit() {
-        let mut encoder =
-            flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(&vec![0; 64 << 20]).expect("packed");
         let bomb = encoder.finish().expect("packed");
         let (mut out, limit) = (Vec::new(), 1 << 20);

@@ -37,14 +37,14 @@ fn with_its_fields_and_answers() {
     let answer = &found["components"]["schemas"]["demo-logistic.answer"];
     assert_eq!(answer["properties"]["decision"]["enum"], json!(["approve", "decline"]));
     for path in ["/predict", "/predict/demo-logistic", "/v1/models/demo-logistic:predict"] {
-        let example = found["paths"][path]["post"]["requestBody"]["content"]["application/json"]
-            ["example"]
-            .to_string();
+        let example =
+            found["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"]
+                .to_string();
         let sent = client.ask(post_to(path, "", &example));
         assert_eq!(sent.status, 200, "{path} {example}: {sent:?}");
     }
-    let tensors = &found["paths"]["/v2/models/demo-logistic/infer"]["post"]["requestBody"]
-        ["content"]["application/json"]["example"];
+    let tensors = &found["paths"]["/v2/models/demo-logistic/infer"]["post"]["requestBody"]["content"]
+        ["application/json"]["example"];
     let sent = client.ask(post_to("/v2/models/demo-logistic/infer", "", &tensors.to_string()));
     assert_eq!(sent.status, 200, "{tensors}: {sent:?}");
 }

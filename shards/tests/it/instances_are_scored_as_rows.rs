@@ -28,7 +28,10 @@ fn with_the_same_scores() {
     assert_eq!(predictions[0]["features"], "stored");
     // user-001 is (0.5, 1.2, -0.8) in the store.
     assert_eq!(predictions[1], row["score"]);
-    assert_eq!((&predictions[2]["user_id"], &predictions[2]["features"]), (&json!(7), &json!("missing")));
+    assert_eq!(
+        (&predictions[2]["user_id"], &predictions[2]["features"]),
+        (&json!(7), &json!("missing"))
+    );
     let answer = client.ask(post_to(PATH, "", "{\"instances\": [[1, 2, 3]]}"));
     assert_eq!(answer.field("x-features"), None, "a list has no provenance");
     assert_eq!(answer.field("x-model-version"), Some("1"));

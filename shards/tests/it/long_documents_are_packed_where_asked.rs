@@ -37,7 +37,8 @@ fn arrays_and_descriptions_are() {
         GzDecoder::new(packed.as_slice()).read_to_end(&mut unpacked).expect("gzip");
         assert_eq!(unpacked, plain);
     }
-    let (head, _) = ask(&mut client, format!("GET /openapi.json HTTP/1.1\r\nhost: a\r\n{GZIP}\r\n"));
+    let (head, _) =
+        ask(&mut client, format!("GET /openapi.json HTTP/1.1\r\nhost: a\r\n{GZIP}\r\n"));
     assert!(head.contains("content-encoding: gzip"), "{head}");
     for (fields, count) in [("accept-encoding: gzip;q=0\r\n", 100), (GZIP, 2)] {
         let (head, _) = ask(&mut client, post_to("/predict", fields, &rows(count)));
@@ -96,6 +97,7 @@ fn bodies_may_come_packed_within_their_limit() {
 
 fn bytes_to(fields: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
-    let head = format!("POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n{fields}\r\n");
+    let head =
+        format!("POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n{fields}\r\n");
     [head.as_bytes(), body].concat()
 }

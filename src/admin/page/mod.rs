@@ -34,7 +34,8 @@ pub(super) fn reply_with(html: &str, styles: &[&str], script: &str) -> Reply {
          script-src 'nonce-{nonce}'; connect-src 'self'; img-src data:; base-uri 'none'; \
          form-action 'none'; frame-ancestors 'none'\r\n"
     );
-    Reply::content("text/html; charset=utf-8", document(html, styles, script, &nonce)).with_fields(policy)
+    Reply::content("text/html; charset=utf-8", document(html, styles, script, &nonce))
+        .with_fields(policy)
 }
 
 fn document(html: &str, styles: &[&str], script: &str, nonce: &str) -> String {

@@ -142,8 +142,11 @@ mod tests {
             columns: 1,
         };
         for has_keys in [false, true] {
-            let models = ["one", "the-other.2"]
-                .map(|name| DescribedModel { name, version: 1, schemas: &schemas });
+            let models = ["one", "the-other.2"].map(|name| DescribedModel {
+                name,
+                version: 1,
+                schemas: &schemas,
+            });
             let text = document(&models, has_keys);
             let document: Value = serde_json::from_slice(&text).expect("JSON");
             let text = document.to_string();

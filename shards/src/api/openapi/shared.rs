@@ -19,8 +19,11 @@ const ERRORS: [(u16, &str); 15] = [
     (429, "too many rows wait, or the key has made too many requests: come back later"),
     (431, "the head is too long"),
     (500, "the model failed, or its score is not finite"),
-    (503, "the features are not there and the model's policies refuse to score without them, or \
-           the server is too busy"),
+    (
+        503,
+        "the features are not there and the model's policies refuse to score without them, or \
+           the server is too busy",
+    ),
     (504, "the deadline passed, or would"),
     (501, "not a method of HTTP"),
 ];
@@ -35,9 +38,7 @@ pub(super) fn components() -> Value {
     let error = content(&reference("schemas", "Error"));
     let errors: Map<_, _> = ERRORS
         .into_iter()
-        .map(|(status, when)| {
-            (error_name(status), json!({"description": when, "content": error}))
-        })
+        .map(|(status, when)| (error_name(status), json!({"description": when, "content": error})))
         .collect();
     let parameter = |name: &str, schema: Value, description: &str| {
         let parameter =

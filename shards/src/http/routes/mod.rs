@@ -59,9 +59,7 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
 fn looked_at<'a>(method: &str, call: Call<'a>) -> Route<'a> {
     match method {
         "GET" | "HEAD" => Route::Call(call),
-        _ if METHODS.contains(&method) => {
-            Route::MethodNotAllowed { allow: "allow: GET, HEAD\r\n" }
-        }
+        _ if METHODS.contains(&method) => Route::MethodNotAllowed { allow: "allow: GET, HEAD\r\n" },
         _ => Route::MethodUnknown,
     }
 }

@@ -34,11 +34,7 @@ mod tests {
             ("POST", "/v1/models/:predict", Route::NotFound),
             ("POST", "/v1/models/m:explain", Route::NotFound),
             ("POST", "/v1/models/m/x:predict", Route::NotFound),
-            (
-                "GET",
-                "/v1/models/m:predict",
-                Route::MethodNotAllowed { allow: "allow: POST\r\n" },
-            ),
+            ("GET", "/v1/models/m:predict", Route::MethodNotAllowed { allow: "allow: POST\r\n" }),
             ("POST", "/openapi.json", Route::MethodNotAllowed { allow: "allow: GET, HEAD\r\n" }),
         ] {
             assert_eq!(route(method, path), expected, "{method} {path}");

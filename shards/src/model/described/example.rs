@@ -89,9 +89,9 @@ impl NamedRecord {
     fn cell(&self, name: &str) -> Option<&str> {
         let is_it = |header: &str| {
             header == name
-                || header
-                    .rsplit_once(':')
-                    .is_some_and(|(known, word)| known == name && word.parse::<ColumnType>().is_ok())
+                || header.rsplit_once(':').is_some_and(|(known, word)| {
+                    known == name && word.parse::<ColumnType>().is_ok()
+                })
         };
         self.record.get(self.header.iter().position(is_it)?).map(str::trim)
     }

@@ -44,7 +44,11 @@ pub(super) fn options(answers: &Answers, members: &mut Map<String, Value>) {
             "whether the answer has the probability of each class",
         ),
         ("label", Wants { label: true, ..nothing }, "whether it has the most probable class"),
-        ("outputs", Wants { outputs: true, ..nothing }, "whether it has all of the model's outputs"),
+        (
+            "outputs",
+            Wants { outputs: true, ..nothing },
+            "whether it has all of the model's outputs",
+        ),
     ] {
         if has(wants) {
             add(name, json!({"description": description, "type": "boolean"}));
