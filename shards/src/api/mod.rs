@@ -32,7 +32,7 @@ use std::rc::Rc;
 use self::admin_queue::AdminQueue;
 pub use self::admin_queue::{AdminReply, AdminReplyKind, RepositoryRequest};
 pub(crate) use self::context::{Arrival, CallContext};
-use self::infer::request::InferRequest;
+pub(crate) use self::infer::TensorRequest;
 use self::openapi::Description;
 pub(crate) use self::outcome::{CallFault, Form, Outcome, RowsSummary, StatusOf};
 use self::predict::Members;
@@ -178,7 +178,7 @@ impl Api {
     pub(crate) fn infer(
         &self,
         model: ModelName<'_>,
-        request: &InferRequest<'_>,
+        request: &dyn TensorRequest,
         context: &CallContext<'_>,
     ) -> Outcome {
         infer::answer_request(self, context, model, request)

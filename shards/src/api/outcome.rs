@@ -9,8 +9,9 @@ use super::admin_queue::AwaitedAdminReply;
 use super::infer::InferForm;
 use super::request_rows::{Admission, RequestRows};
 use super::{instances, predict};
+use crate::batch::Lane;
 use crate::failure::RowFailure;
-use crate::provenance::FeatureStatus;
+use crate::provenance::{EntityStatuses, FeatureStatus};
 
 /// The longest message of a fault: some quote what the client sent, which may be long.
 const MESSAGE_BYTES_MAX: usize = 1_024;
@@ -105,12 +106,41 @@ pub(crate) struct RowsSummary {
     pub(crate) failure: Option<RowFailure>,
     /// The worst provenance of the rows' features.
     pub(crate) provenance: Option<FeatureStatus>,
+    /// The worst of each entity of the first row's lane; empty where its model has one.
+    pub(crate) statuses: EntityStatuses,
     /// The most cells of a row that took their column's default.
     pub(crate) defaulted: u32,
     /// The version that scored all rows, or failed.
     pub(crate) version: Option<u64>,
     /// Where the document's JSON ends, if binary tensors follow it.
     pub(crate) json_bytes: Option<usize>,
+}
+
+/// The worst that the features of each entity stood on, over the rows of a request.
+pub(super) struct WorstOfRows<'a> {
+    /// The lane whose entities are told.
+    first: &'a Lane,
+    worst: EntityStatuses,
+    /// Rows are of versions with other entities: they are not told apart then.
+    is_mixed: bool,
+}
+
+impl<'a> WorstOfRows<'a> {
+    pub(super) fn new(rows: &'a RequestRows) -> Self {
+        Self { first: rows.first().0, worst: EntityStatuses::EMPTY, is_mixed: false }
+    }
+
+    pub(super) fn add(&mut self, lane: &Lane, statuses: EntityStatuses) {
+        if !statuses.is_empty() {
+            self.worst = self.worst.worst(statuses);
+        }
+        self.is_mixed |= !std::ptr::eq(lane, self.first)
+            && lane.settings.keys.entities != self.first.settings.keys.entities;
+    }
+
+    pub(super) fn get(&self) -> EntityStatuses {
+        if self.is_mixed { EntityStatuses::EMPTY } else { self.worst }
+    }
 }
 
 impl Form {

@@ -129,6 +129,11 @@ impl PreparedModel {
         &self.answers
     }
 
+    /// The tables of the store that it names, beside the store's own.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &str> {
+        self.directory.manifest.tables()
+    }
+
     /// The model's name.
     pub fn name(&self) -> &str {
         &self.directory.name
@@ -183,6 +188,7 @@ impl PreparedModel {
             description: self.describe(),
             schemas: Arc::clone(&self.schemas),
             columns: self.plan.column_names().iter().enumerate().map(column).collect(),
+            entities: self.entity_names(),
             decisions: self.answers.decisions().map(str::to_owned).collect(),
             reasons: self.reason_codes(),
             has_probabilities: self.answers.is_classifier,
@@ -190,6 +196,13 @@ impl PreparedModel {
             is_remote: self.model.borrow().remote().is_some(),
             load_ns: self.load_ns,
         }
+    }
+
+    /// The names of the entities, where there are several.
+    fn entity_names(&self) -> Vec<String> {
+        let keys = self.plan.request_keys();
+        let several = if keys.entities.len() > 1 { keys.entities } else { Vec::new() };
+        several.into_iter().map(|entity| entity.name).collect()
     }
 
     /// The codes of the reasons that rows may have, in the order of their groups.
@@ -221,6 +234,7 @@ impl PreparedModel {
             shadow: self.directory.manifest.shadow,
             request_fields: fields.cloned().collect(),
             has_store: !self.plan.schema().is_none(),
+            keys: self.plan.request_keys(),
             signature: Signature {
                 texts: self.plan.text_fields(),
                 ..self.model.borrow().signature(self.plan.column_names())
@@ -260,8 +274,8 @@ fn has_some(model: &Model, schema: &Schema) -> bool {
 
 /// The plan by which a model reads a store with these columns.
 pub fn plan_of(model: &Model, schema: &Schema) -> Result<JoinPlan, JoinError> {
-    let policies = &model.manifest().policies;
-    let plan = JoinPlan::bind(inputs_of(model), schema, policies, model.precision())?;
+    let entities = model.manifest().entities();
+    let plan = JoinPlan::bind_entities(inputs_of(model), &entities, schema, model.precision())?;
     of_model(plan, model)
 }
 

@@ -2,6 +2,8 @@
 //!
 //! The members are read as those of a JSON object are, so that a row means the same by either way.
 
+use std::collections::BTreeMap;
+
 use prost::Message;
 use serde::de::value::MapDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
@@ -18,6 +20,7 @@ use crate::api::request_rows::{RequestRows, outcome};
 use crate::batch::{Lane, Row, RowParts, Scored};
 use crate::facts;
 use crate::model::answer::{Reasons, Wants};
+use crate::provenance::EntityStatuses;
 
 /// What a message asks for beside the score.
 pub(super) fn wants(message: &PredictRequest) -> Wants {
@@ -80,9 +83,10 @@ impl<'de> Deserializer<'de> for Member<'_> {
 pub(super) fn write(out: &mut Vec<u8>, rows: &RequestRows) -> (RowsSummary, Option<Status>) {
     let (lane, id) = rows.first();
     let version = lane.settings.version;
-    let summary = |failure, provenance, defaulted| RowsSummary {
+    let summary = |failure, provenance, statuses, defaulted| RowsSummary {
         failure,
         provenance,
+        statuses,
         defaulted,
         version: Some(version),
         json_bytes: None,
@@ -91,7 +95,9 @@ pub(super) fn write(out: &mut Vec<u8>, rows: &RequestRows) -> (RowsSummary, Opti
         Ok(scored) => scored,
         Err(failure) => {
             let status = Status::of_row(failure, failures::message(lane, failure));
-            return (summary(Some(failure), failures::provenance(failure), 0), Some(status));
+            let statuses = failures::statuses(lane, failure);
+            let provenance = failures::provenance(failure);
+            return (summary(Some(failure), provenance, statuses, 0), Some(status));
         }
     };
     let provenance = lane.settings.has_store.then_some(scored.status);
@@ -100,6 +106,7 @@ pub(super) fn write(out: &mut Vec<u8>, rows: &RequestRows) -> (RowsSummary, Opti
         model_version: version,
         provenance: provenance.map(|status| status.as_str().to_owned()).unwrap_or_default(),
         defaulted: scored.defaulted,
+        entities: entities(lane, scored.statuses),
         ..PredictResponse::default()
     };
     {
@@ -111,7 +118,13 @@ pub(super) fn write(out: &mut Vec<u8>, rows: &RequestRows) -> (RowsSummary, Opti
     }
     // Writing to a Vec cannot fail.
     let _ = response.encode(out);
-    (summary(None, provenance, scored.defaulted), None)
+    (summary(None, provenance, scored.statuses, scored.defaulted), None)
+}
+
+/// What the features of each entity stood on, where there are several.
+fn entities(lane: &Lane, statuses: EntityStatuses) -> BTreeMap<String, String> {
+    let name = |entity: usize| lane.settings.keys.entity_name(entity as u8).to_owned();
+    statuses.iter().map(|(entity, status)| (name(entity), status.as_str().to_owned())).collect()
 }
 
 /// Adds what the answer of a row has beside its score, as `/predict` does.

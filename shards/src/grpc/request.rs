@@ -15,8 +15,8 @@ use super::messages::prediction::PredictRequest;
 use super::messages::reflection::ServerReflectionRequest;
 use super::method::Method;
 use super::reply::{Reply, Scores};
-use super::status::{Code, Status};
-use super::{documents, predict, reflection, tensors};
+use super::status::Status;
+use super::{documents, predict, reflection};
 use crate::api::{Api, Call, CallContext, ModelName, Outcome, RepositoryCall};
 
 /// A message that was read.
@@ -129,16 +129,8 @@ impl Request {
         match self {
             Self::Infer { message, in_stream } => {
                 let scores = Scores::Tensors { in_stream: *in_stream };
-                match tensors::read(message) {
-                    Ok(request) => {
-                        let model = model(&message.model_name, &message.model_version);
-                        Reply::of_scores(api.infer(model, &request, context), scores)
-                    }
-                    Err(error) => {
-                        let status = Status::new(Code::InvalidArgument, error.to_string());
-                        Reply::Failed(status, Some(scores))
-                    }
-                }
+                let model = model(&message.model_name, &message.model_version);
+                Reply::of_scores(api.infer(model, &**message, context), scores)
             }
             Self::Predict { message, in_stream } => {
                 let scores = Scores::Row { in_stream: *in_stream };

@@ -134,7 +134,9 @@ impl Status {
 /// The code of a row without a score.
 pub(crate) const fn code_of(failure: RowFailure) -> Code {
     match failure {
-        RowFailure::Malformed(_) | RowFailure::Field { .. } => Code::InvalidArgument,
+        RowFailure::Malformed(_) | RowFailure::Field { .. } | RowFailure::Key { .. } => {
+            Code::InvalidArgument
+        }
         RowFailure::Refused(refusal) => refusal_code(refusal),
         RowFailure::NotFinite | RowFailure::ModelFailed | RowFailure::Panicked => Code::Internal,
         RowFailure::RemoteUnavailable => Code::Unavailable,
@@ -147,10 +149,10 @@ pub(crate) const fn code_of(failure: RowFailure) -> Code {
 
 const fn refusal_code(refusal: Refusal) -> Code {
     match refusal {
-        Refusal::UnknownUser => Code::NotFound,
-        Refusal::StoreUnavailable | Refusal::StoreUnfit => Code::Unavailable,
+        Refusal::UnknownUser { .. } => Code::NotFound,
+        Refusal::StoreUnavailable { .. } | Refusal::StoreUnfit => Code::Unavailable,
         // What is stored has to change first.
-        Refusal::Expired
+        Refusal::Expired { .. }
         | Refusal::TooManyDefaulted { .. }
         | Refusal::StoredNotANumber { .. }
         | Refusal::StoredNotInteger { .. }

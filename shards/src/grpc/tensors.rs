@@ -17,25 +17,42 @@ use super::messages::inference::{
     ModelStreamInferResponse,
 };
 use super::status::Status;
-use crate::api::RowsSummary;
 use crate::api::infer::InferError;
 use crate::api::infer::form::{InferForm, visit, write_raw};
 use crate::api::infer::outputs::{OutputElement, OutputKind};
 use crate::api::infer::request::{InferOutput, InferRequest};
-use crate::api::infer::rows::USER_ID;
 use crate::api::request_rows::RequestRows;
+use crate::api::{CallContext, RowsSummary, TensorRequest};
 use crate::failure::RowFailure;
 use crate::tensors::{Datatype, Tensor, TensorData, TensorError, elements};
 
+impl TensorRequest for ModelInferRequest {
+    fn rows_at_a_glance(&self) -> Option<usize> {
+        usize::try_from(*self.inputs.first()?.shape.first()?).ok()
+    }
+
+    fn read(
+        &self,
+        _: &CallContext<'_>,
+        is_key: &dyn Fn(&str) -> bool,
+    ) -> Result<InferRequest<'_>, InferError> {
+        read(self, is_key)
+    }
+}
+
 /// Reads the tensors of a message.
-pub(super) fn read(message: &ModelInferRequest) -> Result<InferRequest<'_>, InferError> {
+fn read<'m>(
+    message: &'m ModelInferRequest,
+    is_key: &dyn Fn(&str) -> bool,
+) -> Result<InferRequest<'m>, InferError> {
     let (inputs, raw) = (&message.inputs, &message.raw_input_contents);
     let is_raw = !raw.is_empty();
     if is_raw && raw.len() != inputs.len() {
         return Err(InferError::RawContents { found: raw.len(), inputs: inputs.len() });
     }
     let places = inputs.iter().enumerate();
-    let inputs = places.map(|(place, input)| read_tensor(input, raw.get(place)));
+    let inputs =
+        places.map(|(place, input)| read_tensor(input, raw.get(place), is_key(&input.name)));
     let inputs = inputs.collect::<Result<_, _>>()?;
     let mut outputs = Vec::with_capacity(message.outputs.len());
     for output in &message.outputs {
@@ -57,13 +74,14 @@ pub(super) fn read(message: &ModelInferRequest) -> Result<InferRequest<'_>, Infe
 fn read_tensor<'m>(
     input: &'m InferInputTensor,
     raw: Option<&'m Bytes>,
+    is_key: bool,
 ) -> Result<Tensor<'m>, TensorError> {
     let name = || input.name.clone();
     let Some(datatype) = Datatype::named(&input.datatype) else {
         return Err(TensorError::Datatype { tensor: name(), found: input.datatype.clone() });
     };
     // Keys are text: integers are spelled out, exactly.
-    let is_key = input.name == USER_ID && datatype.integers().is_some();
+    let is_key = is_key && datatype.integers().is_some();
     let data = match (&input.contents, raw) {
         (None, Some(raw)) => of_raw(datatype, is_key, raw),
         (Some(contents), None) => of_contents(datatype, is_key, contents),

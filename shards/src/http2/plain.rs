@@ -9,7 +9,7 @@ use memchr::memmem;
 use super::sending::{Over, Sender};
 use super::stream::{Round, head_of};
 use crate::grpc::framing::MessageReader;
-use crate::http::pending_response::{PendingResponse, ResponseSource};
+use crate::http::pending_response::{Packing, PendingResponse, ResponseSource};
 use crate::http::rendered::RenderedResponse;
 use crate::http::response;
 use crate::http1::head::HeadError;
@@ -74,7 +74,9 @@ impl Plain {
         let body = self.has_body.then(|| input.take_all());
         let source =
             round.front.answer(round.client, &head, body.as_deref(), round.arrival, &origin);
+        let coding = round.front.coding_of(&source, &head);
         let mut response = PendingResponse::new(source, round.arrival.arrived_ns);
+        response.coding = coding;
         response.head_only = head.method == "HEAD";
         response.origin = origin;
         self.response = Some(response);
@@ -95,7 +97,11 @@ impl Plain {
             let scratch = &mut *scratch;
             scratch.clear();
             let date = round.front.date.borrow();
-            let status = response.render(&mut scratch.output, &mut scratch.body, &date);
+            let packing = Packing {
+                packer: &mut scratch.packer,
+                bytes_min: round.front.limits().compressed_bytes_min,
+            };
+            let status = response.render(&mut scratch.output, &mut scratch.body, &date, packing);
             let (head, body) = split(&scratch.output);
             (status, head, Bytes::copy_from_slice(body))
         };

@@ -258,8 +258,8 @@ impl Rpc {
         if round.is_blocked || sender.is_blocked() || sender.is_ended() {
             return Ok(false);
         }
-        let mut summary = None;
-        let rendered = self.render_ready(round, &mut summary);
+        let mut lines = (!sender.has_begun() && !self.method.is_stream()).then(Vec::new);
+        let rendered = self.render_ready(round, &mut lines);
         let is_over = self.pending.is_empty();
         let end = self.end.take_if(|_| is_over);
         if rendered.is_empty() && end.is_none() {
@@ -269,7 +269,7 @@ impl Rpc {
             let mut head = Response::new(());
             head.headers_mut().reserve(4);
             head.headers_mut().insert(CONTENT_TYPE, GRPC);
-            self.add_fields(head.headers_mut(), summary);
+            self.add_fields(head.headers_mut(), &lines.unwrap_or_default());
             if rendered.is_empty()
                 && let Some(status) = &end
             {
@@ -288,8 +288,9 @@ impl Rpc {
         Ok(true)
     }
 
-    /// Renders the replies at the front that are ready; `summary` is that of the first one's rows.
-    fn render_ready(&mut self, round: &mut Round<'_>, summary: &mut Option<RowsSummary>) -> Bytes {
+    /// Renders the replies at the front that are ready; `lines` are the fields that the first one's
+    /// rows have in HTTP/1.1.
+    fn render_ready(&mut self, round: &mut Round<'_>, lines: &mut Option<Vec<u8>>) -> Bytes {
         let mut scratch = round.front.scratch.borrow_mut();
         scratch.clear();
         let out = &mut scratch.output;
@@ -305,7 +306,13 @@ impl Rpc {
             let answered = Answered { started_ns, origin: &self.origin, rows: reply.rows() };
             let status = written.code.http_status();
             round.note(RenderedResponse::new(answered, status, round.front), status);
-            *summary = summary.or(written.summary);
+            if let Some((lines, (summary, rows))) =
+                lines.as_mut().zip(written.summary.zip(reply.rows()))
+            {
+                // A failure says when to come back in a field of gRPC's own.
+                let summary = RowsSummary { failure: None, ..summary };
+                write_row_fields(lines, summary, &rows.first().0.settings.keys);
+            }
             if let Some(failed) = failed {
                 // The replies behind it are to messages of a stream that has failed.
                 self.pending.clear();
@@ -319,7 +326,7 @@ impl Rpc {
     }
 
     /// The fields that HTTP/1.1 has too.
-    fn add_fields(&self, fields: &mut HeaderMap, summary: Option<RowsSummary>) {
+    fn add_fields(&self, fields: &mut HeaderMap, lines: &[u8]) {
         if !self.origin.request_id.is_none() {
             let mut id = Vec::new();
             self.origin.request_id.write(&mut id);
@@ -327,12 +334,7 @@ impl Rpc {
                 fields.insert(REQUEST_ID, id);
             }
         }
-        let Some(summary) = summary.filter(|_| !self.method.is_stream()) else { return };
-        // A failure says when to come back in a field of gRPC's own.
-        let summary = RowsSummary { failure: None, ..summary };
-        let mut lines = Vec::with_capacity(64);
-        write_row_fields(&mut lines, &summary);
-        add_lines(fields, &lines);
+        add_lines(fields, lines);
     }
 }
 

@@ -6,7 +6,7 @@ use super::error::InferError;
 use super::outputs::{OutputElement, OutputKind};
 use super::request::InferRequest;
 use crate::api::json::{write_error, write_score, write_string};
-use crate::api::outcome::RowsSummary;
+use crate::api::outcome::{RowsSummary, WorstOfRows};
 use crate::api::{failures, request_rows::RequestRows};
 use crate::batch::{LaneSettings, RowState};
 use crate::model::answer::Wants;
@@ -116,14 +116,16 @@ impl InferForm {
     /// request, the message for its client: a tensor has no place for an error.
     pub(crate) fn summary(&self, rows: &RequestRows) -> (RowsSummary, Option<String>) {
         let (mut worst, mut defaulted) = (None, 0);
-        let mut failed = None;
+        let (mut failed, mut statuses) = (None, WorstOfRows::new(rows));
         for (place, (lane, outcome)) in rows.outcomes().enumerate() {
             match outcome {
                 Ok(scored) => {
                     worst = worst.max(Some(scored.status));
                     defaulted = defaulted.max(scored.defaulted);
+                    statuses.add(lane, scored.statuses);
                 }
                 Err(failure) => {
+                    statuses.add(lane, failures::statuses(lane, failure));
                     worst = worst.max(failures::provenance(failure));
                     failed = failed.or(Some((place, lane, failure)));
                 }
@@ -133,6 +135,7 @@ impl InferForm {
         let mut summary = RowsSummary {
             failure: None,
             provenance,
+            statuses: statuses.get(),
             defaulted,
             version: rows.version(),
             json_bytes: None,

@@ -9,6 +9,7 @@
 
 pub mod error;
 pub mod form;
+mod keys;
 pub(crate) mod outputs;
 pub mod request;
 pub mod rows;
@@ -29,7 +30,7 @@ use crate::model::answer::Wants;
 pub(super) fn answer(api: &Api, context: &CallContext<'_>, model: ModelName<'_>) -> Outcome {
     let Some(lane) = api.find(model) else { return api.unknown(model) };
     let body = TensorBody { bytes: context.body.unwrap_or_default() };
-    ask::ask(api, context, lane, model.version.is_some(), body)
+    ask::ask(api, context, lane, model.version.is_some(), &body as &dyn TensorRequest)
 }
 
 /// The same for a request that a front has read.
@@ -37,10 +38,23 @@ pub(super) fn answer_request(
     api: &Api,
     context: &CallContext<'_>,
     model: ModelName<'_>,
-    request: &InferRequest<'_>,
+    request: &dyn TensorRequest,
 ) -> Outcome {
     let Some(lane) = api.find(model) else { return api.unknown(model) };
     ask::ask(api, context, lane, model.version.is_some(), request)
+}
+
+/// A request of tensors, however its front has it.
+pub(crate) trait TensorRequest {
+    /// How many rows it announces, without being read; `None` where that cannot be told.
+    fn rows_at_a_glance(&self) -> Option<usize>;
+
+    /// Reads it for a model whose keys are the tensors that `is_key` holds for.
+    fn read(
+        &self,
+        context: &CallContext<'_>,
+        is_key: &dyn Fn(&str) -> bool,
+    ) -> Result<InferRequest<'_>, InferError>;
 }
 
 /// A body of JSON, with or without binary tensors behind it.
@@ -48,31 +62,37 @@ struct TensorBody<'a> {
     bytes: &'a [u8],
 }
 
-impl ScoreBody for TensorBody<'_> {
-    const MAY_LIMIT: bool = true;
-
+impl TensorRequest for TensorBody<'_> {
     fn rows_at_a_glance(&self) -> Option<usize> {
         request::rows_at_a_glance(self.bytes)
     }
 
-    fn make_rows(self, ask: &Ask<'_>) -> Result<MadeRows, NotScored> {
-        (&request::parse(self.bytes, ask.context.json_bytes)?).make_rows(ask)
+    fn read(
+        &self,
+        context: &CallContext<'_>,
+        is_key: &dyn Fn(&str) -> bool,
+    ) -> Result<InferRequest<'_>, InferError> {
+        request::parse_with_keys(self.bytes, context.json_bytes, is_key)
     }
 }
 
-impl ScoreBody for &InferRequest<'_> {
+impl ScoreBody for &dyn TensorRequest {
     const MAY_LIMIT: bool = true;
 
     fn rows_at_a_glance(&self) -> Option<usize> {
-        self.inputs.first()?.shape.first().copied()
+        TensorRequest::rows_at_a_glance(*self)
     }
 
     /// Makes the rows of the canary's users in its lane, unless a version is pinned.
     fn make_rows(self, ask: &Ask<'_>) -> Result<MadeRows, NotScored> {
-        let request = self;
+        let is_key = |name: &str| {
+            let lanes = std::iter::once(&ask.lane).chain(ask.canary());
+            lanes.map(|lane| &lane.settings.keys).any(|keys| keys.has(name))
+        };
+        let request = &self.read(ask.context, &is_key)?;
         let parsed = read(ask, request, &ask.lane)?;
         let goes: Vec<bool> = match ask.canary() {
-            Some(_) => parsed.users().map(|user| ask.is_of_canary(user)).collect(),
+            Some(_) => parsed.users().map(|user| ask.is_of_canary(&user)).collect(),
             None => Vec::new(),
         };
         let taken = goes.iter().filter(|goes| **goes).count();
@@ -115,10 +135,10 @@ impl ScoreBody for &InferRequest<'_> {
 fn read<'r>(
     ask: &Ask<'_>,
     request: &'r InferRequest<'_>,
-    lane: &Lane,
+    lane: &'r Lane,
 ) -> Result<ParsedInfer<'r>, InferError> {
-    let LaneSettings { signature, request_fields, .. } = &lane.settings;
-    ParsedInfer::of(request, signature, request_fields, ask.api.limits.rows_max)
+    let LaneSettings { signature, request_fields, keys, .. } = &lane.settings;
+    ParsedInfer::of(request, signature, request_fields, keys, ask.api.limits.rows_max)
 }
 
 /// The terms of a request: of a limit of the call and one in its parameters the earlier counts. A

@@ -147,6 +147,7 @@ fn instances(model: DescribedModel<'_>, operation: &str) -> Value {
     let list = json!({
         "description": "all of the model's columns in their order",
         "type": "array",
+        "items": {"type": ["number", "string", "boolean", "null"]},
         "minItems": columns,
         "maxItems": columns,
     });
@@ -162,10 +163,9 @@ fn instances(model: DescribedModel<'_>, operation: &str) -> Value {
         "properties": {"predictions": {"type": "array", "items": prediction}},
         "required": ["predictions"],
     });
-    let errors: Vec<u16> = ROW_ERRORS.to_vec();
     let summary = format!("Scores of {}, by KServe's version 1", model.name);
     let example = json!({"instances": [example(model)]});
-    scoring((operation, &summary), &request, &example, &good, &errors)
+    scoring((operation, &summary), &request, &example, &good, &ROW_ERRORS)
 }
 
 /// The Open Inference Protocol: a tensor for each member of the example.

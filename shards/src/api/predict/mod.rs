@@ -2,6 +2,7 @@
 //!
 //! [`parse`] reads a body straight into rows of a lane, and `write` writes their document.
 
+mod keys;
 mod options;
 mod parts;
 mod read;
@@ -20,6 +21,7 @@ use super::request_rows::{LaneRows, RequestRows};
 use super::{Api, CallContext, CallFault, Form, Outcome, instances};
 use crate::batch::{Lane, Row, RowId, RowState};
 use crate::failure::RowFailure;
+use crate::features::entities::RequestKeys;
 use crate::features::join::RequestField;
 use crate::model::answer::{Answers, Wants};
 
@@ -28,6 +30,8 @@ use crate::model::answer::{Answers, Wants};
 pub struct PredictTerms<'a> {
     /// The request fields that the model's columns read.
     pub fields: &'a [RequestField],
+    /// The fields that are keys; none where only the user is looked up.
+    pub keys: &'a RequestKeys,
     /// Whether a member has to name a user. Where it does not, it has to give a field.
     pub needs_user: bool,
     /// What a row may ask for beside its score.
@@ -125,6 +129,7 @@ impl Body<'_> {
     fn parse(&self, ask: &Ask<'_>, lane: &Lane) -> Result<ParsedPredict, NotScored> {
         let terms = PredictTerms {
             fields: &lane.settings.request_fields,
+            keys: &lane.settings.keys,
             needs_user: lane.settings.has_store,
             answers: &lane.settings.answers,
             array_rows_max: ask.api.limits.rows_max,

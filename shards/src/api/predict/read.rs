@@ -7,10 +7,12 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use thiserror::Error;
 
 use super::PredictTerms;
+use super::keys::{KeySeed, cell_of_key, finish_keys};
 use super::options::{AnswerOption, OptionSeed};
 use crate::batch::{Row, RowId, RowState, Rows};
 use crate::failure::RowFailure;
 use crate::features::KEY_BYTES_MAX;
+use crate::features::entities::USER_ID;
 use crate::features::join::RequestField;
 use crate::model::answer::Wants;
 
@@ -170,6 +172,7 @@ impl<'a> RowSink<'a> {
         }
         let row = self.rows.get_mut(id);
         row.request_cells.resize(self.terms.fields.len(), f64::NAN);
+        row.key_parts.reset(self.terms.keys.fields.len());
         MemberSeed { row, terms: self.terms }
     }
 }
@@ -261,8 +264,15 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
         let mut failure = None;
         let (fields, mut seen, mut given) = (self.terms.fields, false, false);
         let (mut wants, mut has_options) = (Wants::default(), false);
+        let keys = self.terms.keys;
         while let Some(Name(name)) = members.next_key()? {
-            if name == "user_id" {
+            if let Some(key) = keys.position(&name) {
+                let seed = KeySeed { part: self.row.key_parts.get_mut(key), field: key };
+                failure = failure.or(members.next_value_seed(seed)?);
+                if let Some(index) = fields.iter().position(|field| field.name == name) {
+                    failure = failure.or(cell_of_key(self.row, key, &fields[index], index));
+                }
+            } else if keys.is_user_alone() && name == USER_ID {
                 if std::mem::replace(&mut seen, true) {
                     failure = Some(TWO_USER_IDS);
                 }
@@ -281,7 +291,9 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
                 members.next_value::<IgnoredAny>()?;
             }
         }
-        if self.terms.needs_user && !seen {
+        if !keys.is_user_alone() {
+            failure = failure.or(finish_keys(self.row, keys, given));
+        } else if self.terms.needs_user && !seen {
             failure = Some(NO_USER_ID);
         } else if !self.terms.needs_user && !given {
             failure = failure.or(Some(NO_FIELD));

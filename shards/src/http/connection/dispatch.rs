@@ -5,19 +5,17 @@ use crate::api::{Arrival, Call, CallContext};
 use crate::credentials::Credentials;
 use crate::http::front::Front;
 use crate::http::pending_response::{PendingResponse, ResponseSource};
-use crate::http::response;
+use crate::http::response::{self, BodyCoding};
 use crate::http::routes::{Route, route};
 use crate::http::statuses::status_of_rows;
+use crate::http1::codings::{self, UnpackError, takes_gzip};
 use crate::http1::head::{ContentCoding, Head};
 use crate::http1::reader::RequestReader;
 use crate::keys::KeyRefusal;
 use crate::origin::{Origin, RequestId, RequestIds};
 
-/// The message for a body with a content coding, and the coding that is taken (RFC 9110 section
-/// 12.5.3).
-const CODED: &str =
-    "the body has a Content-Encoding, and is taken only as it is: send it without one";
-const ACCEPTED: &str = "accept-encoding: identity\r\n";
+/// The content codings of a body that are taken (RFC 9110 section 12.5.3).
+const ACCEPTED: &str = "accept-encoding: gzip, deflate, identity\r\n";
 /// How a request without a usable key is told to have one (RFC 9110 section 11.6.1).
 const CHALLENGE: &str = "www-authenticate: Bearer\r\n";
 
@@ -32,9 +30,6 @@ impl Front {
         origin: &Origin,
     ) -> ResponseSource {
         match route(head.method, head.path) {
-            Route::Call(_) if body.is_some() && head.coding == ContentCoding::Coded => {
-                ResponseSource::error(415, ACCEPTED, CODED)
-            }
             Route::Call(call) => {
                 if let Some(refusal) = self.refused_by_key(&call, head.credentials, arrival) {
                     return key_needed(refusal);
@@ -49,13 +44,44 @@ impl Front {
                     body,
                     json_bytes: head.inference_header_length,
                 };
-                ResponseSource::of(self.api.answer(call, &context), status_of_rows(&call))
+                self.answer_call(call, head, context)
             }
             Route::NotFound => ResponseSource::error(404, "", "no such path"),
             Route::MethodNotAllowed { allow } => {
                 ResponseSource::error(405, allow, "this path does not take that method")
             }
             Route::MethodUnknown => ResponseSource::error(501, "", "not a method of HTTP"),
+        }
+    }
+
+    /// Has a call answered, its body unpacked where it is coded.
+    fn answer_call(
+        &self,
+        call: Call<'_>,
+        head: &Head<'_>,
+        context: CallContext<'_>,
+    ) -> ResponseSource {
+        let mut unpacked = Vec::new();
+        if let Some(coded) = context.body.filter(|_| head.coding != ContentCoding::Identity) {
+            let bytes_max = self.limits().body_bytes_max;
+            if let Err(error) = codings::unpack(coded, head.coding, bytes_max, &mut unpacked) {
+                let fields = if error == UnpackError::Coding { ACCEPTED } else { "" };
+                return ResponseSource::error(error.status(), fields, &error.to_string());
+            }
+            let context = CallContext { body: Some(&unpacked), ..context };
+            return ResponseSource::of(self.api.answer(call, &context), status_of_rows(&call));
+        }
+        ResponseSource::of(self.api.answer(call, &context), status_of_rows(&call))
+    }
+
+    /// Whether a response is packed, where it may be long enough.
+    pub(crate) fn coding_of(&self, source: &ResponseSource, head: &Head<'_>) -> BodyCoding {
+        if !source.may_reach(self.limits().compressed_bytes_min) {
+            return BodyCoding::Never;
+        }
+        match head.accept_encoding {
+            Some(value) if takes_gzip(value) => BodyCoding::Gzip,
+            _ => BodyCoding::Plain,
         }
     }
 
@@ -106,8 +132,10 @@ impl<S> Connection<S> {
         let origin = self.front.origin(head);
         let source = self.front.answer(self.number, head, body, arrival, &origin);
         self.closing |= close;
+        let coding = self.front.coding_of(&source, head);
         let mut response = PendingResponse::new(source, arrival.arrived_ns);
         response.close = close;
+        response.coding = coding;
         response.is_http_1_0 = head.is_http_1_0;
         response.head_only = head.method == "HEAD";
         response.origin = origin;

@@ -112,7 +112,9 @@ fn number(
     column: Option<&InputColumn>,
     integers: Option<IntegerRange>,
 ) -> Value {
-    let kind = if integers.is_some() { "integer" } else { "number" };
+    use ColumnType::{Bigint, Int, Smallint, Tinyint, Varint};
+    let is_whole = matches!(field.column_type, Bigint | Int | Smallint | Tinyint | Varint);
+    let kind = if is_whole || integers.is_some() { "integer" } else { "number" };
     let mut types = vec![kind, "boolean"];
     let is_calendar = matches!(field.column_type, ColumnType::Timestamp | ColumnType::Date);
     if is_calendar {
