@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::rendered::Answered;
+use super::rendered::{Answered, Protocol};
 use super::response::{self, BodyCoding, HeadOptions, RETRY};
 use super::statuses::{fault_status, reply_status};
 use crate::api::admin_queue::AwaitedAdminReply;
@@ -109,12 +109,12 @@ impl PendingResponse {
     }
 
     /// The request that it answers.
-    pub(crate) fn answered(&self) -> Answered<'_> {
+    pub(crate) fn answered(&self, protocol: Protocol) -> Answered<'_> {
         let rows = match &self.source {
             ResponseSource::Rows { rows, .. } => Some(rows),
             ResponseSource::Ready { .. } | ResponseSource::Awaited(_) => None,
         };
-        Answered { started_ns: self.started_ns, origin: &self.origin, rows }
+        Answered { started_ns: self.started_ns, origin: &self.origin, rows, protocol }
     }
 
     /// Whether it can be rendered.

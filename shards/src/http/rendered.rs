@@ -32,6 +32,14 @@ struct SampledRequest {
     pub(crate) batch: BatchFigures,
 }
 
+/// The protocol that a request came by; its place among the words of the metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+    Grpc,
+}
+
 /// A request whose response has been rendered.
 #[derive(Clone, Copy)]
 pub(crate) struct Answered<'a> {
@@ -41,6 +49,8 @@ pub(crate) struct Answered<'a> {
     pub(crate) origin: &'a Origin,
     /// Its rows, if it has any.
     pub(crate) rows: Option<&'a RequestRows>,
+    /// The protocol that it came by.
+    pub(crate) protocol: Protocol,
 }
 
 impl Answered<'_> {
@@ -65,6 +75,7 @@ impl RenderedResponse {
     /// The response to a request, that was rendered with this status; counts it.
     pub(crate) fn new(answered: Answered<'_>, status: u16, front: &Front) -> Self {
         front.counters().response(status);
+        front.counters().protocols[answered.protocol as usize].add(1);
         let journal = front.context.journal.as_ref().filter(|journal| journal.samples_next());
         Self {
             started_ns: answered.started_ns,

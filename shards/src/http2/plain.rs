@@ -10,7 +10,7 @@ use super::sending::{Over, Sender};
 use super::stream::{Round, head_of};
 use crate::grpc::framing::MessageReader;
 use crate::http::pending_response::{Packing, PendingResponse, ResponseSource};
-use crate::http::rendered::RenderedResponse;
+use crate::http::rendered::{Protocol, RenderedResponse};
 use crate::http::response;
 use crate::http1::head::HeadError;
 
@@ -105,7 +105,10 @@ impl Plain {
             let (head, body) = split(&scratch.output);
             (status, head, Bytes::copy_from_slice(body))
         };
-        round.note(RenderedResponse::new(response.answered(), status, round.front), status);
+        round.note(
+            RenderedResponse::new(response.answered(Protocol::Http2), status, round.front),
+            status,
+        );
         let mut rendered = Response::new(());
         *rendered.status_mut() =
             StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

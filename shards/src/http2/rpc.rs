@@ -17,7 +17,7 @@ use crate::grpc::method::Method;
 use crate::grpc::reply::Reply;
 use crate::grpc::request::Request;
 use crate::grpc::status::{Code, Status};
-use crate::http::rendered::{Answered, RenderedResponse};
+use crate::http::rendered::{Answered, Protocol, RenderedResponse};
 use crate::http::response::write_row_fields;
 use crate::origin::Origin;
 use crate::priority::Priority;
@@ -303,7 +303,12 @@ impl Rpc {
                 Ok(written) => (written, None),
                 Err((status, written)) => (written, Some(status)),
             };
-            let answered = Answered { started_ns, origin: &self.origin, rows: reply.rows() };
+            let answered = Answered {
+                started_ns,
+                origin: &self.origin,
+                rows: reply.rows(),
+                protocol: Protocol::Grpc,
+            };
             let status = written.code.http_status();
             round.note(RenderedResponse::new(answered, status, round.front), status);
             if let Some((lines, (summary, rows))) =
