@@ -42,6 +42,7 @@ use self::store::StoreView;
 use crate::config::Config;
 use crate::journal::JournalCounters;
 use crate::logging::LogControl;
+use crate::otlp::SpanCounters;
 use crate::quiet;
 use crate::serve::reload::Reloader;
 use crate::serve::sockets;
@@ -55,6 +56,15 @@ const LAST_LOOK: Duration = Duration::from_millis(1);
 /// How often the admin port looks whether the gateway serves, where another process answers until
 /// then.
 const SERVING_LOOK: Duration = Duration::from_millis(5);
+
+/// What threads of the process have written and sent of the shards' doings.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// By the prediction log, where there is one.
+    pub(crate) journal: Option<Arc<JournalCounters>>,
+    /// To a collector of traces, where there is one.
+    pub(crate) spans: Option<Arc<SpanCounters>>,
+}
 
 /// A shard as the admin port sees it.
 #[derive(Debug)]
@@ -79,8 +89,8 @@ struct AdminState {
     /// Where requests are served, once they are.
     served_at: OnceLock<ServedAt>,
     log: LogControl,
-    /// What the prediction log has written, where there is one.
-    journal: Option<Arc<JournalCounters>>,
+    /// What threads of the process have written and sent.
+    written: Written,
     drift: Mutex<DriftWindow>,
     live: Live,
     store: StoreView,
@@ -141,7 +151,7 @@ pub(crate) fn start(
     shards: Vec<ShardView>,
     shutdown: Shutdown,
     log: LogControl,
-    journal: Option<Arc<JournalCounters>>,
+    written: Written,
     inherited: Option<TcpListener>,
     store: StoreView,
 ) -> anyhow::Result<Admin> {
@@ -166,7 +176,7 @@ pub(crate) fn start(
         serving: OnceLock::new(),
         served_at: OnceLock::new(),
         log,
-        journal,
+        written,
         drift: Mutex::default(),
         live: Live::new(&shards),
         store,

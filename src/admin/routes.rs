@@ -128,7 +128,8 @@ fn scrape(request: &Request, state: &AdminState) -> Reply {
         &drift,
         &Process {
             log_events_suppressed: state.log.suppressed(),
-            journal: state.journal.as_deref(),
+            journal: state.written.journal.as_deref(),
+            spans: state.written.spans.as_deref(),
             is_degraded: Health::of(state).is_degraded(),
         },
     );

@@ -25,6 +25,7 @@ use self::settings::{AdminSettings, Settings};
 use crate::cli::{FileArguments, ServeFlags};
 use crate::journal::settings::Journals;
 use crate::logging::LogFormat;
+use crate::otlp::settings::OtlpSettings;
 use crate::placement::CoreList;
 use crate::serve::steering::Steering;
 use crate::system::Granted;
@@ -74,6 +75,8 @@ pub(crate) struct Config {
     pub(crate) log_format: LogFormat,
     /// What is written down beside metrics.
     pub(crate) journals: Journals,
+    /// Where spans of requests are sent.
+    pub(crate) otlp: OtlpSettings,
     /// How each shard serves.
     pub(crate) shard: ShardSettings,
     /// What the system lets the process have.
@@ -107,6 +110,10 @@ impl Config {
         let model_is_default = flags.model.is_empty() && !file.contains_key("model");
         let store_is_default = flags.store.is_none() && !file.contains_key("store");
         settings.lay_over(flags);
+        let said = file.get("otlp").and_then(toml::Value::as_table);
+        let is_said = |key: &str| said.is_some_and(|table| table.contains_key(key));
+        settings.otlp.fill(is_said, |name| std::env::var(name).ok().filter(|it| !it.is_empty()))?;
+        settings.otlp.check()?;
         let granted = Granted::of_process();
         bound_by_memory(&mut settings, &file, &granted);
         ensure_models(&settings.model.0)?;
@@ -147,8 +154,10 @@ impl Config {
                 takes_repository_requests: repository_on_serving_port,
                 descriptors_max: granted.descriptors.map(Descriptors::connections_end),
                 journal: journals.settings(),
+                spans: settings.otlp.spans(),
             },
             granted,
+            otlp: settings.otlp,
             journals,
             warnings: old_names::warnings(&file),
             shown,

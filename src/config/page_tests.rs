@@ -76,6 +76,7 @@ fn the_page_says_every_key_with_its_default() {
         ("`[tls]`", taken(&mut settings, "tls")),
         ("`[http]`", taken(&mut settings, "http")),
         ("`[prediction_log]`", log),
+        ("`[otlp]`", taken(&mut settings, "otlp")),
         ("`[access_log]`", taken(&mut settings, "access_log")),
     ] {
         compare(heading, &table, &mut wrong);

@@ -51,15 +51,16 @@ use self::sockets::Sockets;
 use self::store_watch::StoreWatch;
 use self::takeover::offer::{Bound, Handover};
 use self::tls::ServingTls;
-use crate::admin::Admin;
 use crate::admin::access::Access;
 use crate::admin::store::StoreView;
+use crate::admin::{Admin, Written};
 use crate::config::Config;
 use crate::journal::{JournalThread, Writer};
+use crate::otlp::Exporter;
 use crate::system::descriptors::Descriptors;
 use crate::system::memory::MemoryLimit;
 use crate::system::quota;
-use crate::{admin, allocator, logging};
+use crate::{admin, allocator, logging, otlp};
 
 /// How long beyond its own limit a drain may take before the shards that hang are named.
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
@@ -112,6 +113,9 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let views = shards.iter().map(ShardHandle::view).collect();
     let journal = writer.map(|writer| start_journal(writer, &shards)).transpose()?;
     let written = journal.as_ref().map(|journal| Arc::clone(&journal.counters));
+    let exporter = start_exporter(config, &shards)?;
+    let spans = exporter.as_ref().map(|exporter| Arc::clone(&exporter.counters));
+    let written = Written { journal: written, spans };
     let known = StoreView::new(config.store.to_string(), &store);
     let inherited = sockets.admin();
     let admin = admin::start(config, views, shutdown.clone(), log, written, inherited, known)?;
@@ -142,6 +146,9 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let code = stop(&signals, shards, &news, drain, &outcome);
     if let Some(journal) = journal {
         journal.finish();
+    }
+    if let Some(exporter) = exporter {
+        exporter.finish();
     }
     admin.finish();
     tracing::info!("stopped");
@@ -192,6 +199,12 @@ fn start_journal(writer: Writer, shards: &[ShardHandle]) -> anyhow::Result<Journ
     let shared = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let cores = shards.iter().map(|shard| shard.core).collect();
     writer.start(shared, cores).context("the thread that writes logs could not be started")
+}
+
+fn start_exporter(config: &Config, shards: &[ShardHandle]) -> anyhow::Result<Option<Exporter>> {
+    let shared = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
+    let cores = shards.iter().map(|shard| shard.core).collect();
+    otlp::start(&config.otlp, shared, cores).context("spans cannot be sent")
 }
 
 /// The directories of the models to serve, the default one first.

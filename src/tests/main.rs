@@ -28,6 +28,7 @@ mod memory_of_slow_clients_is_given_back;
 mod models_are_loaded_and_unloaded_by_request;
 mod operators_hear_what_was_wrong;
 mod predictions_are_logged_and_scored_again;
+mod requests_are_traced_to_a_collector;
 mod sampled_requests_are_logged;
 mod signals_are_obeyed;
 mod sockets_that_systemd_holds_stay_open;

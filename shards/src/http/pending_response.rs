@@ -14,6 +14,7 @@ use crate::api::{CallFault, Form, Outcome, StatusOf};
 use crate::batch::{Lane, ROW_BYTES};
 use crate::http1::codings::GzipPacker;
 use crate::origin::Origin;
+use crate::spans::{SpanModel, SpanStart};
 
 /// A response between the arrival of its request and its rendering.
 pub(crate) struct PendingResponse {
@@ -28,6 +29,8 @@ pub(crate) struct PendingResponse {
     pub(crate) coding: BodyCoding,
     /// Where the request comes from; its id is sent back.
     pub(crate) origin: Origin,
+    /// Its span, where it is recorded.
+    pub(crate) span: Option<Box<SpanStart>>,
     /// When the read that completed the request returned, in ns of the shard's clock.
     pub(crate) started_ns: u64,
 }
@@ -97,6 +100,7 @@ impl PendingResponse {
             head_only: false,
             coding: BodyCoding::Never,
             origin: Origin::default(),
+            span: None,
             started_ns,
         }
     }
@@ -116,6 +120,18 @@ impl PendingResponse {
             ResponseSource::Rows { rows, .. } => Some(Rc::clone(rows.first().0)),
             ResponseSource::Ready { .. } | ResponseSource::Awaited(_) => None,
         }
+    }
+
+    /// The model of its first row as its span has it, if rows answer it.
+    pub(crate) fn span_model(&self) -> Option<SpanModel> {
+        let ResponseSource::Rows { rows, .. } = &self.source else { return None };
+        let (lane, first) = rows.first();
+        Some(SpanModel {
+            name: lane.settings.model.as_str().into(),
+            version: lane.settings.version,
+            rows: rows.count() as u32,
+            times: lane.rows.borrow_mut().get_mut(first).times.take(),
+        })
     }
 
     /// The part of it that the access log has; `with_user` is whether its first user is named.

@@ -104,6 +104,8 @@ pub struct Head<'a> {
     pub request_id: Option<&'a str>,
     /// `traceparent`, where there is one that is valid.
     pub trace: Option<TraceParent>,
+    /// `tracestate`, where there is one that goes on beside a valid `traceparent`.
+    pub trace_state: Option<&'a str>,
     /// How the end of the body is known.
     pub framing: Framing,
     /// `Content-Encoding`.
@@ -270,6 +272,7 @@ fn understand<'a>(
         is_http_1_0,
         request_id: reading.request_id,
         trace: reading.trace(),
+        trace_state: reading.trace_state(),
         framing: reading.framing.framing(is_http_1_0, limits.body_bytes_max)?,
         coding: reading.coding,
         accept_encoding: reading.accept_encoding,

@@ -16,6 +16,7 @@ use crate::http::ShardSettings;
 use crate::http::front::Front;
 use crate::journal::Journal;
 use crate::keys::{KeyFile, KeyRing};
+use crate::spans::Tracer;
 use crate::tls::{TlsError, TlsIdentity, TlsServer};
 
 /// How often connections are looked at for time limits, in ms.
@@ -59,7 +60,9 @@ impl ShardState {
         store: FeatureStore,
     ) -> Rc<Self> {
         let journal = Journal::new(&settings.journal);
-        let context = Rc::new(ShardContext::new(Arc::clone(&shared.telemetry), journal));
+        let tracer = settings.spans.map(Tracer::new);
+        let context = ShardContext::new(Arc::clone(&shared.telemetry), journal, tracer);
+        let context = Rc::new(context);
         let lanes = Rc::<Lanes>::default();
         Rc::new(Self {
             front: Front::new(settings, Rc::clone(&context), Rc::clone(&lanes)),
@@ -132,6 +135,9 @@ impl ShardState {
         if let Some(journal) = &self.context.journal {
             journal.hand_over(&self.shared.journal);
         }
+        if let Some(tracer) = &self.context.tracer {
+            tracer.hand_over(&self.shared.spans);
+        }
         self.shared.receive(|command| match command {
             Command::Install(prepared) => self.install(*prepared),
             Command::Remove(model) => {
@@ -179,6 +185,9 @@ impl ShardState {
 
     /// Hands over what was written down since the last tick: there will be no other.
     pub(super) fn close_journal(&self) {
+        if let Some(tracer) = &self.context.tracer {
+            tracer.close(&self.shared.spans);
+        }
         if let Some(journal) = &self.context.journal {
             journal.close(&self.shared.journal);
         }

@@ -6,6 +6,7 @@
 pub(crate) mod alone;
 #[path = "../../../shards/tests/support/client.rs"]
 pub(crate) mod client;
+pub(crate) mod collector;
 pub(crate) mod cql_node;
 #[path = "../../../shards/tests/support/cql_server.rs"]
 pub(crate) mod cql_server;

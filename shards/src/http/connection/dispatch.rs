@@ -1,16 +1,19 @@
 //! Dispatches a request to its endpoint, and keeps the response until its turn to be written.
 
+use std::rc::Rc;
+
 use super::Connection;
 use crate::api::{Arrival, Call, CallContext};
 use crate::http::pending_response::{PendingResponse, ResponseSource};
 use crate::http::response::{self, BodyCoding};
-use crate::http::routes::{Route, route};
+use crate::http::routes::{Route, route, route_name};
 use crate::http::statuses::status_of_rows;
 use crate::http1::codings::{self, UnpackError, takes_gzip};
 use crate::http1::head::{ContentCoding, Head};
 use crate::http1::reader::RequestReader;
 use crate::keys::KeyRefusal;
 use crate::origin::{Origin, RequestId, RequestIds};
+use crate::spans::SpanStart;
 
 /// The content codings of a body that are taken (RFC 9110 section 12.5.3).
 const ACCEPTED: &str = "accept-encoding: gzip, deflate, identity\r\n";
@@ -25,8 +28,9 @@ impl<S> Connection<S> {
         self.handle.has_asked.set(true);
         self.invites = false;
         let close = !head.keep_alive;
-        let origin = self.origin(head);
-        let source = match route(head.method, head.path) {
+        let route = route(head.method, head.path);
+        let (origin, span) = self.origin(head, &route);
+        let source = match route {
             Route::Call(call) => match self.refused_by_key(&call, head, arrival) {
                 Some(refused) => refused,
                 None => self.answer(call, head, body, arrival, &origin),
@@ -45,6 +49,7 @@ impl<S> Connection<S> {
         response.is_http_1_0 = head.is_http_1_0;
         response.head_only = head.method == "HEAD";
         response.origin = origin;
+        response.span = span;
         self.push(response);
     }
 
@@ -136,14 +141,26 @@ impl<S> Connection<S> {
         self.pending.push_back(response);
     }
 
-    /// The origin of a request. One without an id gets one, if that is configured.
-    fn origin(&self, head: &Head<'_>) -> Origin {
+    /// The origin of a request, and its span where it is recorded. One without an id gets one, if
+    /// that is configured.
+    fn origin(&self, head: &Head<'_>, route: &Route<'_>) -> (Origin, Option<Box<SpanStart>>) {
         let request_id = match (head.request_id, self.front.settings.request_ids) {
             (Some(id), _) => RequestId::Sent(id.into()),
             (None, RequestIds::Make) => self.front.request_ids.make(),
             (None, RequestIds::Echo) => RequestId::None,
         };
-        Origin { request_id, trace: head.trace }
+        let span = self
+            .front
+            .context
+            .tracer
+            .as_ref()
+            .and_then(|tracer| tracer.begin(head.trace, head.trace_state, route_name(route)));
+        let trace = match &span {
+            Some(span) => Some(span.as_parent(head.trace)),
+            None => head.trace,
+        };
+        let state = head.trace_state.map(Rc::from);
+        (Origin { request_id, trace, state, is_recorded: span.is_some() }, span)
     }
 
     /// Ends the connection with an error, after the responses that come before it.
