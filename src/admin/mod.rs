@@ -4,7 +4,7 @@
 //! request, read by [`request`] and answered by a [`reply`]; [`routes`] says what each path is, and
 //! [`access`] who may ask it. [`health`] says whether it is ready, and how well. [`metrics`] is what
 //! Prometheus scrapes; [`page`] is the live page, and [`live`] what it shows; [`docs`] says what may be asked for; [`store`] is what is
-//! known of the feature store. `quiet` keeps all of it off the shards' cores.
+//! known of the feature store. A [`stream`] is plain, or encrypted by [`tls`]. `quiet` keeps all of it off the shards' cores.
 //!
 //! What is *not* here: anything that a shard waits for. The admin port reads cells that shards
 //! write, and asks for copies that shards make when they have time.
@@ -21,6 +21,8 @@ mod request;
 mod routes;
 mod server;
 pub(crate) mod store;
+mod stream;
+mod tls;
 mod unfit;
 
 use std::net::{SocketAddr, TcpListener};
@@ -39,6 +41,7 @@ pub(crate) use self::docs::ServedAt;
 use self::live::Live;
 use self::metrics::drift::DriftWindow;
 use self::store::StoreView;
+pub(crate) use self::tls::AdminTls;
 use crate::config::Config;
 use crate::journal::JournalCounters;
 use crate::logging::LogControl;
@@ -91,6 +94,8 @@ struct AdminState {
     log: LogControl,
     /// What threads of the process have written and sent.
     written: Written,
+    /// What encrypts the port, where it is encrypted.
+    tls: Option<Arc<AdminTls>>,
     drift: Mutex<DriftWindow>,
     live: Live,
     store: StoreView,
@@ -143,7 +148,7 @@ impl Admin {
     }
 }
 
-/// Listens for operators, on `inherited` or a socket of its own, on threads that end with the
+/// Listens for operators, on `inherited` or a socket of its own and encrypted by `tls`, on threads that end with the
 /// process. The gateway is not ready before [`Admin::set_serving`]: until then the process that the
 /// socket is inherited from answers there.
 pub(crate) fn start(
@@ -152,7 +157,7 @@ pub(crate) fn start(
     shutdown: Shutdown,
     log: LogControl,
     written: Written,
-    inherited: Option<TcpListener>,
+    (inherited, tls): (Option<TcpListener>, Option<Arc<AdminTls>>),
     store: StoreView,
 ) -> anyhow::Result<Admin> {
     let inherited = inherited.filter(|taken| {
@@ -177,6 +182,7 @@ pub(crate) fn start(
         served_at: OnceLock::new(),
         log,
         written,
+        tls,
         drift: Mutex::default(),
         live: Live::new(&shards),
         store,

@@ -98,6 +98,8 @@ pub(crate) struct AdminConfig {
     pub(crate) hosts: Vec<String>,
     /// Whether models are loaded and unloaded on the serving port too.
     pub(crate) repository_on_serving_port: bool,
+    /// The files that encrypt the port.
+    pub(crate) tls: TlsSettings,
 }
 
 impl Config {
@@ -123,10 +125,10 @@ impl Config {
         };
         let shown = shown(&settings, &granted)?;
         let journals = settings.journals();
-        let AdminSettings { listen, hosts, repository_on_serving_port, .. } = settings.admin;
+        let AdminSettings { listen, hosts, repository_on_serving_port, tls, .. } = settings.admin;
         Ok(Self {
             listen: settings.listen,
-            admin: AdminConfig { listen, token, hosts, repository_on_serving_port },
+            admin: AdminConfig { listen, token, hosts, repository_on_serving_port, tls },
             cores: settings.cores,
             steering: settings.steering,
             models: settings.models,

@@ -71,6 +71,7 @@ pub(super) struct AdminSettings {
     pub(super) token_file: Option<PathBuf>,
     pub(super) hosts: Vec<String>,
     pub(super) repository_on_serving_port: bool,
+    pub(super) tls: TlsSettings,
 }
 
 /// The table `[features]`.
@@ -108,6 +109,7 @@ impl Default for AdminSettings {
             token_file: None,
             hosts: Vec::new(),
             repository_on_serving_port: false,
+            tls: TlsSettings::default(),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::front::Front;
 use super::handles::ConnectionHandle;
 use crate::executor::runtime::TcpStream;
-use crate::tls::TlsServer;
+use crate::tls::{TlsServer, peer_names};
 
 /// Why a connection is not encrypted, by the place of its word on `/metrics`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +80,10 @@ impl Handshake {
             Ok(encrypted) => {
                 counters.handshakes.add(1);
                 self.is_done = true;
+                let names = peer_names(&encrypted);
+                if !names.all().is_empty() {
+                    let _ = self.handle.certificate.set(names);
+                }
                 let (number, handle) = (self.number, Rc::clone(&self.handle));
                 let front = Rc::clone(&self.front);
                 drop(self);

@@ -129,6 +129,9 @@ impl ShardState {
             self.store.look();
         }
         self.follow_store();
+        if let Some(keys) = &*self.front.keys.borrow() {
+            keys.take_shares(now_ns);
+        }
         self.front.earn(now_ns);
         self.hand_over();
         self.store.count_into(&self.context.telemetry.store);

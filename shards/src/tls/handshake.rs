@@ -1,8 +1,9 @@
 //! The beginning of an encrypted connection.
 
+use futures_rustls::server::TlsStream;
 use futures_rustls::{Accept, TlsAcceptor};
 
-use super::{TlsError, TlsIdentity};
+use super::{PeerNames, TlsError, TlsIdentity};
 use crate::executor::runtime::TcpStream;
 
 /// What a shard encrypts its connections by.
@@ -25,4 +26,9 @@ impl TlsServer {
     pub(crate) fn accept(&self, stream: TcpStream) -> Accept<TcpStream> {
         self.0.accept(stream)
     }
+}
+
+/// The names of the certificate of an encrypted connection's client; none where it has shown none.
+pub(crate) fn peer_names(stream: &TlsStream<TcpStream>) -> PeerNames {
+    PeerNames::of(stream.get_ref().1)
 }

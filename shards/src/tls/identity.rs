@@ -84,8 +84,9 @@ impl TlsIdentity {
         self.expires
     }
 
-    /// A shard's own configuration: TLS 1.2 and 1.3, and HTTP/1.1 inside.
-    pub(super) fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
+    /// A configuration that is made of it, which shares nothing with others: TLS 1.2 and 1.3, and
+    /// HTTP/1.1 inside.
+    pub fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()

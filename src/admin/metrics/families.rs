@@ -22,6 +22,8 @@ pub(in crate::admin) struct Process<'a> {
     pub(in crate::admin) journal: Option<&'a JournalCounters>,
     /// What was sent to a collector of traces, where there is one.
     pub(in crate::admin) spans: Option<&'a SpanCounters>,
+    /// When the admin port's certificate is not valid any more, in s since 1970, where it has one.
+    pub(in crate::admin) tls_expires_s: Option<u64>,
     /// Whether answers are worse than they would be with a store that answers.
     pub(in crate::admin) is_degraded: bool,
 }
@@ -64,6 +66,11 @@ pub(in crate::admin) fn write(
     text.count(&[], own.log_events_suppressed);
     write_journal(&mut text, own.journal);
     write_spans(&mut text, own.spans);
+    if let Some(expires_s) = own.tls_expires_s {
+        let help = "When the certificate of the admin port ends, in seconds since 1970.";
+        text.family("shardgate_admin_certificate_expiry_timestamp_seconds", Kind::Gauge, help);
+        text.count(&[], expires_s);
+    }
     process::write(&mut text);
     text.finish()
 }

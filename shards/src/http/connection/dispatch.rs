@@ -11,7 +11,7 @@ use crate::http::statuses::status_of_rows;
 use crate::http1::codings::{self, UnpackError, takes_gzip};
 use crate::http1::head::{ContentCoding, Head};
 use crate::http1::reader::RequestReader;
-use crate::keys::KeyRefusal;
+use crate::keys::{Asked, KeyRefusal, Permissions, Shown};
 use crate::origin::{Origin, RequestId, RequestIds};
 use crate::spans::SpanStart;
 
@@ -31,9 +31,9 @@ impl<S> Connection<S> {
         let route = route(head.method, head.path);
         let (origin, span) = self.origin(head, &route);
         let source = match route {
-            Route::Call(call) => match self.refused_by_key(&call, head, arrival) {
-                Some(refused) => refused,
-                None => self.answer(call, head, body, arrival, &origin),
+            Route::Call(call) => match self.admitted(&call, head, arrival) {
+                Err(refused) => refused,
+                Ok(may) => self.answer(call, head, body, arrival, (&origin, may)),
             },
             Route::NotFound => ResponseSource::error(404, "", "no such path"),
             Route::MethodNotAllowed { allow } => {
@@ -60,7 +60,7 @@ impl<S> Connection<S> {
         head: &Head<'_>,
         body: Option<&[u8]>,
         arrival: Arrival,
-        origin: &Origin,
+        (origin, may): (&Origin, Permissions),
     ) -> ResponseSource {
         let coded = body.filter(|_| head.coding != ContentCoding::Identity);
         let mut unpacked = Vec::new();
@@ -75,7 +75,17 @@ impl<S> Connection<S> {
                 Some(unpacked.as_slice())
             }
         };
-        let context = self.context(head, body, arrival, origin);
+        let context = CallContext {
+            client: self.number,
+            arrival,
+            limit_ns: head.limit_ns,
+            priority: head.priority,
+            origin,
+            credentials: head.credentials,
+            may_explain: may.may_explain,
+            body,
+            json_bytes: head.inference_header_length,
+        };
         ResponseSource::of(self.front.api.answer(call, &context), status_of_rows(&call))
     }
 
@@ -90,50 +100,40 @@ impl<S> Connection<S> {
         }
     }
 
-    /// The response to a call that its key doesn't let in.
-    fn refused_by_key(
+    /// What else a call may ask for, which its key lets in; or the response to one that it doesn't.
+    fn admitted(
         &self,
         call: &Call<'_>,
         head: &Head<'_>,
         arrival: Arrival,
-    ) -> Option<ResponseSource> {
+    ) -> Result<Permissions, ResponseSource> {
         let keys = self.front.keys.borrow();
-        let keys = keys.as_ref().filter(|_| !call.is_probe() && !call.is_for_the_process())?;
-        let refusal = self
-            .front
-            .api
-            .with_model(call, |model| keys.admit(head.credentials, model, arrival.read_ns).err())?;
-        self.front.counters().keys_refused[refusal.index()].add(1);
-        Some(match refusal {
-            KeyRefusal::Missing => ResponseSource::error(401, CHALLENGE, KEY_MISSING),
-            KeyRefusal::Unknown => ResponseSource::error(401, CHALLENGE, "the key is not known"),
-            KeyRefusal::OtherModel => {
-                ResponseSource::error(403, "", "the key may not ask this model")
-            }
-            KeyRefusal::TooMany => {
-                ResponseSource::error(429, response::RETRY, "the key has made too many requests")
+        let is_asked = !call.is_probe() && !call.is_for_the_process();
+        let Some(keys) = keys.as_ref().filter(|_| is_asked) else { return Ok(Permissions::ALL) };
+        let certificate = self.handle.certificate_names();
+        let shown = Shown { credentials: head.credentials, certificate };
+        let admitted = self.front.api.with_model(call, |model| {
+            keys.admit(shown, Asked { model, writes: false }, arrival.read_ns)
+        });
+        admitted.map_err(|refusal| {
+            self.front.counters().keys_refused[refusal.index()].add(1);
+            match refusal {
+                KeyRefusal::Missing => ResponseSource::error(401, CHALLENGE, KEY_MISSING),
+                KeyRefusal::Unknown => {
+                    ResponseSource::error(401, CHALLENGE, "the key is not known")
+                }
+                KeyRefusal::OtherModel => {
+                    ResponseSource::error(403, "", "the key may not ask this model")
+                }
+                KeyRefusal::NotAllowed => {
+                    ResponseSource::error(403, "", "`may` of the key does not have this")
+                }
+                KeyRefusal::TooMany => {
+                    let message = "the key has made too many requests";
+                    ResponseSource::error(429, response::RETRY, message)
+                }
             }
         })
-    }
-
-    /// The part of a request that an endpoint knows.
-    fn context<'a>(
-        &self,
-        head: &Head<'a>,
-        body: Option<&'a [u8]>,
-        arrival: Arrival,
-        origin: &'a Origin,
-    ) -> CallContext<'a> {
-        CallContext {
-            client: self.number,
-            arrival,
-            limit_ns: head.limit_ns,
-            priority: head.priority,
-            origin,
-            credentials: head.credentials,
-            body,
-            json_bytes: head.inference_header_length,
-        }
     }
 
     fn push(&mut self, response: PendingResponse) {
