@@ -35,6 +35,7 @@ mod sockets_that_systemd_holds_stay_open;
 mod stores_are_shown;
 mod strangers_do_not_hold_up_the_admin_port;
 mod texts_are_logged_and_scored_again;
+mod the_admin_port_may_be_encrypted;
 mod the_live_page_hears_of_models_and_the_store;
 mod the_live_page_hears_what_was_answered;
 mod the_process_starts_or_says_why_not;

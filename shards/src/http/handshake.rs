@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::front::Front;
 use super::handles::ConnectionHandle;
 use crate::executor::runtime::TcpStream;
-use crate::tls::{TlsServer, peer_names};
+use crate::tls::{HANDSHAKE_BYTES, TlsServer, peer_names};
 
 /// Why a connection is not encrypted, by the place of its word on `/metrics`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,7 @@ impl Drop for Handshake {
             self.front.handles.remove(self.number);
             self.front.counters().connections_open.subtract(1);
         }
+        self.front.counters().buffered_bytes.subtract(HANDSHAKE_BYTES as u64);
     }
 }
 
@@ -48,6 +49,7 @@ impl Handshake {
         let (number, handle) = front.handles.add();
         front.counters().connections_open.add(1);
         front.counters().connections_accepted.add(1);
+        front.counters().buffered_bytes.add(HANDSHAKE_BYTES as u64);
         handle.socket.set(Some(socket));
         if let Some(address) = address {
             front.handles.count_address(&handle, address);
@@ -87,7 +89,8 @@ impl Handshake {
                 let (number, handle) = (self.number, Rc::clone(&self.handle));
                 let front = Rc::clone(&self.front);
                 drop(self);
-                Connection::with_handle(encrypted, front, number, handle).serve().await;
+                let connection = Connection::with_handle(encrypted, front, number, handle);
+                connection.encrypted().serve().await;
             }
         }
     }

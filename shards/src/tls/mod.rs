@@ -15,7 +15,9 @@ mod peer;
 mod settings;
 
 pub use error::TlsError;
-pub(crate) use handshake::{TlsServer, peer_names};
+pub(crate) use handshake::{
+    HANDSHAKE_BYTES, SESSION_BYTES, TlsServer, UNSENT_BYTES_MAX, peer_names,
+};
 pub use identity::TlsIdentity;
 pub(crate) use peer::PeerNames;
 pub use settings::TlsSettings;

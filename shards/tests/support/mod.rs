@@ -1,6 +1,6 @@
 //! What the tests of a running shard share: [`served`] runs one in a thread on port 0, [`client`]
 //! talks HTTP/1.1 to it over a plain socket, a [`model_server`] computes its model elsewhere, a
-//! [`cql_server`] has its features, and
+//! [`cql_server`] has its features, [`tls`] has certificates and encrypted clients, and
 //! [`patience`] waits for what comes of it.
 
 #![allow(dead_code, unused_imports, reason = "each test uses some of it")]
@@ -12,6 +12,7 @@ pub(crate) mod patience;
 pub(crate) mod served;
 #[path = "../stores/mod.rs"]
 pub(crate) mod stores;
+pub(crate) mod tls;
 
 pub(crate) use client::{Client, Response, post, post_to};
 pub(crate) use model_server::ModelServer;

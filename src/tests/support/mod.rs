@@ -17,6 +17,8 @@ pub(crate) mod model_server;
 #[path = "../../../shards/tests/support/patience.rs"]
 pub(crate) mod patience;
 pub(crate) mod seccomp;
+#[path = "../../../shards/tests/support/tls.rs"]
+pub(crate) mod tls;
 
 pub(crate) use client::{Client, post, post_to};
 pub(crate) use gateway::{Ended, Gateway, Launch, import, models, run, shardgate, store};

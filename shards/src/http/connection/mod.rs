@@ -28,6 +28,7 @@ use super::pending_response::PendingResponse;
 use super::rendered::RenderedResponse;
 use crate::http::front::Front;
 use crate::http1::reader::RequestReader;
+use crate::tls::SESSION_BYTES;
 
 /// How much of a refused request is read and thrown away, so that the refusal arrives.
 const LINGER_BYTES_MAX: usize = 1_048_576;
@@ -61,6 +62,8 @@ pub(crate) struct Connection<S> {
     output: Vec<u8>,
     /// How much of its memory the shard has been told of, in bytes.
     buffered_bytes: usize,
+    /// What the stream keeps to be encrypted, in bytes; 0 where it is plain.
+    session_bytes: usize,
     written: usize,
     /// Whether an encrypted stream holds some of what was written back.
     is_unflushed: bool,
@@ -123,6 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             reader: RequestReader::default(),
             output: Vec::new(),
             buffered_bytes: 0,
+            session_bytes: 0,
             written: 0,
             is_unflushed: false,
             rendered: Vec::new(),
@@ -138,6 +142,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             refused: 0,
             doing: Doing::Starting,
         }
+    }
+
+    /// The same over an encrypted stream, which keeps some memory of its own.
+    pub(crate) fn encrypted(mut self) -> Self {
+        self.session_bytes = SESSION_BYTES;
+        self
     }
 
     /// Notes the client's socket, so that it is seen to go away while nothing is read from it, and

@@ -11,6 +11,7 @@ use super::Connection;
 use crate::api::Arrival;
 use crate::http::pending_response::PendingResponse;
 use crate::http1::reader::Step;
+use crate::tls::UNSENT_BYTES_MAX;
 
 /// How much the pending responses of one connection may keep, about, in bytes: some 1,400 rows.
 /// Beyond it no further request is taken.
@@ -41,13 +42,15 @@ impl<S: AsyncRead + Unpin> Connection<S> {
     fn is_memory_scarce(&mut self) -> bool {
         let counter = &self.front.counters().buffered_bytes;
         let buffers = self.input.capacity() + self.reader.buffered_bytes() + self.output.capacity();
-        let kept = buffers + self.held_bytes;
+        let own = buffers + self.held_bytes;
+        let unsent = if self.is_unflushed { UNSENT_BYTES_MAX } else { 0 };
+        let kept = own + self.session_bytes + unsent;
         if kept != self.buffered_bytes {
             counter.add(kept as u64);
             counter.subtract(std::mem::replace(&mut self.buffered_bytes, kept) as u64);
             self.handle.kept_bytes.set(kept);
         }
-        kept > 0 && self.front.is_memory_scarce()
+        own > 0 && self.front.is_memory_scarce()
     }
 
     /// Whether no further request is taken for now: the client has to take its responses first, or
