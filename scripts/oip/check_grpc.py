@@ -9,6 +9,7 @@ against the golden predictions that scikit-learn made, and against those of REST
 import argparse
 import queue
 import shutil
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import tritonclient.grpc as triton
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pool, message_factory
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
@@ -120,12 +121,7 @@ def messages_of(channel, service):
     """The methods of a service as it describes itself: a function for each."""
     database = ProtoReflectionDescriptorDatabase(channel)
     assert set(database.get_services()) == SERVICES, database.get_services()
-    pool = descriptor_pool.DescriptorPool()
-    described = descriptor_pb2.FileDescriptorProto()
-    database.FindFileContainingSymbol(service).CopyToProto(described) if hasattr(
-        database.FindFileContainingSymbol(service), "CopyToProto"
-    ) else described.CopyFrom(database.FindFileContainingSymbol(service))
-    pool.Add(described)
+    pool = descriptor_pool.DescriptorPool(database)
     methods = {}
     for method in pool.FindServiceByName(service).methods:
         request = message_factory.GetMessageClass(method.input_type)
@@ -161,8 +157,7 @@ def check_rows(channel, gateway, users, scores):
         predict(of(users[0]), timeout=0.0000001)
     except grpc.RpcError as error:
         assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    cancelled = stream(iter([]), timeout=5)
-    assert list(cancelled) == []
+    assert list(stream(iter([]))) == []
 
 
 def check_health(channel):
@@ -212,10 +207,21 @@ def check_repository(binary):
                 client.close()
 
 
+def check_conformity(h2spec, gateway):
+    """Holds HTTP/2 to RFC 7540 and RFC 7541 as h2spec reads them."""
+    host, port = gateway.url.split(":")
+    command = [h2spec, "--host", host, "--port", port, "--timeout", "5"]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    print(ran.stdout[-1500:] if ran.returncode else ran.stdout.strip().splitlines()[-1])
+    assert ran.returncode == 0, "h2spec found faults"
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--binary", default=BINARY, type=Path)
-    binary = arguments.parse_args().binary
+    arguments.add_argument("--h2spec", type=Path, help="h2spec's binary; it is not run without")
+    arguments = arguments.parse_args()
+    binary = arguments.binary
     _, users, features, scores = golden()
     with Gateway(binary) as gateway:
         client = triton.InferenceServerClient(gateway.url)
@@ -226,6 +232,8 @@ def main():
         with grpc.insecure_channel(gateway.url) as channel:
             check_rows(channel, gateway, users, scores)
             check_health(channel)
+        if arguments.h2spec:
+            check_conformity(arguments.h2spec, gateway)
     check_repository(binary)
     print(f"gRPC: {len(users)} golden predictions by Triton's client and by rows, unary and in "
           "streams; health, reflection, and the model repository")

@@ -19,6 +19,7 @@ use shards::tls::TlsSettings;
 use crate::cli::ServeFlags;
 use crate::journal::settings::{AccessLog, Journals, PredictionLog};
 use crate::logging::LogFormat;
+use crate::otlp::settings::OtlpSettings;
 use crate::placement::CoreList;
 use crate::serve::steering::Steering;
 
@@ -61,6 +62,7 @@ pub(super) struct Settings {
     pub(super) features: FeatureSettings,
     pub(super) prediction_log: Option<PredictionLog>,
     pub(super) access_log: AccessLog,
+    pub(super) otlp: OtlpSettings,
 }
 
 /// The table `[admin]`.
@@ -71,6 +73,7 @@ pub(super) struct AdminSettings {
     pub(super) token_file: Option<PathBuf>,
     pub(super) hosts: Vec<String>,
     pub(super) repository_on_serving_port: bool,
+    pub(super) tls: TlsSettings,
 }
 
 /// The table `[features]`.
@@ -108,6 +111,7 @@ impl Default for AdminSettings {
             token_file: None,
             hosts: Vec::new(),
             repository_on_serving_port: false,
+            tls: TlsSettings::default(),
         }
     }
 }
@@ -141,6 +145,7 @@ impl Default for Settings {
             features: FeatureSettings::default(),
             prediction_log: None,
             access_log: AccessLog::default(),
+            otlp: OtlpSettings::default(),
         }
     }
 }
@@ -164,6 +169,7 @@ impl Settings {
         set(&mut self.log, flags.log);
         set(&mut self.log_format, flags.log_format);
         self.takeover = flags.takeover.or_else(|| self.takeover.take());
+        self.otlp.endpoint = flags.otlp_endpoint.or_else(|| self.otlp.endpoint.take());
         self.keys_file = flags.keys_file.or_else(|| self.keys_file.take());
         for (setting, flag) in [
             (&mut self.tls.certificate_file, flags.tls_certificate),
@@ -196,6 +202,7 @@ impl Settings {
             (1..=100).contains(&found),
             "max_refusal_percent: found {found}, expected a whole number from 1 to 100"
         );
+        self.otlp.check()?;
         self.journals().ensure_usable()
     }
 

@@ -1,5 +1,7 @@
 //! What a fetch answers: the batch's matrix, and what each of its rows stood on.
 
+use std::time::Instant;
+
 use super::join::{JoinPlan, RequestField};
 use super::matrix::{FeatureMatrix, RowMut};
 use super::texts::is_unknown_text;
@@ -68,6 +70,11 @@ pub struct Joined {
     /// What came of each entity's part of each row, entity by entity; empty where the plan has one.
     by_entity: Vec<RowOutcome>,
     entities: usize,
+    /// Whether somebody wants to know when each entity's part was there.
+    pub(crate) is_timed: bool,
+    /// When each entity's part was asked for and when it had come; empty where nobody wants to know, or
+    /// where the plan has one entity.
+    pub(crate) entity_times: Vec<Option<(Instant, Instant)>>,
 }
 
 impl Joined {
@@ -82,6 +89,16 @@ impl Joined {
             now_us: 0,
             by_entity: Vec::new(),
             entities: plan.entities().len(),
+            is_timed: false,
+            entity_times: Vec::new(),
+        }
+    }
+
+    /// Notes when an entity's part was asked for and when it had come, where somebody wants to know.
+    pub(crate) fn note_times(&mut self, entity: usize, times: impl FnOnce() -> (Instant, Instant)) {
+        if self.is_timed && self.entities > 1 {
+            self.entity_times.resize(self.entities, None);
+            self.entity_times[entity] = Some(times());
         }
     }
 
@@ -143,6 +160,7 @@ impl Joined {
         }
         self.defaulted_by_column.fill(0);
         self.unknown_cells.clear();
+        self.entity_times.clear();
         self.keys_fetched = 0;
         self.now_us = now_us;
     }

@@ -114,7 +114,9 @@ impl Status {
         let message = refusal.message();
         match refusal {
             KeyRefusal::Missing | KeyRefusal::Unknown => Self::new(Code::Unauthenticated, message),
-            KeyRefusal::OtherModel => Self::new(Code::PermissionDenied, message),
+            KeyRefusal::OtherModel | KeyRefusal::NotAllowed => {
+                Self::new(Code::PermissionDenied, message)
+            }
             KeyRefusal::TooMany => Self::overloaded(message),
         }
     }

@@ -12,6 +12,7 @@ use crate::api::{CallFault, Form, Outcome, StatusOf};
 use crate::batch::ROW_BYTES;
 use crate::http1::codings::GzipPacker;
 use crate::origin::Origin;
+use crate::spans::SpanStart;
 
 /// A response between the arrival of its request and its rendering.
 pub(crate) struct PendingResponse {
@@ -26,6 +27,8 @@ pub(crate) struct PendingResponse {
     pub(crate) coding: BodyCoding,
     /// Where the request comes from; its id is sent back.
     pub(crate) origin: Origin,
+    /// Its span, where it is recorded.
+    pub(crate) span: Option<Box<SpanStart>>,
     /// When the read that completed the request returned, in ns of the shard's clock.
     pub(crate) started_ns: u64,
 }
@@ -95,6 +98,7 @@ impl PendingResponse {
             head_only: false,
             coding: BodyCoding::Never,
             origin: Origin::default(),
+            span: None,
             started_ns,
         }
     }

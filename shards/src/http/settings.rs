@@ -10,9 +10,10 @@ use crate::batch::BatchPolicy;
 use crate::http1::HttpLimits;
 use crate::journal::JournalSettings;
 use crate::origin::RequestIds;
+use crate::spans::SpanSettings;
 
 /// How a shard serves.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShardSettings {
     /// The limits on clients.
@@ -45,6 +46,9 @@ pub struct ShardSettings {
     /// Which responses are written down.
     #[serde(skip)]
     pub journal: JournalSettings,
+    /// Which requests are recorded as spans; `None`: none.
+    #[serde(skip)]
+    pub spans: Option<SpanSettings>,
 }
 
 impl Default for ShardSettings {
@@ -61,6 +65,7 @@ impl Default for ShardSettings {
             takes_repository_requests: false,
             descriptors_max: None,
             journal: JournalSettings::default(),
+            spans: None,
         }
     }
 }

@@ -105,6 +105,8 @@ pub struct Head<'a> {
     pub request_id: Option<&'a str>,
     /// `traceparent`, where there is one that is valid.
     pub trace: Option<TraceParent>,
+    /// `tracestate`, where there is one that goes on beside a valid `traceparent`.
+    pub trace_state: Option<&'a str>,
     /// How the end of the body is known.
     pub framing: Framing,
     /// `Content-Encoding`.
@@ -312,6 +314,7 @@ fn of_fields<'a>(
         is_http_1_0,
         request_id: reading.request_id,
         trace: reading.trace(),
+        trace_state: reading.trace_state(),
         framing,
         coding: reading.coding,
         accept_encoding: reading.accept_encoding,

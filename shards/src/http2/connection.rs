@@ -21,6 +21,7 @@ use super::signals::News;
 use super::stream::{Round, Stream};
 use super::streams::Streams;
 use crate::api::Arrival;
+use crate::http::connection::Sender as RequestSender;
 use crate::http::front::Front;
 use crate::http::handles::ConnectionHandle;
 use crate::http::open_connection::{Http2Connection, OpenConnection};
@@ -239,6 +240,7 @@ impl ServedConnection {
             true => self.handle.unread_since_ns.take().unwrap_or(now_ns),
             false => now_ns,
         };
+        let handle = Rc::clone(&self.handle);
         let mut rendered = std::mem::take(&mut self.rendered);
         let is_ending = match self.ending {
             Ending::Open => false,
@@ -247,7 +249,10 @@ impl ServedConnection {
         };
         let mut round = Round {
             front: &front,
-            client: self.place.number,
+            sender: RequestSender {
+                client: self.place.number,
+                certificate: handle.certificate_names(),
+            },
             arrival: Arrival { arrived_ns, read_ns: now_ns },
             is_ending,
             is_blocked: false,
@@ -271,7 +276,7 @@ impl ServedConnection {
             looks_at_rows |= was_blocked && !self.io.is_blocked.get();
             self.streams.poll_news(&mut round);
             let is_kept =
-                self.place.keeps(self.streams.buffered_bytes() + self.streams.held_bytes());
+                self.place.keeps(self.streams.buffered_bytes() + self.streams.held_bytes(), 0);
             if is_kept && self.streams.buffered_bytes() > 0 {
                 self.streams.refuse_unfinished(MEMORY_SCARCE, &mut round);
             }

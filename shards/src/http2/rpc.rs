@@ -21,6 +21,7 @@ use crate::http::rendered::{Answered, Protocol, RenderedResponse};
 use crate::http::response::write_row_fields;
 use crate::origin::Origin;
 use crate::priority::Priority;
+use crate::spans::SpanStart;
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -37,6 +38,8 @@ struct PendingReply {
     reply: Reply,
     /// When its message had been read, in ns of the shard's clock.
     started_ns: u64,
+    /// The span of its message, where it is recorded.
+    span: Option<Box<SpanStart>>,
 }
 
 /// A stream of gRPC.
@@ -45,6 +48,8 @@ pub(super) struct Rpc {
     limit_ns: Option<u64>,
     priority: Priority,
     origin: Origin,
+    /// That of its first message, where it is recorded: no other one of a stream is.
+    span: Option<Box<SpanStart>>,
     started_ns: u64,
     pending: VecDeque<PendingReply>,
     /// How much the replies keep, about, in bytes.
@@ -71,6 +76,7 @@ impl Rpc {
             limit_ns: None,
             priority: Priority::default(),
             origin: Origin::default(),
+            span: None,
             started_ns: round.arrival.arrived_ns,
             pending: VecDeque::new(),
             held_bytes: 0,
@@ -82,7 +88,8 @@ impl Rpc {
             Ok(head) => {
                 this.limit_ns = head.limit_ns;
                 this.priority = head.priority;
-                this.origin = round.front.origin(&head);
+                let name = Method::named(parts.uri.path()).map_or("HTTP", Method::name);
+                (this.origin, this.span) = round.front.origin(&head, name);
             }
         }
         if !matches!(subtype, b"" | b"+proto") && !subtype.starts_with(b";") {
@@ -205,20 +212,24 @@ impl Rpc {
             Ok(head) if is_sender_asked => head.credentials,
             _ => Credentials::default(),
         };
-        if let Some(refusal) = front.refused_by_key(&call, credentials, round.arrival) {
-            return Some(Reply::Failed(Status::of_key(refusal), None));
-        }
+        let may = match front.admit(&call, round.sender, credentials, round.arrival) {
+            Ok(may) => may,
+            Err(refusal) => return Some(Reply::Failed(Status::of_key(refusal), None)),
+        };
         if self.method.is_watch() {
             self.watched = Some((request, -1));
             return None;
         }
-        let context = CallContext { credentials, ..self.context(round) };
+        let may_explain = may.may_explain;
+        let context = CallContext { credentials, may_explain, ..self.context(round) };
         Some(request.answer(&front.api, &context))
     }
 
     fn push(&mut self, reply: Reply, started_ns: u64) {
         self.held_bytes += reply.held_bytes();
-        self.pending.push_back(PendingReply { reply, started_ns });
+        let span = self.span.take();
+        self.origin.is_recorded = false;
+        self.pending.push_back(PendingReply { reply, started_ns, span });
     }
 
     /// Says the status of a watched service again where it has changed.
@@ -237,12 +248,13 @@ impl Rpc {
     fn context(&self, round: &Round<'_>) -> CallContext<'_> {
         let gone_ns = round.arrival.arrived_ns.saturating_sub(self.started_ns);
         CallContext {
-            client: round.client,
+            client: round.sender.client,
             arrival: round.arrival,
             limit_ns: self.limit_ns.map(|limit_ns| limit_ns.saturating_sub(gone_ns)),
             priority: self.priority,
             origin: &self.origin,
             credentials: Credentials::default(),
+            may_explain: true,
             body: None,
             json_bytes: None,
         }
@@ -296,7 +308,7 @@ impl Rpc {
         let out = &mut scratch.output;
         while out.len() < OUTPUT_BYTES_MAX
             && self.pending.front_mut().is_some_and(|pending| pending.reply.is_ready())
-            && let Some(PendingReply { reply, started_ns }) = self.pending.pop_front()
+            && let Some(PendingReply { reply, started_ns, span }) = self.pending.pop_front()
         {
             self.held_bytes -= reply.held_bytes();
             let (written, failed) = match reply.write(out) {
@@ -310,7 +322,7 @@ impl Rpc {
                 protocol: Protocol::Grpc,
             };
             let status = written.code.http_status();
-            round.note(RenderedResponse::new(answered, status, round.front), status);
+            round.note(RenderedResponse::new(answered, span, status, round.front), status);
             if let Some((lines, (summary, rows))) =
                 lines.as_mut().zip(written.summary.zip(reply.rows()))
             {

@@ -293,3 +293,43 @@ fn requests_that_never_end_take_bounded_memory() {
     drop(clients);
     wait_until("what was kept is given back", || kept.get() == 0);
 }
+
+/// Frames of a client that asks well, changed here and there, as many times as `FUZZ_ROUNDS` says.
+#[test]
+fn frames_that_were_changed_at_random() {
+    let served = shard();
+    let rounds = std::env::var("FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    let rounds: usize = rounds.unwrap_or(200);
+    let mut random = crate::forest::Random::new(1);
+    let mut frames = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, 0xff]);
+    for stream in [1, 3, 5] {
+        frames.extend(frame(HEADERS, END_HEADERS, stream, &head()));
+        frames.extend(frame(DATA, END_STREAM, stream, USER.as_bytes()));
+        frames.extend(frame(PING, 0, 0, &[0; 8]));
+        frames.extend(frame(8, 0, 0, &[0, 0, 1, 0]));
+        frames.extend(frame(2, 0, stream, &[0, 0, 0, 0, 16]));
+    }
+    frames.extend(frame(RST_STREAM, 0, 5, &[0, 0, 0, 8]));
+    while_others_are_served(&served, |are_served| {
+        for round in 0..rounds {
+            let mut changed = frames.clone();
+            for _ in 0..=random.below(4) {
+                let at = random.below(changed.len());
+                changed[at] = match random.below(3) {
+                    0 => changed[at] ^ (1 << random.below(8)),
+                    1 => [0, 1, 0x7f, 0x80, 0xff][random.below(5)],
+                    _ => frames[random.below(frames.len())],
+                };
+            }
+            let mut client = Hostile::connect(&served);
+            client.send(&changed);
+            client.0.shutdown(std::net::Shutdown::Write).expect("an option");
+            client.ended();
+            if round % 50 == 0 {
+                are_served();
+            }
+        }
+    });
+    wait_until("all are closed", || served.counters().connections_open.get() == 0);
+    assert_eq!(served.counters().buffered_bytes.get(), 0);
+}

@@ -4,6 +4,7 @@ use std::cell::{Cell, Ref, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
+use std::time::Instant;
 
 use scylla::deserialize::row::ColumnIterator;
 use scylla::response::query_result::QueryResult;
@@ -45,7 +46,7 @@ pub(super) struct Flight {
     /// What the codes of its records' texts mean.
     texts: Rc<RefCell<Interner>>,
     results: RefCell<Results>,
-    landed: Cell<bool>,
+    landed_at: Cell<Option<Instant>>,
     /// What came back says that the table may be another.
     doubts_table: Cell<bool>,
     waiting: RefCell<Vec<Waker>>,
@@ -70,7 +71,7 @@ impl Flight {
             session,
             texts,
             results: RefCell::new(Results { states, records }),
-            landed: Cell::new(false),
+            landed_at: Cell::new(None),
             doubts_table: Cell::new(false),
             waiting: RefCell::default(),
         }
@@ -124,12 +125,17 @@ impl Flight {
     /// Ready when nothing of it is pending.
     pub(super) fn landed(&self) -> impl Future<Output = ()> {
         std::future::poll_fn(|context| {
-            if self.landed.get() {
+            if self.landed_at.get().is_some() {
                 return Poll::Ready(());
             }
             self.waiting.borrow_mut().push(context.waker().clone());
             Poll::Pending
         })
+    }
+
+    /// When that came to be.
+    pub(super) fn landed_at(&self) -> Option<Instant> {
+        self.landed_at.get()
     }
 
     /// Nothing more will come: what is pending has failed.
@@ -139,7 +145,7 @@ impl Flight {
                 *state = KeyState::Failed;
             }
         }
-        self.landed.set(true);
+        self.landed_at.set(Some(Instant::now()));
         for waker in self.waiting.take() {
             waker.wake();
         }

@@ -67,6 +67,14 @@ pub(crate) struct Asked {
     at: Instant,
 }
 
+impl Asked {
+    /// When it was asked, and when the last of it had come or was given up.
+    pub(crate) fn times(&self) -> (Instant, Instant) {
+        let landed = self.waiting.iter().filter_map(|wait| wait.flight.landed_at());
+        (self.at, landed.max().map_or(self.at, |last| last.max(self.at)))
+    }
+}
+
 /// A batch's rows of one key, which wait for a flight.
 struct Waiting {
     first: u32,

@@ -23,6 +23,7 @@ use std::task::{Context, Poll};
 
 use futures_lite::{AsyncRead, AsyncWrite};
 
+pub(crate) use self::dispatch::Sender;
 use super::handles::ConnectionHandle;
 use super::open_connection::{Http2Connection, OpenConnection};
 use super::pending_response::PendingResponse;

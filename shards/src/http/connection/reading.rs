@@ -13,6 +13,7 @@ use crate::http::open_connection::PREFACE_LINE;
 use crate::http::pending_response::PendingResponse;
 use crate::http1::head::HeadError;
 use crate::http1::reader::Step;
+use crate::tls::UNSENT_BYTES_MAX;
 
 /// How much the pending responses of one connection may keep, about, in bytes: some 1,400 rows.
 /// Beyond it no further request is taken.
@@ -42,7 +43,8 @@ impl<S: AsyncRead + Unpin> Connection<S> {
     /// Tells the shard how much memory the connection keeps; true where all keep too much.
     fn is_memory_scarce(&mut self) -> bool {
         let buffers = self.input.capacity() + self.reader.buffered_bytes() + self.output.capacity();
-        self.place.keeps(buffers + self.held_bytes)
+        let unsent = if self.is_unflushed { UNSENT_BYTES_MAX } else { 0 };
+        self.place.keeps(buffers + self.held_bytes, unsent)
     }
 
     /// Whether no further request is taken for now: the client has to take its responses first, or
