@@ -78,6 +78,7 @@ fn the_page_says_every_key_with_its_default() {
         ("`[batch]`", taken(&mut settings, "batch")),
         ("`[tls]`", taken(&mut settings, "tls")),
         ("`[http]`", taken(&mut settings, "http")),
+        ("`[http2]`", taken(&mut settings, "http2")),
         ("`[prediction_log]`", log),
         ("`[otlp]`", taken(&mut settings, "otlp")),
         ("`[access_log]`", taken(&mut settings, "access_log")),

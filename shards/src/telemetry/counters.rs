@@ -52,6 +52,9 @@ impl Sum {
 pub const STATUSES: [u16; 19] =
     [200, 400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 422, 429, 431, 500, 501, 503, 504, 505];
 
+/// The protocols that requests come by.
+pub const PROTOCOLS: [&str; 3] = ["http1", "http2", "grpc"];
+
 /// Why an API key does not let a request in.
 pub const KEY_REFUSALS: [&str; 5] =
     ["missing", "unknown", "other_model", "too_many", "not_allowed"];
@@ -76,6 +79,8 @@ counters! {
             "Requests recorded for the collector of traces."),
         spans_dropped: Counter("shardgate_spans_dropped_total",
             "Requests that were to be recorded, and for which there was no room."),
+        protocols: Counter("shardgate_protocol_responses_total", "Responses, by protocol.")
+            by "protocol" in PROTOCOLS,
         keys_refused: Counter("shardgate_key_refusals_total",
             "Requests that their API key did not let in, by reason.")
             by "reason" in KEY_REFUSALS,

@@ -55,6 +55,32 @@ fn read_one(stream: &mut Stream) -> String {
 }
 
 #[test]
+fn http2_is_spoken_with_clients_that_ask_for_it() {
+    let authority = Authority::new();
+    let pair = authority.sign("gateway.test");
+    for is_enabled in [true, false] {
+        let served = Setup::of("demo-logistic")
+            .encrypted(identity(&pair, None))
+            .settings(|settings| settings.http2.enabled = is_enabled)
+            .serve();
+        let mut client = Arc::unwrap_or_clone(config(&authority, None, BOTH));
+        client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let mut stream = connect(served.address, &Arc::new(client));
+        // The preface, and settings without any.
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).expect("an answer");
+        let spoken = stream.conn.alpn_protocol().expect("agreed on").to_vec();
+        if is_enabled {
+            // The first frame of a server is its settings.
+            assert_eq!((&spoken[..], head[3]), (&b"h2"[..], 4));
+        } else {
+            assert_eq!((&spoken[..], &head), (&b"http/1.1"[..], b"HTTP/1.1 "));
+        }
+    }
+}
+
+#[test]
 fn a_client_that_comes_back_resumes_its_session() {
     let authority = Authority::new();
     let pair = authority.sign("gateway.test");

@@ -24,11 +24,11 @@ use std::task::{Context, Poll};
 use futures_lite::{AsyncRead, AsyncWrite};
 
 use super::handles::ConnectionHandle;
+use super::open_connection::{Http2Connection, OpenConnection};
 use super::pending_response::PendingResponse;
 use super::rendered::RenderedResponse;
 use crate::http::front::Front;
 use crate::http1::reader::RequestReader;
-use crate::tls::SESSION_BYTES;
 
 /// How much of a refused request is read and thrown away, so that the refusal arrives.
 const LINGER_BYTES_MAX: usize = 1_048_576;
@@ -57,13 +57,10 @@ pub(crate) struct Connection<S> {
     front: Rc<Front>,
     handle: Rc<ConnectionHandle>,
     number: u32,
+    place: OpenConnection,
     input: Vec<u8>,
     reader: RequestReader,
     output: Vec<u8>,
-    /// How much of its memory the shard has been told of, in bytes.
-    buffered_bytes: usize,
-    /// What the stream keeps to be encrypted, in bytes; 0 where it is plain.
-    session_bytes: usize,
     written: usize,
     /// Whether an encrypted stream holds some of what was written back.
     is_unflushed: bool,
@@ -83,14 +80,8 @@ pub(crate) struct Connection<S> {
     answered: u32,
     refused: u32,
     doing: Doing,
-}
-
-impl<S> Drop for Connection<S> {
-    fn drop(&mut self) {
-        self.front.handles.remove(self.number);
-        self.front.counters().connections_open.subtract(1);
-        self.front.counters().buffered_bytes.subtract(self.buffered_bytes as u64);
-    }
+    /// What was read of a connection that turned out to speak HTTP/2.
+    http2: Option<Vec<u8>>,
 }
 
 impl<S> Connection<S> {
@@ -104,29 +95,20 @@ impl<S> Connection<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(crate) fn new(stream: S, front: Rc<Front>) -> Self {
-        let (number, handle) = front.handles.add();
-        front.counters().connections_open.add(1);
-        front.counters().connections_accepted.add(1);
-        Self::with_handle(stream, front, number, handle)
+        Self::with_place(stream, OpenConnection::new(front))
     }
 
-    /// A connection that was counted already, and takes its handle over.
-    pub(crate) fn with_handle(
-        stream: S,
-        front: Rc<Front>,
-        number: u32,
-        handle: Rc<ConnectionHandle>,
-    ) -> Self {
+    /// A connection that was counted already.
+    pub(crate) fn with_place(stream: S, place: OpenConnection) -> Self {
         Self {
             stream,
-            front,
-            handle,
-            number,
+            front: Rc::clone(&place.front),
+            handle: Rc::clone(&place.handle),
+            number: place.number,
+            place,
             input: Vec::new(),
             reader: RequestReader::default(),
             output: Vec::new(),
-            buffered_bytes: 0,
-            session_bytes: 0,
             written: 0,
             is_unflushed: false,
             rendered: Vec::new(),
@@ -141,13 +123,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             answered: 0,
             refused: 0,
             doing: Doing::Starting,
+            http2: None,
         }
-    }
-
-    /// The same over an encrypted stream, which keeps some memory of its own.
-    pub(crate) fn encrypted(mut self) -> Self {
-        self.session_bytes = SESSION_BYTES;
-        self
     }
 
     /// Notes the client's socket, so that it is seen to go away while nothing is read from it, and
@@ -160,12 +137,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Serves the connection until it ends.
-    pub(crate) async fn serve(mut self) {
+    pub(crate) async fn serve(mut self)
+    where
+        S: 'static,
+    {
         poll_fn(|context| {
             self.handle.register(context.waker());
             self.poll_serve(context)
         })
         .await;
+        if let Some(read) = self.http2 {
+            let (place, stream) = (self.place, Box::pin(self.stream));
+            (self.front.serve_http2)(Http2Connection { place, stream, read }).await;
+        }
     }
 
     fn poll_serve(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -279,7 +263,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             // With responses pending, the end of the stream means that the client went away.
             return silent || !self.front.limits().answer_half_closed;
         }
-        self.closing && silent && self.lingered >= LINGER_BYTES_MAX
+        self.closing && (self.http2.is_some() || (silent && self.lingered >= LINGER_BYTES_MAX))
     }
 
     /// Acts on a passed deadline; true when the connection ends at once.
