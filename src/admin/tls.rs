@@ -20,7 +20,7 @@ impl AdminTls {
     /// Reads the files; `None` where the port is plain.
     pub(crate) fn open(settings: &TlsSettings) -> Result<Option<Self>, TlsError> {
         let Some(identity) = TlsIdentity::read(settings, None)? else { return Ok(None) };
-        let config = identity.config()?;
+        let config = identity.config(false)?;
         warn_of_end(&identity);
         Ok(Some(Self { settings: settings.clone(), now: Mutex::new((identity, config)) }))
     }
@@ -32,7 +32,7 @@ impl AdminTls {
             let now = self.lock();
             let read = TlsIdentity::read(&self.settings, Some(&now.0));
             read.and_then(|found| {
-                found.map(|it| it.config().map(|config| (it, config))).transpose()
+                found.map(|it| it.config(false).map(|config| (it, config))).transpose()
             })
         };
         match read {

@@ -120,10 +120,17 @@ fn write_server_span(span: &mut Vec<u8>, shard: usize, request: &RequestSpan, en
     fixed64(span, 7, *arrived_unix_ns);
     fixed64(span, 8, end_unix_ns);
     let mut add = |key, value| message(span, 9, |out| attribute(out, key, value));
-    let (method, route) = start.name.split_once(' ').unwrap_or((start.name, ""));
-    add("http.request.method", Value::Text(if route.is_empty() { "_OTHER" } else { method }));
-    if !route.is_empty() {
-        add("http.route", Value::Text(route));
+    match (start.name.split_once(' '), start.name.split_once('/')) {
+        (Some((method, route)), _) => {
+            add("http.request.method", Value::Text(method));
+            add("http.route", Value::Text(route));
+        }
+        (None, Some((service, method))) => {
+            add("rpc.system", Value::Text("grpc"));
+            add("rpc.service", Value::Text(service));
+            add("rpc.method", Value::Text(method));
+        }
+        (None, None) => add("http.request.method", Value::Text("_OTHER")),
     }
     add("http.response.status_code", Value::Number(i64::from(*status)));
     add("shardgate.shard", Value::Number(shard as i64));

@@ -80,7 +80,7 @@ impl Method {
         })
     }
 
-    /// Its name in traces.
+    /// What its calls are called in traces: the service and the method.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::ServerLive => "inference.GRPCInferenceService/ServerLive",
@@ -123,6 +123,7 @@ mod tests {
         let infer = "/inference.GRPCInferenceService/ModelInfer";
         assert_eq!(Method::named(infer), Some(Method::Infer));
         assert_eq!(Method::named(&infer[1..]), None);
+        assert_eq!(Method::named(infer).map(Method::name), Some(&infer[1..]));
         for service in SERVICES {
             for path in [format!("/{service}"), format!("/{service}/"), format!("/{service}/X/Y")] {
                 assert_eq!(Method::named(&path), None, "{path}");

@@ -167,6 +167,11 @@ impl ConnectionHandles {
         (number as u32, handle)
     }
 
+    /// The handle of a connection, if it is open.
+    pub(crate) fn get(&self, number: u32) -> Option<Rc<ConnectionHandle>> {
+        self.open.borrow().get(number as usize).cloned()
+    }
+
     /// Removes a connection.
     pub(crate) fn remove(&self, number: u32) {
         if let Some(handle) = self.open.borrow_mut().try_remove(number as usize) {

@@ -33,7 +33,8 @@ impl Handshake {
     /// Counts a connection that was accepted, of a client at `address` where that is counted.
     pub(super) fn new(front: Rc<Front>, socket: RawFd, address: Option<IpAddr>) -> Self {
         let mut place = OpenConnection::new(front);
-        place.keeps_session(HANDSHAKE_BYTES);
+        place.session_bytes = HANDSHAKE_BYTES;
+        place.keeps(0);
         let OpenConnection { front, handle, .. } = &place;
         handle.socket.set(Some(socket));
         if let Some(address) = address {
@@ -70,7 +71,8 @@ impl Handshake {
                 if !names.all().is_empty() {
                     let _ = self.place.handle.certificate.set(names);
                 }
-                self.place.keeps_session(SESSION_BYTES);
+                self.place.session_bytes = SESSION_BYTES;
+                self.place.keeps(0);
                 if TlsServer::has_chosen_http2(&encrypted) {
                     let serve = self.place.front.serve_http2;
                     let stream = Box::pin(encrypted);

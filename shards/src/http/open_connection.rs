@@ -20,9 +20,9 @@ pub(crate) struct OpenConnection {
     /// Its handle.
     pub(crate) handle: Rc<ConnectionHandle>,
     /// How much of its memory the shard has been told of, in bytes.
-    buffered_bytes: usize,
-    /// The same of what its stream keeps to be encrypted; 0 where it is plain.
-    session_bytes: usize,
+    pub(crate) buffered_bytes: usize,
+    /// What its encryption keeps, in bytes; 0 where it is plain.
+    pub(crate) session_bytes: usize,
 }
 
 impl OpenConnection {
@@ -34,24 +34,17 @@ impl OpenConnection {
         Self { front, number, handle, buffered_bytes: 0, session_bytes: 0 }
     }
 
-    /// Tells the shard how much memory the connection keeps, of its own and in a stream that holds
-    /// some of what was written back; true where all keep too much.
-    pub(crate) fn keeps(&mut self, own_bytes: usize, unsent_bytes: usize) -> bool {
-        let kept_bytes = own_bytes + unsent_bytes;
+    /// Tells the shard how much memory the connection keeps beside what its encryption does; true where
+    /// all keep too much.
+    pub(crate) fn keeps(&mut self, own_bytes: usize) -> bool {
+        let kept_bytes = own_bytes + self.session_bytes;
         if kept_bytes != self.buffered_bytes {
             let counter = &self.front.counters().buffered_bytes;
             counter.add(kept_bytes as u64);
             counter.subtract(std::mem::replace(&mut self.buffered_bytes, kept_bytes) as u64);
-            self.handle.kept_bytes.set(kept_bytes + self.session_bytes);
+            self.handle.kept_bytes.set(kept_bytes);
         }
         own_bytes > 0 && self.front.is_memory_scarce()
-    }
-
-    /// Tells the shard how much the stream keeps to be encrypted.
-    pub(crate) fn keeps_session(&mut self, bytes: usize) {
-        let counter = &self.front.counters().buffered_bytes;
-        counter.add(bytes as u64);
-        counter.subtract(std::mem::replace(&mut self.session_bytes, bytes) as u64);
     }
 }
 
@@ -59,10 +52,7 @@ impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.front.handles.remove(self.number);
         self.front.counters().connections_open.subtract(1);
-        self.front
-            .counters()
-            .buffered_bytes
-            .subtract((self.buffered_bytes + self.session_bytes) as u64);
+        self.front.counters().buffered_bytes.subtract(self.buffered_bytes as u64);
     }
 }
 

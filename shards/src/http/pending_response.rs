@@ -118,7 +118,8 @@ impl PendingResponse {
             ResponseSource::Rows { rows, .. } => Some(rows),
             ResponseSource::Ready { .. } | ResponseSource::Awaited(_) => None,
         };
-        Answered { started_ns: self.started_ns, origin: &self.origin, rows, protocol }
+        let span = self.span.as_deref();
+        Answered { started_ns: self.started_ns, origin: &self.origin, rows, span, protocol }
     }
 
     /// Whether it can be rendered.

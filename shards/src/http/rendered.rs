@@ -53,11 +53,28 @@ pub(crate) struct Answered<'a> {
     pub(crate) origin: &'a Origin,
     /// Its rows, if it has any.
     pub(crate) rows: Option<&'a RequestRows>,
+    /// Its span, where it is recorded.
+    pub(crate) span: Option<&'a SpanStart>,
     /// The protocol that it came by.
     pub(crate) protocol: Protocol,
 }
 
 impl Answered<'_> {
+    /// Its span until its response has been written, where it is recorded.
+    fn open_span(self) -> Option<Box<OpenSpan>> {
+        let start = self.span?.clone();
+        let model = self.rows.map(|rows| {
+            let (lane, first) = rows.first();
+            SpanModel {
+                name: lane.settings.model.as_str().into(),
+                version: lane.settings.version,
+                rows: rows.count() as u32,
+                times: lane.rows.borrow_mut().get_mut(first).times.take(),
+            }
+        });
+        Some(Box::new(OpenSpan { start, model }))
+    }
+
     /// The part of it that the access log has; `with_user` is whether its first user is named.
     fn sample(self, with_user: bool) -> SampledRequest {
         let mut sampled =
@@ -73,38 +90,20 @@ impl Answered<'_> {
         }
         sampled
     }
-
-    /// The model of its first row as its span has it, if rows answer it.
-    fn span_model(self) -> Option<SpanModel> {
-        let rows = self.rows?;
-        let (lane, first) = rows.first();
-        Some(SpanModel {
-            name: lane.settings.model.as_str().into(),
-            version: lane.settings.version,
-            rows: rows.count() as u32,
-            times: lane.rows.borrow_mut().get_mut(first).times.take(),
-        })
-    }
 }
 
 impl RenderedResponse {
     /// The response to a request, that was rendered with this status; counts it.
-    pub(crate) fn new(
-        answered: Answered<'_>,
-        span: Option<Box<SpanStart>>,
-        status: u16,
-        front: &Front,
-    ) -> Self {
+    pub(crate) fn new(answered: Answered<'_>, status: u16, front: &Front) -> Self {
         front.counters().response(status);
         front.counters().protocols[answered.protocol as usize].add(1);
-        let span = span.map(|start| OpenSpan { start: *start, model: answered.span_model() });
         let journal = front.context.journal.as_ref().filter(|journal| journal.samples_next());
         Self {
             started_ns: answered.started_ns,
             status,
             lane: answered.rows.map(|rows| Rc::clone(rows.first().0)),
             sampled: journal.map(|journal| Box::new(answered.sample(journal.access_users))),
-            span: span.map(Box::new),
+            span: answered.open_span(),
         }
     }
 

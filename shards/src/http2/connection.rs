@@ -21,7 +21,6 @@ use super::signals::News;
 use super::stream::{Round, Stream};
 use super::streams::Streams;
 use crate::api::Arrival;
-use crate::http::connection::Sender as RequestSender;
 use crate::http::front::Front;
 use crate::http::handles::ConnectionHandle;
 use crate::http::open_connection::{Http2Connection, OpenConnection};
@@ -240,7 +239,6 @@ impl ServedConnection {
             true => self.handle.unread_since_ns.take().unwrap_or(now_ns),
             false => now_ns,
         };
-        let handle = Rc::clone(&self.handle);
         let mut rendered = std::mem::take(&mut self.rendered);
         let is_ending = match self.ending {
             Ending::Open => false,
@@ -249,10 +247,7 @@ impl ServedConnection {
         };
         let mut round = Round {
             front: &front,
-            sender: RequestSender {
-                client: self.place.number,
-                certificate: handle.certificate_names(),
-            },
+            client: self.place.number,
             arrival: Arrival { arrived_ns, read_ns: now_ns },
             is_ending,
             is_blocked: false,
@@ -276,7 +271,7 @@ impl ServedConnection {
             looks_at_rows |= was_blocked && !self.io.is_blocked.get();
             self.streams.poll_news(&mut round);
             let is_kept =
-                self.place.keeps(self.streams.buffered_bytes() + self.streams.held_bytes(), 0);
+                self.place.keeps(self.streams.buffered_bytes() + self.streams.held_bytes());
             if is_kept && self.streams.buffered_bytes() > 0 {
                 self.streams.refuse_unfinished(MEMORY_SCARCE, &mut round);
             }

@@ -74,13 +74,8 @@ impl Plain {
         let route = route(head.method, head.path);
         let (origin, span) = round.front.origin(&head, route_name(&route));
         let body = self.has_body.then(|| input.take_all());
-        let source = round.front.answer(
-            round.sender,
-            route,
-            (&head, body.as_deref()),
-            round.arrival,
-            &origin,
-        );
+        let (client, arrival) = (round.client, round.arrival);
+        let source = round.front.answer(client, (&head, route), body.as_deref(), arrival, &origin);
         let coding = round.front.coding_of(&source, &head);
         let mut response = PendingResponse::new(source, round.arrival.arrived_ns);
         response.coding = coding;
@@ -99,7 +94,7 @@ impl Plain {
         if round.is_blocked || sender.has_begun() || !self.is_ready() {
             return Ok(false);
         }
-        let Some(response) = &mut self.response else { return Ok(false) };
+        let Some(response) = &self.response else { return Ok(false) };
         let (status, head, body) = {
             let mut scratch = round.front.scratch.borrow_mut();
             let scratch = &mut *scratch;
@@ -113,9 +108,10 @@ impl Plain {
             let (head, body) = split(&scratch.output);
             (status, head, Bytes::copy_from_slice(body))
         };
-        let span = response.span.take();
-        let answered = response.answered(Protocol::Http2);
-        round.note(RenderedResponse::new(answered, span, status, round.front), status);
+        round.note(
+            RenderedResponse::new(response.answered(Protocol::Http2), status, round.front),
+            status,
+        );
         let mut rendered = Response::new(());
         *rendered.status_mut() =
             StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -23,6 +23,9 @@ use crate::origin::Origin;
 use crate::priority::Priority;
 use crate::spans::SpanStart;
 
+/// The name in traces of a method that is none.
+const UNKNOWN_METHOD: &str = "grpc/unknown";
+
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -38,7 +41,7 @@ struct PendingReply {
     reply: Reply,
     /// When its message had been read, in ns of the shard's clock.
     started_ns: u64,
-    /// The span of its message, where it is recorded.
+    /// The span of its message, where the stream is recorded.
     span: Option<Box<SpanStart>>,
 }
 
@@ -48,7 +51,7 @@ pub(super) struct Rpc {
     limit_ns: Option<u64>,
     priority: Priority,
     origin: Origin,
-    /// That of its first message, where it is recorded: no other one of a stream is.
+    /// Its span, where it is recorded.
     span: Option<Box<SpanStart>>,
     started_ns: u64,
     pending: VecDeque<PendingReply>,
@@ -83,12 +86,13 @@ impl Rpc {
             end: None,
             watched: None,
         };
+        let method = Method::named(parts.uri.path());
         match head {
             Err(error) => this.end_with(Status::new(Code::InvalidArgument, error.to_string())),
             Ok(head) => {
                 this.limit_ns = head.limit_ns;
                 this.priority = head.priority;
-                let name = Method::named(parts.uri.path()).map_or("HTTP", Method::name);
+                let name = method.map_or(UNKNOWN_METHOD, Method::name);
                 (this.origin, this.span) = round.front.origin(&head, name);
             }
         }
@@ -96,7 +100,7 @@ impl Rpc {
             let message = "messages are taken as application/grpc+proto only";
             this.end_with(Status::new(Code::Unimplemented, message));
         }
-        match Method::named(parts.uri.path()) {
+        match method {
             Some(method) => this.method = method,
             None => {
                 let message = format!("no method `{}`", parts.uri.path());
@@ -200,7 +204,7 @@ impl Rpc {
             Ok(request) => self.reply(round, parts, request),
         };
         if let Some(reply) = reply {
-            self.push(reply, round.arrival.arrived_ns);
+            self.push(reply, round);
         }
     }
 
@@ -212,7 +216,7 @@ impl Rpc {
             Ok(head) if is_sender_asked => head.credentials,
             _ => Credentials::default(),
         };
-        let may = match front.admit(&call, round.sender, credentials, round.arrival) {
+        let may = match front.admit(&call, round.client, credentials, round.arrival) {
             Ok(may) => may,
             Err(refusal) => return Some(Reply::Failed(Status::of_key(refusal), None)),
         };
@@ -225,10 +229,15 @@ impl Rpc {
         Some(request.answer(&front.api, &context))
     }
 
-    fn push(&mut self, reply: Reply, started_ns: u64) {
+    /// Keeps a reply until its turn. Each message of a stream has a span of its own.
+    fn push(&mut self, reply: Reply, round: &Round<'_>) {
         self.held_bytes += reply.held_bytes();
-        let span = self.span.take();
-        self.origin.is_recorded = false;
+        let span = match (&self.span, &round.front.context.tracer) {
+            (Some(span), Some(tracer)) if self.method.is_stream() => Some(tracer.beside(span)),
+            (Some(_), Some(_)) => self.span.take(),
+            _ => None,
+        };
+        let started_ns = round.arrival.arrived_ns;
         self.pending.push_back(PendingReply { reply, started_ns, span });
     }
 
@@ -240,7 +249,7 @@ impl Rpc {
             if let Some((_, said)) = &mut self.watched {
                 *said = status;
             }
-            self.push(Reply::of_watched(status), round.arrival.arrived_ns);
+            self.push(Reply::of_watched(status), round);
         }
     }
 
@@ -248,7 +257,7 @@ impl Rpc {
     fn context(&self, round: &Round<'_>) -> CallContext<'_> {
         let gone_ns = round.arrival.arrived_ns.saturating_sub(self.started_ns);
         CallContext {
-            client: round.sender.client,
+            client: round.client,
             arrival: round.arrival,
             limit_ns: self.limit_ns.map(|limit_ns| limit_ns.saturating_sub(gone_ns)),
             priority: self.priority,
@@ -319,10 +328,11 @@ impl Rpc {
                 started_ns,
                 origin: &self.origin,
                 rows: reply.rows(),
+                span: span.as_deref(),
                 protocol: Protocol::Grpc,
             };
             let status = written.code.http_status();
-            round.note(RenderedResponse::new(answered, span, status, round.front), status);
+            round.note(RenderedResponse::new(answered, status, round.front), status);
             if let Some((lines, (summary, rows))) =
                 lines.as_mut().zip(written.summary.zip(reply.rows()))
             {

@@ -12,7 +12,6 @@ use super::rpc::Rpc;
 use super::sending::{Over, Sender};
 use crate::api::Arrival;
 use crate::grpc::framing::{MessageReader, PREFIX_BYTES};
-use crate::http::connection::Sender as RequestSender;
 use crate::http::front::Front;
 use crate::http::rendered::RenderedResponse;
 use crate::http1::head::{self, Head, HeadError};
@@ -20,8 +19,8 @@ use crate::http1::head::{self, Head, HeadError};
 /// What the streams of a connection share in one poll of it.
 pub(super) struct Round<'a> {
     pub(super) front: &'a Front,
-    /// Who sends on the connection.
-    pub(super) sender: RequestSender<'a>,
+    /// The number that the connection is woken by.
+    pub(super) client: u32,
     /// When what is read now came.
     pub(super) arrival: Arrival,
     /// Whether streams that could go on for ever are to end.

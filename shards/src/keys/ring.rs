@@ -37,8 +37,8 @@ impl KeyRefusal {
             Self::Missing => "a key is needed: send Authorization: Bearer KEY, or x-api-key: KEY",
             Self::Unknown => "the key is not known",
             Self::OtherModel => "the key may not ask this model",
-            Self::NotAllowed => "`may` of the key does not have this",
             Self::TooMany => "the key has made too many requests",
+            Self::NotAllowed => "`may` of the key does not have this",
         }
     }
 

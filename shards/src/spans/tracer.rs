@@ -63,6 +63,11 @@ impl Tracer {
         Some(Box::new(SpanStart { trace_id, span_id, parent_id, state, name }))
     }
 
+    /// Another span of the same parent and name.
+    pub(crate) fn beside(&self, span: &SpanStart) -> Box<SpanStart> {
+        Box::new(SpanStart { span_id: self.draw().max(1).to_be_bytes(), ..span.clone() })
+    }
+
     /// Keeps a request that is over; false where there is no room for it.
     pub(crate) fn end(&self, span: RequestSpan) -> bool {
         let mut waiting = self.waiting.borrow_mut();

@@ -75,12 +75,12 @@ counters! {
             "Connections accepted."),
         connections_refused: Counter("shardgate_connections_refused_total",
             "Connections closed at once, as the shard or their address has as many as it may."),
-        protocols: Counter("shardgate_protocol_responses_total", "Responses, by protocol.")
-            by "protocol" in PROTOCOLS,
         spans_recorded: Counter("shardgate_spans_recorded_total",
             "Requests recorded for the collector of traces."),
         spans_dropped: Counter("shardgate_spans_dropped_total",
             "Requests that were to be recorded, and for which there was no room."),
+        protocols: Counter("shardgate_protocol_responses_total", "Responses, by protocol.")
+            by "protocol" in PROTOCOLS,
         keys_refused: Counter("shardgate_key_refusals_total",
             "Requests that their API key did not let in, by reason.")
             by "reason" in KEY_REFUSALS,

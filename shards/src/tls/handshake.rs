@@ -27,7 +27,7 @@ impl std::fmt::Debug for TlsServer {
 impl TlsServer {
     /// Of what was read for all shards; clients may choose HTTP/2 where it `speaks_http2`.
     pub(crate) fn new(identity: &TlsIdentity, speaks_http2: bool) -> Result<Self, TlsError> {
-        Ok(Self(TlsAcceptor::from(identity.config_of(speaks_http2)?)))
+        Ok(Self(TlsAcceptor::from(identity.config(speaks_http2)?)))
     }
 
     /// Encrypts a connection, as far as its client goes along.

@@ -79,7 +79,7 @@ impl TlsIdentity {
         };
         let identity = Self { chain, key: private, authorities, tickets, expires };
         // What no shard could use is refused here.
-        identity.config()?;
+        identity.config(true)?;
         Ok(Some(identity))
     }
 
@@ -88,18 +88,9 @@ impl TlsIdentity {
         self.expires
     }
 
-    /// A configuration that is made of it, which shares nothing with others: TLS 1.2 and 1.3, and
-    /// HTTP/1.1 inside.
-    ///
-    /// # Errors
-    /// Certificate and key do not belong together, or cannot be used.
-    pub fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
-        self.config_of(false)
-    }
-
-    /// A shard's own configuration: inside is HTTP/1.1 or, where the shard `speaks_http2` and the
-    /// client asks for it, that.
-    pub(super) fn config_of(&self, speaks_http2: bool) -> Result<Arc<ServerConfig>, TlsError> {
+    /// A configuration that is made of it, which shares nothing with others: TLS 1.2 and 1.3, and inside
+    /// HTTP/1.1 or, where the server `speaks_http2` and the client asks for it, that.
+    pub fn config(&self, speaks_http2: bool) -> Result<Arc<ServerConfig>, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()

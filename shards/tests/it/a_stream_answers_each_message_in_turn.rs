@@ -33,7 +33,7 @@ fn of_rows() {
     let mut messages: Vec<PredictRequest> = golden.iter().map(|(user, _)| of_user(user)).collect();
     messages.insert(1, PredictRequest { model: "nobody".to_owned(), ..of_user("u") });
     messages.insert(2, PredictRequest::default());
-    let messages = messages.repeat(50);
+    let messages: Vec<_> = std::iter::repeat_n(messages, 50).flatten().collect();
     let body: Vec<u8> = messages.iter().flat_map(|message| framed(message).to_vec()).collect();
     let answer = client.ask(call(STREAM, &[]), body);
     assert_eq!(answer.code(), 0, "{answer:?}");

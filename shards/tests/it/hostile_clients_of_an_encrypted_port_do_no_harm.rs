@@ -66,7 +66,7 @@ fn a_client_that_renegotiates_is_not_heard() {
     let mut stream = connect(served.address, &Arc::new(client));
     ask(&mut stream, &post(LONE)).expect("an answer");
     let (connection, mut socket): (ClientConnection, TcpStream) = stream.into_parts();
-    let (secrets, _kernel) = connection.dangerous_into_kernel_connection().expect("secrets");
+    let secrets = connection.dangerous_extract_secrets().expect("secrets");
     let mut encryptor = Encryptor::new(secrets);
     // Once may be a mistake; a client that goes on is cut off.
     for _ in 0..4 {
@@ -170,9 +170,9 @@ fn a_reload_under_load_is_not_felt() {
     let served = Setup::of("demo-logistic").encrypted(identity(&pairs[0], None)).serve();
     let client = config(&authority, None, BOTH);
     let (is_over, kept, new) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let goes_on = || !is_over.load(Ordering::Acquire);
     std::thread::scope(|scope| {
         let _over = Over(&is_over);
-        let goes_on = || !is_over.load(Ordering::Acquire);
         let mut load = Vec::new();
         load.push(scope.spawn(|| {
             let mut stream = connect(served.address, &client);

@@ -104,6 +104,7 @@ mod records_are_joined_as_they_were_packed;
 mod replaced_columns_are_bound_again;
 mod replaced_columns_never_mix_with_the_old;
 mod request_fields_join_stored_features;
+mod requests_are_recorded_whatever_they_come_by;
 mod requests_that_do_not_end_take_bounded_memory;
 mod rows_score_the_same_however_they_are_given;
 mod rows_that_depend_on_each_other_are_refused;

@@ -22,33 +22,24 @@ const ACCEPTED: &str = "accept-encoding: gzip, deflate, identity\r\n";
 /// How a request without a usable key is told to have one (RFC 9110 section 11.6.1).
 const CHALLENGE: &str = "www-authenticate: Bearer\r\n";
 
-/// The sender of a request.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sender<'a> {
-    /// The number that its connection is woken by.
-    pub(crate) client: u32,
-    /// The names of its connection's certificate.
-    pub(crate) certificate: &'a [Box<str>],
-}
-
 impl Front {
-    /// Has the endpoint answer a complete request.
+    /// Has the endpoint answer a complete request of this client, which has this route.
     pub(crate) fn answer(
         &self,
-        sender: Sender<'_>,
-        route: Route<'_>,
-        (head, body): (&Head<'_>, Option<&[u8]>),
+        client: u32,
+        (head, route): (&Head<'_>, Route<'_>),
+        body: Option<&[u8]>,
         arrival: Arrival,
         origin: &Origin,
     ) -> ResponseSource {
         match route {
             Route::Call(call) => {
-                let may = match self.admit(&call, sender, head.credentials, arrival) {
+                let may = match self.admit(&call, client, head.credentials, arrival) {
                     Ok(may) => may,
                     Err(refusal) => return key_needed(refusal),
                 };
                 let context = CallContext {
-                    client: sender.client,
+                    client,
                     arrival,
                     limit_ns: head.limit_ns,
                     priority: head.priority,
@@ -99,25 +90,28 @@ impl Front {
         }
     }
 
-    /// What else a call may ask for, which its sender's key lets in.
+    /// Lets a call of this client in by its key, or by the names of its certificate; gives back what
+    /// else it may ask for, or why it is not let in.
     pub(crate) fn admit(
         &self,
         call: &Call<'_>,
-        sender: Sender<'_>,
+        client: u32,
         credentials: Credentials<'_>,
         arrival: Arrival,
     ) -> Result<Permissions, KeyRefusal> {
         let keys = self.keys.borrow();
         let is_asked = !call.is_probe() && !call.is_for_the_process();
         let Some(keys) = keys.as_ref().filter(|_| is_asked) else { return Ok(Permissions::ALL) };
-        let shown = Shown { credentials, certificate: sender.certificate };
+        let handle = self.handles.get(client);
+        let certificate = handle.as_ref().map_or(&[][..], |handle| handle.certificate_names());
+        let shown = Shown { credentials, certificate };
         let admitted = self.api.with_model(call, |model| {
             keys.admit(shown, Asked { model, writes: false }, arrival.read_ns)
         });
         admitted.inspect_err(|refusal| self.counters().keys_refused[refusal.index()].add(1))
     }
 
-    /// The origin of a request for `name`, and its span where it is recorded. One without an id gets
+    /// The origin of a request, and its span of this name where it is recorded. One without an id gets
     /// one, if that is configured.
     pub(crate) fn origin(
         &self,
@@ -159,8 +153,7 @@ impl<S> Connection<S> {
         let close = !head.keep_alive;
         let route = route(head.method, head.path);
         let (origin, span) = self.front.origin(head, route_name(&route));
-        let sender = Sender { client: self.number, certificate: self.handle.certificate_names() };
-        let source = self.front.answer(sender, route, (head, body), arrival, &origin);
+        let source = self.front.answer(self.number, (head, route), body, arrival, &origin);
         self.closing |= close;
         let coding = self.front.coding_of(&source, head);
         let mut response = PendingResponse::new(source, arrival.arrived_ns);

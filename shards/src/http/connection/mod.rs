@@ -23,7 +23,6 @@ use std::task::{Context, Poll};
 
 use futures_lite::{AsyncRead, AsyncWrite};
 
-pub(crate) use self::dispatch::Sender;
 use super::handles::ConnectionHandle;
 use super::open_connection::{Http2Connection, OpenConnection};
 use super::pending_response::PendingResponse;

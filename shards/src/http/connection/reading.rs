@@ -44,7 +44,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
     fn is_memory_scarce(&mut self) -> bool {
         let buffers = self.input.capacity() + self.reader.buffered_bytes() + self.output.capacity();
         let unsent = if self.is_unflushed { UNSENT_BYTES_MAX } else { 0 };
-        self.place.keeps(buffers + self.held_bytes, unsent)
+        self.place.keeps(buffers + self.held_bytes + unsent)
     }
 
     /// Whether no further request is taken for now: the client has to take its responses first, or

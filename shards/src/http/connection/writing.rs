@@ -96,7 +96,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
         let mut any = false;
         while out.len() < OUTPUT_BYTES_MAX
             && self.pending.front_mut().is_some_and(PendingResponse::is_ready)
-            && let Some(mut response) = self.pending.pop_front()
+            && let Some(response) = self.pending.pop_front()
         {
             if !any {
                 self.rendered_ns = front.context.clock.now_ns();
@@ -107,9 +107,11 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
             // The Open Inference Protocol says 503 of a passed deadline.
             self.answered += 1;
             self.refused += u32::from(matches!(status, 429 | 503 | 504));
-            let span = response.span.take();
-            let answered = response.answered(Protocol::Http1);
-            self.rendered.push(RenderedResponse::new(answered, span, status, &front));
+            self.rendered.push(RenderedResponse::new(
+                response.answered(Protocol::Http1),
+                status,
+                &front,
+            ));
         }
         any
     }
