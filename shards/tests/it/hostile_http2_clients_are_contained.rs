@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use crate::support::http2_client::{request, whole};
+use crate::support::http2_client::{next_data, request};
 use crate::support::{Client, Http2Client, Served, Setup, patience::PATIENCE, wait_until};
 
 const USER: &str = "{\"user_id\": \"user-001\"}";
@@ -160,10 +160,13 @@ fn settings_and_pings_whose_answers_nobody_reads() {
             hostile.0.set_nonblocking(true).expect("an option");
             let many = bytes.repeat(1_000);
             // Until the shard reads no more of it, or ends it.
-            let mut stuck = 0;
+            let (mut stuck, mut sent) = (0, 0);
             for _ in 0..20_000 {
-                match hostile.0.write(&many) {
-                    Ok(_) => stuck = 0,
+                match hostile.0.write(&many[sent..]) {
+                    Ok(count) => {
+                        stuck = 0;
+                        sent = (sent + count) % many.len();
+                    }
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                         are_served();
                         stuck += 1;
@@ -181,7 +184,7 @@ fn settings_and_pings_whose_answers_nobody_reads() {
 #[test]
 fn windows_that_are_opened_byte_by_byte_or_never() {
     let served = shard();
-    let body = format!("[{}]", vec![USER; 500].join(","));
+    let body = format!("[{}]", vec![USER; 100].join(","));
     while_others_are_served(&served, |are_served| {
         let mut builder = h2::client::Builder::new();
         builder.initial_window_size(1);
@@ -192,14 +195,17 @@ fn windows_that_are_opened_byte_by_byte_or_never() {
                 let request = request("POST", "/predict", &[]);
                 streams.push(hostile.open(request, body.clone().into(), true).await);
             }
+            let mut bodies = Vec::new();
             for stream in &mut streams[..50] {
-                (&mut stream.response).await.expect("a head");
+                bodies.push((&mut stream.response).await.expect("a head").into_body());
             }
             are_served_from_elsewhere(&served);
             // One that reads on gets all of it.
-            let stream = streams.pop().expect("a stream");
-            let answer = whole(stream.response).await.expect("a response");
-            assert_eq!(answer.body.iter().filter(|byte| **byte == b'{').count(), 500);
+            let mut data = Vec::new();
+            while let Some(some) = next_data(&mut bodies[0]).await.expect("no reset") {
+                data.extend_from_slice(&some);
+            }
+            assert_eq!(data.iter().filter(|byte| **byte == b'{').count(), 100);
         });
         are_served();
     });
