@@ -80,26 +80,32 @@ impl MessageReader {
         }
     }
 
-    /// Takes the next message; `None` where it has not wholly arrived.
+    /// How long the next message is, in bytes; `None` where its prefix has not arrived.
     ///
     /// # Errors
-    /// Bytes that are no message of at most `bytes_max` bytes.
-    pub fn next(&mut self, bytes_max: usize) -> Result<Option<Bytes>, FramingError> {
+    /// As [`next`](Self::next).
+    pub fn announced(&self, bytes_max: usize) -> Result<Option<usize>, FramingError> {
         let read: &[u8] = if self.whole.is_empty() { &self.pieces } else { &self.whole };
-        let Some((prefix, rest)) = read.split_first_chunk::<PREFIX_BYTES>() else {
-            return Ok(None);
-        };
+        let Some(prefix) = read.first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
         let [flag, length @ ..] = *prefix;
         match flag {
             0 => {}
             1 => return Err(FramingError::Compressed),
             other => return Err(FramingError::Flag(other)),
         }
-        let found = u32::from_be_bytes(length) as usize;
-        if found > bytes_max {
-            return Err(FramingError::TooLarge { found, limit: bytes_max });
+        match u32::from_be_bytes(length) as usize {
+            found if found > bytes_max => Err(FramingError::TooLarge { found, limit: bytes_max }),
+            found => Ok(Some(found)),
         }
-        if rest.len() < found {
+    }
+
+    /// Takes the next message; `None` where it has not wholly arrived.
+    ///
+    /// # Errors
+    /// Bytes that are no message of at most `bytes_max` bytes.
+    pub fn next(&mut self, bytes_max: usize) -> Result<Option<Bytes>, FramingError> {
+        let Some(found) = self.announced(bytes_max)? else { return Ok(None) };
+        if self.len() - PREFIX_BYTES < found {
             return Ok(None);
         }
         Ok(Some(if self.whole.is_empty() {

@@ -110,6 +110,8 @@ enum Ending {
 /// A connection after its prefaces.
 struct ServedConnection {
     frames: Frames,
+    /// Whether `h2` may have requests that were not accepted, as the connection holds enough.
+    accepts_later: bool,
     /// What `h2` has to send.
     frames_news: Arc<News>,
     frames_waker: Waker,
@@ -136,6 +138,7 @@ impl ServedConnection {
         let frames_news = Arc::<News>::default();
         Self {
             frames,
+            accepts_later: false,
             frames_waker: Waker::from(Arc::clone(&frames_news)),
             frames_news,
             io,
@@ -179,7 +182,8 @@ impl ServedConnection {
         if self.set_time_limit(is_evicted) {
             return Poll::Ready(());
         }
-        let is_put_off = self.io.was_put_off.get() && may_read && !self.is_full();
+        let is_put_off =
+            (self.accepts_later || (self.io.was_put_off.get() && may_read)) && !self.is_full();
         if self.io.has_more() || is_put_off || self.frames_news.is_there() {
             context.waker().wake_by_ref();
         }
@@ -206,8 +210,12 @@ impl ServedConnection {
     /// Whether no further request is taken for now: the client has to take its responses first, or
     /// enough of them are pending. One that has to open its windows for that must be read.
     fn is_full(&self) -> bool {
-        let holds_much = self.streams.held_bytes() >= HELD_BYTES_MAX;
-        self.io.is_blocked.get() || (holds_much && self.streams.blocked() == 0)
+        self.io.is_blocked.get() || self.holds_enough()
+    }
+
+    /// Whether enough responses are pending that none of them waits for its client's window.
+    fn holds_enough(&self) -> bool {
+        self.streams.held_bytes() >= HELD_BYTES_MAX && self.streams.blocked() == 0
     }
 
     /// Tells the client to begin nothing more, where the shard drains or the connection is old.
@@ -290,7 +298,16 @@ impl ServedConnection {
         let mut has_begun = false;
         let waker = self.frames_waker.clone();
         let mut context = Context::from_waker(&waker);
+        self.accepts_later = false;
         loop {
+            if self.holds_enough() {
+                // Those that were read already wait where they are.
+                self.accepts_later = true;
+                return match self.frames.poll_closed(&mut context) {
+                    Poll::Pending => Ok(has_begun),
+                    Poll::Ready(_) => Err(()),
+                };
+            }
             match Pin::new(&mut self.frames).poll_accept(&mut context) {
                 Poll::Pending => return Ok(has_begun),
                 Poll::Ready(None | Some(Err(_))) => return Err(()),

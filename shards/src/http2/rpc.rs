@@ -165,9 +165,8 @@ impl Rpc {
                     Ok(message) => self.answer_one(round, parts, message),
                     Err(status) => self.end_with(status),
                 }
-            } else if input.len() > bytes_max
-                && let Err(error) = input.next(bytes_max)
-            {
+            } else if !is_whole && let Err(error) = input.announced(bytes_max) {
+                // What comes of it is not waited for.
                 self.end_with(Status::of_framing(error));
             }
         }

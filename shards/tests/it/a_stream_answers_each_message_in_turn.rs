@@ -132,8 +132,8 @@ fn a_row_has_all_that_it_asks_for() {
     };
     let found: PredictResponse =
         client.call("/shardgate.v1.Prediction/Predict", &message).message();
-    let body = r#"{"user_id": "applicant-0001", "options": {"probabilities": true, "label": true,
-        "outputs": true, "explain": true, "max_reasons": 2}}"#;
+    let body = r#"{"user_id": "applicant-0001", "probabilities": true, "label": true,
+        "outputs": true, "explain": 2}"#;
     let answer = served.client().predict(body);
     let expected: serde_json::Value = serde_json::from_str(&answer.body).expect("a document");
     let number =

@@ -108,6 +108,7 @@ fn a_cancelled_rpc_leaves_the_queue() {
     let client = Http2Client::connect(served.address);
     let rows: Vec<_> = (0..1_000).map(|row| format!("{{\"user_id\": {row}}}")).collect();
     let body: Bytes = format!("[{}]", rows.join(",")).into();
+    assert_eq!(client.ask(request("POST", "/predict", &[]), "{\"user_id\": 1}").status, 200);
     let lane = served.lane();
     // A shard that has its core alone may have scored them all before it hears of it.
     wait_until("rows have left the queue", || {

@@ -80,7 +80,8 @@ fn numbers(outputs: &Value) -> Vec<(String, Vec<f64>)> {
 
 fn numbers_of(response: &ModelInferResponse) -> Vec<(String, Vec<f64>)> {
     let mut found = Vec::new();
-    for (at, output) in response.outputs.iter().enumerate() {
+    let outputs = response.outputs.iter().enumerate();
+    for (at, output) in outputs.filter(|(_, output)| output.datatype != "BYTES") {
         let raw = response.raw_output_contents.get(at);
         let is_narrow = output.datatype == "FP32";
         let numbers = match (&output.contents, raw) {
@@ -97,9 +98,7 @@ fn numbers_of(response: &ModelInferResponse) -> Vec<(String, Vec<f64>)> {
             }
             other => panic!("{other:?}"),
         };
-        if output.datatype != "BYTES" {
-            found.push((output.name.clone(), numbers));
-        }
+        found.push((output.name.clone(), numbers));
     }
     found
 }
