@@ -43,6 +43,7 @@ use crate::logging::LogControl;
 use crate::quiet;
 use crate::serve::reload::Reloader;
 use crate::serve::sockets;
+use crate::serve::writes::WriteDesk;
 
 /// How long a shard may take to hand its histograms over; one that takes longer is named, and
 /// the others are shown.
@@ -74,6 +75,8 @@ struct AdminState {
     shutdown: Shutdown,
     /// Set when every shard has its models and its listener.
     serving: OnceLock<Arc<Reloader>>,
+    /// Set with it.
+    writing: OnceLock<Arc<WriteDesk>>,
     log: LogControl,
     /// What the prediction log has written, where there is one.
     journal: Option<Arc<JournalCounters>>,
@@ -108,6 +111,11 @@ impl Admin {
     pub(crate) fn set_serving(&self, reloader: Arc<Reloader>) {
         // It is called once; a second call would change nothing.
         let _ = self.state.serving.set(reloader);
+    }
+
+    /// From now on features can be written.
+    pub(crate) fn set_writing(&self, desk: Arc<WriteDesk>) {
+        let _ = self.state.writing.set(desk);
     }
 
     /// Answers what operators have asked, where another process took over: a connection that comes
@@ -159,6 +167,7 @@ pub(crate) fn start(
         access: Access::of(&config.admin, address),
         shutdown,
         serving: OnceLock::new(),
+        writing: OnceLock::new(),
         log,
         journal,
         drift: Mutex::default(),

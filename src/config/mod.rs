@@ -27,6 +27,7 @@ use crate::journal::settings::Journals;
 use crate::logging::LogFormat;
 use crate::placement::CoreList;
 use crate::serve::steering::Steering;
+use crate::serve::writes::settings::WriteSettings;
 use crate::system::Granted;
 use crate::system::descriptors::Descriptors;
 
@@ -56,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) store: StoreAddress,
     /// How to reach the store and what to read there, where it is a cluster.
     pub(crate) scylla: ScyllaSettings,
+    /// How features are written.
+    pub(crate) writes: WriteSettings,
     /// Whether the store was chosen, or is the one that is filled on a first run.
     pub(crate) store_is_default: bool,
     /// Where a new process takes over the listening sockets.
@@ -128,6 +131,7 @@ impl Config {
             model_is_default,
             store: settings.store,
             scylla: settings.features.scylla,
+            writes: settings.features.writes.clone(),
             store_is_default,
             takeover: settings.takeover,
             keys_file: settings.keys_file,
@@ -145,6 +149,7 @@ impl Config {
                 deadline_ms: settings.deadline_ms,
                 request_ids: settings.request_ids,
                 takes_repository_requests: repository_on_serving_port,
+                takes_writes: settings.features.writes.on_serving_port,
                 descriptors_max: granted.descriptors.map(Descriptors::connections_end),
                 journal: journals.settings(),
             },

@@ -20,6 +20,7 @@ use crate::journal::settings::{AccessLog, Journals, PredictionLog};
 use crate::logging::LogFormat;
 use crate::placement::CoreList;
 use crate::serve::steering::Steering;
+use crate::serve::writes::settings::WriteSettings;
 
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8888);
 const ADMIN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9888);
@@ -76,6 +77,7 @@ pub(super) struct AdminSettings {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct FeatureSettings {
     pub(super) scylla: ScyllaSettings,
+    pub(super) writes: WriteSettings,
 }
 
 /// `model = "a"` or `model = ["a", "b"]`.

@@ -103,6 +103,11 @@ fn open_embedded(
 
 /// Reads a table into memory and says how it is.
 fn preload(config: &Config, store: &EmbeddedStore, signals: &Waiter) -> anyhow::Result<()> {
+    // What a process or a machine that died has left of changes, before anybody reads it.
+    if let Err(error) = store.recover_changes() {
+        let table = store.table_name().map(tracing::field::display);
+        tracing::warn!(table, %error, "the log of changes is read as it is");
+    }
     let preloaded = store.preload(PRELOAD_BYTES_MAX, |_| signals.stop_asked().is_none())?;
     let table = store.table_name().map(tracing::field::display);
     let records = preloaded.records;

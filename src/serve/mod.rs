@@ -6,7 +6,7 @@
 //! says when its columns change and [`store_watch`] what is wrong with its file, [`invitation`] says
 //! what to ask it, [`shard_thread`] is a pinned thread with an executor, [`reload`] takes models into
 //! service and out of it, [`repository`] answers requests about that, [`orders`] has done what comes
-//! by signal or through a shard, [`signals`] waits for what an operator asks, and [`report`] prints
+//! by signal or through a shard, [`writes`] writes features, [`signals`] waits for what an operator asks, and [`report`] prints
 //! histograms.
 //!
 //! What is *not* here: what a shard does with a request.
@@ -29,6 +29,7 @@ pub(crate) mod steering;
 mod store_watch;
 mod takeover;
 pub(crate) mod tls;
+pub(crate) mod writes;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -50,6 +51,7 @@ use self::sockets::Sockets;
 use self::store_watch::StoreWatch;
 use self::takeover::offer::{Bound, Handover};
 use self::tls::ServingTls;
+use self::writes::WriteDesk;
 use crate::admin::Admin;
 use crate::admin::access::Access;
 use crate::admin::store::StoreView;
@@ -125,6 +127,10 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let invitation = invitation::line((scheme, sockets.address), &store, &columns);
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let reloader = Arc::new(Reloader::new(config, store.clone(), all, models));
+    let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
+    let cores = shards.iter().map(|shard| shard.core).collect();
+    let desk = Arc::new(WriteDesk::start(&store, config.writes.clone(), all, cores)?);
+    admin.set_writing(Arc::clone(&desk));
     admin.set_serving(Arc::clone(&reloader));
     let is_asked = config.admin.repository_on_serving_port;
     let access = is_asked.then(|| Access::of(&config.admin, sockets.address));
@@ -138,6 +144,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     if let Some(journal) = journal {
         journal.finish();
     }
+    desk.finish();
     admin.finish();
     tracing::info!("stopped");
     Ok(code)

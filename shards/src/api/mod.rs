@@ -5,7 +5,7 @@
 //!
 //! [`predict`] and [`infer`] score rows: each reads its own bodies, and `ask` does all the rest
 //! once. The rows of a call are [`request_rows`]. `probes`, `metadata` and `statistics` describe
-//! the shard; `repository` leaves a call to the process, by the [`admin_queue`]. [`failures`] and
+//! the shard; `repository` and `write_features` leave a call to the process, by an [`admin_queue`]. [`failures`] and
 //! [`json`] are parts of documents.
 //!
 //! What is *not* here: sockets, heads, statuses and header lines, which are a front's.
@@ -23,14 +23,16 @@ mod probes;
 mod repository;
 pub(crate) mod request_rows;
 mod statistics;
+mod write_features;
 
 use std::rc::Rc;
 
-use self::admin_queue::AdminQueue;
+use self::admin_queue::ProcessQueue;
 pub use self::admin_queue::{AdminReply, AdminReplyKind, RepositoryRequest};
 pub(crate) use self::context::{Arrival, CallContext};
 pub(crate) use self::outcome::{CallFault, Form, Outcome, RowsSummary, StatusOf};
 pub use self::repository::RepositoryCall;
+pub use self::write_features::{FeatureCall, WriteRequest};
 use crate::batch::Lanes;
 use crate::context::ShardContext;
 
@@ -62,6 +64,8 @@ pub enum Call<'a> {
     ModelStatistics(ModelName<'a>),
     /// The model repository, which the process answers for.
     Repository(RepositoryCall<&'a str>),
+    /// Rows of the feature store are written or removed, by the process.
+    WriteFeatures(FeatureCall<&'a str>),
 }
 
 impl<'a> Call<'a> {
@@ -108,13 +112,17 @@ pub(crate) struct ApiLimits {
     /// Whether calls about the model repository are left to the process; otherwise they are
     /// refused.
     pub(crate) takes_repository_requests: bool,
+    /// Whether calls that write features are left to the process; otherwise they are refused.
+    pub(crate) takes_writes: bool,
 }
 
 /// The endpoints of one shard.
 #[derive(Debug)]
 pub(crate) struct Api {
     /// The requests that wait for the process.
-    pub(crate) admin_queue: AdminQueue,
+    pub(crate) admin_queue: ProcessQueue<RepositoryRequest>,
+    /// The writes that wait for it.
+    pub(crate) write_queue: ProcessQueue<WriteRequest>,
     context: Rc<ShardContext>,
     /// The models.
     lanes: Rc<Lanes>,
@@ -123,7 +131,13 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new(context: Rc<ShardContext>, lanes: Rc<Lanes>, limits: ApiLimits) -> Self {
-        Self { admin_queue: AdminQueue::default(), context, lanes, limits }
+        Self {
+            admin_queue: ProcessQueue::new(repository::WAITING_MAX),
+            write_queue: ProcessQueue::new(write_features::WAITING_MAX),
+            context,
+            lanes,
+            limits,
+        }
     }
 
     /// Calls `with` with the name of the model that a call is about: that of the default one, where
@@ -152,6 +166,7 @@ impl Api {
             Call::Statistics => statistics::all(self),
             Call::ModelStatistics(model) => statistics::model(self, model),
             Call::Repository(call) => repository::answer(self, context, call),
+            Call::WriteFeatures(call) => write_features::answer(self, context, call),
         }
     }
 }

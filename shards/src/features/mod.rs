@@ -35,6 +35,7 @@ pub mod scylla;
 mod store;
 pub mod stored;
 pub mod texts;
+pub mod written_rows;
 
 pub use categories::Categories;
 pub use fit::{Fetched, Unfit};

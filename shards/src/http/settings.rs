@@ -35,6 +35,9 @@ pub struct ShardSettings {
     /// Whether requests about the model repository are handed to the process; otherwise they are
     /// refused with 403.
     pub takes_repository_requests: bool,
+    /// Whether requests that write features are handed to the process; otherwise they are refused with
+    /// 403.
+    pub takes_writes: bool,
     /// The number of a descriptor from which on no connection is accepted, so that some are left
     /// for the rest of the process. The system gives out the lowest that is free.
     #[serde(skip)]
@@ -55,6 +58,7 @@ impl Default for ShardSettings {
             deadline_ms: None,
             request_ids: RequestIds::default(),
             takes_repository_requests: false,
+            takes_writes: false,
             descriptors_max: None,
             journal: JournalSettings::default(),
         }
@@ -68,6 +72,7 @@ impl ShardSettings {
             rows_max: self.http.array_rows_max,
             limit_ns: self.deadline_ms.map(|limit_ms| limit_ms.saturating_mul(1_000_000)),
             takes_repository_requests: self.takes_repository_requests,
+            takes_writes: self.takes_writes,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::{AdminReply, RepositoryRequest};
+use super::{AdminReply, RepositoryRequest, WriteRequest};
 use crate::batch::PreparedModel;
 use crate::crossing::Crossing;
 use crate::features::inputs::InputColumn;
@@ -24,6 +24,9 @@ pub struct ShardShared {
     mailbox: Mailbox,
     /// The shard's requests to the process.
     requests: Crossing<Vec<RepositoryRequest>>,
+    /// Those that write features, and the replies to them by their numbers.
+    writes: Crossing<Vec<WriteRequest>>,
+    written: Crossing<Vec<(u64, AdminReply)>>,
     /// The columns that the shard's store has.
     schema: Crossing<Option<Schema>>,
     /// The columns of its first model.
@@ -109,6 +112,32 @@ impl ShardShared {
         {
             requests.append(outgoing);
         }
+    }
+
+    /// The writes that the shard has handed over since the last call.
+    pub fn take_writes(&self) -> Vec<WriteRequest> {
+        std::mem::take(&mut *self.writes.lock())
+    }
+
+    /// Replies to writes, each by its number.
+    pub fn reply_to_writes(&self, mut replies: Vec<(u64, AdminReply)>) {
+        self.written.lock().append(&mut replies);
+    }
+
+    /// Hands writes over to the process, and takes the replies that have come. For the shard.
+    pub(super) fn exchange_writes(
+        &self,
+        outgoing: &mut Vec<WriteRequest>,
+        mut take: impl FnMut(u64, AdminReply),
+    ) {
+        // Where the process has them just now, the next exchange is early enough.
+        if !outgoing.is_empty()
+            && let Some(mut writes) = self.writes.try_lock()
+        {
+            writes.append(outgoing);
+        }
+        let replies = self.written.try_lock().map(|mut replies| std::mem::take(&mut *replies));
+        replies.into_iter().flatten().for_each(|(number, reply)| take(number, reply));
     }
 
     /// Carries out what was sent since the last call. For the shard.

@@ -141,6 +141,16 @@ impl ShardState {
         }
     }
 
+    /// Hands writes to the process, and wakes those whose writes are done.
+    pub(super) fn exchange_writes(&self) {
+        let queue = &self.front.api.write_queue;
+        self.shared.exchange_writes(&mut queue.outgoing.borrow_mut(), |number, reply| {
+            if let Some(connection) = queue.answered(number, reply) {
+                self.front.handles.wake(connection);
+            }
+        });
+    }
+
     /// Where the store's columns have changed, has every lane bind to them, and the process know.
     fn follow_store(&self) {
         let found = self.store.fingerprint();
