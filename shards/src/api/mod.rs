@@ -5,7 +5,9 @@
 //!
 //! [`predict`] and [`infer`] score rows: each reads its own bodies, and `ask` does all the rest
 //! once. The rows of a call are [`request_rows`]. `probes`, `metadata` and `statistics` describe
-//! the shard; `repository` and `write_features` leave a call to the process, by an [`admin_queue`]. [`failures`] and
+//! the shard, and [`openapi`] what all of it takes and gives; [`instances`] is `KServe`'s version 1,
+//! read and scored as [`predict`] does. `repository` and `write_features` leave a call to the
+//! process, by an [`admin_queue`]. [`failures`] and
 //! [`json`] are parts of documents.
 //!
 //! What is *not* here: sockets, heads, statuses and header lines, which are a front's.
@@ -15,8 +17,10 @@ mod ask;
 mod context;
 pub(crate) mod failures;
 pub mod infer;
+mod instances;
 pub(crate) mod json;
 mod metadata;
+pub mod openapi;
 mod outcome;
 pub mod predict;
 mod probes;
@@ -30,6 +34,7 @@ use std::rc::Rc;
 use self::admin_queue::ProcessQueue;
 pub use self::admin_queue::{AdminReply, AdminReplyKind, RepositoryRequest};
 pub(crate) use self::context::{Arrival, CallContext};
+use self::openapi::Description;
 pub(crate) use self::outcome::{CallFault, Form, Outcome, RowsSummary, StatusOf};
 pub use self::repository::RepositoryCall;
 pub use self::write_features::{FeatureCall, WriteRequest};
@@ -62,6 +67,20 @@ pub enum Call<'a> {
     Statistics,
     /// The counters of a model.
     ModelStatistics(ModelName<'a>),
+    /// Scores of rows that are given as instances.
+    Instances {
+        /// The model's name.
+        model: &'a str,
+    },
+    /// The names of the models.
+    ModelNames,
+    /// Whether a model takes requests, as `KServe`'s version 1 asks.
+    InstancesReady {
+        /// The model's name.
+        model: &'a str,
+    },
+    /// The description of what is served.
+    OpenApi,
     /// The model repository, which the process answers for.
     Repository(RepositoryCall<&'a str>),
     /// Rows of the feature store are written or removed, by the process.
@@ -71,7 +90,13 @@ pub enum Call<'a> {
 impl<'a> Call<'a> {
     /// Whether it is a probe, which a load balancer makes without any credentials.
     pub(crate) fn is_probe(&self) -> bool {
-        matches!(self, Self::ServerLive | Self::ServerReady | Self::ModelReady(_))
+        matches!(
+            self,
+            Self::ServerLive
+                | Self::ServerReady
+                | Self::ModelReady(_)
+                | Self::InstancesReady { .. }
+        )
     }
 
     /// Whether the process answers it, by rules of its own.
@@ -83,6 +108,7 @@ impl<'a> Call<'a> {
     fn model(&self) -> Option<&'a str> {
         match self {
             Self::Predict { model } => *model,
+            Self::Instances { model } | Self::InstancesReady { model } => Some(model),
             Self::Infer(model)
             | Self::ModelMetadata(model)
             | Self::ModelConfig(model)
@@ -123,6 +149,8 @@ pub(crate) struct Api {
     pub(crate) admin_queue: ProcessQueue<RepositoryRequest>,
     /// The writes that wait for it.
     pub(crate) write_queue: ProcessQueue<WriteRequest>,
+    /// The description of what is served.
+    pub(crate) description: Description,
     context: Rc<ShardContext>,
     /// The models.
     lanes: Rc<Lanes>,
@@ -134,6 +162,7 @@ impl Api {
         Self {
             admin_queue: ProcessQueue::new(repository::WAITING_MAX),
             write_queue: ProcessQueue::new(write_features::WAITING_MAX),
+            description: Description::default(),
             context,
             lanes,
             limits,
@@ -165,6 +194,10 @@ impl Api {
             Call::ModelReady(model) => probes::model_ready(self, model),
             Call::Statistics => statistics::all(self),
             Call::ModelStatistics(model) => statistics::model(self, model),
+            Call::Instances { model } => predict::answer_instances(self, context, model),
+            Call::ModelNames => instances::names(self),
+            Call::InstancesReady { model } => instances::ready(self, model),
+            Call::OpenApi => openapi::answer(self),
             Call::Repository(call) => repository::answer(self, context, call),
             Call::WriteFeatures(call) => write_features::answer(self, context, call),
         }

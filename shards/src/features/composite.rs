@@ -34,11 +34,27 @@ pub fn key_of_parts(parts: &[&[u8]]) -> Vec<u8> {
     key
 }
 
+/// The parts of a key, of which there have to be so many; `None` where there are others.
+pub(crate) fn parts_of(key: &[u8], count: usize) -> Option<Vec<&[u8]>> {
+    if count == 1 {
+        return Some(vec![key]);
+    }
+    let (mut parts, mut rest) = (Vec::with_capacity(count), key);
+    while !rest.is_empty() {
+        let colon = rest.iter().position(|byte| *byte == b':')?;
+        let length: usize = str::from_utf8(&rest[..colon]).ok()?.parse().ok()?;
+        let (part, after) = rest[colon + 1..].split_at_checked(length)?;
+        parts.push(part);
+        rest = after;
+    }
+    (parts.len() == count).then_some(parts)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{key_of_parts, push_part};
+    use super::{key_of_parts, parts_of, push_part};
 
     #[test]
     fn parts_stand_behind_their_lengths() {
@@ -59,6 +75,10 @@ mod tests {
                 key
             };
             prop_assert_eq!(key(&one) == key(&other), one == other);
+            let parts: Vec<_> = one.iter().map(|part| part.as_bytes()).collect();
+            let key = key(&one);
+            prop_assert_eq!(parts_of(&key, one.len()), Some(parts));
+            prop_assert_eq!(parts_of(&key, one.len() + 1), None);
         }
     }
 }

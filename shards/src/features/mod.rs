@@ -1,6 +1,6 @@
 //! What the store knows about a user, joined into the matrix that a model reads.
 //!
-//! [`inputs`] says what a model asks for and [`schema`] what a store holds; [`join`] maps the one
+//! [`inputs`] says what a model asks for, [`entities`] by which keys, and [`schema`] what a store holds; [`join`] maps the one
 //! to the other. A batch is asked for as [`FetchRequests`] and answered as [`Joined`]: a
 //! [`FeatureMatrix`] in the precision of the model's input, and for each row what it stood on, a
 //! [`FeatureStatus`](crate::provenance::FeatureStatus) first of all. A store is [`embedded`] in a
@@ -21,11 +21,13 @@ pub mod column;
 pub mod composite;
 mod distinct;
 pub mod embedded;
+pub mod entities;
 mod fit;
 pub mod import;
 pub mod inputs;
 pub mod join;
 mod joined;
+mod key_parts;
 mod matrix;
 pub mod record;
 mod requests;
@@ -40,6 +42,8 @@ pub mod written_rows;
 pub use categories::Categories;
 pub use fit::{Fetched, Unfit};
 pub use joined::{Joined, RowOutcome};
+pub use key_parts::{GivenAs, KeyPart, KeyParts};
 pub use matrix::{Cells, FeatureMatrix, Precision};
+pub(crate) use requests::join_key;
 pub use requests::{FetchRequests, KEY_BYTES_MAX};
 pub use store::{FeatureStore, StoreError, StoreSource};
