@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde_json::Value;
 use shards::features::address::StoreAddress;
+use shards::features::aggregates::Aggregate;
 use shards::features::scylla::ScyllaSettings;
 use shards::model::repository::Repository;
 use shards::model::trees::KernelChoice;
@@ -59,6 +60,8 @@ pub(crate) struct Config {
     pub(crate) scylla: ScyllaSettings,
     /// How features are written.
     pub(crate) writes: WriteSettings,
+    /// What is counted of events.
+    pub(crate) aggregates: Vec<Aggregate>,
     /// Whether the store was chosen, or is the one that is filled on a first run.
     pub(crate) store_is_default: bool,
     /// Where a new process takes over the listening sockets.
@@ -113,6 +116,7 @@ impl Config {
         let granted = Granted::of_process();
         bound_by_memory(&mut settings, &file, &granted);
         ensure_models(&settings.model.0)?;
+        Aggregate::check_all(&settings.aggregates)?;
         let token = match &settings.admin.token_file {
             Some(path) => Some(read_token(path)?),
             None => None,
@@ -132,6 +136,7 @@ impl Config {
             store: settings.store,
             scylla: settings.features.scylla,
             writes: settings.features.writes.clone(),
+            aggregates: settings.aggregates.clone(),
             store_is_default,
             takeover: settings.takeover,
             keys_file: settings.keys_file,
@@ -150,6 +155,7 @@ impl Config {
                 request_ids: settings.request_ids,
                 takes_repository_requests: repository_on_serving_port,
                 takes_writes: settings.features.writes.on_serving_port,
+                aggregates: settings.aggregates,
                 descriptors_max: granted.descriptors.map(Descriptors::connections_end),
                 journal: journals.settings(),
             },

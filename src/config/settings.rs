@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use shards::batch::BatchPolicy;
 use shards::features::address::StoreAddress;
+use shards::features::aggregates::Aggregate;
 use shards::features::scylla::ScyllaSettings;
 use shards::http1::HttpLimits;
 use shards::model::FileLimits;
@@ -58,6 +59,7 @@ pub(super) struct Settings {
     pub(super) http: HttpLimits,
     pub(super) batch: BatchPolicy,
     pub(super) features: FeatureSettings,
+    pub(super) aggregates: Vec<Aggregate>,
     pub(super) prediction_log: Option<PredictionLog>,
     pub(super) access_log: AccessLog,
 }
@@ -138,6 +140,7 @@ impl Default for Settings {
             http: shard.http,
             batch: shard.batch,
             features: FeatureSettings::default(),
+            aggregates: Vec::new(),
             prediction_log: None,
             access_log: AccessLog::default(),
         }

@@ -53,6 +53,7 @@ use self::store_watch::StoreWatch;
 use self::takeover::offer::{Bound, Handover};
 use self::tls::ServingTls;
 use self::writes::WriteDesk;
+use self::writes::entities::Entities;
 use crate::admin::Admin;
 use crate::admin::access::Access;
 use crate::admin::store::StoreView;
@@ -83,7 +84,8 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let tls = ServingTls::open(&config.tls)?;
     let (keys, key_file) = ServingKeys::open(config.keys_file.as_deref())?.unzip();
     let mut sockets = Sockets::open(config, cores.len())?;
-    let Some(store) = features::open(config, &models, &signals)? else {
+    let entities = Entities::new(&models, &config.writes.tables, &config.aggregates);
+    let Some(store) = features::open(config, &models, &entities, &signals)? else {
         tracing::info!("stopped before it served");
         return Ok(ExitCode::SUCCESS);
     };
@@ -130,7 +132,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let reloader = Arc::new(Reloader::new(config, store.clone(), all, models));
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let cores = shards.iter().map(|shard| shard.core).collect();
-    let desk = Arc::new(WriteDesk::start(&store, config.writes.clone(), all, cores)?);
+    let desk = Arc::new(WriteDesk::start(&store, config.writes.clone(), entities, all, cores)?);
     admin.set_writing(Arc::clone(&desk));
     let is_encrypted = tls.is_some();
     let at = admin::ServedAt { address: sockets.address, is_encrypted };

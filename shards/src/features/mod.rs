@@ -15,6 +15,7 @@
 //! (`model`).
 
 pub mod address;
+pub mod aggregates;
 pub mod cache;
 mod categories;
 pub mod column;

@@ -2,11 +2,13 @@
 //!
 //! A line names its row by `key` and gives columns beside it, or in an object `columns`, as `shardgate get
 //! --json` prints them. `last_updated` says when the row was written, and `"removed": true` that it goes.
+//! An object `event` is what happened to the key, for the table's aggregates; its `at` says when.
 //!
 //! What is *not* here: the log that they are written to (`embedded`), and who may write (the process).
 
 use serde_json::{Map, Value};
 
+use super::aggregates::{Aggregate, Event, EventError, EventValue, is_hidden};
 use super::column::{CellValue, ColumnType};
 use super::composite::push_part;
 use super::embedded::ChangeBatch;
@@ -72,6 +74,22 @@ pub enum WrittenRowError {
         /// The value, shortened.
         found: String,
     },
+    /// A column that shows an aggregate, or holds its tiles.
+    #[error("line {line}: `{name}` is computed of events: give it none")]
+    Computed {
+        /// The line, from 1.
+        line: u64,
+        /// The column.
+        name: String,
+    },
+    /// An event that cannot be counted.
+    #[error("line {line}: {error}")]
+    Event {
+        /// The line, from 1.
+        line: u64,
+        /// Why.
+        error: EventError,
+    },
     /// There is no row at all.
     #[error("there is no row: expected a JSON object a line")]
     NoRows,
@@ -85,11 +103,31 @@ pub struct LineForm {
     /// The columns that are taken, others are left; where none is named all of them have to be the
     /// table's.
     pub columns: Vec<String>,
+    /// The members that are fields of an event, beside those of an object `event`.
+    pub event: Vec<String>,
+    /// The member that says when the row was written, and when its event was.
+    pub time: String,
+}
+
+/// The table that rows are written to.
+#[derive(Debug, Clone, Copy)]
+pub struct WrittenTable<'a> {
+    /// Its columns.
+    pub schema: &'a Schema,
+    /// Its aggregates.
+    pub aggregates: &'a [Aggregate],
+    /// The clock, in µs since 1970.
+    pub now_us: i64,
 }
 
 impl Default for LineForm {
     fn default() -> Self {
-        Self { key: vec!["key".to_owned()], columns: Vec::new() }
+        Self {
+            key: vec!["key".to_owned()],
+            columns: Vec::new(),
+            event: Vec::new(),
+            time: LAST_UPDATED.to_owned(),
+        }
     }
 }
 
@@ -98,15 +136,15 @@ impl Default for LineForm {
 /// # Errors
 /// What is wrong, and in which column.
 pub fn put_object(
-    schema: &Schema,
+    table: WrittenTable<'_>,
     key: &[u8],
     body: &[u8],
     batch: &mut ChangeBatch,
 ) -> Result<(), WrittenRowError> {
     let object = object_of(1, body)?;
     ensure_key(1, "key", key)?;
-    let form = LineForm { key: Vec::new(), columns: Vec::new() };
-    put(schema, &form, 1, key, &object, batch)
+    let form = LineForm { key: Vec::new(), ..LineForm::default() };
+    put(table, &form, 1, key, &object, batch)
 }
 
 /// Adds the row of each line of `body` to `batch`.
@@ -114,7 +152,7 @@ pub fn put_object(
 /// # Errors
 /// What is wrong with the first line that is none, by its number.
 pub fn put_lines(
-    schema: &Schema,
+    table: WrittenTable<'_>,
     form: &LineForm,
     body: &[u8],
     batch: &mut ChangeBatch,
@@ -122,7 +160,7 @@ pub fn put_lines(
     let before = batch.rows();
     for (at, text) in body.split(|byte| *byte == b'\n').enumerate() {
         if !text.trim_ascii().is_empty() {
-            put_line(schema, form, at as u64 + 1, text, batch)?;
+            put_line(table, form, at as u64 + 1, text, batch)?;
         }
     }
     if batch.rows() == before { Err(WrittenRowError::NoRows) } else { Ok(()) }
@@ -133,7 +171,7 @@ pub fn put_lines(
 /// # Errors
 /// What is wrong with it.
 pub fn put_line(
-    schema: &Schema,
+    table: WrittenTable<'_>,
     form: &LineForm,
     line: u64,
     text: &[u8],
@@ -145,7 +183,7 @@ pub fn put_line(
         batch.remove(&key);
         return Ok(());
     }
-    put(schema, form, line, &key, &object, batch)
+    put(table, form, line, &key, &object, batch)
 }
 
 fn object_of(line: u64, text: &[u8]) -> Result<Map<String, Value>, WrittenRowError> {
@@ -157,24 +195,23 @@ fn object_of(line: u64, text: &[u8]) -> Result<Map<String, Value>, WrittenRowErr
 }
 
 fn put(
-    schema: &Schema,
+    table: WrittenTable<'_>,
     form: &LineForm,
     line: u64,
     key: &[u8],
     object: &Map<String, Value>,
     batch: &mut ChangeBatch,
 ) -> Result<(), WrittenRowError> {
+    let schema = table.schema;
     let nested = object.get("columns").and_then(Value::as_object);
-    let last_updated_us = match object.get(LAST_UPDATED) {
-        None | Some(Value::Null) => None,
-        Some(value) => {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let found = || WrittenRowError::NotATime { line, found: shown(value) };
-            Some(parse_time_us(&text).ok_or_else(found)?)
-        }
+    let last_updated_us = time_us(line, object.get(&form.time))?;
+    let has_event = put_event(table, form, line, key, object, last_updated_us, batch)?;
+    let is_special = |name: &String| {
+        *name == form.time
+            || ["removed", "event"].contains(&name.as_str())
+            || form.key.contains(name)
+            || form.event.contains(name)
     };
-    let is_special =
-        |name: &String| name == LAST_UPDATED || name == "removed" || form.key.contains(name);
     let is_asked = |name: &String| form.columns.is_empty() || form.columns.contains(name);
     let mut texts = Vec::new();
     for (name, value) in nested.unwrap_or(object) {
@@ -182,8 +219,12 @@ fn put(
         if !is_taken || !is_asked(name) {
             continue;
         }
+        if is_hidden(name) || table.aggregates.iter().any(|it| it.name == *name) {
+            return Err(WrittenRowError::Computed { line, name: name.clone() });
+        }
         let Some(position) = schema.position(name) else {
-            let has = schema.columns().iter().map(|it| &*it.name).collect::<Vec<_>>().join(", ");
+            let has = schema.columns().iter().map(|it| &*it.name).filter(|it| !is_hidden(it));
+            let has = has.collect::<Vec<_>>().join(", ");
             return Err(WrittenRowError::UnknownColumn { line, name: name.clone(), has });
         };
         texts.push((position, name, value, number_text(value)));
@@ -200,8 +241,59 @@ fn put(
         })?;
         cells.push((*position, cell));
     }
-    batch.put(schema, key, last_updated_us, &cells);
+    // An event alone does not say that anything else is known of the key.
+    if !cells.is_empty() || !has_event {
+        batch.put(schema, key, last_updated_us, &cells);
+    }
     Ok(())
+}
+
+fn time_us(line: u64, value: Option<&Value>) -> Result<Option<i64>, WrittenRowError> {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let found = || WrittenRowError::NotATime { line, found: shown(value) };
+    parse_time_us(&text).ok_or_else(found).map(Some)
+}
+
+/// Adds the event of a line, if it has one; says whether it has.
+fn put_event(
+    table: WrittenTable<'_>,
+    form: &LineForm,
+    line: u64,
+    key: &[u8],
+    object: &Map<String, Value>,
+    last_updated_us: Option<i64>,
+    batch: &mut ChangeBatch,
+) -> Result<bool, WrittenRowError> {
+    let nested = match object.get("event") {
+        Some(Value::Object(event)) => Some(event),
+        None => None,
+        Some(other) => return Err(WrittenRowError::NotAnObject { line, reason: shown(other) }),
+    };
+    if nested.is_none() && !form.event.iter().any(|name| object.contains_key(name)) {
+        return Ok(false);
+    }
+    let at_us = time_us(line, nested.and_then(|event| event.get("at")))?.or(last_updated_us);
+    let flat = object.iter().filter(|(name, _)| form.event.contains(name));
+    let fields: Vec<_> = nested
+        .into_iter()
+        .flatten()
+        .chain(flat)
+        .filter_map(|(name, value)| Some((name.as_str(), event_value(value)?)))
+        .collect();
+    let event = Event { at_us: at_us.unwrap_or(table.now_us), fields: &fields };
+    let put = event.put(table.schema, table.aggregates, key, table.now_us, batch);
+    put.map_err(|error| WrittenRowError::Event { line, error })?;
+    Ok(true)
+}
+
+fn event_value(value: &Value) -> Option<EventValue<'_>> {
+    match value {
+        Value::Number(number) => number.as_f64().map(EventValue::Number),
+        Value::String(text) => Some(EventValue::Text(text)),
+        Value::Bool(truth) => Some(EventValue::Number(f64::from(u8::from(*truth)))),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 /// The digits of a number, as CSV has them.
@@ -280,7 +372,7 @@ fn shown(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LineForm, put_lines, put_object};
+    use super::{LineForm, WrittenTable, put_lines, put_object};
     use crate::features::column::ColumnType;
     use crate::features::embedded::ChangeBatch;
     use crate::features::schema::{Schema, StoreColumn};
@@ -300,7 +392,9 @@ mod tests {
 
     fn lines(text: &str) -> Result<u32, String> {
         let mut batch = ChangeBatch::new(&schema());
-        let put = put_lines(&schema(), &LineForm::default(), text.as_bytes(), &mut batch);
+        let schema = schema();
+        let table = WrittenTable { schema: &schema, aggregates: &[], now_us: 0 };
+        let put = put_lines(table, &LineForm::default(), text.as_bytes(), &mut batch);
         put.map(|()| batch.rows()).map_err(|error| error.to_string())
     }
 
@@ -323,15 +417,20 @@ mod tests {
             ("{\"key\":\"u\",\"t\":5}", "`t`: 5 is not of type text"),
             ("{\"key\":\"u\",\"a\":\"x\"}", "`a`: \"x\" is not of type float"),
             ("{\"key\":\"u\",\"last_updated\":\"x\"}", "`last_updated`: \"x\" is neither"),
+            ("{\"key\":\"u\",\"a#0\":1}", "`a#0` is computed of events"),
+            ("{\"key\":\"u\",\"event\":{}}", "the table has no aggregates"),
+            ("{\"key\":\"u\",\"event\":1}", "expected a JSON object: 1"),
         ] {
             let error = lines(text).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
-        let mut batch = ChangeBatch::new(&schema());
+        let schema = schema();
+        let table = WrittenTable { schema: &schema, aggregates: &[], now_us: 0 };
+        let mut batch = ChangeBatch::new(&schema);
         let long = "k".repeat(512);
-        let put = put_object(&schema(), long.as_bytes(), b"{\"a\": 1}", &mut batch).unwrap_err();
+        let put = put_object(table, long.as_bytes(), b"{\"a\": 1}", &mut batch).unwrap_err();
         assert!(put.to_string().contains("found 512 bytes"), "{put}");
-        put_object(&schema(), b"k", b"{\"a\": 1}", &mut batch).unwrap();
+        put_object(table, b"k", b"{\"a\": 1}", &mut batch).unwrap();
         assert_eq!(batch.rows(), 1);
     }
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::api::ApiLimits;
 use crate::batch::BatchPolicy;
+use crate::features::aggregates::Aggregate;
 use crate::http1::HttpLimits;
 use crate::journal::JournalSettings;
 use crate::origin::RequestIds;
@@ -38,6 +39,9 @@ pub struct ShardSettings {
     /// Whether requests that write features are handed to the process; otherwise they are refused with
     /// 403.
     pub takes_writes: bool,
+    /// The aggregates, of which some count scored requests.
+    #[serde(skip)]
+    pub aggregates: Vec<Aggregate>,
     /// The number of a descriptor from which on no connection is accepted, so that some are left
     /// for the rest of the process. The system gives out the lowest that is free.
     #[serde(skip)]
@@ -59,6 +63,7 @@ impl Default for ShardSettings {
             request_ids: RequestIds::default(),
             takes_repository_requests: false,
             takes_writes: false,
+            aggregates: Vec::new(),
             descriptors_max: None,
             journal: JournalSettings::default(),
         }

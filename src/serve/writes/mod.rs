@@ -1,10 +1,14 @@
 //! Writes rows of the feature store, on one thread for all who ask: operators and clients of any shard.
 //!
-//! [`tables`] has the tables that are written, and [`settings`] what the configuration says. What comes
-//! while the disk is waited for is written by the next wait.
+//! [`tables`] has the tables of an embedded store that are written, [`cluster`] those of a cluster,
+//! [`entities`] says which table an entity has, [`settings`] what the configuration says, and [`counters`]
+//! what was done. What comes while the disk is waited for is written by the next wait.
 //!
 //! What is *not* here: the log (`shards::features::embedded`).
 
+mod cluster;
+pub(crate) mod counters;
+pub(crate) mod entities;
 pub(crate) mod settings;
 mod tables;
 
@@ -17,9 +21,11 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use shards::escape::escaped;
 use shards::features::StoreSource;
-use shards::features::embedded::EmbeddedStore;
 use shards::shard::{AdminReply, AdminReplyKind, FeatureCall, ShardShared, WriteRequest};
 
+use self::cluster::ClusterTables;
+use self::counters::WriteCounters;
+use self::entities::Entities;
 use self::settings::WriteSettings;
 use self::tables::Tables;
 use crate::quiet;
@@ -33,6 +39,8 @@ const BUSY: Duration = Duration::from_secs(1);
 const MERGE_LOOK: Duration = Duration::from_secs(1);
 /// How many bytes of requests are written at once.
 const BYTES_AT_ONCE: usize = 32 << 20;
+/// How long an event of a scored request is, about.
+const NOTE_BYTES: u64 = 32;
 /// How long an operator's request waits.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -59,36 +67,51 @@ enum Answer {
 pub(crate) struct WriteDesk {
     jobs: Mutex<Option<Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    counters: Arc<WriteCounters>,
 }
 
 impl WriteDesk {
-    /// Starts the thread. Shards' writes are looked for where `settings` says so.
+    /// Starts the thread. Shards' writes are looked for where `settings` says so, and their scored
+    /// requests where an aggregate counts them.
     pub(crate) fn start(
         source: &StoreSource,
         settings: WriteSettings,
+        entities: Entities,
         shards: Vec<Arc<ShardShared>>,
         cores: Vec<usize>,
     ) -> anyhow::Result<Self> {
-        let store = match source {
-            StoreSource::Embedded(store) => Some(store.clone()),
-            StoreSource::Cql { .. } | StoreSource::RequestsAlone => None,
-        };
-        let Some(store) = store else {
-            anyhow::ensure!(
-                !settings.on_serving_port,
-                "features.writes.on_serving_port: only rows of an embedded store are written; write to a \
-                 cluster by CQL"
-            );
-            return Ok(Self::default());
+        let counters = Arc::<WriteCounters>::default();
+        let counting = Arc::clone(&counters);
+        let backend = match source {
+            StoreSource::Embedded(store) => {
+                Backend::Embedded(Tables::new(store.clone(), &settings, entities, counting))
+            }
+            StoreSource::Cql { settings, addresses } => {
+                let (settings, addresses) = (Arc::clone(settings), addresses.clone());
+                Backend::Cluster(ClusterTables::new(settings, addresses, entities, counting))
+            }
+            StoreSource::RequestsAlone => {
+                anyhow::ensure!(
+                    !settings.on_serving_port,
+                    "features.writes.on_serving_port: there is no feature store to write to"
+                );
+                return Ok(Self::default());
+            }
         };
         let (jobs, receiver) = channel();
-        let writer = Writer::new(store, settings, shards);
+        let writer = Writer::new(backend, settings, shards, Arc::clone(&counters));
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
             quiet::keep_out_of_the_way(&cores);
             writer.work(&receiver);
         });
         let thread = thread.context("the thread that writes features could not be started")?;
-        Ok(Self { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)) })
+        let (jobs, thread) = (Mutex::new(Some(jobs)), Mutex::new(Some(thread)));
+        Ok(Self { jobs, thread, counters })
+    }
+
+    /// What was written.
+    pub(crate) fn counters(&self) -> &WriteCounters {
+        &self.counters
     }
 
     /// Does a request of an operator, and waits for its answer.
@@ -99,7 +122,7 @@ impl WriteDesk {
         idempotency_key: Option<Vec<u8>>,
     ) -> AdminReply {
         let Some(jobs) = lock(&self.jobs).clone() else {
-            let message = "there is no embedded store: rows of a cluster are written by CQL";
+            let message = "there is no feature store to write to: requests give every column";
             return failed(AdminReplyKind::Failed, message);
         };
         let (sender, reply) = sync_channel(1);
@@ -128,25 +151,51 @@ fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What is written to.
+#[derive(Debug)]
+enum Backend {
+    Embedded(Tables),
+    Cluster(ClusterTables),
+}
+
 /// The thread's own state.
 struct Writer {
     settings: WriteSettings,
     shards: Vec<Arc<ShardShared>>,
-    tables: Tables,
+    backend: Backend,
+    counters: Arc<WriteCounters>,
     busy_until: Instant,
     merge_looked: Instant,
+    notes: Vec<u8>,
+    /// Whether shards' scored requests are counted.
+    counts_scored: bool,
 }
 
 impl Writer {
-    fn new(store: EmbeddedStore, settings: WriteSettings, shards: Vec<Arc<ShardShared>>) -> Self {
-        let (tables, now) = (Tables::new(store, &settings), Instant::now());
-        Self { settings, shards, tables, busy_until: now, merge_looked: now }
+    fn new(
+        backend: Backend,
+        settings: WriteSettings,
+        shards: Vec<Arc<ShardShared>>,
+        counters: Arc<WriteCounters>,
+    ) -> Self {
+        let now = Instant::now();
+        let counts_scored = matches!(&backend, Backend::Embedded(tables) if tables.counts_scored());
+        Self {
+            settings,
+            shards,
+            backend,
+            counters,
+            busy_until: now,
+            merge_looked: now,
+            notes: Vec::new(),
+            counts_scored,
+        }
     }
 
     fn work(mut self, jobs: &Receiver<Job>) {
         loop {
             let look = match Instant::now() < self.busy_until {
-                _ if !self.settings.on_serving_port => MERGE_LOOK,
+                _ if !self.settings.on_serving_port && !self.counts_scored => MERGE_LOOK,
                 true => BUSY_LOOK,
                 false => LOOK,
             };
@@ -172,12 +221,22 @@ impl Writer {
                 self.busy_until = Instant::now() + BUSY;
                 self.write(batch);
             }
+            if self.counts_scored {
+                self.count_scored();
+            }
+            let Backend::Embedded(tables) = &mut self.backend else {
+                if is_last {
+                    return;
+                }
+                continue;
+            };
             if self.merge_looked.elapsed() >= MERGE_LOOK {
                 self.merge_looked = Instant::now();
-                self.tables.merge_where_due();
+                tables.merge_where_due();
             }
             if is_last {
-                return self.tables.finish();
+                let Backend::Embedded(tables) = self.backend else { return };
+                return tables.finish();
             }
         }
     }
@@ -191,7 +250,10 @@ impl Writer {
                 idempotency_key: job.idempotency_key.as_deref(),
             })
             .collect();
-        let replies = self.tables.write(&requests);
+        let replies = match &mut self.backend {
+            Backend::Embedded(tables) => tables.write(&requests),
+            Backend::Cluster(tables) => tables.write(&requests, &self.shards),
+        };
         let mut by_shard: Vec<Vec<_>> = self.shards.iter().map(|_| Vec::new()).collect();
         for (job, reply) in batch.into_iter().zip(replies) {
             match job.answer {
@@ -203,6 +265,27 @@ impl Writer {
         for (shard, replies) in self.shards.iter().zip(by_shard) {
             if !replies.is_empty() {
                 shard.reply_to_writes(replies);
+            }
+        }
+    }
+}
+
+impl Writer {
+    /// Counts the requests that shards scored since the last look.
+    fn count_scored(&mut self) {
+        let Backend::Embedded(tables) = &mut self.backend else { return };
+        for shard in &self.shards {
+            self.notes.clear();
+            let lost_bytes = shard.take_scored(&mut self.notes);
+            if lost_bytes > 0 {
+                self.counters.lost_events.add(lost_bytes / NOTE_BYTES);
+                tracing::error!(
+                    lost_bytes,
+                    "scored requests are not counted: the disk is too slow"
+                );
+            }
+            if !self.notes.is_empty() {
+                tables.count_scored(&self.notes);
             }
         }
     }

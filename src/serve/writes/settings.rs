@@ -1,5 +1,7 @@
 //! `[features.writes]` of the configuration.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use shards::features::embedded::Durability;
 
@@ -26,6 +28,8 @@ pub(crate) struct WriteSettings {
     pub(crate) merge_bytes: u64,
     /// How old a change may be before it is merged, in s: so long a removed row may be on the disk.
     pub(crate) merge_s: u64,
+    /// The table of an entity, where it has another name and no model that is served says it.
+    pub(crate) tables: BTreeMap<String, String>,
 }
 
 impl Default for WriteSettings {
@@ -35,6 +39,7 @@ impl Default for WriteSettings {
             durability: AnsweredOnce::default(),
             merge_bytes: 64 << 20,
             merge_s: 3_600,
+            tables: BTreeMap::new(),
         }
     }
 }

@@ -1,24 +1,27 @@
 //! The tables that are written: requests become changes of them, and logs are merged in time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use serde_json::json;
+use shards::features::aggregates::{Aggregate, scored_events};
 use shards::features::embedded::{
-    ChangeBatch, ChangeWriter, Committed, EmbeddedError, EmbeddedStore, EmbeddedWriter,
+    ChangeBatch, ChangeWriter, Committed, Durability, EmbeddedError, EmbeddedStore, EmbeddedWriter,
     Idempotency, TableName,
 };
+use shards::features::import::now_us;
 use shards::features::schema::Schema;
-use shards::features::written_rows::{LineForm, put_lines, put_object};
+use shards::features::written_rows::{LineForm, WrittenTable, put_lines, put_object};
 use shards::http::routes::percent_decoded;
 use shards::shard::{AdminReply, AdminReplyKind, FeatureCall};
 
+use super::counters::WriteCounters;
+use super::entities::Entities;
 use super::settings::{AnsweredOnce, WriteSettings};
 use super::{failed, reply};
 
-/// The entity whose table is the default one.
-const USER: &str = "user";
 /// How often a request is made anew where the table's columns change meanwhile.
 const TRIES: usize = 3;
 
@@ -37,6 +40,8 @@ pub(super) struct Tables {
     durability: AnsweredOnce,
     merge_bytes: u64,
     merge_s: u64,
+    entities: Entities,
+    counters: Arc<WriteCounters>,
     open: BTreeMap<Option<TableName>, Table>,
 }
 
@@ -46,15 +51,22 @@ struct Table {
     store: EmbeddedStore,
     writer: ChangeWriter,
     schema: Schema,
+    aggregates: Vec<Aggregate>,
     /// Since when it has changes that were not merged.
     changed: Option<Instant>,
     merging: Option<JoinHandle<Result<(), EmbeddedError>>>,
 }
 
 impl Tables {
-    pub(super) fn new(store: EmbeddedStore, settings: &WriteSettings) -> Self {
+    pub(super) fn new(
+        store: EmbeddedStore,
+        settings: &WriteSettings,
+        entities: Entities,
+        counters: Arc<WriteCounters>,
+    ) -> Self {
         let WriteSettings { durability, merge_bytes, merge_s, .. } = *settings;
-        Self { store, durability, merge_bytes, merge_s, open: BTreeMap::new() }
+        let open = BTreeMap::new();
+        Self { store, durability, merge_bytes, merge_s, entities, counters, open }
     }
 
     /// Writes what all requests ask for, those about one table at once, and answers each.
@@ -62,7 +74,7 @@ impl Tables {
         let mut replies: Vec<Option<AdminReply>> = requests.iter().map(|_| None).collect();
         let mut by_table: BTreeMap<Option<TableName>, Vec<usize>> = BTreeMap::new();
         for (at, request) in requests.iter().enumerate() {
-            match table_of(&request.call.entity) {
+            match self.table_of(&request.call.entity) {
                 Ok(name) => by_table.entry(name).or_default().push(at),
                 Err(refused) => replies[at] = Some(refused),
             }
@@ -89,7 +101,7 @@ impl Tables {
         requests: &[Request<'_>],
         replies: &mut [Option<AdminReply>],
     ) -> Vec<usize> {
-        let durability = self.durability;
+        let (durability, counters) = (self.durability, Arc::clone(&self.counters));
         let table = match self.table(name) {
             Ok(table) => table,
             Err(error) => {
@@ -104,19 +116,27 @@ impl Tables {
                 return Vec::new();
             }
         };
-        let (mut batches, mut asked) = (Vec::new(), Vec::new());
+        let (mut batches, mut asked, now_us) = (Vec::new(), Vec::new(), now_us());
         for &at in places {
-            match batch_of(&table.schema, requests[at]) {
+            match batch_of(table, requests[at], now_us) {
                 Ok(batch) => {
                     batches.push(batch);
                     asked.push(at);
                 }
-                Err(message) => replies[at] = Some(failed(AdminReplyKind::Failed, &message)),
+                Err(message) => {
+                    counters.refused.add(1);
+                    replies[at] = Some(failed(AdminReplyKind::Failed, &message));
+                }
             }
         }
+        if batches.is_empty() {
+            return Vec::new();
+        }
+        let start = Instant::now();
         let committed = match table.writer.commit(&batches, durability.durability()) {
             Ok(committed) => committed,
             Err(error) => {
+                counters.failed.add(asked.len() as u64);
                 tracing::error!(%error, "features were not written");
                 for &at in &asked {
                     let reply = failed(AdminReplyKind::Unavailable, &error.to_string());
@@ -125,10 +145,12 @@ impl Tables {
                 return Vec::new();
             }
         };
+        counters.committed(start.elapsed());
         table.changed.get_or_insert_with(Instant::now);
         let mut again = Vec::new();
         for ((at, batch), committed) in asked.into_iter().zip(&batches).zip(committed) {
             let is_removal = requests[at].call.is_removal;
+            counters.count(committed, batch.rows(), batch.bytes());
             match answer(committed, batch.rows(), is_removal, durability) {
                 Some(answer) => replies[at] = Some(answer),
                 None => again.push(at),
@@ -142,6 +164,12 @@ impl Tables {
         again
     }
 
+    /// The table of an entity.
+    fn table_of(&self, entity: &str) -> Result<Option<TableName>, AdminReply> {
+        let table = self.entities.table_of(entity).map(str::parse::<TableName>).transpose();
+        table.map_err(|error| failed(AdminReplyKind::NotFound, &error.to_string()))
+    }
+
     fn table(&mut self, name: Option<&TableName>) -> Result<&mut Table, EmbeddedError> {
         let key = name.cloned();
         if !self.open.contains_key(&key) {
@@ -151,7 +179,8 @@ impl Tables {
             };
             let writer = ChangeWriter::open(&store)?;
             let schema = writer.schema()?;
-            let table = Table { store, writer, schema, changed: None, merging: None };
+            let aggregates = self.entities.aggregates_of(name.map(TableName::as_str));
+            let table = Table { store, writer, schema, aggregates, changed: None, merging: None };
             self.open.insert(key.clone(), table);
         }
         self.open
@@ -159,13 +188,60 @@ impl Tables {
             .ok_or_else(|| EmbeddedError::NoStore { path: self.store.path().to_owned() })
     }
 
+    /// Whether an aggregate counts scored requests.
+    pub(super) fn counts_scored(&self) -> bool {
+        self.entities.aggregates().iter().any(|it| it.on_predict)
+    }
+
+    /// Counts scored requests, as a shard noted them. Nobody waits for the disk.
+    pub(super) fn count_scored(&mut self, notes: &[u8]) {
+        let aggregates = self.entities.aggregates().to_vec();
+        let mut batches: BTreeMap<Option<TableName>, ChangeBatch> = BTreeMap::new();
+        let mut lost = 0;
+        for event in scored_events(notes) {
+            let Some(aggregate) = aggregates.get(event.aggregate) else { continue };
+            let counted = self.table_of(&aggregate.entity).ok().and_then(|name| {
+                let table = self.table(name.as_ref()).ok()?;
+                let batch = batches.entry(name).or_insert_with(|| ChangeBatch::new(&table.schema));
+                event.put(&table.schema, aggregate, batch).then_some(())
+            });
+            lost += u64::from(counted.is_none());
+        }
+        let counters = Arc::clone(&self.counters);
+        for (name, batch) in batches {
+            let Ok(table) = self.table(name.as_ref()) else { continue };
+            let (rows, start) = (u64::from(batch.rows()), Instant::now());
+            let written = table.writer.commit(&[batch], Durability::System);
+            table.changed.get_or_insert_with(Instant::now);
+            match written.as_deref() {
+                Ok([Committed::Written]) => {
+                    counters.committed(start.elapsed());
+                    counters.scored_events.add(rows);
+                }
+                other => {
+                    tracing::error!(?other, rows, "scored requests were not counted");
+                    lost += rows;
+                    // The table may have other columns by now.
+                    if let Ok(schema) = table.writer.schema() {
+                        table.schema = schema;
+                    }
+                }
+            }
+        }
+        counters.lost_events.add(lost);
+    }
+
     /// Begins to merge logs that are long or old, each on a thread of its own.
     pub(super) fn merge_where_due(&mut self) {
+        self.counters.log_bytes.set(self.open.values().map(|table| table.writer.log_bytes()).sum());
         for (name, table) in &mut self.open {
             let name = name.as_ref().map(tracing::field::display);
             if let Some(merging) = table.merging.take_if(|merging| merging.is_finished()) {
                 match merging.join() {
-                    Ok(Ok(())) => tracing::info!(table = name, "changes merged"),
+                    Ok(Ok(())) => {
+                        self.counters.merges.add(1);
+                        tracing::info!(table = name, "changes merged");
+                    }
                     Ok(Err(error)) => {
                         tracing::error!(%error, "changes are not merged: they stay in the log")
                     }
@@ -199,19 +275,19 @@ impl Tables {
     }
 }
 
-/// The table of an entity.
-fn table_of(entity: &str) -> Result<Option<TableName>, AdminReply> {
-    if entity == USER {
-        return Ok(None);
-    }
-    let name = entity.parse::<TableName>();
-    name.map(Some).map_err(|error| failed(AdminReplyKind::NotFound, &error.to_string()))
+/// The changes that a request asks for, or what is wrong with it.
+fn batch_of(table: &Table, request: Request<'_>, now_us: i64) -> Result<ChangeBatch, String> {
+    let Table { schema, aggregates, .. } = table;
+    batch_for(WrittenTable { schema, aggregates, now_us }, request)
 }
 
-/// The changes that a request asks for, or what is wrong with it.
-fn batch_of(schema: &Schema, request: Request<'_>) -> Result<ChangeBatch, String> {
+/// [`batch_of`] for any table.
+pub(super) fn batch_for(
+    table: WrittenTable<'_>,
+    request: Request<'_>,
+) -> Result<ChangeBatch, String> {
     let Request { call, body, idempotency_key } = request;
-    let mut batch = ChangeBatch::new(schema);
+    let mut batch = ChangeBatch::new(table.schema);
     let key = match &call.key {
         Some(key) => {
             Some(percent_decoded(key).ok_or("the key in the path has a % without digits")?)
@@ -221,9 +297,9 @@ fn batch_of(schema: &Schema, request: Request<'_>) -> Result<ChangeBatch, String
     match key {
         Some(key) if call.is_removal => batch.remove(&key),
         Some(key) => {
-            put_object(schema, &key, body, &mut batch).map_err(|error| error.to_string())?;
+            put_object(table, &key, body, &mut batch).map_err(|error| error.to_string())?;
         }
-        None => put_lines(schema, &LineForm::default(), body, &mut batch)
+        None => put_lines(table, &LineForm::default(), body, &mut batch)
             .map_err(|error| error.to_string())?,
     }
     // A key stands for what is asked, not for the body alone.
@@ -234,7 +310,7 @@ fn batch_of(schema: &Schema, request: Request<'_>) -> Result<ChangeBatch, String
 }
 
 /// The reply to a request of which this became; `None` where it is to be made anew.
-fn answer(
+pub(super) fn answer(
     committed: Committed,
     rows: u32,
     is_removal: bool,

@@ -282,6 +282,12 @@ impl EntryCopy {
         self.entry(record_bytes).filter(|copied| copied.key_bytes == entry.key_bytes)
     }
 
+    /// The packed row of what was copied last.
+    pub(super) fn record_mut(&mut self, record_bytes: usize) -> Option<&mut [u8]> {
+        let start = self.0.len().checked_sub(record_bytes)?;
+        self.0.get_mut(start..)
+    }
+
     /// What was copied last.
     pub(super) fn entry(&self, record_bytes: usize) -> Option<Entry<'_>> {
         Entry::at(&self.0, record_bytes)

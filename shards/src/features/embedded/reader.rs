@@ -8,6 +8,7 @@ use super::layout::EntryCopy;
 use super::snapshot::Found;
 use super::store::EmbeddedStore;
 use super::view::View;
+use crate::features::aggregates::ring::Ring;
 use crate::features::fit::Fetched;
 use crate::features::join::{EntityPlan, JoinPlan};
 use crate::features::joined::Joined;
@@ -30,6 +31,8 @@ pub struct EmbeddedReader {
 struct Reading {
     view: View,
     columns: Rc<Schema>,
+    /// The aggregates, which are computed when they are read.
+    rings: Vec<Ring>,
     /// The hash of each of a batch's keys, in order.
     hashes: Vec<u64>,
     /// The record that was found last.
@@ -39,7 +42,8 @@ struct Reading {
 impl Reading {
     fn of(view: View) -> Self {
         let columns = Rc::new(view.snapshot.schema.clone());
-        Self { view, columns, hashes: Vec::new(), copy: EntryCopy::default() }
+        let rings = Ring::all_of(&columns);
+        Self { view, columns, rings, hashes: Vec::new(), copy: EntryCopy::default() }
     }
 }
 
@@ -125,7 +129,7 @@ impl EmbeddedReader {
         joined.keys_fetched += keys.distinct().len() as u64;
         let mut reading = self.reading.borrow_mut();
         reading.prefetch(keys);
-        let Reading { view, hashes, copy, .. } = &mut *reading;
+        let Reading { view, hashes, copy, rings, .. } = &mut *reading;
         let record_bytes = view.snapshot.header.record_bytes as usize;
         for (&first, hash) in keys.distinct().iter().zip(&*hashes) {
             let found = match keys.key(first as usize) {
@@ -133,6 +137,12 @@ impl EmbeddedReader {
                 key if key.is_empty() || key.len() > KEY_BYTES_MAX => Found::Missing,
                 key => view.find(*hash, key, copy),
             };
+            if found == Found::Stored
+                && !rings.is_empty()
+                && let Some(record) = copy.record_mut(record_bytes)
+            {
+                rings.iter().for_each(|ring| ring.show(record, joined.now_us));
+            }
             let entry = copy.entry(record_bytes);
             let record = entry.map_or(&[][..], |entry| entry.record());
             let mut is_damaged = found == Found::Damaged;

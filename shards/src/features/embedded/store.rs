@@ -12,6 +12,8 @@ use super::tables::{TABLES, TableName};
 use super::view::View;
 use super::walk::Step;
 use crate::crossing::Crossing;
+use crate::features::aggregates::ring::Ring;
+use crate::features::import::now_us;
 use crate::features::record::Record;
 use crate::features::schema::Schema;
 use crate::features::texts::Texts;
@@ -260,6 +262,9 @@ impl EmbeddedStore {
                 Found::Damaged => return Err(damaged()),
                 Found::Stored => {}
             }
+            let record_bytes = snapshot.header.record_bytes as usize;
+            let record = copy.record_mut(record_bytes).ok_or_else(damaged)?;
+            Ring::all_of(&snapshot.schema).iter().for_each(|ring| ring.show(record, now_us()));
             let entry = copy.entry(snapshot.header.record_bytes as usize).ok_or_else(damaged)?;
             let layout = snapshot.layout();
             let record = layout.read(entry.record(), texts).map_err(|_| damaged())?;

@@ -43,6 +43,7 @@ mod table;
 mod table_watch;
 mod tls;
 mod watch;
+mod write;
 
 pub use counters::CqlCounters;
 pub use error::ScyllaError;
@@ -58,3 +59,4 @@ pub(crate) use store::Asked;
 pub use store::CqlStore;
 pub use table::find_table;
 pub(crate) use table::{TableSession, read_row};
+pub use write::CqlWriter;

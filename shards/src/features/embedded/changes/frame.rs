@@ -6,6 +6,9 @@
 //! 56   rows: kind (1), nothing (1), length of the key (2), cells (4), last_updated (8), key, cells
 //! ```
 //!
+//! A row is put (0), removed (1), or something happened to it (2): then its time is the event's, and its
+//! cells are what aggregates take of it.
+//!
 //! A cell is its column (2), of which the highest bit says that it is null, and its value: as wide as a
 //! record has it, of a text its length (4) and the text. Numbers are little-endian.
 
@@ -22,15 +25,24 @@ pub(super) const PAYLOAD_BYTES_MAX: usize = 64 << 20;
 const NULL_BIT: u16 = 1 << 15;
 /// Stands for the time of the commit.
 const AT_COMMIT: i64 = i64::MIN;
+/// Kinds of rows.
+const PUT: u8 = 0;
+const REMOVAL: u8 = 1;
+const EVENT: u8 = 2;
 
 /// By which a request is known that is sent again: a hash of its `idempotency-key`, one of its body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Idempotency {
     pub(super) key: u128,
     pub(super) body: u64,
 }
 
 impl Idempotency {
+    /// Whether a request with the same `idempotency-key` has this.
+    pub fn has_key_of(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+
     /// Of a request with this key and body.
     pub fn of(key: &[u8], body: &[u8]) -> Self {
         let [one, other, third] = [1, 2, 3].map(KeyedHash::new);
@@ -62,6 +74,16 @@ impl ChangeBatch {
         Self { idempotency, ..self }
     }
 
+    /// By which it is known when it comes again.
+    pub fn idempotency(&self) -> Option<Idempotency> {
+        self.idempotency
+    }
+
+    /// The keys of its rows, by the columns of the schema that they were made for.
+    pub fn keys(&self, schema: &Schema) -> Vec<Vec<u8>> {
+        self.written_rows(schema).map(|row| row.key.to_vec()).collect()
+    }
+
     /// How many rows there are.
     pub fn rows(&self) -> u32 {
         self.rows
@@ -82,7 +104,7 @@ impl ChangeBatch {
         last_updated_us: Option<i64>,
         cells: &[(usize, CellValue<'_>)],
     ) {
-        self.row(0, key, last_updated_us, cells.len());
+        self.row(PUT, key, last_updated_us, cells.len());
         let mut unused = Interner::default();
         for &(column, value) in cells {
             let null = if value == CellValue::Null { NULL_BIT } else { 0 };
@@ -103,9 +125,35 @@ impl ChangeBatch {
         }
     }
 
+    /// Adds that something happened to `key` at a time (µs since 1970): what aggregates take of it, each
+    /// with the place of its column of the newest tile in the schema.
+    pub(in crate::features) fn count(&mut self, key: &[u8], at_us: i64, operands: &[(usize, u64)]) {
+        self.row(EVENT, key, Some(at_us), operands.len());
+        for (column, operand) in operands {
+            self.bytes.extend_from_slice(&(*column as u16).to_le_bytes());
+            self.bytes.extend_from_slice(&operand.to_le_bytes());
+        }
+    }
+
     /// Adds that the row of `key` goes.
     pub fn remove(&mut self, key: &[u8]) {
-        self.row(1, key, None, 0);
+        self.row(REMOVAL, key, None, 0);
+    }
+
+    /// Its rows, but events, as they were added by the columns of `schema`.
+    pub(in crate::features) fn written_rows<'a>(
+        &'a self,
+        schema: &'a Schema,
+    ) -> impl Iterator<Item = WrittenRow<'a>> {
+        let mut left = &self.bytes[..];
+        let rows = (0..self.rows)
+            .map_while(move |_| RowChange::take(&mut left, schema.columns(), AT_COMMIT));
+        rows.filter(|row| !row.is_event).map(|row| WrittenRow {
+            key: row.key,
+            last_updated_us: Some(row.last_updated_us).filter(|at| *at != AT_COMMIT),
+            is_removal: row.is_removal,
+            cells: row.cells().collect(),
+        })
     }
 
     fn row(&mut self, kind: u8, key: &[u8], last_updated_us: Option<i64>, cells: usize) {
@@ -132,6 +180,17 @@ impl ChangeBatch {
         let checksum = hash.of(&out[start + 8..]);
         out[start..start + 8].copy_from_slice(&checksum.to_le_bytes());
     }
+}
+
+/// A row to be written elsewhere than in a log.
+#[derive(Debug)]
+pub(in crate::features) struct WrittenRow<'a> {
+    pub(in crate::features) key: &'a [u8],
+    /// `None`: as old as its writing.
+    pub(in crate::features) last_updated_us: Option<i64>,
+    pub(in crate::features) is_removal: bool,
+    /// Its cells, each with its column's place.
+    pub(in crate::features) cells: Vec<(usize, CellValue<'a>)>,
 }
 
 /// A frame as it lies in a log, its checksum right.
@@ -182,6 +241,8 @@ pub(super) struct RowChange<'a> {
     pub(super) last_updated_us: i64,
     /// Whether the row goes; it has no cells then.
     pub(super) is_removal: bool,
+    /// Whether it is an event, at `last_updated_us`: its cells are operands of aggregates.
+    pub(super) is_event: bool,
     cells: u32,
     bytes: &'a [u8],
     columns: &'a [StoreColumn],
@@ -197,7 +258,8 @@ impl<'a> RowChange<'a> {
         let row = Self {
             key,
             last_updated_us: if last_updated_us == AT_COMMIT { time_us } else { last_updated_us },
-            is_removal: head[0] == 1,
+            is_removal: head[0] == REMOVAL,
+            is_event: head[0] == EVENT,
             cells: u32::from_le_bytes(super::array(&head[4..])),
             bytes,
             columns,

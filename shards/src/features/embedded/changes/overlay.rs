@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hashbrown::HashTable;
 
 use super::frame::{Frame, RowChange};
+use crate::features::aggregates::ring::Ring;
 use crate::features::column::CellValue;
 use crate::features::embedded::layout::{ENTRY_HEAD_BYTES, Entry, EntryCopy};
 use crate::features::embedded::snapshot::{Found, Snapshot};
-use crate::features::record::{CELLS_START, CellPlace, RecordLayout};
+use crate::features::record::{CELLS_START, CellPlace, RecordLayout, last_updated_us};
 use crate::features::schema::{Schema, StoreColumn};
 use crate::features::texts::{Interner, Texts};
 
@@ -37,6 +38,7 @@ enum State {
 #[derive(Debug)]
 pub(in crate::features::embedded) struct Overlay {
     layout: RecordLayout,
+    rings: Vec<Ring>,
     places: HashTable<Place>,
     /// Entries as a file has them, their checksums left out.
     bytes: Vec<u8>,
@@ -63,6 +65,7 @@ impl Overlay {
         let made = MADE.fetch_add(1, Ordering::Relaxed);
         Self {
             layout,
+            rings: Ring::all_of(&snapshot.schema),
             places: HashTable::new(),
             bytes: Vec::new(),
             empty,
@@ -143,7 +146,21 @@ impl Overlay {
         }
         let start = at + ENTRY_HEAD_BYTES + row.key.len();
         let end = start + self.layout.length();
-        self.bytes[start..start + CELLS_START].copy_from_slice(&row.last_updated_us.to_le_bytes());
+        let record = &mut self.bytes[start..end];
+        // What happens to a row does not make what is known of it newer.
+        if !row.is_event || last_updated_us(record) == 0 {
+            record[..CELLS_START].copy_from_slice(&row.last_updated_us.to_le_bytes());
+        }
+        if row.is_event {
+            for (column, value) in row.cells() {
+                let position = positions.get(column).copied().flatten();
+                let ring = self.rings.iter().find(|ring| Some(ring.head) == position);
+                if let (Some(ring), CellValue::Bigint(operand)) = (ring, value) {
+                    ring.take(record, row.last_updated_us, operand.cast_unsigned());
+                }
+            }
+            return;
+        }
         for (column, value) in row.cells() {
             let Some(position) = positions.get(column).copied().flatten() else { continue };
             let place = self.layout.places()[position];
