@@ -11,6 +11,7 @@ use shards::model::trees::KernelChoice;
 
 use crate::commands::explain::ExplainArguments;
 use crate::commands::import::ImportArguments;
+use crate::commands::ingest::IngestArguments;
 use crate::commands::init::InitArguments;
 use crate::commands::look::{GetArguments, SchemaArguments};
 use crate::commands::replay::ReplayArguments;
@@ -40,6 +41,7 @@ pub(crate) enum Command {
     Import(ImportArguments),
     /// Say what is wrong with the configuration, the models and the store, and where.
     Check(FileArguments),
+    Ingest(IngestArguments),
     Init(InitArguments),
     /// Show the models and versions that would be served: those of --model, or all that there are.
     Models(ServeFlags),

@@ -4,7 +4,7 @@
 //! many users, [`open_loop`] sends requests by the clock, [`overload`] more than can be answered,
 //! and [`compare`] runs all servers of `bench/servers.toml` against the same load, in turns;
 //! [`scaling`] runs the gateway on one core and on more. [`trees`] times the tree kernels and
-//! [`models`] whole models, [`store`] the embedded store and [`cql`] a cluster's, for which
+//! [`models`] whole models, [`store`] the embedded store, [`writes`] its writes, and [`cql`] a cluster's, for which
 //! [`cql_stub`] may stand in; [`instructions`] counts those of a request. [`simulate`] holds
 //! batching policies against each other in virtual time, and [`traces`] on the real server.
 //! What runs here has rings like the gateway's (`src/build.rs`). `bench/peers/` holds the other
@@ -31,6 +31,7 @@ mod simulate;
 mod store;
 mod traces;
 mod trees;
+mod writes;
 
 use clap::Parser;
 
@@ -48,6 +49,8 @@ enum Command {
     Overload(overload::OverloadArgs),
     /// Record what batches cost on this machine, for `simulate`.
     Record(simulate::record::RecordArgs),
+    /// Time writes of the embedded store, and what readers lose beside them.
+    Writes(writes::WritesArgs),
     /// Count the instructions of a request, and fail where they have become more.
     Instructions(instructions::InstructionsArgs),
     #[command(hide = true)]
@@ -89,6 +92,7 @@ fn main() -> anyhow::Result<()> {
         Command::Scaling(args) => scaling::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Store(args) => store::run(&args),
+        Command::Writes(args) => writes::run(&args),
         Command::Cql(args) => cql::run(args),
         Command::CqlStub(args) => cql_stub::run(&args),
         Command::Models(args) => models::run(&args),

@@ -129,6 +129,7 @@ fn scrape(request: &Request, state: &AdminState) -> Reply {
         &Process {
             log_events_suppressed: state.log.suppressed(),
             journal: state.journal.as_deref(),
+            writes: state.writing.get().map(|desk| desk.counters()),
             is_degraded: Health::of(state).is_degraded(),
         },
     );

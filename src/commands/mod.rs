@@ -1,6 +1,6 @@
 //! The subcommands beside `serve`.
 //!
-//! [`import`] loads features into a store; [`init`] writes a `model.toml` to edit;
+//! [`import`] loads features into a store; [`ingest`] writes rows as they come; [`init`] writes a `model.toml` to edit;
 //! [`check`] says what is wrong before it is served;
 //! [`models`] shows what would be served; [`replay`] scores a prediction log again;
 //! [`look`] shows what a [`store`] has; [`explain`] says why a user has a score; [`documents`]
@@ -12,6 +12,7 @@ pub(crate) mod check;
 pub(crate) mod documents;
 pub(crate) mod explain;
 pub(crate) mod import;
+pub(crate) mod ingest;
 pub(crate) mod init;
 pub(crate) mod look;
 pub(crate) mod models;

@@ -90,6 +90,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let writer = Writer::open(&config.journals)?;
+    let user_keys = writer.as_ref().and_then(Writer::user_keys);
 
     let shutdown = Shutdown::default();
     if sockets.held_elsewhere {
@@ -132,7 +133,8 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let reloader = Arc::new(Reloader::new(config, store.clone(), all, models));
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let cores = shards.iter().map(|shard| shard.core).collect();
-    let desk = Arc::new(WriteDesk::start(&store, config.writes.clone(), entities, all, cores)?);
+    let desk =
+        Arc::new(WriteDesk::start(&store, config.writes.clone(), entities, user_keys, all, cores)?);
     admin.set_writing(Arc::clone(&desk));
     let is_encrypted = tls.is_some();
     let at = admin::ServedAt { address: sockets.address, is_encrypted };

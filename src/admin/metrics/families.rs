@@ -8,10 +8,11 @@ use shards::telemetry::{
 use super::buckets::Buckets;
 use super::drift::DriftWindow;
 use super::lanes::{self, ScrapedLane};
-use super::process;
 use super::text::{Exposition, Format, Kind, Label};
+use super::{process, writes};
 use crate::admin::{ShardView, copies_of};
 use crate::journal::JournalCounters;
+use crate::serve::writes::counters::WriteCounters;
 
 /// What is known of the process beside its shards.
 pub(in crate::admin) struct Process<'a> {
@@ -19,6 +20,8 @@ pub(in crate::admin) struct Process<'a> {
     pub(in crate::admin) log_events_suppressed: u64,
     /// What the prediction log has written, where there is one.
     pub(in crate::admin) journal: Option<&'a JournalCounters>,
+    /// What was written to the feature store, where it can be.
+    pub(in crate::admin) writes: Option<&'a WriteCounters>,
     /// Whether answers are worse than they would be with a store that answers.
     pub(in crate::admin) is_degraded: bool,
 }
@@ -60,6 +63,7 @@ pub(in crate::admin) fn write(
     text.family("shardgate_log_events_suppressed_total", Kind::Counter, help);
     text.count(&[], own.log_events_suppressed);
     write_journal(&mut text, own.journal);
+    writes::write(&mut text, own.writes);
     process::write(&mut text);
     text.finish()
 }
