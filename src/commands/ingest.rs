@@ -95,7 +95,7 @@ pub(crate) fn run(arguments: &IngestArguments) -> anyhow::Result<()> {
         ..ServeFlags::default()
     };
     let config = Config::load(flags)?;
-    let entities = Entities::new(&[], &config.writes.tables, &config.aggregates);
+    let entities = Entities::of(&config);
     let reader = LineReader {
         form: LineForm {
             key: arguments.key.clone(),

@@ -39,6 +39,7 @@ mod store;
 pub mod stored;
 pub mod texts;
 pub mod written_rows;
+pub mod written_tensors;
 
 pub use categories::Categories;
 pub use fit::{Fetched, Unfit};

@@ -51,6 +51,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Job {
     call: FeatureCall<String>,
     body: Vec<u8>,
+    json_bytes: Option<usize>,
     idempotency_key: Option<Vec<u8>>,
     answer: Answer,
 }
@@ -122,6 +123,7 @@ impl WriteDesk {
         &self,
         call: FeatureCall<&str>,
         body: Vec<u8>,
+        json_bytes: Option<usize>,
         idempotency_key: Option<Vec<u8>>,
     ) -> AdminReply {
         let Some(jobs) = lock(&self.jobs).clone() else {
@@ -130,7 +132,7 @@ impl WriteDesk {
         };
         let (sender, reply) = sync_channel(1);
         let answer = Answer::Thread(sender);
-        let job = Job { call: call.into_owned(), body, idempotency_key, answer };
+        let job = Job { call: call.into_owned(), body, json_bytes, idempotency_key, answer };
         let sent = jobs.send(job).is_ok();
         let reply = sent.then(|| reply.recv_timeout(PATIENCE).ok()).flatten();
         reply.unwrap_or_else(|| {
@@ -254,6 +256,7 @@ impl Writer {
             .map(|job| tables::Request {
                 call: &job.call,
                 body: &job.body,
+                json_bytes: job.json_bytes,
                 idempotency_key: job.idempotency_key.as_deref(),
             })
             .collect();
@@ -312,8 +315,8 @@ impl Writer {
 }
 
 fn of_shard(index: usize, request: WriteRequest) -> Job {
-    let WriteRequest { number, call, body, idempotency_key } = request;
-    Job { call, body, idempotency_key, answer: Answer::Shard(index, number) }
+    let WriteRequest { number, call, body, json_bytes, idempotency_key } = request;
+    Job { call, body, json_bytes, idempotency_key, answer: Answer::Shard(index, number) }
 }
 
 /// A reply with this document.
