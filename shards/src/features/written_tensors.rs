@@ -176,7 +176,8 @@ mod tests {
     use crate::features::written_rows::WrittenTable;
 
     fn put(body: &[u8], json_bytes: Option<usize>) -> Result<String, String> {
-        let column = |(name, column_type): (&str, _)| StoreColumn { name: name.to_owned(), column_type };
+        let column =
+            |(name, column_type): (&str, _)| StoreColumn { name: name.to_owned(), column_type };
         let columns =
             [("a", ColumnType::Float), ("n", ColumnType::Bigint), ("t", ColumnType::Text)];
         let schema = Schema::new(columns.map(column).to_vec()).unwrap();

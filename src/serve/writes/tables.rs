@@ -13,8 +13,8 @@ use shards::features::embedded::{
 };
 use shards::features::import::now_us;
 use shards::features::schema::Schema;
-use shards::features::written_tensors::{has_tensors, put_tensors};
 use shards::features::written_rows::{LineForm, WrittenTable, put_lines, put_object};
+use shards::features::written_tensors::{has_tensors, put_tensors};
 use shards::http::routes::percent_decoded;
 use shards::shard::{AdminReply, AdminReplyKind, FeatureCall};
 
@@ -302,8 +302,9 @@ pub(super) fn batch_for(
         Some(key) => {
             put_object(table, &key, body, &mut batch).map_err(|error| error.to_string())?;
         }
-        None if has_tensors(body, json_bytes) => put_tensors(table, body, json_bytes, &mut batch)
-            .map_err(|error| error.to_string())?,
+        None if has_tensors(body, json_bytes) => {
+            put_tensors(table, body, json_bytes, &mut batch).map_err(|error| error.to_string())?
+        }
         None => put_lines(table, &LineForm::default(), body, &mut batch)
             .map_err(|error| error.to_string())?,
     }
