@@ -28,6 +28,7 @@ mod imports_are_read_back;
 mod keys_are_asked_for_once;
 mod keys_go_to_the_shard_that_owns_them;
 mod keys_may_be_of_any_type;
+mod rows_are_written_one_by_one;
 mod rows_reach_the_matrix;
 mod scores_are_those_of_the_embedded_store;
 mod texts_reach_the_matrix;
