@@ -70,6 +70,7 @@ mod contributions_match_the_libraries;
 mod csv_of_other_programs_is_read_or_refused;
 mod distances_are_of_rows_that_are_whole;
 mod each_row_of_a_request_has_its_users_version;
+mod entities_join_their_own_tables;
 mod every_answer_is_counted_once;
 mod every_answer_reaches_the_one_who_asked;
 mod every_fault_has_its_status;
