@@ -42,4 +42,4 @@ pub use self::survey::{ColumnSurvey, Survey, TypeOrigin, add_types, survey_input
 pub use options::{ImportObserver, ImportOptions, ImportProgress, OnBadRow};
 pub use replication::{Replication, ReplicationError};
 pub use timestamp::now_us;
-pub(crate) use timestamp::shown_time;
+pub use timestamp::shown_time;
