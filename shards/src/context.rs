@@ -2,7 +2,7 @@
 //!
 //! What is *not* here: what only one of the parts uses.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -33,13 +33,16 @@ pub(crate) struct ShardContext {
     pub(crate) telemetry: Arc<ShardTelemetry>,
     /// What it writes down, where that is configured.
     pub(crate) journal: Option<Journal>,
+    /// What lanes noted of rows that they scored, since it was handed over.
+    pub(crate) scored: RefCell<Vec<u8>>,
     /// Whether the shard answers what it has accepted, and takes nothing else.
     pub(crate) draining: Cell<bool>,
 }
 
 impl ShardContext {
     pub(crate) fn new(telemetry: Arc<ShardTelemetry>, journal: Option<Journal>) -> Self {
-        Self { clock: Clock::start(), telemetry, journal, draining: Cell::default() }
+        let (scored, draining) = (RefCell::default(), Cell::default());
+        Self { clock: Clock::start(), telemetry, journal, scored, draining }
     }
 
     pub(crate) fn counters(&self) -> &ShardCounters {

@@ -183,10 +183,11 @@ fn check_tables(store: &EmbeddedStore, findings: &mut Findings) {
 }
 
 fn damage(checked: &RecordsChecked) -> String {
-    let RecordsChecked { rows, damaged, damaged_buckets, damaged_texts } = checked;
+    let RecordsChecked { rows, damaged, damaged_buckets, damaged_texts, damaged_log_bytes } =
+        checked;
     format!(
-        "{damaged} of {rows} records, {damaged_buckets} parts of the index and {damaged_texts} texts \
-         are damaged: import all features again with --replace"
+        "{damaged} of {rows} records, {damaged_buckets} parts of the index, {damaged_texts} texts and \
+         {damaged_log_bytes} bytes of the log of changes are damaged: import all features again with --replace"
     )
 }
 

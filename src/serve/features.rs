@@ -17,6 +17,7 @@ use shards::features::inputs::{InputColumn, Source};
 use shards::model::repository::ModelDirectory;
 
 use super::signals::Waiter;
+use super::writes::entities::Entities;
 use crate::config::Config;
 
 /// The most of an embedded store that is read into memory before the first request.
@@ -32,6 +33,7 @@ pub(crate) const EXPOSED_PASSWORD: &str = "the store's password_file may be read
 pub(crate) fn open(
     config: &Config,
     models: &[ModelDirectory],
+    entities: &Entities,
     signals: &Waiter,
 ) -> anyhow::Result<Option<StoreSource>> {
     if config.file.is_some() {
@@ -45,9 +47,14 @@ pub(crate) fn open(
     }
     match &config.store {
         StoreAddress::Embedded(folder) => {
-            Ok(open_embedded(config, folder, signals)?.map(StoreSource::Embedded))
+            Ok(open_embedded(config, folder, entities, signals)?.map(StoreSource::Embedded))
         }
         StoreAddress::Scylla { .. } => {
+            anyhow::ensure!(
+                config.aggregates.is_empty(),
+                "aggregates: they are counted in an embedded store; of a cluster, a stream processor \
+                 writes them to the table (the manual's page on writes says how)"
+            );
             let (settings, addresses) = (config.scylla.clone(), config.scylla.resolve()?);
             if let Some(file) = settings.exposed_password_file() {
                 tracing::warn!(file = %file.display(), "{EXPOSED_PASSWORD}");
@@ -84,12 +91,14 @@ fn bundled_features(config: &Config, model: &str) -> PathBuf {
 fn open_embedded(
     config: &Config,
     folder: &Path,
+    entities: &Entities,
     signals: &Waiter,
 ) -> anyhow::Result<Option<EmbeddedStore>> {
     if !make_ready(config, folder, signals)? {
         return Ok(None);
     }
     let store = EmbeddedStore::open(folder)?;
+    entities.prepare(&store)?;
     let mut tables = vec![store.clone()];
     tables.extend(store.tables()?.iter().map(|name| store.table(name)));
     for table in &tables {
@@ -103,6 +112,11 @@ fn open_embedded(
 
 /// Reads a table into memory and says how it is.
 fn preload(config: &Config, store: &EmbeddedStore, signals: &Waiter) -> anyhow::Result<()> {
+    // What a process or a machine that died has left of changes, before anybody reads it.
+    if let Err(error) = store.recover_changes() {
+        let table = store.table_name().map(tracing::field::display);
+        tracing::warn!(table, %error, "the log of changes is read as it is");
+    }
     let preloaded = store.preload(PRELOAD_BYTES_MAX, |_| signals.stop_asked().is_none())?;
     let table = store.table_name().map(tracing::field::display);
     let records = preloaded.records;

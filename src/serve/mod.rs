@@ -6,8 +6,8 @@
 //! says when its columns change and [`store_watch`] what is wrong with its file, [`invitation`] says
 //! what to ask it, [`shard_thread`] is a pinned thread with an executor, [`reload`] takes models into
 //! service and out of it, [`repository`] answers requests about that, [`orders`] has done what comes
-//! by signal or through a shard, [`signals`] waits for what an operator asks, [`supervisor`] is told how
-//! the process is, and [`report`] prints histograms.
+//! by signal or through a shard, [`writes`] writes features, [`signals`] waits for what an operator asks,
+//! [`supervisor`] is told how the process is, and [`report`] prints histograms.
 //!
 //! What is *not* here: what a shard does with a request.
 
@@ -30,6 +30,7 @@ mod store_watch;
 mod supervisor;
 mod takeover;
 pub(crate) mod tls;
+pub(crate) mod writes;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -51,6 +52,8 @@ use self::sockets::Sockets;
 use self::store_watch::StoreWatch;
 use self::takeover::offer::{Bound, Handover};
 use self::tls::ServingTls;
+use self::writes::WriteDesk;
+use self::writes::entities::Entities;
 use crate::admin::Admin;
 use crate::admin::access::Access;
 use crate::admin::store::StoreView;
@@ -81,7 +84,8 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let tls = ServingTls::open(&config.tls)?;
     let (keys, key_file) = ServingKeys::open(config.keys_file.as_deref())?.unzip();
     let mut sockets = Sockets::open(config, cores.len())?;
-    let Some(store) = features::open(config, &models, &signals)? else {
+    let entities = Entities::new(&models, &config.writes.tables, &config.aggregates);
+    let Some(store) = features::open(config, &models, &entities, &signals)? else {
         tracing::info!("stopped before it served");
         return Ok(ExitCode::SUCCESS);
     };
@@ -126,6 +130,10 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let invitation = invitation::line((scheme, sockets.address), &store, &columns);
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let reloader = Arc::new(Reloader::new(config, store.clone(), all, models));
+    let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
+    let cores = shards.iter().map(|shard| shard.core).collect();
+    let desk = Arc::new(WriteDesk::start(&store, config.writes.clone(), entities, all, cores)?);
+    admin.set_writing(Arc::clone(&desk));
     let is_encrypted = tls.is_some();
     let at = admin::ServedAt { address: sockets.address, is_encrypted };
     admin.set_serving(Arc::clone(&reloader), at);
@@ -143,6 +151,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     if let Some(journal) = journal {
         journal.finish();
     }
+    desk.finish();
     admin.finish();
     tracing::info!("stopped");
     Ok(code)

@@ -1,6 +1,6 @@
 //! One version of one model on this shard: its queue, and who waits for what.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::facts::Role;
 use crate::failure::RowFailure;
+use crate::features::aggregates::{Aggregate, ScoredPlan};
 use crate::features::entities::RequestKeys;
 use crate::features::join::RequestField;
 use crate::model::Signature;
@@ -110,6 +111,8 @@ pub struct Lane {
     /// What it measures; copied for readers in the shard's tick.
     pub(crate) histograms: RefCell<Histograms>,
     pub(super) drift_sample: DriftSample,
+    /// What it notes of the rows that it scored.
+    pub(super) scored: OnceCell<ScoredPlan>,
     telemetry: Arc<LaneTelemetry>,
 }
 
@@ -134,8 +137,23 @@ impl Lane {
             unfit: RefCell::default(),
             histograms: RefCell::default(),
             drift_sample: DriftSample::default(),
+            scored: OnceCell::new(),
             telemetry,
         })
+    }
+
+    /// Has it note the rows that it scores for those of `aggregates` that ask for it. To be called once.
+    pub(crate) fn count_scored(&self, aggregates: &[Aggregate]) {
+        let LaneSettings { keys, request_fields, has_store, role, .. } = &self.settings;
+        // A copy of a row is no other event.
+        if *role == Role::Shadow {
+            return;
+        }
+        let plan = ScoredPlan::new(aggregates, keys, request_fields, *has_store);
+        if !plan.is_empty() {
+            // It is set once, as it is said.
+            let _ = self.scored.set(plan);
+        }
     }
 
     /// What others see of it.

@@ -14,7 +14,7 @@ use super::compute::{ask, compute};
 use super::decide::{concurrency_limit, demand};
 use super::explain::{self, ExplainedRow};
 use super::notify::yield_once;
-use super::{Decision, Host, Lane, PreparedModel, RowId, Scored, notes, shadow};
+use super::{Decision, Host, Lane, PreparedModel, RowId, Scored, notes, scored, shadow};
 use crate::executor::runtime::{sleep, spawn};
 use crate::facts::Role;
 use crate::failure::{Refusal, RowFailure};
@@ -442,6 +442,9 @@ pub(super) fn finish_rows(
         if journal.is_sampling() {
             notes::tell_rows(lane, work, rows.clone().map(|(index, _)| index));
         }
+    }
+    if let Some(plan) = lane.scored.get() {
+        scored::note(plan, lane, host, work, rows.clone());
     }
     let candidate = host.lanes.shadow(lane);
     for (index, outcome) in rows {

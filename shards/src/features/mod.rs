@@ -15,6 +15,7 @@
 //! (`model`).
 
 pub mod address;
+pub mod aggregates;
 pub mod cache;
 mod categories;
 pub mod column;
@@ -37,6 +38,7 @@ pub mod scylla;
 mod store;
 pub mod stored;
 pub mod texts;
+pub mod written_rows;
 
 pub use categories::Categories;
 pub use fit::{Fetched, Unfit};

@@ -393,6 +393,19 @@ impl FeatureStore {
         Fetched::Joined
     }
 
+    /// Forgets what is known of a key of a table (the store's own for none): it was written.
+    pub(crate) fn forget(&self, table: Option<&str>, key: &[u8]) {
+        let named = self.named.borrow();
+        let others = named.iter().filter(|open| Some(open.name.as_str()) == table);
+        let others = others.filter_map(|open| open.store.as_ref().ok());
+        let own = table.is_none().then_some(&self.own);
+        for store in others.chain(own) {
+            if let TableStore::Cql(store) = &**store {
+                store.forget(key);
+            }
+        }
+    }
+
     /// Copies what the store did into `counters`.
     pub(crate) fn count_into(&self, counters: &StoreCounters) {
         let named = self.named.borrow();

@@ -73,5 +73,8 @@ pub const fn reply_status(kind: AdminReplyKind) -> u16 {
         AdminReplyKind::Failed => 400,
         AdminReplyKind::Unauthenticated => 401,
         AdminReplyKind::Forbidden => 403,
+        AdminReplyKind::NotFound => 404,
+        AdminReplyKind::Conflict => 409,
+        AdminReplyKind::Unavailable => 503,
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct ApiKey {
     pub(super) hash: KeyHash,
     /// The models that it may ask; `None`: all.
     pub(super) models: Option<Vec<String>>,
+    /// Whether it may write features.
+    pub(super) may_write: bool,
     /// How many requests it may make a second, on each core; `None`: as many as it likes.
     pub(super) requests_per_s_max: Option<f64>,
 }
@@ -75,6 +77,8 @@ struct WrittenKey {
     sha256: String,
     models: Option<Vec<String>>,
     max_requests_per_s: Option<f64>,
+    #[serde(default)]
+    write: bool,
 }
 
 impl KeyFile {
@@ -118,7 +122,8 @@ impl KeyFile {
                 return Err(wrong("max_requests_per_s", rate.to_string(), "a number above 0"));
             }
             let (name, models) = (written.name, written.models);
-            keys.push(ApiKey { name, hash, models, requests_per_s_max: rate });
+            let may_write = written.write;
+            keys.push(ApiKey { name, hash, models, may_write, requests_per_s_max: rate });
         }
         Ok(Self { keys })
     }

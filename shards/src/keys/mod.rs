@@ -10,4 +10,4 @@ mod file;
 mod ring;
 
 pub use file::{KeyFile, KeyFileError};
-pub(crate) use ring::{KeyRefusal, KeyRing};
+pub(crate) use ring::{Asked, KeyRefusal, KeyRing};

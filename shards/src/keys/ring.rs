@@ -23,6 +23,8 @@ pub(crate) enum KeyRefusal {
     OtherModel,
     /// The key has made as many requests as it may.
     TooMany,
+    /// The key may not write features.
+    NoWrites,
 }
 
 impl KeyRefusal {
@@ -30,6 +32,15 @@ impl KeyRefusal {
     pub(crate) fn index(self) -> usize {
         self as usize
     }
+}
+
+/// What a request asks for, as far as its key matters.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Asked<'a> {
+    /// The model, where it asks one.
+    pub(crate) model: Option<&'a str>,
+    /// Whether it writes features.
+    pub(crate) writes: bool,
 }
 
 /// The keys of one shard.
@@ -60,27 +71,30 @@ impl KeyRing {
         &self.counters
     }
 
-    /// Lets a request in that asks `model`, if it asks one.
+    /// Lets a request in that asks this.
     pub(crate) fn admit(
         &self,
         credentials: Credentials<'_>,
-        model: Option<&str>,
+        asked: Asked<'_>,
         now_ns: u64,
     ) -> Result<(), KeyRefusal> {
         let key = presented(credentials).ok_or(KeyRefusal::Missing)?;
         let hash: KeyHash =
             digest(&SHA256, key).as_ref().try_into().map_err(|_| KeyRefusal::Unknown)?;
         let place = *self.places.get(&hash).ok_or(KeyRefusal::Unknown)?;
-        let admitted = self.admit_key(place, model, now_ns);
+        let admitted = self.admit_key(place, asked, now_ns);
         let counted =
             if admitted.is_ok() { &self.counters.admitted } else { &self.counters.refused };
         counted.get(place).add(1);
         admitted
     }
 
-    fn admit_key(&self, place: usize, model: Option<&str>, now_ns: u64) -> Result<(), KeyRefusal> {
+    fn admit_key(&self, place: usize, asked: Asked<'_>, now_ns: u64) -> Result<(), KeyRefusal> {
         let key = &self.keys[place];
-        if let (Some(models), Some(model)) = (&key.models, model)
+        if asked.writes && !key.may_write {
+            return Err(KeyRefusal::NoWrites);
+        }
+        if let (Some(models), Some(model)) = (&key.models, asked.model)
             && !models.iter().any(|known| known == model)
         {
             return Err(KeyRefusal::OtherModel);
@@ -112,7 +126,7 @@ fn presented(credentials: Credentials<'_>) -> Option<&[u8]> {
 mod tests {
     use std::path::Path;
 
-    use super::{Credentials, KeyFile, KeyRefusal, KeyRing};
+    use super::{Asked, Credentials, KeyFile, KeyRefusal, KeyRing};
 
     fn ring(more: &str) -> KeyRing {
         let hash = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
@@ -131,8 +145,12 @@ mod tests {
             authorization: Some(value),
             ..Credentials::default()
         };
-        assert_eq!(ring.admit(with(b"secret"), Some("risk"), 0), Ok(()));
-        assert_eq!(ring.admit(bearer(b"bEARER  secret "), None, 0), Ok(()));
+        let model = |model| Asked { model, writes: false };
+        assert_eq!(ring.admit(with(b"secret"), model(Some("risk")), 0), Ok(()));
+        assert_eq!(ring.admit(bearer(b"bEARER  secret "), model(None), 0), Ok(()));
+        let writes = Asked { model: None, writes: true };
+        assert_eq!(ring.admit(with(b"secret"), writes, 0), Err(KeyRefusal::NoWrites));
+        assert_eq!(super::tests::ring("write = true").admit(with(b"secret"), writes, 0), Ok(()));
         for (credentials, refusal) in [
             (Credentials::default(), KeyRefusal::Missing),
             (bearer(b"Basic secret"), KeyRefusal::Missing),
@@ -140,23 +158,26 @@ mod tests {
             (with(b""), KeyRefusal::Missing),
             (with(b"Secret"), KeyRefusal::Unknown),
         ] {
-            assert_eq!(ring.admit(credentials, Some("risk"), 0), Err(refusal));
+            assert_eq!(ring.admit(credentials, model(Some("risk")), 0), Err(refusal));
         }
-        assert_eq!(ring.admit(with(b"secret"), Some("other"), 0), Err(KeyRefusal::OtherModel));
+        assert_eq!(
+            ring.admit(with(b"secret"), model(Some("other")), 0),
+            Err(KeyRefusal::OtherModel)
+        );
         let counted = (ring.counters.admitted.get(0).get(), ring.counters.refused.get(0).get());
-        assert_eq!(counted, (2, 1));
+        assert_eq!(counted, (2, 2));
     }
 
     #[test]
     fn a_rate_lets_a_seconds_worth_in_at_once_and_then_one_after_the_other() {
         let ring = ring("max_requests_per_s = 10");
-        let admitted = |now_ns| ring.admit(with(b"secret"), None, now_ns).is_ok();
+        let admitted = |now_ns| ring.admit(with(b"secret"), Asked::default(), now_ns).is_ok();
         assert_eq!((0..20).filter(|_| admitted(1_000)).count(), 10);
         assert!(!admitted(50_000_000) && admitted(100_002_000) && !admitted(100_002_000));
         assert_eq!((0..20).filter(|_| admitted(9_000_000_000)).count(), 10);
         // One request in ten seconds is let in, too.
         let slow = super::tests::ring("max_requests_per_s = 0.1");
-        let admitted = |now_ns| slow.admit(with(b"secret"), None, now_ns).is_ok();
+        let admitted = |now_ns| slow.admit(with(b"secret"), Asked::default(), now_ns).is_ok();
         assert!(admitted(0) && !admitted(9_000_000_000) && admitted(10_000_000_000));
     }
 }

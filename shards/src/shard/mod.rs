@@ -21,7 +21,7 @@ use thiserror::Error;
 pub use self::inspect::{InspectError, InspectedColumn, InspectedEntity, InspectedRow, inspect};
 pub use self::shared::{Command, ShardShared, Shutdown};
 use self::state::ShardState;
-pub use crate::api::{AdminReply, AdminReplyKind, RepositoryRequest};
+pub use crate::api::{AdminReply, AdminReplyKind, FeatureCall, RepositoryRequest, WriteRequest};
 use crate::batch::{PrepareError, PreparedModel};
 use crate::executor::runtime::{sleep, spawn};
 use crate::features::{StoreError, StoreSource, Unfit};
@@ -36,6 +36,8 @@ use crate::tls::{TlsError, TlsIdentity};
 
 /// How often a shard looks at what others ask of it, and at its clock.
 const TICK: Duration = Duration::from_millis(10);
+/// How often it looks while writes of its clients wait for the process.
+const WRITE_TICK: Duration = Duration::from_millis(1);
 
 /// The parts that a shard is opened with.
 #[derive(Debug, Clone)]
@@ -142,6 +144,7 @@ impl Shard {
             let accept = listener::accept(listener.try_clone()?, Rc::clone(front));
             accepting.push(spawn(accept));
         }
+        let writing = spawn(exchange_writes(Rc::clone(&state)));
         let ticking = spawn(tick_forever(Rc::clone(&state), shutdown.clone()));
         state.stopping.notified().await;
 
@@ -162,6 +165,7 @@ impl Shard {
         drop(listeners);
         drain(front).await;
         state.lanes.retire_all();
+        writing.cancel().await;
         ticking.cancel().await;
         while state.hand_over() {}
         state.close_journal();
@@ -174,6 +178,18 @@ async fn drain(front: &Front) {
     let give_up = Instant::now() + Duration::from_millis(front.limits().drain_ms_max);
     while front.handles.len() > 0 && Instant::now() < give_up {
         sleep(TICK).await;
+    }
+}
+
+/// As long as writes wait for the process, looks often whether they are done.
+async fn exchange_writes(state: Rc<ShardState>) {
+    let queue = &state.front.api.write_queue;
+    loop {
+        queue.filled.notified().await;
+        while !queue.is_empty() {
+            state.exchange_writes();
+            sleep(WRITE_TICK).await;
+        }
     }
 }
 

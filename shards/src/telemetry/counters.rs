@@ -49,11 +49,13 @@ impl Sum {
 }
 
 /// The HTTP statuses that the gateway answers with; each has its own counter.
-pub const STATUSES: [u16; 19] =
-    [200, 400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 422, 429, 431, 500, 501, 503, 504, 505];
+pub const STATUSES: [u16; 20] = [
+    200, 400, 401, 403, 404, 405, 408, 409, 411, 413, 414, 415, 422, 429, 431, 500, 501, 503, 504,
+    505,
+];
 
 /// Why an API key does not let a request in.
-pub const KEY_REFUSALS: [&str; 4] = ["missing", "unknown", "other_model", "too_many"];
+pub const KEY_REFUSALS: [&str; 5] = ["missing", "unknown", "other_model", "too_many", "no_writes"];
 
 /// Why a connection is not encrypted.
 pub const HANDSHAKE_FAULTS: [&str; 2] = ["too_slow", "failed"];

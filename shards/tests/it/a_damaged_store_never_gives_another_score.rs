@@ -253,7 +253,7 @@ fn what_a_header_says_is_checked_when_it_is_opened() {
     assert!(matches!(opened(&damaged), EmbeddedError::Damaged { part: "schema", .. }));
     let mut newer = whole;
     newer[8] = 4;
-    assert!(matches!(opened(&newer), EmbeddedError::Format { found: 4, .. }));
+    assert!(matches!(opened(&newer), EmbeddedError::Format { found: 5, .. }));
 }
 
 #[test]

@@ -65,6 +65,7 @@ mod an_import_says_what_it_changed;
 mod an_inference_request_fails_alone;
 mod broken_model_files_are_refused_and_never_panic;
 mod cells_of_every_type_come_back;
+mod changes_are_read_over_the_file;
 mod contributions_add_up_to_the_margin;
 mod contributions_are_shapley_values;
 mod contributions_match_the_libraries;

@@ -42,4 +42,5 @@ pub use self::survey::{ColumnSurvey, Survey, TypeOrigin, add_types, survey_input
 pub use options::{ImportObserver, ImportOptions, ImportProgress, OnBadRow};
 pub use replication::{Replication, ReplicationError};
 pub use timestamp::now_us;
+pub(crate) use timestamp::parse_us as parse_time_us;
 pub use timestamp::shown_time;

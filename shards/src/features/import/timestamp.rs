@@ -13,7 +13,7 @@ pub fn now_us() -> i64 {
 
 /// A time in µs since 1970 from `2026-01-31T12:00:00Z`, with fractions and offsets as RFC 3339
 /// has them, or from milliseconds since 1970.
-pub(super) fn parse_us(text: &str) -> Option<i64> {
+pub(crate) fn parse_us(text: &str) -> Option<i64> {
     if let Ok(milliseconds) = text.parse::<i64>() {
         return milliseconds.checked_mul(1000);
     }

@@ -137,6 +137,15 @@ pub enum ScyllaError {
         /// Its primary key.
         found: String,
     },
+    /// A table with many rows of a key is to be written.
+    #[error(
+        "the table `{table}` has many rows of a key, and the gateway writes tables that have one: \
+         write it as it is written now"
+    )]
+    ManyRows {
+        /// The table.
+        table: String,
+    },
     /// A table of Feast is to be written.
     #[error(
         "the table `{table}` is written by Feast: `feast materialize` does that, and no import"

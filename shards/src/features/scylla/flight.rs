@@ -46,6 +46,8 @@ pub(super) struct Flight {
     texts: Rc<RefCell<Interner>>,
     results: RefCell<Results>,
     landed_at: Cell<Option<Instant>>,
+    /// Keys that were written since it departed.
+    forgotten: RefCell<Vec<usize>>,
     /// What came back says that the table may be another.
     doubts_table: Cell<bool>,
     waiting: RefCell<Vec<Waker>>,
@@ -71,6 +73,7 @@ impl Flight {
             texts,
             results: RefCell::new(Results { states, records }),
             landed_at: Cell::default(),
+            forgotten: RefCell::default(),
             doubts_table: Cell::new(false),
             waiting: RefCell::default(),
         }
@@ -92,6 +95,16 @@ impl Flight {
         let length = self.table().shape.layout.length();
         let span = index * length..(index + 1) * length;
         (state, Ref::map(results, |results| &results.records[span]))
+    }
+
+    /// Notes that a key was written since it departed.
+    pub(super) fn forget(&self, index: usize) {
+        self.forgotten.borrow_mut().push(index);
+    }
+
+    /// Whether a key was written since it departed.
+    pub(super) fn is_forgotten(&self, index: usize) -> bool {
+        self.forgotten.borrow().contains(&index)
     }
 
     /// What the codes of its records' texts mean.

@@ -47,6 +47,7 @@ mod table_key;
 mod table_watch;
 mod tls;
 mod watch;
+mod write;
 
 pub use counters::CqlCounters;
 pub use error::ScyllaError;
@@ -62,3 +63,4 @@ pub use store::CqlStore;
 pub use table::find_table;
 pub(crate) use table::{TableSession, read_row};
 pub(crate) use table_key::{KeyColumns, TableKey};
+pub use write::CqlWriter;

@@ -173,6 +173,12 @@ impl CqlStore {
         self.inner.fingerprint()
     }
 
+    /// Forgets what is known of a key: it was written, and the next batch is to have it.
+    pub(crate) fn forget(&self, key: &[u8]) {
+        self.inner.cache.borrow_mut().forget(key);
+        self.inner.pending.borrow_mut().forget(key);
+    }
+
     /// How many bytes its cache holds.
     pub fn cache_bytes(&self) -> usize {
         self.inner.cache.borrow().bytes()
@@ -551,6 +557,9 @@ impl Inner {
         let now = Instant::now();
         let mut cache = self.cache.borrow_mut();
         for index in 0..flight.len() {
+            if flight.is_forgotten(index) {
+                continue;
+            }
             let (state, record) = flight.result(index);
             match state {
                 KeyState::Found => cache.put(flight.key(index), Some(&record), now),

@@ -9,7 +9,7 @@ use crate::http::statuses::status_of_rows;
 use crate::http1::codings::{self, UnpackError, takes_gzip};
 use crate::http1::head::{ContentCoding, Head};
 use crate::http1::reader::RequestReader;
-use crate::keys::KeyRefusal;
+use crate::keys::{Asked, KeyRefusal};
 use crate::origin::{Origin, RequestId, RequestIds};
 
 /// The content codings of a body that are taken (RFC 9110 section 12.5.3).
@@ -94,10 +94,10 @@ impl<S> Connection<S> {
     ) -> Option<ResponseSource> {
         let keys = self.front.keys.borrow();
         let keys = keys.as_ref().filter(|_| !call.is_probe() && !call.is_for_the_process())?;
-        let refusal = self
-            .front
-            .api
-            .with_model(call, |model| keys.admit(head.credentials, model, arrival.read_ns).err())?;
+        let refusal = self.front.api.with_model(call, |model| {
+            let asked = Asked { model, writes: matches!(call, Call::WriteFeatures(_)) };
+            keys.admit(head.credentials, asked, arrival.read_ns).err()
+        })?;
         self.front.counters().keys_refused[refusal.index()].add(1);
         Some(match refusal {
             KeyRefusal::Missing => ResponseSource::error(401, CHALLENGE, KEY_MISSING),
@@ -105,6 +105,11 @@ impl<S> Connection<S> {
             KeyRefusal::OtherModel => {
                 ResponseSource::error(403, "", "the key may not ask this model")
             }
+            KeyRefusal::NoWrites => ResponseSource::error(
+                403,
+                "",
+                "the key may not write features: it has no `write = true`",
+            ),
             KeyRefusal::TooMany => {
                 ResponseSource::error(429, response::RETRY, "the key has made too many requests")
             }
@@ -128,6 +133,7 @@ impl<S> Connection<S> {
             credentials: head.credentials,
             body,
             json_bytes: head.inference_header_length,
+            idempotency_key: head.idempotency_key,
         }
     }
 

@@ -1,8 +1,10 @@
 //! Which call a method and a path are on the serving port.
 
+mod features;
 mod oip;
 mod v1;
 
+pub use self::features::{feature_call, percent_decoded};
 pub use self::oip::repository_call;
 use crate::api::Call;
 
@@ -28,6 +30,13 @@ const METHODS: [&str; 10] =
 /// Reads a method and a path.
 pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
     if let Some(rest) = path.strip_prefix("/v2") {
+        if let Some(call) = feature_call(method, rest) {
+            return match call {
+                Ok(call) => Route::Call(Call::WriteFeatures(call)),
+                Err(allow) if METHODS.contains(&method) => Route::MethodNotAllowed { allow },
+                Err(_) => Route::MethodUnknown,
+            };
+        }
         return match (oip::call(rest), method) {
             (None, _) => unknown(method),
             (Some(call), "GET" | "HEAD") if !oip::is_post(&call) => Route::Call(call),
