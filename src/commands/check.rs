@@ -100,7 +100,18 @@ impl CheckedStore {
     }
 
     fn open_embedded(config: &Config, folder: &Path, findings: &mut Findings) -> Option<Self> {
-        let opened = EmbeddedStore::open(folder).and_then(|store| {
+        let opened = match EmbeddedStore::open(folder) {
+            // Models may read its other tables alone.
+            Err(error) if error.is_absent() && folder.is_dir() => {
+                let store = EmbeddedStore::open_or_create(folder);
+                if let Some(store) = store.ok().filter(EmbeddedStore::has_tables) {
+                    return Some(Self::of_tables(config, store, findings));
+                }
+                Err(error)
+            }
+            opened => opened,
+        };
+        let opened = opened.and_then(|store| {
             let (schema, checked) = (store.schema()?, store.for_each(|_, _| ())?);
             Ok((checked, schema, store))
         });
@@ -126,6 +137,14 @@ impl CheckedStore {
                 None
             }
         }
+    }
+
+    /// A store that has no table of users.
+    fn of_tables(config: &Config, store: EmbeddedStore, findings: &mut Findings) -> Self {
+        let detail = format!("{}: no users, other tables alone", config.store);
+        findings.note("store", Ok::<_, String>(detail));
+        check_tables(&store, findings);
+        Self { schema: Schema::none(), source: StoreSource::Embedded(store), embedded: None }
     }
 
     /// The columns that the store has for a model: those of the tables of its entities, too.

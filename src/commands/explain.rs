@@ -75,8 +75,12 @@ pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         (Some(key), Some(store)) => {
             name_first(&directory.manifest.entities(), key, &mut body)?;
             let place = arguments.cluster.place(store)?;
-            let Some(schema) = place.schema()? else {
-                bail!("{store}: no feature store here; `shardgate import` makes one");
+            let has_tables = directory.manifest.tables().next().is_some();
+            let schema = match place.schema()? {
+                Some(schema) => schema,
+                // It may read other tables alone.
+                None if has_tables => Schema::none(),
+                None => bail!("{store}: no feature store here; `shardgate import` makes one"),
             };
             let source = source(place)?;
             let schema = source.with_tables(schema, directory.manifest.tables())?;
@@ -117,7 +121,7 @@ fn name_first(entities: &[Entity], key: &str, body: &mut Map<String, Value>) -> 
 fn source(place: StorePlace) -> anyhow::Result<StoreSource> {
     Ok(match place {
         StorePlace::Folder(folder, table) => {
-            StoreSource::Embedded(EmbeddedStore::open_table(&folder, table.as_ref())?)
+            StoreSource::Embedded(EmbeddedStore::open_or_create_table(&folder, table.as_ref())?)
         }
         StorePlace::Table(settings) => {
             let addresses = settings.resolve()?;

@@ -105,6 +105,30 @@ fn by_the_commands() {
 }
 
 #[test]
+fn without_a_table_of_users() {
+    let folder = made();
+    let users = fs::read_dir(folder.path().join("store")).unwrap().map(Result::unwrap);
+    for file in users.filter(|entry| entry.file_type().unwrap().is_file()) {
+        fs::remove_file(file.path()).unwrap();
+    }
+    let manifest = folder.path().join("models/demo-logistic/model.toml");
+    let of_merchant = "name = \"feature_1\"\nentity = \"merchant\"\ncolumn = \"rate\"";
+    fs::write(&manifest, MANIFEST.replace("name = \"feature_1\"", of_merchant)).unwrap();
+    let output = run(folder.path(), &["check"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let launch = Launch::on_store("demo-logistic", &store(&folder.path().join("store")));
+    let repository = folder.path().join("models");
+    let gateway = launch.with(|command| _ = command.arg("--models").arg(&repository)).start();
+    let body = r#"{"merchant_id": 17, "country": "NL", "bin": 411}"#;
+    let answer = gateway.client().predict(body);
+    assert_eq!(answer.field("x-features"), Some("merchant=stored, bin=stored"), "{answer:?}");
+    // A model that reads users' columns says what it misses.
+    fs::write(&manifest, MANIFEST).unwrap();
+    let output = run(folder.path(), &["check"]);
+    assert!(!output.status.success() && said(&output).contains("`feature_1`"), "{}", said(&output));
+}
+
+#[test]
 fn by_the_live_page() {
     let folder = made();
     let address = store(&folder.path().join("store"));

@@ -1,6 +1,6 @@
 //! What a fetch answers: the batch's matrix, and what each of its rows stood on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::join::{JoinPlan, RequestField};
 use super::matrix::{FeatureMatrix, RowMut};
@@ -90,9 +90,11 @@ impl Joined {
         }
     }
 
-    /// Notes how long the batch waited for an entity's table; not where it did not.
-    pub(crate) fn note_wait(&mut self, entity: usize, waited: Option<Duration>) {
-        self.waits.extend(waited.map(|waited| (entity, waited)));
+    /// Notes how long the batch waited for an entity's table, from when to when; not where it did not.
+    pub(crate) fn note_wait(&mut self, entity: usize, (asked, came): (Instant, Instant)) {
+        if came > asked {
+            self.waits.push((entity, came - asked));
+        }
     }
 
     /// How long the batch waited for each entity's table that it waited for.

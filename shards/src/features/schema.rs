@@ -141,7 +141,7 @@ impl Schema {
 
     /// Whether there is no store, so that every cell comes from the request.
     pub fn is_none(&self) -> bool {
-        self.columns.is_empty()
+        self.columns.is_empty() && self.tables.is_empty()
     }
 
     /// A number that tells schemas apart: equal for equal columns in the same order, within this

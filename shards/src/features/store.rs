@@ -71,9 +71,13 @@ impl StoreSource {
         &self,
         names: impl IntoIterator<Item = &'t str>,
     ) -> Result<Option<Schema>, StoreError> {
-        let Some(schema) = self.current_schema()? else { return Ok(None) };
-        let Self::Embedded(_) = self else { return Ok(Some(schema)) };
-        self.with_tables(schema, names).map(Some)
+        let own = self.current_schema()?;
+        let Self::Embedded(store) = self else { return Ok(own) };
+        match own {
+            Some(schema) => self.with_tables(schema, names).map(Some),
+            None if store.has_tables() => self.with_tables(Schema::none(), names).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The store's own columns with those of these tables, which a cluster is asked for by connections
@@ -134,7 +138,13 @@ impl StoreSource {
     /// [`FeatureStore::open_tables`]. To be awaited in the executor that is to use it.
     pub async fn open(&self) -> Result<FeatureStore, StoreError> {
         let own = match self {
-            Self::Embedded(store) => TableStore::Embedded(Box::new(EmbeddedReader::new(store)?)),
+            Self::Embedded(store) => match EmbeddedReader::new(store) {
+                // Models may read its other tables alone.
+                Err(error) if error.is_absent() && store.has_tables() => {
+                    TableStore::RequestsAlone(RequestsAlone::default())
+                }
+                opened => TableStore::Embedded(Box::new(opened?)),
+            },
             Self::Cql { settings, addresses } => {
                 let opened = CqlStore::open(Arc::clone(settings), addresses.clone());
                 TableStore::Cql(opened.await?)
@@ -386,7 +396,7 @@ impl FeatureStore {
         for (entity, table, asked) in &waiting {
             if let TableStore::Cql(store) = &**table {
                 store.join(entity, requests, asked, joined);
-                joined.note_wait(entity.place(), asked.waited());
+                joined.note_wait(entity.place(), asked.times());
             }
         }
         joined.merge(plan.defaulted_max());

@@ -72,7 +72,7 @@ impl Flight {
             session,
             texts,
             results: RefCell::new(Results { states, records }),
-            landed_at: Cell::default(),
+            landed_at: Cell::new(None),
             forgotten: RefCell::default(),
             doubts_table: Cell::new(false),
             waiting: RefCell::default(),
@@ -140,11 +140,6 @@ impl Flight {
         self.doubts_table.get()
     }
 
-    /// When nothing of it was pending any more.
-    pub(super) fn landed_at(&self) -> Option<Instant> {
-        self.landed_at.get()
-    }
-
     /// Ready when nothing of it is pending.
     pub(super) fn landed(&self) -> impl Future<Output = ()> {
         std::future::poll_fn(|context| {
@@ -154,6 +149,11 @@ impl Flight {
             self.waiting.borrow_mut().push(context.waker().clone());
             Poll::Pending
         })
+    }
+
+    /// When that came to be.
+    pub(super) fn landed_at(&self) -> Option<Instant> {
+        self.landed_at.get()
     }
 
     /// Nothing more will come: what is pending has failed.

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::attempts::{self, Deadlines};
 use super::budget::RetryBudget;
@@ -67,10 +67,10 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// How long it was until all that was waited for had landed; `None` where the cache had it all.
-    pub(crate) fn waited(&self) -> Option<Duration> {
+    /// When it was asked, and when the last of it had come or was given up.
+    pub(crate) fn times(&self) -> (Instant, Instant) {
         let landed = self.waiting.iter().filter_map(|wait| wait.flight.landed_at());
-        landed.max().map(|last| last.saturating_duration_since(self.at))
+        (self.at, landed.max().map_or(self.at, |last| last.max(self.at)))
     }
 }
 

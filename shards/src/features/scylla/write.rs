@@ -56,7 +56,8 @@ impl CqlWriter {
             }
             let has_last_updated = table.check_last_updated(&settings)?;
             let schema = table.features(&settings)?;
-            let columns: Vec<_> = key.names.iter().map(|it| format!("{} = ?", quoted(it))).collect();
+            let columns: Vec<_> =
+                key.names.iter().map(|it| format!("{} = ?", quoted(it))).collect();
             let removal =
                 format!("DELETE FROM {} WHERE {}", qualified(&settings), columns.join(" AND "));
             let removal = prepare(&session, removal).await?;
