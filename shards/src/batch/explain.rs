@@ -43,6 +43,10 @@ pub(super) fn choose(
     let rows = lane.rows.borrow();
     for index in 0..work.rows.len() {
         let Ok(scored) = outcome(work, index) else { continue };
+        if !scored.score.is_finite() {
+            // A rule decided it before the model.
+            continue;
+        }
         let row = rows.get(work.rows[index]);
         let reasons = lane.settings.answers.reasons_of(row.answer.wants(), scored.score);
         if let Some(reasons) = reasons.filter(|_| row.state == RowState::Running) {

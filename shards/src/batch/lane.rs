@@ -356,8 +356,13 @@ impl Lane {
             return None;
         }
         if let Ok(scored) = outcome {
-            self.telemetry.count_score(scored.score);
-            if let Some(decision) = self.settings.answers.decision(scored.score) {
+            if scored.score.is_finite() {
+                self.telemetry.count_score(scored.score);
+            }
+            if let Some(rule) = scored.rule {
+                self.counters().rules.get(usize::from(rule)).add(1);
+            }
+            if let Some(decision) = self.settings.answers.decision_of(scored.score, scored.rule) {
                 self.counters().decisions.get(decision).add(1);
             }
         }

@@ -36,7 +36,11 @@ pub(super) fn note(
             RowState::Waiting | RowState::Running => outcome,
         };
         let found = joined.outcomes.get(index).filter(|_| is_computed);
-        let is_scored = matches!(outcome, Ok(_) | Err(RowFailure::NotFinite));
+        // One that a rule decided before the model was not read by it.
+        let is_scored = match outcome {
+            Ok(scored) => scored.score.is_finite(),
+            Err(failure) => failure == RowFailure::NotFinite,
+        };
         let explained = row.answer.parts().and_then(|parts| Some((parts, parts.explanation?)));
         Some(RowNote {
             request_id: &row.origin.request_id,
@@ -57,7 +61,7 @@ pub(super) fn note(
             },
             decision: outcome
                 .ok()
-                .and_then(|scored| answers.decision_name(scored.score))
+                .and_then(|scored| answers.decision_name_of(scored.score, scored.rule))
                 .unwrap_or_default(),
             reasons: explained.map(|(parts, _)| (facts.reasons.as_slice(), &*parts.reasons)),
             reasons_max: explained.map_or(0, |(_, explanation)| explanation.reasons_max as u32),

@@ -1,5 +1,6 @@
 //! What a fetch answers: the batch's matrix, and what each of its rows stood on.
 
+use super::expressions::Computing;
 use super::join::{JoinPlan, RequestField};
 use super::matrix::{FeatureMatrix, RowMut};
 use super::texts::is_unknown_text;
@@ -65,6 +66,8 @@ pub struct Joined {
     pub keys_fetched: u64,
     /// The time at which ages are counted, in µs since 1970.
     pub(crate) now_us: i64,
+    /// What the expressions of the rows read and give; `None` where there are none.
+    pub(crate) expressions: Option<Box<Computing>>,
     /// What came of each entity's part of each row, entity by entity; empty where the plan has one.
     by_entity: Vec<RowOutcome>,
     entities: usize,
@@ -80,6 +83,7 @@ impl Joined {
             unknown_cells: Vec::new(),
             keys_fetched: 0,
             now_us: 0,
+            expressions: plan.expressions().map(|plan| Box::new(Computing::new(plan))),
             by_entity: Vec::new(),
             entities: plan.entities().len(),
         }
@@ -145,6 +149,9 @@ impl Joined {
         self.unknown_cells.clear();
         self.keys_fetched = 0;
         self.now_us = now_us;
+        if let Some(computing) = &mut self.expressions {
+            computing.reset(rows, now_us);
+        }
     }
 
     /// [`Self::reset`], with every row refused for the same reason.

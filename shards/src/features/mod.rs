@@ -21,6 +21,7 @@ pub mod column;
 mod distinct;
 pub mod embedded;
 pub mod entities;
+pub mod expressions;
 mod fit;
 pub mod import;
 pub mod inputs;

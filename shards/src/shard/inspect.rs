@@ -8,6 +8,7 @@ use crate::api::predict::{self, PredictError, PredictTerms};
 use crate::batch::{PreparedModel, RowState, Rows};
 use crate::failure::{Refusal, RowFailure};
 use crate::features::entities::EntityKey;
+use crate::features::expressions::RequestValues;
 use crate::features::{FetchRequests, Fetched, Joined, StoreError, StoreSource, Unfit};
 use crate::model::ScoreError;
 use crate::provenance::FeatureStatus;
@@ -119,6 +120,12 @@ pub async fn inspect(
     if store.fetch(&plan, &requests, now_us, &mut joined).await == Fetched::SchemaChanged {
         return Err(RowFailure::Refused(Refusal::StoreUnfit).into());
     }
+    plan.compute(&mut joined, |_| RequestValues {
+        cells: &row.request_cells,
+        texts: &row.texts,
+        are_columns: false,
+        arrived_us: now_us,
+    });
     let outcome = &joined.outcomes[0];
     if let Some(refusal) = outcome.refusal {
         return Err(RowFailure::Refused(refusal).into());

@@ -24,6 +24,8 @@ pub struct LaneFacts {
     pub decisions: Vec<String>,
     /// The codes of the reasons that rows may have.
     pub reasons: Vec<String>,
+    /// The names of its rules, in order.
+    pub rules: Vec<String>,
     /// Whether its scores are probabilities, and counted by their size.
     pub has_probabilities: bool,
     /// The shares of the training data's scores in the [`SCORE_BINS`] parts of 0 to 1; empty when
@@ -100,6 +102,8 @@ counters! {
         pub decisions: Cells,
         /// How often each reason was given, in the order of the facts'.
         pub reasons: Cells,
+        /// Rows that each rule decided, in the order of the facts'.
+        pub rules: Cells,
         /// Rows scored by their score, in [`SCORE_BINS`] parts of 0 to 1; none where scores are no
         /// probabilities.
         pub scores: Cells,
@@ -183,6 +187,7 @@ impl LaneTelemetry {
             bins: Cells::new(bins),
             decisions: Cells::new(facts.decisions.len()),
             reasons: Cells::new(facts.reasons.len()),
+            rules: Cells::new(facts.rules.len()),
             scores: Cells::new(if facts.has_probabilities { SCORE_BINS } else { 0 }),
             ..LaneCounters::default()
         };

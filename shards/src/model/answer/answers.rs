@@ -4,9 +4,11 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
-use super::condition::{self, Condition};
+use super::condition::Condition;
 use super::reasons::Reasons;
 use super::settings::{Adverse, Band, OutputProblem, PointScale, ScoreKind, ScoreOutput};
+use crate::expression::ExpressionError;
+use crate::features::expressions::Rule;
 use crate::model::explain::ExplainSettings;
 
 /// What a row is asked for beside its score.
@@ -72,6 +74,9 @@ pub struct Answers {
     adverse: Adverse,
     scale: Option<PointScale>,
     bands: Vec<Band>,
+    /// The names of all decisions: the bands' in their order, and those that only rules make.
+    decisions: Vec<String>,
+    rules: Vec<AnsweredRule>,
     /// The shares of the training data's scores, of probabilities where they are known.
     pub score_shares: Vec<f64>,
     /// The reasons that rows may have, where scores are explained.
@@ -80,16 +85,31 @@ pub struct Answers {
     when: Option<Condition>,
 }
 
+/// A rule, as answers tell of it.
+#[derive(Debug, Clone, PartialEq)]
+struct AnsweredRule {
+    /// The place of its decision among all.
+    decision: usize,
+    /// Its reason, or its place in `model.toml`.
+    name: String,
+}
+
 /// A key of `[output]` or `[explain]` that does not fit the model.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("model.toml: key `{key}`: found {found}, expected {expected}")]
-pub struct AnswersError {
-    /// The key, as a path from the file's root.
-    pub key: String,
-    /// What the file says.
-    pub found: String,
-    /// What it may say.
-    pub expected: &'static str,
+pub enum AnswersError {
+    /// A value that makes no sense.
+    #[error("model.toml: key `{key}`: found {found}, expected {expected}")]
+    Value {
+        /// The key, as a path from the file's root.
+        key: String,
+        /// What the file says.
+        found: String,
+        /// What it may say.
+        expected: &'static str,
+    },
+    /// A condition that is none.
+    #[error("model.toml: {0}")]
+    Condition(#[from] ExpressionError),
 }
 
 /// The columns of a model's output.
@@ -114,7 +134,7 @@ impl Answers {
         facts: OutputFacts<'_>,
         columns: &[String],
     ) -> Result<Self, AnswersError> {
-        let problem = |(key, found, expected)| AnswersError { key, found, expected };
+        let problem = |(key, found, expected)| AnswersError::Value { key, found, expected };
         let labels = labels(output, facts).map_err(problem)?;
         output.check_kind(facts).map_err(problem)?;
         for (key, is_wanted) in
@@ -129,13 +149,8 @@ impl Answers {
             return Err(problem(("output.shares".to_owned(), found, "a classifier")));
         }
         let reasons = explain.map(|explain| Reasons::new(explain, output.adverse, columns));
-        let decisions = output.bands.iter().map(|band| band.decision.as_str());
-        let when = match explain.and_then(|explain| explain.when.as_deref()) {
-            None => None,
-            Some(text) => Some(Condition::parse(text, decisions).ok_or_else(|| {
-                problem(("explain.when".to_owned(), text.to_owned(), condition::EXPECTED))
-            })?),
-        };
+        let when = explain.and_then(|explain| explain.when.as_deref());
+        let when = when.map(|text| Condition::compile(text, output)).transpose()?;
         if explain.is_some() && facts.falls {
             let found = "beside a calibration that falls".to_owned();
             let expected = "a score that rises with the model's own";
@@ -163,6 +178,8 @@ impl Answers {
             adverse: output.adverse,
             scale: output.scale,
             bands: output.bands.clone(),
+            decisions: output.bands.iter().map(|band| band.decision.clone()).collect(),
+            rules: Vec::new(),
             score_shares: output.shares.clone(),
             reasons: reasons.transpose().map_err(problem)?,
             explains_always,
@@ -196,7 +213,7 @@ impl Answers {
             return Some(wants.reasons.map_or(reasons.count, usize::from));
         }
         if let Some(when) = &self.when
-            && when.holds(score, self.decision(score))
+            && when.holds(score, self.decision_name(score), self.points(score).flatten())
         {
             return Some(reasons.count);
         }
@@ -219,14 +236,58 @@ impl Answers {
         self.decision(score).map(|place| self.bands[place].decision.as_str())
     }
 
-    /// The names of the decisions, in the order of the bands.
+    /// The place of the decision for a row: that of the rule which decided it, else its score's.
+    pub fn decision_of(&self, score: f64, rule: Option<u16>) -> Option<usize> {
+        match rule.and_then(|rule| self.rules.get(usize::from(rule))) {
+            Some(rule) => Some(rule.decision),
+            None => self.decision(score),
+        }
+    }
+
+    /// The same by its name.
+    pub fn decision_name_of(&self, score: f64, rule: Option<u16>) -> Option<&str> {
+        self.decision_of(score, rule).map(|place| self.decisions[place].as_str())
+    }
+
+    /// The name of a rule: its reason, or its place in `model.toml`.
+    pub fn rule_name(&self, rule: u16) -> Option<&str> {
+        self.rules.get(usize::from(rule)).map(|rule| rule.name.as_str())
+    }
+
+    /// The names of the rules, in order.
+    pub fn rule_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.rules.iter().map(|rule| rule.name.as_str())
+    }
+
+    /// The same with these rules of `model.toml`.
+    #[must_use]
+    pub(in crate::model) fn with_rules(mut self, rules: &[Rule]) -> Self {
+        for (place, rule) in rules.iter().enumerate() {
+            let known = self.decisions.iter().position(|decision| *decision == rule.decision);
+            let decision = known.unwrap_or(self.decisions.len());
+            if known.is_none() {
+                self.decisions.push(rule.decision.clone());
+            }
+            let name = if rule.reason.is_empty() {
+                format!("rules[{place}]")
+            } else {
+                rule.reason.clone()
+            };
+            self.rules.push(AnsweredRule { decision, name });
+        }
+        self.are_bare &= rules.is_empty();
+        self
+    }
+
+    /// The names of the decisions: the bands' in their order, and those that only rules make.
     pub fn decisions(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.bands.iter().map(|band| band.decision.as_str())
+        self.decisions.iter().map(String::as_str)
     }
 
     /// The points of a score; `None` where there is no scale.
     pub fn points(&self, score: f64) -> Option<Option<f64>> {
-        self.scale.map(|scale| scale.points_of(score, self.adverse))
+        let of = |scale: PointScale| scale.points_of(score, self.adverse);
+        self.scale.map(|scale| if score.is_nan() { None } else { of(scale) })
     }
 
     /// Whether points are whole numbers.
