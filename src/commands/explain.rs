@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         (Some(_), None) => bail!("--store is needed: it has the features of the user"),
         (Some(key), Some(store)) => {
             body.insert("user_id".to_owned(), key.as_str().into());
-            let place = arguments.cluster.place(store);
+            let place = arguments.cluster.place(store)?;
             let Some(schema) = place.schema()? else {
                 bail!("{store}: no feature store here; `shardgate import` makes one");
             };
@@ -97,7 +97,9 @@ pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
 /// The store that a shard would open.
 fn source(place: StorePlace) -> anyhow::Result<StoreSource> {
     Ok(match place {
-        StorePlace::Folder(folder) => StoreSource::Embedded(EmbeddedStore::open(&folder)?),
+        StorePlace::Folder(folder, table) => {
+            StoreSource::Embedded(EmbeddedStore::open_table(&folder, table.as_ref())?)
+        }
         StorePlace::Table(settings) => {
             let addresses = settings.resolve()?;
             StoreSource::Cql { settings: Arc::new(*settings), addresses }

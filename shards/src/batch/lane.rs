@@ -61,7 +61,9 @@ impl LaneSettings {
     /// Whether cells that a request gave to this version are as `other` reads them.
     pub(crate) fn reads_fields_of(&self, other: &Self) -> bool {
         let (own, others) = (&self.request_fields, &other.request_fields);
-        self.keys == other.keys && own.len() == others.len() && own.iter().zip(others).all(|(own, other)| own.reads_as(other))
+        self.keys == other.keys
+            && own.len() == others.len()
+            && own.iter().zip(others).all(|(own, other)| own.reads_as(other))
     }
 
     /// Whether it is the version of `model` for this role.
@@ -370,7 +372,12 @@ impl Lane {
             Ok(_) if row.has_own_features || !self.settings.has_store => {
                 self.counters().rows_own_features.add(1);
             }
-            Ok(scored) => self.counters().rows[scored.status as usize].add(1),
+            Ok(scored) => {
+                self.counters().rows[scored.status as usize].add(1);
+                if !scored.statuses.is_empty() {
+                    self.telemetry.count_entities(scored.statuses);
+                }
+            }
             Err(failure) => self.count_failure(failure),
         }
         row.state = RowState::Done(outcome);

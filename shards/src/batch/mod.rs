@@ -23,7 +23,6 @@ pub(crate) mod expiry;
 mod explain;
 mod host;
 mod in_flight;
-mod key_parts;
 mod lane;
 mod lanes;
 mod notes;
@@ -43,7 +42,6 @@ pub use decide::{BatchPolicy, Decision, Load, QueueView, Window, decide, demand}
 pub use estimates::{Arrivals, Drain, Estimates};
 pub(crate) use host::{Clients, Host};
 pub use in_flight::InFlightBatches;
-pub use key_parts::{GivenAs, KeyPart, KeyParts};
 pub use lane::{Lane, LaneSettings};
 pub(crate) use lanes::Lanes;
 pub use notify::Notify;

@@ -415,6 +415,12 @@ fn observe(lane: &Lane, joined: &Joined) {
             histograms.record_feature_age(age_s);
         }
     }
+    for entity in 0..counters.entity_ages.len() {
+        let (rows, age_s) =
+            joined.ages_of(entity).fold((0, 0), |(rows, all), age_s| (rows + 1, all + age_s));
+        counters.entity_ages.get(entity).add(rows);
+        counters.entity_age_s.get(entity).add(age_s);
+    }
     // Drift is told from one row a batch, another place each time: all of them would cost more
     // than the join.
     let batches = counters.batches.get();

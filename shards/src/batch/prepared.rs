@@ -194,6 +194,7 @@ impl PreparedModel {
             role: self.directory.role(),
             description: self.describe(),
             columns: self.plan.column_names().iter().enumerate().map(column).collect(),
+            entities: self.entity_names(),
             decisions: self.answers.decisions().map(str::to_owned).collect(),
             reasons: self.reason_codes(),
             rules: self.answers.rule_names().map(str::to_owned).collect(),
@@ -202,6 +203,13 @@ impl PreparedModel {
             is_remote: self.model.borrow().remote().is_some(),
             load_ns: self.load_ns,
         }
+    }
+
+    /// The names of the entities, where there are several.
+    fn entity_names(&self) -> Vec<String> {
+        let keys = self.plan.request_keys();
+        let several = if keys.entities.len() > 1 { keys.entities } else { Vec::new() };
+        several.into_iter().map(|entity| entity.name).collect()
     }
 
     /// The codes of the reasons that rows may have, in the order of their groups.
@@ -274,8 +282,7 @@ fn has_some(model: &Model, schema: &Schema) -> bool {
 /// The plan by which a model reads a store with these columns.
 pub fn plan_of(model: &Model, schema: &Schema) -> Result<JoinPlan, JoinError> {
     let entities = model.manifest().entities();
-    let plan =
-        JoinPlan::bind_entities(inputs_of(model), &entities, schema, model.precision())?;
+    let plan = JoinPlan::bind_entities(inputs_of(model), &entities, schema, model.precision())?;
     of_model(plan, model)
 }
 

@@ -1,12 +1,12 @@
 //! What each request asks and what came of it, in slots that are reused with their buffers.
 
-use super::key_parts::KeyParts;
 use super::row_answer::RowAnswer;
 use crate::failure::RowFailure;
+use crate::features::KeyParts;
+use crate::features::expressions::RequestTexts;
 use crate::journal::BatchFigures;
 use crate::model::answer::Wants;
 use crate::origin::Origin;
-use crate::features::expressions::RequestTexts;
 use crate::provenance::{EntityStatuses, FeatureStatus};
 
 /// A slot of [`Rows`].

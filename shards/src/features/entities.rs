@@ -20,9 +20,6 @@ const DEFAULTED: &str = "defaulted";
 /// The most entities that a model may have.
 pub const ENTITIES_MAX: usize = 16;
 
-/// The byte between the parts of a key of several fields. A part that has it is part of no key.
-pub const KEY_SEPARATOR: u8 = 0x1f;
-
 /// An entity as `model.toml` declares it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -148,9 +145,8 @@ impl EntityInput {
         if declared.iter().filter(|it| it.name == self.name).count() > 1 {
             return Err(("name", self.name.clone(), "a name that no other entity has"));
         }
-        let is_wrong = |(at, field): (usize, &String)| {
-            field.is_empty() || self.key[..at].contains(field)
-        };
+        let is_wrong =
+            |(at, field): (usize, &String)| field.is_empty() || self.key[..at].contains(field);
         if self.key.is_empty() || self.key.iter().enumerate().any(is_wrong) {
             let expected = "one field of the request, or several that differ";
             return Err(("key", format!("{:?}", self.key), expected));

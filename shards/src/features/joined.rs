@@ -235,7 +235,20 @@ impl Joined {
     pub fn ages_s(&self) -> impl Iterator<Item = u64> {
         // Of several entities each has its own.
         let outcomes = if self.by_entity.is_empty() { &self.outcomes } else { &self.by_entity };
+        self.ages_in(outcomes)
+    }
+
+    /// How old the features of an entity are of each row that has some, in whole seconds, where the
+    /// plan has several.
+    pub(crate) fn ages_of(&self, entity: usize) -> impl Iterator<Item = u64> {
+        let rows = self.outcomes.len();
+        let part = self.by_entity.get(entity * rows..(entity + 1) * rows);
+        self.ages_in(part.unwrap_or_default())
+    }
+
+    fn ages_in<'a>(&self, outcomes: &'a [RowOutcome]) -> impl Iterator<Item = u64> + use<'a> {
+        let now_us = self.now_us;
         let written_us = outcomes.iter().filter_map(|outcome| outcome.last_updated_us);
-        written_us.map(|written| self.now_us.saturating_sub(written).max(0) as u64 / 1_000_000)
+        written_us.map(move |written| now_us.saturating_sub(written).max(0) as u64 / 1_000_000)
     }
 }

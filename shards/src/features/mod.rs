@@ -8,7 +8,7 @@
 //! [`StoreSource`] is a store as the process configures it, a [`FeatureStore`] a shard's own
 //! handle. A store whose columns changed says so by [`Fetched`], and is [`Unfit`] for a model that
 //! no plan can be bound to. [`mod@column`] has the types of columns, [`Categories`] are the texts
-//! that a model knows, [`record`] packs rows, [`import`] reads them from CSV, [`address`] names a
+//! that a model knows, [`composite`] makes one key of several columns, [`record`] packs rows, [`import`] reads them from CSV, [`address`] names a
 //! store, and [`stored`] shows a row of one.
 //!
 //! What is *not* here: which requests form a batch (`batch`), and what is computed from the matrix
@@ -18,6 +18,7 @@ pub mod address;
 pub mod cache;
 mod categories;
 pub mod column;
+pub mod composite;
 mod distinct;
 pub mod embedded;
 pub mod entities;
@@ -27,6 +28,7 @@ pub mod import;
 pub mod inputs;
 pub mod join;
 mod joined;
+mod key_parts;
 mod matrix;
 pub mod record;
 mod requests;
@@ -40,7 +42,8 @@ pub mod texts;
 pub use categories::Categories;
 pub use fit::{Fetched, Unfit};
 pub use joined::{Joined, RowOutcome};
+pub use key_parts::{GivenAs, KeyPart, KeyParts};
 pub use matrix::{Cells, FeatureMatrix, Precision};
-pub use requests::{FetchRequests, KEY_BYTES_MAX};
 pub(crate) use requests::join_key;
+pub use requests::{FetchRequests, KEY_BYTES_MAX};
 pub use store::{FeatureStore, StoreError, StoreSource};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::embedded::{EmbeddedError, EmbeddedReader, EmbeddedStore};
+use super::embedded::{BadTableName, EmbeddedError, EmbeddedReader, EmbeddedStore};
 use super::fit::{Fetched, Unfit};
 use super::join::{EntityPlan, JoinPlan};
 use super::joined::Joined;
@@ -39,6 +39,9 @@ pub enum StoreError {
     /// The embedded store cannot be read.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
+    /// It is no table's name.
+    #[error(transparent)]
+    TableName(#[from] BadTableName),
     /// The cluster's table cannot be read.
     #[error(transparent)]
     Cql(#[from] ScyllaError),
@@ -63,6 +66,46 @@ impl StoreSource {
         }
     }
 
+    /// [`Self::current_schema`] with these tables beside the store's own.
+    pub fn current_schema_with<'t>(
+        &self,
+        names: impl IntoIterator<Item = &'t str>,
+    ) -> Result<Option<Schema>, StoreError> {
+        let Some(schema) = self.current_schema()? else { return Ok(None) };
+        let Self::Embedded(_) = self else { return Ok(Some(schema)) };
+        let mut names: Vec<_> = names.into_iter().collect();
+        names.sort_unstable();
+        names.dedup();
+        let read = |name: &str| {
+            let found = self.table(Some(name)).and_then(|table| table.current_schema());
+            let found = found.map_err(|error| error.to_string());
+            found.and_then(|schema| schema.ok_or_else(|| "there is no such table".to_owned()))
+        };
+        let table = |name: &str| NamedTable {
+            name: name.to_owned(),
+            schema: read(name).map_err(|reason| reason.into()),
+        };
+        let tables = names.into_iter().map(table).collect();
+        Ok(Some(schema.with_tables(tables)))
+    }
+
+    /// Where the rows of the table `name` of the same store are; the default table's for none. A shard
+    /// opens each table that it reads: [`StoreSource::open`].
+    ///
+    /// # Errors
+    /// It is no table's name.
+    pub fn table(&self, name: Option<&str>) -> Result<Self, StoreError> {
+        let Some(name) = name else { return Ok(self.clone()) };
+        Ok(match self {
+            Self::Embedded(store) => Self::Embedded(store.table(&name.parse()?)),
+            Self::Cql { settings, addresses } => {
+                let settings = Arc::new(settings.of_table(name));
+                Self::Cql { settings, addresses: addresses.clone() }
+            }
+            Self::RequestsAlone => Self::RequestsAlone,
+        })
+    }
+
     /// What is wrong with the store, while its readers go on with what they have; `None` where
     /// nothing is known to be. Asks the file system: not for shards.
     pub fn trouble(&self) -> Option<String> {
@@ -76,9 +119,7 @@ impl StoreSource {
     /// [`FeatureStore::open_tables`]. To be awaited in the executor that is to use it.
     pub async fn open(&self) -> Result<FeatureStore, StoreError> {
         let own = match self {
-            Self::Embedded(store) => {
-                TableStore::Embedded(Box::new(EmbeddedReader::new(store)?))
-            }
+            Self::Embedded(store) => TableStore::Embedded(Box::new(EmbeddedReader::new(store)?)),
             Self::Cql { settings, addresses } => {
                 let opened = CqlStore::open(Arc::clone(settings), addresses.clone());
                 TableStore::Cql(opened.await?)
@@ -226,10 +267,10 @@ impl FeatureStore {
                 let opened = own.open_beside(settings, addresses.clone()).await?;
                 Ok(Rc::new(TableStore::Cql(opened)))
             }
-            (StoreSource::Embedded(_), _) => Err(StoreError::Table {
-                table: name.to_owned(),
-                reason: "the embedded store has no named tables yet".to_owned(),
-            }),
+            (StoreSource::Embedded(store), _) => {
+                let table = store.table(&name.parse()?);
+                Ok(Rc::new(TableStore::Embedded(Box::new(EmbeddedReader::new(&table)?))))
+            }
             _ => Ok(Rc::clone(&self.own)),
         }
     }

@@ -18,9 +18,7 @@ use std::time::{Duration, Instant};
 use futures_lite::{AsyncRead, AsyncWrite};
 use thiserror::Error;
 
-pub use self::inspect::{
-    InspectError, InspectedColumn, InspectedEntity, InspectedRow, inspect,
-};
+pub use self::inspect::{InspectError, InspectedColumn, InspectedEntity, InspectedRow, inspect};
 pub use self::shared::{Command, ShardShared, Shutdown};
 use self::state::ShardState;
 pub use crate::api::{AdminReply, AdminReplyKind, RepositoryRequest};

@@ -99,6 +99,20 @@ impl ShardState {
         .detach();
     }
 
+    /// Opens tables for models to come, beside what goes on. One that can't be read is told by the
+    /// schema.
+    fn read_tables(&self, names: Vec<String>) {
+        let (store, shared) = (Rc::clone(&self.store), Arc::clone(&self.shared));
+        spawn(async move {
+            if let Err(error) = store.open_tables(names.iter().map(String::as_str)).await {
+                tracing::error!(%error, "a table for a model can't be read");
+            }
+            shared.set_schema(store.schema().ok());
+            shared.count_tables_read();
+        })
+        .detach();
+    }
+
     /// Looks at the clock and at what the process asks.
     pub(super) fn tick(&self, shutdown: &Shutdown) {
         let now_ns = self.context.clock.now_ns();
@@ -119,6 +133,7 @@ impl ShardState {
         self.shared.receive(|command| match command {
             Command::Install(prepared) => self.install(*prepared),
             Command::Remove(model) => self.lanes.remove(&model),
+            Command::ReadTables(names) => self.read_tables(names),
             Command::TakeKeys(file) => self.take_keys(&file),
             Command::Encrypt(identity) => {
                 if let Err(error) = self.encrypt(&identity) {

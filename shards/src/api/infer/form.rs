@@ -123,14 +123,7 @@ impl InferForm {
             write_error(body, &format!("row {place}: {message}"));
             let (failure, version) = (Some(failure), Some(lane.settings.version));
             let (defaulted, json_bytes) = (0, None);
-            return RowsSummary {
-                failure,
-                provenance,
-                statuses,
-                defaulted,
-                version,
-                json_bytes,
-            };
+            return RowsSummary { failure, provenance, statuses, defaulted, version, json_bytes };
         }
         self.write_json(body, rows);
         let is_binary = self.outputs.iter().any(|output| output.is_binary);

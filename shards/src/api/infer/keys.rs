@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use super::error::InferError;
 use super::rows::check_shape;
-use crate::batch::{GivenAs, KeyParts, Row};
-use crate::features::KEY_BYTES_MAX;
+use crate::batch::Row;
 use crate::features::entities::RequestKeys;
 use crate::features::join::RequestField;
+use crate::features::{GivenAs, KEY_BYTES_MAX, KeyParts};
 use crate::tensors::{Tensor, TensorData};
 
 /// The keys of each row of a request.
@@ -113,10 +113,7 @@ fn texts_or_none<'r>(input: &'r Tensor<'_>, rows: usize) -> Result<Vec<&'r str>,
     strings.iter().enumerate().map(text).collect()
 }
 
-fn strings<'r, 'i>(
-    input: &'r Tensor<'i>,
-    rows: usize,
-) -> Result<&'r [Cow<'i, [u8]>], InferError> {
+fn strings<'r, 'i>(input: &'r Tensor<'i>, rows: usize) -> Result<&'r [Cow<'i, [u8]>], InferError> {
     let TensorData::Strings(strings) = &input.data else {
         return Err(InferError::Type {
             input: input.name.clone().into_owned(),

@@ -4,11 +4,11 @@ use std::fmt::{self, Write};
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::batch::{GivenAs, KeyPart, Row};
+use crate::batch::Row;
 use crate::failure::{KeyFault, RowFailure};
-use crate::features::KEY_BYTES_MAX;
 use crate::features::entities::RequestKeys;
 use crate::features::join::RequestField;
+use crate::features::{GivenAs, KEY_BYTES_MAX, KeyPart};
 
 const NO_KEY: RowFailure = RowFailure::Malformed(
     "no member is a key or a column of the model: GET /v2/models/NAME says which there are",
@@ -129,9 +129,8 @@ pub(crate) fn finish_keys(row: &mut Row, keys: &RequestKeys, given: bool) -> Opt
     let mut key = std::mem::take(&mut row.key);
     row.key_parts.write_first(keys, &mut key);
     row.key = key;
-    let is_given = |field: usize| {
-        row.key_parts.get(field).is_some_and(|part| part.given != GivenAs::Nothing)
-    };
+    let is_given =
+        |field: usize| row.key_parts.get(field).is_some_and(|part| part.given != GivenAs::Nothing);
     let required = keys.entities.iter().filter(|entity| entity.is_required);
     let mut required = required.flat_map(|entity| &entity.fields);
     if let Some(field) = required.find(|field| !is_given(**field)) {

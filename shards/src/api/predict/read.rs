@@ -12,8 +12,8 @@ use super::options::{AnswerOption, OptionSeed};
 use crate::batch::{Row, RowId, RowState, Rows};
 use crate::failure::RowFailure;
 use crate::features::KEY_BYTES_MAX;
-use crate::features::expressions::RequestTexts;
 use crate::features::entities::USER_ID;
+use crate::features::expressions::RequestTexts;
 use crate::features::join::RequestField;
 use crate::model::answer::Wants;
 
@@ -219,7 +219,11 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
                 failure = failure.or(members.next_value_seed(UserIdSeed { row: self.row })?);
             } else if let Some(index) = fields.iter().position(|field| field.name == name) {
                 given = true;
-                match members.next_value_seed(CellSeed(&fields[index], index, &mut self.row.texts))? {
+                match members.next_value_seed(CellSeed(
+                    &fields[index],
+                    index,
+                    &mut self.row.texts,
+                ))? {
                     Some(value) => self.row.request_cells[index] = value,
                     None => failure = failure.or(Some(RowFailure::Field { index })),
                 }

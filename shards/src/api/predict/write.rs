@@ -7,7 +7,8 @@ use crate::api::failures;
 use crate::api::json::{write_error, write_message, write_score, write_string};
 use crate::api::outcome::{RowsSummary, StatusOf, WorstOfRows};
 use crate::api::request_rows::{RequestRows, outcome};
-use crate::batch::{GivenAs, Lane, Row, RowId, RowState, Scored};
+use crate::batch::{Lane, Row, RowId, RowState, Scored};
+use crate::features::GivenAs;
 use crate::features::entities::USER_ID;
 
 /// Writes the document of a lone row.

@@ -59,9 +59,8 @@ impl ExpressionPlan {
                     self.write_columns(joined, &computing, place, first + place);
                 }
                 let first_rule = self.columns.len();
-                let holds = |rule: &usize| {
-                    computing.before.is_true(&self.before, first_rule + rule, place)
-                };
+                let holds =
+                    |rule: &usize| computing.before.is_true(&self.before, first_rule + rule, place);
                 let rule = (0..self.rules_before.len()).find(holds);
                 computing.decided[first + place] = rule.map(|rule| self.rules_before[rule]);
                 computing.decided_rows += usize::from(rule.is_some());
@@ -134,13 +133,7 @@ impl ExpressionPlan {
         }
     }
 
-    fn write_columns(
-        &self,
-        joined: &mut Joined,
-        computing: &Computing,
-        place: usize,
-        row: usize,
-    ) {
+    fn write_columns(&self, joined: &mut Joined, computing: &Computing, place: usize, row: usize) {
         for (output, column) in self.columns.iter().enumerate() {
             let value = computing.before.get(&self.before, output, place);
             let at = column.column as u32;

@@ -118,7 +118,8 @@ impl ExpressionPlan {
         let before_slots = before.filter_map(|port| slot(&port.name)).collect();
         let after = programs.after.inputs().iter();
         let after_inputs = after.filter_map(|port| after_input(&port.name)).collect();
-        let column = |(place, column): &(usize, &InputColumn)| computed_column(*place, column, spec);
+        let column =
+            |(place, column): &(usize, &InputColumn)| computed_column(*place, column, spec);
         Ok(Some(Self {
             columns: computed.iter().map(column).collect(),
             slots,
@@ -194,9 +195,8 @@ impl Programs {
             value_type: type_of(column.column_type),
         };
         let names: Vec<Name> = stored.chain(spec.inputs).map(name).collect();
-        let is_taken = |name: &str| {
-            columns.iter().chain(spec.inputs).any(|column| column.name == name)
-        };
+        let is_taken =
+            |name: &str| columns.iter().chain(spec.inputs).any(|column| column.name == name);
         let has = |name: &str| match name {
             "decision" => spec.has_bands,
             "points" => spec.has_scale,

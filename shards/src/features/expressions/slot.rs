@@ -58,7 +58,11 @@ pub(super) fn type_of(column_type: ColumnType) -> Type {
 }
 
 impl Slot {
-    pub(in crate::features) fn new(column: &InputColumn, place: Option<usize>, source: SlotSource) -> Self {
+    pub(in crate::features) fn new(
+        column: &InputColumn,
+        place: Option<usize>,
+        source: SlotSource,
+    ) -> Self {
         Self {
             source,
             column: place,

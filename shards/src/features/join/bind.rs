@@ -167,11 +167,7 @@ impl JoinPlan {
 
     /// Computes the expressions of rows that were joined; `request` says what the request of a row
     /// gives.
-    pub fn compute<'r>(
-        &self,
-        joined: &mut Joined,
-        request: impl Fn(usize) -> RequestValues<'r>,
-    ) {
+    pub fn compute<'r>(&self, joined: &mut Joined, request: impl Fn(usize) -> RequestValues<'r>) {
         if let Some(plan) = &self.expressions {
             plan.compute(joined, request);
         }

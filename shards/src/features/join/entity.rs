@@ -8,9 +8,7 @@ use crate::features::Categories;
 use crate::features::column::ColumnType;
 use crate::features::entities::Entity;
 use crate::features::expressions::StoredSlot;
-use crate::features::inputs::{
-    FeaturePolicies, InputColumn, IntegerRange, NanMeaning, OutOfRange,
-};
+use crate::features::inputs::{FeaturePolicies, InputColumn, IntegerRange, NanMeaning, OutOfRange};
 use crate::features::record::{CELLS_START, CellPlace, RecordLayout};
 use crate::features::schema::Schema;
 

@@ -1,7 +1,7 @@
 //! The fields of a request that are keys of its entities, in buffers that the row's slot keeps.
 
-use crate::features::entities::{EntityKey, RequestKeys};
-use crate::features::join_key;
+use super::entities::{EntityKey, RequestKeys};
+use super::requests::join_key;
 
 /// How a request gave a field that is a key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,12 +66,12 @@ impl KeyParts {
         let mut bytes = std::mem::take(key).into_bytes();
         bytes.clear();
         join_key(self.of(first), &mut bytes);
-        // Texts with a separator of one byte between them.
+        // Texts and their lengths are text.
         *key = String::from_utf8(bytes).unwrap_or_default();
     }
 
     /// Copies those of another row.
-    pub(super) fn copy_from(&mut self, other: &Self) {
+    pub(crate) fn copy_from(&mut self, other: &Self) {
         self.reset(other.count);
         for (own, others) in self.parts.iter_mut().zip(&other.parts[..other.count]) {
             own.text.push_str(&others.text);
@@ -79,12 +79,12 @@ impl KeyParts {
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.count = 0;
     }
 
     /// Gives back what few rows need.
-    pub(super) fn shrink(&mut self) {
+    pub(crate) fn shrink(&mut self) {
         const KEPT_BYTES_MAX: usize = 1_024;
         if self.parts.iter().map(|part| part.text.capacity()).sum::<usize>() > KEPT_BYTES_MAX {
             self.parts = Vec::new();
