@@ -1,13 +1,14 @@
 //! The outcome of a call, which every front can render.
 
 use std::fmt::{self, Display, Write};
+use std::rc::Rc;
 
 use serde_json::Value;
 
 use super::admin_queue::AwaitedAdminReply;
 use super::infer::InferForm;
-use super::predict;
 use super::request_rows::{Admission, RequestRows};
+use super::{instances, predict};
 use crate::batch::Lane;
 use crate::failure::RowFailure;
 use crate::provenance::{EntityStatuses, FeatureStatus};
@@ -19,6 +20,8 @@ const MESSAGE_BYTES_MAX: usize = 1_024;
 pub(crate) enum Outcome {
     /// A document that is there at once.
     Document(Value),
+    /// A document of JSON that is there as text.
+    Text(Rc<[u8]>),
     /// A document about something that is not ready.
     NotReady(Value),
     /// The call cannot be done.
@@ -56,6 +59,8 @@ pub(crate) enum CallFault {
     Forbidden,
     /// Too many such calls wait; a later one may be taken.
     Busy,
+    /// What it is about takes no requests now.
+    NotReady,
 }
 
 /// Takes a message up to the limit, and stops its writer there.
@@ -85,6 +90,8 @@ pub(crate) enum Form {
     Lone,
     /// As an array, each member with its own outcome.
     Array,
+    /// As predictions of instances.
+    Predictions,
     /// As tensors of the Open Inference Protocol.
     Tensors(Box<InferForm>),
 }
@@ -143,7 +150,7 @@ impl Form {
         match self {
             Self::Lone => Admission::Lone,
             Self::Array => Admission::Each,
-            Self::Tensors(_) => Admission::Whole,
+            Self::Tensors(_) | Self::Predictions => Admission::Whole,
         }
     }
 
@@ -151,7 +158,7 @@ impl Form {
     pub(crate) fn held_bytes(&self) -> usize {
         match self {
             Self::Tensors(form) => form.held_bytes(),
-            Self::Lone | Self::Array => 0,
+            Self::Lone | Self::Array | Self::Predictions => 0,
         }
     }
 
@@ -166,6 +173,7 @@ impl Form {
         match self {
             Self::Lone => predict::write_lone(body, rows),
             Self::Array => predict::write_array(body, rows, status_of),
+            Self::Predictions => instances::write(body, rows, status_of),
             Self::Tensors(form) => form.write(body, rows),
         }
     }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::drift_sample::DriftSample;
 use super::{
     BatchPolicy, Decision, Estimates, InFlightBatches, Notify, QueueView, RowId, RowState, Rows,
     decide,
@@ -108,6 +109,7 @@ pub struct Lane {
     unfit: RefCell<Option<Arc<str>>>,
     /// What it measures; copied for readers in the shard's tick.
     pub(crate) histograms: RefCell<Histograms>,
+    pub(super) drift_sample: DriftSample,
     telemetry: Arc<LaneTelemetry>,
 }
 
@@ -131,6 +133,7 @@ impl Lane {
             retired: Cell::new(false),
             unfit: RefCell::default(),
             histograms: RefCell::default(),
+            drift_sample: DriftSample::default(),
             telemetry,
         })
     }

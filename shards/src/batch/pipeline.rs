@@ -421,12 +421,10 @@ fn observe(lane: &Lane, joined: &Joined) {
         counters.entity_ages.get(entity).add(rows);
         counters.entity_age_s.get(entity).add(age_s);
     }
-    // Drift is told from one row a batch, another place each time: all of them would cost more
-    // than the join.
     let batches = counters.batches.get();
     counters.batches.set(batches + 1);
-    let row = batches as usize % joined.outcomes.len().max(1);
-    if joined.outcomes.get(row).is_some_and(|outcome| outcome.last_updated_us.is_some()) {
+    let row = lane.drift_sample.of_batch(batches, joined.outcomes.len(), joined.now_us);
+    if let Some(row) = row.filter(|row| joined.outcomes[*row].last_updated_us.is_some()) {
         lane.telemetry().sample(|column| joined.matrix.get(row, column));
     }
 }

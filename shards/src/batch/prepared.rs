@@ -1,19 +1,21 @@
 //! A model made ready for one shard, on any thread: loaded, warmed up and bound to the store.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Instant;
 
 use thiserror::Error;
 
 use super::{BatchPolicy, LaneSettings, shadow};
 use crate::expression::ExpressionError;
-use crate::facts::{ModelDescription, Role};
+use crate::facts::{ModelDescription, ModelSchemas, Role};
 use crate::features::expressions::ExpressionSpec;
 use crate::features::inputs::InputColumn;
 use crate::features::join::{JoinError, JoinPlan, ModelInputs};
 use crate::features::schema::Schema;
 use crate::features::{FeatureStore, Precision, Unfit};
 use crate::model::answer::{Answers, AnswersError};
+use crate::model::described::Described;
 use crate::model::repository::ModelDirectory;
 use crate::model::{LoadOptions, Loads, Model, ModelError, Signature};
 use crate::telemetry::{LaneColumn, LaneFacts};
@@ -80,6 +82,7 @@ pub struct PreparedModel {
     /// Why requests give the columns, where a store could have.
     instead: Option<JoinError>,
     answers: Answers,
+    schemas: Arc<ModelSchemas>,
     directory: ModelDirectory,
     load: LoadOptions,
     load_ns: u64,
@@ -112,8 +115,18 @@ impl PreparedModel {
             .map_err(|source| PrepareError::Answers { model: directory.name.clone(), source })?;
         let mut directory = directory.clone();
         directory.manifest.columns.clone_from(&model.manifest().columns);
+        let schemas = Described {
+            directory: &directory,
+            columns: directory.manifest.columns.as_deref().unwrap_or_default(),
+            fields: plan.request_fields(),
+            signature: &model.signature(plan.column_names()),
+            answers: &answers,
+            has_store: !plan.schema().is_none(),
+        }
+        .schemas()
+        .into();
         let model = RefCell::new(model);
-        Ok(Self { model, plan, instead, answers, directory, load, load_ns })
+        Ok(Self { model, plan, instead, answers, schemas, directory, load, load_ns })
     }
 
     /// A plan for the columns that the store has now, where they are others than it was loaded with.
@@ -193,6 +206,7 @@ impl PreparedModel {
             version: self.directory.version,
             role: self.directory.role(),
             description: self.describe(),
+            schemas: Arc::clone(&self.schemas),
             columns: self.plan.column_names().iter().enumerate().map(column).collect(),
             entities: self.entity_names(),
             decisions: self.answers.decisions().map(str::to_owned).collect(),

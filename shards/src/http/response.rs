@@ -20,8 +20,33 @@ pub(crate) struct HeadOptions<'a> {
     pub(crate) is_http_1_0: bool,
     /// Whether the body is left out, as in the response to HEAD.
     pub(crate) head_only: bool,
+    /// Whether the body is packed, or could have been.
+    pub(crate) coding: BodyCoding,
     /// The request's id, if it has one.
     pub(crate) request_id: &'a RequestId,
+}
+
+/// Whether a body is packed, by what its client takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum BodyCoding {
+    /// It is as it is for every client.
+    #[default]
+    Never,
+    /// It is as it is, and another client would get it packed.
+    Plain,
+    /// It is packed by gzip.
+    Gzip,
+}
+
+impl BodyCoding {
+    /// The header lines that say so.
+    const fn fields(self) -> &'static str {
+        match self {
+            Self::Never => "",
+            Self::Plain => "vary: accept-encoding\r\n",
+            Self::Gzip => "content-encoding: gzip\r\nvary: accept-encoding\r\n",
+        }
+    }
 }
 
 /// The interim response before which a client holds its body back.
@@ -125,6 +150,7 @@ fn begin_head(out: &mut Vec<u8>, status: u16, content_type: &str, body_bytes: us
 
 /// Writes the fields that come last on every response, and the body.
 fn end_head(out: &mut Vec<u8>, body: &[u8], options: HeadOptions<'_>) {
+    out.extend_from_slice(options.coding.fields().as_bytes());
     if !options.request_id.is_none() {
         out.extend_from_slice(b"x-request-id: ");
         options.request_id.write(out);

@@ -62,7 +62,7 @@ pub(super) const fn fault_status(fault: CallFault) -> u16 {
         CallFault::NotFound => 404,
         CallFault::NoBody => 411,
         CallFault::TooLarge => 413,
-        CallFault::Busy => 503,
+        CallFault::Busy | CallFault::NotReady => 503,
     }
 }
 

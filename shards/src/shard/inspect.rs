@@ -9,7 +9,7 @@ use crate::batch::{PreparedModel, RowState, Rows};
 use crate::failure::{Refusal, RowFailure};
 use crate::features::entities::EntityKey;
 use crate::features::expressions::RequestValues;
-use crate::features::{FetchRequests, Fetched, Joined, StoreError, StoreSource, Unfit};
+use crate::features::{FetchRequests, Fetched, Joined, Precision, StoreError, StoreSource, Unfit};
 use crate::model::ScoreError;
 use crate::provenance::FeatureStatus;
 
@@ -18,6 +18,8 @@ use crate::provenance::FeatureStatus;
 pub struct InspectedRow {
     /// The score.
     pub score: f64,
+    /// Whether the model computes it in 32 bits: those digits are its own.
+    pub score_is_f32: bool,
     /// The decision that it is, where the model has bands.
     pub decision: Option<String>,
     /// Its points, where the model has a scale and the score has points.
@@ -172,6 +174,7 @@ fn explained(
     let answers = prepared.answers();
     Ok(InspectedRow {
         score,
+        score_is_f32: prepared.model.borrow().score_precision() == Precision::F32,
         decision: answers.decision_name(score).map(str::to_owned),
         points: answers.points(score).flatten(),
         features: None,

@@ -42,6 +42,7 @@ impl ShardState {
         let ring = KeyRing::new(file);
         self.shared.telemetry.set_keys(Arc::clone(ring.counters()));
         self.front.keys.replace(Some(ring));
+        self.front.api.description.forget(true);
     }
 
     /// Encrypts connections by `identity` from now on.
@@ -86,6 +87,7 @@ impl ShardState {
         let lane = Lane::new(prepared.lane_settings(limits), telemetry);
         let engine = Engine::new(prepared, Rc::clone(&self.store));
         self.lanes.install(&lane);
+        self.front.api.description.forget(false);
         let host = Host {
             context: Rc::clone(&self.context),
             lanes: Rc::clone(&self.lanes),
@@ -132,7 +134,10 @@ impl ShardState {
         }
         self.shared.receive(|command| match command {
             Command::Install(prepared) => self.install(*prepared),
-            Command::Remove(model) => self.lanes.remove(&model),
+            Command::Remove(model) => {
+                self.lanes.remove(&model);
+                self.front.api.description.forget(false);
+            }
             Command::ReadTables(names) => self.read_tables(names),
             Command::TakeKeys(file) => self.take_keys(&file),
             Command::Encrypt(identity) => {

@@ -1,9 +1,11 @@
 //! What one shard counts for one version of one model.
 
+use std::sync::Arc;
+
 use super::cells::Cells;
 use super::table::{cells, counters, label};
 use super::{Counter, Fit, Handover, Sum};
-use crate::facts::{ModelDescription, Role, SCORE_BINS};
+use crate::facts::{ModelDescription, ModelSchemas, Role, SCORE_BINS};
 use crate::failure::{REMOTE_OUTCOMES, RowFailure};
 use crate::provenance::{EntityStatuses, FeatureStatus};
 
@@ -18,6 +20,8 @@ pub struct LaneFacts {
     pub role: Role,
     /// What the model is made of.
     pub description: ModelDescription,
+    /// What its requests and answers have.
+    pub schemas: Arc<ModelSchemas>,
     /// The model's columns, in order.
     pub columns: Vec<LaneColumn>,
     /// The names of its entities; none where it has one.

@@ -72,7 +72,7 @@ pub fn parse(
     };
     let mut json = serde_json::Deserializer::from_str(text);
     let array_rows_max = terms.array_rows_max;
-    let mut sink = RowSink { rows, connection, terms, first: None, last: None };
+    let mut sink = RowSink::new(rows, connection, terms);
     let parsed = if is_array {
         json.deserialize_seq(ArrayVisitor { sink: &mut sink })
     } else {
@@ -96,7 +96,7 @@ pub fn parse(
 }
 
 /// Makes rows and chains those of one request.
-struct RowSink<'a> {
+pub(in crate::api) struct RowSink<'a> {
     rows: &'a mut Rows,
     connection: u32,
     terms: PredictTerms<'a>,
@@ -104,8 +104,32 @@ struct RowSink<'a> {
     last: Option<RowId>,
 }
 
-impl RowSink<'_> {
-    fn next_row(&mut self) -> MemberSeed<'_> {
+impl<'a> RowSink<'a> {
+    pub(in crate::api) fn new(
+        rows: &'a mut Rows,
+        connection: u32,
+        terms: PredictTerms<'a>,
+    ) -> Self {
+        Self { rows, connection, terms, first: None, last: None }
+    }
+
+    /// The first row, where there is one.
+    pub(in crate::api) fn first(&self) -> Option<RowId> {
+        self.first
+    }
+
+    /// The last row so far.
+    pub(in crate::api) fn last(&self) -> Option<RowId> {
+        self.last
+    }
+
+    /// The most rows.
+    pub(in crate::api) fn rows_max(&self) -> usize {
+        self.terms.array_rows_max
+    }
+
+    /// A further row, to be filled.
+    pub(in crate::api) fn next_row(&mut self) -> MemberSeed<'_> {
         let id = self.rows.insert(self.connection);
         match self.last.replace(id) {
             Some(last) => self.rows.get_mut(last).next = Some(id),
@@ -150,7 +174,8 @@ impl<'de> Visitor<'de> for ArrayVisitor<'_, '_> {
 }
 
 impl RowSink<'_> {
-    fn take_back(&mut self, before: Option<RowId>) {
+    /// Takes the last row back; `before` is the one before it.
+    pub(in crate::api) fn take_back(&mut self, before: Option<RowId>) {
         if let Some(unused) = std::mem::replace(&mut self.last, before) {
             self.rows.remove(unused);
         }
@@ -174,8 +199,8 @@ const _: () = assert!(KEY_BYTES_MAX == 511);
 const LONG_USER_ID: RowFailure = RowFailure::Malformed("`user_id` is longer than 511 bytes");
 
 /// Reads one member into its row; a fault of it becomes the row's outcome.
-struct MemberSeed<'a> {
-    row: &'a mut Row,
+pub(in crate::api) struct MemberSeed<'a> {
+    pub(in crate::api) row: &'a mut Row,
     terms: PredictTerms<'a>,
 }
 
@@ -292,7 +317,7 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
 /// A member's name, borrowed unless it has escapes.
 #[derive(serde::Deserialize)]
 #[serde(transparent)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(in crate::api) struct Name<'a>(#[serde(borrow)] pub(in crate::api) Cow<'a, str>);
 
 /// Reads the value of `user_id` into the row's key; gives back its fault.
 struct UserIdSeed<'a> {
@@ -368,7 +393,11 @@ impl<'de> Visitor<'de> for UserIdSeed<'_> {
 
 /// Reads a request field as a cell: a number, a boolean as 1 or 0, a text as its column reads it, null
 /// as not known; `None` otherwise.
-struct CellSeed<'a>(&'a RequestField, usize, &'a mut RequestTexts);
+pub(in crate::api) struct CellSeed<'a>(
+    pub(in crate::api) &'a RequestField,
+    pub(in crate::api) usize,
+    pub(in crate::api) &'a mut RequestTexts,
+);
 
 impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
     type Value = Option<f64>;

@@ -78,7 +78,7 @@ fn write_scored(body: &mut Vec<u8>, lane: &Lane, id: RowId, scored: Scored) {
 
 /// Writes the object of one member of an array, with its provenance or status and, where members
 /// differ in it, its version.
-fn write_member(
+pub(in crate::api) fn write_member(
     body: &mut Vec<u8>,
     lane: &Lane,
     id: RowId,
