@@ -48,7 +48,8 @@ pub(super) fn choose(
             continue;
         }
         let row = rows.get(work.rows[index]);
-        let reasons = lane.settings.answers.reasons_of(row.answer.wants(), scored.score);
+        let answers = &lane.settings.answers;
+        let reasons = answers.reasons_of(row.answer.wants(), scored.score, scored.rule);
         if let Some(reasons) = reasons.filter(|_| row.state == RowState::Running) {
             work.explained.push(ExplainedRow { index, reasons, outcome: Ok(scored) });
         }

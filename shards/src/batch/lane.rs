@@ -363,9 +363,12 @@ impl Lane {
         if let Ok(scored) = outcome {
             if scored.score.is_finite() {
                 self.telemetry.count_score(scored.score);
+            } else {
+                self.counters().rows_decided.add(1);
             }
-            if let Some(rule) = scored.rule {
-                self.counters().rules.get(usize::from(rule)).add(1);
+            let rule = scored.rule.and_then(|rule| self.settings.answers.rule_place(rule));
+            if let Some(rule) = rule {
+                self.counters().rules.get(rule).add(1);
             }
             if let Some(decision) = self.settings.answers.decision_of(scored.score, scored.rule) {
                 self.counters().decisions.get(decision).add(1);

@@ -4,7 +4,7 @@ use super::pipeline::Work;
 use super::{Lane, RowState, Scored};
 use crate::failure::RowFailure;
 use crate::journal::{
-    BatchEntry, BatchFigures, Journal, RowEntities, RowNote, RowResult, RowTexts,
+    BatchEntry, BatchFigures, Journal, RowEntities, RowNote, RowResult, RowTexts, RowValues,
 };
 use crate::telemetry::ShardCounters;
 
@@ -31,6 +31,7 @@ pub(super) fn note(
     let keys = &lane.settings.keys;
     let has_several = keys.entities.len() > 1;
     let slots = lane.rows.borrow();
+    let expressions = joined.expressions.as_deref();
     let notes =
         rows.filter_map(|(index, outcome)| {
             let row = slots.get(work.rows[index]);
@@ -70,6 +71,11 @@ pub(super) fn note(
                     .unwrap_or_default(),
                 reasons: explained.map(|(parts, _)| (facts.reasons.as_slice(), &*parts.reasons)),
                 reasons_max: explained.map_or(0, |(_, explanation)| explanation.reasons_max as u32),
+                values: found.and(expressions).map(|computing| {
+                    let rule = outcome.ok().and_then(|scored| scored.rule);
+                    let rule = rule.and_then(|rule| answers.rule_name(rule)).unwrap_or_default();
+                    RowValues { computing, row: index, rule }
+                }),
                 entities: found
                     .filter(|_| has_several && !row.has_own_features)
                     .map(|_| RowEntities { keys, parts: &row.key_parts, joined, row: index }),

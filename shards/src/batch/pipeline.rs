@@ -362,7 +362,8 @@ fn decide_by_score(lane: &Lane, engine: &Engine, work: &mut Work) {
     }
     let answers = &lane.settings.answers;
     let Work { joined, scores, .. } = work;
-    plan.decide(joined, scores, |score| {
+    let Some(computing) = joined.expressions.as_deref_mut() else { return };
+    plan.decide(computing, scores, |score| {
         (answers.decision_name(score), answers.points(score).flatten())
     });
 }

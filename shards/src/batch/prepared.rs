@@ -312,12 +312,9 @@ fn inputs_of(model: &Model) -> ModelInputs<'_> {
 fn of_model(plan: JoinPlan, model: &Model) -> Result<JoinPlan, JoinError> {
     let manifest = model.manifest();
     let spec = ExpressionSpec {
-        inputs: &manifest.inputs,
-        rules: &manifest.rules,
-        has_bands: !manifest.output.bands.is_empty(),
-        has_scale: manifest.output.scale.is_some(),
         categories: model.categories(),
         integers: model.integers(),
+        ..manifest.expression_spec()
     };
     let plan = plan.with_integers(model.integers())?.with_categories(model.categories())?;
     plan.with_expressions(&spec)

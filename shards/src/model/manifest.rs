@@ -13,8 +13,9 @@ use super::canary::Canary;
 use super::explain::ExplainSettings;
 use super::remote::{RemoteModel, RemoteSettings, RemoteUrl};
 use super::shadow::Shadow;
+use crate::expression::ExpressionError;
 use crate::features::entities::{ENTITIES_MAX, Entity, EntityInput, USER, entities_of};
-use crate::features::expressions::Rule;
+use crate::features::expressions::{self, ExpressionSpec, Rule};
 use crate::features::inputs::{FeaturePolicies, InputColumn, NanMeaning, UnknownText};
 
 /// The name of the manifest's file in a model's directory.
@@ -90,6 +91,16 @@ pub enum ManifestError {
         /// Where in the file, what was found and what was expected.
         source: Box<toml::de::Error>,
     },
+    /// An expression or a rule that cannot be used.
+    #[error("{}: key `{key}`: {source}", path.display())]
+    Expression {
+        /// The manifest.
+        path: PathBuf,
+        /// The key, as a path from the file's root.
+        key: String,
+        /// Where in it, what was found and what was expected.
+        source: ExpressionError,
+    },
     /// A value of the right type that makes no sense.
     #[error("{}: key `{key}`: found {found}, expected {expected}", path.display())]
     Value {
@@ -127,7 +138,38 @@ impl Manifest {
             found: problem.found,
             expected: problem.expected,
         })?;
+        if let Err(source) = manifest.compile_expressions() {
+            let key = manifest.key_of(&source.name);
+            return Err(ManifestError::Expression { path: path.to_owned(), key, source });
+        }
         Ok(manifest)
+    }
+
+    /// Compiles the expressions and rules, as far as that needs nothing else. Without `[[columns]]`
+    /// the names are the store's.
+    fn compile_expressions(&self) -> Result<(), ExpressionError> {
+        let Some(columns) = &self.columns else { return Ok(()) };
+        expressions::check(columns, &self.expression_spec())
+    }
+
+    /// What stands beside its columns for expressions.
+    pub fn expression_spec(&self) -> ExpressionSpec<'_> {
+        ExpressionSpec {
+            inputs: &self.inputs,
+            rules: &self.rules,
+            has_bands: !self.output.bands.is_empty(),
+            has_scale: self.output.scale.is_some(),
+            ..ExpressionSpec::default()
+        }
+    }
+
+    /// The key of an expression by its name.
+    fn key_of(&self, name: &str) -> String {
+        let mut columns = self.columns.iter().flatten();
+        match columns.position(|column| column.name == name) {
+            Some(place) => format!("columns[{place}].expr"),
+            None => name.to_owned(),
+        }
     }
 
     /// The model at `url`, where that is what computes it.
@@ -237,9 +279,11 @@ impl Manifest {
         if self.rules.len() > RULES_MAX {
             return Err(Problem::new("rules", self.rules.len(), "1,000 at most"));
         }
-        if self.columns.is_none() && !self.inputs.is_empty() {
-            let expected = "`[[columns]]` beside them, each with its name";
-            return Err(Problem::new("inputs", self.inputs.len(), expected));
+        for (key, count) in [("inputs", self.inputs.len()), ("rules", self.rules.len())] {
+            if self.columns.is_none() && count > 0 {
+                let expected = "`[[columns]]` beside them, each with its name";
+                return Err(Problem::new(key, count, expected));
+            }
         }
         let mut names: HashSet<&str> =
             self.columns.iter().flatten().map(|column| column.name.as_str()).collect();

@@ -343,8 +343,7 @@ impl Model {
             falls: self.calibrator.as_ref().is_some_and(Calibrator::falls),
         };
         let explain = self.manifest.explain.as_ref().filter(|_| self.explainer.is_some());
-        let answers = Answers::new(&self.manifest.output, explain, facts, columns)?;
-        Ok(answers.with_rules(&self.manifest.rules))
+        Answers::new(&self.manifest.output, explain, facts, columns, &self.manifest.rules)
     }
 
     /// What is kept of the output.

@@ -30,7 +30,7 @@ pub struct LaneFacts {
     pub decisions: Vec<String>,
     /// The codes of the reasons that rows may have.
     pub reasons: Vec<String>,
-    /// The names of its rules, in order.
+    /// The names of its rules, each once.
     pub rules: Vec<String>,
     /// Whether its scores are probabilities, and counted by their size.
     pub has_probabilities: bool,
@@ -89,6 +89,8 @@ counters! {
             by "features" in FeatureStatus::WORDS,
         rows_explained: Counter("shardgate_rows_explained_total",
             "Rows explained, of which the reasons are a share."),
+        rows_decided: Counter("shardgate_rows_decided_total",
+            "Rows that a rule decided before the model was asked: they have no score."),
         rows_failed: Counter("shardgate_rows_failed_total",
             "Rows that were asked for and got no score, by reason.")
             by "reason" in RowFailure::REASONS,

@@ -1,5 +1,7 @@
 //! What is kept of the rows of a batch for their expressions, and the frames that compute them.
 
+use std::sync::Arc;
+
 use super::plan::ExpressionPlan;
 use crate::expression::{Frame, Value};
 
@@ -22,6 +24,8 @@ enum Kept {
 #[derive(Debug, Clone, Default)]
 pub(in crate::features) struct Captured {
     slots: usize,
+    /// What each slot is called.
+    names: Arc<[String]>,
     values: Vec<Kept>,
     texts: Vec<u8>,
 }
@@ -96,6 +100,8 @@ pub(crate) struct Computing {
     pub(super) after: Frame,
     /// By row: when its request arrived, in µs since 1970.
     pub(super) arrived_us: Vec<i64>,
+    /// By row: whether its request gave the columns, so that none was computed.
+    pub(super) are_given: Vec<bool>,
     /// By row: the first rule that holds.
     pub(super) decided: Vec<Option<u16>>,
     pub(super) decided_rows: usize,
@@ -105,10 +111,15 @@ impl Computing {
     /// Buffers for what `plan` computes.
     pub(in crate::features) fn new(plan: &ExpressionPlan) -> Self {
         Self {
-            captured: Captured { slots: plan.slots.len(), ..Captured::default() },
+            captured: Captured {
+                slots: plan.slots.len(),
+                names: plan.slots.iter().map(|slot| slot.name.clone()).collect(),
+                ..Captured::default()
+            },
             before: Frame::new(&plan.before),
             after: Frame::new(&plan.after),
             arrived_us: Vec::new(),
+            are_given: Vec::new(),
             decided: Vec::new(),
             decided_rows: 0,
         }
@@ -119,14 +130,27 @@ impl Computing {
         self.captured.reset(rows);
         self.arrived_us.clear();
         self.arrived_us.resize(rows, now_us);
+        self.are_given.clear();
+        self.are_given.resize(rows, false);
         self.decided.clear();
         self.decided.resize(rows, None);
         self.decided_rows = 0;
     }
 
+    /// What expressions and rules read of a row, by name.
+    pub(crate) fn values(&self, row: usize) -> impl ExactSizeIterator<Item = (&str, Value<'_>)> {
+        let names = self.captured.names.iter().enumerate();
+        names.map(move |(place, name)| (name.as_str(), self.captured.get(row, place)))
+    }
+
     /// When the request of a row arrived, by the clock of its expressions, in µs since 1970.
     pub(crate) fn arrived_us(&self, row: usize) -> i64 {
         self.arrived_us[row]
+    }
+
+    /// Whether the request of a row gave all of the model's columns, so that none was computed.
+    pub(crate) fn are_given(&self, row: usize) -> bool {
+        self.are_given[row]
     }
 
     /// The rule that decided a row, by its place in `model.toml`.

@@ -22,11 +22,15 @@ pub struct RequestValues<'a> {
     pub arrived_us: i64,
 }
 
-/// What became of a value on its way into the matrix.
-enum Written {
-    Cell(f64),
-    Unknown(Option<f64>),
-    Null,
+/// What the model reads of a value that was computed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct ReadCell {
+    /// The cell; without one the row is not scored.
+    pub(super) cell: Result<f64, Refusal>,
+    /// It is a text that the model does not know.
+    pub(super) is_unknown: bool,
+    /// The column's default took its place.
+    pub(super) is_defaulted: bool,
 }
 
 impl ExpressionPlan {
@@ -41,48 +45,57 @@ impl ExpressionPlan {
         let rows = joined.outcomes.len();
         for first in (0..rows).step_by(BLOCK_ROWS) {
             let count = BLOCK_ROWS.min(rows - first);
-            computing.before.begin(&self.before, count);
-            for place in 0..count {
-                let row = first + place;
+            for row in first..first + count {
                 let request = request(row);
                 computing.arrived_us[row] = request.arrived_us;
+                computing.are_given[row] = request.are_columns;
                 self.capture(joined, &mut computing, row, request);
-                computing.before.set_clock(&self.before, place, request.arrived_us);
-                for (input, slot) in self.before_slots.iter().enumerate() {
-                    let value = computing.captured.get(row, *slot);
-                    computing.before.set(&self.before, input, place, value);
-                }
             }
-            self.before.run(&mut computing.before);
-            for place in 0..count {
-                if !request(first + place).are_columns {
-                    self.write_columns(joined, &computing, place, first + place);
+            self.run_block(&mut computing, first, count);
+            for row in first..first + count {
+                if !request(row).are_columns {
+                    self.write_columns(joined, &computing, row - first, row);
                 }
-                let first_rule = self.columns.len();
-                let holds =
-                    |rule: &usize| computing.before.is_true(&self.before, first_rule + rule, place);
-                let rule = (0..self.rules_before.len()).find(holds);
-                computing.decided[first + place] = rule.map(|rule| self.rules_before[rule]);
-                computing.decided_rows += usize::from(rule.is_some());
             }
         }
         joined.unknown_cells.sort_unstable();
         joined.expressions = Some(computing);
     }
 
+    /// Computes the rows of a block from what was kept of them, and holds the rules before the model
+    /// against them.
+    pub(super) fn run_block(&self, computing: &mut Computing, first: usize, count: usize) {
+        computing.before.begin(&self.before, count);
+        for place in 0..count {
+            computing.before.set_clock(&self.before, place, computing.arrived_us[first + place]);
+            for (input, slot) in self.before_slots.iter().enumerate() {
+                let value = computing.captured.get(first + place, *slot);
+                computing.before.set(&self.before, input, place, value);
+            }
+        }
+        self.before.run(&mut computing.before);
+        let first_rule = self.columns.len();
+        for place in 0..count {
+            let holds =
+                |rule: &usize| computing.before.is_true(&self.before, first_rule + rule, place);
+            let rule = (0..self.rules_before.len()).find(holds);
+            computing.decided[first + place] = rule.map(|rule| self.rules_before[rule]);
+            computing.decided_rows += usize::from(rule.is_some());
+        }
+    }
+
     /// Holds the rules behind the model against the scores of those rows that have one and were not
     /// decided before; `outcome` says the decision and the points of a score.
     pub(crate) fn decide<'a>(
         &self,
-        joined: &mut Joined,
+        computing: &mut Computing,
         scores: &[f64],
         outcome: impl Fn(f64) -> (Option<&'a str>, Option<f64>),
     ) {
-        let Some(mut computing) = joined.expressions.take() else { return };
         let rows = if self.has_rules_after() { scores.len() } else { 0 };
         for first in (0..rows).step_by(BLOCK_ROWS) {
             let count = BLOCK_ROWS.min(rows - first);
-            let Computing { after, captured, arrived_us, .. } = &mut *computing;
+            let Computing { after, captured, arrived_us, .. } = computing;
             after.begin(&self.after, count);
             for place in 0..count {
                 let score = scores[first + place];
@@ -107,7 +120,6 @@ impl ExpressionPlan {
                 *decided = decided.or(rule);
             }
         }
-        joined.expressions = Some(computing);
     }
 
     /// Keeps what the request of a row gives.
@@ -135,28 +147,15 @@ impl ExpressionPlan {
 
     fn write_columns(&self, joined: &mut Joined, computing: &Computing, place: usize, row: usize) {
         for (output, column) in self.columns.iter().enumerate() {
-            let value = computing.before.get(&self.before, output, place);
-            let at = column.column as u32;
-            let cell = match column.written(value) {
-                Written::Cell(cell) => Ok(cell),
-                Written::Unknown(code) => {
-                    joined.unknown_cells.push((row as u32, at));
-                    code.ok_or(Refusal::RequestUnknownText { column: at })
-                }
-                Written::Null => {
-                    if column.nan == NanMeaning::Default {
-                        joined.outcomes[row].fields_defaulted += 1;
-                        joined.defaulted_by_column[column.column] += 1;
-                    }
-                    column.of_null().ok_or(Refusal::ExpressionNull { column: at })
-                }
-            };
-            let is_integer = |cell: &f64| column.integers.is_none_or(|range| range.holds(*cell));
-            let cell = match cell {
-                Ok(cell) if !is_integer(&cell) => Err(Refusal::RequestNotInteger { column: at }),
-                cell => cell,
-            };
-            match cell {
+            let read = column.read(computing.before.get(&self.before, output, place));
+            if read.is_unknown {
+                joined.unknown_cells.push((row as u32, column.column as u32));
+            }
+            if read.is_defaulted {
+                joined.outcomes[row].fields_defaulted += 1;
+                joined.defaulted_by_column[column.column] += 1;
+            }
+            match read.cell {
                 Ok(cell) => joined.matrix.set(row, column.column, cell),
                 Err(refusal) => _ = joined.outcomes[row].refusal.get_or_insert(refusal),
             }
@@ -173,18 +172,32 @@ fn given<'a>(slot: &'a Slot, index: usize, request: RequestValues<'a>) -> Value<
 }
 
 impl ComputedColumn {
-    fn written(&self, value: Value<'_>) -> Written {
-        match (&self.text, value) {
+    /// What the model reads of a value.
+    pub(super) fn read(&self, value: Value<'_>) -> ReadCell {
+        let column = self.column as u32;
+        let known = match (&self.text, value) {
             (Some(text), Value::Text(found)) => match text.categories.code(found.as_bytes()) {
-                Some(code) => Written::Cell(code),
-                None => Written::Unknown(text.unknown.code(&text.categories)),
+                Some(code) => Some(code),
+                None => {
+                    let code = text.unknown.code(&text.categories);
+                    let cell = code.ok_or(Refusal::RequestUnknownText { column });
+                    return ReadCell { cell, is_unknown: true, is_defaulted: false };
+                }
             },
-            (None, value) => match value.number() {
-                Some(number) if self.low <= number && number <= self.high => Written::Cell(number),
-                _ => Written::Null,
-            },
-            (Some(_), _) => Written::Null,
-        }
+            (Some(_), _) => None,
+            (None, value) => {
+                value.number().filter(|number| self.low <= *number && *number <= self.high)
+            }
+        };
+        let is_defaulted = known.is_none() && self.nan == NanMeaning::Default;
+        let cell = known.or_else(|| self.of_null());
+        let cell = match cell.ok_or(Refusal::ExpressionNull { column }) {
+            Ok(cell) if self.integers.is_some_and(|range| !range.holds(cell)) => {
+                Err(Refusal::RequestNotInteger { column })
+            }
+            cell => cell,
+        };
+        ReadCell { cell, is_unknown: false, is_defaulted }
     }
 
     /// What the model reads in the place of null; `None` where the row has no score then.

@@ -6,8 +6,11 @@
 //! stored values as it reads them ([`Captured`]); [`ExpressionPlan::compute`] adds the request's and
 //! computes the batch, in blocks.
 //!
+//! [`Expressions`] are the same without a store, for training sets and the prediction log.
+//!
 //! What is *not* here: the language itself ([`crate::expression`]).
 
+mod alone;
 mod captured;
 mod compute;
 mod plan;
@@ -15,8 +18,10 @@ mod request_texts;
 mod rule;
 mod slot;
 
+pub use alone::{ComputedCell, Expressions, ReadName};
 pub(crate) use captured::Computing;
 pub use compute::RequestValues;
+pub(crate) use plan::check;
 pub use plan::{ExpressionPlan, ExpressionSpec};
 pub use request_texts::RequestTexts;
 pub use rule::Rule;

@@ -175,6 +175,19 @@ fn computed_column(
     }
 }
 
+/// Checks the expressions and rules of a model, as far as that needs neither store nor model.
+///
+/// # Errors
+/// What is wrong with the first that cannot be used.
+pub(crate) fn check(
+    columns: &[InputColumn],
+    spec: &ExpressionSpec<'_>,
+) -> Result<(), ExpressionError> {
+    let computed: Vec<(usize, &InputColumn)> =
+        columns.iter().enumerate().filter(|(_, it)| it.expr.is_some()).collect();
+    Programs::compile(columns, spec, &computed).map(|_| ())
+}
+
 /// The two programs, and which rules are in which.
 struct Programs {
     before: Program,

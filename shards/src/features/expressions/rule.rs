@@ -14,3 +14,10 @@ pub struct Rule {
     #[serde(default)]
     pub reason: String,
 }
+
+impl Rule {
+    /// What it is called: its reason, or its place in `model.toml`.
+    pub fn name(&self, place: usize) -> String {
+        if self.reason.is_empty() { format!("rules[{place}]") } else { self.reason.clone() }
+    }
+}

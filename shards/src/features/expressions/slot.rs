@@ -21,11 +21,13 @@ pub(in crate::features) enum SlotSource {
 /// A value of a row that expressions read.
 #[derive(Debug, Clone)]
 pub(in crate::features) struct Slot {
+    /// The name that expressions have for it.
+    pub(super) name: String,
     pub(in crate::features) source: SlotSource,
     /// The model's column of the same name, if the model reads it too.
     pub(super) column: Option<usize>,
     pub(super) value_type: Type,
-    column_type: ColumnType,
+    pub(super) column_type: ColumnType,
     range: Option<(f64, f64)>,
     clips: bool,
     /// What takes the place of a number that is not known; without one it is null.
@@ -64,6 +66,7 @@ impl Slot {
         source: SlotSource,
     ) -> Self {
         Self {
+            name: column.name.clone(),
             source,
             column: place,
             value_type: type_of(column.column_type),

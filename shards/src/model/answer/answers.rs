@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
-use super::condition::Condition;
+use super::condition::{Answered, Condition};
 use super::reasons::Reasons;
 use super::settings::{Adverse, Band, OutputProblem, PointScale, ScoreKind, ScoreOutput};
 use crate::expression::ExpressionError;
@@ -77,6 +77,8 @@ pub struct Answers {
     /// The names of all decisions: the bands' in their order, and those that only rules make.
     decisions: Vec<String>,
     rules: Vec<AnsweredRule>,
+    /// The names of the rules, each once.
+    rule_names: Vec<String>,
     /// The shares of the training data's scores, of probabilities where they are known.
     pub score_shares: Vec<f64>,
     /// The reasons that rows may have, where scores are explained.
@@ -90,8 +92,8 @@ pub struct Answers {
 struct AnsweredRule {
     /// The place of its decision among all.
     decision: usize,
-    /// Its reason, or its place in `model.toml`.
-    name: String,
+    /// The place of its name among all.
+    name: usize,
 }
 
 /// A key of `[output]` or `[explain]` that does not fit the model.
@@ -127,12 +129,13 @@ pub(in crate::model) struct OutputFacts<'m> {
 }
 
 impl Answers {
-    /// What `[output]` and `[explain]` say of a model whose columns have these names.
+    /// What `[output]`, `[explain]` and `[[rules]]` say of a model whose columns have these names.
     pub(in crate::model) fn new(
         output: &ScoreOutput,
         explain: Option<&ExplainSettings>,
         facts: OutputFacts<'_>,
         columns: &[String],
+        rules: &[Rule],
     ) -> Result<Self, AnswersError> {
         let problem = |(key, found, expected)| AnswersError::Value { key, found, expected };
         let labels = labels(output, facts).map_err(problem)?;
@@ -150,7 +153,8 @@ impl Answers {
         }
         let reasons = explain.map(|explain| Reasons::new(explain, output.adverse, columns));
         let when = explain.and_then(|explain| explain.when.as_deref());
-        let when = when.map(|text| Condition::compile(text, output)).transpose()?;
+        let (names, answered_rules, decisions) = answered_rules(output, rules);
+        let when = when.map(|text| Condition::compile(text, output, rules, &names)).transpose()?;
         if explain.is_some() && facts.falls {
             let found = "beside a calibration that falls".to_owned();
             let expected = "a score that rises with the model's own";
@@ -167,7 +171,7 @@ impl Answers {
             ..Wants::default()
         };
         let explains_always = explain.is_some_and(|explain| explain.always);
-        let has_more = output.scale.is_some() || !output.bands.is_empty();
+        let has_more = output.scale.is_some() || !decisions.is_empty();
         Ok(Self {
             are_bare: !has_more && !always.values() && !explains_always && when.is_none(),
             always,
@@ -178,8 +182,9 @@ impl Answers {
             adverse: output.adverse,
             scale: output.scale,
             bands: output.bands.clone(),
-            decisions: output.bands.iter().map(|band| band.decision.clone()).collect(),
-            rules: Vec::new(),
+            decisions,
+            rules: answered_rules,
+            rule_names: names,
             score_shares: output.shares.clone(),
             reasons: reasons.transpose().map_err(problem)?,
             explains_always,
@@ -206,14 +211,20 @@ impl Answers {
         wants.or(self.always)
     }
 
-    /// How many reasons a row of this score has; `None` where it is not explained.
-    pub fn reasons_of(&self, wants: Wants, score: f64) -> Option<usize> {
+    /// How many reasons a row has of this score, that this rule decided; `None` where it is not
+    /// explained.
+    pub fn reasons_of(&self, wants: Wants, score: f64, rule: Option<u16>) -> Option<usize> {
         let reasons = self.reasons.as_ref()?;
         if wants.explain || self.explains_always {
             return Some(wants.reasons.map_or(reasons.count, usize::from));
         }
         if let Some(when) = &self.when
-            && when.holds(score, self.decision_name(score), self.points(score).flatten())
+            && when.holds(Answered {
+                score,
+                decision: self.decision_name_of(score, rule),
+                points: self.points(score).flatten(),
+                rule: rule.and_then(|rule| self.rule_name(rule)),
+            })
         {
             return Some(reasons.count);
         }
@@ -251,32 +262,17 @@ impl Answers {
 
     /// The name of a rule: its reason, or its place in `model.toml`.
     pub fn rule_name(&self, rule: u16) -> Option<&str> {
-        self.rules.get(usize::from(rule)).map(|rule| rule.name.as_str())
+        self.rule_place(rule).map(|name| self.rule_names[name].as_str())
     }
 
-    /// The names of the rules, in order.
+    /// The place of a rule's name in [`Self::rule_names`]: rules of one reason share it.
+    pub fn rule_place(&self, rule: u16) -> Option<usize> {
+        self.rules.get(usize::from(rule)).map(|rule| rule.name)
+    }
+
+    /// The names of the rules, each once.
     pub fn rule_names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.rules.iter().map(|rule| rule.name.as_str())
-    }
-
-    /// The same with these rules of `model.toml`.
-    #[must_use]
-    pub(in crate::model) fn with_rules(mut self, rules: &[Rule]) -> Self {
-        for (place, rule) in rules.iter().enumerate() {
-            let known = self.decisions.iter().position(|decision| *decision == rule.decision);
-            let decision = known.unwrap_or(self.decisions.len());
-            if known.is_none() {
-                self.decisions.push(rule.decision.clone());
-            }
-            let name = if rule.reason.is_empty() {
-                format!("rules[{place}]")
-            } else {
-                rule.reason.clone()
-            };
-            self.rules.push(AnsweredRule { decision, name });
-        }
-        self.are_bare &= rules.is_empty();
-        self
+        self.rule_names.iter().map(String::as_str)
     }
 
     /// The names of the decisions: the bands' in their order, and those that only rules make.
@@ -294,6 +290,27 @@ impl Answers {
     pub fn has_whole_points(&self) -> bool {
         self.scale.is_some_and(|scale| scale.round)
     }
+}
+
+/// The names of the rules, the rules, and the names of all decisions.
+fn answered_rules(
+    output: &ScoreOutput,
+    rules: &[Rule],
+) -> (Vec<String>, Vec<AnsweredRule>, Vec<String>) {
+    fn place_of(names: &mut Vec<String>, name: String) -> usize {
+        names.iter().position(|known| *known == name).unwrap_or_else(|| {
+            names.push(name);
+            names.len() - 1
+        })
+    }
+    let mut decisions = output.bands.iter().map(|band| band.decision.clone()).collect();
+    let mut names = Vec::new();
+    let answered = |(place, rule): (usize, &Rule)| AnsweredRule {
+        decision: place_of(&mut decisions, rule.decision.clone()),
+        name: place_of(&mut names, rule.name(place)),
+    };
+    let answered = rules.iter().enumerate().map(answered).collect();
+    (names, answered, decisions)
 }
 
 impl ScoreOutput {
