@@ -101,6 +101,7 @@ mod request_fields_join_stored_features;
 mod requests_that_do_not_end_take_bounded_memory;
 mod rows_score_the_same_however_they_are_given;
 mod rows_that_depend_on_each_other_are_refused;
+mod rules_decide_around_the_model;
 mod scores_through_http_match_the_library;
 mod tables_of_a_store_are_told_apart;
 mod texts_become_the_models_codes;
