@@ -14,6 +14,7 @@ use crate::commands::import::ImportArguments;
 use crate::commands::init::InitArguments;
 use crate::commands::look::{GetArguments, SchemaArguments};
 use crate::commands::replay::ReplayArguments;
+use crate::commands::transform::TransformArguments;
 use crate::logging::LogFormat;
 use crate::placement::CoreList;
 use crate::serve::steering::Steering;
@@ -47,6 +48,7 @@ pub(crate) enum Command {
     Get(GetArguments),
     Explain(ExplainArguments),
     Replay(ReplayArguments),
+    Transform(TransformArguments),
     /// Write the manual pages, one for each command, into a folder.
     #[command(hide = true)]
     Man {

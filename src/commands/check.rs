@@ -72,7 +72,14 @@ impl Findings {
             Ok(detail) => say!("ok     {}: {}", Escaped(subject), Escaped(detail)),
             Err(error) => {
                 self.wrong += 1;
-                say!("wrong  {}: {}", Escaped(subject), Escaped(error));
+                // An expression's error draws the place below.
+                let error = error.to_string();
+                let mut lines = error.lines();
+                let first = lines.next().unwrap_or_default();
+                say!("wrong  {}: {}", Escaped(subject), Escaped(first));
+                for line in lines {
+                    say!("       {}", Escaped(line));
+                }
             }
         }
     }

@@ -162,6 +162,12 @@ fn lines(row: &InspectedRow, model: &str, key: Option<&str>, shown_max: usize) -
         // Writing to a String cannot fail, here and below.
         let _ = write!(head, ", {}", escaped(decision));
     }
+    if let Some(rule) = &row.rule {
+        let _ = write!(head, " by rule `{}`", escaped(rule));
+        if row.is_decided_before {
+            head.push_str(" (before the model: a request gets no score)");
+        }
+    }
     if let Some(points) = row.points {
         let _ = write!(head, ", {points} points");
     }
@@ -227,6 +233,8 @@ fn object(row: &InspectedRow) -> Value {
     json!({
         "score": shortest(row),
         "decision": row.decision,
+        "rule": row.rule,
+        "decided_before_model": row.is_decided_before,
         "points": row.points,
         "features": row.features.map(shards::provenance::FeatureStatus::as_str),
         "entities": row.entities.iter().map(entity).collect::<Vec<_>>(),
@@ -250,6 +258,8 @@ mod tests {
             score: 0.25,
             score_is_f32: true,
             decision: Some("approve".to_owned()),
+            rule: None,
+            is_decided_before: false,
             points: None,
             features: None,
             entities: Vec::new(),

@@ -90,7 +90,7 @@ pub(crate) struct ImportArguments {
 /// How the file is written, where that is not to be found out.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options for the file")]
-struct FormatArguments {
+pub(super) struct FormatArguments {
     /// csv or parquet [default: what its first bytes say]. Parquet needs a gateway that was built with
     /// the feature `parquet`.
     #[arg(long, value_enum, value_name = "FORMAT")]
@@ -121,8 +121,23 @@ enum FileFormat {
 }
 
 impl FormatArguments {
+    /// How a file is to be read by what was said of it.
+    pub(super) fn options(&self) -> CsvOptions {
+        let Self { delimiter, quote, decimal, encoding, null, .. } = self;
+        CsvOptions {
+            encoding: *encoding,
+            dialect: AskedDialect { delimiter: *delimiter, quote: *quote, decimal: *decimal },
+            nulls: null.clone(),
+            ..CsvOptions::default()
+        }
+    }
+
     /// Makes CSV of a file that is none, and adds the types that it says to those that are known.
-    fn unpack(&self, input: &mut ImportInput, options: &mut CsvOptions) -> anyhow::Result<()> {
+    pub(super) fn unpack(
+        &self,
+        input: &mut ImportInput,
+        options: &mut CsvOptions,
+    ) -> anyhow::Result<()> {
         let is_parquet = match self.format {
             Some(format) => format == FileFormat::Parquet,
             None => input.is_parquet()?,
@@ -211,15 +226,12 @@ enum OnError {
 impl ImportArguments {
     /// How the file is to be read. The types of the models are among it.
     fn csv(&self, models: &ServedModels) -> anyhow::Result<CsvOptions> {
-        let FormatArguments { delimiter, quote, decimal, encoding, null, .. } = &self.format;
         Ok(CsvOptions {
             key_columns: self.key.clone(),
             last_updated_us: now_us(),
             columns: self.columns.clone(),
             types: if self.model.is_empty() { BTreeMap::default() } else { models.types()? },
-            encoding: *encoding,
-            dialect: AskedDialect { delimiter: *delimiter, quote: *quote, decimal: *decimal },
-            nulls: null.clone(),
+            ..self.format.options()
         })
     }
 
@@ -332,7 +344,7 @@ impl<'a> Destination<'a> {
     }
 }
 
-fn open(path: &Path) -> anyhow::Result<ImportInput> {
+pub(super) fn open(path: &Path) -> anyhow::Result<ImportInput> {
     if path.as_os_str() == "-" {
         return Ok(ImportInput::stream(std::io::stdin()));
     }

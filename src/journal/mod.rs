@@ -17,6 +17,7 @@ mod predictions;
 mod retention;
 pub(crate) mod settings;
 mod users;
+pub(crate) mod values;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

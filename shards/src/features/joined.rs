@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::expressions::Computing;
 use super::join::{JoinPlan, RequestField};
 use super::matrix::{FeatureMatrix, RowMut};
 use super::texts::is_unknown_text;
@@ -67,6 +68,8 @@ pub struct Joined {
     pub keys_fetched: u64,
     /// The time at which ages are counted, in µs since 1970.
     pub(crate) now_us: i64,
+    /// What the expressions of the rows read and give; `None` where there are none.
+    pub(crate) expressions: Option<Box<Computing>>,
     /// What came of each entity's part of each row, entity by entity; empty where the plan has one.
     by_entity: Vec<RowOutcome>,
     entities: usize,
@@ -84,6 +87,7 @@ impl Joined {
             unknown_cells: Vec::new(),
             keys_fetched: 0,
             now_us: 0,
+            expressions: plan.expressions().map(|plan| Box::new(Computing::new(plan))),
             by_entity: Vec::new(),
             entities: plan.entities().len(),
             waits: Vec::new(),
@@ -163,6 +167,9 @@ impl Joined {
         self.keys_fetched = 0;
         self.waits.clear();
         self.now_us = now_us;
+        if let Some(computing) = &mut self.expressions {
+            computing.reset(rows, now_us);
+        }
     }
 
     /// [`Self::reset`], with every row refused for the same reason.

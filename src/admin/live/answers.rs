@@ -1,4 +1,4 @@
-//! What each version answered in a second: scores by their size, decisions, reasons.
+//! What each version answered in a second: scores by their size, decisions, rules, reasons.
 
 use std::sync::Arc;
 
@@ -16,12 +16,16 @@ pub(super) struct Answered(Vec<(Arc<LaneTelemetry>, Counts)>);
 struct Counts {
     /// Rows scored.
     rows: u64,
-    /// The sum of their scores.
+    /// Those of them that a rule decided before the model: they have no score.
+    rows_decided: u64,
+    /// The sum of the scores.
     scores_sum: f64,
     /// Rows by their score, in the parts of 0 to 1; empty where scores are no probabilities.
     scores: Vec<u64>,
     /// Rows by their decision, in the order of the facts'.
     decisions: Vec<u64>,
+    /// Rows that each rule decided, in the order of the facts'.
+    rules: Vec<u64>,
     /// Rows explained.
     explained: u64,
     /// How often each reason was given, in the order of the facts'.
@@ -64,9 +68,11 @@ impl Counts {
         let rows = counters.rows.iter().map(Counter::get).sum::<u64>();
         Self {
             rows: rows + counters.rows_own_features.get(),
+            rows_decided: counters.rows_decided.get(),
             scores_sum: counters.scores_sum.get(),
             scores: all(&counters.scores),
             decisions: all(&counters.decisions),
+            rules: all(&counters.rules),
             explained: counters.rows_explained.get(),
             reasons: all(&counters.reasons),
             entity_rows: all(&counters.entity_rows),
@@ -85,9 +91,11 @@ impl Counts {
         };
         Self {
             rows: self.rows.saturating_sub(earlier.rows),
+            rows_decided: self.rows_decided.saturating_sub(earlier.rows_decided),
             scores_sum: self.scores_sum - earlier.scores_sum,
             scores: grown(&self.scores, &earlier.scores),
             decisions: grown(&self.decisions, &earlier.decisions),
+            rules: grown(&self.rules, &earlier.rules),
             explained: self.explained.saturating_sub(earlier.explained),
             reasons: grown(&self.reasons, &earlier.reasons),
             entity_rows: grown(&self.entity_rows, &earlier.entity_rows),
@@ -105,10 +113,12 @@ impl Counts {
             sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
         };
         self.rows += other.rows;
+        self.rows_decided += other.rows_decided;
         self.scores_sum += other.scores_sum;
         self.explained += other.explained;
         add(&mut self.scores, &other.scores);
         add(&mut self.decisions, &other.decisions);
+        add(&mut self.rules, &other.rules);
         add(&mut self.reasons, &other.reasons);
         add(&mut self.entity_rows, &other.entity_rows);
         add(&mut self.entity_age_s, &other.entity_age_s);

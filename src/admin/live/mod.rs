@@ -191,6 +191,7 @@ fn status(state: &AdminState) -> serde_json::Value {
                 "has_probabilities": lane.facts.has_probabilities,
                 "score_shares": lane.facts.score_shares,
                 "decisions": lane.facts.decisions,
+                "rules": lane.facts.rules,
                 "reasons": lane.facts.reasons,
                 "entities": lane.facts.entities,
             }));

@@ -7,6 +7,7 @@ use super::text::{TextCell, categories_of};
 use crate::features::Categories;
 use crate::features::column::ColumnType;
 use crate::features::entities::Entity;
+use crate::features::expressions::StoredSlot;
 use crate::features::inputs::{FeaturePolicies, InputColumn, IntegerRange, NanMeaning, OutOfRange};
 use crate::features::record::{CellPlace, RecordLayout};
 use crate::features::schema::Schema;
@@ -72,6 +73,8 @@ pub struct EntityPlan {
     pub(super) integers: Vec<Option<IntegerRange>>,
     /// The columns of text, in order.
     pub(super) texts: Vec<TextCell>,
+    /// What is kept of a row for expressions.
+    pub(super) kept: Vec<StoredSlot>,
     table: Option<String>,
     schema: Schema,
     layout: RecordLayout,
@@ -111,6 +114,7 @@ impl EntityPlan {
             policies: entity.policies.clone(),
             integers: Vec::new(),
             texts: Vec::new(),
+            kept: Vec::new(),
             table: entity.table.clone(),
             layout: RecordLayout::new(&schema),
             schema,

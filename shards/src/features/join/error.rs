@@ -1,11 +1,15 @@
 //! Why a store does not fit a model.
 
+use crate::expression::ExpressionError;
 use crate::features::column::ColumnType;
 use crate::features::inputs::IntegerRange;
 
 /// A store that does not fit a model.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum JoinError {
+    /// An expression or a rule cannot be used.
+    #[error(transparent)]
+    Expression(#[from] ExpressionError),
     /// The store has no column that the model names.
     #[error(
         "the model's input column `{column}` is not in the store, which has {}",

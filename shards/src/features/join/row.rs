@@ -2,7 +2,10 @@
 
 use super::entity::{CellPlan, CellSource, EntityPlan, FloatRow};
 use super::text::{DamagedText, TextCell};
+use crate::expression::Value;
 use crate::failure::Refusal;
+use crate::features::column::{CellValue, ColumnType, bytes, code_of, uuid_text};
+use crate::features::expressions::StoredSlot;
 use crate::features::inputs::{
     IntegerRange, NanMeaning, OnError, OnExpired, OnMissing, OutOfRange,
 };
@@ -117,12 +120,49 @@ impl EntityPlan {
         joined: &mut Joined,
     ) -> Result<(), DamagedText> {
         let unknown_before = joined.unknown_cells.len();
-        let damaged = self.write_cells(stored, status, request_cells, row, joined);
+        let damaged = self
+            .write_cells(stored, status, request_cells, row, joined)
+            .and_then(|()| self.keep(stored, row, joined));
         if damaged.is_err() {
             // The row's cells are written anew.
             joined.unknown_cells.truncate(unknown_before);
         }
         damaged
+    }
+
+    /// Keeps what expressions read of the row.
+    fn keep(&self, stored: Stored<'_>, row: usize, joined: &mut Joined) -> Result<(), DamagedText> {
+        let Some(computing) = &mut joined.expressions else { return Ok(()) };
+        let captured = &mut computing.captured;
+        for StoredSlot { slot, place, of } in &self.kept {
+            let Stored::Record(record, texts) = stored else {
+                captured.put(row, *slot, of.default());
+                continue;
+            };
+            if place.is_null(record) {
+                captured.put(row, *slot, of.default());
+                continue;
+            }
+            let at = place.bytes(record);
+            match place.column_type {
+                ColumnType::Text => {
+                    let code = code_of(at);
+                    if !captured.put_copied(row, *slot, |to| texts.copy_text(code, to)) {
+                        return Err(DamagedText);
+                    }
+                }
+                ColumnType::Uuid => {
+                    let text = uuid_text(bytes(at));
+                    let text = str::from_utf8(&text).unwrap_or_default();
+                    captured.put(row, *slot, Value::Text(text));
+                }
+                numeric => {
+                    let cell = numeric.unpack(at, texts).unwrap_or(CellValue::Null);
+                    captured.put(row, *slot, of.stored(cell));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn write_cells(
