@@ -15,6 +15,7 @@ use crate::commands::ingest::IngestArguments;
 use crate::commands::init::InitArguments;
 use crate::commands::look::{GetArguments, SchemaArguments};
 use crate::commands::replay::ReplayArguments;
+use crate::commands::transform::TransformArguments;
 use crate::logging::LogFormat;
 use crate::placement::CoreList;
 use crate::serve::steering::Steering;
@@ -49,6 +50,7 @@ pub(crate) enum Command {
     Get(GetArguments),
     Explain(ExplainArguments),
     Replay(ReplayArguments),
+    Transform(TransformArguments),
     /// Write the manual pages, one for each command, into a folder.
     #[command(hide = true)]
     Man {

@@ -5,7 +5,7 @@
 //! and [`compare`] runs all servers of `bench/servers.toml` against the same load, in turns;
 //! [`scaling`] runs the gateway on one core and on more. [`trees`] times the tree kernels and
 //! [`models`] whole models, [`store`] the embedded store, [`writes`] its writes, and [`cql`] a cluster's, for which
-//! [`cql_stub`] may stand in; [`instructions`] counts those of a request. [`simulate`] holds
+//! [`cql_stub`] may stand in; [`instructions`] counts those of a request, [`entities`] those of one with three keys. [`simulate`] holds
 //! batching policies against each other in virtual time, and [`traces`] on the real server.
 //! What runs here has rings like the gateway's (`src/build.rs`). `bench/peers/` holds the other
 //! servers, `bench/runs/` what was measured. No check in CI depends on a clock; what it fails
@@ -17,6 +17,7 @@ mod cql;
 mod cql_stub;
 #[cfg(test)]
 mod cql_stub_tests;
+mod entities;
 mod floor;
 mod generate;
 mod instructions;
@@ -53,6 +54,8 @@ enum Command {
     Writes(writes::WritesArgs),
     /// Count the instructions of a request, and fail where they have become more.
     Instructions(instructions::InstructionsArgs),
+    /// Count the instructions of a request for three entities beside those for one.
+    Entities(entities::EntitiesArgs),
     #[command(hide = true)]
     Drive(instructions::drive::DriveArgs),
     /// Hold batching policies against each other in virtual time.
@@ -85,6 +88,7 @@ fn main() -> anyhow::Result<()> {
         Command::Overload(args) => overload::run(&args),
         Command::Record(args) => simulate::record::run(&args),
         Command::Instructions(args) => instructions::run(&args),
+        Command::Entities(args) => entities::run(&args),
         Command::Drive(args) => instructions::drive::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Traces(args) => traces::run(&args),

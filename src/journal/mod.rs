@@ -19,6 +19,7 @@ mod retention;
 pub(crate) mod settings;
 pub(crate) mod user_keys;
 mod users;
+pub(crate) mod values;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -97,9 +97,15 @@ fn open_embedded(
     if !make_ready(config, folder, signals)? {
         return Ok(None);
     }
-    let store = EmbeddedStore::open(folder)?;
+    let store = match EmbeddedStore::open(folder) {
+        // Models may read its other tables alone.
+        Err(error) if error.is_absent() && has_tables(folder)? => {
+            EmbeddedStore::open_or_create(folder)?
+        }
+        opened => opened?,
+    };
     entities.prepare(&store)?;
-    let mut tables = vec![store.clone()];
+    let mut tables = if store.schema()?.is_some() { vec![store.clone()] } else { Vec::new() };
     tables.extend(store.tables()?.iter().map(|name| store.table(name)));
     for table in &tables {
         preload(config, table, signals)?;
@@ -108,6 +114,11 @@ fn open_embedded(
         }
     }
     Ok(Some(store))
+}
+
+/// Whether a folder has tables of a store beside that of users.
+fn has_tables(folder: &Path) -> Result<bool, EmbeddedError> {
+    Ok(folder.is_dir() && EmbeddedStore::open_or_create(folder)?.has_tables())
 }
 
 /// Reads a table into memory and says how it is.
@@ -146,7 +157,7 @@ fn preload(config: &Config, store: &EmbeddedStore, signals: &Waiter) -> anyhow::
 /// Has the default store filled from the bundled features, if it is not there. False where a signal says to stop meanwhile.
 fn make_ready(config: &Config, folder: &Path, signals: &Waiter) -> anyhow::Result<bool> {
     let store = match EmbeddedStore::open(folder) {
-        Err(EmbeddedError::NoStore { .. }) if config.store_is_default => {
+        Err(EmbeddedError::NoStore { .. }) if config.store_is_default && !has_tables(folder)? => {
             EmbeddedStore::open_or_create(folder)?
         }
         // Whatever else is wrong with it, opening it says.

@@ -49,7 +49,7 @@ pub(super) async fn compute(
     work: &mut Work,
 ) -> Result<(), RowFailure> {
     let count = work.joined.matrix.rows();
-    let computed = if count <= slice_rows_max(lane) {
+    let computed = if count <= slice_rows_max(lane) && !work.has_decided {
         let Work { joined, scores, compute_ns, .. } = work;
         let scored = score(lane, engine, host, &joined.matrix, scores, compute_ns);
         if work.wants_values && scored.is_ok() {
@@ -149,7 +149,9 @@ fn fill_slice(lane: &Lane, host: &Host, work: &mut Work, first: usize, rows_max:
     work.slice_rows.clear();
     let mut next = first;
     while next < work.rows.len() && work.slice_rows.len() < rows_max {
-        if rows.get(work.rows[next]).state == RowState::Running {
+        let is_decided = work.has_decided
+            && work.joined.expressions.as_ref().is_some_and(|it| it.rule(next).is_some());
+        if rows.get(work.rows[next]).state == RowState::Running && !is_decided {
             work.slice_rows.push(next);
         }
         next += 1;

@@ -379,8 +379,16 @@ impl Lane {
             return None;
         }
         if let Ok(scored) = outcome {
-            self.telemetry.count_score(scored.score);
-            if let Some(decision) = self.settings.answers.decision(scored.score) {
+            if scored.score.is_finite() {
+                self.telemetry.count_score(scored.score);
+            } else {
+                self.counters().rows_decided.add(1);
+            }
+            let rule = scored.rule.and_then(|rule| self.settings.answers.rule_place(rule));
+            if let Some(rule) = rule {
+                self.counters().rules.get(rule).add(1);
+            }
+            if let Some(decision) = self.settings.answers.decision_of(scored.score, scored.rule) {
                 self.counters().decisions.get(decision).add(1);
             }
         }

@@ -18,6 +18,7 @@ use super::{Decision, Host, Lane, PreparedModel, RowId, Scored, notes, scored, s
 use crate::executor::runtime::{sleep, spawn};
 use crate::facts::Role;
 use crate::failure::{Refusal, RowFailure};
+use crate::features::expressions::RequestValues;
 use crate::features::join::JoinPlan;
 use crate::features::{FeatureMatrix, FeatureStore, FetchRequests, Fetched, Joined};
 use crate::model::remote::RemoteClient;
@@ -95,6 +96,8 @@ pub(super) struct Work {
     pub(super) slice_scores: Vec<f64>,
     /// Whether a row may want more columns of the output than the score.
     pub(super) wants_values: bool,
+    /// Whether rules have decided some of the rows before the model.
+    pub(super) has_decided: bool,
     /// Whether a row's request asks for more than the score.
     pub(super) has_asked: bool,
     /// The rows that are explained, and how many of them have been.
@@ -127,6 +130,7 @@ impl Work {
             slice_rows: Vec::new(),
             slice_scores: Vec::new(),
             wants_values: false,
+            has_decided: false,
             has_asked: false,
             explained: Vec::new(),
             explained_done: 0,
@@ -278,6 +282,10 @@ async fn score_batch(
     if work.own_rows > 0 {
         write_own_features(lane, work);
     }
+    if engine.prepared.plan.expressions().is_some() {
+        compute_expressions(lane, &engine.prepared.plan, work, start_ns);
+        work.has_decided = work.joined.expressions.as_ref().is_some_and(|it| it.has_decided());
+    }
     let fetched_ns = host.now_ns();
     work.compute_ns = 0;
     let others_until = |now_ns| lane.in_flight.borrow_mut().others_mean(start_ns, now_ns);
@@ -291,6 +299,9 @@ async fn score_batch(
         }
         compute(lane, engine, host, work).await
     };
+    if scored.is_ok() {
+        decide_by_score(lane, engine, work);
+    }
     (work.start_ns, work.fetch_ns) = (start_ns, fetched_ns.saturating_sub(start_ns));
     measure(lane, engine, host, work);
     scored
@@ -315,6 +326,46 @@ async fn fetch(lane: &Lane, engine: &Engine, host: &Host, work: &mut Work) {
         }
     }
     work.joined.refuse_all(work.requests.len(), now_us, Refusal::StoreUnavailable { entity: 0 });
+}
+
+/// Computes the expressions of the rows, by the clock of their arrival.
+fn compute_expressions(lane: &Lane, plan: &JoinPlan, work: &mut Work, start_ns: u64) {
+    let now_us = work.joined.now_us;
+    {
+        let mut rows = lane.rows.borrow_mut();
+        for id in &work.rows {
+            let row = rows.get_mut(*id);
+            if row.arrived_us == 0 {
+                let waited_ns = start_ns.saturating_sub(row.queued_ns);
+                row.arrived_us = now_us - (waited_ns / 1_000) as i64;
+            }
+        }
+    }
+    let rows = lane.rows.borrow();
+    let Work { joined, rows: ids, .. } = work;
+    plan.compute(joined, |place| {
+        let row = rows.get(ids[place]);
+        RequestValues {
+            cells: &row.request_cells,
+            texts: &row.texts,
+            are_columns: row.has_own_features,
+            arrived_us: row.arrived_us,
+        }
+    });
+}
+
+/// Holds the rules behind the model against the scores.
+fn decide_by_score(lane: &Lane, engine: &Engine, work: &mut Work) {
+    let Some(plan) = engine.prepared.plan.expressions() else { return };
+    if !plan.has_rules_after() {
+        return;
+    }
+    let answers = &lane.settings.answers;
+    let Work { joined, scores, .. } = work;
+    let Some(computing) = joined.expressions.as_deref_mut() else { return };
+    plan.decide(computing, scores, |score| {
+        (answers.decision_name(score), answers.points(score).flatten())
+    });
 }
 
 /// Records a batch that was fetched and computed, and learns from it.
@@ -370,6 +421,10 @@ fn observe(lane: &Lane, joined: &Joined) {
             joined.ages_of(entity).fold((0, 0), |(rows, all), age_s| (rows + 1, all + age_s));
         counters.entity_ages.get(entity).add(rows);
         counters.entity_age_s.get(entity).add(age_s);
+    }
+    for (entity, waited) in joined.waits() {
+        counters.entity_waits.get(*entity).add(1);
+        counters.entity_wait_ns.get(*entity).add(waited.as_nanos() as u64);
     }
     let batches = counters.batches.get();
     counters.batches.set(batches + 1);
@@ -445,7 +500,8 @@ pub(super) fn finish_rows(
     let candidate = host.lanes.shadow(lane);
     for (index, outcome) in rows {
         let id = work.rows[index];
-        if let (Some(candidate), Ok(scored)) = (&candidate, outcome) {
+        let scored = outcome.ok().filter(|scored| scored.score.is_finite());
+        if let (Some(candidate), Some(scored)) = (&candidate, scored) {
             shadow::copy(lane, id, scored.score, candidate, host.now_ns());
         }
         if let Some(connection) = lane.complete(id, outcome) {
@@ -460,11 +516,12 @@ fn outcome_of(work: &Work, index: usize) -> Result<Scored, RowFailure> {
         return Err(RowFailure::Refused(refusal));
     }
     let score = work.scores[index];
-    if !score.is_finite() {
+    let rule = work.joined.expressions.as_ref().and_then(|computing| computing.rule(index));
+    if !score.is_finite() && rule.is_none() {
         return Err(RowFailure::NotFinite);
     }
     let defaulted = outcome.defaulted + outcome.fields_defaulted;
-    Ok(Scored { score, status: outcome.status, defaulted, statuses: outcome.statuses })
+    Ok(Scored { score, status: outcome.status, defaulted, statuses: outcome.statuses, rule })
 }
 
 /// The wall clock in µs since 1970, by which the age of features is told.

@@ -87,10 +87,10 @@ fn one_or_more<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Vec<String>
 /// told by first: the user, where it has one. Declarations have been checked.
 pub fn entities_of(
     declared: &[EntityInput],
-    columns: &[InputColumn],
+    columns: &[&InputColumn],
     policies: &FeaturePolicies,
 ) -> Vec<Entity> {
-    let is_users = |column: &InputColumn| {
+    let is_users = |column: &&InputColumn| {
         column.source == Source::Store && column.entity.as_deref().is_none_or(|name| name == USER)
     };
     let is_user = |entity: &EntityInput| entity.name == USER;

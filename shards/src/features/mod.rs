@@ -23,6 +23,7 @@ pub mod composite;
 mod distinct;
 pub mod embedded;
 pub mod entities;
+pub mod expressions;
 mod fit;
 pub mod import;
 pub mod inputs;

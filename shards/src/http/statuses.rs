@@ -29,6 +29,7 @@ const fn refusal_status(refusal: Refusal) -> u16 {
         | Refusal::RequestNotInteger { .. }
         | Refusal::RequestFieldRequired { .. } => 400,
         Refusal::RequestFieldMissing { .. }
+        | Refusal::ExpressionNull { .. }
         | Refusal::RequestUnknownText { .. }
         | Refusal::RequestOutOfRange { .. }
         | Refusal::RequestNotOfType { .. } => 422,

@@ -10,9 +10,13 @@ use crate::model::answer::{Answers, Reasons};
 /// Writes what the answer of a row has beside its score, each member with a comma before it.
 pub(super) fn write_parts(body: &mut Vec<u8>, lane: &Lane, row: &Row, scored: Scored) {
     let answers = &lane.settings.answers;
-    if let Some(decision) = answers.decision_name(scored.score) {
+    if let Some(decision) = answers.decision_name_of(scored.score, scored.rule) {
         body.extend_from_slice(b", \"decision\": ");
         write_string(body, decision);
+    }
+    if let Some(name) = scored.rule.and_then(|rule| answers.rule_name(rule)) {
+        body.extend_from_slice(b", \"rule\": ");
+        write_string(body, name);
     }
     if let Some(points) = answers.points(scored.score) {
         body.extend_from_slice(b", \"points\": ");

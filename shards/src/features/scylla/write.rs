@@ -12,11 +12,11 @@ use scylla::statement::prepared::PreparedStatement;
 use scylla::value::{CqlTimestamp, CqlValue};
 use tokio::task::JoinSet;
 
-use super::describe::TableDescription;
+use super::describe::{RowChoice, TableDescription};
 use super::error::{ScyllaError, said};
-use super::keys::KeyType;
 use super::session::{connect, prepare, qualified, quoted};
 use super::settings::ScyllaSettings;
+use super::table_key::KeyColumns;
 use super::watch;
 use crate::features::embedded::ChangeBatch;
 use crate::features::import::now_us;
@@ -32,7 +32,7 @@ pub struct CqlWriter {
     session: Arc<Session>,
     settings: ScyllaSettings,
     schema: Schema,
-    key_type: KeyType,
+    key: KeyColumns,
     has_last_updated: bool,
     /// By the columns that they write.
     puts: HashMap<Vec<u16>, PreparedStatement>,
@@ -50,15 +50,21 @@ impl CqlWriter {
         let work = async {
             let session = connect(&settings, addresses).await?;
             let table = TableDescription::fetch(&session, &settings).await?;
-            let key_type = table.check_key(&settings)?;
+            let key = table.check_key(&settings)?;
+            if table.row_choice(&settings)? != RowChoice::Only {
+                return Err(ScyllaError::ManyRows { table: settings.table.clone() });
+            }
             let has_last_updated = table.check_last_updated(&settings)?;
             let schema = table.features(&settings)?;
-            let (name, key) = (qualified(&settings), quoted(&settings.key_column));
-            let removal = prepare(&session, format!("DELETE FROM {name} WHERE {key} = ?")).await?;
-            Ok::<_, ScyllaError>((session, schema, key_type, has_last_updated, removal))
+            let columns: Vec<_> =
+                key.names.iter().map(|it| format!("{} = ?", quoted(it))).collect();
+            let removal =
+                format!("DELETE FROM {} WHERE {}", qualified(&settings), columns.join(" AND "));
+            let removal = prepare(&session, removal).await?;
+            Ok::<_, ScyllaError>((session, schema, key, has_last_updated, removal))
         };
         let opened = watch::watched(settings.frame_limit(), || runtime.block_on(work))?;
-        let (session, schema, key_type, has_last_updated, removal) = opened;
+        let (session, schema, key, has_last_updated, removal) = opened;
         let session = Arc::new(session);
         let (puts, last_us) = (HashMap::new(), 0);
         Ok(Self {
@@ -66,7 +72,7 @@ impl CqlWriter {
             session,
             settings,
             schema,
-            key_type,
+            key,
             has_last_updated,
             puts,
             removal,
@@ -122,9 +128,10 @@ impl CqlWriter {
         let schema = self.schema.clone();
         for row in batch.written_rows(&schema) {
             let key = String::from_utf8_lossy(row.key);
-            let wrong = || format!("`{key}` is no key of type {}", self.key_type.as_str());
-            let key = self.key_type.value(row.key).ok_or_else(wrong)?;
-            let mut values = vec![Some(key)];
+            let expected = || self.key.key.expected_of(row.key);
+            let wrong = || format!("`{key}` is no key of the table, which has {}", expected());
+            let key = self.key.key.values(row.key).ok_or_else(wrong)?;
+            let mut values: Vec<_> = key.into_iter().map(Some).collect();
             let mut statement = if row.is_removal {
                 self.removal.clone()
             } else {
@@ -150,7 +157,7 @@ impl CqlWriter {
         if let Some(known) = self.puts.get(&columns) {
             return Ok(known.clone());
         }
-        let mut names = vec![&self.settings.key_column];
+        let mut names: Vec<_> = self.key.names.iter().collect();
         if self.has_last_updated {
             names.push(&self.settings.last_updated_column);
         }
