@@ -22,6 +22,7 @@ mod commands;
 mod config;
 mod journal;
 mod logging;
+mod otlp;
 mod output;
 mod placement;
 mod quiet;

@@ -128,8 +128,10 @@ fn scrape(request: &Request, state: &AdminState) -> Reply {
         &drift,
         &Process {
             log_events_suppressed: state.log.suppressed(),
-            journal: state.journal.as_deref(),
+            journal: state.written.journal.as_deref(),
             writes: state.writing.get().map(|desk| desk.counters()),
+            spans: state.written.spans.as_deref(),
+            tls_expires_s: state.tls.as_ref().map(|tls| tls.expires_s()),
             is_degraded: Health::of(state).is_degraded(),
         },
     );

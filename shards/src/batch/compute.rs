@@ -11,7 +11,7 @@ use crate::failure::RowFailure;
 use crate::features::FeatureMatrix;
 use crate::model::ScoreError;
 use crate::model::remote::{RemoteClient, RemoteError};
-use crate::origin::TraceId;
+use crate::origin::{TraceFields, TraceId};
 
 /// Has the scores of the rows that were joined at `fetched_ns` computed by a server.
 pub(super) async fn ask(
@@ -24,7 +24,9 @@ pub(super) async fn ask(
     work.joined.blank_refused();
     // The last of the rows that can still wait decides.
     let limit = Duration::from_nanos(work.deadline_ns.saturating_sub(fetched_ns));
-    let asked = remote.score(&work.joined.matrix, work.trace, limit, &mut work.scores).await;
+    let state = work.trace_state.as_deref();
+    let trace = work.trace.map(|parent| TraceFields { parent, state });
+    let asked = remote.score(&work.joined.matrix, trace, limit, &mut work.scores).await;
     work.compute_ns = host.now_ns().saturating_sub(fetched_ns);
     let counters = lane.counters();
     counters.remote.batches[RemoteError::outcome_index(&asked)].add(1);

@@ -82,8 +82,11 @@ pub(super) struct Work {
     pub(super) own_rows: usize,
     /// The latest of the rows' deadlines, in ns of the shard's clock.
     pub(super) deadline_ns: u64,
-    /// The trace of the first row that belongs to one.
+    /// Whether a row's request is recorded.
+    pub(super) has_recorded: bool,
+    /// The trace of the first row that belongs to one, and its `tracestate`.
     pub(super) trace: Option<TraceParent>,
+    pub(super) trace_state: Option<Rc<str>>,
     pub(super) scores: Vec<f64>,
     /// How many batches were in flight at its start or would have been, if its queue had been taken
     /// too; how many others there were then, and in the mean until it had what it waited for.
@@ -121,7 +124,9 @@ impl Work {
             joined: Joined::new(plan),
             own_rows: 0,
             deadline_ns: 0,
+            has_recorded: false,
             trace: None,
+            trace_state: None,
             scores: Vec::new(),
             demand: 0,
             others: 0,
@@ -245,7 +250,8 @@ async fn score_batch(
     work.requests.clear();
     work.own_rows = 0;
     work.deadline_ns = 0;
-    work.trace = None;
+    (work.trace, work.trace_state, work.has_recorded) = (None, None, false);
+    (work.start_ns, work.fetch_ns) = (start_ns, 0);
     work.wants_values = lane.settings.answers.always.values();
     work.has_asked = false;
     let mut queue_ns = 0;
@@ -264,7 +270,11 @@ async fn score_batch(
                 }
             }
             work.deadline_ns = work.deadline_ns.max(rows.deadline_ns(*id));
-            work.trace = work.trace.or(row.origin.trace);
+            if work.trace.is_none() && row.origin.trace.is_some() {
+                work.trace = row.origin.trace;
+                work.trace_state.clone_from(&row.origin.state);
+            }
+            work.has_recorded |= row.origin.is_recorded;
             work.has_asked |= row.answer.is_asked();
             let waited_ns = start_ns.saturating_sub(row.queued_ns);
             queue_ns += waited_ns;
@@ -273,6 +283,7 @@ async fn score_batch(
     }
     work.wants_values |= work.has_asked;
     lane.counters().queue_ns.add(queue_ns);
+    work.joined.is_timed = work.has_recorded;
     fetch(lane, engine, host, work).await;
     if !engine.store.is_immediate() {
         // The next batch's statements go on the wire before this one is computed.
@@ -287,7 +298,7 @@ async fn score_batch(
         work.has_decided = work.joined.expressions.as_ref().is_some_and(|it| it.has_decided());
     }
     let fetched_ns = host.now_ns();
-    work.compute_ns = 0;
+    (work.fetch_ns, work.compute_ns) = (fetched_ns.saturating_sub(start_ns), 0);
     let others_until = |now_ns| lane.in_flight.borrow_mut().others_mean(start_ns, now_ns);
     let scored = if let Some(remote) = &engine.remote {
         let asked = ask(lane, remote, host, work, fetched_ns).await;
@@ -302,7 +313,7 @@ async fn score_batch(
     if scored.is_ok() {
         decide_by_score(lane, engine, work);
     }
-    (work.start_ns, work.fetch_ns) = (start_ns, fetched_ns.saturating_sub(start_ns));
+    work.start_ns = start_ns;
     measure(lane, engine, host, work);
     scored
 }
@@ -496,6 +507,9 @@ pub(super) fn finish_rows(
     }
     if let Some(plan) = lane.scored.get() {
         scored::note(plan, lane, host, work, rows.clone());
+    }
+    if work.has_recorded {
+        notes::tell_times(lane, host, work, rows.clone().map(|(index, _)| index));
     }
     let candidate = host.lanes.shadow(lane);
     for (index, outcome) in rows {

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use thiserror::Error;
 
@@ -374,26 +375,31 @@ impl FeatureStore {
     ) -> Fetched {
         joined.reset(requests.len(), now_us);
         let mut waiting = Vec::new();
-        for entity in plan.entities() {
+        for (place, entity) in plan.entities().iter().enumerate() {
             let table = match entity.table() {
                 None => Some(Rc::clone(&self.own)),
                 Some(name) => self.named_table(name),
             };
             let Some(table) = table else { return Fetched::SchemaChanged };
+            let started = joined.is_timed.then(Instant::now);
             match table.ask(entity, requests, joined) {
                 None => return Fetched::SchemaChanged,
-                Some(None) => {}
-                Some(Some(asked)) => waiting.push((entity, table, asked)),
+                Some(None) => {
+                    let now = Instant::now;
+                    joined.note_times(place, || (started.unwrap_or_else(now), now()));
+                }
+                Some(Some(asked)) => waiting.push((place, entity, table, asked)),
             }
         }
-        for (entity, table, asked) in &waiting {
+        for (_, entity, table, asked) in &waiting {
             if let TableStore::Cql(store) = &**table
                 && store.landed(entity, asked).await == Fetched::SchemaChanged
             {
                 return Fetched::SchemaChanged;
             }
         }
-        for (entity, table, asked) in &waiting {
+        for (place, entity, table, asked) in &waiting {
+            joined.note_times(*place, || asked.times());
             if let TableStore::Cql(store) = &**table {
                 store.join(entity, requests, asked, joined);
                 joined.note_wait(entity.place(), asked.times());

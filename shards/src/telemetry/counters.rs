@@ -54,8 +54,12 @@ pub const STATUSES: [u16; 20] = [
     505,
 ];
 
+/// The protocols that requests come by.
+pub const PROTOCOLS: [&str; 3] = ["http1", "http2", "grpc"];
+
 /// Why an API key does not let a request in.
-pub const KEY_REFUSALS: [&str; 5] = ["missing", "unknown", "other_model", "too_many", "no_writes"];
+pub const KEY_REFUSALS: [&str; 5] =
+    ["missing", "unknown", "other_model", "too_many", "not_allowed"];
 
 /// Why a connection is not encrypted.
 pub const HANDSHAKE_FAULTS: [&str; 2] = ["too_slow", "failed"];
@@ -73,6 +77,12 @@ counters! {
             "Connections accepted."),
         connections_refused: Counter("shardgate_connections_refused_total",
             "Connections closed at once, as the shard or their address has as many as it may."),
+        spans_recorded: Counter("shardgate_spans_recorded_total",
+            "Requests recorded for the collector of traces."),
+        spans_dropped: Counter("shardgate_spans_dropped_total",
+            "Requests that were to be recorded, and for which there was no room."),
+        protocols: Counter("shardgate_protocol_responses_total", "Responses, by protocol.")
+            by "protocol" in PROTOCOLS,
         keys_refused: Counter("shardgate_key_refusals_total",
             "Requests that their API key did not let in, by reason.")
             by "reason" in KEY_REFUSALS,

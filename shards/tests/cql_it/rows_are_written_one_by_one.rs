@@ -37,18 +37,20 @@ fn the_table_has_what_was_written_last() {
         let batch = batch(writer, lines);
         assert_eq!(writer.write(&[batch]), [Ok(())]);
     };
-    write(&mut writer, "{\"key\":\"u\",\"a\":1.5,\"n\":9007199254740993,\"t\":\"x\"}\n{\"key\":\"v\",\"a\":2}");
+    write(
+        &mut writer,
+        "{\"key\":\"u\",\"a\":1.5,\"n\":9007199254740993,\"t\":\"x\"}\n{\"key\":\"v\",\"a\":2}",
+    );
     // Many writes of one cell at a time: the last of them stays.
     let many: Vec<_> = (0..500)
         .map(|number| batch(&writer, &format!("{{\"key\":\"u\",\"a\":{number}}}")))
         .collect();
     assert!(writer.write(&many).iter().all(Result::is_ok));
     let found = cells(&settings, "u").unwrap();
-    assert_eq!((&found["a"], &found["n"], &found["t"]), (
-        &Value::from(499.0),
-        &Value::from(9_007_199_254_740_993_i64),
-        &Value::from("x"),
-    ));
+    assert_eq!(
+        (&found["a"], &found["n"], &found["t"]),
+        (&Value::from(499.0), &Value::from(9_007_199_254_740_993_i64), &Value::from("x"),)
+    );
     write(&mut writer, "{\"key\":\"u\",\"t\":null}\n{\"key\":\"v\",\"removed\":true}");
     assert_eq!(cells(&settings, "u").unwrap()["t"], Value::Null);
     assert_eq!(cells(&settings, "v"), None);

@@ -30,6 +30,11 @@ fn csv() {
 }
 
 #[test]
+fn grpc() {
+    each_seed("grpc", exercise::grpc::run);
+}
+
+#[test]
 fn manifest() {
     each_seed("manifest", exercise::manifest::run);
 }

@@ -9,7 +9,7 @@ use futures_lite::AsyncWrite;
 use super::Connection;
 use crate::http::front::Scratch;
 use crate::http::pending_response::{Packing, PendingResponse};
-use crate::http::rendered::RenderedResponse;
+use crate::http::rendered::{Protocol, RenderedResponse};
 use crate::http::response;
 
 /// How much is rendered at a time, in bytes, to within one response: the rest for a slow reader is
@@ -107,7 +107,11 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
             // The Open Inference Protocol says 503 of a passed deadline.
             self.answered += 1;
             self.refused += u32::from(matches!(status, 429 | 503 | 504));
-            self.rendered.push(RenderedResponse::new(&response, status, &front));
+            self.rendered.push(RenderedResponse::new(
+                response.answered(Protocol::Http1),
+                status,
+                &front,
+            ));
         }
         any
     }
