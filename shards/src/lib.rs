@@ -35,6 +35,7 @@ pub mod http1;
 pub mod journal;
 pub mod keys;
 pub mod model;
+mod mutation;
 pub mod origin;
 pub mod priority;
 pub mod provenance;
@@ -46,3 +47,13 @@ pub mod tls;
 #[cfg(test)]
 #[path = "../tests/random/mod.rs"]
 mod random;
+
+// What is played in tests and by `bench simulate-shard` names this crate as any other would.
+#[cfg(test)]
+extern crate self as shards;
+#[cfg(test)]
+#[path = "../tests/simulated/mod.rs"]
+mod simulated_world;
+#[cfg(test)]
+#[path = "../tests/stores/mod.rs"]
+mod stores;

@@ -34,6 +34,7 @@ mod requests;
 mod requests_alone;
 pub mod schema;
 pub mod scylla;
+pub mod simulated;
 mod store;
 pub mod stored;
 pub mod texts;

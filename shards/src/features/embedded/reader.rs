@@ -13,6 +13,7 @@ use crate::features::join::{EntityPlan, JoinPlan};
 use crate::features::joined::Joined;
 use crate::features::requests::{FetchRequests, KEY_BYTES_MAX, KeyList};
 use crate::features::schema::Schema;
+use crate::mutation::{Mutation, is_in_force};
 use crate::provenance::FeatureStatus;
 
 /// Reads the store on one thread. It takes no lock, and nobody writes what it reads.
@@ -77,7 +78,7 @@ impl EmbeddedReader {
         // opened, what was read before goes on: the process says why.
         let Some(Ok(found)) = self.store.try_snapshot() else { return };
         let mut reading = self.reading.borrow_mut();
-        if !Arc::ptr_eq(&found, &reading.snapshot) {
+        if !Arc::ptr_eq(&found, &reading.snapshot) && !is_in_force(Mutation::KeepOldRows) {
             found.will_need();
             self.fingerprint.set(found.schema.fingerprint());
             *reading = Reading::of(found);

@@ -28,6 +28,7 @@ use super::pending_response::PendingResponse;
 use super::rendered::RenderedResponse;
 use crate::http::front::Front;
 use crate::http1::reader::RequestReader;
+use crate::mutation::{Mutation, is_in_force};
 
 /// How much of a refused request is read and thrown away, so that the refusal arrives.
 const LINGER_BYTES_MAX: usize = 1_048_576;
@@ -86,7 +87,9 @@ impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
         self.front.handles.remove(self.number);
         self.front.counters().connections_open.subtract(1);
-        self.front.counters().buffered_bytes.subtract(self.buffered_bytes as u64);
+        let leaks = is_in_force(Mutation::LeakBytes);
+        let left = if leaks { 0 } else { self.buffered_bytes as u64 };
+        self.front.counters().buffered_bytes.subtract(left);
     }
 }
 
