@@ -6,7 +6,8 @@
 //! [`scaling`] runs the gateway on one core and on more. [`trees`] times the tree kernels and
 //! [`models`] whole models, [`store`] the embedded store, [`writes`] its writes, and [`cql`] a cluster's, for which
 //! [`cql_stub`] may stand in; [`instructions`] counts those of a request, [`entities`] those of one with three keys. [`simulate`] holds
-//! batching policies against each other in virtual time, and [`traces`] on the real server.
+//! batching policies against each other in virtual time, and [`traces`] on the real server;
+//! [`simulate_shard`] plays the shard itself on a simulated thread.
 //! What runs here has rings like the gateway's (`src/build.rs`). `bench/peers/` holds the other
 //! servers, `bench/runs/` what was measured. No check in CI depends on a clock; what it fails
 //! for is a count of instructions.
@@ -29,7 +30,12 @@ mod overload;
 mod random;
 mod scaling;
 mod simulate;
+mod simulate_shard;
+#[path = "../../shards/tests/simulated/mod.rs"]
+mod simulated;
 mod store;
+#[path = "../../shards/tests/stores/mod.rs"]
+mod stores;
 mod traces;
 mod trees;
 mod writes;
@@ -60,6 +66,8 @@ enum Command {
     Drive(instructions::drive::DriveArgs),
     /// Hold batching policies against each other in virtual time.
     Simulate(simulate::SimulateArgs),
+    /// Play seeds of the simulated shard until one breaks a promise.
+    SimulateShard(simulate_shard::SimulateShardArgs),
     /// Hold batching policies against each other on the real server.
     Traces(traces::TracesArgs),
     #[command(hide = true)]
@@ -91,6 +99,7 @@ fn main() -> anyhow::Result<()> {
         Command::Entities(args) => entities::run(&args),
         Command::Drive(args) => instructions::drive::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::SimulateShard(args) => simulate_shard::run(&args).map_err(anyhow::Error::msg),
         Command::Traces(args) => traces::run(&args),
         Command::Relay(args) => traces::relay::run(&args),
         Command::Scaling(args) => scaling::run(&args),

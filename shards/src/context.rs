@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::executor::runtime::now;
 use crate::journal::Journal;
 use crate::spans::Tracer;
 use crate::telemetry::{ShardCounters, ShardTelemetry};
@@ -18,11 +19,11 @@ pub(crate) struct Clock {
 
 impl Clock {
     fn start() -> Self {
-        Self { start: Instant::now() }
+        Self { start: now() }
     }
 
     pub(crate) fn now_ns(&self) -> u64 {
-        self.start.elapsed().as_nanos() as u64
+        (now() - self.start).as_nanos() as u64
     }
 
     /// The time on it that another reading of the same clock has.

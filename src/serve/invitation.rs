@@ -45,7 +45,9 @@ pub(super) fn line(
 /// The first user of the embedded store. A cluster is not asked for one: that may read all of it.
 fn first_user(store: &StoreSource) -> Option<String> {
     match store {
-        StoreSource::Embedded(store) => String::from_utf8(store.first_key().ok()??).ok(),
+        StoreSource::Embedded(store) | StoreSource::Simulated { store, .. } => {
+            String::from_utf8(store.first_key().ok()??).ok()
+        }
         StoreSource::Cql { .. } | StoreSource::RequestsAlone => None,
     }
 }

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use futures_lite::FutureExt;
 use futures_lite::future::or;
@@ -13,16 +13,17 @@ use super::binding::Binding;
 use super::compute::{ask, compute};
 use super::decide::{concurrency_limit, demand};
 use super::explain::{self, ExplainedRow};
-use super::notify::yield_once;
 use super::{Decision, Host, Lane, PreparedModel, RowId, Scored, notes, scored, shadow};
-use crate::executor::runtime::{sleep, spawn};
+use crate::executor::runtime::{sleep, spawn, wall, yield_once};
 use crate::facts::Role;
 use crate::failure::{Refusal, RowFailure};
 use crate::features::expressions::RequestValues;
 use crate::features::join::JoinPlan;
 use crate::features::{FeatureMatrix, FeatureStore, FetchRequests, Fetched, Joined};
 use crate::model::remote::RemoteClient;
+use crate::mutation::{Mutation, is_in_force};
 use crate::origin::TraceParent;
+use crate::provenance::FeatureStatus;
 use crate::telemetry::Phase;
 
 /// How often a batch is joined anew where the store's columns change meanwhile.
@@ -535,10 +536,12 @@ fn outcome_of(work: &Work, index: usize) -> Result<Scored, RowFailure> {
         return Err(RowFailure::NotFinite);
     }
     let defaulted = outcome.defaulted + outcome.fields_defaulted;
-    Ok(Scored { score, status: outcome.status, defaulted, statuses: outcome.statuses, rule })
+    let hides = is_in_force(Mutation::HideOutage) && outcome.status == FeatureStatus::Error;
+    let status = if hides { FeatureStatus::Stored } else { outcome.status };
+    Ok(Scored { score, status, defaulted, statuses: outcome.statuses, rule })
 }
 
 /// The wall clock in µs since 1970, by which the age of features is told.
 fn wall_us() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
+    wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
 }

@@ -36,6 +36,7 @@ mod requests;
 mod requests_alone;
 pub mod schema;
 pub mod scylla;
+pub mod simulated;
 mod store;
 pub mod stored;
 pub mod texts;

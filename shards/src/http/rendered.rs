@@ -157,5 +157,5 @@ impl RenderedResponse {
 }
 
 fn unix_ns() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+    wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }
