@@ -1,17 +1,19 @@
 //! `shardgate check`: everything that would stop a start, all of it at once, and where it is.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use shards::batch::plan_or_ask;
 use shards::escape::Escaped;
 use shards::facts::Role;
-use shards::features::Precision;
 use shards::features::address::StoreAddress;
 use shards::features::embedded::{EmbeddedError, EmbeddedStore, RecordsChecked};
 use shards::features::join::JoinPlan;
 use shards::features::schema::Schema;
 use shards::features::scylla::describe_table;
+use shards::features::{Precision, StoreError, StoreSource};
 use shards::model::repository::ModelDirectory;
 use shards::model::{LoadOptions, Model, golden};
 
@@ -88,6 +90,7 @@ struct CheckedStore {
     schema: Schema,
     /// Whose rows can be looked at, each of them; those of a cluster cannot.
     embedded: Option<EmbeddedStore>,
+    source: StoreSource,
 }
 
 impl CheckedStore {
@@ -95,7 +98,10 @@ impl CheckedStore {
         match &config.store {
             StoreAddress::Embedded(folder) => Self::open_embedded(config, folder, findings),
             StoreAddress::Scylla { .. } => {
-                table_schema(config, findings).map(|schema| Self { schema, embedded: None })
+                let (schema, addresses) = table_schema(config, findings)?;
+                let settings = Arc::new(config.scylla.clone());
+                let source = StoreSource::Cql { settings, addresses };
+                Some(Self { schema, embedded: None, source })
             }
         }
     }
@@ -114,7 +120,8 @@ impl CheckedStore {
                     findings.note("store", Err::<String, _>(damage(&checked)));
                 }
                 check_tables(&store, findings);
-                schema.map(|schema| Self { schema, embedded: Some(store) })
+                let source = StoreSource::Embedded(store.clone());
+                schema.map(|schema| Self { schema, embedded: Some(store), source })
             }
             Err(EmbeddedError::NoStore { .. }) if config.store_is_default => {
                 let detail = format!("{}: is filled by the first `serve`", config.store);
@@ -126,6 +133,11 @@ impl CheckedStore {
                 None
             }
         }
+    }
+
+    /// The columns that the store has for a model: those of the tables of its entities, too.
+    fn schema_of(&self, directory: &ModelDirectory) -> Result<Schema, StoreError> {
+        self.source.with_tables(self.schema.clone(), directory.manifest.tables())
     }
 
     /// Warns of each column whose stored values the model's precision changes.
@@ -185,15 +197,14 @@ fn damage(checked: &RecordsChecked) -> String {
     )
 }
 
-fn table_schema(config: &Config, findings: &mut Findings) -> Option<Schema> {
+fn table_schema(config: &Config, findings: &mut Findings) -> Option<(Schema, Vec<SocketAddr>)> {
     if let Some(file) = config.scylla.exposed_password_file() {
         Findings::warn("store", &format!("{}: {EXPOSED_PASSWORD}", file.display()));
     }
-    let described = config
-        .scylla
-        .resolve()
-        .and_then(|addresses| describe_table(config.scylla.clone(), addresses));
-    let detail = |schema: &Schema| {
+    let described = config.scylla.resolve().and_then(|addresses| {
+        Ok((describe_table(config.scylla.clone(), addresses.clone())?, addresses))
+    });
+    let detail = |(schema, _): &(Schema, Vec<SocketAddr>)| {
         format!("{}: {} columns of {}", config.store, schema.columns().len(), config.scylla.table)
     };
     findings.note("store", described.as_ref().map(detail));
@@ -227,7 +238,11 @@ fn check_model(
     }
     check_golden(subject, directory, &mut model, findings);
     let Some(store) = store else { return };
-    let bound = plan_or_ask(&mut model, &store.schema);
+    let schema = match store.schema_of(directory) {
+        Ok(schema) => schema,
+        Err(error) => return findings.note(subject, Err::<String, _>(error)),
+    };
+    let bound = plan_or_ask(&mut model, &schema);
     let subject = format!("{subject} with the store");
     let said = bound.as_ref().map(|(_, instead)| match instead {
         Some(why) => format!("not asked: requests have to give all columns, as {why}"),

@@ -55,7 +55,8 @@ pub(crate) struct ImportArguments {
     #[command(flatten)]
     store: StoreArguments,
     /// The column that holds the keys; where it is not given the one called `user_id`, else the first
-    /// one, which is said. Several columns, as in `--key country,bin`, make one key of the embedded store.
+    /// one, which is said. Several columns, as in `--key country,bin`, make one key; of a cluster's table they are
+    /// those of its partition key, in its order.
     #[arg(long, alias = "key-column", value_name = "COLUMN,...", value_delimiter = ',')]
     key: Vec<String>,
     /// The columns to take, beside the key and `last_updated`; the others are left out [default: all].
@@ -243,7 +244,7 @@ impl ImportArguments {
             None if self.model.is_empty() => Ok(ServedModels::default()),
             root => {
                 let root = root.clone().unwrap_or_else(|| PathBuf::from("models"));
-                ServedModels::load(root, &self.model)
+                ServedModels::load(root, &self.model, self.store.table())
             }
         }
     }
@@ -251,7 +252,7 @@ impl ImportArguments {
 
 /// Runs the import and prints one line that says what was imported.
 pub(crate) fn run(arguments: &ImportArguments) -> anyhow::Result<()> {
-    let models = arguments.served_models()?;
+    let mut models = arguments.served_models()?;
     let mut options = ImportOptions {
         csv: arguments.csv(&models)?,
         on_bad_row: match arguments.on_error {
@@ -271,6 +272,9 @@ pub(crate) fn run(arguments: &ImportArguments) -> anyhow::Result<()> {
     let destination = Destination::open(&place)?;
     let stored = if arguments.replace { None } else { destination.schema()? };
     add_types(&mut input, &mut options.csv, stored.as_ref()).with_context(|| name.clone())?;
+    if let StorePlace::Folder(folder, _) = &place {
+        models.look_beside(folder)?;
+    }
     let asked = if arguments.force { ServedModels::default() } else { models };
     let mut observer = Observer::new(input.length_bytes(), &asked);
     let imported = destination.import(arguments, stored, input, &options, &mut observer);
@@ -333,11 +337,6 @@ impl<'a> Destination<'a> {
                 import_embedded_in(turn, &store, input, options, observer)?
             }
             Self::Table(settings) => {
-                ensure!(
-                    arguments.key.len() < 2,
-                    "--key: found {} columns, expected one: several make a key of the embedded store only",
-                    arguments.key.len()
-                );
                 let (addresses, cql) = (settings.resolve()?, arguments.cluster.options(stored)?);
                 import_cql(settings, addresses, input, options, &cql, observer)?
             }

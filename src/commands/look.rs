@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use shards::escape::escaped;
 use shards::features::stored::StoredRow;
 
+use super::entity::{EntityArguments, key_of};
 use super::store::StoreArguments;
 use crate::output::{complain, say};
 
@@ -24,9 +25,11 @@ pub(crate) struct SchemaArguments {
 /// Show what a feature store has of a key; exits with 1 where it has nothing of one of them.
 #[derive(Debug, Args)]
 pub(crate) struct GetArguments {
-    /// The keys.
+    /// The keys: of users, or of --entity.
     #[arg(required = true, value_name = "KEY")]
     keys: Vec<String>,
+    #[command(flatten)]
+    entity: EntityArguments,
     #[command(flatten)]
     store: StoreArguments,
     /// Print JSON, one object a line.
@@ -62,10 +65,15 @@ pub(crate) fn schema(arguments: &SchemaArguments) -> anyhow::Result<ExitCode> {
 
 /// Prints each key's row.
 pub(crate) fn get(arguments: &GetArguments) -> anyhow::Result<ExitCode> {
-    let place = arguments.store.place()?;
+    let entity = arguments.entity.find()?;
+    let place = arguments.store.place_of(entity.as_ref())?;
     let mut code = ExitCode::SUCCESS;
     for (at, key) in arguments.keys.iter().enumerate() {
-        let Some(row) = place.row(key)? else {
+        let looked_up = match &entity {
+            Some(entity) => key_of(entity, key)?,
+            None => key.clone(),
+        };
+        let Some(row) = place.row(&looked_up)? else {
             complain!("`{}`: the store has no such key", escaped(key));
             code = ExitCode::FAILURE;
             continue;

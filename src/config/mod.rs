@@ -211,6 +211,11 @@ impl Config {
     }
 }
 
+/// What a file says of clusters.
+pub(crate) fn read_scylla(path: &Path) -> anyhow::Result<ScyllaSettings> {
+    Ok(read(path)?.0.features.scylla)
+}
+
 /// A file, whose name says which library wrote it.
 pub(crate) fn ensure_model_file(path: &Path) -> anyhow::Result<()> {
     let shown = path.display();

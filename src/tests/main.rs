@@ -19,6 +19,7 @@ mod commands_list_what_is_there;
 mod commands_may_be_cut_off_by_their_reader;
 mod commands_say_what_would_be_served;
 mod connections_are_steered_to_their_core;
+mod entities_are_looked_up_and_explained;
 mod expressions_are_logged_and_computed_again;
 mod files_become_a_repository;
 mod foreign_text_reaches_no_terminal_as_it_is;

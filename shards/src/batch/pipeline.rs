@@ -422,6 +422,10 @@ fn observe(lane: &Lane, joined: &Joined) {
         counters.entity_ages.get(entity).add(rows);
         counters.entity_age_s.get(entity).add(age_s);
     }
+    for (entity, waited) in joined.waits() {
+        counters.entity_waits.get(*entity).add(1);
+        counters.entity_wait_ns.get(*entity).add(waited.as_nanos() as u64);
+    }
     let batches = counters.batches.get();
     counters.batches.set(batches + 1);
     let row = lane.drift_sample.of_batch(batches, joined.outcomes.len(), joined.now_us);

@@ -1,5 +1,7 @@
 //! What a fetch answers: the batch's matrix, and what each of its rows stood on.
 
+use std::time::Duration;
+
 use super::expressions::Computing;
 use super::join::{JoinPlan, RequestField};
 use super::matrix::{FeatureMatrix, RowMut};
@@ -71,6 +73,8 @@ pub struct Joined {
     /// What came of each entity's part of each row, entity by entity; empty where the plan has one.
     by_entity: Vec<RowOutcome>,
     entities: usize,
+    /// How long the batch waited for an entity's table, where it did and the plan has several.
+    waits: Vec<(usize, Duration)>,
 }
 
 impl Joined {
@@ -86,7 +90,18 @@ impl Joined {
             expressions: plan.expressions().map(|plan| Box::new(Computing::new(plan))),
             by_entity: Vec::new(),
             entities: plan.entities().len(),
+            waits: Vec::new(),
         }
+    }
+
+    /// Notes how long the batch waited for an entity's table; not where it did not.
+    pub(crate) fn note_wait(&mut self, entity: usize, waited: Option<Duration>) {
+        self.waits.extend(waited.map(|waited| (entity, waited)));
+    }
+
+    /// How long the batch waited for each entity's table that it waited for.
+    pub(crate) fn waits(&self) -> &[(usize, Duration)] {
+        &self.waits
     }
 
     /// What came of an entity's part of a row.
@@ -148,6 +163,7 @@ impl Joined {
         self.defaulted_by_column.fill(0);
         self.unknown_cells.clear();
         self.keys_fetched = 0;
+        self.waits.clear();
         self.now_us = now_us;
         if let Some(computing) = &mut self.expressions {
             computing.reset(rows, now_us);

@@ -14,7 +14,7 @@ use super::joined::Joined;
 use super::requests::FetchRequests;
 use super::requests_alone::RequestsAlone;
 use super::schema::{NamedTable, Schema, fingerprint_of_all, fingerprint_of_reason};
-use super::scylla::{Asked, CqlCounters, CqlStore, ScyllaError, ScyllaSettings};
+use super::scylla::{Asked, CqlCounters, CqlStore, ScyllaError, ScyllaSettings, describe_table};
 use crate::telemetry::StoreCounters;
 
 /// Where every shard's features come from; each opens its own [`FeatureStore`] from it.
@@ -73,12 +73,27 @@ impl StoreSource {
     ) -> Result<Option<Schema>, StoreError> {
         let Some(schema) = self.current_schema()? else { return Ok(None) };
         let Self::Embedded(_) = self else { return Ok(Some(schema)) };
+        self.with_tables(schema, names).map(Some)
+    }
+
+    /// The store's own columns with those of these tables, which a cluster is asked for by connections
+    /// that are closed again: for tools. It blocks. A table that can't be read says why.
+    pub fn with_tables<'t>(
+        &self,
+        schema: Schema,
+        names: impl IntoIterator<Item = &'t str>,
+    ) -> Result<Schema, StoreError> {
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort_unstable();
         names.dedup();
+        let described = |name: &str| match self.table(Some(name))? {
+            Self::Cql { settings, addresses } => {
+                Ok(Some(describe_table(ScyllaSettings::clone(&settings), addresses)?))
+            }
+            table => table.current_schema(),
+        };
         let read = |name: &str| {
-            let found = self.table(Some(name)).and_then(|table| table.current_schema());
-            let found = found.map_err(|error| error.to_string());
+            let found = described(name).map_err(|error: StoreError| error.to_string());
             found.and_then(|schema| schema.ok_or_else(|| "there is no such table".to_owned()))
         };
         let table = |name: &str| NamedTable {
@@ -86,7 +101,7 @@ impl StoreSource {
             schema: read(name).map_err(|reason| reason.into()),
         };
         let tables = names.into_iter().map(table).collect();
-        Ok(Some(schema.with_tables(tables)))
+        Ok(schema.with_tables(tables))
     }
 
     /// Where the rows of the table `name` of the same store are; the default table's for none. A shard
@@ -371,6 +386,7 @@ impl FeatureStore {
         for (entity, table, asked) in &waiting {
             if let TableStore::Cql(store) = &**table {
                 store.join(entity, requests, asked, joined);
+                joined.note_wait(entity.place(), asked.waited());
             }
         }
         joined.merge(plan.defaulted_max());

@@ -132,6 +132,10 @@ counters! {
         pub entity_age_s: Cells,
         /// How many rows were summed.
         pub entity_ages: Cells,
+        /// How long batches waited for the table of each entity, in ns, summed over them.
+        pub entity_wait_ns: Cells,
+        /// How many batches did.
+        pub entity_waits: Cells,
         /// Cells that took their column's default, by column.
         pub cells_defaulted: Cells,
         /// Texts that are none of the model's categories, by column.
@@ -215,6 +219,8 @@ impl LaneTelemetry {
             entity_rows: Cells::new(facts.entities.len() * FeatureStatus::ALL.len()),
             entity_age_s: Cells::new(facts.entities.len()),
             entity_ages: Cells::new(facts.entities.len()),
+            entity_wait_ns: Cells::new(facts.entities.len()),
+            entity_waits: Cells::new(facts.entities.len()),
             decisions: Cells::new(facts.decisions.len()),
             reasons: Cells::new(facts.reasons.len()),
             rules: Cells::new(facts.rules.len()),

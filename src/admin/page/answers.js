@@ -22,6 +22,10 @@ function answered(model, count = ANSWER_SECONDS) {
     // What a rule decided before the model has no score.
     mean: total('scores_sum') / (total('rows') - total('rows_decided')), scores: each('scores'),
     decisions: each('decisions'), rules: each('rules'), reasons: each('reasons'),
+    entities: model.entities.map((name, at) => ({
+      name, rows: each('entity_rows').slice(at * statuses.length, (at + 1) * statuses.length),
+      age_s: each('entity_age_s')[at] / each('entity_ages')[at], wait_us: each('entity_wait_us')[at] / each('entity_waits')[at],
+    })),
   };
 }
 
@@ -128,6 +132,20 @@ function driftPart(model) {
   return part('Drift (PSI), last hour', ...(rows.length ? [bars(rows)] : []), ...notes.map(note));
 }
 
+// What the features of each entity stood on: the share that is of now, how old they were, how long their table took.
+function entityRows(did) {
+  return did.entities.map(({ name, rows, age_s, wait_us }) => {
+    const all = sum(rows);
+    const shares = statuses.map((status, at) => ({ status, share: (rows[at] ?? 0) / Math.max(all, 1) })).filter(({ share }) => share);
+    const fresh = sum(shares.filter(({ status }) => ['stored', 'cached'].includes(status)).map(({ share }) => share));
+    const texts = shares.map(({ status, share }) => `${status} ${percent(share)}`);
+    if (age_s >= 0) texts.push(`age ${duration(age_s)}`);
+    if (wait_us >= 0) texts.push(`table ${time(wait_us)}`);
+    const tone = !all ? '' : shares.some(({ status }) => status === 'error') ? 'bad' : fresh < 0.99 ? 'warn' : '';
+    return { name, text: texts.join(', ') || '–', share: fresh, tone, series: tone || 'features' };
+  });
+}
+
 // One version that answers.
 function versionAnswers(model) {
   const did = answered(model);
@@ -142,6 +160,7 @@ function versionAnswers(model) {
     const reasons = mostReasons(model.reasons, did);
     parts.push(part(did.explained ? `Reasons of ${counted(did.explained, 'explained row')}` : 'Reasons', reasons.length ? bars(reasons) : note('no row explained in the last minute')));
   }
+  if (model.entities.length) parts.push(part('Entities, last minute', bars(entityRows(did))));
   parts.push(driftPart(model));
   const mean = Number.isFinite(did.mean) ? `, mean ${did.mean.toFixed(3)}` : '';
   const said = ` version ${model.version}, ${model.role}: ${counted(did.rows, 'score')} in the last minute${mean}`;

@@ -44,4 +44,4 @@ pub use self::table::{CsvTable, time_us};
 pub use options::{ImportObserver, ImportOptions, ImportProgress, OnBadRow};
 pub use replication::{Replication, ReplicationError};
 pub use timestamp::now_us;
-pub(crate) use timestamp::shown_time;
+pub use timestamp::shown_time;

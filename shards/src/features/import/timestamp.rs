@@ -21,7 +21,7 @@ pub(super) fn parse_us(text: &str) -> Option<i64> {
 }
 
 /// A time in µs since 1970 as RFC 3339 has it, in UTC.
-pub(crate) fn shown_time(us: i64) -> String {
+pub fn shown_time(us: i64) -> String {
     let (seconds, fraction) = (us.div_euclid(US_PER_SECOND), us.rem_euclid(US_PER_SECOND));
     let (days, second) = (seconds.div_euclid(SECONDS_PER_DAY), seconds.rem_euclid(SECONDS_PER_DAY));
     let mut text = String::with_capacity("2026-01-31T12:00:00.000000Z".len());

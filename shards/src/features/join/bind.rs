@@ -77,7 +77,7 @@ impl JoinPlan {
         let defaulted_max = declared.first().and_then(|it| it.policies.max_defaulted_columns);
         for entity in &mut entities {
             entity.is_whole = is_alone && !is_computed;
-            if entity.is_whole && precision == Precision::F32 {
+            if precision == Precision::F32 {
                 entity.float_row = FloatRow::of(&entity.cells);
             }
             if !is_alone {

@@ -51,6 +51,19 @@ pub enum JoinError {
         /// What the store said.
         reason: String,
     },
+    /// The key of an entity's table has another number of columns than the entity has fields.
+    #[error(
+        "entity `{entity}`: its `key` has {found} fields in model.toml, and the key of its table has \
+         {expected} columns: name a field for each, in the table's order"
+    )]
+    KeyParts {
+        /// The entity.
+        entity: String,
+        /// How many fields it has.
+        found: usize,
+        /// How many columns the table's key has.
+        expected: usize,
+    },
     /// The store has the column that the model names, and its type is not read.
     #[error(
         "the model's input column `{column}` is {found} in the store, which is not read: store it as \

@@ -11,7 +11,7 @@ use crate::features::inputs::{
 };
 use crate::features::joined::{Joined, RowOutcome};
 use crate::features::matrix::{MatrixCell, RowMut};
-use crate::features::record::{CELLS_START, CellPlace, last_updated_us};
+use crate::features::record::{CellPlace, last_updated_us};
 use crate::features::texts::{Texts, is_unknown_text};
 use crate::provenance::{EntityStatuses, FeatureStatus};
 
@@ -214,11 +214,13 @@ impl EntityPlan {
 }
 
 impl FloatRow {
-    /// Copies a row of floats; false where a cell needs a closer look, the row is then unfinished.
+    /// Copies floats to their places in the model's row; false where a cell needs a closer look, the
+    /// row is then unfinished.
     fn copy(&self, record: &[u8], cells: &mut [f32]) -> bool {
-        let (stored, _) = record[CELLS_START..].as_chunks::<{ size_of::<f32>() }>();
+        let (stored, _) = record[self.offset..].as_chunks::<{ size_of::<f32>() }>();
         let mut plain = true;
         let bounds = self.low.iter().zip(&self.high);
+        let cells = &mut cells[self.column..];
         for ((cell, bytes), (&low, &high)) in cells.iter_mut().zip(stored).zip(bounds) {
             let value = f32::from_le_bytes(*bytes);
             *cell = value;

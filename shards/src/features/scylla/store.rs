@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::attempts::{self, Deadlines};
 use super::budget::RetryBudget;
@@ -12,7 +12,6 @@ use super::counters::CqlCounters;
 use super::error::ScyllaError;
 use super::faults::{Fault, FaultsSeen};
 use super::flight::{Flight, KeyState};
-use super::keys::KeyType;
 use super::pending::Pending;
 use super::routing::{Router, Target};
 use super::runtime::{Driver, Ended};
@@ -65,6 +64,14 @@ pub(super) struct Inner {
 pub(crate) struct Asked {
     waiting: Vec<Waiting>,
     at: Instant,
+}
+
+impl Asked {
+    /// How long it was until all that was waited for had landed; `None` where the cache had it all.
+    pub(crate) fn waited(&self) -> Option<Duration> {
+        let landed = self.waiting.iter().filter_map(|wait| wait.flight.landed_at());
+        landed.max().map(|last| last.saturating_duration_since(self.at))
+    }
 }
 
 /// A batch's rows of one key, which wait for a flight.
@@ -305,7 +312,9 @@ impl Inner {
     pub(super) async fn learn_group_keys(&self) {
         let (session, settings) = (self.session().as_ref().clone(), Arc::clone(&self.settings));
         let asking = async move { probe::group_keys(&session, &settings).await };
-        if let Ok((keys, Some(said))) = self.driver.run_aside(asking).await {
+        if self.session().group.is_none() {
+            self.router.limit_groups(1);
+        } else if let Ok((keys, Some(said))) = self.driver.run_aside(asking).await {
             self.limit_groups(keys, &said);
         }
     }
@@ -392,7 +401,8 @@ impl Inner {
         let mut cache = self.cache.borrow_mut();
         let texts = self.texts();
         let texts = &*texts.borrow();
-        let key_type = self.session.borrow().table.shape.key_type;
+        let session = self.session();
+        let table_key = &session.table.shape.key;
         let pending = self.pending.borrow();
         let keys = requests.keys(plan.place());
         for &first in keys.distinct() {
@@ -401,12 +411,11 @@ impl Inner {
                 join_absent(plan, requests, first, FeatureStatus::Missing, joined);
                 continue;
             }
-            if !key_type.takes(key) {
-                match key_type {
-                    KeyType::Text => {
-                        join_absent(plan, requests, first, FeatureStatus::Missing, joined);
-                    }
-                    _ => refuse_key(plan, requests, first, key_type, joined),
+            if !table_key.takes(key) {
+                if table_key.has_spellings() {
+                    refuse_key(plan, requests, first, table_key.expected_of(key), joined);
+                } else {
+                    join_absent(plan, requests, first, FeatureStatus::Missing, joined);
                 }
                 continue;
             }
@@ -446,11 +455,11 @@ impl Inner {
         self.bound_texts();
         let session = self.session();
         let cluster = session.session.get_cluster_state();
-        let key_type = session.table.shape.key_type;
+        let table_key = &session.table.shape.key;
         let asked = requests.keys(plan.place());
         let keys = unknown
             .iter()
-            .filter_map(|&first| Some((first, key_type.wire(asked.key(first as usize))?)));
+            .filter_map(|&first| Some((first, table_key.wire(asked.key(first as usize))?)));
         let mut nowhere = Vec::new();
         let groups = self.router.group(&cluster, keys, now, &mut nowhere);
         self.count(|counters| {
@@ -571,11 +580,11 @@ fn refuse_key(
     plan: &EntityPlan,
     requests: &FetchRequests,
     first: u32,
-    key_type: KeyType,
+    expected: &'static str,
     joined: &mut Joined,
 ) {
     let (place, entity) = (plan.place(), plan.place() as u8);
-    let refusal = Refusal::KeyNotOfType { entity, expected: key_type.as_str() };
+    let refusal = Refusal::KeyNotOfType { entity, expected };
     for row in requests.keys(plan.place()).rows_like(first) {
         joined.refuse(place, row, FeatureStatus::Missing, refusal);
     }
