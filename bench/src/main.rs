@@ -4,7 +4,8 @@
 //! many users, [`open_loop`] sends requests by the clock, [`overload`] more than can be answered,
 //! and [`compare`] runs all servers of `bench/servers.toml` against the same load, in turns;
 //! [`scaling`] runs the gateway on one core and on more. [`trees`] times the tree kernels and
-//! [`models`] whole models, [`store`] the embedded store, [`writes`] its writes, and [`cql`] a cluster's, for which
+//! [`models`] whole models, [`expressions`] what computes columns, [`store`] the embedded store,
+//! [`writes`] its writes, and [`cql`] a cluster's, for which
 //! [`cql_stub`] may stand in; [`instructions`] counts those of a request, [`entities`] those of one with three keys. [`simulate`] holds
 //! batching policies against each other in virtual time, and [`traces`] on the real server;
 //! [`simulate_shard`] plays the shard itself on a simulated thread.
@@ -19,6 +20,7 @@ mod cql_stub;
 #[cfg(test)]
 mod cql_stub_tests;
 mod entities;
+mod expressions;
 mod floor;
 mod generate;
 mod instructions;
@@ -82,6 +84,8 @@ enum Command {
     Cql(cql::CqlArgs),
     /// Stand in for a node: answer with rows that were encoded at the start.
     CqlStub(cql_stub::CqlStubArgs),
+    /// Time expressions, ten together and each alone.
+    Expressions(expressions::ExpressionsArgs),
     /// Time whole models on recorded rows, for `bench/trees/compare.py`.
     Models(models::ModelsArgs),
     /// Time the tree kernels.
@@ -108,6 +112,7 @@ fn main() -> anyhow::Result<()> {
         Command::Writes(args) => writes::run(&args),
         Command::Cql(args) => cql::run(args),
         Command::CqlStub(args) => cql_stub::run(&args),
+        Command::Expressions(args) => expressions::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Trees(args) => trees::run(&args),
     }

@@ -2,10 +2,11 @@
 //! for the access log.
 
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use crate::api::request_rows::RequestRows;
 use crate::batch::Lane;
+use crate::executor::runtime::wall;
 use crate::http::front::Front;
 use crate::journal::{AccessFigures, AccessNote, BatchFigures};
 use crate::origin::Origin;

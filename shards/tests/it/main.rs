@@ -105,6 +105,7 @@ mod no_row_is_lost_behind_a_quote;
 mod operators_agree_with_the_onnx_reference;
 mod pipelined_requests_are_answered_in_order;
 mod random_entities_match_a_reference;
+mod random_expressions_match_a_reference;
 mod records_are_joined_as_they_were_packed;
 mod replaced_columns_are_bound_again;
 mod replaced_columns_never_mix_with_the_old;

@@ -29,7 +29,6 @@ use super::pending_response::PendingResponse;
 use super::rendered::RenderedResponse;
 use crate::http::front::Front;
 use crate::http1::reader::RequestReader;
-use crate::mutation::{Mutation, is_in_force};
 
 /// How much of a refused request is read and thrown away, so that the refusal arrives.
 const LINGER_BYTES_MAX: usize = 1_048_576;
