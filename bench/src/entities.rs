@@ -60,7 +60,8 @@ pub(crate) fn run(args: &EntitiesArgs) -> Result<()> {
         for ((_, table), part) in ENTITIES.iter().zip(&parts) {
             make_table(&folder.join("store"), *table, part, &csv)?;
         }
-        let case = Case { model: MODEL, kernel: "portable", connections: args.connections };
+        let kernel = if std::arch::is_x86_feature_detected!("avx2") { "avx2" } else { "portable" };
+        let case = Case { model: MODEL, kernel, connections: args.connections };
         let (models, store) = (folder.join("models"), folder.join("store"));
         let profile = Profile::take(case, &models, &store, root)?;
         let plural = if count == 1 { "entity" } else { "entities" };

@@ -207,10 +207,10 @@ def compare_scores(gateway, rows, drivers, bins):
     for row, driver, bin in zip(rows, drivers, bins):
         status, headers, body = gateway.ask("POST", "/predict", row)
         assert status == 200, body
-        assert headers["x-features"].split("; ")[0] == "driver=stored, bin=stored", headers["x-features"]
+        assert headers["x-features"].startswith("driver=stored, bin=stored"), headers["x-features"]
         cells = [driver["conv_rate"], driver["trips"], bin["chargebacks"]]
         cells = [0.0 if cell is None or cell != cell else float(cell) for cell in cells]
-        tensor = {"name": "features", "datatype": "FP32", "shape": [1, 3], "data": cells}
+        tensor = {"name": "input", "datatype": "FP32", "shape": [1, 3], "data": cells}
         status, _, own = gateway.ask("POST", "/v2/models/demo-logistic/infer", {"inputs": [tensor]})
         assert status == 200, own
         outputs = {output["name"]: output["data"] for output in json.loads(own)["outputs"]}

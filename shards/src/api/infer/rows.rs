@@ -85,7 +85,7 @@ impl<'r> ParsedInfer<'r> {
             let (cells_per_row, texts) = (width, Vec::new());
             return Ok(Self { rows, user_ids: None, keys: None, cells, cells_per_row, texts });
         }
-        by_columns(inputs, signature, rows)
+        by_columns(inputs, signature, keys, rows)
     }
 
     /// How many rows are asked for.
@@ -214,16 +214,21 @@ fn by_keys<'r>(
 fn by_columns<'r>(
     inputs: &'r [Tensor<'_>],
     signature: &Signature,
+    keys: &RequestKeys,
     rows: usize,
 ) -> Result<ParsedInfer<'r>, InferError> {
     let columns = &signature.columns;
     let expected = || {
+        let named = match &keys.fields[..] {
+            [] => format!("`{USER_ID}`"),
+            fields => format!("the keys `{}`", fields.join("`, `")),
+        };
         let width = columns.len();
         let matrix = &signature.matrix;
         if !signature.texts.is_empty() {
-            return format!("give `{USER_ID}`, or each of the model's columns: some are of text");
+            return format!("give {named}, or each of the model's columns: some are of text");
         }
-        format!("give `{matrix}` of shape [rows, {width}], `{USER_ID}`, or each of its columns")
+        format!("give `{matrix}` of shape [rows, {width}], {named}, or each of its columns")
     };
     let mut cells = Vec::with_capacity(inputs.len());
     for input in inputs {
