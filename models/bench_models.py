@@ -9,10 +9,10 @@ from sklearn.ensemble import (
     GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier,
 )
 
-from artefacts import (
+from shardgate.exporter.artefacts import (
     Description, column_of, float32_text, write_csv, write_model, write_scored_rows,
 )
-from exporting import (
+from shardgate.exporter.exporting import (
     DIFFERENCE_MAX, ExportError, compare, library_scores, onnx_scores, score_output, to_onnx,
 )
 

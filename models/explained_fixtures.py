@@ -32,7 +32,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from exporting import to_onnx
+from shardgate.exporter.exporting import to_onnx
 
 FOLDER = Path(__file__).parents[1] / "shards" / "tests" / "explained"
 NAMES = ["x0", "x1", "x2", "x3", "x4", "x5"]

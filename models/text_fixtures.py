@@ -23,7 +23,7 @@ import pandas as pd
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 
-import exporting
+from shardgate.exporter import exporting
 import text_entries
 
 FOLDER = Path(__file__).parents[1] / "shards" / "tests" / "texts"

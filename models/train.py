@@ -15,18 +15,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 import german_credit
-from artefacts import (
+from shardgate.exporter.artefacts import (
     Column, Description, column_of, double_text, float32_text, write_csv, write_model,
     write_scored_rows,
 )
-from describing import described
-from answers import REASONS, shares_of, table
-from exporting import (
+from shardgate.exporter.describing import described
+from shardgate.exporter.answers import REASONS, shares_of, table
+from shardgate.exporter.exporting import (
     DIFFERENCE_MAX, ExportError, compare, library_scores, onnx_scores, score_output, to_onnx,
 )
-from rows import typed
-from sampling import neighbours
-from subjects import Estimator
+from shardgate.exporter.rows import typed
+from shardgate.exporter.sampling import neighbours
+from shardgate.exporter.subjects import Estimator
 
 FOLDER = Path(__file__).parent
 SEED = 20

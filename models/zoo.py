@@ -26,11 +26,11 @@ import zoo_entries
 import zoo_handmade
 import zoo_table
 import zoo_torch
-from artefacts import toml_table, write_scored_rows
-from exporting import (
+from shardgate.exporter.artefacts import toml_table, write_scored_rows
+from shardgate.exporter.exporting import (
     DIFFERENCE_MAX, ExportError, attribute, compare, library_scores, onnx_scores, score_output, to_onnx,
 )
-from sampling import neighbours, thresholds
+from shardgate.exporter.sampling import neighbours, thresholds
 from zoo_entries import WIDTH, Entry, made_up
 
 FOLDER = Path(__file__).parents[1] / "shards" / "tests" / "zoo"

@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from exporting import floor_to_float32, library_scores
+from shardgate.exporter.exporting import floor_to_float32, library_scores
 from zoo_entries import SEED, WIDTH, made_up
 
 LEQ = 0

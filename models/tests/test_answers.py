@@ -9,7 +9,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import LinearSVC
 
-from exporting import ExportError
+from shardgate.exporter.exporting import ExportError
 
 from tools import LABELS, ROWS, export_model
 

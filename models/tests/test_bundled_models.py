@@ -10,7 +10,7 @@ import pandas
 import pytest
 
 import train
-from exporting import onnx_scores
+from shardgate.exporter.exporting import onnx_scores
 
 MODELS = Path(__file__).parents[1]
 NUMERIC = "bench-credit-numeric"

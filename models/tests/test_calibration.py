@@ -25,9 +25,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC, NuSVC
 from sklearn.tree import DecisionTreeClassifier
 
-import calibrating
-import export
-from exporting import ExportError
+from shardgate.exporter import calibrating
+from shardgate.exporter import command
+from shardgate.exporter.exporting import ExportError
 
 RANDOM = np.random.default_rng(11)
 COUNT = 300
@@ -48,9 +48,9 @@ def exported(folder, model, *more, rows=None):
         if isinstance(rows, np.ndarray):
             more = (*more, "--columns", ",".join(frame))
     given = [str(folder / "model.pkl"), "--name", "mine", "--output-dir", str(folder), *more]
-    done = export.export(export.arguments(given))
+    done = command.export(command.arguments(given))
     about = tomllib.loads((folder / "mine" / "model.toml").read_text(encoding="utf-8"))
-    return done, about, done.place.version_folder
+    return done, about, done.version_path
 
 
 def curves(folder):

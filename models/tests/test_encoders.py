@@ -16,7 +16,7 @@ from sklearn.preprocessing import (
     SplineTransformer, StandardScaler, TargetEncoder,
 )
 
-from exporting import ExportError
+from shardgate.exporter.exporting import ExportError
 from tools import COUNT, FRAME, IGNORING, TARGET, columns_of, exported, rows_of
 
 RANDOM = np.random.default_rng(7)

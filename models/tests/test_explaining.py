@@ -9,8 +9,8 @@ from sklearn.ensemble import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import background
-from exporting import ExportError, attribute, to_onnx
+from shardgate.exporter import background
+from shardgate.exporter.exporting import ExportError, attribute, to_onnx
 
 NAMES = ["a", "b", "c"]
 
@@ -46,7 +46,7 @@ def test_each_branch_has_as_many_rows_as_its_children(model, missing):
 
 
 def test_other_trees_leave_a_graph_as_it_was():
-    import covers
+    from shardgate.exporter import covers
 
     rows, labels = rows_and_labels()
     one = GradientBoostingClassifier(n_estimators=3).fit(rows, labels)

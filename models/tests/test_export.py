@@ -17,11 +17,11 @@ from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.semi_supervised import LabelSpreading
 from sklearn.svm import SVC, LinearSVC, NuSVC
 
-import exporting
-from export import arguments, export
-from exporting import ExportError, compare, floor_to_float32, library_scores, onnx_scores, to_onnx
-from folding import raw_thresholds
-from sampling import neighbours
+from shardgate.exporter import exporting
+from shardgate.exporter.command import arguments, export
+from shardgate.exporter.exporting import ExportError, compare, floor_to_float32, library_scores, onnx_scores, to_onnx
+from shardgate.exporter.folding import raw_thresholds
+from shardgate.exporter.sampling import neighbours
 
 from tools import COLUMNS, LABELS, RANDOM, ROWS, export_model
 
@@ -88,7 +88,7 @@ def test_what_cannot_be_right_is_refused(tmp_path, monkeypatch):
         export_model(tmp_path, model, "--class", "2")
     with pytest.raises(ExportError, match="doubled"):
         export_model(tmp_path, model, columns="a,b,a")
-    monkeypatch.setattr("subjects.onnx_scores", lambda *given: onnx_scores(*given) + 2e-5)
+    monkeypatch.setattr("shardgate.exporter.subjects.onnx_scores", lambda *given: onnx_scores(*given) + 2e-5)
     with pytest.raises(ExportError, match="differ by 2.0e-05"):
         export_model(tmp_path, model)
     assert not (tmp_path / "mine").exists()

@@ -13,8 +13,9 @@ from sklearn.preprocessing import (
     Binarizer, FunctionTransformer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder, StandardScaler,
 )
 
-import gateway
-from exporting import ExportError
+from shardgate import program
+from shardgate.exporter import gateway
+from shardgate.exporter.exporting import ExportError
 
 from tools import LABELS, RANDOM, ROWS, export_model
 
@@ -104,7 +105,8 @@ def test_a_gateway_that_compared_nothing_is_no_yes(tmp_path, says):
 
 def test_without_a_gateway_nothing_is_exported(tmp_path, monkeypatch):
     monkeypatch.delenv("SHARDGATE", raising=False)
-    monkeypatch.setattr(gateway, "BUILT", tmp_path / "none")
+    monkeypatch.setattr(program, "BUILT", tmp_path / "none")
+    monkeypatch.setattr(program, "installed", list)
     monkeypatch.setenv("PATH", str(tmp_path))
     model = LogisticRegression().fit(ROWS, LABELS)
     with pytest.raises(ExportError, match="there is no gateway to ask"):
@@ -121,9 +123,10 @@ def test_the_gateway_that_is_named_goes_before_the_one_that_is_found(tmp_path, m
     here, there, path = (script(tmp_path / name, "") for name in ("here", "there", "shardgate"))
     monkeypatch.delenv("SHARDGATE", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(gateway, "BUILT", tmp_path / "none")
+    monkeypatch.setattr(program, "BUILT", tmp_path / "none")
+    monkeypatch.setattr(program, "installed", list)
     assert gateway.find(None) == path
-    monkeypatch.setattr(gateway, "BUILT", here)
+    monkeypatch.setattr(program, "BUILT", here)
     assert gateway.find(None) == here
     monkeypatch.setenv("SHARDGATE", str(there))
     assert gateway.find(None) == there

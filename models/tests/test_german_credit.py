@@ -12,8 +12,8 @@ import joblib
 import numpy as np
 import pytest
 
-import export
-import gateway
+from shardgate.exporter import command
+from shardgate.exporter import gateway
 import german
 from support import free_port, running, wait_for
 
@@ -93,7 +93,7 @@ def served(tmp_path_factory):
         joblib.dump(models[name], folder / f"{name}.pkl")
         given = [str(folder / f"{name}.pkl"), "--name", name, "--rows", str(folder / "rows.csv"),
                  "--output-dir", str(folder / "models"), "--label"]
-        assert export.main(given) == 0, name
+        assert command.main(given) == 0, name
     names = [*models, *(reads_requests(folder / "models", name) for name in models)]
     program = str(gateway.find(None))
     store = f"embedded:{folder / 'store'}"

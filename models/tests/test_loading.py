@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import OneClassSVM
 
-import export
+from shardgate.exporter import command
 
 from tools import LABELS, ROWS
 
@@ -20,11 +21,11 @@ from tools import LABELS, ROWS
 def said(tmp_path, capsys, path, *more):
     """The one line that an export of `path` ends with."""
     given = [str(path), "--columns", "a,b,c", "--name", "mine", "--output-dir", str(tmp_path), *more]
-    assert export.main(given) == 1
+    assert command.main(given) == 1
     lines = [line for line in capsys.readouterr().err.splitlines()
              if not line.startswith("warning: loading a pickle")]
     assert len(lines) == 1, lines
-    assert lines[0].startswith("export.py: error: "), lines
+    assert lines[0].startswith("python -m shardgate.exporter: error: "), lines
     assert not (tmp_path / "mine").exists()
     return lines[0]
 
@@ -90,20 +91,21 @@ def test_a_fault_of_the_exporter_is_one_line_too(tmp_path, capsys, monkeypatch):
         raise KeyError("inside\nof a converter")
 
     path = dumped(tmp_path, LogisticRegression().fit(ROWS, LABELS))
-    monkeypatch.setattr("subjects.to_onnx", broken)
+    monkeypatch.setattr("shardgate.exporter.subjects.to_onnx", broken)
     line = said(tmp_path, capsys, path)
     assert "KeyError" in line and "--traceback shows where" in line
     given = [str(path), "--columns", "a,b,c", "--name", "mine", "--output-dir", str(tmp_path),
              "--traceback"]
-    assert export.main(given) == 1
+    assert command.main(given) == 1
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
 def test_the_command_has_the_status_of_its_outcome(tmp_path):
     path = tmp_path / "model.pkl"
     path.write_bytes(pickle.dumps({}))
-    command = [sys.executable, export.__file__, path, "--columns", "a", "--name", "mine"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    script = Path(__file__).parents[1] / "export.py"
+    given = [sys.executable, script, path, "--columns", "a", "--name", "mine"]
+    ended = subprocess.run(given, capture_output=True, text=True, check=False)
     assert ended.returncode == 1 and ended.stdout == ""
     assert ended.stderr.splitlines()[-1].startswith("export.py: error: ")
     assert "Traceback" not in ended.stderr

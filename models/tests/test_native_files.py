@@ -4,8 +4,8 @@ import numpy as np
 import pandas
 import pytest
 
-import export
-from exporting import ExportError
+from shardgate.exporter import command
+from shardgate.exporter.exporting import ExportError
 
 from test_text_columns import CATEGORIES, FRAME, TARGET, TEXTS, columns_of, exported, rows_of
 from tools import LABELS, ROWS
@@ -45,7 +45,7 @@ def test_a_booster_of_lightgbm(tmp_path, objective):
     # The file alone says the same.
     booster.save_model(tmp_path / "saved.txt")
     given = [str(tmp_path / "saved.txt"), "--name", "again", "--output-dir", str(tmp_path), *chosen]
-    assert export.main(given) == 0
+    assert command.main(given) == 0
     assert (tmp_path / "again" / "1" / "golden.csv").read_text() == (
         tmp_path / "mine" / "1" / "golden.csv").read_text()
 
@@ -87,7 +87,7 @@ def test_xgboost_with_the_categories_of_pandas(tmp_path, kind):
 
 
 def test_xgboosts_texts_beyond_ascii_are_whole_wherever_they_stand():
-    from native import categories_of, encoded_texts, whole_text
+    from shardgate.exporter.native import categories_of, encoded_texts, whole_text
 
     texts = ["car", "éa", "Übung", "Zürich 東京"]
     joined = "".join(texts).encode()

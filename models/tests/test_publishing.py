@@ -1,13 +1,17 @@
 """An export adds a version, and leaves alone what is there and what somebody wrote by hand."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-import export
-from exporting import ExportError
-from publishing import is_ours, signed
+from shardgate.exporter import command
+from shardgate.exporter.exporting import ExportError
+from shardgate.exporter.publishing import is_ours, signed
 
 from tools import LABELS, ROWS, export_model
 
@@ -50,7 +54,7 @@ def test_a_manifest_that_was_edited_is_kept_where_it_fits(tmp_path, capsys):
     path.write_text(edited)
     given = [str(tmp_path / "model.pkl"), "--columns", "a,b,c", "--name", "mine",
              "--output-dir", str(tmp_path)]
-    assert export.main(given) == 0
+    assert command.main(given) == 0
     assert path.read_text() == edited
     assert (tmp_path / "mine" / "2" / "model.onnx").is_file()
     assert "was edited by hand, fits, and was left as it is" in capsys.readouterr().out
@@ -102,7 +106,7 @@ def test_what_does_not_fit_the_other_versions_is_refused(tmp_path, edit):
 def test_a_name_that_no_model_can_have_is_refused(tmp_path, name):
     given = ["model.pkl", "--columns", "a", f"--name={name}", "--output-dir", str(tmp_path / "m")]
     with pytest.raises(ExportError, match="cannot be a model's name"):
-        export.export(export.arguments(given))
+        command.export(command.arguments(given))
 
 
 def test_an_edit_is_recognised():
@@ -113,7 +117,11 @@ def test_an_edit_is_recognised():
         assert not is_ours(edited)
 
 
-def test_by_default_it_goes_into_the_repository_beside_the_script():
-    options = export.arguments(["model.pkl", "--columns", "a", "--name", "mine"])
-    assert options.output_dir.samefile(export.__file__.rsplit("/", 1)[0])
-    assert (options.output_dir / "credit-risk" / "model.toml").is_file()
+def test_by_default_it_goes_into_the_repository_beside_the_script(tmp_path, monkeypatch):
+    """Of the package's command it is the folder `models` of where one is."""
+    given = ["model.pkl", "--columns", "a", "--name", "mine"]
+    assert command.arguments(given).output_dir == Path("models")
+    script = Path(__file__).parents[1] / "export.py"
+    ended = subprocess.run([sys.executable, script, "--help"], cwd=tmp_path, capture_output=True,
+                           text=True, check=True)
+    assert str(script.parent) in "".join(ended.stdout.split())

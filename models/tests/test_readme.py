@@ -14,7 +14,7 @@ import pandas
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-import gateway
+from shardgate.exporter import gateway
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,9 +33,9 @@ def recipe():
 @pytest.fixture
 def clone(tmp_path):
     """A folder as a clone is, with what the user brings; target is the one that was built."""
-    for path in (ROOT / "models").glob("*.py"):
-        (tmp_path / "models").mkdir(exist_ok=True)
-        shutil.copy(path, tmp_path / "models")
+    (tmp_path / "models").mkdir()
+    shutil.copy(ROOT / "models" / "export.py", tmp_path / "models")
+    shutil.copytree(ROOT / "models" / "shardgate", tmp_path / "models" / "shardgate")
     built = tmp_path / "target" / "release"
     built.mkdir(parents=True)
     (built / "shardgate").symlink_to(gateway.find(None))

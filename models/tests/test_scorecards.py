@@ -12,9 +12,9 @@ import pandas
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-import export
+from shardgate.exporter import command
 import german
-from exporting import ExportError
+from shardgate.exporter.exporting import ExportError
 
 FRAME = german.FRAME
 # Values that mean something else, missing ones, and texts that few have.
@@ -33,9 +33,9 @@ def exported(folder, model, *more, rows=FRAME):
         rows.to_csv(folder / "rows.csv", index=False)
         more = (*more, "--rows", str(folder / "rows.csv"))
     given = [str(folder / "card.pkl"), "--name", "card", "--output-dir", str(folder), *more]
-    done = export.export(export.arguments(given))
+    done = command.export(command.arguments(given))
     about = tomllib.loads((folder / "card" / "model.toml").read_text(encoding="utf-8"))
-    with (done.place.version_folder / "golden.csv").open(newline="", encoding="utf-8") as file:
+    with (done.version_path / "golden.csv").open(newline="", encoding="utf-8") as file:
         return done, about, np.array([float(row["score"]) for row in csv.DictReader(file)])
 
 
@@ -181,4 +181,4 @@ def test_a_card_of_scorecardpy_needs_the_library(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "scorecardpy", None)
     given = [str(tmp_path / "card.pkl"), "--name", "card", "--output-dir", str(tmp_path)]
     with pytest.raises(ExportError, match="pip install scorecardpy"):
-        export.export(export.arguments(given))
+        command.export(command.arguments(given))

@@ -12,8 +12,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
-import export
-from exporting import ExportError
+from shardgate.exporter import command
+from shardgate.exporter.exporting import ExportError
 from tools import COUNT, FRAME, IGNORING, TARGET, TEXTS, columns_of, exported, rows_of
 
 RANDOM = np.random.default_rng(6)
@@ -189,7 +189,7 @@ def test_what_the_gateway_does_not_compute_is_one_line(tmp_path, capsys):
     model = make_pipeline(columns, LogisticRegression()).fit(frame, TARGET)
     joblib.dump(model, tmp_path / "model.pkl")
     given = [str(tmp_path / "model.pkl"), "--name", "mine", "--output-dir", str(tmp_path)]
-    assert export.main(given) == 1
+    assert command.main(given) == 1
     said = capsys.readouterr().err.splitlines()[1:]
     assert len(said) == 1 and "makes texts of numbers: train on the column as text" in said[0]
     assert not (tmp_path / "mine").exists()

@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 import zoo_table
-from exporting import DIFFERENCE_MAX, ExportError, onnx_scores
+from shardgate.exporter.exporting import DIFFERENCE_MAX, ExportError, onnx_scores
 from zoo import FOLDER, MODEL_BYTES_MAX, ZOO_BYTES_MAX
 
 ENTRIES = tomllib.loads((FOLDER / "zoo.toml").read_text(encoding="utf-8"))["models"]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas
 from sklearn.preprocessing import OneHotEncoder
 
-import export
+from shardgate.exporter import command
 
 # An array of numbers.
 RANDOM = np.random.default_rng(1)
@@ -36,9 +36,9 @@ def exported(folder, model, *more):
     path = folder / "model.pkl"
     joblib.dump(model, path)
     given = [str(path), "--name", "mine", "--output-dir", str(folder), *more]
-    done = export.export(export.arguments(given))
+    done = command.export(command.arguments(given))
     about = tomllib.loads((folder / "mine" / "model.toml").read_text(encoding="utf-8"))
-    with (done.place.version_folder / "golden.csv").open(newline="", encoding="utf-8") as file:
+    with (done.version_path / "golden.csv").open(newline="", encoding="utf-8") as file:
         return done, about, list(csv.DictReader(file))
 
 

@@ -126,7 +126,9 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let invitation = invitation::line((scheme, sockets.address), &store, &columns);
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let reloader = Arc::new(Reloader::new(config, store.clone(), all, models));
-    admin.set_serving(Arc::clone(&reloader));
+    let is_encrypted = tls.is_some();
+    let at = admin::ServedAt { address: sockets.address, is_encrypted };
+    admin.set_serving(Arc::clone(&reloader), at);
     let is_asked = config.admin.repository_on_serving_port;
     let access = is_asked.then(|| Access::of(&config.admin, sockets.address));
     tls::warn_of_open_port(sockets.address, tls.is_some() || keys.is_some());

@@ -1,0 +1,7 @@
+"""`python -m shardgate` is the program itself."""
+
+import sys
+
+from .program import main
+
+sys.exit(main())

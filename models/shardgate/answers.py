@@ -1,0 +1,89 @@
+"""What the gateway answers."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason of a score: a column, or a group of them, that pushed it towards its adverse end.
+
+    `contribution` is in units of the margin, `value` the cell as the model read it.
+    """
+
+    code: str
+    contribution: float
+    column: str | None = None
+    columns: tuple[str, ...] = ()
+    text: str | None = None
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one row.
+
+    What was neither asked for nor configured is None. `features` says what the features stood on
+    (`stored`, `cached`, `missing`, …; of several rows of one request the worst), where a store was
+    asked. `error` and `status` are those of a row that has no score; its `score` is NaN then. `raw` is
+    all that the answer had.
+    """
+
+    score: float
+    decision: str | None = None
+    points: float | None = None
+    label: str | None = None
+    probabilities: Mapping[str, float] | None = None
+    outputs: tuple[float, ...] | None = None
+    margin: float | None = None
+    base: float | None = None
+    reasons: tuple[Reason, ...] = ()
+    user_id: str | int | None = None
+    model_version: str | None = None
+    features: str | None = None
+    error: str | None = None
+    status: int = 200
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __float__(self) -> float:
+        return self.score
+
+
+def prediction_of(answer: Mapping[str, Any], headers: Mapping[str, str]) -> Prediction:
+    """The prediction of an object of an answer. `headers` have lower-case names."""
+    error = answer.get("error")
+    score = answer.get("score")
+    version = answer.get("model_version", headers.get("x-model-version"))
+    outputs = answer.get("outputs")
+    return Prediction(
+        score=math.nan if score is None else float(score),
+        decision=answer.get("decision"),
+        points=answer.get("points"),
+        label=answer.get("label"),
+        probabilities=answer.get("probabilities"),
+        outputs=None if outputs is None else tuple(outputs),
+        margin=answer.get("margin"),
+        base=answer.get("base"),
+        reasons=tuple(map(reason_of, answer.get("reasons") or ())),
+        user_id=answer.get("user_id"),
+        model_version=None if version is None else str(version),
+        features=headers.get("x-features"),
+        error=None if error is None else str(error),
+        status=int(answer.get("status", 200)),
+        raw=answer,
+    )
+
+
+def reason_of(answer: Mapping[str, Any]) -> Reason:
+    """One of an answer's `reasons`."""
+    column = answer.get("column")
+    return Reason(
+        code=str(answer.get("code", column)),
+        contribution=float(answer["contribution"]),
+        column=column,
+        columns=tuple(answer.get("columns") or ([column] if column else ())),
+        text=answer.get("text"),
+        value=answer.get("value"),
+    )

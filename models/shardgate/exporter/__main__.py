@@ -1,0 +1,7 @@
+"""`python -m shardgate.exporter`."""
+
+import sys
+
+from .command import main
+
+sys.exit(main())
