@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union
 
@@ -17,8 +18,9 @@ Rows = Union["DataFrame", Mapping[str, Sequence[Any]], Sequence[Mapping[str, Any
 DataFrame = Any
 # Packages that the exporter imports itself, with what installs them.
 NEEDED = {"numpy", "pandas", "sklearn", "skl2onnx", "onnx", "onnxruntime", "joblib"}
-FLAG = re.compile(r"--(class|columns|rows|name|version|double|calibration|gateway|background|points|odds"
-                  r"|pdo|probabilities|label|bands|adverse|explain)\b(?: (a,b,c|FILE\.csv|FILE|PATH|N)\b)?")
+FLAG = re.compile(
+    r"--(class|columns|rows|name|version|double|calibration|gateway|background|points|odds|pdo"
+    r"|probabilities|label|bands|adverse|explain)\b(?: (a,b,c|FILE\.csv|FILE|PATH|N)\b)?")
 KEYWORDS = {"class": "score_class", "gateway": "program"}
 IN_WORDS = {"columns a,b,c": 'columns=["a", "b", "c"]', "double": "double=True"}
 
@@ -84,10 +86,11 @@ def export(
     if source not in ("request", "store"):
         raise ExportError(f"source: {source!r}, expected \"request\" or \"store\"")
     try:
-        return written(
+        done = written(
             lambda: load(Path(estimator)) if is_path else checked_estimator("the export", estimator),
             options, lambda inputs: _read(rows, chosen, inputs),
             origin=Path(estimator).name if is_path else "Python")
+        return replace(done, notes=list(map(as_keywords, done.notes)))
     except ExportError as error:
         raise ExportError(as_keywords(str(error))) from error
     except OSError:
