@@ -88,12 +88,13 @@ class Client:
             self.read()
         head, _, self.input = self.input.partition(b"\r\n\r\n")
         lines = head.decode().split("\r\n")
-        fields = dict(line.split(": ", 1) for line in lines[1:])
+        fields = {name.lower(): value for name, value in
+                  (line.split(": ", 1) for line in lines[1:])}
         length = int(fields["content-length"])
         while len(self.input) < length:
             self.read()
         body, self.input = self.input[:length], self.input[length:]
-        if fields.get("connection") == "close":
+        if fields.get("connection", "").lower() == "close":
             self.close()
         return int(lines[0].split(" ")[1]), fields, body
 

@@ -79,3 +79,17 @@ pub struct Reason {
     /// The cell of its first column, as the model read it.
     pub value: f64,
 }
+
+/// What requests to a version may say and what its answers have, for those who write clients: JSON
+/// Schemas as text, and a request that can be sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModelSchemas {
+    /// The schema of a row of `/predict`.
+    pub row: String,
+    /// The schema of a row's answer.
+    pub answer: String,
+    /// A row: one of the golden file, where there is one.
+    pub example: String,
+    /// How many cells a row has that gives all of the model's columns in their order.
+    pub columns: usize,
+}

@@ -7,7 +7,7 @@
 //!
 //! Below them, each knowing only what stands before it: [`facts`] of a version, [`priority`],
 //! [`provenance`] of features, [`origin`] and [`credentials`] of a request, [`failure`] of a row,
-//! [`escape`] for what others wrote, `breaker` for servers that do not answer, `crossing` for what
+//! [`escape`] for what others wrote, `calendar`, the language of [`expression`]s, `breaker` for servers that do not answer, `crossing` for what
 //! shards and the process both have, the [`executor`], [`tensors`] of the Open Inference Protocol,
 //! [`http1`] as bytes, [`telemetry`], the [`journal`] of answers, and `context`, which the parts of
 //! a shard share. A test holds the arrows: `folders_import_only_what_is_below`.
@@ -19,11 +19,13 @@
 pub mod api;
 pub mod batch;
 mod breaker;
+mod calendar;
 mod context;
 pub mod credentials;
 mod crossing;
 pub mod escape;
 pub mod executor;
+pub mod expression;
 pub mod facts;
 pub mod failure;
 pub mod features;

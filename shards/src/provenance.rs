@@ -36,9 +36,80 @@ impl FeatureStatus {
     }
 }
 
+/// What the features of each entity of a row stood on, of those of a model with several.
+///
+/// Four bits each, so that a row's outcome stays small: one more than the status, 0 where nothing is
+/// known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct EntityStatuses(u64);
+
+impl EntityStatuses {
+    /// How many entities it tells apart.
+    pub const ENTITIES_MAX: usize = 16;
+    /// Nothing is known of any.
+    pub const EMPTY: Self = Self(0);
+    const BITS: usize = 4;
+
+    /// Whether nothing is known of any: the model has one entity.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Says what the features of the entity at this place stood on.
+    pub fn set(&mut self, entity: usize, status: FeatureStatus) {
+        let shift = entity % Self::ENTITIES_MAX * Self::BITS;
+        self.0 = self.0 & !(0xf << shift) | (status as u64 + 1) << shift;
+    }
+
+    /// What the features of the entity at this place stood on, where that is known.
+    pub fn get(self, entity: usize) -> Option<FeatureStatus> {
+        let bits = self.0 >> (entity % Self::ENTITIES_MAX * Self::BITS) & 0xf;
+        FeatureStatus::ALL.get((bits as usize).checked_sub(1)?).copied()
+    }
+
+    /// The entities of which something is known, by place.
+    pub fn iter(self) -> impl Iterator<Item = (usize, FeatureStatus)> {
+        (0..Self::ENTITIES_MAX).filter_map(move |entity| Some((entity, self.get(entity)?)))
+    }
+
+    /// The worse of both for each entity.
+    #[must_use]
+    pub fn worst(self, other: Self) -> Self {
+        let mut worst = self;
+        for (entity, status) in other.iter() {
+            worst.set(entity, self.get(entity).map_or(status, |own| own.max(status)));
+        }
+        worst
+    }
+
+    /// It as a number, for a log.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// Of the number that [`Self::bits`] gave.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::FeatureStatus;
+    use super::{EntityStatuses, FeatureStatus};
+
+    #[test]
+    fn each_entity_has_its_own_and_the_worst_of_rows_is_told() {
+        let mut one = EntityStatuses::default();
+        assert!(one.is_empty() && one.get(0).is_none());
+        one.set(0, FeatureStatus::Stored);
+        one.set(15, FeatureStatus::Error);
+        let mut other = one;
+        other.set(0, FeatureStatus::Stale);
+        other.set(15, FeatureStatus::Cached);
+        let expected = [(0, FeatureStatus::Stale), (15, FeatureStatus::Error)];
+        assert_eq!(one.worst(other).iter().collect::<Vec<_>>(), expected);
+        assert_eq!(EntityStatuses::from_bits(one.bits()), one);
+    }
 
     #[test]
     fn each_has_its_place_and_its_word() {

@@ -3,7 +3,7 @@
 //! [`start`] opens it. [`server`] accepts [`connections`], each with a thread of its own and one
 //! request, read by [`request`] and answered by a [`reply`]; [`routes`] says what each path is, and
 //! [`access`] who may ask it. [`health`] says whether it is ready, and how well. [`metrics`] is what
-//! Prometheus scrapes; [`page`] is the live page, and [`live`] what it shows; [`store`] is what is
+//! Prometheus scrapes; [`page`] is the live page, and [`live`] what it shows; [`docs`] says what may be asked for; [`store`] is what is
 //! known of the feature store. `quiet` keeps all of it off the shards' cores.
 //!
 //! What is *not* here: anything that a shard waits for. The admin port reads cells that shards
@@ -11,6 +11,7 @@
 
 pub(crate) mod access;
 mod connections;
+mod docs;
 mod health;
 mod live;
 mod metrics;
@@ -34,6 +35,7 @@ use shards::shard::{ShardShared, Shutdown};
 use shards::telemetry::HistogramCopies;
 
 use self::access::Access;
+pub(crate) use self::docs::ServedAt;
 use self::live::Live;
 use self::metrics::drift::DriftWindow;
 use self::store::StoreView;
@@ -74,6 +76,8 @@ struct AdminState {
     shutdown: Shutdown,
     /// Set when every shard has its models and its listener.
     serving: OnceLock<Arc<Reloader>>,
+    /// Where requests are served, once they are.
+    served_at: OnceLock<ServedAt>,
     log: LogControl,
     /// What the prediction log has written, where there is one.
     journal: Option<Arc<JournalCounters>>,
@@ -104,8 +108,9 @@ impl AdminState {
 }
 
 impl Admin {
-    /// From now on the gateway is ready, and its models can be reloaded.
-    pub(crate) fn set_serving(&self, reloader: Arc<Reloader>) {
+    /// From now on the gateway is ready at this place, and its models can be reloaded.
+    pub(crate) fn set_serving(&self, reloader: Arc<Reloader>, at: ServedAt) {
+        let _ = self.state.served_at.set(at);
         // It is called once; a second call would change nothing.
         let _ = self.state.serving.set(reloader);
     }
@@ -159,6 +164,7 @@ pub(crate) fn start(
         access: Access::of(&config.admin, address),
         shutdown,
         serving: OnceLock::new(),
+        served_at: OnceLock::new(),
         log,
         journal,
         drift: Mutex::default(),

@@ -6,7 +6,11 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 use shards::escape::escaped;
+use shards::http1::codings::{GzipPacker, takes_gzip};
 use shards::http1::phrase;
+
+/// The shortest body that is packed, in bytes.
+const PACKED_BYTES_MIN: usize = 4_096;
 
 /// An answer with a body.
 #[derive(Debug)]
@@ -33,6 +37,23 @@ impl Reply {
     /// A status with `{"error": message}`; what is active in the message is escaped.
     pub(super) fn error(status: u16, message: &str) -> Self {
         Self::json(status, &serde_json::json!({ "error": escaped(message) }))
+    }
+
+    /// Packs a long body for a client whose `Accept-Encoding` is this.
+    pub(super) fn packed_for(mut self, accepted: Option<&str>) -> Self {
+        if self.body.len() < PACKED_BYTES_MIN {
+            return self;
+        }
+        let mut fields = self.fields.into_owned() + "vary: accept-encoding\r\n";
+        if accepted.is_some_and(|value| takes_gzip(value.as_bytes())) {
+            let mut packer = GzipPacker::default();
+            if let Some(packed) = packer.pack(&self.body).map(<[u8]>::to_vec) {
+                fields += "content-encoding: gzip\r\n";
+                self.body = packed;
+            }
+        }
+        self.fields = fields.into();
+        self
     }
 
     /// The same with further header lines, each with its CRLF.

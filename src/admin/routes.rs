@@ -16,7 +16,7 @@ use super::metrics::text::Format;
 use super::reply::Reply;
 use super::request::Request;
 use super::server::Outcome;
-use super::{AdminState, live, metrics, page};
+use super::{AdminState, docs, live, metrics, page};
 use crate::serve::repository;
 
 /// The intent of a request, by which its sender is checked.
@@ -49,14 +49,27 @@ pub(super) fn answer(request: &Request, state: &AdminState) -> Outcome {
             Err(refusal) => refuse(refusal),
         },
         "/" if is_get => page::reply(),
+        "/docs" if is_get => docs::reply(),
+        "/openapi.json" if is_get => match check(request, state, Intent::See) {
+            Ok(()) => docs::description(state),
+            Err(refusal) => refuse(refusal),
+        },
+        // It changes nothing, and yet no page of another site may have it sent.
+        "/docs/send" if request.method == "POST" => match check(request, state, Intent::Change) {
+            Ok(()) => docs::send(&request.body, state.served_at.get()),
+            Err(refusal) => refuse(refusal),
+        },
         "/livez" if is_get => livez(state),
         "/readyz" if is_get => readyz(state),
         "/version" if is_get => Reply::json(200, &version()),
         "/metrics" if is_get => scrape(request, state),
-        "/" | "/livez" | "/readyz" | "/version" | "/metrics" | "/config" | "/events" => {
+        "/" | "/livez" | "/readyz" | "/version" | "/metrics" | "/config" | "/events" | "/docs"
+        | "/openapi.json" => {
             Reply::error(405, "this path takes GET").with_fields("allow: GET, HEAD\r\n")
         }
-        "/reload" => Reply::error(405, "this path takes POST").with_fields("allow: POST\r\n"),
+        "/reload" | "/docs/send" => {
+            Reply::error(405, "this path takes POST").with_fields("allow: POST\r\n")
+        }
         "/log-level" => {
             Reply::error(405, "this path takes GET and PUT").with_fields("allow: GET, PUT\r\n")
         }

@@ -67,6 +67,8 @@ fn serve(place: &Place, state: &AdminState, streams: &Arc<AtomicUsize>) {
     // A client that went away has no use for the rest of its answer.
     let _ = match outcome {
         Outcome::Reply(reply) => {
+            let accepted = request.as_ref().ok().and_then(|it| it.field("accept-encoding"));
+            let reply = reply.packed_for(accepted);
             place.is(Stage::Writing);
             reply.write(stream, head_only)
         }

@@ -106,6 +106,7 @@ impl CheckedStore {
                 if !checked.is_whole() {
                     findings.note("store", Err::<String, _>(damage(&checked)));
                 }
+                check_tables(&store, findings);
                 schema.map(|schema| Self { schema, embedded: Some(store) })
             }
             Err(EmbeddedError::NoStore { .. }) if config.store_is_default => {
@@ -142,6 +143,30 @@ impl CheckedStore {
             Findings::warn(subject, &detail);
         }
         Ok(())
+    }
+}
+
+/// Checks every record of each table beside the default one.
+fn check_tables(store: &EmbeddedStore, findings: &mut Findings) {
+    let names = match store.tables() {
+        Ok(names) => names,
+        Err(error) => return findings.note("store", Err::<String, _>(error)),
+    };
+    for name in names {
+        let (table, subject) = (store.table(&name), format!("table {name}"));
+        let checked = table.for_each(|_, _| ()).and_then(|checked| Ok((checked, table.schema()?)));
+        match checked {
+            Ok((checked, _)) if !checked.is_whole() => {
+                findings.note(&subject, Err::<String, _>(damage(&checked)));
+            }
+            checked => {
+                let detail = checked.map(|(checked, schema)| {
+                    let columns = schema.map_or(0, |schema| schema.columns().len());
+                    format!("{} rows, {columns} columns", checked.rows)
+                });
+                findings.note(&subject, detail);
+            }
+        }
     }
 }
 

@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         (Some(_), None) => bail!("--store is needed: it has the features of the user"),
         (Some(key), Some(store)) => {
             body.insert("user_id".to_owned(), key.as_str().into());
-            let place = arguments.cluster.place(store);
+            let place = arguments.cluster.place(store)?;
             let Some(schema) = place.schema()? else {
                 bail!("{store}: no feature store here; `shardgate import` makes one");
             };
@@ -97,7 +97,9 @@ pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
 /// The store that a shard would open.
 fn source(place: StorePlace) -> anyhow::Result<StoreSource> {
     Ok(match place {
-        StorePlace::Folder(folder) => StoreSource::Embedded(EmbeddedStore::open(&folder)?),
+        StorePlace::Folder(folder, table) => {
+            StoreSource::Embedded(EmbeddedStore::open_table(&folder, table.as_ref())?)
+        }
         StorePlace::Table(settings) => {
             let addresses = settings.resolve()?;
             StoreSource::Cql { settings: Arc::new(*settings), addresses }
@@ -114,6 +116,15 @@ fn value(column: &InspectedColumn) -> String {
     }
 }
 
+/// The score with the digits that `/predict` gives it: the shortest that tell the model's own number.
+fn shortest(row: &InspectedRow) -> f64 {
+    if row.score_is_f32 {
+        (row.score as f32).to_string().parse().unwrap_or(row.score)
+    } else {
+        row.score
+    }
+}
+
 /// The columns, the strongest first; of those that pushed as hard the one that stands first.
 fn by_strength(row: &InspectedRow) -> Vec<&InspectedColumn> {
     let mut columns: Vec<_> = row.columns.iter().collect();
@@ -123,7 +134,7 @@ fn by_strength(row: &InspectedRow) -> Vec<&InspectedColumn> {
 
 /// What is printed for people.
 fn lines(row: &InspectedRow, model: &str, key: Option<&str>, shown_max: usize) -> Vec<String> {
-    let mut head = format!("{}: score {}", escaped(model), row.score);
+    let mut head = format!("{}: score {}", escaped(model), shortest(row));
     if let Some(decision) = &row.decision {
         // Writing to a String cannot fail, here and below.
         let _ = write!(head, ", {}", escaped(decision));
@@ -176,7 +187,7 @@ fn object(row: &InspectedRow) -> Value {
         json!({"column": column.name, "value": value, "contribution": column.contribution})
     };
     json!({
-        "score": row.score,
+        "score": shortest(row),
         "decision": row.decision,
         "points": row.points,
         "features": row.features.map(shards::provenance::FeatureStatus::as_str),
@@ -198,9 +209,11 @@ mod tests {
     fn a_waterfall_goes_from_the_average_row_to_the_margin() {
         let row = InspectedRow {
             score: 0.25,
+            score_is_f32: true,
             decision: Some("approve".to_owned()),
             points: None,
             features: None,
+            entities: Vec::new(),
             base: -1.0,
             margin: -0.5,
             columns: vec![column("age", 0.25), column("debt", -0.5), column("x", 0.75)],

@@ -54,10 +54,10 @@ pub(crate) struct ImportArguments {
     file: PathBuf,
     #[command(flatten)]
     store: StoreArguments,
-    /// The column that holds the users' keys; where it is not given the one called `user_id`, else
-    /// the first one, which is said.
-    #[arg(long, alias = "key-column", value_name = "COLUMN")]
-    key: Option<String>,
+    /// The column that holds the keys; where it is not given the one called `user_id`, else the first
+    /// one, which is said. Several columns, as in `--key country,bin`, make one key of the embedded store.
+    #[arg(long, alias = "key-column", value_name = "COLUMN,...", value_delimiter = ',')]
+    key: Vec<String>,
     /// The columns to take, beside the key and `last_updated`; the others are left out [default: all].
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     columns: Vec<String>,
@@ -212,7 +212,7 @@ impl ImportArguments {
     fn csv(&self, models: &ServedModels) -> anyhow::Result<CsvOptions> {
         let FormatArguments { delimiter, quote, decimal, encoding, null, .. } = &self.format;
         Ok(CsvOptions {
-            key_column: self.key.clone(),
+            key_columns: self.key.clone(),
             last_updated_us: now_us(),
             columns: self.columns.clone(),
             types: if self.model.is_empty() { BTreeMap::default() } else { models.types()? },
@@ -251,7 +251,7 @@ pub(crate) fn run(arguments: &ImportArguments) -> anyhow::Result<()> {
     let name = arguments.file.display().to_string();
     let mut input = open(&arguments.file)?;
     arguments.format.unpack(&mut input, &mut options.csv).with_context(|| name.clone())?;
-    let place = arguments.store.place();
+    let place = arguments.store.place()?;
     if arguments.dry_run {
         let stored = if arguments.replace { None } else { place.schema()? };
         return dry_run::run(&mut input, &options.csv, stored.as_ref()).context(name);
@@ -287,8 +287,8 @@ impl<'a> Destination<'a> {
     /// have to read all of its input before it writes.
     fn open(place: &'a StorePlace) -> anyhow::Result<Self> {
         Ok(match place {
-            StorePlace::Folder(folder) => {
-                let store = EmbeddedStore::open_or_create(folder)?;
+            StorePlace::Folder(folder, table) => {
+                let store = EmbeddedStore::open_or_create_table(folder, table.as_ref())?;
                 if store.is_being_imported() {
                     let folder = Escaped(folder.display());
                     complain!("{folder}: another import is under way: waiting for its end");
@@ -321,6 +321,11 @@ impl<'a> Destination<'a> {
                 import_embedded_in(turn, &store, input, options, observer)?
             }
             Self::Table(settings) => {
+                ensure!(
+                    arguments.key.len() < 2,
+                    "--key: found {} columns, expected one: several make a key of the embedded store only",
+                    arguments.key.len()
+                );
                 let (addresses, cql) = (settings.resolve()?, arguments.cluster.options(stored)?);
                 import_cql(settings, addresses, input, options, &cql, observer)?
             }

@@ -36,7 +36,7 @@ pub(crate) struct GetArguments {
 
 /// Prints a line for each column.
 pub(crate) fn schema(arguments: &SchemaArguments) -> anyhow::Result<ExitCode> {
-    let Some(schema) = arguments.store.place().schema()? else {
+    let Some(schema) = arguments.store.place()?.schema()? else {
         bail!("{}: no feature store here; `shardgate import` makes one", arguments.store.store);
     };
     if arguments.json {
@@ -62,7 +62,7 @@ pub(crate) fn schema(arguments: &SchemaArguments) -> anyhow::Result<ExitCode> {
 
 /// Prints each key's row.
 pub(crate) fn get(arguments: &GetArguments) -> anyhow::Result<ExitCode> {
-    let place = arguments.store.place();
+    let place = arguments.store.place()?;
     let mut code = ExitCode::SUCCESS;
     for (at, key) in arguments.keys.iter().enumerate() {
         let Some(row) = place.row(key)? else {

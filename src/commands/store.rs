@@ -1,11 +1,11 @@
 //! The store that a command is about, and how it is reached.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use shards::escape::Escaped;
 use shards::features::address::StoreAddress;
-use shards::features::embedded::{EmbeddedError, EmbeddedStore};
+use shards::features::embedded::{EmbeddedError, EmbeddedStore, TableName};
 use shards::features::schema::Schema;
 use shards::features::scylla::{ScyllaSettings, find_table};
 use shards::features::stored::StoredRow;
@@ -26,9 +26,9 @@ pub(crate) struct StoreArguments {
 /// How a cluster is reached.
 #[derive(Debug, Args)]
 pub(crate) struct ClusterArguments {
-    /// The table of a scylla:// store.
-    #[arg(long, default_value = "user_profiles", help_heading = "Options for scylla://")]
-    table: String,
+    /// The table [default: that of the users; of a scylla:// store user_profiles].
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
     /// The user name; the password comes from the environment or from a file.
     #[arg(long, env = "SHARDGATE_CQL_USER", help_heading = "Options for scylla://")]
     user: Option<String>,
@@ -54,41 +54,46 @@ pub(crate) struct ClusterArguments {
 }
 
 impl StoreArguments {
-    /// The table of a cluster, or the folder of an embedded store. Warns of a password that others
+    /// The table of a cluster, or the folder of an embedded store and the table in it. Warns of a password that others
     /// may read.
-    pub(crate) fn place(&self) -> StorePlace {
+    pub(crate) fn place(&self) -> anyhow::Result<StorePlace> {
         self.cluster.place(&self.store)
     }
 }
 
 impl ClusterArguments {
     /// As [`StoreArguments::place`], of a store that is named elsewhere.
-    pub(crate) fn place(&self, store: &StoreAddress) -> StorePlace {
+    pub(crate) fn place(&self, store: &StoreAddress) -> anyhow::Result<StorePlace> {
         let (contact_points, keyspace) = match store {
-            StoreAddress::Embedded(folder) => return StorePlace::Folder(folder.clone()),
+            StoreAddress::Embedded(folder) => {
+                let table = self.table.as_deref().map(str::parse).transpose()?;
+                return Ok(StorePlace::Folder(folder.clone(), table));
+            }
             StoreAddress::Scylla { contact_points, keyspace } => (contact_points, keyspace),
         };
-        let settings = ScyllaSettings {
+        let mut settings = ScyllaSettings {
             contact_points: contact_points.clone(),
             keyspace: keyspace.clone(),
-            table: self.table.clone(),
             user: self.user.clone(),
             password: self.password.clone().map(Into::into),
             password_file: self.password_file.clone(),
             ..ScyllaSettings::default()
         };
+        if let Some(table) = &self.table {
+            settings.table.clone_from(table);
+        }
         if let Some(file) = settings.exposed_password_file() {
             complain!("{}: {EXPOSED_PASSWORD}", Escaped(file.display()));
         }
-        StorePlace::Table(Box::new(settings))
+        Ok(StorePlace::Table(Box::new(settings)))
     }
 }
 
 /// Where a store is.
 #[derive(Debug)]
 pub(crate) enum StorePlace {
-    /// In the folder of an embedded store.
-    Folder(PathBuf),
+    /// In the folder of an embedded store, in this table or the default one.
+    Folder(PathBuf, Option<TableName>),
     /// In the table of a cluster.
     Table(Box<ScyllaSettings>),
 }
@@ -98,8 +103,8 @@ impl StorePlace {
     pub(crate) fn schema(&self) -> anyhow::Result<Option<Schema>> {
         match self {
             Self::Table(settings) => Ok(find_table(settings, settings.resolve()?)?),
-            Self::Folder(folder) => match EmbeddedStore::open(folder) {
-                Err(EmbeddedError::NoStore { .. }) => Ok(None),
+            Self::Folder(folder, table) => match open(folder, table.as_ref()) {
+                Err(error) if error.is_absent() => Ok(None),
                 opened => Ok(opened?.schema()?),
             },
         }
@@ -109,7 +114,13 @@ impl StorePlace {
     pub(crate) fn row(&self, key: &str) -> anyhow::Result<Option<StoredRow>> {
         match self {
             Self::Table(settings) => Ok(StoredRow::in_table(settings, settings.resolve()?, key)?),
-            Self::Folder(folder) => Ok(StoredRow::embedded(&EmbeddedStore::open(folder)?, key)?),
+            Self::Folder(folder, table) => {
+                Ok(StoredRow::embedded(&open(folder, table.as_ref())?, key)?)
+            }
         }
     }
+}
+
+fn open(folder: &Path, table: Option<&TableName>) -> Result<EmbeddedStore, EmbeddedError> {
+    EmbeddedStore::open_table(folder, table)
 }

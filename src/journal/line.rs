@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use shards::journal::{BatchEntry, RowEntry, RowResult, TextEntry};
+use shards::journal::{BatchEntry, EntityEntry, RowEntry, RowResult, TextEntry};
 use shards::origin::TraceId;
 
 use super::users::Users;
@@ -42,6 +42,9 @@ pub(crate) struct Line<'a> {
     /// When the store last wrote its features, in µs since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_updated_us: Option<i64>,
+    /// What the features of each entity stood on, of a model with several.
+    #[serde(default, borrow, skip_serializing_if = "Vec::is_empty")]
+    entities: Vec<LoggedEntity<'a>>,
     /// What the model read, in the order of its columns.
     #[serde(default, borrow, skip_serializing_if = "Vec::is_empty")]
     pub(crate) cells: Vec<Cell<'a>>,
@@ -60,6 +63,36 @@ pub(crate) struct Line<'a> {
     /// Why it has none.
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     error: Option<Cow<'a, str>>,
+}
+
+/// An entity of a row: what it is, whose features they are, what these stood on and when the store
+/// wrote them. Keys are hashed where users are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LoggedEntity<'a> {
+    #[serde(borrow)]
+    entity: Cow<'a, str>,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    key: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_hash: Option<String>,
+    #[serde(borrow)]
+    features: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_updated_us: Option<i64>,
+}
+
+impl<'a> LoggedEntity<'a> {
+    fn new(entity: &EntityEntry<'a>, users: &Users) -> Self {
+        let key_hash = if entity.key.is_empty() { None } else { users.hash(entity.key) };
+        let is_shown = key_hash.is_none() && !entity.key.is_empty();
+        Self {
+            entity: entity.name.into(),
+            key: is_shown.then(|| String::from_utf8_lossy(entity.key)),
+            key_hash,
+            features: entity.features.as_str().into(),
+            last_updated_us: entity.last_updated_us,
+        }
+    }
 }
 
 /// A reason: its code, and how far it pushed the margin towards the adverse end.
@@ -96,6 +129,7 @@ impl<'a> Line<'a> {
             sample,
             features: features.or(is_own.then_some("request")).map(Cow::from),
             last_updated_us: row.last_updated_us,
+            entities: row.entities.iter().map(|it| LoggedEntity::new(it, users)).collect(),
             cells: cells(row),
             score: match row.result {
                 RowResult::Score(score) => Some(score),
@@ -228,6 +262,7 @@ mod tests {
                 decision: "decline",
                 reasons: score.map(|score| vec![("AA07", score), ("age", 0.1)]),
                 reasons_max: 4,
+                entities: Vec::new(),
             };
             let mut text = Vec::new();
             Line::new(2, &batch, &row, &Users::plain(), sample).write(&mut text);
@@ -274,6 +309,7 @@ mod tests {
             decision: "",
             reasons: None,
             reasons_max: 0,
+            entities: Vec::new(),
         };
         let mut text = Vec::new();
         Line::new(2, &batch, &row, &Users::plain(), None).write(&mut text);

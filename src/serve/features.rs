@@ -90,14 +90,26 @@ fn open_embedded(
         return Ok(None);
     }
     let store = EmbeddedStore::open(folder)?;
-    let preloaded = store.preload(PRELOAD_BYTES_MAX, |_| signals.stop_asked().is_none())?;
-    if signals.stop_asked().is_some() {
-        return Ok(None);
+    let mut tables = vec![store.clone()];
+    tables.extend(store.tables()?.iter().map(|name| store.table(name)));
+    for table in &tables {
+        preload(config, table, signals)?;
+        if signals.stop_asked().is_some() {
+            return Ok(None);
+        }
     }
+    Ok(Some(store))
+}
+
+/// Reads a table into memory and says how it is.
+fn preload(config: &Config, store: &EmbeddedStore, signals: &Waiter) -> anyhow::Result<()> {
+    let preloaded = store.preload(PRELOAD_BYTES_MAX, |_| signals.stop_asked().is_none())?;
+    let table = store.table_name().map(tracing::field::display);
     let records = preloaded.records;
     if !records.is_whole() {
         tracing::error!(
             store = %config.store,
+            table,
             records = records.rows,
             damaged = records.damaged,
             damaged_index_parts = records.damaged_buckets,
@@ -108,12 +120,13 @@ fn open_embedded(
     }
     tracing::info!(
         store = %config.store,
+        table,
         users = store.rows()?,
         bytes = preloaded.done_bytes,
         mib_per_second = (preloaded.bytes_per_second() / 1_048_576.0).round(),
         "feature store preloaded"
     );
-    Ok(Some(store))
+    Ok(())
 }
 
 /// Has the default store filled from the bundled features, if it is not there. False where a signal says to stop meanwhile.
@@ -149,7 +162,11 @@ fn fill(config: &Config, store: &EmbeddedStore) -> anyhow::Result<()> {
         format!("{}: the first run fills the store {} from it", csv.display(), config.store)
     })?;
     let options = ImportOptions {
-        csv: CsvOptions { key_column: None, last_updated_us: now_us(), ..CsvOptions::default() },
+        csv: CsvOptions {
+            key_columns: Vec::new(),
+            last_updated_us: now_us(),
+            ..CsvOptions::default()
+        },
         on_bad_row: OnBadRow::Fatal,
         replace: false,
     };

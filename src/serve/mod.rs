@@ -6,8 +6,8 @@
 //! says when its columns change and [`store_watch`] what is wrong with its file, [`invitation`] says
 //! what to ask it, [`shard_thread`] is a pinned thread with an executor, [`reload`] takes models into
 //! service and out of it, [`repository`] answers requests about that, [`orders`] has done what comes
-//! by signal or through a shard, [`signals`] waits for what an operator asks, and [`report`] prints
-//! histograms.
+//! by signal or through a shard, [`signals`] waits for what an operator asks, [`supervisor`] is told how
+//! the process is, and [`report`] prints histograms.
 //!
 //! What is *not* here: what a shard does with a request.
 
@@ -27,6 +27,7 @@ mod signals;
 pub(crate) mod sockets;
 pub(crate) mod steering;
 mod store_watch;
+mod supervisor;
 mod takeover;
 pub(crate) mod tls;
 
@@ -125,12 +126,16 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let invitation = invitation::line((scheme, sockets.address), &store, &columns);
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let reloader = Arc::new(Reloader::new(config, store.clone(), all, models));
-    admin.set_serving(Arc::clone(&reloader));
+    let is_encrypted = tls.is_some();
+    let at = admin::ServedAt { address: sockets.address, is_encrypted };
+    admin.set_serving(Arc::clone(&reloader), at);
     let is_asked = config.admin.repository_on_serving_port;
     let access = is_asked.then(|| Access::of(&config.admin, sockets.address));
     tls::warn_of_open_port(sockets.address, tls.is_some() || keys.is_some());
     let orders = orders::start(reloader, Renewed { tls, keys }, access, &shards)?;
     announce(config, &shards, (scheme, sockets.address), admin.address, invitation);
+    let served = config.model.join(", ");
+    signals.supervisor.ready(&format!("serves {served} on {scheme}://{}", sockets.address));
     let watch = StoreWatch::new(store);
     let outcome = signals::serve(&signals, &shards, &news, &shutdown, &orders, &handover, watch);
     let drain = Duration::from_millis(config.shard.http.drain_ms_max) + DRAIN_MARGIN;

@@ -250,9 +250,14 @@ impl Reloader {
         Ok(found)
     }
 
-    /// The columns that the store has now, not those that it had at the start.
-    fn schema(&self) -> Result<Schema, ReloadError> {
-        if let Some(schema) = self.store.current_schema()? {
+    /// The columns that the store has now, not those that it had at the start, with the tables that
+    /// these models name: the shards have opened them then.
+    fn schema(&self, directories: &[ModelDirectory]) -> Result<Schema, ReloadError> {
+        let names = || directories.iter().flat_map(|it| it.manifest.tables());
+        if names().next().is_some() {
+            self.read_tables(&names().map(str::to_owned).collect::<Vec<_>>())?;
+        }
+        if let Some(schema) = self.store.current_schema_with(names())? {
             return Ok(schema);
         }
         self.shards.iter().find_map(|shard| shard.schema()).ok_or(ReloadError::NoSchema)
@@ -264,7 +269,7 @@ impl Reloader {
         directories: &'a [ModelDirectory],
     ) -> Result<Vec<Vec<PreparedModel>>, (&'a ModelDirectory, ReloadError)> {
         let Some(first) = directories.first() else { return Ok(Vec::new()) };
-        let schema = self.schema().map_err(|error| (first, error))?;
+        let schema = self.schema(directories).map_err(|error| (first, error))?;
         let loads = Loads::for_shards(self.shards.len());
         let load = |directory: &'a ModelDirectory| {
             let loaded = PreparedModel::load_with(&loads, directory, self.load, &schema);
@@ -281,6 +286,24 @@ impl Reloader {
             });
             joined.collect()
         })
+    }
+
+    /// Has each shard open these tables of the store, and waits for it.
+    fn read_tables(&self, names: &[String]) -> Result<(), ReloadError> {
+        let before: Vec<u64> = self.shards.iter().map(|shard| shard.tables_read()).collect();
+        for shard in &self.shards {
+            shard.send(Command::ReadTables(names.to_vec()));
+        }
+        let give_up = Instant::now() + SWAP_MAX;
+        for (index, (shard, before)) in self.shards.iter().zip(before).enumerate() {
+            while shard.tables_read() == before {
+                if Instant::now() >= give_up {
+                    return Err(ReloadError::Shard { index });
+                }
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+        }
+        Ok(())
     }
 
     /// Waits until each shard has carried out the command of the number that it was sent.

@@ -14,6 +14,7 @@ use super::orders::Orders;
 use super::report::Reporter;
 use super::shard_thread::{News, ShardHandle};
 use super::store_watch::StoreWatch;
+use super::supervisor::Supervisor;
 use super::takeover::offer::Handover;
 
 /// How often signals and shards are looked at.
@@ -28,6 +29,8 @@ pub(crate) struct Waiter {
     /// What came and was not yet acted on.
     asked: std::cell::Cell<SignalsSeen>,
     reporter: std::cell::RefCell<Reporter>,
+    /// Who is told how the process is, from the same loops.
+    pub(super) supervisor: Supervisor,
 }
 
 /// Why serving ended.
@@ -51,7 +54,8 @@ impl Waiter {
         let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
             .context("signals cannot be handled")?;
         let (asked, reporter) = (SignalsSeen::default().into(), Reporter::default().into());
-        Ok(Self { signals: signals.into(), asked, reporter })
+        let supervisor = Supervisor::of_environment();
+        Ok(Self { signals: signals.into(), asked, reporter, supervisor })
     }
 
     /// The signal to stop that has come, if one has. What else came is kept for later.
@@ -79,6 +83,8 @@ impl Waiter {
         if asked.report {
             self.reporter.borrow_mut().print(shards);
         }
+        // How long shards may take now is limited without a supervisor.
+        self.supervisor.alive(Duration::ZERO);
         let signal = asked.stop?;
         tracing::warn!("a second signal: ended without waiting for the shards");
         Some(ExitCode::from(128_u8.saturating_add(signal as u8)))
@@ -124,9 +130,11 @@ pub(crate) fn serve(
             Err(RecvTimeoutError::Disconnected) => break None,
         }
         watchdog.look(shards);
+        waiter.supervisor.alive(watchdog.longest_still());
         fit_watch.look(shards);
         store_watch.look(shards);
     };
+    waiter.supervisor.stopping();
     if handover.end() {
         // Whoever has the sockets is to find them as they are.
         shutdown.leave_listeners();
@@ -152,6 +160,11 @@ impl Watchdog {
     fn new(shards: &[ShardHandle]) -> Self {
         let pulse = |_: &ShardHandle| Pulse { heartbeat: 0, since: Instant::now(), named: false };
         Self { seen: shards.iter().map(pulse).collect() }
+    }
+
+    /// For how long the heart of the shard that stands still longest has not beaten.
+    fn longest_still(&self) -> Duration {
+        self.seen.iter().map(|pulse| pulse.since.elapsed()).max().unwrap_or_default()
     }
 
     /// Names each shard whose heart has not beaten for long, once.

@@ -12,6 +12,7 @@ mod a_store_is_read_whatever_is_done_beside_it;
 mod a_store_that_fails_is_said;
 mod a_store_that_is_damaged_is_said_to_be;
 mod a_store_that_stops_fitting_is_seen;
+mod a_supervisor_hears_how_it_is;
 mod a_takeover_is_between_one_users_processes;
 mod a_takeover_refuses_nobody;
 mod commands_list_what_is_there;

@@ -22,8 +22,11 @@ impl Users {
     /// Encodes the rows of the CSV at `path`, which are as old as this call.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("can't read {}", path.display()))?;
-        let options =
-            CsvOptions { key_column: None, last_updated_us: now_us(), ..CsvOptions::default() };
+        let options = CsvOptions {
+            key_columns: Vec::new(),
+            last_updated_us: now_us(),
+            ..CsvOptions::default()
+        };
         let mut csv = CsvRows::open(file, &options, None)?;
         let schema = csv.schema().clone();
         let (mut rows, mut by_key) = (Vec::new(), HashMap::new());

@@ -148,7 +148,11 @@ fn make_store(model: &str) -> Result<PathBuf> {
     let like = Path::new("models").join(model).join("features.csv");
     write_users(&like, USERS, &mut csv)?;
     let options = ImportOptions {
-        csv: CsvOptions { key_column: None, last_updated_us: now_us(), ..CsvOptions::default() },
+        csv: CsvOptions {
+            key_columns: Vec::new(),
+            last_updated_us: now_us(),
+            ..CsvOptions::default()
+        },
         on_bad_row: OnBadRow::Fatal,
         replace: false,
     };

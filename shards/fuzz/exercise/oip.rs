@@ -2,7 +2,8 @@
 
 use shards::api::infer::{request, rows};
 use shards::features::Precision;
-use shards::features::inputs::IntegerRange;
+use shards::features::entities::{Entity, RequestKeys};
+use shards::features::inputs::{FeaturePolicies, IntegerRange};
 use shards::features::join::RequestField;
 use shards::model::Signature;
 use shards::model::manifest::ScoreOutput;
@@ -24,10 +25,14 @@ pub(crate) fn run(bytes: &[u8]) {
             texts: Vec::new(),
         };
         let fields = [RequestField { name: "b".to_owned(), ..RequestField::default() }];
-        if let Ok(parsed) = rows::ParsedInfer::of(&request, &signature, &fields, 8) {
-            let mut made = shards::batch::Rows::default();
-            parsed.fill(0, &mut made);
-            assert_eq!(made.len(), parsed.rows());
+        let user = Entity::user(&FeaturePolicies::default());
+        let other = Entity { key: vec!["a".to_owned(), "c".to_owned()], ..user.clone() };
+        for keys in [RequestKeys::default(), RequestKeys::of(&[user, other])] {
+            if let Ok(parsed) = rows::ParsedInfer::of(&request, &signature, &fields, &keys, 8) {
+                let mut made = shards::batch::Rows::default();
+                parsed.fill(0, &mut made);
+                assert_eq!(made.len(), parsed.rows());
+            }
         }
     }
     let mut scores = Vec::new();

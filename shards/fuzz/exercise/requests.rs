@@ -7,6 +7,8 @@ use std::sync::Arc;
 use shards::api::predict::{self, PredictTerms};
 use shards::batch::Rows;
 use shards::features::Categories;
+use shards::features::entities::{Entity, RequestKeys};
+use shards::features::inputs::FeaturePolicies;
 use shards::features::join::RequestField;
 use shards::http1::HttpLimits;
 use shards::http1::reader::{RequestReader, Step};
@@ -88,9 +90,18 @@ fn parse(body: &[u8]) {
         categories: (name == FIELDS[0]).then(|| Arc::clone(&known)),
         ..RequestField::default()
     });
+    let user = Entity::user(&FeaturePolicies::default());
+    let other = Entity { key: vec!["merchant".to_owned(), FIELDS[0].to_owned()], ..user.clone() };
+    for keys in [RequestKeys::default(), RequestKeys::of(&[user, other])] {
+        parse_with(body, &fields, &keys);
+    }
+}
+
+fn parse_with(body: &[u8], fields: &[RequestField], keys: &RequestKeys) {
     let answers = Answers::default();
     let terms = PredictTerms {
-        fields: &fields,
+        fields,
+        keys,
         needs_user: true,
         answers: &answers,
         array_rows_max: ARRAY_ROWS_MAX,

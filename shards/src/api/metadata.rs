@@ -111,13 +111,20 @@ fn inputs(lane: &Lane) -> Vec<Tensor<'_>> {
     if signature.texts.is_empty() {
         tensors.push(Tensor { name: &signature.matrix, datatype: number, width });
     }
+    let keys = &lane.settings.keys;
     if lane.settings.has_store {
-        tensors.push(Tensor { name: USER_ID, datatype: Datatype::Bytes, width: 1 });
+        let key = |name| Tensor { name, datatype: Datatype::Bytes, width: 1 };
+        if keys.is_user_alone() {
+            tensors.push(key(USER_ID));
+        }
+        tensors.extend(keys.fields.iter().map(|field| key(field)));
     }
     let columns = signature.texts.iter().filter(|column| {
         !lane.settings.request_fields.iter().any(|field| field.name == column.name)
     });
-    for field in lane.settings.request_fields.iter().chain(columns) {
+    let fields = lane.settings.request_fields.iter().chain(columns);
+    // A field that is a key is there already.
+    for field in fields.filter(|field| keys.position(&field.name).is_none()) {
         tensors.push(Tensor { name: &field.name, datatype: datatype_of(field), width: 1 });
     }
     tensors

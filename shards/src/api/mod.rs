@@ -5,7 +5,8 @@
 //!
 //! [`predict`] and [`infer`] score rows: each reads its own bodies, and `ask` does all the rest
 //! once. The rows of a call are [`request_rows`]. `probes`, `metadata` and `statistics` describe
-//! the shard; `repository` leaves a call to the process, by the [`admin_queue`]. [`failures`] and
+//! the shard, and [`openapi`] what all of it takes and gives; [`instances`] is `KServe`'s version 1,
+//! read and scored as [`predict`] does. `repository` leaves a call to the process, by the [`admin_queue`]. [`failures`] and
 //! [`json`] are parts of documents.
 //!
 //! What is *not* here: sockets, heads, statuses and header lines, which are a front's.
@@ -15,8 +16,10 @@ mod ask;
 mod context;
 pub(crate) mod failures;
 pub mod infer;
+mod instances;
 pub(crate) mod json;
 mod metadata;
+pub mod openapi;
 mod outcome;
 pub mod predict;
 mod probes;
@@ -29,6 +32,7 @@ use std::rc::Rc;
 use self::admin_queue::AdminQueue;
 pub use self::admin_queue::{AdminReply, AdminReplyKind, RepositoryRequest};
 pub(crate) use self::context::{Arrival, CallContext};
+use self::openapi::Description;
 pub(crate) use self::outcome::{CallFault, Form, Outcome, RowsSummary, StatusOf};
 pub use self::repository::RepositoryCall;
 use crate::batch::Lanes;
@@ -60,6 +64,20 @@ pub enum Call<'a> {
     Statistics,
     /// The counters of a model.
     ModelStatistics(ModelName<'a>),
+    /// Scores of rows that are given as instances.
+    Instances {
+        /// The model's name.
+        model: &'a str,
+    },
+    /// The names of the models.
+    ModelNames,
+    /// Whether a model takes requests, as `KServe`'s version 1 asks.
+    InstancesReady {
+        /// The model's name.
+        model: &'a str,
+    },
+    /// The description of what is served.
+    OpenApi,
     /// The model repository, which the process answers for.
     Repository(RepositoryCall<&'a str>),
 }
@@ -67,7 +85,13 @@ pub enum Call<'a> {
 impl<'a> Call<'a> {
     /// Whether it is a probe, which a load balancer makes without any credentials.
     pub(crate) fn is_probe(&self) -> bool {
-        matches!(self, Self::ServerLive | Self::ServerReady | Self::ModelReady(_))
+        matches!(
+            self,
+            Self::ServerLive
+                | Self::ServerReady
+                | Self::ModelReady(_)
+                | Self::InstancesReady { .. }
+        )
     }
 
     /// Whether the process answers it, by rules of its own.
@@ -79,6 +103,7 @@ impl<'a> Call<'a> {
     fn model(&self) -> Option<&'a str> {
         match self {
             Self::Predict { model } => *model,
+            Self::Instances { model } | Self::InstancesReady { model } => Some(model),
             Self::Infer(model)
             | Self::ModelMetadata(model)
             | Self::ModelConfig(model)
@@ -115,6 +140,8 @@ pub(crate) struct ApiLimits {
 pub(crate) struct Api {
     /// The requests that wait for the process.
     pub(crate) admin_queue: AdminQueue,
+    /// The description of what is served.
+    pub(crate) description: Description,
     context: Rc<ShardContext>,
     /// The models.
     lanes: Rc<Lanes>,
@@ -123,7 +150,13 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new(context: Rc<ShardContext>, lanes: Rc<Lanes>, limits: ApiLimits) -> Self {
-        Self { admin_queue: AdminQueue::default(), context, lanes, limits }
+        Self {
+            admin_queue: AdminQueue::default(),
+            description: Description::default(),
+            context,
+            lanes,
+            limits,
+        }
     }
 
     /// Calls `with` with the name of the model that a call is about: that of the default one, where
@@ -151,6 +184,10 @@ impl Api {
             Call::ModelReady(model) => probes::model_ready(self, model),
             Call::Statistics => statistics::all(self),
             Call::ModelStatistics(model) => statistics::model(self, model),
+            Call::Instances { model } => predict::answer_instances(self, context, model),
+            Call::ModelNames => instances::names(self),
+            Call::InstancesReady { model } => instances::ready(self, model),
+            Call::OpenApi => openapi::answer(self),
             Call::Repository(call) => repository::answer(self, context, call),
         }
     }

@@ -1,15 +1,17 @@
 //! The outcome of a call, which every front can render.
 
 use std::fmt::{self, Display, Write};
+use std::rc::Rc;
 
 use serde_json::Value;
 
 use super::admin_queue::AwaitedAdminReply;
 use super::infer::InferForm;
-use super::predict;
 use super::request_rows::{Admission, RequestRows};
+use super::{instances, predict};
+use crate::batch::Lane;
 use crate::failure::RowFailure;
-use crate::provenance::FeatureStatus;
+use crate::provenance::{EntityStatuses, FeatureStatus};
 
 /// The longest message of a fault: some quote what the client sent, which may be long.
 const MESSAGE_BYTES_MAX: usize = 1_024;
@@ -18,6 +20,8 @@ const MESSAGE_BYTES_MAX: usize = 1_024;
 pub(crate) enum Outcome {
     /// A document that is there at once.
     Document(Value),
+    /// A document of JSON that is there as text.
+    Text(Rc<[u8]>),
     /// A document about something that is not ready.
     NotReady(Value),
     /// The call cannot be done.
@@ -55,6 +59,8 @@ pub(crate) enum CallFault {
     Forbidden,
     /// Too many such calls wait; a later one may be taken.
     Busy,
+    /// What it is about takes no requests now.
+    NotReady,
 }
 
 /// Takes a message up to the limit, and stops its writer there.
@@ -84,6 +90,8 @@ pub(crate) enum Form {
     Lone,
     /// As an array, each member with its own outcome.
     Array,
+    /// As predictions of instances.
+    Predictions,
     /// As tensors of the Open Inference Protocol.
     Tensors(Box<InferForm>),
 }
@@ -98,12 +106,41 @@ pub(crate) struct RowsSummary {
     pub(crate) failure: Option<RowFailure>,
     /// The worst provenance of the rows' features.
     pub(crate) provenance: Option<FeatureStatus>,
+    /// The worst of each entity of the first row's lane; empty where its model has one.
+    pub(crate) statuses: EntityStatuses,
     /// The most cells of a row that took their column's default.
     pub(crate) defaulted: u32,
     /// The version that scored all rows, or failed.
     pub(crate) version: Option<u64>,
     /// Where the document's JSON ends, if binary tensors follow it.
     pub(crate) json_bytes: Option<usize>,
+}
+
+/// The worst that the features of each entity stood on, over the rows of a request.
+pub(super) struct WorstOfRows<'a> {
+    /// The lane whose entities are told.
+    first: &'a Lane,
+    worst: EntityStatuses,
+    /// Rows are of versions with other entities: they are not told apart then.
+    is_mixed: bool,
+}
+
+impl<'a> WorstOfRows<'a> {
+    pub(super) fn new(rows: &'a RequestRows) -> Self {
+        Self { first: rows.first().0, worst: EntityStatuses::EMPTY, is_mixed: false }
+    }
+
+    pub(super) fn add(&mut self, lane: &Lane, statuses: EntityStatuses) {
+        if !statuses.is_empty() {
+            self.worst = self.worst.worst(statuses);
+        }
+        self.is_mixed |= !std::ptr::eq(lane, self.first)
+            && lane.settings.keys.entities != self.first.settings.keys.entities;
+    }
+
+    pub(super) fn get(&self) -> EntityStatuses {
+        if self.is_mixed { EntityStatuses::EMPTY } else { self.worst }
+    }
 }
 
 impl Form {
@@ -113,7 +150,7 @@ impl Form {
         match self {
             Self::Lone => Admission::Lone,
             Self::Array => Admission::Each,
-            Self::Tensors(_) => Admission::Whole,
+            Self::Tensors(_) | Self::Predictions => Admission::Whole,
         }
     }
 
@@ -121,7 +158,7 @@ impl Form {
     pub(crate) fn held_bytes(&self) -> usize {
         match self {
             Self::Tensors(form) => form.held_bytes(),
-            Self::Lone | Self::Array => 0,
+            Self::Lone | Self::Array | Self::Predictions => 0,
         }
     }
 
@@ -136,6 +173,7 @@ impl Form {
         match self {
             Self::Lone => predict::write_lone(body, rows),
             Self::Array => predict::write_array(body, rows, status_of),
+            Self::Predictions => instances::write(body, rows, status_of),
             Self::Tensors(form) => form.write(body, rows),
         }
     }

@@ -21,7 +21,7 @@ impl Binding {
     /// The plan that the model was loaded with.
     pub(super) fn new(prepared: &PreparedModel) -> Self {
         Self {
-            fingerprint: Cell::new(prepared.plan.schema().fingerprint()),
+            fingerprint: Cell::new(prepared.plan.schema().fingerprint_of_all()),
             plan: RefCell::new(Some(Rc::new(prepared.plan.clone()))),
         }
     }

@@ -5,12 +5,14 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::drift_sample::DriftSample;
 use super::{
     BatchPolicy, Decision, Estimates, InFlightBatches, Notify, QueueView, RowId, RowState, Rows,
     decide,
 };
 use crate::facts::Role;
 use crate::failure::RowFailure;
+use crate::features::entities::RequestKeys;
 use crate::features::join::RequestField;
 use crate::model::Signature;
 use crate::model::answer::Answers;
@@ -37,6 +39,8 @@ pub struct LaneSettings {
     pub shadow: Option<Shadow>,
     /// The fields of a request that the model's columns read, in order.
     pub request_fields: Vec<RequestField>,
+    /// The fields of a request that are keys, where it has others than the user's.
+    pub keys: RequestKeys,
     /// Whether features come from a store. Without one, requests name no user and nothing is said of
     /// provenance.
     pub has_store: bool,
@@ -58,7 +62,9 @@ impl LaneSettings {
     /// Whether cells that a request gave to this version are as `other` reads them.
     pub(crate) fn reads_fields_of(&self, other: &Self) -> bool {
         let (own, others) = (&self.request_fields, &other.request_fields);
-        own.len() == others.len() && own.iter().zip(others).all(|(own, other)| own.reads_as(other))
+        self.keys == other.keys
+            && own.len() == others.len()
+            && own.iter().zip(others).all(|(own, other)| own.reads_as(other))
     }
 
     /// Whether it is the version of `model` for this role.
@@ -103,6 +109,7 @@ pub struct Lane {
     unfit: RefCell<Option<Arc<str>>>,
     /// What it measures; copied for readers in the shard's tick.
     pub(crate) histograms: RefCell<Histograms>,
+    pub(super) drift_sample: DriftSample,
     telemetry: Arc<LaneTelemetry>,
 }
 
@@ -126,6 +133,7 @@ impl Lane {
             retired: Cell::new(false),
             unfit: RefCell::default(),
             histograms: RefCell::default(),
+            drift_sample: DriftSample::default(),
             telemetry,
         })
     }
@@ -362,7 +370,12 @@ impl Lane {
             Ok(_) if row.has_own_features || !self.settings.has_store => {
                 self.counters().rows_own_features.add(1);
             }
-            Ok(scored) => self.counters().rows[scored.status as usize].add(1),
+            Ok(scored) => {
+                self.counters().rows[scored.status as usize].add(1);
+                if !scored.statuses.is_empty() {
+                    self.telemetry.count_entities(scored.statuses);
+                }
+            }
             Err(failure) => self.count_failure(failure),
         }
         row.state = RowState::Done(outcome);

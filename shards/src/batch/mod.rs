@@ -18,6 +18,7 @@ mod compute;
 mod contention;
 mod cost;
 mod decide;
+mod drift_sample;
 mod estimates;
 pub(crate) mod expiry;
 mod explain;

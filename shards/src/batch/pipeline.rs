@@ -113,7 +113,8 @@ impl Work {
     fn new(plan: &JoinPlan) -> Self {
         Self {
             rows: Vec::new(),
-            requests: FetchRequests::new(plan.request_fields().len()),
+            requests: FetchRequests::new(plan.request_fields().len())
+                .with_entities(plan.entities().len()),
             joined: Joined::new(plan),
             own_rows: 0,
             deadline_ns: 0,
@@ -254,6 +255,9 @@ async fn score_batch(
                 work.requests.push_without_key();
             } else {
                 work.requests.push(row.key.as_bytes(), &row.request_cells);
+                for (entity, key) in lane.settings.keys.entities.iter().enumerate().skip(1) {
+                    work.requests.push_key(entity, row.key_parts.of(key));
+                }
             }
             work.deadline_ns = work.deadline_ns.max(rows.deadline_ns(*id));
             work.trace = work.trace.or(row.origin.trace);
@@ -310,7 +314,7 @@ async fn fetch(lane: &Lane, engine: &Engine, host: &Host, work: &mut Work) {
             Fetched::SchemaChanged => {}
         }
     }
-    work.joined.refuse_all(work.requests.len(), now_us, Refusal::StoreUnavailable);
+    work.joined.refuse_all(work.requests.len(), now_us, Refusal::StoreUnavailable { entity: 0 });
 }
 
 /// Records a batch that was fetched and computed, and learns from it.
@@ -361,12 +365,16 @@ fn observe(lane: &Lane, joined: &Joined) {
             histograms.record_feature_age(age_s);
         }
     }
-    // Drift is told from one row a batch, another place each time: all of them would cost more
-    // than the join.
+    for entity in 0..counters.entity_ages.len() {
+        let (rows, age_s) =
+            joined.ages_of(entity).fold((0, 0), |(rows, all), age_s| (rows + 1, all + age_s));
+        counters.entity_ages.get(entity).add(rows);
+        counters.entity_age_s.get(entity).add(age_s);
+    }
     let batches = counters.batches.get();
     counters.batches.set(batches + 1);
-    let row = batches as usize % joined.outcomes.len().max(1);
-    if joined.outcomes.get(row).is_some_and(|outcome| outcome.last_updated_us.is_some()) {
+    let row = lane.drift_sample.of_batch(batches, joined.outcomes.len(), joined.now_us);
+    if let Some(row) = row.filter(|row| joined.outcomes[*row].last_updated_us.is_some()) {
         lane.telemetry().sample(|column| joined.matrix.get(row, column));
     }
 }
@@ -453,7 +461,7 @@ fn outcome_of(work: &Work, index: usize) -> Result<Scored, RowFailure> {
         return Err(RowFailure::NotFinite);
     }
     let defaulted = outcome.defaulted + outcome.fields_defaulted;
-    Ok(Scored { score, status: outcome.status, defaulted })
+    Ok(Scored { score, status: outcome.status, defaulted, statuses: outcome.statuses })
 }
 
 /// The wall clock in µs since 1970, by which the age of features is told.

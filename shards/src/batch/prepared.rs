@@ -1,17 +1,19 @@
 //! A model made ready for one shard, on any thread: loaded, warmed up and bound to the store.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Instant;
 
 use thiserror::Error;
 
 use super::{BatchPolicy, LaneSettings, shadow};
-use crate::facts::{ModelDescription, Role};
+use crate::facts::{ModelDescription, ModelSchemas, Role};
 use crate::features::inputs::InputColumn;
 use crate::features::join::{JoinError, JoinPlan, ModelInputs};
 use crate::features::schema::Schema;
 use crate::features::{FeatureStore, Precision, Unfit};
 use crate::model::answer::{Answers, AnswersError};
+use crate::model::described::Described;
 use crate::model::repository::ModelDirectory;
 use crate::model::{LoadOptions, Loads, Model, ModelError, Signature};
 use crate::telemetry::{LaneColumn, LaneFacts};
@@ -60,6 +62,7 @@ pub struct PreparedModel {
     /// Why requests give the columns, where a store could have.
     instead: Option<JoinError>,
     answers: Answers,
+    schemas: Arc<ModelSchemas>,
     directory: ModelDirectory,
     load: LoadOptions,
     load_ns: u64,
@@ -92,8 +95,18 @@ impl PreparedModel {
             .map_err(|source| PrepareError::Answers { model: directory.name.clone(), source })?;
         let mut directory = directory.clone();
         directory.manifest.columns.clone_from(&model.manifest().columns);
+        let schemas = Described {
+            directory: &directory,
+            columns: directory.manifest.columns.as_deref().unwrap_or_default(),
+            fields: plan.request_fields(),
+            signature: &model.signature(plan.column_names()),
+            answers: &answers,
+            has_store: !plan.schema().is_none(),
+        }
+        .schemas()
+        .into();
         let model = RefCell::new(model);
-        Ok(Self { model, plan, instead, answers, directory, load, load_ns })
+        Ok(Self { model, plan, instead, answers, schemas, directory, load, load_ns })
     }
 
     /// A plan for the columns that the store has now, where they are others than it was loaded with.
@@ -114,6 +127,11 @@ impl PreparedModel {
     /// What its answers may have beside the score.
     pub(crate) fn answers(&self) -> &Answers {
         &self.answers
+    }
+
+    /// The tables of the store that it names, beside the store's own.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &str> {
+        self.directory.manifest.tables()
     }
 
     /// The model's name.
@@ -168,7 +186,9 @@ impl PreparedModel {
             version: self.directory.version,
             role: self.directory.role(),
             description: self.describe(),
+            schemas: Arc::clone(&self.schemas),
             columns: self.plan.column_names().iter().enumerate().map(column).collect(),
+            entities: self.entity_names(),
             decisions: self.answers.decisions().map(str::to_owned).collect(),
             reasons: self.reason_codes(),
             has_probabilities: self.answers.is_classifier,
@@ -176,6 +196,13 @@ impl PreparedModel {
             is_remote: self.model.borrow().remote().is_some(),
             load_ns: self.load_ns,
         }
+    }
+
+    /// The names of the entities, where there are several.
+    fn entity_names(&self) -> Vec<String> {
+        let keys = self.plan.request_keys();
+        let several = if keys.entities.len() > 1 { keys.entities } else { Vec::new() };
+        several.into_iter().map(|entity| entity.name).collect()
     }
 
     /// The codes of the reasons that rows may have, in the order of their groups.
@@ -207,6 +234,7 @@ impl PreparedModel {
             shadow: self.directory.manifest.shadow,
             request_fields: fields.cloned().collect(),
             has_store: !self.plan.schema().is_none(),
+            keys: self.plan.request_keys(),
             signature: Signature {
                 texts: self.plan.text_fields(),
                 ..self.model.borrow().signature(self.plan.column_names())
@@ -246,8 +274,8 @@ fn has_some(model: &Model, schema: &Schema) -> bool {
 
 /// The plan by which a model reads a store with these columns.
 pub fn plan_of(model: &Model, schema: &Schema) -> Result<JoinPlan, JoinError> {
-    let policies = &model.manifest().policies;
-    let plan = JoinPlan::bind(inputs_of(model), schema, policies, model.precision())?;
+    let entities = model.manifest().entities();
+    let plan = JoinPlan::bind_entities(inputs_of(model), &entities, schema, model.precision())?;
     of_model(plan, model)
 }
 

@@ -2,10 +2,11 @@
 
 use super::row_answer::RowAnswer;
 use crate::failure::RowFailure;
+use crate::features::KeyParts;
 use crate::journal::BatchFigures;
 use crate::model::answer::Wants;
 use crate::origin::Origin;
-use crate::provenance::FeatureStatus;
+use crate::provenance::{EntityStatuses, FeatureStatus};
 
 /// A slot of [`Rows`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,6 +21,8 @@ pub struct Scored {
     pub status: FeatureStatus,
     /// How many of its cells took their column's default.
     pub defaulted: u32,
+    /// What the features of each entity stood on; empty for a model of one.
+    pub statuses: EntityStatuses,
 }
 
 /// Where a row is between its arrival and its answer.
@@ -43,6 +46,9 @@ pub struct Row {
     pub key: String,
     /// Whether the request gave the key as a JSON integer: it is echoed with the same type.
     pub key_is_integer: bool,
+    /// The fields of the request that are keys, in the order of the model's; empty where its only
+    /// key is the user's.
+    pub key_parts: KeyParts,
     /// The cells that come from the request, in the order of the model's request fields; NaN
     /// where the request has none. Of a row with features of its own: all of the model's cells.
     pub request_cells: Vec<f64>,
@@ -92,6 +98,7 @@ impl Rows {
             let row = self.get_mut(id);
             row.key.clear();
             row.key_is_integer = false;
+            row.key_parts.clear();
             row.request_cells.clear();
             row.has_own_features = false;
             row.answer.clear();
@@ -108,6 +115,7 @@ impl Rows {
         self.slots.push(Row {
             key: String::new(),
             key_is_integer: false,
+            key_parts: KeyParts::default(),
             request_cells: Vec::new(),
             has_own_features: false,
             connection,
@@ -194,6 +202,7 @@ impl Rows {
             let id = self.insert(source.connection);
             let row = self.get_mut(id);
             std::mem::swap(&mut row.key, &mut source.key);
+            std::mem::swap(&mut row.key_parts, &mut source.key_parts);
             std::mem::swap(&mut row.request_cells, &mut source.request_cells);
             row.answer.ask(source.answer.wants());
             row.key_is_integer = source.key_is_integer;
@@ -268,6 +277,7 @@ impl Rows {
         if row.request_cells.capacity() > KEPT_CELLS_MAX {
             row.request_cells = Vec::new();
         }
+        row.key_parts.shrink();
         row.answer.shrink();
         self.free.push(id);
     }

@@ -4,8 +4,9 @@
 //! A row is copied into the candidate's lane when its answer is known, and scored when nobody
 //! waits, a few rows at a time. On a busy shard copies are dropped and counted, not scored later.
 
-use super::{BatchPolicy, Lane, RowId, RowState, Scored};
+use super::{BatchPolicy, Lane, Row, RowId, RowState, Scored};
 use crate::failure::RowFailure;
+use crate::features::entities::USER_ID;
 
 /// Copies that may wait.
 const WAITING_ROWS_MAX: usize = 256;
@@ -46,6 +47,7 @@ pub(super) fn copy(served: &Lane, id: RowId, score: f64, candidate: &Lane, now_n
         let copy = copies.insert(NOBODY);
         let made = copies.get_mut(copy);
         made.key.push_str(&row.key);
+        copy_keys(served, row, candidate, made);
         made.reference = score;
         made.queued_ns = now_ns;
         made.is_held = true;
@@ -70,6 +72,32 @@ pub(super) fn copy(served: &Lane, id: RowId, score: f64, candidate: &Lane, now_n
         copy
     };
     candidate.push(copy, u64::MAX);
+}
+
+/// Copies the keys of a row, by the names of their fields where the versions' differ. A key that only
+/// the candidate reads is not there.
+fn copy_keys(served: &Lane, row: &Row, candidate: &Lane, made: &mut Row) {
+    let (given, read) = (&served.settings.keys, &candidate.settings.keys);
+    if given == read {
+        return made.key_parts.copy_from(&row.key_parts);
+    }
+    made.key_parts.reset(read.fields.len());
+    for (place, field) in read.fields.iter().enumerate() {
+        let part = given.position(field).and_then(|at| row.key_parts.get(at));
+        if let (Some(part), Some(copied)) = (part, made.key_parts.get_mut(place)) {
+            copied.text.push_str(&part.text);
+            copied.given = part.given;
+        } else if let (Some(copied), USER_ID, true) =
+            (made.key_parts.get_mut(place), field.as_str(), given.is_user_alone())
+        {
+            copied.text.push_str(&row.key);
+        }
+    }
+    if !read.is_user_alone() {
+        let mut key = std::mem::take(&mut made.key);
+        made.key_parts.write_first(read, &mut key);
+        made.key = key;
+    }
 }
 
 /// Drops the copies that wait, as requests do too.

@@ -18,6 +18,23 @@ pub use store_fault::FaultReason;
 pub const REMOTE_OUTCOMES: [&str; 7] =
     ["scored", "left_alone", "timeout", "unreached", "broken", "refused", "unreadable"];
 
+/// What is wrong with a field of a request that is a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum KeyFault {
+    /// It is not there, and its entity's `on_missing` is `reject`.
+    #[error("is missing, and is required")]
+    Missing,
+    /// It is there twice.
+    #[error("is there twice")]
+    Twice,
+    /// It is neither text nor an integer.
+    #[error("must be a non-empty string or an integer")]
+    NotAKey,
+    /// It is longer than a key may be.
+    #[error("is longer than 511 bytes")]
+    TooLong,
+}
+
 /// Why one row of a request was not scored. The others of its batch are not touched by it.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
 pub enum RowFailure {
@@ -29,6 +46,14 @@ pub enum RowFailure {
     Field {
         /// The position of the field among the model's request fields.
         index: usize,
+    },
+    /// A field that names an entity is missing, there twice or no key.
+    #[error("a request field that is a key {fault}")]
+    Key {
+        /// The position of the field among the model's keys.
+        field: usize,
+        /// What is wrong with it.
+        fault: KeyFault,
     },
     /// The join refused it, by one of the model's policies.
     #[error(transparent)]
@@ -86,10 +111,11 @@ impl RowFailure {
         match self {
             Self::Malformed(_)
             | Self::Field { .. }
+            | Self::Key { .. }
             | Self::Refused(Refusal::KeyNotOfType { .. }) => 0,
-            Self::Refused(Refusal::UnknownUser) => 1,
-            Self::Refused(Refusal::StoreUnavailable) => 2,
-            Self::Refused(Refusal::Expired) => 3,
+            Self::Refused(Refusal::UnknownUser { .. }) => 1,
+            Self::Refused(Refusal::StoreUnavailable { .. }) => 2,
+            Self::Refused(Refusal::Expired { .. }) => 3,
             Self::Refused(Refusal::TooManyDefaulted { .. }) => 4,
             Self::Refused(Refusal::StoredNotANumber { .. } | Refusal::StoredNotInteger { .. }) => 5,
             Self::Refused(

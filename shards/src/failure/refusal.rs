@@ -5,22 +5,33 @@
 pub enum Refusal {
     /// The store has no such user and `on_missing = "reject"` (404).
     #[error("the user is not known")]
-    UnknownUser,
+    UnknownUser {
+        /// The place of the entity whose key it is, from 0.
+        entity: u8,
+    },
     /// The user's name is no key of the store's type (400).
     #[error("`user_id` is no key of the feature store, which has {expected}")]
     KeyNotOfType {
+        /// The place of the entity whose key it is, from 0.
+        entity: u8,
         /// What a key has to be.
         expected: &'static str,
     },
     /// The store did not answer and `on_error = "reject"` (503).
     #[error("the feature store did not answer")]
-    StoreUnavailable,
+    StoreUnavailable {
+        /// The place of the entity whose table it is, from 0.
+        entity: u8,
+    },
     /// The store's columns do not fit the model any more (503).
     #[error("the feature store's columns do not fit the model")]
     StoreUnfit,
     /// The row is older than `max_age_s` and `on_expired = "reject"` (503).
     #[error("the user's features are too old")]
-    Expired,
+    Expired {
+        /// The place of the entity that they are of, from 0.
+        entity: u8,
+    },
     /// More cells than `max_defaulted_columns` are not known (503).
     #[error("{found} of the user's features are not known, at most {allowed} may be")]
     TooManyDefaulted {

@@ -101,8 +101,12 @@ impl TextInput {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(try_from = "RawColumn")]
 pub struct InputColumn {
-    /// The column's name in the store, or the field's in the request.
+    /// Its name: the store's column, or the field of the request, unless `column` says another.
     pub name: String,
+    /// The entity whose table has it; the user where none is named.
+    pub entity: Option<String>,
+    /// The store's column, where its name is another: two entities of one table have one for each.
+    pub column: Option<String>,
     /// The declared type.
     pub column_type: ColumnType,
     /// Where the cell comes from.
@@ -125,6 +129,13 @@ pub struct InputColumn {
     pub text: TextInput,
 }
 
+impl InputColumn {
+    /// The name that the store has for it.
+    pub fn stored_name(&self) -> &str {
+        self.column.as_deref().unwrap_or(&self.name)
+    }
+}
+
 /// How far beyond 1 shares may add up to, as they are rounded.
 const SHARES_ERROR_MAX: f64 = 1e-6;
 
@@ -141,6 +152,8 @@ enum RawDefault {
 #[serde(deny_unknown_fields)]
 struct RawColumn {
     name: String,
+    entity: Option<String>,
+    column: Option<String>,
     #[serde(default, rename = "type")]
     column_type: ColumnType,
     #[serde(default)]
@@ -195,6 +208,13 @@ impl TryFrom<RawColumn> for InputColumn {
             let key = if raw.required { "required" } else { "out_of_range" };
             return Err(wrong(key, "`source = \"request\"` beside it"));
         }
+        if raw.source == Source::Request && (raw.entity.is_some() || raw.column.is_some()) {
+            let key = if raw.entity.is_some() { "entity" } else { "column" };
+            return Err(wrong(key, "none beside `source = \"request\"`"));
+        }
+        if raw.column.as_deref() == Some("") {
+            return Err(wrong("column", "the name of the store's column"));
+        }
         if raw.out_of_range.is_some() && raw.range.is_none() {
             return Err(wrong("out_of_range", "`range` beside it"));
         }
@@ -210,6 +230,8 @@ impl TryFrom<RawColumn> for InputColumn {
         };
         Ok(Self {
             name,
+            entity: raw.entity,
+            column: raw.column,
             column_type,
             source: raw.source,
             default,

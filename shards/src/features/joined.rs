@@ -4,7 +4,7 @@ use super::join::{JoinPlan, RequestField};
 use super::matrix::{FeatureMatrix, RowMut};
 use super::texts::is_unknown_text;
 use crate::failure::Refusal;
-use crate::provenance::FeatureStatus;
+use crate::provenance::{EntityStatuses, FeatureStatus};
 
 /// What came of joining one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +17,11 @@ pub struct RowOutcome {
     pub fields_defaulted: u32,
     /// Why the row must not be scored; its cells then mean nothing.
     pub refusal: Option<Refusal>,
-    /// When the store last wrote the row, in µs since 1970, where one was found.
+    /// When the store last wrote the row, in µs since 1970, where one was found: of several entities
+    /// the oldest.
     pub last_updated_us: Option<i64>,
+    /// What the features of each entity stood on; empty for a model of one.
+    pub statuses: EntityStatuses,
 }
 
 impl RowOutcome {
@@ -27,9 +30,23 @@ impl RowOutcome {
         status: FeatureStatus::Error,
         defaulted: 0,
         fields_defaulted: 0,
-        refusal: Some(Refusal::StoreUnavailable),
+        refusal: Some(Refusal::StoreUnavailable { entity: 0 }),
         last_updated_us: None,
+        statuses: EntityStatuses::EMPTY,
     };
+
+    /// Takes in what came of joining another entity's part of the row.
+    fn take_in(&mut self, entity: usize, part: &Self) {
+        self.status = self.status.max(part.status);
+        self.statuses.set(entity, part.status);
+        self.defaulted += part.defaulted;
+        self.fields_defaulted += part.fields_defaulted;
+        self.refusal = self.refusal.or(part.refusal);
+        self.last_updated_us = match (self.last_updated_us, part.last_updated_us) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+    }
 }
 
 /// A batch's joined rows. The buffers are reused from batch to batch.
@@ -48,6 +65,9 @@ pub struct Joined {
     pub keys_fetched: u64,
     /// The time at which ages are counted, in µs since 1970.
     pub(crate) now_us: i64,
+    /// What came of each entity's part of each row, entity by entity; empty where the plan has one.
+    by_entity: Vec<RowOutcome>,
+    entities: usize,
 }
 
 impl Joined {
@@ -60,7 +80,47 @@ impl Joined {
             unknown_cells: Vec::new(),
             keys_fetched: 0,
             now_us: 0,
+            by_entity: Vec::new(),
+            entities: plan.entities().len(),
         }
+    }
+
+    /// What came of an entity's part of a row.
+    pub(crate) fn outcome_mut(&mut self, entity: usize, row: usize) -> &mut RowOutcome {
+        if self.by_entity.is_empty() {
+            return &mut self.outcomes[row];
+        }
+        let rows = self.outcomes.len();
+        &mut self.by_entity[entity * rows + row]
+    }
+
+    /// What came of an entity's part of a row, after [`Self::merge`].
+    pub fn outcome_of(&self, entity: usize, row: usize) -> &RowOutcome {
+        self.by_entity.get(entity * self.outcomes.len() + row).unwrap_or(&self.outcomes[row])
+    }
+
+    /// Makes one outcome of those of a row's entities, where there are several. At most
+    /// `defaulted_max` cells of a row may be unknown.
+    pub(crate) fn merge(&mut self, defaulted_max: Option<usize>) {
+        let rows = self.outcomes.len();
+        if self.by_entity.is_empty() {
+            return;
+        }
+        let allowed = defaulted_max.unwrap_or(usize::MAX);
+        for (row, outcome) in self.outcomes.iter_mut().enumerate() {
+            *outcome = self.by_entity[row];
+            outcome.statuses.set(0, outcome.status);
+            for entity in 1..self.entities {
+                outcome.take_in(entity, &self.by_entity[entity * rows + row]);
+            }
+            let found = outcome.defaulted;
+            if outcome.refusal.is_none() && found as usize > allowed {
+                let allowed = allowed as u32;
+                outcome.refusal = Some(Refusal::TooManyDefaulted { found, allowed });
+            }
+        }
+        // Each entity has written its cells of all rows.
+        self.unknown_cells.sort_unstable();
     }
 
     /// The cells of a row whose text is none that the model knows.
@@ -77,6 +137,10 @@ impl Joined {
         self.matrix.reset(rows);
         self.outcomes.clear();
         self.outcomes.resize(rows, RowOutcome::NOT_JOINED);
+        if self.entities > 1 {
+            self.by_entity.clear();
+            self.by_entity.resize(rows * self.entities, RowOutcome::NOT_JOINED);
+        }
         self.defaulted_by_column.fill(0);
         self.unknown_cells.clear();
         self.keys_fetched = 0;
@@ -86,8 +150,9 @@ impl Joined {
     /// [`Self::reset`], with every row refused for the same reason.
     pub(crate) fn refuse_all(&mut self, rows: usize, now_us: i64, refusal: Refusal) {
         self.reset(rows, now_us);
+        self.by_entity.clear();
         for row in 0..rows {
-            self.refuse(row, FeatureStatus::Error, refusal);
+            self.refuse(0, row, FeatureStatus::Error, refusal);
         }
     }
 
@@ -113,6 +178,7 @@ impl Joined {
             fields_defaulted: 0,
             refusal: None,
             last_updated_us: None,
+            statuses: EntityStatuses::EMPTY,
         };
         for ((column, field), cell) in texts.iter().enumerate().zip(cells) {
             if field.categories.is_some() && cell.is_nan() {
@@ -147,14 +213,35 @@ impl Joined {
         }
     }
 
-    pub(crate) fn refuse(&mut self, row: usize, status: FeatureStatus, refusal: Refusal) {
-        self.outcomes[row] =
+    pub(crate) fn refuse(
+        &mut self,
+        entity: usize,
+        row: usize,
+        status: FeatureStatus,
+        refusal: Refusal,
+    ) {
+        *self.outcome_mut(entity, row) =
             RowOutcome { status, refusal: Some(refusal), ..RowOutcome::NOT_JOINED };
     }
 
     /// How old each found row's features are, in whole seconds.
     pub fn ages_s(&self) -> impl Iterator<Item = u64> {
-        let written_us = self.outcomes.iter().filter_map(|outcome| outcome.last_updated_us);
-        written_us.map(|written| self.now_us.saturating_sub(written).max(0) as u64 / 1_000_000)
+        // Of several entities each has its own.
+        let outcomes = if self.by_entity.is_empty() { &self.outcomes } else { &self.by_entity };
+        self.ages_in(outcomes)
+    }
+
+    /// How old the features of an entity are of each row that has some, in whole seconds, where the
+    /// plan has several.
+    pub(crate) fn ages_of(&self, entity: usize) -> impl Iterator<Item = u64> {
+        let rows = self.outcomes.len();
+        let part = self.by_entity.get(entity * rows..(entity + 1) * rows);
+        self.ages_in(part.unwrap_or_default())
+    }
+
+    fn ages_in<'a>(&self, outcomes: &'a [RowOutcome]) -> impl Iterator<Item = u64> + use<'a> {
+        let now_us = self.now_us;
+        let written_us = outcomes.iter().filter_map(|outcome| outcome.last_updated_us);
+        written_us.map(move |written| now_us.saturating_sub(written).max(0) as u64 / 1_000_000)
     }
 }

@@ -1,6 +1,6 @@
 //! What the store knows about a user, joined into the matrix that a model reads.
 //!
-//! [`inputs`] says what a model asks for and [`schema`] what a store holds; [`join`] maps the one
+//! [`inputs`] says what a model asks for, [`entities`] by which keys, and [`schema`] what a store holds; [`join`] maps the one
 //! to the other. A batch is asked for as [`FetchRequests`] and answered as [`Joined`]: a
 //! [`FeatureMatrix`] in the precision of the model's input, and for each row what it stood on, a
 //! [`FeatureStatus`](crate::provenance::FeatureStatus) first of all. A store is [`embedded`] in a
@@ -8,7 +8,7 @@
 //! [`StoreSource`] is a store as the process configures it, a [`FeatureStore`] a shard's own
 //! handle. A store whose columns changed says so by [`Fetched`], and is [`Unfit`] for a model that
 //! no plan can be bound to. [`mod@column`] has the types of columns, [`Categories`] are the texts
-//! that a model knows, [`record`] packs rows, [`import`] reads them from CSV, [`address`] names a
+//! that a model knows, [`composite`] makes one key of several columns, [`record`] packs rows, [`import`] reads them from CSV, [`address`] names a
 //! store, and [`stored`] shows a row of one.
 //!
 //! What is *not* here: which requests form a batch (`batch`), and what is computed from the matrix
@@ -18,13 +18,16 @@ pub mod address;
 pub mod cache;
 mod categories;
 pub mod column;
+pub mod composite;
 mod distinct;
 pub mod embedded;
+pub mod entities;
 mod fit;
 pub mod import;
 pub mod inputs;
 pub mod join;
 mod joined;
+mod key_parts;
 mod matrix;
 pub mod record;
 mod requests;
@@ -38,6 +41,8 @@ pub mod texts;
 pub use categories::Categories;
 pub use fit::{Fetched, Unfit};
 pub use joined::{Joined, RowOutcome};
+pub use key_parts::{GivenAs, KeyPart, KeyParts};
 pub use matrix::{Cells, FeatureMatrix, Precision};
+pub(crate) use requests::join_key;
 pub use requests::{FetchRequests, KEY_BYTES_MAX};
 pub use store::{FeatureStore, StoreError, StoreSource};

@@ -10,7 +10,7 @@ use super::schema::Schema;
 
 /// No store: rows are joined from their requests' fields alone.
 #[derive(Debug)]
-pub struct RequestsAlone {
+pub(super) struct RequestsAlone {
     schema: Rc<Schema>,
 }
 
@@ -43,9 +43,10 @@ impl RequestsAlone {
         if plan.schema().fingerprint() != self.fingerprint() {
             return Fetched::SchemaChanged;
         }
-        for &first in requests.distinct() {
-            for row in requests.rows_like(first) {
-                plan.join_request(requests.cells(row), row, joined);
+        let keys = requests.keys(0);
+        for &first in keys.distinct() {
+            for row in keys.rows_like(first) {
+                plan.first().join_request(requests.cells(row), row, joined);
             }
         }
         Fetched::Joined

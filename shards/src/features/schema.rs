@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +40,41 @@ pub struct Schema {
     columns: Vec<StoreColumn>,
     /// What the store has besides, for those who ask for it by name.
     unread: Vec<UnreadColumn>,
+    /// The store's other tables, by name.
+    tables: Vec<NamedTable>,
     fingerprint: u64,
+}
+
+/// A table that a store has beside its own, as far as it can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedTable {
+    /// Its name.
+    pub name: String,
+    /// Its columns, or why they can't be read.
+    pub schema: Result<Schema, Arc<str>>,
+}
+
+impl NamedTable {
+    /// A number that is another one whenever its columns are.
+    pub fn fingerprint(&self) -> u64 {
+        match &self.schema {
+            Ok(schema) => schema.fingerprint(),
+            Err(reason) => fingerprint_of_reason(reason),
+        }
+    }
+}
+
+/// A number that tells reasons apart for which a table can't be read.
+pub(crate) fn fingerprint_of_reason(reason: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    reason.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The fingerprint of a store with this one and those of its other tables, in order.
+pub(crate) fn fingerprint_of_all(own: u64, tables: impl Iterator<Item = u64>) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    tables.fold(own, |all, table| (all.rotate_left(29) ^ table).wrapping_mul(ODD))
 }
 
 /// Columns that can't form a schema.
@@ -87,12 +122,17 @@ impl Schema {
             }
         }
         let fingerprint = fingerprint_of(&columns, &[]);
-        Ok(Self { columns, fingerprint, unread: Vec::new() })
+        Ok(Self { columns, fingerprint, unread: Vec::new(), tables: Vec::new() })
     }
 
     /// The schema where there is no store: it has no column.
     pub fn none() -> Self {
-        Self { columns: Vec::new(), unread: Vec::new(), fingerprint: fingerprint_of(&[], &[]) }
+        Self {
+            columns: Vec::new(),
+            unread: Vec::new(),
+            tables: Vec::new(),
+            fingerprint: fingerprint_of(&[], &[]),
+        }
     }
 
     /// Whether there is no store, so that every cell comes from the request.
@@ -115,6 +155,34 @@ impl Schema {
     #[must_use]
     pub fn with_unread(self, unread: Vec<UnreadColumn>) -> Self {
         Self { fingerprint: fingerprint_of(&self.columns, &unread), unread, ..self }
+    }
+
+    /// The same schema of a store that has these tables too.
+    #[must_use]
+    pub fn with_tables(self, tables: Vec<NamedTable>) -> Self {
+        Self { tables, ..self }
+    }
+
+    /// The tables that the store has beside its own.
+    pub fn tables(&self) -> &[NamedTable] {
+        &self.tables
+    }
+
+    /// The columns of a table of the store, or why they can't be read; `None` where it has no such
+    /// table.
+    pub fn table(&self, name: &str) -> Option<Result<&Self, &Arc<str>>> {
+        self.tables.iter().find(|table| table.name == name).map(|table| table.schema.as_ref())
+    }
+
+    /// The store's own table alone.
+    #[must_use]
+    pub fn own(&self) -> Self {
+        Self { tables: Vec::new(), ..self.clone() }
+    }
+
+    /// [`Self::fingerprint`] of this table and of all others.
+    pub fn fingerprint_of_all(&self) -> u64 {
+        fingerprint_of_all(self.fingerprint, self.tables.iter().map(NamedTable::fingerprint))
     }
 
     /// The columns that the store has besides and that are not read.

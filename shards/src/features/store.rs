@@ -1,19 +1,20 @@
 //! A feature store as the process configures it, and as a shard owns it.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::embedded::{EmbeddedError, EmbeddedReader, EmbeddedStore};
+use super::embedded::{BadTableName, EmbeddedError, EmbeddedReader, EmbeddedStore};
 use super::fit::{Fetched, Unfit};
-use super::join::JoinPlan;
+use super::join::{EntityPlan, JoinPlan};
 use super::joined::Joined;
 use super::requests::FetchRequests;
 use super::requests_alone::RequestsAlone;
-use super::schema::Schema;
-use super::scylla::{CqlStore, ScyllaError, ScyllaSettings};
+use super::schema::{NamedTable, Schema, fingerprint_of_all, fingerprint_of_reason};
+use super::scylla::{Asked, CqlCounters, CqlStore, ScyllaError, ScyllaSettings};
 use crate::telemetry::StoreCounters;
 
 /// Where every shard's features come from; each opens its own [`FeatureStore`] from it.
@@ -38,9 +39,20 @@ pub enum StoreError {
     /// The embedded store cannot be read.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
+    /// It is no table's name.
+    #[error(transparent)]
+    TableName(#[from] BadTableName),
     /// The cluster's table cannot be read.
     #[error(transparent)]
     Cql(#[from] ScyllaError),
+    /// A table that a model names beside the store's own cannot be read.
+    #[error("the table `{table}`: {reason}")]
+    Table {
+        /// The table.
+        table: String,
+        /// What the store said.
+        reason: String,
+    },
 }
 
 impl StoreSource {
@@ -54,6 +66,46 @@ impl StoreSource {
         }
     }
 
+    /// [`Self::current_schema`] with these tables beside the store's own.
+    pub fn current_schema_with<'t>(
+        &self,
+        names: impl IntoIterator<Item = &'t str>,
+    ) -> Result<Option<Schema>, StoreError> {
+        let Some(schema) = self.current_schema()? else { return Ok(None) };
+        let Self::Embedded(_) = self else { return Ok(Some(schema)) };
+        let mut names: Vec<_> = names.into_iter().collect();
+        names.sort_unstable();
+        names.dedup();
+        let read = |name: &str| {
+            let found = self.table(Some(name)).and_then(|table| table.current_schema());
+            let found = found.map_err(|error| error.to_string());
+            found.and_then(|schema| schema.ok_or_else(|| "there is no such table".to_owned()))
+        };
+        let table = |name: &str| NamedTable {
+            name: name.to_owned(),
+            schema: read(name).map_err(|reason| reason.into()),
+        };
+        let tables = names.into_iter().map(table).collect();
+        Ok(Some(schema.with_tables(tables)))
+    }
+
+    /// Where the rows of the table `name` of the same store are; the default table's for none. A shard
+    /// opens each table that it reads: [`StoreSource::open`].
+    ///
+    /// # Errors
+    /// It is no table's name.
+    pub fn table(&self, name: Option<&str>) -> Result<Self, StoreError> {
+        let Some(name) = name else { return Ok(self.clone()) };
+        Ok(match self {
+            Self::Embedded(store) => Self::Embedded(store.table(&name.parse()?)),
+            Self::Cql { settings, addresses } => {
+                let settings = Arc::new(settings.of_table(name));
+                Self::Cql { settings, addresses: addresses.clone() }
+            }
+            Self::RequestsAlone => Self::RequestsAlone,
+        })
+    }
+
     /// What is wrong with the store, while its readers go on with what they have; `None` where
     /// nothing is known to be. Asks the file system: not for shards.
     pub fn trouble(&self) -> Option<String> {
@@ -63,35 +115,52 @@ impl StoreSource {
         }
     }
 
-    /// A shard's own handle. To be awaited in the executor that is to use it.
+    /// A shard's own handle, without the tables that models name beside its own:
+    /// [`FeatureStore::open_tables`]. To be awaited in the executor that is to use it.
     pub async fn open(&self) -> Result<FeatureStore, StoreError> {
-        match self {
-            Self::Embedded(store) => {
-                Ok(FeatureStore::Embedded(Box::new(EmbeddedReader::new(store)?)))
-            }
+        let own = match self {
+            Self::Embedded(store) => TableStore::Embedded(Box::new(EmbeddedReader::new(store)?)),
             Self::Cql { settings, addresses } => {
                 let opened = CqlStore::open(Arc::clone(settings), addresses.clone());
-                Ok(FeatureStore::Cql(opened.await?))
+                TableStore::Cql(opened.await?)
             }
-            Self::RequestsAlone => Ok(FeatureStore::RequestsAlone(RequestsAlone::default())),
-        }
+            Self::RequestsAlone => TableStore::RequestsAlone(RequestsAlone::default()),
+        };
+        let (own, named) = (Rc::new(own), RefCell::default());
+        Ok(FeatureStore { source: self.clone(), own, named })
     }
 }
 
 /// A shard's own handle on the feature store; it belongs to the thread that opened it.
 #[derive(Debug)]
-pub enum FeatureStore {
+pub struct FeatureStore {
+    source: StoreSource,
+    /// The table of users, which every store has.
+    own: Rc<TableStore>,
+    /// The tables that models name beside it, in the order of their names.
+    named: RefCell<Vec<OpenTable>>,
+}
+
+/// A table that a model names.
+#[derive(Debug)]
+struct OpenTable {
+    name: String,
+    store: Result<Rc<TableStore>, Arc<str>>,
+}
+
+/// One table of a store, as a shard reads it.
+#[derive(Debug)]
+enum TableStore {
     /// A file of this machine, read without waiting.
     Embedded(Box<EmbeddedReader>),
-    /// A cluster that speaks CQL, asked over the shard's own connections.
+    /// A table of a cluster that speaks CQL, asked over the shard's own connections.
     Cql(CqlStore),
     /// No store.
     RequestsAlone(RequestsAlone),
 }
 
-impl FeatureStore {
-    /// The columns that plans are to be bound to, as far as the store knows them now.
-    pub fn schema(&self) -> Result<Rc<Schema>, Unfit> {
+impl TableStore {
+    fn schema(&self) -> Result<Rc<Schema>, Unfit> {
         match self {
             Self::Embedded(reader) => Ok(reader.schema()),
             Self::Cql(store) => store.columns(),
@@ -99,9 +168,7 @@ impl FeatureStore {
         }
     }
 
-    /// A number that is another one whenever [`FeatureStore::schema`] is: the fingerprint of the
-    /// schema, or a number of its own where there is none.
-    pub fn fingerprint(&self) -> u64 {
+    fn fingerprint(&self) -> u64 {
         match self {
             Self::Embedded(reader) => reader.fingerprint(),
             Self::Cql(store) => store.fingerprint(),
@@ -109,9 +176,7 @@ impl FeatureStore {
         }
     }
 
-    /// Looks whether the store's columns have changed, where that costs next to nothing. To be
-    /// called some times a second: so a change is noticed where nothing is fetched, too.
-    pub fn look(&self) {
+    fn look(&self) {
         match self {
             Self::Embedded(reader) => reader.look(),
             // Its shard asks the cluster by itself.
@@ -119,23 +184,221 @@ impl FeatureStore {
         }
     }
 
+    /// Joins an entity's part of the rows, or asks for what it has to wait for; `None` where its
+    /// columns are not those of `plan`.
+    fn ask(
+        &self,
+        plan: &EntityPlan,
+        requests: &FetchRequests,
+        joined: &mut Joined,
+    ) -> Option<Option<Asked>> {
+        match self {
+            Self::Embedded(reader) => {
+                (reader.join(plan, requests, joined) == Fetched::Joined).then_some(None)
+            }
+            Self::Cql(store) => store.ask(plan, requests, joined).map(Some),
+            Self::RequestsAlone(_) => Some(None),
+        }
+    }
+}
+
+impl OpenTable {
+    fn fingerprint(&self) -> u64 {
+        match &self.store {
+            Ok(store) => store.fingerprint(),
+            Err(reason) => fingerprint_of_reason(reason),
+        }
+    }
+
+    fn describe(&self) -> NamedTable {
+        let schema = match &self.store {
+            Ok(store) => match store.schema() {
+                Ok(schema) => Ok(Schema::clone(&schema)),
+                Err(unfit) => Err(unfit.to_string().into()),
+            },
+            Err(reason) => Err(Arc::clone(reason)),
+        };
+        NamedTable { name: self.name.clone(), schema }
+    }
+}
+
+impl FeatureStore {
+    /// Opens those of these tables that are not open. A table that can't be read is one for whose
+    /// models no plan can be bound; it is tried again at the next call.
+    ///
+    /// # Errors
+    /// What the first that can't be read says. The others are open then.
+    pub async fn open_tables(
+        &self,
+        names: impl IntoIterator<Item = &str>,
+    ) -> Result<(), StoreError> {
+        let mut failed = Ok(());
+        for name in names {
+            if matches!(self.source, StoreSource::RequestsAlone) || self.named_table(name).is_some()
+            {
+                continue;
+            }
+            let store = match self.open_table(name).await {
+                Ok(store) => Ok(store),
+                Err(error) => {
+                    let reason = error.to_string();
+                    let told = Err(reason.as_str().into());
+                    failed = failed.and(Err(StoreError::Table { table: name.to_owned(), reason }));
+                    told
+                }
+            };
+            let mut named = self.named.borrow_mut();
+            let table = OpenTable { name: name.to_owned(), store };
+            match named.binary_search_by(|other| other.name.as_str().cmp(name)) {
+                Ok(at) => named[at] = table,
+                Err(at) => named.insert(at, table),
+            }
+        }
+        failed
+    }
+
+    async fn open_table(&self, name: &str) -> Result<Rc<TableStore>, StoreError> {
+        match (&self.source, &*self.own) {
+            (StoreSource::Cql { settings, .. }, _) if settings.table == name => {
+                Ok(Rc::clone(&self.own))
+            }
+            (StoreSource::Cql { settings, addresses }, TableStore::Cql(own)) => {
+                let settings = Arc::new(settings.of_table(name));
+                let opened = own.open_beside(settings, addresses.clone()).await?;
+                Ok(Rc::new(TableStore::Cql(opened)))
+            }
+            (StoreSource::Embedded(store), _) => {
+                let table = store.table(&name.parse()?);
+                Ok(Rc::new(TableStore::Embedded(Box::new(EmbeddedReader::new(&table)?))))
+            }
+            _ => Ok(Rc::clone(&self.own)),
+        }
+    }
+
+    /// A table that is open; `None` is one that is not, or can't be read.
+    fn named_table(&self, name: &str) -> Option<Rc<TableStore>> {
+        let named = self.named.borrow();
+        let found = named.iter().find(|table| table.name == name)?;
+        found.store.as_ref().ok().map(Rc::clone)
+    }
+
+    /// The columns that plans are to be bound to, as far as the store knows them now.
+    pub fn schema(&self) -> Result<Rc<Schema>, Unfit> {
+        let own = self.own.schema()?;
+        let named = self.named.borrow();
+        if named.is_empty() {
+            return Ok(own);
+        }
+        let tables = named.iter().map(OpenTable::describe).collect();
+        Ok(Rc::new(Schema::clone(&own).with_tables(tables)))
+    }
+
+    /// A number that is another one whenever [`FeatureStore::schema`] is: the fingerprint of the
+    /// schema, or a number of its own where there is none.
+    pub fn fingerprint(&self) -> u64 {
+        let named = self.named.borrow();
+        fingerprint_of_all(self.own.fingerprint(), named.iter().map(OpenTable::fingerprint))
+    }
+
+    /// Looks whether the store's columns have changed, where that costs next to nothing. To be
+    /// called some times a second: so a change is noticed where nothing is fetched, too.
+    pub fn look(&self) {
+        self.own.look();
+        for table in &*self.named.borrow() {
+            if let Ok(store) = &table.store {
+                store.look();
+            }
+        }
+    }
+
     /// Whether a fetch never waits: then there is nothing to gain from a second batch in flight.
     pub fn is_immediate(&self) -> bool {
-        !matches!(self, Self::Cql(_))
+        !matches!(*self.own, TableStore::Cql(_))
+    }
+
+    /// Joins the batch's rows into `joined`, ages counted at `now_us` (µs since 1970). It does not
+    /// fail: a row that could not be fetched says so in its outcome. Where the store's columns are
+    /// not those of `plan`, nothing is joined. A cluster's statements, those for all entities, are on
+    /// the wire once the future was polled.
+    pub async fn fetch(
+        &self,
+        plan: &JoinPlan,
+        requests: &FetchRequests,
+        now_us: i64,
+        joined: &mut Joined,
+    ) -> Fetched {
+        if let [only] = plan.entities()
+            && only.table().is_none()
+        {
+            return match &*self.own {
+                TableStore::Embedded(reader) => reader.fetch(plan, requests, now_us, joined),
+                TableStore::Cql(store) => store.fetch(plan, requests, now_us, joined).await,
+                TableStore::RequestsAlone(none) => none.fetch(plan, requests, now_us, joined),
+            };
+        }
+        self.fetch_all(plan, requests, now_us, joined).await
+    }
+
+    /// [`Self::fetch`] for a model with entities: all of them are asked for before one is waited for.
+    async fn fetch_all(
+        &self,
+        plan: &JoinPlan,
+        requests: &FetchRequests,
+        now_us: i64,
+        joined: &mut Joined,
+    ) -> Fetched {
+        joined.reset(requests.len(), now_us);
+        let mut waiting = Vec::new();
+        for entity in plan.entities() {
+            let table = match entity.table() {
+                None => Some(Rc::clone(&self.own)),
+                Some(name) => self.named_table(name),
+            };
+            let Some(table) = table else { return Fetched::SchemaChanged };
+            match table.ask(entity, requests, joined) {
+                None => return Fetched::SchemaChanged,
+                Some(None) => {}
+                Some(Some(asked)) => waiting.push((entity, table, asked)),
+            }
+        }
+        for (entity, table, asked) in &waiting {
+            if let TableStore::Cql(store) = &**table
+                && store.landed(entity, asked).await == Fetched::SchemaChanged
+            {
+                return Fetched::SchemaChanged;
+            }
+        }
+        for (entity, table, asked) in &waiting {
+            if let TableStore::Cql(store) = &**table {
+                store.join(entity, requests, asked, joined);
+            }
+        }
+        joined.merge(plan.defaulted_max());
+        Fetched::Joined
     }
 
     /// Copies what the store did into `counters`.
     pub(crate) fn count_into(&self, counters: &StoreCounters) {
-        let store = match self {
-            Self::Embedded(reader) => return counters.damaged.set(reader.damaged()),
-            Self::Cql(store) => store,
-            Self::RequestsAlone(_) => return,
-        };
-        let now = store.counters();
+        let named = self.named.borrow();
+        let others = named.iter().filter_map(|table| table.store.as_ref().ok());
+        let others = others.filter(|store| !Rc::ptr_eq(store, &self.own));
+        let (mut damaged, mut cluster, mut cache_bytes) = (0, None, 0);
+        for store in std::iter::once(&self.own).chain(others) {
+            match &**store {
+                TableStore::Embedded(reader) => damaged += reader.damaged(),
+                TableStore::Cql(store) => {
+                    let now = store.counters();
+                    cluster = Some(cluster.map_or(now, |own: CqlCounters| own.and(&now)));
+                    cache_bytes += store.cache_bytes();
+                }
+                TableStore::RequestsAlone(_) => {}
+            }
+        }
+        let Some(now) = cluster else { return counters.damaged.set(damaged) };
         counters.cache_hits.set(now.cache.hits);
         counters.cache_misses.set(now.cache.misses);
         counters.cache_evictions.set(now.cache.evictions);
-        counters.cache_bytes.set(store.cache_bytes() as u64);
+        counters.cache_bytes.set(cache_bytes as u64);
         counters.texts_forgotten.set(now.texts_forgotten);
         counters.cells_lost.set(now.cells_lost);
         counters.statements.set(now.statements);
@@ -154,24 +417,6 @@ impl FeatureStore {
         ];
         for (counter, count) in counters.keys.iter().zip(keys) {
             counter.set(count);
-        }
-    }
-
-    /// Joins the batch's rows into `joined`, ages counted at `now_us` (µs since 1970). It does not
-    /// fail: a row that could not be fetched says so in its outcome. Where the store's columns are
-    /// not those of `plan`, nothing is joined. A cluster's statements are on the wire once the future
-    /// was polled.
-    pub async fn fetch(
-        &self,
-        plan: &JoinPlan,
-        requests: &FetchRequests,
-        now_us: i64,
-        joined: &mut Joined,
-    ) -> Fetched {
-        match self {
-            Self::Embedded(reader) => reader.fetch(plan, requests, now_us, joined),
-            Self::Cql(store) => store.fetch(plan, requests, now_us, joined).await,
-            Self::RequestsAlone(none) => none.fetch(plan, requests, now_us, joined),
         }
     }
 }

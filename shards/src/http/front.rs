@@ -12,6 +12,7 @@ use crate::batch::{Clients, Lanes};
 use crate::context::ShardContext;
 use crate::executor::runtime::take_busy_time;
 use crate::http1::HttpLimits;
+use crate::http1::codings::GzipPacker;
 use crate::keys::KeyRing;
 use crate::origin::RequestIdMaker;
 use crate::telemetry::{Histograms, ShardCounters};
@@ -27,6 +28,7 @@ pub(crate) struct Scratch {
     pub(crate) input: Vec<u8>,
     pub(crate) output: Vec<u8>,
     pub(crate) body: Vec<u8>,
+    pub(crate) packer: GzipPacker,
 }
 
 impl Scratch {
@@ -36,6 +38,7 @@ impl Scratch {
             buffer.clear();
             buffer.shrink_to(SCRATCH_BYTES_MAX);
         }
+        self.packer.shrink_to(SCRATCH_BYTES_MAX);
     }
 }
 
@@ -87,6 +90,7 @@ impl Front {
                 input: vec![0; READ_BYTES],
                 output: Vec::new(),
                 body: Vec::new(),
+                packer: GzipPacker::default(),
             }),
             date: RefCell::default(),
         };

@@ -5,13 +5,14 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::rendered::SampledRequest;
-use super::response::{self, HeadOptions, RETRY};
+use super::response::{self, BodyCoding, HeadOptions, RETRY};
 use super::statuses::{fault_status, reply_status};
 use crate::api::admin_queue::AwaitedAdminReply;
 use crate::api::json::write_error;
 use crate::api::request_rows::RequestRows;
 use crate::api::{CallFault, Form, Outcome, StatusOf};
 use crate::batch::{Lane, ROW_BYTES};
+use crate::http1::codings::GzipPacker;
 use crate::origin::Origin;
 
 /// A response between the arrival of its request and its rendering.
@@ -23,6 +24,8 @@ pub(crate) struct PendingResponse {
     pub(crate) is_http_1_0: bool,
     /// Whether the request was HEAD, whose response has no body.
     pub(crate) head_only: bool,
+    /// Whether the client takes a long body packed, where the body may be long.
+    pub(crate) coding: BodyCoding,
     /// Where the request comes from; its id is sent back.
     pub(crate) origin: Origin,
     /// When the read that completed the request returned, in ns of the shard's clock.
@@ -56,6 +59,7 @@ impl ResponseSource {
         };
         match outcome {
             Outcome::Document(document) => ready(200, document),
+            Outcome::Text(text) => Self::Ready { status: 200, fields: "", body: text.to_vec() },
             // Triton's status of something that is not ready.
             Outcome::NotReady(document) => ready(400, document),
             Outcome::Fault { kind, message } => {
@@ -72,6 +76,17 @@ impl ResponseSource {
     }
 }
 
+impl ResponseSource {
+    /// Whether the document may be as long as `bytes`: that of a lone row never is.
+    pub(crate) fn may_reach(&self, bytes: usize) -> bool {
+        match self {
+            Self::Ready { body, .. } => body.len() >= bytes,
+            Self::Awaited(_) => true,
+            Self::Rows { rows, form, .. } => !matches!(form, Form::Lone) && rows.count() > 1,
+        }
+    }
+}
+
 impl PendingResponse {
     /// A response of this source, to a request that arrived at `started_ns`.
     pub(crate) fn new(source: ResponseSource, started_ns: u64) -> Self {
@@ -80,6 +95,7 @@ impl PendingResponse {
             close: false,
             is_http_1_0: false,
             head_only: false,
+            coding: BodyCoding::Never,
             origin: Origin::default(),
             started_ns,
         }
@@ -127,18 +143,27 @@ impl PendingResponse {
         }
     }
 
-    /// Appends it to `out`; returns its status. `body` is a buffer to work in.
-    pub(crate) fn render(&self, out: &mut Vec<u8>, body: &mut Vec<u8>, date: &str) -> u16 {
-        let options = HeadOptions {
+    /// Appends it to `out`; returns its status. `body` is a buffer to work in, and `packing` what
+    /// packs a document that is long enough.
+    pub(crate) fn render(
+        &self,
+        out: &mut Vec<u8>,
+        body: &mut Vec<u8>,
+        date: &str,
+        packing: Packing<'_>,
+    ) -> u16 {
+        let mut options = HeadOptions {
             date,
             close: self.close,
             is_http_1_0: self.is_http_1_0,
             head_only: self.head_only,
+            coding: BodyCoding::Never,
             request_id: &self.origin.request_id,
         };
         body.clear();
         match &self.source {
             ResponseSource::Ready { status, fields, body } => {
+                let body = packing.pack(body, self.coding, &mut options);
                 response::write(out, *status, fields, body, options);
                 *status
             }
@@ -146,15 +171,44 @@ impl PendingResponse {
                 // `is_ready` came first, so it is there.
                 let made = reply.get().map(|reply| (reply_status(reply.kind), &*reply.body));
                 let (status, body) = made.unwrap_or((500, b"{}"));
+                let body = packing.pack(body, self.coding, &mut options);
                 response::write(out, status, "", body, options);
                 status
             }
             ResponseSource::Rows { rows, form, status_of } => {
                 let written = form.write(body, rows, *status_of);
                 let status = written.failure.map_or(200, status_of);
-                response::write_rows(out, status, written, body, options);
+                let keys = &rows.first().0.settings.keys;
+                let body = packing.pack(body, self.coding, &mut options);
+                response::write_rows(out, status, written, keys, body, options);
                 status
             }
         }
+    }
+}
+
+/// What packs documents, from which length on.
+pub(crate) struct Packing<'a> {
+    pub(crate) packer: &'a mut GzipPacker,
+    /// The shortest that is packed, in bytes.
+    pub(crate) bytes_min: usize,
+}
+
+impl<'a> Packing<'a> {
+    /// The body to send, and in `options` how it is coded, for a client that takes it by `coding`.
+    fn pack<'b>(self, body: &'b [u8], coding: BodyCoding, options: &mut HeadOptions<'_>) -> &'b [u8]
+    where
+        'a: 'b,
+    {
+        if body.len() < self.bytes_min || coding == BodyCoding::Never {
+            return body;
+        }
+        options.coding = BodyCoding::Plain;
+        if coding == BodyCoding::Plain {
+            return body;
+        }
+        let Some(packed) = self.packer.pack(body) else { return body };
+        options.coding = BodyCoding::Gzip;
+        packed
     }
 }

@@ -4,9 +4,10 @@ use std::io::Write;
 
 use crate::api::RowsSummary;
 use crate::failure::RowFailure;
+use crate::features::entities::RequestKeys;
 use crate::http1::phrase;
 use crate::origin::RequestId;
-use crate::provenance::FeatureStatus;
+use crate::provenance::{EntityStatuses, FeatureStatus};
 
 /// The parts of every head that do not depend on status and body.
 #[derive(Debug, Clone, Copy)]
@@ -19,8 +20,33 @@ pub(crate) struct HeadOptions<'a> {
     pub(crate) is_http_1_0: bool,
     /// Whether the body is left out, as in the response to HEAD.
     pub(crate) head_only: bool,
+    /// Whether the body is packed, or could have been.
+    pub(crate) coding: BodyCoding,
     /// The request's id, if it has one.
     pub(crate) request_id: &'a RequestId,
+}
+
+/// Whether a body is packed, by what its client takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum BodyCoding {
+    /// It is as it is for every client.
+    #[default]
+    Never,
+    /// It is as it is, and another client would get it packed.
+    Plain,
+    /// It is packed by gzip.
+    Gzip,
+}
+
+impl BodyCoding {
+    /// The header lines that say so.
+    const fn fields(self) -> &'static str {
+        match self {
+            Self::Never => "",
+            Self::Plain => "vary: accept-encoding\r\n",
+            Self::Gzip => "content-encoding: gzip\r\nvary: accept-encoding\r\n",
+        }
+    }
 }
 
 /// The interim response before which a client holds its body back.
@@ -49,13 +75,16 @@ pub(crate) fn write_rows(
     out: &mut Vec<u8>,
     status: u16,
     summary: RowsSummary,
+    keys: &RequestKeys,
     body: &[u8],
     options: HeadOptions<'_>,
 ) {
-    let RowsSummary { failure, provenance, defaulted, version, json_bytes } = summary;
+    let RowsSummary { failure, provenance, statuses, defaulted, version, json_bytes } = summary;
     let content_type = if json_bytes.is_some() { BINARY } else { JSON };
     begin_head(out, status, content_type, body.len(), options.date);
-    if let Some(status) = provenance {
+    if !statuses.is_empty() {
+        write_entities_field(out, statuses, keys, defaulted);
+    } else if let Some(status) = provenance {
         let field = features_field(status).as_bytes();
         if defaulted == 0 {
             out.extend_from_slice(field);
@@ -76,6 +105,25 @@ pub(crate) fn write_rows(
         write_number_field(out, "inference-header-content-length: ", json_bytes as u64);
     }
     end_head(out, body, options);
+}
+
+/// The `x-features` header line of a model with several entities.
+fn write_entities_field(
+    out: &mut Vec<u8>,
+    statuses: EntityStatuses,
+    keys: &RequestKeys,
+    defaulted: u32,
+) {
+    for (at, (entity, status)) in statuses.iter().enumerate() {
+        out.extend_from_slice(if at == 0 { &b"x-features: "[..] } else { b", " });
+        out.extend_from_slice(keys.entity_name(entity as u8).as_bytes());
+        out.push(b'=');
+        out.extend_from_slice(status.as_str().as_bytes());
+    }
+    if defaulted > 0 {
+        return write_number_field(out, ", defaulted=", u64::from(defaulted));
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 fn write_number_field(out: &mut Vec<u8>, start: &str, number: u64) {
@@ -102,6 +150,7 @@ fn begin_head(out: &mut Vec<u8>, status: u16, content_type: &str, body_bytes: us
 
 /// Writes the fields that come last on every response, and the body.
 fn end_head(out: &mut Vec<u8>, body: &[u8], options: HeadOptions<'_>) {
+    out.extend_from_slice(options.coding.fields().as_bytes());
     if !options.request_id.is_none() {
         out.extend_from_slice(b"x-request-id: ");
         options.request_id.write(out);

@@ -6,7 +6,7 @@ use crate::failure::{Refusal, RowFailure};
 /// The status of a response that is this failure.
 pub const fn status_of(failure: RowFailure) -> u16 {
     match failure {
-        RowFailure::Malformed(_) | RowFailure::Field { .. } => 400,
+        RowFailure::Malformed(_) | RowFailure::Field { .. } | RowFailure::Key { .. } => 400,
         RowFailure::Refused(refusal) => refusal_status(refusal),
         RowFailure::NotFinite | RowFailure::ModelFailed | RowFailure::Panicked => 500,
         RowFailure::RemoteUnavailable => 503,
@@ -17,10 +17,10 @@ pub const fn status_of(failure: RowFailure) -> u16 {
 
 const fn refusal_status(refusal: Refusal) -> u16 {
     match refusal {
-        Refusal::UnknownUser => 404,
-        Refusal::StoreUnavailable
+        Refusal::UnknownUser { .. } => 404,
+        Refusal::StoreUnavailable { .. }
         | Refusal::StoreUnfit
-        | Refusal::Expired
+        | Refusal::Expired { .. }
         | Refusal::TooManyDefaulted { .. }
         | Refusal::StoredNotANumber { .. }
         | Refusal::StoredNotInteger { .. }
@@ -61,7 +61,7 @@ pub(super) const fn fault_status(fault: CallFault) -> u16 {
         CallFault::NotFound => 404,
         CallFault::NoBody => 411,
         CallFault::TooLarge => 413,
-        CallFault::Busy => 503,
+        CallFault::Busy | CallFault::NotReady => 503,
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) struct FieldReader<'a> {
     pub(super) hosts: usize,
     pub(super) framing: FramingFields,
     pub(super) coding: ContentCoding,
+    pub(super) accept_encoding: Option<&'a [u8]>,
     pub(super) expects_continue: bool,
     pub(super) limit_ns: Option<u64>,
     pub(super) priority: Priority,
@@ -72,8 +73,14 @@ impl<'a> FieldReader<'a> {
             }
             16 if name.eq_ignore_ascii_case("content-encoding") => {
                 if !is_identity(value) {
-                    self.coding = ContentCoding::Coded;
+                    self.coding = match self.coding {
+                        ContentCoding::Identity => content_coding(value),
+                        _ => ContentCoding::Other,
+                    };
                 }
+            }
+            15 if name.eq_ignore_ascii_case("accept-encoding") => {
+                self.accept_encoding = self.accept_encoding.or(Some(value));
             }
             _ => self.framing.read(name, value)?,
         }
@@ -87,6 +94,19 @@ impl<'a> FieldReader<'a> {
 
     fn limit(&mut self, limit_ns: u64) {
         self.limit_ns = Some(self.limit_ns.map_or(limit_ns, |known| known.min(limit_ns)));
+    }
+}
+
+/// The one coding that a Content-Encoding names beside `identity`.
+fn content_coding(value: &[u8]) -> ContentCoding {
+    let codings = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    let mut codings = codings.filter(|coding| !is_identity(coding));
+    let (first, second) = (codings.next().unwrap_or_default(), codings.next());
+    let is = |name: &str| first.eq_ignore_ascii_case(name.as_bytes());
+    match second {
+        None if is("gzip") || is("x-gzip") => ContentCoding::Gzip,
+        None if is("deflate") => ContentCoding::Deflate,
+        _ => ContentCoding::Other,
     }
 }
 
@@ -157,17 +177,21 @@ mod tests {
 
     #[test]
     fn a_body_is_coded_where_any_field_says_so() {
-        for (fields, is_coded) in [
-            ("", false),
-            ("Content-Encoding:\r\n", false),
-            ("Content-Encoding: Identity\r\n", false),
-            ("content-encoding: gzip\r\n", true),
-            ("Content-Encoding: identity, br\r\n", true),
-            ("Content-Encoding: gzip\r\nContent-Encoding: identity\r\n", true),
+        use ContentCoding::{Deflate, Gzip, Identity, Other};
+        for (fields, coding) in [
+            ("", Identity),
+            ("Content-Encoding:\r\n", Identity),
+            ("Content-Encoding: Identity\r\n", Identity),
+            ("content-encoding: gzip\r\n", Gzip),
+            ("content-encoding: Deflate\r\n", Deflate),
+            ("Content-Encoding: identity, br\r\n", Other),
+            ("Content-Encoding: gzip, gzip\r\n", Other),
+            ("Content-Encoding: gzip\r\nContent-Encoding: gzip\r\n", Other),
+            ("Content-Encoding: gzip\r\nContent-Encoding: identity\r\n", Gzip),
         ] {
             let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
             let head = parse(head.as_bytes(), &HttpLimits::default()).expect("valid");
-            assert_eq!(head.coding == ContentCoding::Coded, is_coded, "{fields}");
+            assert_eq!(head.coding, coding, "{fields}");
         }
     }
 

@@ -81,8 +81,12 @@ pub enum ContentCoding {
     /// None.
     #[default]
     Identity,
-    /// A content coding, as `gzip`, so that it cannot be read as it is.
-    Coded,
+    /// `gzip`.
+    Gzip,
+    /// `deflate`, which is zlib.
+    Deflate,
+    /// Another one, or several.
+    Other,
 }
 
 /// A request's head.
@@ -104,6 +108,8 @@ pub struct Head<'a> {
     pub framing: Framing,
     /// `Content-Encoding`.
     pub coding: ContentCoding,
+    /// `Accept-Encoding`, as sent; of several fields the first.
+    pub accept_encoding: Option<&'a [u8]>,
     /// Whether the client waits for `100 Continue` before it sends its body.
     pub expects_continue: bool,
     /// How long the response is worth having, in ns: by the shorter of `x-deadline-ms` and
@@ -266,6 +272,7 @@ fn understand<'a>(
         trace: reading.trace(),
         framing: reading.framing.framing(is_http_1_0, limits.body_bytes_max)?,
         coding: reading.coding,
+        accept_encoding: reading.accept_encoding,
         expects_continue: reading.expects_continue && !is_http_1_0,
         limit_ns: reading.limit_ns,
         priority: reading.priority,

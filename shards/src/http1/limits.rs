@@ -37,6 +37,10 @@ pub struct HttpLimits {
     /// Where that is not enough, requests that are still arriving get 503.
     #[serde(rename = "max_buffered_bytes", alias = "buffered_bytes_max")]
     pub buffered_bytes_max: usize,
+    /// The shortest document that is packed for a client that takes gzip, in bytes. A single score
+    /// never is.
+    #[serde(rename = "min_compressed_bytes")]
+    pub compressed_bytes_min: usize,
     /// From a request's first byte to the end of its head, in ms; beyond it 408.
     pub head_timeout_ms: u64,
     /// From the end of the head to the end of the body, in ms; beyond it 408.
@@ -80,6 +84,7 @@ impl Default for HttpLimits {
             connections_max: 16_384,
             connections_per_address_max: None,
             buffered_bytes_max: 268_435_456,
+            compressed_bytes_min: 16_384,
             head_timeout_ms: 10_000,
             body_timeout_ms: 10_000,
             idle_timeout_ms: 75_000,

@@ -131,6 +131,7 @@ mod tests {
             decision: "decline",
             reasons: None,
             reasons_max: 0,
+            entities: None,
         };
         let own = RowNote { user_id: "", features: None, last_updated_us: None, ..scored };
         let own = RowNote { cells: Some(Cells::F64(&[0.1])), decision: "", ..own };

@@ -1,6 +1,7 @@
 //! How entries are laid out in a shard's buffer: little-endian, one after the other, a batch's own
 //! entry before those of its rows. Requests of the access log stand among them.
 
+use super::entities::{EntityEntry, RowEntities};
 use super::texts::{RowTexts, TextEntry};
 use crate::facts::Reason;
 use crate::failure::RowFailure;
@@ -14,7 +15,7 @@ const ACCESS: u8 = 3;
 /// In place of a status: the request gave the features itself.
 const OWN_FEATURES: u8 = u8::MAX;
 /// In place of a time: there is none.
-const NEVER: i64 = i64::MIN;
+pub(super) const NEVER: i64 = i64::MIN;
 
 /// What the rows after it have in common.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,6 +58,8 @@ pub struct RowEntry<'a> {
     pub reasons: Option<Vec<(&'a str, f64)>>,
     /// How many reasons it might have had; 0 where it was not explained.
     pub reasons_max: u32,
+    /// What the features of each entity stood on, of a model with several.
+    pub entities: Vec<EntityEntry<'a>>,
 }
 
 /// What became of a row.
@@ -191,6 +194,8 @@ pub(crate) struct RowNote<'a> {
     /// The codes of the reasons that rows of the model may have, and the reasons of this one.
     pub(crate) reasons: Option<(&'a [String], &'a [Reason])>,
     pub(crate) reasons_max: u32,
+    /// Its entities, where it was joined for a model with several.
+    pub(crate) entities: Option<RowEntities<'a>>,
 }
 
 impl RowNote<'_> {
@@ -204,6 +209,8 @@ impl RowNote<'_> {
         let texts = self.texts.bytes_max(self.cells);
         let answer = self.decision.len()
             + self.reason_codes().map(|(code, _)| 10 + code.len()).sum::<usize>();
+        let entities = self.entities.map_or(0, |entities| entities.bytes_max());
+        let answer = answer + entities;
         FIXED_BYTES_MAX + id_bytes(self.request_id) + self.user_id.len() + cells + texts + answer
     }
 
@@ -240,6 +247,10 @@ impl RowNote<'_> {
             push_text(out, code);
             out.extend_from_slice(&contribution.to_le_bytes());
         }
+        out.push(self.entities.map_or(0, |entities| entities.keys.entities.len() as u8));
+        if let Some(entities) = self.entities {
+            entities.push(out);
+        }
     }
 }
 
@@ -273,7 +284,7 @@ fn push_origin(out: &mut Vec<u8>, request_id: &RequestId, trace: Option<TracePar
 }
 
 /// Names, ids and users are far shorter than 64 KiB.
-fn push_text(out: &mut Vec<u8>, text: &str) {
+pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
     let bytes = &text.as_bytes()[..text.len().min(usize::from(u16::MAX))];
     out.extend_from_slice(&(bytes.len() as u16).to_le_bytes());
     out.extend_from_slice(bytes);
@@ -334,7 +345,7 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
@@ -343,15 +354,15 @@ impl<'a> Reader<'a> {
         Some(bytes)
     }
 
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.bytes(N)?.try_into().ok()
     }
 
-    fn byte(&mut self) -> Option<u8> {
+    pub(super) fn byte(&mut self) -> Option<u8> {
         self.array().map(|[byte]| byte)
     }
 
-    fn text(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn text(&mut self) -> Option<&'a [u8]> {
         let length = u16::from_le_bytes(self.array()?);
         self.bytes(usize::from(length))
     }
@@ -420,6 +431,7 @@ impl<'a> Reader<'a> {
             Some(count) => Some((0..count).map(|_| self.reason()).collect::<Option<_>>()?),
         };
         let last_updated_us = (last_updated_us != NEVER).then_some(last_updated_us);
+        let entities = (0..self.byte()?).map(|_| EntityEntry::read(self)).collect::<Option<_>>()?;
         Some(RowEntry {
             request_id,
             trace,
@@ -432,6 +444,7 @@ impl<'a> Reader<'a> {
             decision,
             reasons,
             reasons_max,
+            entities,
         })
     }
 

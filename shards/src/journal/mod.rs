@@ -8,12 +8,15 @@
 //! What is *not* here: text, files and the hashing of users, which are the process's.
 
 mod book;
+mod entities;
 pub mod entry;
 mod sampler;
 mod slot;
 mod texts;
 
 pub(crate) use self::book::Journal;
+pub use self::entities::EntityEntry;
+pub(crate) use self::entities::RowEntities;
 pub use self::entry::{
     AccessEntry, AccessFigures, BatchEntry, BatchFigures, Entries, Entry, RowEntry, RowResult,
 };

@@ -24,7 +24,7 @@ use crate::features::{Categories, FeatureMatrix};
 pub const DIFFERENCE_ALLOWED: f64 = 1e-5;
 
 /// The file of features beside a golden file that names users.
-const FEATURES_FILE: &str = "features.csv";
+pub(super) const FEATURES_FILE: &str = "features.csv";
 
 /// The header of the column that names users.
 const USER_COLUMN: &str = "user_id";

@@ -13,6 +13,7 @@ use super::canary::Canary;
 use super::explain::ExplainSettings;
 use super::remote::{RemoteModel, RemoteSettings, RemoteUrl};
 use super::shadow::Shadow;
+use crate::features::entities::{ENTITIES_MAX, Entity, EntityInput, USER, entities_of};
 use crate::features::inputs::{FeaturePolicies, InputColumn, NanMeaning};
 
 /// The name of the manifest's file in a model's directory.
@@ -43,6 +44,8 @@ pub struct Manifest {
     pub output: ScoreOutput,
     /// What to do about features that are not there, not known or too old.
     pub policies: FeaturePolicies,
+    /// What rows are looked up by beside the user, or in the user's place; empty: the user alone.
+    pub entities: Vec<EntityInput>,
     /// Whether and how scores are explained.
     pub explain: Option<ExplainSettings>,
     /// The input's columns in the order of its tensor; `None`: the store's columns in order.
@@ -127,6 +130,44 @@ impl Manifest {
         Some(RemoteModel { url, settings, columns, output })
     }
 
+    /// What rows are looked up by, the entity that they are told by first.
+    pub fn entities(&self) -> Vec<Entity> {
+        let columns = self.columns.as_deref().unwrap_or_default();
+        entities_of(&self.entities, columns, &self.policies)
+    }
+
+    /// The tables of the store that it names, beside the store's own.
+    pub fn tables(&self) -> impl Iterator<Item = &str> {
+        self.entities.iter().filter_map(|entity| entity.table.as_deref())
+    }
+
+    fn check_entities(&self) -> Result<(), Problem> {
+        for (place, entity) in self.entities.iter().enumerate() {
+            entity.check(&self.entities).map_err(|(key, found, expected)| Problem {
+                key: format!("entities[{place}].{key} (entity `{}`)", entity.name),
+                found,
+                expected,
+            })?;
+        }
+        let count = self.entities().len();
+        if count > ENTITIES_MAX {
+            return Err(Problem::new("entities", count, "16 at most, the user included"));
+        }
+        if self.columns.is_none() && !self.entities.is_empty() {
+            let expected = "`[[columns]]` beside them, each with its `entity`";
+            return Err(Problem::new("entities", self.entities.len(), expected));
+        }
+        let is_known =
+            |name: &String| name == USER || self.entities.iter().any(|it| it.name == *name);
+        for (place, column) in self.columns.iter().flatten().enumerate() {
+            if let Some(entity) = column.entity.as_ref().filter(|entity| !is_known(entity)) {
+                let problem = Problem::new("entity", entity, "one of `[[entities]]`, or `user`");
+                return Err(problem.inside(place, &column.name));
+            }
+        }
+        Ok(())
+    }
+
     fn check_backend(&self) -> Result<(), Problem> {
         if self.backend == Backend::Onnx {
             return match &self.url {
@@ -183,6 +224,7 @@ impl Manifest {
         }
         self.check_rollout()?;
         self.check_backend()?;
+        self.check_entities()?;
         self.output.check().map_err(|(key, found, expected)| Problem { key, found, expected })?;
         let Some(columns) = &self.columns else { return Ok(()) };
         if columns.is_empty() {

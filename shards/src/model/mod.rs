@@ -6,7 +6,7 @@
 //! ensembles are scored by the kernels of [`trees`], or from the file that its own library wrote
 //! (`files`: `lightgbm`, `xgboost`, `catboost`, which end in one [`forest`]), or makes the way to a
 //! [`remote`] server that computes it; [`Loads`] has shards read a file once. [`golden`] replays
-//! recorded predictions, and
+//! recorded predictions, [`described`] says what requests may say, and
 //! [`canary`] and [`shadow`] say which users another version scores, for them or aside.
 //!
 //! What is *not* here: where the features come from (`features`), which requests are scored
@@ -16,6 +16,7 @@ pub mod answer;
 mod bounded;
 pub mod canary;
 mod catboost;
+pub(crate) mod described;
 pub mod explain;
 mod file_columns;
 mod files;

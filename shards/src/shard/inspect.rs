@@ -7,7 +7,8 @@ use thiserror::Error;
 use crate::api::predict::{self, PredictError, PredictTerms};
 use crate::batch::{PreparedModel, RowState, Rows};
 use crate::failure::{Refusal, RowFailure};
-use crate::features::{FetchRequests, Fetched, Joined, StoreError, StoreSource, Unfit};
+use crate::features::entities::EntityKey;
+use crate::features::{FetchRequests, Fetched, Joined, Precision, StoreError, StoreSource, Unfit};
 use crate::model::ScoreError;
 use crate::provenance::FeatureStatus;
 
@@ -16,18 +17,33 @@ use crate::provenance::FeatureStatus;
 pub struct InspectedRow {
     /// The score.
     pub score: f64,
+    /// Whether the model computes it in 32 bits: those digits are its own.
+    pub score_is_f32: bool,
     /// The decision that it is, where the model has bands.
     pub decision: Option<String>,
     /// Its points, where the model has a scale and the score has points.
     pub points: Option<f64>,
     /// What the features stood on; `None` where no store was asked.
     pub features: Option<FeatureStatus>,
+    /// The same by entity, where the model has several.
+    pub entities: Vec<InspectedEntity>,
     /// The margin of the average row.
     pub base: f64,
     /// The row's own: the base and all contributions.
     pub margin: f64,
     /// The model's columns, in order.
     pub columns: Vec<InspectedColumn>,
+}
+
+/// An entity of an inspected row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InspectedEntity {
+    /// Its name.
+    pub name: String,
+    /// What its features stood on.
+    pub features: FeatureStatus,
+    /// When the store wrote them, in µs since 1970, where it has any.
+    pub last_updated_us: Option<i64>,
 }
 
 /// A column of an inspected row.
@@ -77,10 +93,14 @@ pub async fn inspect(
     body: &[u8],
 ) -> Result<InspectedRow, InspectError> {
     let store = store.open().await?;
+    // One that can't be read is one that no plan can be bound to, which is said then.
+    let _ = store.open_tables(prepared.tables()).await;
     let plan = prepared.bound_to(&store)?;
     let mut rows = Rows::default();
+    let keys = plan.request_keys();
     let terms = PredictTerms {
         fields: plan.request_fields(),
+        keys: &keys,
         needs_user: !plan.schema().is_none(),
         answers: prepared.answers(),
         array_rows_max: 1,
@@ -90,8 +110,12 @@ pub async fn inspect(
     if let RowState::Done(Err(failure)) = row.state {
         return Err(failure.into());
     }
-    let mut requests = FetchRequests::new(plan.request_fields().len());
+    let requests = FetchRequests::new(plan.request_fields().len());
+    let mut requests = requests.with_entities(plan.entities().len());
     requests.push(row.key.as_bytes(), &row.request_cells);
+    for (entity, key) in keys.entities.iter().enumerate().skip(1) {
+        requests.push_key(entity, row.key_parts.of(key));
+    }
     let mut joined = Joined::new(&plan);
     let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_micros() as i64);
     if store.fetch(&plan, &requests, now_us, &mut joined).await == Fetched::SchemaChanged {
@@ -102,8 +126,15 @@ pub async fn inspect(
         return Err(RowFailure::Refused(refusal).into());
     }
     let features = (!plan.schema().is_none()).then_some(outcome.status);
+    let entity = |(place, key): (usize, &EntityKey)| {
+        let found = joined.outcome_of(place, 0);
+        let (features, last_updated_us) = (found.status, found.last_updated_us);
+        InspectedEntity { name: key.name.clone(), features, last_updated_us }
+    };
+    let several = if keys.entities.len() > 1 { &*keys.entities } else { &[] };
+    let entities = several.iter().enumerate().map(entity).collect();
     let row = explained(prepared, &joined, plan.column_names())?;
-    Ok(InspectedRow { features, ..row })
+    Ok(InspectedRow { features, entities, ..row })
 }
 
 /// The only row of `joined`, scored and explained.
@@ -136,9 +167,11 @@ fn explained(
     let answers = prepared.answers();
     Ok(InspectedRow {
         score,
+        score_is_f32: prepared.model.borrow().score_precision() == Precision::F32,
         decision: answers.decision_name(score).map(str::to_owned),
         points: answers.points(score).flatten(),
         features: None,
+        entities: Vec::new(),
         base,
         margin: base + contributions.iter().sum::<f64>(),
         columns: names.iter().enumerate().map(column).collect(),

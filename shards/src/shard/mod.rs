@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use futures_lite::{AsyncRead, AsyncWrite};
 use thiserror::Error;
 
-pub use self::inspect::{InspectError, InspectedColumn, InspectedRow, inspect};
+pub use self::inspect::{InspectError, InspectedColumn, InspectedEntity, InspectedRow, inspect};
 pub use self::shared::{Command, ShardShared, Shutdown};
 use self::state::ShardState;
 pub use crate::api::{AdminReply, AdminReplyKind, RepositoryRequest};
@@ -88,6 +88,8 @@ impl Shard {
     /// be awaited in the executor that is to serve.
     pub async fn open(setup: ShardSetup) -> Result<Self, ShardError> {
         let store = setup.store.open().await?;
+        let tables = setup.models.iter().flat_map(|model| model.manifest.tables());
+        store.open_tables(tables).await?;
         let schema = store.schema().map_err(ShardError::Unfit)?;
         let mut models = Vec::with_capacity(setup.models.len());
         for directory in &setup.models {

@@ -26,6 +26,8 @@ pub struct ShardShared {
     requests: Crossing<Vec<RepositoryRequest>>,
     /// The columns that the shard's store has.
     schema: Crossing<Option<Schema>>,
+    /// How often it has opened tables that it was told to.
+    tables_read: AtomicU64,
     /// The columns of its first model.
     columns: Crossing<Vec<InputColumn>>,
 }
@@ -37,6 +39,9 @@ pub enum Command {
     Install(Box<PreparedModel>),
     /// Serve the model of this name no more.
     Remove(String),
+    /// Open these tables of the store, for models to come: [`ShardShared::tables_read`] counts one
+    /// more when that is done, and [`ShardShared::schema`] has them then.
+    ReadTables(Vec<String>),
     /// Let requests in by these keys from now on.
     TakeKeys(KeyFile),
     /// Encrypt connections by this from now on; those that are open stay as they are.
@@ -78,6 +83,16 @@ impl ShardShared {
     pub(super) fn set_schema(&self, schema: Option<Rc<Schema>>) {
         let schema = schema.map(|schema| Schema::clone(&schema));
         *self.schema.lock() = schema;
+    }
+
+    /// How often the shard has opened tables that it was told to.
+    pub fn tables_read(&self) -> u64 {
+        self.tables_read.load(Ordering::Acquire)
+    }
+
+    /// Says that tables were opened. For the shard.
+    pub(super) fn count_tables_read(&self) {
+        self.tables_read.fetch_add(1, Ordering::AcqRel);
     }
 
     /// The columns of the model that the shard served first, by `model.toml` or as requests are asked

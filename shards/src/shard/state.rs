@@ -42,6 +42,7 @@ impl ShardState {
         let ring = KeyRing::new(file);
         self.shared.telemetry.set_keys(Arc::clone(ring.counters()));
         self.front.keys.replace(Some(ring));
+        self.front.api.description.forget(true);
     }
 
     /// Encrypts connections by `identity` from now on.
@@ -86,6 +87,7 @@ impl ShardState {
         let lane = Lane::new(prepared.lane_settings(limits), telemetry);
         let engine = Engine::new(prepared, Rc::clone(&self.store));
         self.lanes.install(&lane);
+        self.front.api.description.forget(false);
         let host = Host {
             context: Rc::clone(&self.context),
             lanes: Rc::clone(&self.lanes),
@@ -95,6 +97,20 @@ impl ShardState {
             // It is cancelled when the lane has nothing left to do.
             let _watching = spawn(expiry::watch(Rc::clone(&lane), host.clone()));
             pipeline::run(lane, engine, host).await;
+        })
+        .detach();
+    }
+
+    /// Opens tables for models to come, beside what goes on. One that can't be read is told by the
+    /// schema.
+    fn read_tables(&self, names: Vec<String>) {
+        let (store, shared) = (Rc::clone(&self.store), Arc::clone(&self.shared));
+        spawn(async move {
+            if let Err(error) = store.open_tables(names.iter().map(String::as_str)).await {
+                tracing::error!(%error, "a table for a model can't be read");
+            }
+            shared.set_schema(store.schema().ok());
+            shared.count_tables_read();
         })
         .detach();
     }
@@ -118,7 +134,11 @@ impl ShardState {
         }
         self.shared.receive(|command| match command {
             Command::Install(prepared) => self.install(*prepared),
-            Command::Remove(model) => self.lanes.remove(&model),
+            Command::Remove(model) => {
+                self.lanes.remove(&model);
+                self.front.api.description.forget(false);
+            }
+            Command::ReadTables(names) => self.read_tables(names),
             Command::TakeKeys(file) => self.take_keys(&file),
             Command::Encrypt(identity) => {
                 if let Err(error) = self.encrypt(&identity) {

@@ -1,11 +1,13 @@
 //! What one shard counts for one version of one model.
 
+use std::sync::Arc;
+
 use super::cells::Cells;
 use super::table::{cells, counters, label};
 use super::{Counter, Fit, Handover, Sum};
-use crate::facts::{ModelDescription, Role, SCORE_BINS};
+use crate::facts::{ModelDescription, ModelSchemas, Role, SCORE_BINS};
 use crate::failure::{REMOTE_OUTCOMES, RowFailure};
-use crate::provenance::FeatureStatus;
+use crate::provenance::{EntityStatuses, FeatureStatus};
 
 /// What is known of a lane when it is opened.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -18,8 +20,12 @@ pub struct LaneFacts {
     pub role: Role,
     /// What the model is made of.
     pub description: ModelDescription,
+    /// What its requests and answers have.
+    pub schemas: Arc<ModelSchemas>,
     /// The model's columns, in order.
     pub columns: Vec<LaneColumn>,
+    /// The names of its entities; none where it has one.
+    pub entities: Vec<String>,
     /// The names of the decisions, in the order of their bands.
     pub decisions: Vec<String>,
     /// The codes of the reasons that rows may have.
@@ -113,6 +119,13 @@ counters! {
         pub retired: Counter,
         /// Of a version that scores copies.
         pub shadow: ShadowCounters,
+        /// Rows scored by what the features of each entity stood on: entity by entity, each by
+        /// status. None where there is one.
+        pub entity_rows: Cells,
+        /// How old the features of each entity were that rows were joined from, in seconds, summed.
+        pub entity_age_s: Cells,
+        /// How many rows were summed.
+        pub entity_ages: Cells,
         /// Cells that took their column's default, by column.
         pub cells_defaulted: Cells,
         /// Texts that are none of the model's categories, by column.
@@ -174,6 +187,18 @@ impl LaneTelemetry {
         }
     }
 
+    /// Counts what the features of each entity of a scored row stood on.
+    pub(crate) fn count_entities(&self, statuses: EntityStatuses) {
+        for (entity, status) in statuses.iter().take(self.facts.entities.len()) {
+            self.entity_rows(entity, status).add(1);
+        }
+    }
+
+    /// The rows of which the features of an entity stood on this.
+    pub fn entity_rows(&self, entity: usize, status: FeatureStatus) -> &Counter {
+        self.counters.entity_rows.get(entity * FeatureStatus::ALL.len() + status as usize)
+    }
+
     /// Cells for a lane; to be made on its shard's thread.
     pub fn new(facts: LaneFacts) -> Self {
         let bins = facts.columns.iter().map(LaneColumn::bins).sum();
@@ -181,6 +206,9 @@ impl LaneTelemetry {
             cells_defaulted: Cells::new(facts.columns.len()),
             texts_unknown: Cells::new(facts.columns.len()),
             bins: Cells::new(bins),
+            entity_rows: Cells::new(facts.entities.len() * FeatureStatus::ALL.len()),
+            entity_age_s: Cells::new(facts.entities.len()),
+            entity_ages: Cells::new(facts.entities.len()),
             decisions: Cells::new(facts.decisions.len()),
             reasons: Cells::new(facts.reasons.len()),
             scores: Cells::new(if facts.has_probabilities { SCORE_BINS } else { 0 }),

@@ -119,21 +119,28 @@ pub(crate) fn keyspace_with(address: SocketAddr, name: &str, copies: u8, stateme
         ] {
             session.query_unpaged(statement, ()).await.unwrap();
         }
-        // Of several nodes, one that the session wasn't connected to at the creation may not have
-        // heard of it yet: agreement is asked of the connected ones only.
-        let mut used = session.use_keyspace(name, false).await;
-        for _ in 0..100 {
-            if used.is_ok() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            used = session.use_keyspace(name, false).await;
-        }
-        used.unwrap();
+        until_done(name, || session.use_keyspace(name, false)).await;
         for statement in statements {
-            session.query_unpaged(*statement, ()).await.unwrap();
+            // What was created although nobody said so may be created again.
+            let statement = &statement.replacen("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ", 1);
+            until_done(statement, || session.query_unpaged(statement.as_str(), ())).await;
         }
     });
+}
+
+/// Tries again for ten seconds: of several nodes, one that the session wasn't connected to at a
+/// creation may not have heard of it yet, as agreement is asked of the connected ones only.
+async fn until_done<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
+    what: &str,
+    try_it: impl Fn() -> F,
+) -> T {
+    for _ in 0..100 {
+        if let Ok(done) = try_it().await {
+            return done;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    try_it().await.unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
 pub(crate) fn settings(address: SocketAddr, keyspace: &str) -> ScyllaSettings {

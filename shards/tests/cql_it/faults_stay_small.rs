@@ -85,7 +85,11 @@ fn a_key_that_fails_is_late_or_lost_takes_no_other_with_it() {
             let policies = FeaturePolicies { on_error: OnError::Reject, ..Default::default() };
             let rejecting = profile_plan(&store, &policies);
             let joined = fetch(&store, &rejecting, &["user-7", "user-1"]).await;
-            assert_eq!(joined.outcomes[0].refusal, Some(Refusal::StoreUnavailable), "{name}");
+            assert_eq!(
+                joined.outcomes[0].refusal,
+                Some(Refusal::StoreUnavailable { entity: 0 }),
+                "{name}"
+            );
             assert_eq!(joined.outcomes[1].refusal, None, "{name}");
         });
     }

@@ -83,7 +83,7 @@ fn words_for_values_in_columns_of_numbers() {
 fn the_key_is_the_column_called_user_id_or_the_first_one_and_that_is_said() {
     let key = |csv: &str, asked: Option<&str>| {
         let options = CsvOptions {
-            key_column: asked.map(str::to_owned),
+            key_columns: asked.map(str::to_owned).into_iter().collect(),
             last_updated_us: 0,
             ..CsvOptions::default()
         };
@@ -99,7 +99,7 @@ fn the_key_is_the_column_called_user_id_or_the_first_one_and_that_is_said() {
     assert_eq!(notes, expected);
     assert!(notes[0].to_string().contains("--key "), "{}", notes[0]);
     let options = CsvOptions {
-        key_column: Some("x".to_owned()),
+        key_columns: vec!["x".to_owned()],
         last_updated_us: 0,
         ..CsvOptions::default()
     };

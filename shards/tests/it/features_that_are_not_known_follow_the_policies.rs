@@ -51,7 +51,7 @@ fn one_refused_row_leaves_the_others_of_its_batch() {
     let joined = fetch(&reader, &plan, &["full", "null", "nobody", "full"]);
     let refusals: Vec<_> = joined.outcomes.iter().map(|outcome| outcome.refusal).collect();
     let null = Refusal::StoredNotANumber { column: 0 };
-    assert_eq!(refusals, [None, Some(null), Some(Refusal::UnknownUser), None]);
+    assert_eq!(refusals, [None, Some(null), Some(Refusal::UnknownUser { entity: 0 }), None]);
     assert_eq!((row(&joined, 0), row(&joined, 3)), (vec![1.0, 2.0], vec![1.0, 2.0]));
 }
 
@@ -83,7 +83,7 @@ fn an_old_row_is_used_replaced_or_refused() {
     for (on_expired, cells, refusal) in [
         (OnExpired::Use, Some([1.0, 2.0]), None),
         (OnExpired::Default, Some([0.0, 0.0]), None),
-        (OnExpired::Reject, None, Some(Refusal::Expired)),
+        (OnExpired::Reject, None, Some(Refusal::Expired { entity: 0 })),
     ] {
         let policies = FeaturePolicies { on_expired, max_age_s: Some(60), ..Default::default() };
         let plan = plan_of(&reader, &[column("a"), column("b")], &policies);

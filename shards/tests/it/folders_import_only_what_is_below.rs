@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up; a folder, or a file beside `lib.rs`, imports only what stands before it.
-const LAYERS: [&str; 25] = [
+const LAYERS: [&str; 27] = [
     "facts",
     "priority",
     "provenance",
@@ -14,6 +14,8 @@ const LAYERS: [&str; 25] = [
     "failure",
     "escape",
     "fnv",
+    "calendar",
+    "expression",
     "breaker",
     "crossing",
     "executor",

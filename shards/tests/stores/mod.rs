@@ -32,7 +32,11 @@ impl ImportObserver for Heard {
 }
 
 pub(crate) fn options(on_bad_row: OnBadRow, replace: bool) -> ImportOptions {
-    let csv = CsvOptions { key_column: None, last_updated_us: WRITTEN_US, ..CsvOptions::default() };
+    let csv = CsvOptions {
+        key_columns: Vec::new(),
+        last_updated_us: WRITTEN_US,
+        ..CsvOptions::default()
+    };
     ImportOptions { csv, on_bad_row, replace }
 }
 

@@ -110,6 +110,14 @@ impl Client {
         response
     }
 
+    /// The next answer: its head, and its body as it came.
+    pub(crate) fn receive_bytes(&mut self) -> (String, Vec<u8>) {
+        let response = self.receive_head();
+        let length = response.field("content-length").expect("a length").parse().unwrap();
+        self.fill_to(length);
+        (response.head, self.input.drain(..length).collect())
+    }
+
     /// The next answer's head: all of the answer to HEAD, and of an interim answer.
     pub(crate) fn receive_head(&mut self) -> Response {
         let mut length = 0;

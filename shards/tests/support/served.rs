@@ -96,6 +96,11 @@ impl Setup {
         Self { models, repository: Some(repository), ..Self::of("demo-logistic") }
     }
 
+    /// Where the manifest of a repository of its own is.
+    pub(crate) fn manifest_path(&self) -> PathBuf {
+        self.models.join(self.names[0]).join("model.toml")
+    }
+
     /// This file, served as `demo-logistic` with this manifest.
     pub(crate) fn with_model(manifest: &str, file: &[u8]) -> Self {
         let this = Self::with_manifest(manifest);
@@ -249,6 +254,18 @@ impl Served {
     /// Takes its models into service as they are on disk, and waits until it serves them.
     pub(crate) fn reload(&self) {
         self.reload_while(|| ());
+    }
+
+    /// [`Self::reload`] of what the repository finds for its models now, with their manifests.
+    pub(crate) fn reload_as_found(&self) {
+        let schema = self.store.schema().unwrap().expect("a schema");
+        for known in &self.models {
+            let root = known.path.parent().expect("a repository");
+            let directory = Repository::new(root).find(&known.name, None).unwrap();
+            let model = PreparedModel::load(&directory, LoadOptions::default(), &schema).unwrap();
+            let number = self.shared.send(Command::Install(Box::new(model)));
+            wait_until("a model is installed", || self.shared.done() >= number);
+        }
     }
 
     /// [`Self::reload`], where something happens after the models were bound to the store.

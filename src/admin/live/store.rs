@@ -24,7 +24,7 @@ pub(super) struct StoreSecond {
 impl StoreSecond {
     /// The index of refused rows among those without a score.
     pub(super) const REFUSED: usize = {
-        let reason = RowFailure::Refused(shards::failure::Refusal::StoreUnavailable);
+        let reason = RowFailure::Refused(shards::failure::Refusal::StoreUnavailable { entity: 0 });
         reason.reason_index()
     };
 

@@ -176,7 +176,7 @@ mod tests {
     use shards::facts::SCORE_BINS;
     use shards::telemetry::{LaneColumn, LaneFacts, LaneTelemetry};
 
-    use super::{DriftWindow, Measured, Subject, Training, index};
+    use super::{DriftWindow, LOOKS, Measured, Subject, Training, index};
 
     const CONTINUOUS: [f64; 3] = [10.0, 20.0, 30.0];
     /// Zero and one, three of ten rows are zero.
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(found.iter().map(|found| &found.subject).collect::<Vec<_>>(), [&expected]);
         assert!(found[0].index.abs() < 1e-9, "{found:?}");
         // From now on all scores lie where none did: what came before the window counts no more.
-        window.look(lanes.iter());
+        (0..LOOKS).for_each(|_| window.look(lanes.iter()));
         lanes[1].counters.scores.get(SCORE_BINS - 1).add(2_000);
         let found = drift(&window)[0].index;
         let expected = 10.0 * super::term(0.0, 0.1) + super::term(1.0, 0.0);

@@ -12,6 +12,7 @@ use shards::telemetry::{
 use super::answers;
 use super::buckets::Buckets;
 use super::drift::{Drift, DriftWindow, Measured};
+use super::entities;
 use super::text::{Exposition, Kind, Label};
 
 const NS_PER_S: f64 = 1e9;
@@ -66,6 +67,7 @@ pub(super) fn write(text: &mut Exposition, lanes: &[ScrapedLane<'_>], drift: &Dr
     write_histograms(text, lanes);
     write_counters(text, lanes);
     answers::write(text, lanes);
+    entities::write(text, lanes);
     write_columns(text, lanes, drift);
     write_shadows(text, lanes);
     write_remote(text, lanes);

@@ -10,6 +10,7 @@
 mod answers;
 mod buckets;
 pub(crate) mod drift;
+mod entities;
 mod families;
 mod lanes;
 mod process;

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use super::reply::Reply;
 
 const HTML: &str = include_str!("page.html");
-const STYLE: &str = include_str!("page.css");
+pub(super) const STYLE: &str = include_str!("page.css");
 /// One script, in the order in which its parts use each other.
 const SCRIPT: &str = concat!(
     include_str!("heat.js"),
@@ -18,9 +18,14 @@ const SCRIPT: &str = concat!(
     include_str!("page.js")
 );
 
-/// The page. Only the style and the script that carry this answer's nonce are run, and nothing is
-/// asked of anyone but this port.
+/// The page.
 pub(super) fn reply() -> Reply {
+    reply_with(HTML, &[STYLE], SCRIPT)
+}
+
+/// A page of this style and script. Only the style and the script that carry this answer's nonce are run, and nothing is
+/// asked of anyone but this port.
+pub(super) fn reply_with(html: &str, styles: &[&str], script: &str) -> Reply {
     let Ok(nonce) = nonce() else {
         return Reply::error(503, "the system gives no random numbers");
     };
@@ -29,12 +34,13 @@ pub(super) fn reply() -> Reply {
          script-src 'nonce-{nonce}'; connect-src 'self'; img-src data:; base-uri 'none'; \
          form-action 'none'; frame-ancestors 'none'\r\n"
     );
-    Reply::content("text/html; charset=utf-8", document(&nonce)).with_fields(policy)
+    Reply::content("text/html; charset=utf-8", document(html, styles, script, &nonce))
+        .with_fields(policy)
 }
 
-fn document(nonce: &str) -> String {
-    let html = HTML.replace("NONCE", nonce);
-    html.replace("/*page.css*/", STYLE).replace("/*page.js*/", SCRIPT)
+fn document(html: &str, styles: &[&str], script: &str, nonce: &str) -> String {
+    let html = html.replace("NONCE", nonce);
+    html.replace("/*page.css*/", &styles.concat()).replace("/*page.js*/", script)
 }
 
 fn nonce() -> io::Result<String> {
@@ -45,11 +51,11 @@ fn nonce() -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::document;
+    use super::{HTML, SCRIPT, STYLE, document};
 
     #[test]
     fn the_document_is_whole_and_asks_nobody_else() {
-        let page = document("abc");
+        let page = document(HTML, &[STYLE], SCRIPT, "abc");
         assert_eq!(page.matches("nonce=\"abc\"").count(), 2);
         assert!(!page.contains("/*page."), "a part was not put in");
         for outside in ["src=\"http", "href=\"http", "@import", "url(http"] {

@@ -92,9 +92,11 @@ pub enum InferError {
         /// How many it may have.
         limit: usize,
     },
-    /// A user id that cannot be one.
-    #[error("input `user_id`: element {row} is empty, longer than {limit} bytes or not UTF-8")]
+    /// A key that cannot be one.
+    #[error("input `{input}`: element {row} is empty, longer than {limit} bytes or not UTF-8")]
     UserId {
+        /// The tensor.
+        input: String,
         /// The row, from 0.
         row: usize,
         /// The longest user id, in bytes.

@@ -6,7 +6,7 @@ use super::error::InferError;
 use super::outputs::{OutputElement, OutputKind};
 use super::request::InferRequest;
 use crate::api::json::{write_error, write_score, write_string};
-use crate::api::outcome::RowsSummary;
+use crate::api::outcome::{RowsSummary, WorstOfRows};
 use crate::api::{failures, request_rows::RequestRows};
 use crate::batch::{LaneSettings, RowState};
 use crate::model::answer::Wants;
@@ -101,32 +101,36 @@ impl InferForm {
     /// error.
     pub(crate) fn write(&self, body: &mut Vec<u8>, rows: &RequestRows) -> RowsSummary {
         let (mut worst, mut defaulted) = (None, 0);
-        let mut failed = None;
+        let (mut failed, mut statuses) = (None, WorstOfRows::new(rows));
         for (place, (lane, outcome)) in rows.outcomes().enumerate() {
             match outcome {
                 Ok(scored) => {
                     worst = worst.max(Some(scored.status));
                     defaulted = defaulted.max(scored.defaulted);
+                    statuses.add(lane, scored.statuses);
                 }
                 Err(failure) => {
+                    statuses.add(lane, failures::statuses(lane, failure));
                     worst = worst.max(failures::provenance(failure));
                     failed = failed.or(Some((place, lane, failure)));
                 }
             }
         }
         let provenance = worst.filter(|_| self.has_provenance);
+        let statuses = statuses.get();
         if let Some((place, lane, failure)) = failed {
             let message = failures::message(lane, failure);
             write_error(body, &format!("row {place}: {message}"));
             let (failure, version) = (Some(failure), Some(lane.settings.version));
-            return RowsSummary { failure, provenance, defaulted: 0, version, json_bytes: None };
+            let (defaulted, json_bytes) = (0, None);
+            return RowsSummary { failure, provenance, statuses, defaulted, version, json_bytes };
         }
         self.write_json(body, rows);
         let is_binary = self.outputs.iter().any(|output| output.is_binary);
         let json_bytes = is_binary.then_some(body.len());
         self.write_binary(body, rows);
         let version = rows.version();
-        RowsSummary { failure: None, provenance, defaulted, version, json_bytes }
+        RowsSummary { failure: None, provenance, statuses, defaulted, version, json_bytes }
     }
 
     fn write_json(&self, body: &mut Vec<u8>, rows: &RequestRows) {

@@ -9,6 +9,7 @@
 
 pub mod error;
 pub mod form;
+mod keys;
 pub(crate) mod outputs;
 pub mod request;
 pub mod rows;
@@ -46,10 +47,15 @@ impl ScoreBody for TensorBody<'_> {
 
     /// Makes the rows of the canary's users in its lane, unless a version is pinned.
     fn make_rows(self, ask: &Ask<'_>) -> Result<MadeRows, NotScored> {
-        let request = request::parse(self.bytes, ask.context.json_bytes)?;
+        let is_key = |name: &str| {
+            let lanes = std::iter::once(&ask.lane).chain(ask.canary());
+            lanes.map(|lane| &lane.settings.keys).any(|keys| keys.has(name))
+        };
+        let json_bytes = ask.context.json_bytes;
+        let request = request::parse_with_keys(self.bytes, json_bytes, is_key)?;
         let parsed = read(ask, &request, &ask.lane)?;
         let goes: Vec<bool> = match ask.canary() {
-            Some(_) => parsed.users().map(|user| ask.is_of_canary(user)).collect(),
+            Some(_) => parsed.users().map(|user| ask.is_of_canary(&user)).collect(),
             None => Vec::new(),
         };
         let taken = goes.iter().filter(|goes| **goes).count();
@@ -92,10 +98,10 @@ impl ScoreBody for TensorBody<'_> {
 fn read<'r>(
     ask: &Ask<'_>,
     request: &'r InferRequest<'_>,
-    lane: &Lane,
+    lane: &'r Lane,
 ) -> Result<ParsedInfer<'r>, InferError> {
-    let LaneSettings { signature, request_fields, .. } = &lane.settings;
-    ParsedInfer::of(request, signature, request_fields, ask.api.limits.rows_max)
+    let LaneSettings { signature, request_fields, keys, .. } = &lane.settings;
+    ParsedInfer::of(request, signature, request_fields, keys, ask.api.limits.rows_max)
 }
 
 /// The terms of a request: of a limit of the call and one in its parameters the earlier counts. A

@@ -1,6 +1,7 @@
 //! The outputs that an inference request may choose, and their elements of each row.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 use crate::api::predict::label_of;
 use crate::batch::{Lane, LaneSettings, Row, Scored};
@@ -140,7 +141,8 @@ impl OutputKind {
         let answers = &lane.settings.answers;
         let mut text = |text: &str| each(OutputElement::Text(Cow::Borrowed(text)));
         match self {
-            Self::Features => text(scored.status.as_str()),
+            Self::Features if scored.statuses.is_empty() => text(scored.status.as_str()),
+            Self::Features => text(&by_entity(lane, scored)),
             Self::Decision => text(answers.decision_name(scored.score).unwrap_or_default()),
             Self::Label => {
                 let parts = row.answer.parts();
@@ -172,4 +174,16 @@ impl OutputKind {
             }
         }
     }
+}
+
+/// What the features of each entity of a row stood on, as the header has it.
+fn by_entity(lane: &Lane, scored: Scored) -> String {
+    let mut text = String::new();
+    for (entity, status) in scored.statuses.iter() {
+        let comma = if text.is_empty() { "" } else { ", " };
+        let name = lane.settings.keys.entity_name(entity as u8);
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{comma}{name}={}", status.as_str());
+    }
+    text
 }

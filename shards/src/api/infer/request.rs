@@ -39,13 +39,25 @@ pub struct InferOutput<'a> {
 /// # Errors
 /// A fault of the request by itself; [`ParsedInfer`](super::rows::ParsedInfer) holds it to a model.
 pub fn parse(body: &[u8], json_bytes: Option<usize>) -> Result<InferRequest<'_>, InferError> {
+    parse_with_keys(body, json_bytes, |name| name == USER_ID)
+}
+
+/// [`parse`] for a model whose keys are the tensors that `is_key` holds for.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with_keys(
+    body: &[u8],
+    json_bytes: Option<usize>,
+    is_key: impl Fn(&str) -> bool,
+) -> Result<InferRequest<'_>, InferError> {
     let (json, mut binary) = tensors::split(body, json_bytes)?;
     // From bytes, serde_json would not look at the strings that it skips (RFC 8259 section 8.1).
     let json = std::str::from_utf8(json).map_err(|_| InferError::NotUtf8)?;
     let wire: WireRequest<'_> = serde_json::from_str(json)?;
     let mut inputs = Vec::with_capacity(wire.inputs.len());
     for input in wire.inputs {
-        let is_keys = input.name() == USER_ID;
+        let is_keys = is_key(input.name());
         let finished =
             if is_keys { input.finish_keys(&mut binary) } else { input.finish(&mut binary) };
         inputs.push(finished?);

@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 
 use super::error::InferError;
+use super::keys::{self, ParsedKeys};
 use super::request::InferRequest;
 use crate::batch::{RowId, Rows};
-use crate::features::KEY_BYTES_MAX;
+use crate::features::entities::RequestKeys;
 use crate::features::join::RequestField;
 use crate::model::Signature;
 use crate::tensors::{Tensor, TensorData};
 
-/// The tensor that names users whose features are looked up.
-pub const USER_ID: &str = "user_id";
+pub use crate::features::entities::USER_ID;
 
 /// A request's tensors, as a model reads them.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,8 @@ pub struct ParsedInfer<'r> {
     rows: usize,
     /// Of each row, where users are named.
     user_ids: Option<Vec<&'r str>>,
+    /// The keys of each row, where the model's entities are named.
+    keys: Option<ParsedKeys<'r>>,
     /// Numbers that are read `width` a row, starting at `at` in the row's cells.
     cells: Vec<Block<'r>>,
     cells_per_row: usize,
@@ -41,12 +43,14 @@ impl<'r> ParsedInfer<'r> {
         request: &'r InferRequest<'_>,
         signature: &Signature,
         request_fields: &[RequestField],
+        keys: &'r RequestKeys,
         rows_max: usize,
     ) -> Result<Self, InferError> {
         let inputs = &request.inputs;
         // Each is compared with all before it. A body full of them would keep the shard from
         // other requests for a second.
-        let inputs_max = 1 + request_fields.len() + signature.columns.len();
+        let keys_max = keys.fields.len().max(1);
+        let inputs_max = keys_max + request_fields.len() + signature.columns.len();
         if inputs.len() > inputs_max {
             return Err(InferError::TooManyInputs { found: inputs.len(), limit: inputs_max });
         }
@@ -62,8 +66,12 @@ impl<'r> ParsedInfer<'r> {
         if rows > rows_max {
             return Err(InferError::TooManyRows { found: rows, limit: rows_max });
         }
-        if inputs.iter().any(|input| input.name == USER_ID) {
-            return by_user(inputs, request_fields, rows);
+        if keys.is_user_alone() {
+            if inputs.iter().any(|input| input.name == USER_ID) {
+                return by_user(inputs, request_fields, rows);
+            }
+        } else if keys::names_keys(inputs, keys, &signature.columns) {
+            return by_keys(inputs, request_fields, keys, rows);
         }
         if let [matrix] = inputs.as_slice()
             && matrix.name == signature.matrix
@@ -72,7 +80,7 @@ impl<'r> ParsedInfer<'r> {
             let width = signature.columns.len();
             let cells = vec![Block { at: 0, width, numbers: block(matrix, rows, width)?.into() }];
             check_integers(&matrix.name, &cells[0], signature)?;
-            return Ok(Self { rows, user_ids: None, cells, cells_per_row: width });
+            return Ok(Self { rows, user_ids: None, keys: None, cells, cells_per_row: width });
         }
         by_columns(inputs, signature, rows)
     }
@@ -84,12 +92,14 @@ impl<'r> ParsedInfer<'r> {
 
     /// Whether the rows' features are looked up.
     pub fn is_by_user(&self) -> bool {
-        self.user_ids.is_some()
+        self.user_ids.is_some() || self.keys.is_some()
     }
 
-    /// The users, where users are named.
-    pub fn users(&self) -> impl Iterator<Item = &'r str> {
-        self.user_ids.iter().flatten().copied()
+    /// The users, where users are named: of a model that names its entities the keys of the first.
+    pub fn users(&self) -> impl Iterator<Item = Cow<'r, str>> {
+        let users = self.user_ids.iter().flatten().map(|user| Cow::Borrowed(*user));
+        let keys = self.keys.iter().flat_map(|keys| keys.firsts(self.rows)).map(Cow::Owned);
+        users.chain(keys)
     }
 
     /// Makes the rows for `connection`, chained; gives back the first.
@@ -124,9 +134,10 @@ impl<'r> ParsedInfer<'r> {
             let numbers = &block.numbers[place * block.width..(place + 1) * block.width];
             row.request_cells[block.at..block.at + block.width].copy_from_slice(numbers);
         }
-        match &self.user_ids {
-            Some(user_ids) => row.key.push_str(user_ids[place]),
-            None => row.has_own_features = true,
+        match (&self.user_ids, &self.keys) {
+            (Some(user_ids), _) => row.key.push_str(user_ids[place]),
+            (None, Some(keys)) => keys.fill(place, row),
+            (None, None) => row.has_own_features = true,
         }
         id
     }
@@ -140,12 +151,13 @@ fn by_user<'r>(
     let mut parsed = ParsedInfer {
         rows,
         user_ids: None,
+        keys: None,
         cells: Vec::new(),
         cells_per_row: request_fields.len(),
     };
     for input in inputs {
         if input.name == USER_ID {
-            parsed.user_ids = Some(user_ids(input, rows)?);
+            parsed.user_ids = Some(keys::texts(input, rows)?);
             continue;
         }
         let Some(at) = request_fields.iter().position(|field| field.name == input.name) else {
@@ -158,6 +170,35 @@ fn by_user<'r>(
         parsed.cells.push(Block { at, width: 1, numbers });
     }
     Ok(parsed)
+}
+
+fn by_keys<'r>(
+    inputs: &'r [Tensor<'_>],
+    request_fields: &[RequestField],
+    keys: &'r RequestKeys,
+    rows: usize,
+) -> Result<ParsedInfer<'r>, InferError> {
+    let cells_per_row = request_fields.len();
+    let mut cells = Vec::new();
+    for input in inputs {
+        let field = request_fields.iter().position(|field| field.name == input.name);
+        let is_key = keys.position(&input.name).is_some();
+        let numbers = match field {
+            Some(at) if is_key => keys::cells(input, rows, &request_fields[at])?,
+            Some(at) => field_cells(input, rows, &request_fields[at])?,
+            None if is_key => continue,
+            None => {
+                let fields = keys.fields.join(", ");
+                return Err(InferError::UnknownInput {
+                    input: input.name.clone().into_owned(),
+                    expected: format!("beside the keys {fields}, {}", among(request_fields)),
+                });
+            }
+        };
+        cells.extend(field.map(|at| Block { at, width: 1, numbers }));
+    }
+    let keys = Some(ParsedKeys::of(inputs, keys, rows)?);
+    Ok(ParsedInfer { rows, user_ids: None, keys, cells, cells_per_row })
 }
 
 fn by_columns<'r>(
@@ -194,7 +235,7 @@ fn by_columns<'r>(
     if let Some(missing) = columns.iter().find(|column| inputs.iter().all(|i| i.name != **column)) {
         return Err(InferError::InputMissing { input: missing.clone(), expected: expected() });
     }
-    Ok(ParsedInfer { rows, user_ids: None, cells, cells_per_row: columns.len() })
+    Ok(ParsedInfer { rows, user_ids: None, keys: None, cells, cells_per_row: columns.len() })
 }
 
 /// The numbers of a tensor of `rows × width`; one of a single column may leave the width out.
@@ -230,7 +271,7 @@ fn check_integers(input: &str, block: &Block<'_>, signature: &Signature) -> Resu
     Ok(())
 }
 
-fn check_shape(input: &Tensor<'_>, rows: usize, width: usize) -> Result<(), InferError> {
+pub(super) fn check_shape(input: &Tensor<'_>, rows: usize, width: usize) -> Result<(), InferError> {
     match input.shape.as_slice() {
         [found, columns] if *found == rows && *columns == width => Ok(()),
         [found] if *found == rows && width == 1 => Ok(()),
@@ -240,23 +281,6 @@ fn check_shape(input: &Tensor<'_>, rows: usize, width: usize) -> Result<(), Infe
             expected: format!("[{rows}, {width}]"),
         }),
     }
-}
-
-fn user_ids<'r>(input: &'r Tensor<'_>, rows: usize) -> Result<Vec<&'r str>, InferError> {
-    let TensorData::Strings(strings) = &input.data else {
-        return Err(InferError::Type {
-            input: USER_ID.to_owned(),
-            found: input.datatype.as_str(),
-            expected: "BYTES or a type of integers",
-        });
-    };
-    check_shape(input, rows, 1)?;
-    let user_id = |(row, bytes): (usize, &'r Cow<'_, [u8]>)| {
-        let fits = !bytes.is_empty() && bytes.len() <= KEY_BYTES_MAX;
-        let text = std::str::from_utf8(bytes).ok().filter(|_| fits);
-        text.ok_or(InferError::UserId { row, limit: KEY_BYTES_MAX })
-    };
-    strings.iter().enumerate().map(user_id).collect()
 }
 
 /// The cells of a tensor for one field of the request: numbers, or texts as the field reads them.

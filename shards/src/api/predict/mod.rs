@@ -2,6 +2,7 @@
 //!
 //! [`parse`] reads a body straight into rows of a lane, and `write` writes their document.
 
+mod keys;
 mod options;
 mod parts;
 mod read;
@@ -10,13 +11,15 @@ mod write;
 use std::rc::Rc;
 
 pub(super) use self::parts::label_of;
+pub(super) use self::read::{CellSeed, MemberSeed, Name, RowSink};
 pub use self::read::{ParsedPredict, PredictError, parse};
-pub(super) use self::write::{write_array, write_lone};
+pub(super) use self::write::{write_array, write_lone, write_member};
 use super::ask::{self, Ask, MadeRows, NotScored, ScoreBody};
 use super::request_rows::{LaneRows, RequestRows};
-use super::{Api, CallContext, CallFault, Form, Outcome};
+use super::{Api, CallContext, CallFault, Form, Outcome, instances};
 use crate::batch::{Lane, Row, RowId, RowState};
 use crate::failure::RowFailure;
+use crate::features::entities::RequestKeys;
 use crate::features::join::RequestField;
 use crate::model::answer::Answers;
 
@@ -25,6 +28,8 @@ use crate::model::answer::Answers;
 pub struct PredictTerms<'a> {
     /// The request fields that the model's columns read.
     pub fields: &'a [RequestField],
+    /// The fields that are keys; none where only the user is looked up.
+    pub keys: &'a RequestKeys,
     /// Whether a member has to name a user. Where it does not, it has to give a field.
     pub needs_user: bool,
     /// What a row may ask for beside its score.
@@ -35,6 +40,20 @@ pub struct PredictTerms<'a> {
 
 /// Scores the rows of a body by a model, or by the default one.
 pub(super) fn answer(api: &Api, context: &CallContext<'_>, model: Option<&str>) -> Outcome {
+    answer_json(api, context, model, Json::Rows)
+}
+
+/// Scores the instances of a body by a model.
+pub(super) fn answer_instances(api: &Api, context: &CallContext<'_>, model: &str) -> Outcome {
+    answer_json(api, context, Some(model), Json::Instances)
+}
+
+fn answer_json<'a>(
+    api: &Api,
+    context: &CallContext<'a>,
+    model: Option<&str>,
+    json: fn(&'a [u8]) -> Json<'a>,
+) -> Outcome {
     let Some(body) = context.body else {
         let message = "the request has no body: send Content-Length or chunks";
         return Outcome::fault(CallFault::NoBody, message);
@@ -43,11 +62,17 @@ pub(super) fn answer(api: &Api, context: &CallContext<'_>, model: Option<&str>) 
         let message = format!("no such model; there is: {}", api.lanes.model_names());
         return Outcome::fault(CallFault::NotFound, &message);
     };
-    ask::ask(api, context, lane, false, Json(body))
+    ask::ask(api, context, lane, false, json(body))
 }
 
 /// A body of JSON.
-struct Json<'a>(&'a [u8]);
+#[derive(Clone, Copy)]
+enum Json<'a> {
+    /// A row, or an array of them.
+    Rows(&'a [u8]),
+    /// Rows among other members.
+    Instances(&'a [u8]),
+}
 
 impl ScoreBody for Json<'_> {
     const MAY_LIMIT: bool = false;
@@ -58,24 +83,45 @@ impl ScoreBody for Json<'_> {
 
     fn make_rows(self, ask: &Ask<'_>) -> Result<MadeRows, NotScored> {
         let parsed = self.parse(ask, &ask.lane)?;
-        let form = if parsed.is_array { Form::Array } else { Form::Lone };
+        let form = match self {
+            Self::Instances(_) => {
+                // They succeed as a whole: those that were let in beside others that were not would
+                // be computed in vain.
+                if let Some(failure) = ask.lane.refuse(&ask.terms, parsed.count) {
+                    ask.lane.rows.borrow_mut().forget(Some(parsed.first));
+                    return Err(NotScored::Refused(failure));
+                }
+                Form::Predictions
+            }
+            Self::Rows(_) if parsed.is_array => Form::Array,
+            Self::Rows(_) => Form::Lone,
+        };
         Ok(MadeRows { rows: self.divide(ask, parsed)?, form, terms: ask.terms })
     }
 }
 
 impl Json<'_> {
-    fn parse(&self, ask: &Ask<'_>, lane: &Lane) -> Result<ParsedPredict, PredictError> {
+    fn parse(&self, ask: &Ask<'_>, lane: &Lane) -> Result<ParsedPredict, NotScored> {
         let terms = PredictTerms {
             fields: &lane.settings.request_fields,
+            keys: &lane.settings.keys,
             needs_user: lane.settings.has_store,
             answers: &lane.settings.answers,
             array_rows_max: ask.api.limits.rows_max,
         };
-        parse(self.0, terms, ask.context.client, &mut lane.rows.borrow_mut())
+        let (client, rows) = (ask.context.client, &mut lane.rows.borrow_mut());
+        match self {
+            Self::Rows(body) => Ok(parse(body, terms, client, rows)?),
+            Self::Instances(body) => {
+                let signature = &lane.settings.signature;
+                instances::parse(body, terms, signature, client, rows)
+                    .map_err(|error| NotScored::fault(error.kind(), &error))
+            }
+        }
     }
 
     /// Leaves to the canary the rows of its users.
-    fn divide(&self, ask: &Ask<'_>, parsed: ParsedPredict) -> Result<RequestRows, PredictError> {
+    fn divide(&self, ask: &Ask<'_>, parsed: ParsedPredict) -> Result<RequestRows, NotScored> {
         let lane = Rc::clone(&ask.lane);
         let Some(canary) = ask.canary() else {
             return Ok(RequestRows::of_one(LaneRows::new(lane, parsed.first), parsed.count));
@@ -105,7 +151,7 @@ impl Json<'_> {
         };
         let stays = stays.map(|first| LaneRows::new(lane, first));
         let taken = taken.map(|first| LaneRows::new(Rc::clone(canary), first));
-        RequestRows::of(stays, taken, parsed.count).ok_or(PredictError::Empty)
+        RequestRows::of(stays, taken, parsed.count).ok_or_else(|| PredictError::Empty.into())
     }
 }
 

@@ -7,10 +7,12 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use thiserror::Error;
 
 use super::PredictTerms;
+use super::keys::{KeySeed, cell_of_key, finish_keys};
 use super::options::{AnswerOption, OptionSeed};
 use crate::batch::{Row, RowId, RowState, Rows};
 use crate::failure::RowFailure;
 use crate::features::KEY_BYTES_MAX;
+use crate::features::entities::USER_ID;
 use crate::features::join::RequestField;
 use crate::model::answer::Wants;
 
@@ -69,7 +71,7 @@ pub fn parse(
     };
     let mut json = serde_json::Deserializer::from_str(text);
     let array_rows_max = terms.array_rows_max;
-    let mut sink = RowSink { rows, connection, terms, first: None, last: None };
+    let mut sink = RowSink::new(rows, connection, terms);
     let parsed = if is_array {
         json.deserialize_seq(ArrayVisitor { sink: &mut sink })
     } else {
@@ -93,7 +95,7 @@ pub fn parse(
 }
 
 /// Makes rows and chains those of one request.
-struct RowSink<'a> {
+pub(in crate::api) struct RowSink<'a> {
     rows: &'a mut Rows,
     connection: u32,
     terms: PredictTerms<'a>,
@@ -101,8 +103,32 @@ struct RowSink<'a> {
     last: Option<RowId>,
 }
 
-impl RowSink<'_> {
-    fn next_row(&mut self) -> MemberSeed<'_> {
+impl<'a> RowSink<'a> {
+    pub(in crate::api) fn new(
+        rows: &'a mut Rows,
+        connection: u32,
+        terms: PredictTerms<'a>,
+    ) -> Self {
+        Self { rows, connection, terms, first: None, last: None }
+    }
+
+    /// The first row, where there is one.
+    pub(in crate::api) fn first(&self) -> Option<RowId> {
+        self.first
+    }
+
+    /// The last row so far.
+    pub(in crate::api) fn last(&self) -> Option<RowId> {
+        self.last
+    }
+
+    /// The most rows.
+    pub(in crate::api) fn rows_max(&self) -> usize {
+        self.terms.array_rows_max
+    }
+
+    /// A further row, to be filled.
+    pub(in crate::api) fn next_row(&mut self) -> MemberSeed<'_> {
         let id = self.rows.insert(self.connection);
         match self.last.replace(id) {
             Some(last) => self.rows.get_mut(last).next = Some(id),
@@ -110,6 +136,7 @@ impl RowSink<'_> {
         }
         let row = self.rows.get_mut(id);
         row.request_cells.resize(self.terms.fields.len(), f64::NAN);
+        row.key_parts.reset(self.terms.keys.fields.len());
         MemberSeed { row, terms: self.terms }
     }
 }
@@ -146,7 +173,8 @@ impl<'de> Visitor<'de> for ArrayVisitor<'_, '_> {
 }
 
 impl RowSink<'_> {
-    fn take_back(&mut self, before: Option<RowId>) {
+    /// Takes the last row back; `before` is the one before it.
+    pub(in crate::api) fn take_back(&mut self, before: Option<RowId>) {
         if let Some(unused) = std::mem::replace(&mut self.last, before) {
             self.rows.remove(unused);
         }
@@ -170,8 +198,8 @@ const _: () = assert!(KEY_BYTES_MAX == 511);
 const LONG_USER_ID: RowFailure = RowFailure::Malformed("`user_id` is longer than 511 bytes");
 
 /// Reads one member into its row; a fault of it becomes the row's outcome.
-struct MemberSeed<'a> {
-    row: &'a mut Row,
+pub(in crate::api) struct MemberSeed<'a> {
+    pub(in crate::api) row: &'a mut Row,
     terms: PredictTerms<'a>,
 }
 
@@ -200,8 +228,15 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
         let mut failure = None;
         let (fields, mut seen, mut given) = (self.terms.fields, false, false);
         let (mut wants, mut has_options) = (Wants::default(), false);
+        let keys = self.terms.keys;
         while let Some(Name(name)) = members.next_key()? {
-            if name == "user_id" {
+            if let Some(key) = keys.position(&name) {
+                let seed = KeySeed { part: self.row.key_parts.get_mut(key), field: key };
+                failure = failure.or(members.next_value_seed(seed)?);
+                if let Some(index) = fields.iter().position(|field| field.name == name) {
+                    failure = failure.or(cell_of_key(self.row, key, &fields[index], index));
+                }
+            } else if keys.is_user_alone() && name == USER_ID {
                 if std::mem::replace(&mut seen, true) {
                     failure = Some(TWO_USER_IDS);
                 }
@@ -220,7 +255,9 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
                 members.next_value::<IgnoredAny>()?;
             }
         }
-        if self.terms.needs_user && !seen {
+        if !keys.is_user_alone() {
+            failure = failure.or(finish_keys(self.row, keys, given));
+        } else if self.terms.needs_user && !seen {
             failure = Some(NO_USER_ID);
         } else if !self.terms.needs_user && !given {
             failure = failure.or(Some(NO_FIELD));
@@ -275,7 +312,7 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
 /// A member's name, borrowed unless it has escapes.
 #[derive(serde::Deserialize)]
 #[serde(transparent)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(in crate::api) struct Name<'a>(#[serde(borrow)] pub(in crate::api) Cow<'a, str>);
 
 /// Reads the value of `user_id` into the row's key; gives back its fault.
 struct UserIdSeed<'a> {
@@ -351,7 +388,7 @@ impl<'de> Visitor<'de> for UserIdSeed<'_> {
 
 /// Reads a request field as a cell: a number, a boolean as 1 or 0, a text as its column reads it, null
 /// as not known; `None` otherwise.
-struct CellSeed<'a>(&'a RequestField);
+pub(in crate::api) struct CellSeed<'a>(pub(in crate::api) &'a RequestField);
 
 impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
     type Value = Option<f64>;

@@ -36,7 +36,7 @@ macro_rules! packed_as {
 
 mod bigint;
 mod boolean;
-pub(in crate::features) mod calendar;
+pub(in crate::features) use crate::calendar;
 mod cause;
 mod date;
 mod decimal;
@@ -324,7 +324,7 @@ impl fmt::Display for CellValue<'_> {
             Self::Tinyint(value) => value.fmt(formatter),
             Self::Boolean(value) => value.fmt(formatter),
             Self::Text(text) => formatter.write_str(text),
-            Self::Timestamp(us) => timestamp::write(*us, formatter),
+            Self::Timestamp(us) => calendar::write_us(*us, formatter),
             Self::Date(days) => calendar::write_date(i64::from(*days), formatter),
             Self::Uuid(value) => {
                 formatter.write_str(str::from_utf8(&uuid_text(*value)).unwrap_or_default())

@@ -4,7 +4,7 @@ use scylla::frame::response::result::NativeType;
 use scylla::value::{CqlTimestamp, CqlValue};
 
 use super::bigint::BigintColumn;
-use super::calendar::{self, US_PER_SECOND};
+use super::calendar;
 use super::{Cause, Column, ColumnType, Interner, MatrixCell, NotOfType, Precision, Texts};
 
 /// Numbers below this are seconds since 1970, until the year 5138.
@@ -74,18 +74,5 @@ impl Column for TimestampColumn {
 
     fn is_rounded(value: i64, precision: Precision) -> bool {
         BigintColumn::is_rounded(value, precision)
-    }
-}
-
-/// A time as [`TimestampColumn::parse`] reads it.
-pub(super) fn write(us: i64, to: &mut impl std::fmt::Write) -> std::fmt::Result {
-    let seconds = us.div_euclid(US_PER_SECOND);
-    let second = seconds.rem_euclid(calendar::SECONDS_PER_DAY);
-    calendar::write_date(seconds.div_euclid(calendar::SECONDS_PER_DAY), to)?;
-    let (hours, minutes, seconds) = (second / 3600, second / 60 % 60, second % 60);
-    write!(to, "T{hours:02}:{minutes:02}:{seconds:02}")?;
-    match us.rem_euclid(US_PER_SECOND) {
-        0 => to.write_char('Z'),
-        fraction => write!(to, ".{fraction:06}Z"),
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::layout::FORMAT;
+use super::tables::TableName;
 
 /// Why the embedded store can't be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,17 @@ pub enum EmbeddedError {
     NoStore {
         /// The store's folder.
         path: PathBuf,
+    },
+    /// The store has no table of this name.
+    #[error(
+        "{path}: no table `{table}` in this store; `shardgate import FILE.csv --table {table} --store \
+         embedded:{path}` makes one"
+    )]
+    NoTable {
+        /// The store's folder.
+        path: PathBuf,
+        /// The table.
+        table: TableName,
     },
     /// There is one of an earlier version, which has other files.
     #[error(
@@ -130,6 +142,11 @@ pub enum EmbeddedError {
 }
 
 impl EmbeddedError {
+    /// Whether there is nothing at the store's place, or the table's, which an import would make.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::NoStore { .. } | Self::NoTable { .. })
+    }
+
     /// Puts the path and the operation to what the system said.
     pub(super) fn io(
         path: &std::path::Path,

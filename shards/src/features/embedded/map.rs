@@ -91,9 +91,9 @@ impl Drop for Map {
     }
 }
 
-/// How many files may be mapped at a time for [`mend_fault`] to know them all: a store's, and those
+/// How many files may be mapped at a time for [`mend_fault`] to know them all: the tables', and those
 /// that its readers have not left yet.
-const REGIONS: usize = 64;
+const REGIONS: usize = 512;
 
 /// How many pages of a file are mended one by one, as a disk that fails loses them. A file of which
 /// more are gone was cut: with each page by itself it would come to more mappings than a process may

@@ -7,7 +7,7 @@
 //! [`layout`] says how a file is laid out, with a checksum for every record and every part of the
 //! index, by a [`keyed_hash`]; [`map`] has a file in memory, and survives it if somebody cuts the
 //! file; a [`snapshot`] is a file that was opened and checked, and a [`walk`] goes over its records.
-//! [`store`] is the folder, once per process; [`reader`] a shard's own handle; [`preload`] brings a
+//! [`store`] is the folder, once per process, and [`tables`] has the named ones beside the default table; [`reader`] a shard's own handle; [`preload`] brings a
 //! file into memory, and checks it, before the first request.
 //!
 //! `README.md` says what an operator may do to the file.
@@ -27,6 +27,7 @@ mod preload;
 mod reader;
 mod snapshot;
 mod store;
+mod tables;
 mod walk;
 mod writer;
 
@@ -35,4 +36,5 @@ pub use map::mend_fault;
 pub use preload::PreloadProgress;
 pub use reader::EmbeddedReader;
 pub use store::{EmbeddedStore, ImportTurn, RecordsChecked};
+pub use tables::{BadTableName, TableName};
 pub use writer::{EmbeddedWriter, PutError};

@@ -9,9 +9,9 @@ use super::layout::EntryCopy;
 use super::snapshot::{Found, Snapshot};
 use super::store::EmbeddedStore;
 use crate::features::fit::Fetched;
-use crate::features::join::JoinPlan;
+use crate::features::join::{EntityPlan, JoinPlan};
 use crate::features::joined::Joined;
-use crate::features::requests::{FetchRequests, KEY_BYTES_MAX};
+use crate::features::requests::{FetchRequests, KEY_BYTES_MAX, KeyList};
 use crate::features::schema::Schema;
 use crate::provenance::FeatureStatus;
 
@@ -95,6 +95,16 @@ impl EmbeddedReader {
         joined: &mut Joined,
     ) -> Fetched {
         joined.reset(requests.len(), now_us);
+        self.join(plan.first(), requests, joined)
+    }
+
+    /// Joins an entity's part of the batch's rows into `joined`, as [`Self::fetch`] does.
+    pub(crate) fn join(
+        &self,
+        plan: &EntityPlan,
+        requests: &FetchRequests,
+        joined: &mut Joined,
+    ) -> Fetched {
         let is_superseded = self.reading.borrow().snapshot.is_superseded();
         if is_superseded {
             self.look();
@@ -102,12 +112,13 @@ impl EmbeddedReader {
         if plan.schema().fingerprint() != self.fingerprint.get() {
             return Fetched::SchemaChanged;
         }
-        joined.keys_fetched = requests.distinct().len() as u64;
+        let keys = requests.keys(plan.place());
+        joined.keys_fetched += keys.distinct().len() as u64;
         let mut reading = self.reading.borrow_mut();
-        reading.prefetch(requests);
+        reading.prefetch(keys);
         let Reading { snapshot, hashes, copy, .. } = &mut *reading;
-        for (&first, hash) in requests.distinct().iter().zip(&*hashes) {
-            let found = match requests.key(first as usize) {
+        for (&first, hash) in keys.distinct().iter().zip(&*hashes) {
+            let found = match keys.key(first as usize) {
                 // No import takes these.
                 key if key.is_empty() || key.len() > KEY_BYTES_MAX => Found::Missing,
                 key => snapshot.find(*hash, key, copy),
@@ -115,7 +126,7 @@ impl EmbeddedReader {
             let entry = copy.entry(snapshot.header.record_bytes as usize);
             let record = entry.map_or(&[][..], |entry| entry.record());
             let mut is_damaged = found == Found::Damaged;
-            for row in requests.rows_like(first) {
+            for row in keys.rows_like(first) {
                 let cells = requests.cells(row);
                 let texts = &**snapshot;
                 match found {
@@ -138,16 +149,16 @@ impl EmbeddedReader {
 impl Reading {
     /// Has the memory of all that is asked for brought near before the first of it is read: first
     /// what says where the records are, then the records.
-    fn prefetch(&mut self, requests: &FetchRequests) {
+    fn prefetch(&mut self, keys: &KeyList) {
         let Self { snapshot, hashes, .. } = self;
         hashes.clear();
-        for &first in requests.distinct() {
-            let hash = snapshot.hash.of(requests.key(first as usize));
+        for &first in keys.distinct() {
+            let hash = snapshot.hash.of(keys.key(first as usize));
             snapshot.prefetch_bucket(hash);
             hashes.push(hash);
         }
-        for (&first, hash) in requests.distinct().iter().zip(&*hashes) {
-            snapshot.prefetch_entry(*hash, requests.key(first as usize).len());
+        for (&first, hash) in keys.distinct().iter().zip(&*hashes) {
+            snapshot.prefetch_entry(*hash, keys.key(first as usize).len());
         }
     }
 }

@@ -1,11 +1,13 @@
-//! A store's folder: which file is in it now, and what it says.
+//! A store's folder: which file is in it now, and what it says. Each named table has one of its own.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::EmbeddedError;
 use super::layout::EntryCopy;
 use super::snapshot::{Found, Snapshot, Stamp};
+use super::tables::{TABLES, TableName};
 use super::walk::Step;
 use crate::crossing::Crossing;
 use crate::features::record::Record;
@@ -18,8 +20,8 @@ const TURN: &str = "import.lock";
 /// The file of earlier versions, which had no checksums.
 const EARLIER_FILE: &str = "data.mdb";
 
-/// A store. A process opens it once and clones this to whom it concerns: its readers share the file
-/// that is mapped.
+/// A table of a store. A process opens the default one once and clones this to whom it concerns, and
+/// asks it for the others ([`EmbeddedStore::table`]): readers of a table share the file that is mapped.
 #[derive(Debug, Clone)]
 pub struct EmbeddedStore(Arc<Folder>);
 
@@ -27,7 +29,11 @@ pub struct EmbeddedStore(Arc<Folder>);
 struct Folder {
     path: PathBuf,
     file: PathBuf,
+    /// Of a named table.
+    name: Option<TableName>,
     files: Crossing<Files>,
+    /// The tables beside the default one that were asked for.
+    tables: Crossing<BTreeMap<TableName, EmbeddedStore>>,
 }
 
 /// The files of a store that a process has open.
@@ -69,7 +75,7 @@ pub struct ImportTurn {
 impl EmbeddedStore {
     /// Opens the store in the folder `path`, which an import made.
     pub fn open(path: &Path) -> Result<Self, EmbeddedError> {
-        let store = Self::at(path);
+        let store = Self::at(path, None);
         store.snapshot()?;
         Ok(store)
     }
@@ -78,15 +84,30 @@ impl EmbeddedStore {
     /// schema until an import made one.
     pub fn open_or_create(path: &Path) -> Result<Self, EmbeddedError> {
         std::fs::create_dir_all(path).map_err(EmbeddedError::io(path, "making the folder"))?;
-        Ok(Self::at(path))
+        Ok(Self::at(path, None))
     }
 
-    fn at(path: &Path) -> Self {
+    pub(super) fn at(path: &Path, name: Option<TableName>) -> Self {
         let (path, file) = (path.to_owned(), path.join(FILE));
-        Self(Arc::new(Folder { path, file, files: Crossing::default() }))
+        let (files, tables) = (Crossing::default(), Crossing::default());
+        Self(Arc::new(Folder { path, file, name, files, tables }))
     }
 
-    /// The store's folder.
+    /// The table of this name of the store that this is the default table of; the same one each time.
+    /// Whether there is one says who opens a reader of it.
+    #[must_use]
+    pub fn table(&self, name: &TableName) -> Self {
+        let mut tables = self.0.tables.lock();
+        let made = || Self::at(&self.0.path.join(TABLES).join(name.as_str()), Some(name.clone()));
+        tables.entry(name.clone()).or_insert_with(made).clone()
+    }
+
+    /// Its name; `None` for the default table.
+    pub fn table_name(&self) -> Option<&TableName> {
+        self.0.name.as_ref()
+    }
+
+    /// The folder of the table.
     pub fn path(&self) -> &Path {
         &self.0.path
     }
@@ -128,7 +149,7 @@ impl EmbeddedStore {
     pub fn schema(&self) -> Result<Option<Schema>, EmbeddedError> {
         match self.snapshot() {
             Ok(snapshot) => Ok(Some(snapshot.schema.clone())),
-            Err(EmbeddedError::NoStore { .. }) => Ok(None),
+            Err(error) if error.is_absent() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -137,7 +158,7 @@ impl EmbeddedStore {
     pub fn rows(&self) -> Result<u64, EmbeddedError> {
         match self.snapshot() {
             Ok(snapshot) => Ok(snapshot.header.rows),
-            Err(EmbeddedError::NoStore { .. }) => Ok(0),
+            Err(error) if error.is_absent() => Ok(0),
             Err(error) => Err(error),
         }
     }
@@ -161,7 +182,7 @@ impl EmbeddedStore {
     pub fn imported_us(&self) -> Result<Option<i64>, EmbeddedError> {
         match self.snapshot() {
             Ok(snapshot) => Ok(Some(snapshot.header.imported_us)),
-            Err(EmbeddedError::NoStore { .. }) => Ok(None),
+            Err(error) if error.is_absent() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -173,7 +194,7 @@ impl EmbeddedStore {
         mut visit: impl FnMut(&[u8], Record<'_>),
     ) -> Result<RecordsChecked, EmbeddedError> {
         let snapshot = match self.snapshot() {
-            Err(EmbeddedError::NoStore { .. }) => return Ok(RecordsChecked::default()),
+            Err(error) if error.is_absent() => return Ok(RecordsChecked::default()),
             opened => opened?,
         };
         let layout = snapshot.layout();
@@ -216,9 +237,15 @@ impl EmbeddedStore {
         look(&snapshot.schema, record).ok_or_else(damaged).map(Some)
     }
 
-    /// What is wrong with the file that is at the store's place now, while its readers go on with
-    /// the one that they have; `None` where nothing is. Looks at the file system: not for shards.
+    /// What is wrong with the file that is at the table's place now, while its readers go on with
+    /// the one that they have, or with that of a table that was asked of it; `None` where nothing is.
+    /// Looks at the file system: not for shards.
     pub fn trouble(&self) -> Option<String> {
+        let tables: Vec<_> = self.0.tables.lock().values().cloned().collect();
+        self.own_trouble().or_else(|| tables.iter().find_map(Self::own_trouble))
+    }
+
+    fn own_trouble(&self) -> Option<String> {
         match self.snapshot() {
             Err(error) => Some(error.to_string()),
             Ok(now) if now.was_cut() => Some(format!(
@@ -263,7 +290,10 @@ impl EmbeddedStore {
 
     fn no_store(&self) -> EmbeddedError {
         let path = self.0.path.clone();
-        if self.0.path.join(EARLIER_FILE).exists() {
+        if let Some(table) = self.0.name.clone() {
+            let folder = path.ancestors().nth(2).unwrap_or(&path).to_owned();
+            EmbeddedError::NoTable { path: folder, table }
+        } else if self.0.path.join(EARLIER_FILE).exists() {
             EmbeddedError::EarlierFormat { path }
         } else {
             EmbeddedError::NoStore { path }

@@ -78,7 +78,7 @@ impl<'a> EmbeddedWriter<'a> {
         let base = match store.snapshot() {
             // Whatever is wrong with what is there, it goes.
             _ if replace => None,
-            Err(EmbeddedError::NoStore { .. }) => None,
+            Err(error) if error.is_absent() => None,
             found => Some(found?),
         };
         let schema = match &base {

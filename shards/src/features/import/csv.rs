@@ -16,6 +16,7 @@ use super::header::{Header, HeaderError, ensure_text};
 use super::notes::{ImportNote, NoteTaker, RoundedCell};
 use super::records::{RecordError, RecordPlace, Records};
 use super::repeats::SeenKeys;
+use super::row_key::RowKeys;
 use super::timestamp;
 use crate::features::column::{Cause, CellValue, ColumnType};
 use crate::features::requests::KEY_BYTES_MAX;
@@ -24,9 +25,9 @@ use crate::features::schema::Schema;
 /// How CSV is to be read.
 #[derive(Debug, Clone, Default)]
 pub struct CsvOptions {
-    /// The column that holds the keys; where it is not given the one called `user_id`, else the
-    /// first one.
-    pub key_column: Option<String>,
+    /// The columns that make the keys, in this order; where none is given the one called `user_id`,
+    /// else the first one.
+    pub key_columns: Vec<String>,
     /// When rows without a `last_updated` were written, in µs since 1970.
     pub last_updated_us: i64,
     /// The feature columns that are taken; all where none is named.
@@ -224,6 +225,7 @@ impl<R: Read> Opened<R> {
 pub struct CsvRows<R: Read> {
     file: Opened<R>,
     last_updated_us: i64,
+    row_keys: RowKeys,
     keys: SeenKeys,
     taker: NoteTaker,
 }
@@ -238,6 +240,7 @@ impl<R: Read> CsvRows<R> {
         Ok(Self {
             file,
             last_updated_us: options.last_updated_us,
+            row_keys: RowKeys::default(),
             keys: SeenKeys::default(),
             taker: NoteTaker::new(columns),
         })
@@ -248,9 +251,9 @@ impl<R: Read> CsvRows<R> {
         &self.file.header.schema
     }
 
-    /// The name of the column that holds the keys.
-    pub fn key_column(&self) -> &str {
-        &self.file.header.names[self.file.header.key_position]
+    /// The names of the columns that make the keys, with commas between them.
+    pub fn key_column(&self) -> String {
+        self.file.header.key_name()
     }
 
     /// What was found out before rows are read, and is to be said.
@@ -269,14 +272,15 @@ impl<R: Read> CsvRows<R> {
         let Some(place) = self.file.records.next()? else { return Ok(None) };
         let RecordPlace { line, last_line, .. } = place;
         let (last_updated_us, cells) =
-            match self.file.cells(place, self.last_updated_us, &mut self.taker) {
+            match self.file.cells(place, self.last_updated_us, &mut self.row_keys, &mut self.taker)
+            {
                 Ok(read) => read,
                 Err(row) if last_line > line => {
                     return Err(CsvError::JoinedLines { row, last_line });
                 }
                 Err(row) => return Err(row.into()),
             };
-        let key = self.file.records.field(self.file.header.key_position);
+        let key = self.row_keys.key();
         let is_repeated = self.keys.is_repeated(key);
         if is_repeated {
             self.taker.repeated(line, key);
@@ -299,6 +303,7 @@ impl<R: Read> Opened<R> {
         &self,
         place: RecordPlace,
         mut last_updated_us: i64,
+        row_keys: &mut RowKeys,
         taker: &mut NoteTaker,
     ) -> Result<(i64, Vec<CellValue<'_>>), RowError> {
         let Self { records, header, rules, .. } = self;
@@ -318,9 +323,7 @@ impl<R: Read> Opened<R> {
             let text = cell::shown(records.field(at));
             return Err(wrong(at, CellProblem::TextAfterQuote { text }));
         }
-        if let Some(problem) = key_problem(records.field(header.key_position)) {
-            return Err(wrong(header.key_position, problem));
-        }
+        row_keys.read(records, header).map_err(|(at, problem)| wrong(at, problem))?;
         if let Some(at) = header.last_updated_position {
             let text = records.field(at).trim_ascii();
             if !text.is_empty() {
@@ -368,24 +371,6 @@ impl<R: Read> Opened<R> {
         }
         Ok((last_updated_us, cells))
     }
-}
-
-fn key_problem(key: &[u8]) -> Option<CellProblem> {
-    if key.is_empty() {
-        return Some(CellProblem::EmptyKey);
-    }
-    if key.len() > KEY_BYTES_MAX {
-        return Some(CellProblem::KeyTooLong { found: key.len() });
-    }
-    if let Err(error) = std::str::from_utf8(key) {
-        let at = error.valid_up_to();
-        return Some(CellProblem::KeyNotUtf8 {
-            text: cell::shown(key),
-            byte: key[at],
-            place: at + 1,
-        });
-    }
-    key.contains(&b'\n').then_some(CellProblem::KeyOfLines)
 }
 
 /// What a word was taken for, for people.

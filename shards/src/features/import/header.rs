@@ -7,6 +7,7 @@ use std::io::Read;
 use super::csv::{CsvError, CsvOptions};
 use super::notes::ImportNote;
 use super::records::{RecordError, Records};
+use super::row_key::KeyPart;
 use crate::features::column::{ColumnType, UnknownColumnType};
 use crate::features::schema::{LAST_UPDATED, Schema, SchemaError, StoreColumn};
 
@@ -111,7 +112,8 @@ pub(super) struct Header {
     pub(super) schema: Schema,
     /// Where each of the schema's columns stands in a line.
     pub(super) positions: Vec<usize>,
-    pub(super) key_position: usize,
+    /// The columns of the key, in the order in which they make it.
+    pub(super) key_parts: Vec<KeyPart>,
     pub(super) last_updated_position: Option<usize>,
     /// The columns whose type nobody gave.
     pub(super) untyped: Vec<String>,
@@ -153,12 +155,15 @@ impl Header {
         stored: Option<&Schema>,
         options: &CsvOptions,
     ) -> Result<Self, HeaderError> {
-        let (key_position, is_key_assumed) = key_position(&names, options.key_column.as_deref())?;
-        let key = &names[key_position];
-        if names.iter().filter(|name| *name == key).count() > 1 {
-            return Err(SchemaError::Duplicate { name: key.clone() }.into());
+        let (key_positions, is_key_assumed) = key_positions(&names, &options.key_columns)?;
+        for &at in &key_positions {
+            let key = &names[at];
+            if names.iter().filter(|name| *name == key).count() > 1 {
+                return Err(SchemaError::Duplicate { name: key.clone() }.into());
+            }
         }
-        if names[0].is_empty() && key_position != 0 && options.columns.is_empty() {
+        let is_key = |at: usize| key_positions.contains(&at);
+        if names[0].is_empty() && !is_key(0) && options.columns.is_empty() {
             return Err(HeaderError::Index);
         }
         let known: HashSet<&String> = names.iter().collect();
@@ -172,10 +177,10 @@ impl Header {
             .map(|(at, column)| (&*column.name, (at, column.column_type)))
             .collect();
         let position = |name: &str| names.iter().position(|column| column == name);
-        let last_updated_position = position(LAST_UPDATED).filter(|&at| at != key_position);
+        let last_updated_position = position(LAST_UPDATED).filter(|&at| !is_key(at));
         let (mut columns, mut untyped, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
         for (at, name) in names.iter().enumerate() {
-            if at == key_position || Some(at) == last_updated_position {
+            if is_key(at) || Some(at) == last_updated_position {
                 continue;
             }
             if !asked.is_empty() && !asked.contains(&**name) {
@@ -193,13 +198,17 @@ impl Header {
             columns.push((order, at, StoreColumn { name: name.clone(), column_type }));
         }
         columns.sort_by_key(|(order, at, _)| (*order, *at));
+        let part = |position: usize| {
+            let column_type = types[position].unwrap_or(ColumnType::Text);
+            KeyPart { position, column_type }
+        };
         let positions = columns.iter().map(|(_, at, _)| *at).collect();
         let schema = Schema::new(columns.into_iter().map(|(_, _, column)| column).collect())?;
         Ok(Self {
             names,
             schema,
             positions,
-            key_position,
+            key_parts: key_positions.into_iter().map(part).collect(),
             last_updated_position,
             untyped,
             ignored,
@@ -207,11 +216,17 @@ impl Header {
         })
     }
 
+    /// The names of the key's columns, as `--key` has them.
+    pub(super) fn key_name(&self) -> String {
+        let names = self.key_parts.iter().map(|part| &*self.names[part.position]);
+        names.collect::<Vec<_>>().join(",")
+    }
+
     /// What was chosen and was not said by the file itself.
     pub(super) fn notes(&self) -> Vec<ImportNote> {
         let mut notes = Vec::new();
         if self.is_key_assumed {
-            let name = self.names[self.key_position].clone();
+            let name = self.key_name();
             notes.push(ImportNote::KeyColumn { name });
         }
         if !self.ignored.is_empty() {
@@ -261,13 +276,23 @@ fn names_and_types(
     Ok((names, types))
 }
 
-/// Where the keys are, and whether that is an assumption.
-fn key_position(names: &[String], asked: Option<&str>) -> Result<(usize, bool), HeaderError> {
+/// Where the columns of the keys are, and whether that is an assumption.
+fn key_positions(names: &[String], asked: &[String]) -> Result<(Vec<usize>, bool), HeaderError> {
     let position = |name: &str| names.iter().position(|column| column == name);
-    match asked {
-        Some(name) => position(name).map(|at| (at, false)).ok_or_else(|| {
-            HeaderError::NoKeyColumn { name: name.to_owned(), found: names.to_vec() }
-        }),
-        None => Ok(position(KEY_COLUMN).map_or((0, true), |at| (at, false))),
+    if asked.is_empty() {
+        let (at, is_assumed) = position(KEY_COLUMN).map_or((0, true), |at| (at, false));
+        return Ok((vec![at], is_assumed));
     }
+    let mut positions = Vec::with_capacity(asked.len());
+    for name in asked {
+        let at = position(name).ok_or_else(|| HeaderError::NoKeyColumn {
+            name: name.clone(),
+            found: names.to_vec(),
+        })?;
+        if positions.contains(&at) {
+            return Err(SchemaError::Duplicate { name: name.clone() }.into());
+        }
+        positions.push(at);
+    }
+    Ok((positions, false))
 }

@@ -2,7 +2,7 @@
 //!
 //! [`csv`] makes rows of lines and says what is wrong with those that are none: [`decode`] makes text
 //! of a file's bytes, [`dialect`] finds out how it is written, [`records`] cuts lines into fields, [`header`] says what each column is, [`cell`] reads a value, [`timestamp`] reads
-//! `last_updated`, [`repeats`] finds keys that occur twice, and [`notes`] keeps what is to be said of
+//! `last_updated`, [`row_key`] makes the key of a row, [`repeats`] finds keys that occur twice, and [`notes`] keeps what is to be said of
 //! all that. [`survey`] is a first pass over an [`input`], for the types that nobody gave.
 //! `parquet` (a feature of cargo, off by default) makes CSV of Parquet first. [`options`] says how an import is asked for and how it reports.
 //! [`embedded`] writes rows to the embedded store, all or nothing; [`cql`] writes them to a
@@ -25,6 +25,7 @@ mod parquet;
 mod records;
 mod repeats;
 mod replication;
+mod row_key;
 mod survey;
 mod timestamp;
 

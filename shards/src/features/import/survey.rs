@@ -112,7 +112,7 @@ fn survey(
     }
     let names = file.header.schema.columns().iter().map(|column| column.name.clone());
     Ok(Survey {
-        key: file.header.names[file.header.key_position].clone(),
+        key: file.header.key_name(),
         rows,
         ragged,
         columns: columns.into_iter().zip(names).map(|(it, name)| it.surveyed(name)).collect(),

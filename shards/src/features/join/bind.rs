@@ -3,14 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::entity::{CellSource, EntityPlan, FloatRow};
 use super::error::JoinError;
 use super::request_field::RequestField;
-use super::text::{TextCell, categories_of};
-use crate::features::column::ColumnType;
-use crate::features::inputs::{
-    FeaturePolicies, InputColumn, IntegerRange, NanMeaning, OutOfRange, Source,
-};
-use crate::features::record::{CELLS_START, CellPlace, RecordLayout};
+use crate::features::entities::{Entity, RequestKeys, USER};
+use crate::features::inputs::{FeaturePolicies, InputColumn, IntegerRange, Source};
+use crate::features::record::RecordLayout;
 use crate::features::schema::{Schema, StoreColumn};
 use crate::features::{Categories, Precision};
 
@@ -23,122 +21,69 @@ pub enum ModelInputs<'a> {
     Width(usize),
 }
 
-/// Where the cell of a model's column comes from.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum CellSource {
-    Store(CellPlace),
-    /// Of text: the cell is a code of the store's dictionary. `text` is the place of its [`TextCell`].
-    StoreText {
-        place: CellPlace,
-        text: usize,
-    },
-    Request {
-        index: usize,
-    },
-    RequestText {
-        index: usize,
-        text: usize,
-    },
-}
-
-/// What is done to the cell of a model's column.
-#[derive(Debug, Clone)]
-pub(super) struct CellPlan {
-    pub(super) source: CellSource,
-    pub(super) column_type: ColumnType,
-    pub(super) default: f64,
-    pub(super) low: f64,
-    pub(super) high: f64,
-    pub(super) nan: NanMeaning,
-    pub(super) out_of_range: OutOfRange,
-    pub(super) required: bool,
-}
-
-/// The ranges of a row whose cells the store holds as the model reads them: floats, in order.
-#[derive(Debug, Clone)]
-pub(super) struct FloatRow {
-    pub(super) low: Vec<f32>,
-    pub(super) high: Vec<f32>,
-}
-
 /// How a store's rows and a request's fields become the rows that one model reads.
 #[derive(Debug, Clone)]
 pub struct JoinPlan {
-    pub(super) cells: Vec<CellPlan>,
-    pub(super) float_row: Option<FloatRow>,
-    pub(super) policies: FeaturePolicies,
-    /// Which columns are of tensors of integers, and which ones those hold; empty: none.
-    pub(super) integers: Vec<Option<IntegerRange>>,
-    /// The columns of text, in order.
-    pub(in crate::features) texts: Vec<TextCell>,
+    /// At least one: the entity that rows are told by first.
+    entities: Vec<EntityPlan>,
+    /// What `model.toml` says of each of them.
+    declared: Vec<Entity>,
+    /// How many cells of a row may be unknown, where several entities share them.
+    defaulted_max: Option<usize>,
     /// What `model.toml` says of each column.
     columns: Vec<InputColumn>,
     names: Vec<String>,
     request_fields: Vec<RequestField>,
     schema: Schema,
-    layout: RecordLayout,
     precision: Precision,
 }
 
 impl JoinPlan {
-    /// Maps `inputs` to the columns of `schema` and to request fields.
+    /// Maps `inputs` to the columns of `schema` and to request fields, for a model whose rows are
+    /// looked up by the user alone.
     pub fn bind(
         inputs: ModelInputs<'_>,
         schema: &Schema,
         policies: &FeaturePolicies,
         precision: Precision,
     ) -> Result<Self, JoinError> {
+        Self::bind_entities(inputs, &[Entity::user(policies)], schema, precision)
+    }
+
+    /// The same for rows that are looked up by the keys of these entities, of which there is at
+    /// least one: see [`entities_of`](crate::features::entities::entities_of).
+    pub fn bind_entities(
+        inputs: ModelInputs<'_>,
+        declared: &[Entity],
+        schema: &Schema,
+        precision: Precision,
+    ) -> Result<Self, JoinError> {
         let columns = match inputs {
             ModelInputs::Columns(columns) => columns.to_vec(),
             ModelInputs::Width(width) => columns_in_order(width, schema)?,
         };
-        let layout = RecordLayout::new(schema);
-        let stored = schema.columns().iter().enumerate();
-        let positions: HashMap<_, _> =
-            stored.map(|(position, column)| (column.name.as_str(), position)).collect();
-        let mut request_fields = Vec::new();
-        let mut cells = Vec::with_capacity(columns.len());
-        for (position, column) in columns.iter().enumerate() {
-            let source = match column.source {
-                Source::Store => {
-                    let position = positions.get(column.name.as_str()).copied();
-                    CellSource::Store(store_place(column, position, schema, &layout)?)
-                }
-                Source::Request => {
-                    let field = RequestField {
-                        name: column.name.clone(),
-                        column_type: column.column_type,
-                        column: position,
-                        categories: None,
-                        unknown: column.text.unknown,
-                    };
-                    request_fields.push(field);
-                    CellSource::Request { index: request_fields.len() - 1 }
-                }
-            };
-            let (low, high) = column.range.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
-            cells.push(CellPlan {
-                source,
-                column_type: column.column_type,
-                default: column.default,
-                low,
-                high,
-                nan: column.nan,
-                out_of_range: column.out_of_range,
-                required: column.required,
-            });
+        let plan = |(place, entity)| EntityPlan::new(entity, place, schema);
+        let mut entities = declared.iter().enumerate().map(plan).collect::<Result<Vec<_>, _>>()?;
+        let request_fields = place_cells(&columns, declared, &mut entities)?;
+        let is_alone = entities.len() == 1;
+        let defaulted_max = declared.first().and_then(|it| it.policies.max_defaulted_columns);
+        for entity in &mut entities {
+            entity.is_whole = is_alone;
+            if is_alone && precision == Precision::F32 {
+                entity.float_row = FloatRow::of(&entity.cells);
+            }
+            if !is_alone {
+                entity.policies.max_defaulted_columns = None;
+            }
         }
         Ok(Self {
-            float_row: (precision == Precision::F32).then(|| FloatRow::of(&cells)).flatten(),
-            cells,
-            policies: policies.clone(),
-            integers: Vec::new(),
-            texts: Vec::new(),
+            entities,
+            declared: declared.to_vec(),
+            defaulted_max,
             names: columns.iter().map(|column| column.name.clone()).collect(),
             columns,
             request_fields,
             schema: schema.clone(),
-            layout,
             precision,
         })
     }
@@ -149,21 +94,9 @@ impl JoinPlan {
     /// # Errors
     /// A column whose store or default is no integer.
     pub fn with_integers(mut self, ranges: &[Option<IntegerRange>]) -> Result<Self, JoinError> {
-        for ((cell, range), name) in self.cells.iter().zip(ranges).zip(&self.names) {
-            let Some(range) = *range else { continue };
-            let column = || name.clone();
-            if let CellSource::Store(place) = cell.source
-                && place.column_type.is_floating()
-            {
-                let found = place.column_type;
-                return Err(JoinError::NotIntegers { column: column(), found });
-            }
-            if !range.holds(cell.default) {
-                let default = cell.default;
-                return Err(JoinError::DefaultNotInteger { column: column(), default, range });
-            }
+        for entity in &mut self.entities {
+            entity.with_integers(ranges, &self.names)?;
         }
-        self.integers = ranges.to_vec();
         Ok(self)
     }
 
@@ -177,33 +110,12 @@ impl JoinPlan {
         mut self,
         categories: &[Option<Arc<Categories>>],
     ) -> Result<Self, JoinError> {
-        for (position, cell) in self.cells.iter_mut().enumerate() {
-            let column = &self.columns[position];
-            let own = categories.get(position).and_then(Option::as_ref);
-            let Some(known) = categories_of(column, own)? else { continue };
-            let (name, text) = (|| column.name.clone(), self.texts.len());
-            cell.source = match cell.source {
-                CellSource::Store(place)
-                    if place.column_type.is_text() || known.takes_numbers() =>
-                {
-                    CellSource::StoreText { place, text }
-                }
-                CellSource::Store(place) => {
-                    return Err(JoinError::NumberForText {
-                        column: name(),
-                        found: place.column_type,
-                    });
-                }
-                CellSource::Request { index } => CellSource::RequestText { index, text },
-                bound => bound,
-            };
-            if let CellSource::RequestText { index, .. } = cell.source {
-                self.request_fields[index].categories = Some(Arc::clone(&known));
-            }
-            self.texts.push(TextCell::new(known, column)?);
+        let fields = &mut self.request_fields;
+        for entity in &mut self.entities {
+            entity.with_categories(categories, &self.columns, |field, known| {
+                fields[field].categories = Some(Arc::clone(known));
+            })?;
         }
-        // A cell that becomes a code is not copied as it is.
-        self.float_row = self.float_row.take().and_then(|_| FloatRow::of(&self.cells));
         Ok(self)
     }
 
@@ -213,9 +125,9 @@ impl JoinPlan {
     pub fn bind_again(&self, inputs: ModelInputs<'_>, schema: &Schema) -> Result<Self, JoinError> {
         if let (ModelInputs::Width(_), Some(columns)) = (inputs, self.same_columns(schema)) {
             let inputs = ModelInputs::Columns(&columns);
-            return Self::bind(inputs, schema, &self.policies, self.precision);
+            return Self::bind_entities(inputs, &self.declared, schema, self.precision);
         }
-        let bound = Self::bind(inputs, schema, &self.policies, self.precision)?;
+        let bound = Self::bind_entities(inputs, &self.declared, schema, self.precision)?;
         if matches!(inputs, ModelInputs::Width(_)) {
             let mut names = bound.names.iter().zip(&self.names);
             if let Some(at) = names.position(|(found, expected)| found != expected) {
@@ -238,7 +150,27 @@ impl JoinPlan {
 
     /// How many cells a row has.
     pub fn columns(&self) -> usize {
-        self.cells.len()
+        self.names.len()
+    }
+
+    /// What is taken from each entity's table, the one that rows are told by first.
+    pub fn entities(&self) -> &[EntityPlan] {
+        &self.entities
+    }
+
+    /// The plan of the entity that rows are told by.
+    pub(crate) fn first(&self) -> &EntityPlan {
+        &self.entities[0]
+    }
+
+    /// How many cells of a row may be unknown, where several entities share them.
+    pub(crate) fn defaulted_max(&self) -> Option<usize> {
+        self.defaulted_max
+    }
+
+    /// The fields of a request that are keys of its entities.
+    pub fn request_keys(&self) -> RequestKeys {
+        RequestKeys::of(&self.declared)
     }
 
     /// The columns' names, in the model's order.
@@ -254,15 +186,12 @@ impl JoinPlan {
     /// How cells of each column are read that a request gives without the join; empty where all of
     /// them are numbers.
     pub fn text_fields(&self) -> Vec<RequestField> {
-        if self.texts.is_empty() {
+        if self.entities.iter().all(|entity| entity.texts.is_empty()) {
             return Vec::new();
         }
         let field = |(column, input): (usize, &InputColumn)| {
-            let text = match self.cells[column].source {
-                CellSource::StoreText { text, .. } | CellSource::RequestText { text, .. } => text,
-                CellSource::Store(_) | CellSource::Request { .. } => usize::MAX,
-            };
-            let categories = self.texts.get(text).map(|text| Arc::clone(&text.categories));
+            let mut found = self.entities.iter().map(|entity| entity.categories_at(column));
+            let categories = found.find_map(|known| known.cloned());
             let (name, column_type) = (input.name.clone(), input.column_type);
             let unknown = input.text.unknown;
             RequestField { name, column_type, column, categories, unknown }
@@ -275,15 +204,59 @@ impl JoinPlan {
         &self.schema
     }
 
-    /// How the records that it reads are packed.
+    /// How the records are packed of the entity that rows are told by.
     pub fn layout(&self) -> &RecordLayout {
-        &self.layout
+        self.first().layout()
+    }
+
+    /// Whether a last known value may stand in for a store that does not answer, of the entity that
+    /// rows are told by.
+    pub fn accepts_stale(&self) -> bool {
+        self.first().accepts_stale()
     }
 
     /// The precision of the matrix that it fills.
     pub fn precision(&self) -> Precision {
         self.precision
     }
+}
+
+/// Gives each entity the cells that its table has, and the first those of requests; returns the
+/// fields of requests.
+fn place_cells(
+    columns: &[InputColumn],
+    declared: &[Entity],
+    entities: &mut [EntityPlan],
+) -> Result<Vec<RequestField>, JoinError> {
+    let positions_of = |entity: &EntityPlan| -> HashMap<String, usize> {
+        let stored = entity.schema().columns().iter().enumerate();
+        stored.map(|(position, column)| (column.name.clone(), position)).collect()
+    };
+    let positions: Vec<_> = entities.iter().map(positions_of).collect();
+    let mut request_fields = Vec::new();
+    for (position, column) in columns.iter().enumerate() {
+        let (place, source) = match column.source {
+            Source::Store => {
+                let name = column.entity.as_deref().unwrap_or(USER);
+                // A model without the user has entities of all its columns.
+                let place = declared.iter().position(|entity| entity.name == name).unwrap_or(0);
+                let stored = positions[place].get(column.stored_name()).copied();
+                (place, CellSource::Store(entities[place].store_place(column, stored)?))
+            }
+            Source::Request => {
+                request_fields.push(RequestField {
+                    name: column.name.clone(),
+                    column_type: column.column_type,
+                    column: position,
+                    categories: None,
+                    unknown: column.text.unknown,
+                });
+                (0, CellSource::Request { index: request_fields.len() - 1 })
+            }
+        };
+        entities[place].push(column, position, source);
+    }
+    Ok(request_fields)
 }
 
 fn columns_in_order(width: usize, schema: &Schema) -> Result<Vec<InputColumn>, JoinError> {
@@ -311,57 +284,4 @@ fn unnamed_column(stored: &StoreColumn) -> InputColumn {
         column_type: stored.column_type,
         ..InputColumn::default()
     }
-}
-
-fn store_place(
-    column: &InputColumn,
-    position: Option<usize>,
-    schema: &Schema,
-    layout: &RecordLayout,
-) -> Result<CellPlace, JoinError> {
-    let Some(position) = position else {
-        if let Some(found) = schema.unread_type(&column.name) {
-            let (column, found) = (column.name.clone(), found.to_owned());
-            return Err(JoinError::ColumnUnread { column, found });
-        }
-        if schema.is_none() {
-            return Err(JoinError::NoStore { column: column.name.clone() });
-        }
-        return Err(JoinError::ColumnMissing {
-            column: column.name.clone(),
-            available: schema.columns().iter().map(|stored| stored.name.clone()).collect(),
-        });
-    };
-    let found = schema.columns()[position].column_type;
-    if !column.column_type.reads(found) {
-        return Err(JoinError::ColumnType {
-            column: column.name.clone(),
-            found,
-            expected: column.column_type,
-        });
-    }
-    Ok(layout.places()[position])
-}
-
-impl FloatRow {
-    fn of(cells: &[CellPlan]) -> Option<Self> {
-        for (position, cell) in cells.iter().enumerate() {
-            let CellSource::Store(place) = cell.source else { return None };
-            if place.column_type != ColumnType::Float
-                || place.offset != CELLS_START + position * size_of::<f32>()
-            {
-                return None;
-            }
-        }
-        let low = cells.iter().map(|cell| float_at_least(cell.low)).collect();
-        let high = cells.iter().map(|cell| -float_at_least(-cell.high)).collect();
-        Some(Self { low, high })
-    }
-}
-
-/// The smallest float that is not below `bound`: comparing floats with it is comparing with the
-/// bound itself.
-fn float_at_least(bound: f64) -> f32 {
-    let rounded = bound as f32;
-    if f64::from(rounded) < bound { rounded.next_up() } else { rounded }
 }

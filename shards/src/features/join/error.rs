@@ -26,6 +26,27 @@ pub enum JoinError {
         /// The model's column.
         column: String,
     },
+    /// The store has no table of an entity.
+    #[error(
+        "entity `{entity}`: the store has no table `{table}`: import it with `--table {table}`, or \
+         create it in the cluster's keyspace"
+    )]
+    NoTable {
+        /// The entity.
+        entity: String,
+        /// Its table.
+        table: String,
+    },
+    /// The table of an entity can't be read.
+    #[error("entity `{entity}`: the table `{table}` can't be read: {reason}")]
+    TableUnread {
+        /// The entity.
+        entity: String,
+        /// Its table.
+        table: String,
+        /// What the store said.
+        reason: String,
+    },
     /// The store has the column that the model names, and its type is not read.
     #[error(
         "the model's input column `{column}` is {found} in the store, which is not read: store it as \

@@ -1,8 +1,8 @@
 //! The join of what a store holds and a request says into the row that a model reads.
 //!
 //! [`bind`] maps the model's columns to the store's and to the request's fields once, at start, or
-//! says by [`JoinError`] why they do not fit; [`row`] then writes row after row by that [`JoinPlan`],
-//! without allocating, and [`text`] finds the model's code of a text. A [`RequestField`] is what a
+//! says by [`JoinError`] why they do not fit. A [`JoinPlan`] has an [`EntityPlan`] for each entity, by
+//! which [`row`] then writes its cells of row after row, without allocating, and [`text`] finds the model's code of a text. A [`RequestField`] is what a
 //! request gives.
 //! [`Refusal`](crate::failure::Refusal) says why a row must not be scored; [`cast`] counts what
 //! the model's precision changes.
@@ -12,12 +12,14 @@
 
 mod bind;
 mod cast;
+mod entity;
 mod error;
 mod request_field;
 mod row;
 mod text;
 
 pub use bind::{JoinPlan, ModelInputs};
+pub use entity::EntityPlan;
 pub use error::JoinError;
 pub use request_field::RequestField;
 pub use text::categories_by_column;

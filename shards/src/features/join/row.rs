@@ -1,6 +1,6 @@
 //! Writes one row of the matrix from a record, or from the defaults, as the model's policies say.
 
-use super::bind::{CellPlan, CellSource, FloatRow, JoinPlan};
+use super::entity::{CellPlan, CellSource, EntityPlan, FloatRow};
 use super::text::{DamagedText, TextCell};
 use crate::failure::Refusal;
 use crate::features::inputs::{
@@ -10,7 +10,7 @@ use crate::features::joined::{Joined, RowOutcome};
 use crate::features::matrix::{MatrixCell, RowMut};
 use crate::features::record::{CELLS_START, CellPlace, last_updated_us};
 use crate::features::texts::{Texts, is_unknown_text};
-use crate::provenance::FeatureStatus;
+use crate::provenance::{EntityStatuses, FeatureStatus};
 
 /// What the row stands on.
 #[derive(Clone, Copy)]
@@ -19,7 +19,7 @@ enum Stored<'a> {
     Defaults,
 }
 
-impl JoinPlan {
+impl EntityPlan {
     /// Whether a last known value may stand in for a store that does not answer.
     pub fn accepts_stale(&self) -> bool {
         self.policies.on_error == OnError::Stale
@@ -28,7 +28,7 @@ impl JoinPlan {
     /// Writes `row` from a record of [`Self::layout`] whose texts are those of `texts`; `status` says
     /// where it was found. A record of another length, or with a text that is not as it was written,
     /// counts as a store that did not answer: then it is false. `request_cells` are in the order of
-    /// [`Self::request_fields`], NaN where the request does not say.
+    /// `JoinPlan::request_fields`, NaN where the request does not say.
     pub(crate) fn join_found(
         &self,
         record: &[u8],
@@ -47,8 +47,10 @@ impl JoinPlan {
             Some(OnExpired::Use) => (FeatureStatus::Expired, Stored::Record(record, texts)),
             Some(OnExpired::Default) => (FeatureStatus::Expired, Stored::Defaults),
             Some(OnExpired::Reject) => {
-                joined.refuse(row, FeatureStatus::Expired, Refusal::Expired);
-                joined.outcomes[row].last_updated_us = Some(last_updated_us(record));
+                let refusal = Refusal::Expired { entity: self.place as u8 };
+                joined.refuse(self.place, row, FeatureStatus::Expired, refusal);
+                let outcome = joined.outcome_mut(self.place, row);
+                outcome.last_updated_us = Some(last_updated_us(record));
                 return true;
             }
         };
@@ -56,7 +58,7 @@ impl JoinPlan {
             self.join_absent(FeatureStatus::Error, request_cells, row, joined);
             return false;
         }
-        joined.outcomes[row].last_updated_us = Some(last_updated_us(record));
+        joined.outcome_mut(self.place, row).last_updated_us = Some(last_updated_us(record));
         true
     }
 
@@ -68,13 +70,16 @@ impl JoinPlan {
         row: usize,
         joined: &mut Joined,
     ) {
+        let entity = self.place as u8;
         let refusal = if status == FeatureStatus::Missing {
-            (self.policies.on_missing == OnMissing::Reject).then_some(Refusal::UnknownUser)
+            let is_refused = self.policies.on_missing == OnMissing::Reject;
+            is_refused.then_some(Refusal::UnknownUser { entity })
         } else {
-            (self.policies.on_error == OnError::Reject).then_some(Refusal::StoreUnavailable)
+            let is_refused = self.policies.on_error == OnError::Reject;
+            is_refused.then_some(Refusal::StoreUnavailable { entity })
         };
         match refusal {
-            Some(refusal) => joined.refuse(row, status, refusal),
+            Some(refusal) => joined.refuse(self.place, row, status, refusal),
             None => self.write_defaults(status, request_cells, row, joined),
         }
     }
@@ -156,8 +161,14 @@ impl JoinPlan {
             let allowed = allowed as u32;
             refusal = Some(Refusal::TooManyDefaulted { found: defaulted, allowed });
         }
-        joined.outcomes[row] =
-            RowOutcome { status, defaulted, fields_defaulted, refusal, last_updated_us: None };
+        *joined.outcome_mut(self.place, row) = RowOutcome {
+            status,
+            defaulted,
+            fields_defaulted,
+            refusal,
+            last_updated_us: None,
+            statuses: EntityStatuses::EMPTY,
+        };
         Ok(())
     }
 }
@@ -190,51 +201,62 @@ struct Written<'a> {
 impl Written<'_> {
     fn cells<C: MatrixCell>(
         &mut self,
-        plan: &JoinPlan,
+        plan: &EntityPlan,
         stored: Stored<'_>,
         request_cells: &[f64],
         cells: &mut [C],
     ) -> Result<(), DamagedText> {
-        for (column, (cell_plan, cell)) in plan.cells.iter().zip(cells).enumerate() {
-            let given = |index: usize| request_cells.get(index).copied().unwrap_or(f64::NAN);
-            let known = match (cell_plan.source, stored) {
-                (CellSource::Store(place), Stored::Record(record, _)) => {
-                    self.stored_cell(cell_plan, place, record, column)
-                }
-                (CellSource::Store(_), Stored::Defaults) => {
-                    *cell = C::from_double(cell_plan.default);
-                    continue;
-                }
-                (CellSource::Request { index }, _) => {
-                    *cell = C::from_double(self.request_cell(cell_plan, given(index), column));
-                    continue;
-                }
-                (CellSource::StoreText { place, text }, Stored::Record(record, texts)) => {
-                    let text = &plan.texts[text];
-                    let is_null = place.is_null(record);
-                    let code = if is_null { f64::NAN } else { text.stored(place, record, texts)? };
-                    *cell = C::from_double(self.stored_text(cell_plan, text, code, column));
-                    continue;
-                }
-                (CellSource::StoreText { text, .. }, Stored::Defaults) => {
-                    let refusal = Refusal::StoredNotANumber { column: column as u32 };
-                    *cell = C::from_double(self.code_or(plan.texts[text].default, refusal));
-                    continue;
-                }
-                (CellSource::RequestText { index, text }, _) => {
-                    let text = &plan.texts[text];
-                    let code = self.request_text(cell_plan, text, given(index), column);
-                    *cell = C::from_double(code);
-                    continue;
-                }
-            };
-            *cell = known.unwrap_or_else(|| {
-                self.defaulted += 1;
-                self.defaulted_by_column[column] += 1;
-                C::from_double(cell_plan.default)
-            });
+        if plan.is_whole {
+            for (cell_plan, cell) in plan.cells.iter().zip(cells) {
+                *cell = self.cell(plan, cell_plan, stored, request_cells)?;
+            }
+            return Ok(());
+        }
+        for cell_plan in &plan.cells {
+            cells[cell_plan.column as usize] = self.cell(plan, cell_plan, stored, request_cells)?;
         }
         Ok(())
+    }
+
+    /// One cell.
+    #[inline]
+    fn cell<C: MatrixCell>(
+        &mut self,
+        plan: &EntityPlan,
+        cell_plan: &CellPlan,
+        stored: Stored<'_>,
+        request_cells: &[f64],
+    ) -> Result<C, DamagedText> {
+        let column = cell_plan.column as usize;
+        let given = |index: usize| request_cells.get(index).copied().unwrap_or(f64::NAN);
+        let value = match (cell_plan.source, stored) {
+            (CellSource::Store(place), Stored::Record(record, _)) => {
+                let known = self.stored_cell(cell_plan, place, record, column);
+                return Ok(known.unwrap_or_else(|| {
+                    self.defaulted += 1;
+                    self.defaulted_by_column[column] += 1;
+                    C::from_double(cell_plan.default)
+                }));
+            }
+            (CellSource::Store(_), Stored::Defaults) => cell_plan.default,
+            (CellSource::Request { index }, _) => {
+                self.request_cell(cell_plan, given(index), column)
+            }
+            (CellSource::StoreText { place, text }, Stored::Record(record, texts)) => {
+                let text = &plan.texts[text];
+                let is_null = place.is_null(record);
+                let code = if is_null { f64::NAN } else { text.stored(place, record, texts)? };
+                self.stored_text(cell_plan, text, code, column)
+            }
+            (CellSource::StoreText { text, .. }, Stored::Defaults) => {
+                let refusal = Refusal::StoredNotANumber { column: column as u32 };
+                self.code_or(plan.texts[text].default, refusal)
+            }
+            (CellSource::RequestText { index, text }, _) => {
+                self.request_text(cell_plan, &plan.texts[text], given(index), column)
+            }
+        };
+        Ok(C::from_double(value))
     }
 
     /// The code of a stored text, NaN where it is null, or what stands in for one that is not known.
@@ -312,11 +334,15 @@ impl Written<'_> {
     /// Refuses the row where a cell of a tensor of integers holds anything else. `ranges` is empty
     /// where the model reads none.
     fn integers(&mut self, plans: &[CellPlan], ranges: &[Option<IntegerRange>], cells: &[f64]) {
-        for (column, ((plan, range), cell)) in plans.iter().zip(ranges).zip(cells).enumerate() {
-            if range.is_none_or(|range| range.holds(*cell)) {
+        if ranges.is_empty() {
+            return;
+        }
+        for plan in plans {
+            let column = plan.column;
+            let (range, cell) = (ranges[column as usize], cells[column as usize]);
+            if range.is_none_or(|range| range.holds(cell)) {
                 continue;
             }
-            let column = column as u32;
             self.refusal.get_or_insert(match plan.source {
                 CellSource::Store(_) | CellSource::StoreText { .. } => {
                     Refusal::StoredNotInteger { column }

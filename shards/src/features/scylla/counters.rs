@@ -33,3 +33,26 @@ pub struct CqlCounters {
     /// The cache's hits, misses and evictions.
     pub cache: CacheCounters,
 }
+
+impl CqlCounters {
+    /// What this table and another of the same cluster did together.
+    #[must_use]
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        self.keys_asked += other.keys_asked;
+        self.keys_coalesced += other.keys_coalesced;
+        self.keys_retried += other.keys_retried;
+        self.keys_refused += other.keys_refused;
+        self.keys_failed += other.keys_failed;
+        self.cells_lost += other.cells_lost;
+        self.texts_forgotten += other.texts_forgotten;
+        self.statements += other.statements;
+        self.sessions_renewed += other.sessions_renewed;
+        self.cache.hits += other.cache.hits;
+        self.cache.misses += other.cache.misses;
+        self.cache.evictions += other.cache.evictions;
+        for (all, failed) in self.statements_failed.iter_mut().zip(other.statements_failed) {
+            *all += failed;
+        }
+        self
+    }
+}

@@ -51,7 +51,10 @@ pub(crate) use keys::KeyType;
 pub use secret::Secret;
 pub(crate) use session::block_on;
 pub use session::describe_table;
-pub use settings::{Compression, Consistency, ScyllaSettings, TlsSettings};
+pub use settings::{
+    Compression, Consistency, ScyllaSettings, TableLayout, TableSettings, TlsSettings,
+};
+pub(crate) use store::Asked;
 pub use store::CqlStore;
 pub use table::find_table;
 pub(crate) use table::{TableSession, read_row};

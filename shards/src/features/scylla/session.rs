@@ -95,12 +95,21 @@ impl CqlSession {
         known: Option<Arc<FoundTable>>,
     ) -> Result<Self, ScyllaError> {
         let session = Arc::new(connect(&settings, addresses).await?);
+        Self::bind_in_time(session, &settings, known).await
+    }
+
+    /// [`Self::bind`], for as long as connecting may take.
+    pub(super) async fn bind_in_time(
+        session: Arc<Session>,
+        settings: &ScyllaSettings,
+        known: Option<Arc<FoundTable>>,
+    ) -> Result<Self, ScyllaError> {
         let waited_ms = 2 * settings.connect_timeout_ms;
-        let bound = Self::bind(session, &settings, known);
+        let bound = Self::bind(session, settings, known);
         match tokio::time::timeout(Duration::from_millis(waited_ms), bound).await {
             Ok(bound) => bound,
             Err(_) => Err(ScyllaError::Unanswered {
-                table: qualified(&settings),
+                table: qualified(settings),
                 waited_ms,
                 reason: "nothing was said".to_owned(),
             }),

@@ -1,6 +1,6 @@
 //! The table `[features.scylla]`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -77,8 +77,42 @@ pub struct ScyllaSettings {
     pub retry_budget_percent: f64,
     /// How long connecting may take, in milliseconds.
     pub connect_timeout_ms: u64,
-    /// What each shard keeps of what it fetched.
+    /// What each shard keeps of what it fetched, of each table.
     pub cache: CacheSettings,
+    /// A clustering column of the table: of a key's rows the one with its greatest value is read.
+    /// Without it a table with clustering columns is refused.
+    pub latest_by: Option<String>,
+    /// How rows lie in the table.
+    pub layout: TableLayout,
+    /// The other tables of the keyspace that models name, where they are read otherwise.
+    pub tables: BTreeMap<String, TableSettings>,
+}
+
+/// How rows lie in a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TableLayout {
+    /// A row for each key, a column for each feature.
+    #[default]
+    Columns,
+    /// As Feast writes them: a partition for each key, a row for each feature.
+    Feast,
+}
+
+/// How a table is read that a model names beside the store's own.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TableSettings {
+    /// As [`ScyllaSettings::columns`].
+    pub columns: Vec<String>,
+    /// As [`ScyllaSettings::last_updated_column`], which it is where it is not given.
+    pub last_updated_column: Option<String>,
+    /// As [`ScyllaSettings::latest_by`].
+    pub latest_by: Option<String>,
+    /// As [`ScyllaSettings::layout`].
+    pub layout: TableLayout,
+    /// As [`ScyllaSettings::cache`], which it is where it is not given.
+    pub cache: Option<CacheSettings>,
 }
 
 /// How connections are encrypted.
@@ -151,6 +185,9 @@ impl Default for ScyllaSettings {
             retry_budget_percent: 10.0,
             connect_timeout_ms: 5000,
             cache: CacheSettings::default(),
+            latest_by: None,
+            layout: TableLayout::default(),
+            tables: BTreeMap::new(),
         }
     }
 }
@@ -159,6 +196,29 @@ impl ScyllaSettings {
     /// How long a batch waits for its features at most.
     pub fn fetch_deadline(&self) -> Duration {
         Duration::from_millis(self.fetch_deadline_ms)
+    }
+
+    /// The settings by which another table of the keyspace is read. Its key is the partition key that
+    /// it has: the key column's name is empty.
+    #[must_use]
+    pub fn of_table(&self, name: &str) -> Self {
+        if name == self.table {
+            return self.clone();
+        }
+        let table = self.tables.get(name).cloned().unwrap_or_default();
+        let last_updated_column = table.last_updated_column;
+        Self {
+            table: name.to_owned(),
+            key_column: String::new(),
+            columns: table.columns,
+            last_updated_column: last_updated_column
+                .unwrap_or_else(|| self.last_updated_column.clone()),
+            latest_by: table.latest_by,
+            layout: table.layout,
+            cache: table.cache.unwrap_or(self.cache),
+            tables: BTreeMap::new(),
+            ..self.clone()
+        }
     }
 
     /// Says what is wrong with the settings, if anything.

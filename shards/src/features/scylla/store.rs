@@ -24,7 +24,7 @@ use crate::executor::runtime::spawn;
 use crate::failure::{FaultReason, Refusal};
 use crate::features::cache::{Cached, RecordCache};
 use crate::features::fit::{Fetched, Unfit};
-use crate::features::join::JoinPlan;
+use crate::features::join::{EntityPlan, JoinPlan};
 use crate::features::joined::Joined;
 use crate::features::requests::{FetchRequests, KEY_BYTES_MAX};
 use crate::features::schema::Schema;
@@ -35,6 +35,8 @@ use crate::provenance::FeatureStatus;
 #[derive(Debug)]
 pub struct CqlStore {
     inner: Rc<Inner>,
+    /// The last of the tables of one cluster stops its driver.
+    stops: Rc<Stops>,
 }
 
 /// What a store's flights share.
@@ -57,6 +59,12 @@ pub(super) struct Inner {
     pub(super) silent_since: Cell<Option<Instant>>,
     /// What is known of the table beside what batches read.
     pub(super) watch: TableWatch,
+}
+
+/// What a batch has asked of a table.
+pub(crate) struct Asked {
+    waiting: Vec<Waiting>,
+    at: Instant,
 }
 
 /// A batch's rows of one key, which wait for a flight.
@@ -86,6 +94,34 @@ impl CqlStore {
                 return Err(ScyllaError::Runtime(std::io::Error::other("the driver ended")));
             }
         };
+        let stops = Rc::new(Stops(Rc::clone(&driver)));
+        Ok(Self::read_by(driver, stops, session, settings, addresses).await)
+    }
+
+    /// Another table of the same keyspace, by the same connections.
+    pub(crate) async fn open_beside(
+        &self,
+        settings: Arc<ScyllaSettings>,
+        addresses: Vec<SocketAddr>,
+    ) -> Result<Self, ScyllaError> {
+        let driver = Rc::clone(&self.inner.driver);
+        let (session, bound) = (Arc::clone(&self.inner.session().session), Arc::clone(&settings));
+        let bind = async move { CqlSession::bind_in_time(session, &bound, None).await };
+        // Requests go on meanwhile.
+        let session = driver.run(bind).await.unwrap_or_else(|Ended| {
+            Err(ScyllaError::Runtime(std::io::Error::other("the driver ended")))
+        })?;
+        let stops = Rc::clone(&self.stops);
+        Ok(Self::read_by(driver, stops, session, settings, addresses).await)
+    }
+
+    async fn read_by(
+        driver: Rc<Driver>,
+        stops: Rc<Stops>,
+        session: CqlSession,
+        settings: Arc<ScyllaSettings>,
+        addresses: Vec<SocketAddr>,
+    ) -> Self {
         let (warming, warmed) = (session.clone(), Arc::clone(&settings));
         let warm = driver.run(async move { probe::warm_up(&warming, &warmed).await });
         // A cluster that is slow at first is slow for a while: it has been asked, that is all.
@@ -109,7 +145,7 @@ impl CqlStore {
         inner.learn_group_keys().await;
         let kept = recovery::look_after(Rc::downgrade(&inner), addresses);
         spawn(kept).detach();
-        Ok(Self { inner })
+        Self { inner, stops }
     }
 
     /// The columns of the table as it was read last.
@@ -153,39 +189,76 @@ impl CqlStore {
         now_us: i64,
         joined: &mut Joined,
     ) -> Fetched {
-        let inner = &self.inner;
-        let fingerprint = plan.schema().fingerprint();
-        if fingerprint != inner.fingerprint() {
+        joined.reset(requests.len(), now_us);
+        let plan = plan.first();
+        let Some(asked) = self.ask(plan, requests, joined) else { return Fetched::SchemaChanged };
+        if self.landed(plan, &asked).await == Fetched::SchemaChanged {
             return Fetched::SchemaChanged;
         }
-        joined.reset(requests.len(), now_us);
+        self.join(plan, requests, &asked, joined);
+        Fetched::Joined
+    }
+
+    /// Joins an entity's part of the rows as far as the cache knows it, and sends statements for the
+    /// rest; `None` where the table's columns are not those of `plan`.
+    pub(crate) fn ask(
+        &self,
+        plan: &EntityPlan,
+        requests: &FetchRequests,
+        joined: &mut Joined,
+    ) -> Option<Asked> {
+        let inner = &self.inner;
+        if plan.schema().fingerprint() != inner.fingerprint() {
+            return None;
+        }
         let now = Instant::now();
         let mut waiting = Vec::new();
         let mut unknown = Vec::new();
         inner.serve_known(plan, requests, now, joined, &mut waiting, &mut unknown);
         if !unknown.is_empty() {
-            joined.keys_fetched = unknown.len() as u64;
+            joined.keys_fetched += unknown.len() as u64;
             inner.launch(plan, requests, now, joined, &mut waiting, &unknown);
         }
-        for wait in &waiting {
+        Some(Asked { waiting, at: now })
+    }
+
+    /// Waits until all that was asked for has come, or will not. Where it shows that the table has
+    /// other columns by now, none of it is to be joined.
+    pub(crate) async fn landed(&self, plan: &EntityPlan, asked: &Asked) -> Fetched {
+        let inner = &self.inner;
+        for wait in &asked.waiting {
             wait.flight.landed().await;
         }
-        if waiting.iter().any(|wait| wait.flight.doubts_table()) {
-            inner.watch.looked(now + inner.settings.fetch_deadline()).await;
-            if fingerprint != inner.fingerprint() {
+        if asked.waiting.iter().any(|wait| wait.flight.doubts_table()) {
+            inner.watch.looked(asked.at + inner.settings.fetch_deadline()).await;
+            if plan.schema().fingerprint() != inner.fingerprint() {
                 return Fetched::SchemaChanged;
             }
         }
-        for wait in &waiting {
-            inner.join_landed(plan, requests, wait, joined);
-        }
         Fetched::Joined
+    }
+
+    /// Joins what has come.
+    pub(crate) fn join(
+        &self,
+        plan: &EntityPlan,
+        requests: &FetchRequests,
+        asked: &Asked,
+        joined: &mut Joined,
+    ) {
+        for wait in &asked.waiting {
+            self.inner.join_landed(plan, requests, wait, joined);
+        }
     }
 }
 
-impl Drop for CqlStore {
+/// Stops the driver when the last table that is read by it goes.
+#[derive(Debug)]
+struct Stops(Rc<Driver>);
+
+impl Drop for Stops {
     fn drop(&mut self) {
-        self.inner.driver.stop();
+        self.0.stop();
     }
 }
 
@@ -309,7 +382,7 @@ impl Inner {
     /// Joins what the cache knows; the other keys wait for a flight that has them, or are unknown.
     fn serve_known(
         &self,
-        plan: &JoinPlan,
+        plan: &EntityPlan,
         requests: &FetchRequests,
         now: Instant,
         joined: &mut Joined,
@@ -321,8 +394,9 @@ impl Inner {
         let texts = &*texts.borrow();
         let key_type = self.session.borrow().table.shape.key_type;
         let pending = self.pending.borrow();
-        for &first in requests.distinct() {
-            let key = requests.key(first as usize);
+        let keys = requests.keys(plan.place());
+        for &first in keys.distinct() {
+            let key = keys.key(first as usize);
             if key.is_empty() || key.len() > KEY_BYTES_MAX {
                 join_absent(plan, requests, first, FeatureStatus::Missing, joined);
                 continue;
@@ -332,7 +406,7 @@ impl Inner {
                     KeyType::Text => {
                         join_absent(plan, requests, first, FeatureStatus::Missing, joined);
                     }
-                    _ => refuse_key(requests, first, key_type, joined),
+                    _ => refuse_key(plan, requests, first, key_type, joined),
                 }
                 continue;
             }
@@ -362,7 +436,7 @@ impl Inner {
     /// Sends statements for the `unknown` keys.
     fn launch(
         self: &Rc<Self>,
-        plan: &JoinPlan,
+        plan: &EntityPlan,
         requests: &FetchRequests,
         now: Instant,
         joined: &mut Joined,
@@ -373,9 +447,10 @@ impl Inner {
         let session = self.session();
         let cluster = session.session.get_cluster_state();
         let key_type = session.table.shape.key_type;
+        let asked = requests.keys(plan.place());
         let keys = unknown
             .iter()
-            .filter_map(|&first| Some((first, key_type.wire(requests.key(first as usize))?)));
+            .filter_map(|&first| Some((first, key_type.wire(asked.key(first as usize))?)));
         let mut nowhere = Vec::new();
         let groups = self.router.group(&cluster, keys, now, &mut nowhere);
         self.count(|counters| {
@@ -385,7 +460,7 @@ impl Inner {
         let deadline = self.settings.fetch_deadline();
         let deadlines = Deadlines { group: now + deadline / 2, all: now + deadline };
         for group in groups {
-            let keys = group.keys.iter().map(|&first| requests.key(first as usize));
+            let keys = group.keys.iter().map(|&first| asked.key(first as usize));
             let flight = Flight::new(keys, Rc::clone(&session), self.texts());
             let flight = Rc::new(flight);
             self.pending.borrow_mut().insert(&flight);
@@ -407,7 +482,7 @@ impl Inner {
 
     fn join_landed(
         &self,
-        plan: &JoinPlan,
+        plan: &EntityPlan,
         requests: &FetchRequests,
         wait: &Waiting,
         joined: &mut Joined,
@@ -430,7 +505,7 @@ impl Inner {
     /// Joins the last known record, where there is one and the model takes it, or none.
     fn join_failed(
         &self,
-        plan: &JoinPlan,
+        plan: &EntityPlan,
         requests: &FetchRequests,
         first: u32,
         joined: &mut Joined,
@@ -439,7 +514,10 @@ impl Inner {
         let cache = self.cache.borrow();
         let stale = plan
             .accepts_stale()
-            .then(|| cache.get_stale(requests.key(first as usize), Instant::now()))
+            .then(|| {
+                let key = requests.keys(plan.place()).key(first as usize);
+                cache.get_stale(key, Instant::now())
+            })
             .flatten();
         match stale {
             Some(record) => {
@@ -475,35 +553,42 @@ impl Inner {
 }
 
 fn join_found(
-    plan: &JoinPlan,
+    plan: &EntityPlan,
     requests: &FetchRequests,
     first: u32,
     (record, texts): (&[u8], &Interner),
     status: FeatureStatus,
     joined: &mut Joined,
 ) {
-    for row in requests.rows_like(first) {
+    for row in requests.keys(plan.place()).rows_like(first) {
         // Its records are not in a file that could be damaged.
         let _: bool = plan.join_found(record, texts, status, requests.cells(row), row, joined);
     }
 }
 
 /// Refuses the rows of a text that is no key of the table's type.
-fn refuse_key(requests: &FetchRequests, first: u32, key_type: KeyType, joined: &mut Joined) {
-    let refusal = Refusal::KeyNotOfType { expected: key_type.as_str() };
-    for row in requests.rows_like(first) {
-        joined.refuse(row, FeatureStatus::Missing, refusal);
+fn refuse_key(
+    plan: &EntityPlan,
+    requests: &FetchRequests,
+    first: u32,
+    key_type: KeyType,
+    joined: &mut Joined,
+) {
+    let (place, entity) = (plan.place(), plan.place() as u8);
+    let refusal = Refusal::KeyNotOfType { entity, expected: key_type.as_str() };
+    for row in requests.keys(plan.place()).rows_like(first) {
+        joined.refuse(place, row, FeatureStatus::Missing, refusal);
     }
 }
 
 fn join_absent(
-    plan: &JoinPlan,
+    plan: &EntityPlan,
     requests: &FetchRequests,
     first: u32,
     status: FeatureStatus,
     joined: &mut Joined,
 ) {
-    for row in requests.rows_like(first) {
+    for row in requests.keys(plan.place()).rows_like(first) {
         plan.join_absent(status, requests.cells(row), row, joined);
     }
 }

@@ -3,19 +3,17 @@
 use super::Connection;
 use crate::api::{Arrival, Call, CallContext};
 use crate::http::pending_response::{PendingResponse, ResponseSource};
-use crate::http::response;
+use crate::http::response::{self, BodyCoding};
 use crate::http::routes::{Route, route};
 use crate::http::statuses::status_of_rows;
+use crate::http1::codings::{self, UnpackError, takes_gzip};
 use crate::http1::head::{ContentCoding, Head};
 use crate::http1::reader::RequestReader;
 use crate::keys::KeyRefusal;
 use crate::origin::{Origin, RequestId, RequestIds};
 
-/// The message for a body with a content coding, and the coding that is taken (RFC 9110 section
-/// 12.5.3).
-const CODED: &str =
-    "the body has a Content-Encoding, and is taken only as it is: send it without one";
-const ACCEPTED: &str = "accept-encoding: identity\r\n";
+/// The content codings of a body that are taken (RFC 9110 section 12.5.3).
+const ACCEPTED: &str = "accept-encoding: gzip, deflate, identity\r\n";
 /// How a request without a usable key is told to have one (RFC 9110 section 11.6.1).
 const CHALLENGE: &str = "www-authenticate: Bearer\r\n";
 const KEY_MISSING: &str = "a key is needed: send Authorization: Bearer KEY, or x-api-key: KEY";
@@ -29,13 +27,10 @@ impl<S> Connection<S> {
         let close = !head.keep_alive;
         let origin = self.origin(head);
         let source = match route(head.method, head.path) {
-            Route::Call(_) if body.is_some() && head.coding == ContentCoding::Coded => {
-                ResponseSource::error(415, ACCEPTED, CODED)
-            }
-            Route::Call(call) => self.refused_by_key(&call, head, arrival).unwrap_or_else(|| {
-                let context = self.context(head, body, arrival, &origin);
-                ResponseSource::of(self.front.api.answer(call, &context), status_of_rows(&call))
-            }),
+            Route::Call(call) => match self.refused_by_key(&call, head, arrival) {
+                Some(refused) => refused,
+                None => self.answer(call, head, body, arrival, &origin),
+            },
             Route::NotFound => ResponseSource::error(404, "", "no such path"),
             Route::MethodNotAllowed { allow } => {
                 ResponseSource::error(405, allow, "this path does not take that method")
@@ -43,12 +38,51 @@ impl<S> Connection<S> {
             Route::MethodUnknown => ResponseSource::error(501, "", "not a method of HTTP"),
         };
         self.closing |= close;
+        let coding = self.coding_of(&source, head);
         let mut response = PendingResponse::new(source, arrival.arrived_ns);
         response.close = close;
+        response.coding = coding;
         response.is_http_1_0 = head.is_http_1_0;
         response.head_only = head.method == "HEAD";
         response.origin = origin;
         self.push(response);
+    }
+
+    /// Has a call answered, its body unpacked where it is coded.
+    fn answer(
+        &self,
+        call: Call<'_>,
+        head: &Head<'_>,
+        body: Option<&[u8]>,
+        arrival: Arrival,
+        origin: &Origin,
+    ) -> ResponseSource {
+        let coded = body.filter(|_| head.coding != ContentCoding::Identity);
+        let mut unpacked = Vec::new();
+        let body = match coded {
+            None => body,
+            Some(coded) => {
+                let bytes_max = self.front.limits().body_bytes_max;
+                if let Err(error) = codings::unpack(coded, head.coding, bytes_max, &mut unpacked) {
+                    let fields = if error == UnpackError::Coding { ACCEPTED } else { "" };
+                    return ResponseSource::error(error.status(), fields, &error.to_string());
+                }
+                Some(unpacked.as_slice())
+            }
+        };
+        let context = self.context(head, body, arrival, origin);
+        ResponseSource::of(self.front.api.answer(call, &context), status_of_rows(&call))
+    }
+
+    /// Whether a response is packed, where it may be long enough.
+    fn coding_of(&self, source: &ResponseSource, head: &Head<'_>) -> BodyCoding {
+        if !source.may_reach(self.front.limits().compressed_bytes_min) {
+            return BodyCoding::Never;
+        }
+        match head.accept_encoding {
+            Some(value) if takes_gzip(value) => BodyCoding::Gzip,
+            _ => BodyCoding::Plain,
+        }
     }
 
     /// The response to a call that its key doesn't let in.

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use futures_lite::AsyncWrite;
 
 use super::Connection;
-use crate::http::pending_response::PendingResponse;
+use crate::http::front::Scratch;
+use crate::http::pending_response::{Packing, PendingResponse};
 use crate::http::rendered::RenderedResponse;
 use crate::http::response;
 
@@ -30,7 +31,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
             let mut scratch = front.scratch.borrow_mut();
             let scratch = &mut *scratch;
             scratch.clear();
-            if !self.render(&mut scratch.output, &mut scratch.body) {
+            if !self.render(scratch) {
                 return Ok(false);
             }
             let sent = match Pin::new(&mut self.stream).poll_write(context, &scratch.output) {
@@ -87,9 +88,11 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Appends the responses at the front that are ready; true if there was one.
-    fn render(&mut self, out: &mut Vec<u8>, body: &mut Vec<u8>) -> bool {
+    fn render(&mut self, scratch: &mut Scratch) -> bool {
+        let Scratch { output: out, body, packer, .. } = scratch;
         let front = Rc::clone(&self.front);
         let date = front.date.borrow();
+        let bytes_min = front.limits().compressed_bytes_min;
         let mut any = false;
         while out.len() < OUTPUT_BYTES_MAX
             && self.pending.front_mut().is_some_and(PendingResponse::is_ready)
@@ -100,7 +103,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
             }
             any = true;
             self.held_bytes -= response.held_bytes();
-            let status = response.render(out, body, &date);
+            let status = response.render(out, body, &date, Packing { packer, bytes_min });
             // The Open Inference Protocol says 503 of a passed deadline.
             self.answered += 1;
             self.refused += u32::from(matches!(status, 429 | 503 | 504));

@@ -1,6 +1,7 @@
 //! Which call a method and a path are on the serving port.
 
 mod oip;
+mod v1;
 
 pub use self::oip::repository_call;
 use crate::api::Call;
@@ -21,8 +22,8 @@ pub enum Route<'a> {
     MethodUnknown,
 }
 
-const METHODS: [&str; 9] =
-    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+const METHODS: [&str; 10] =
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
 
 /// Reads a method and a path.
 pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
@@ -37,6 +38,12 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
             (Some(_), _) => Route::MethodUnknown,
         };
     }
+    if let Some(rest) = path.strip_prefix("/v1/models") {
+        return v1::route(method, rest);
+    }
+    if path == "/openapi.json" {
+        return looked_at(method, Call::OpenApi);
+    }
     let model = match path.strip_prefix("/predict") {
         Some("") => None,
         Some(rest) => match rest.strip_prefix('/') {
@@ -45,8 +52,22 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         },
         None => return unknown(method),
     };
+    posted(method, Call::Predict { model })
+}
+
+/// A call that only looks at something.
+fn looked_at<'a>(method: &str, call: Call<'a>) -> Route<'a> {
     match method {
-        "POST" => Route::Call(Call::Predict { model }),
+        "GET" | "HEAD" => Route::Call(call),
+        _ if METHODS.contains(&method) => Route::MethodNotAllowed { allow: "allow: GET, HEAD\r\n" },
+        _ => Route::MethodUnknown,
+    }
+}
+
+/// A call that has a body.
+fn posted<'a>(method: &str, call: Call<'a>) -> Route<'a> {
+    match method {
+        "POST" => Route::Call(call),
         _ if METHODS.contains(&method) => Route::MethodNotAllowed { allow: "allow: POST\r\n" },
         _ => Route::MethodUnknown,
     }

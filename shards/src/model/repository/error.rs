@@ -6,7 +6,6 @@ use thiserror::Error;
 
 use super::{MODEL_FILE, NAME_LENGTH_MAX};
 use crate::model::manifest::ManifestError;
-use crate::model::scorer::ModelError;
 
 /// Why a model was not found.
 #[derive(Debug, Error)]
@@ -89,24 +88,9 @@ pub enum RepositoryError {
         /// The names of the files.
         files: Vec<String>,
     },
-    /// The file that is served by itself cannot be.
-    #[error("{source}{}", advice(source))]
-    File {
-        /// Why.
-        source: Box<ModelError>,
-    },
     /// `model.toml` cannot be used.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-}
-
-/// What to do about a file that cannot be served by itself.
-fn advice(error: &ModelError) -> &'static str {
-    if error.is_of_output() {
-        "; `shardgate init FILE --output DIR` makes a repository with a model.toml"
-    } else {
-        ""
-    }
 }
 
 /// Where a relative path begins, for people; nothing for an absolute one.

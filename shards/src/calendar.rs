@@ -1,11 +1,11 @@
 //! Dates and times as text.
 
-pub(in crate::features) const US_PER_SECOND: i64 = 1_000_000;
-pub(in crate::features) const SECONDS_PER_DAY: i64 = 86_400;
+pub(crate) const US_PER_SECOND: i64 = 1_000_000;
+pub(crate) const SECONDS_PER_DAY: i64 = 86_400;
 
 /// What stands in for a time zone that is not given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::features) enum Zone {
+pub(crate) enum Zone {
     /// Nothing: the time has to say it.
     Said,
     /// Times without one are in UTC, as databases and data frames write them.
@@ -14,7 +14,7 @@ pub(in crate::features) enum Zone {
 
 /// A time in µs since 1970: `2026-01-31T12:00:00Z`, with fractions and offsets as RFC 3339, cqlsh
 /// (`+0000`) and Postgres (`+00`) write them, in UTC where there is none; a date is its midnight.
-pub(in crate::features) fn parse_us(text: &str) -> Option<i64> {
+pub(crate) fn parse_us(text: &str) -> Option<i64> {
     match parse_date(text) {
         Some(days) => in_us(days, 0, 0, 0),
         None => parse_time_us(text, Zone::Utc),
@@ -22,7 +22,7 @@ pub(in crate::features) fn parse_us(text: &str) -> Option<i64> {
 }
 
 /// A date with its time of the day.
-pub(in crate::features) fn parse_time_us(text: &str, zone: Zone) -> Option<i64> {
+pub(crate) fn parse_time_us(text: &str, zone: Zone) -> Option<i64> {
     let (date, time) = text.split_at(text.find(['T', 't', ' '])?);
     let days = parse_date(date)?;
     let (clock, rest) = time.get(1..)?.split_at_checked(8)?;
@@ -44,7 +44,7 @@ fn in_us(days: i64, seconds: i64, offset: i64, fraction_us: i64) -> Option<i64> 
 }
 
 /// The days since 1970 of `2026-01-31`; a year has four digits, or up to seven and a sign.
-pub(in crate::features) fn parse_date(date: &str) -> Option<i64> {
+pub(crate) fn parse_date(date: &str) -> Option<i64> {
     let (sign, unsigned) = match date.as_bytes().first()? {
         b'-' => (-1, &date[1..]),
         b'+' => (1, &date[1..]),
@@ -78,10 +78,7 @@ pub(in crate::features) fn parse_date(date: &str) -> Option<i64> {
 }
 
 /// Writes the date of a day since 1970, as [`parse_date`] reads it.
-pub(in crate::features) fn write_date(
-    days: i64,
-    to: &mut impl std::fmt::Write,
-) -> std::fmt::Result {
+pub(crate) fn write_date(days: i64, to: &mut impl std::fmt::Write) -> std::fmt::Result {
     // Eras of 400 years, which begin in March of a year that four hundred divides.
     const ERA_DAYS: i64 = 146_097;
     let day = days + 719_468;
@@ -98,6 +95,19 @@ pub(in crate::features) fn write_date(
         _ => "+",
     };
     write!(to, "{sign}{:04}-{month:02}-{day_of_month:02}", year.abs())
+}
+
+/// Writes a time, as [`parse_us`] reads it.
+pub(crate) fn write_us(us: i64, to: &mut impl std::fmt::Write) -> std::fmt::Result {
+    let seconds = us.div_euclid(US_PER_SECOND);
+    let second = seconds.rem_euclid(SECONDS_PER_DAY);
+    write_date(seconds.div_euclid(SECONDS_PER_DAY), to)?;
+    let (hours, minutes, seconds) = (second / 3600, second / 60 % 60, second % 60);
+    write!(to, "T{hours:02}:{minutes:02}:{seconds:02}")?;
+    match us.rem_euclid(US_PER_SECOND) {
+        0 => to.write_char('Z'),
+        fraction => write!(to, ".{fraction:06}Z"),
+    }
 }
 
 fn seconds_of_day(clock: &str) -> Option<i64> {

@@ -1,0 +1,105 @@
+//! The named tables of an embedded store: each has its own columns and keys, an import into one leaves
+//! the others alone, and what is wrong with one is said of the store.
+
+use shards::features::composite::key_of_parts;
+use shards::features::embedded::{EmbeddedError, EmbeddedReader, EmbeddedStore, TableName};
+use shards::features::import::{CsvOptions, ImportOptions, OnBadRow, import_embedded};
+use shards::features::inputs::FeaturePolicies;
+use shards::features::{FetchRequests, Fetched, Joined, StoreSource};
+
+use crate::stores::{Heard, WRITTEN_US, column, fetch, import, plan_of, row, store_of};
+
+fn name(name: &str) -> TableName {
+    name.parse().unwrap()
+}
+
+/// Imports `csv` with keys of these columns.
+fn import_by(store: &EmbeddedStore, csv: &str, keys: &[&str]) -> Result<(), String> {
+    let key_columns = keys.iter().map(|key| (*key).to_owned()).collect();
+    let csv_options =
+        CsvOptions { key_columns, last_updated_us: WRITTEN_US, ..CsvOptions::default() };
+    let options = ImportOptions { csv: csv_options, on_bad_row: OnBadRow::Fatal, replace: false };
+    let imported = import_embedded(store, csv.as_bytes(), &options, &mut Heard::default());
+    imported.map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn cells(store: &EmbeddedStore, column_name: &str, key: &[u8]) -> Vec<f64> {
+    let reader = EmbeddedReader::new(store).unwrap();
+    let plan = plan_of(&reader, &[column(column_name)], &FeaturePolicies::default());
+    let mut requests = FetchRequests::new(0);
+    requests.push(key, &[]);
+    let mut joined = Joined::new(&plan);
+    assert_eq!(reader.fetch(&plan, &requests, WRITTEN_US, &mut joined), Fetched::Joined);
+    row(&joined, 0)
+}
+
+#[test]
+fn each_table_has_rows_and_columns_of_its_own() {
+    let (folder, store) = store_of("user_id,age\nu,30\n");
+    for (table, csv) in [("merchants", "m,rate\nu,0.5\n"), ("devices", "d,seen\nu,7\n")] {
+        let table = EmbeddedStore::open_or_create_table(folder.path(), Some(&name(table))).unwrap();
+        import(&table, csv).unwrap();
+    }
+    assert_eq!(store.tables().unwrap(), [name("devices"), name("merchants")]);
+    assert_eq!(cells(&store, "age", b"u"), [30.0]);
+    assert_eq!(cells(&store.table(&name("merchants")), "rate", b"u"), [0.5]);
+    let StoreSource::Embedded(devices) =
+        StoreSource::Embedded(store.clone()).table(Some("devices")).unwrap()
+    else {
+        panic!("an embedded store")
+    };
+    assert_eq!(cells(&devices, "seen", b"u"), [7.0]);
+    let absent = EmbeddedStore::open_table(folder.path(), Some(&name("cards"))).unwrap_err();
+    assert!(matches!(&absent, EmbeddedError::NoTable { .. }) && absent.is_absent());
+    assert!(absent.to_string().contains("--table cards --store embedded:"), "{absent}");
+}
+
+#[test]
+fn an_import_into_a_table_is_seen_by_its_readers_alone() {
+    let (folder, store) = store_of("user_id,age\nu,30\n");
+    let table = store.table(&name("merchants"));
+    EmbeddedStore::open_or_create_table(folder.path(), Some(&name("merchants"))).unwrap();
+    import(&table, "m,rate\na,1\n").unwrap();
+    let (users, merchants) =
+        (EmbeddedReader::new(&store).unwrap(), EmbeddedReader::new(&table).unwrap());
+    let policies = FeaturePolicies::default();
+    let plan = plan_of(&users, &[column("age")], &policies);
+    let table_plan = plan_of(&merchants, &[column("rate")], &policies);
+    import(&table, "m,rate\na,2\n").unwrap();
+    assert_eq!(row(&fetch(&merchants, &table_plan, &["a"]), 0), [2.0]);
+    assert_eq!(row(&fetch(&users, &plan, &["u"]), 0), [30.0]);
+}
+
+#[test]
+fn trouble_of_a_table_is_trouble_of_the_store() {
+    let (folder, store) = store_of("user_id,age\nu,30\n");
+    let table =
+        EmbeddedStore::open_or_create_table(folder.path(), Some(&name("merchants"))).unwrap();
+    import(&table, "m,rate\na,1\n").unwrap();
+    assert_eq!(store.table(&name("merchants")).rows().unwrap(), 1);
+    assert_eq!(store.trouble(), None);
+    let file = folder.path().join("tables/merchants/features.store");
+    let bytes = std::fs::read(&file).unwrap();
+    let other = folder.path().join("other");
+    std::fs::write(&other, &bytes[..bytes.len() - 1]).unwrap();
+    std::fs::rename(&other, &file).unwrap();
+    assert!(store.trouble().unwrap().contains("merchants"), "{:?}", store.trouble());
+}
+
+#[test]
+fn several_columns_make_one_key_and_typed_ones_have_one_spelling() {
+    let (_folder, store) = store_of("user_id,age\nu,30\n");
+    let bins = store.table(&name("bins"));
+    std::fs::create_dir_all(bins.path()).unwrap();
+    import_by(&bins, "country,bin:int,risk\nDE,0411,0.25\nD,E411,1\n", &["country", "bin"])
+        .expect_err("E411 is no integer");
+    import_by(&bins, "country,bin:int,risk\nDE,0411,0.25\nD,411,1\n", &["country", "bin"]).unwrap();
+    assert_eq!(cells(&bins, "risk", &key_of_parts(&[b"DE", b"411"])), [0.25]);
+    assert_eq!(cells(&bins, "risk", &key_of_parts(&[b"D", b"411"])), [1.0]);
+    let again = import_by(&bins, "country,bin,risk\nDE,1,1\n", &["bin", "bin"]).unwrap_err();
+    assert_eq!(again, "line 1: there is more than one column `bin`");
+    let typed = store.table(&name("typed"));
+    std::fs::create_dir_all(typed.path()).unwrap();
+    import_by(&typed, "id:uuid,a\n550E8400-E29B-41D4-A716-446655440000,5\n", &["id"]).unwrap();
+    assert_eq!(cells(&typed, "a", b"550e8400-e29b-41d4-a716-446655440000"), [5.0]);
+}
