@@ -26,8 +26,10 @@ class Prediction:
     """The answer for one row.
 
     What was neither asked for nor configured is None. `features` says what the features stood on
-    (`stored`, `cached`, `missing`, …; of several rows of one request the worst), where a store was
-    asked. `error` and `status` are those of a row that has no score; its `score` is NaN then. `raw` is
+    (`stored`, `cached`, `missing`, …), where a store was asked, and `entities` says it of each entity,
+    where the model has several. `defaulted` is how many cells took their column's default; of several
+    rows of one request the most of any. `rule` is the reason of the
+    rule that decided, where it was one. `error` and `status` are those of a row that has no score; its `score` is NaN then. `raw` is
     all that the answer had.
     """
 
@@ -43,6 +45,9 @@ class Prediction:
     user_id: str | int | None = None
     model_version: str | None = None
     features: str | None = None
+    entities: Mapping[str, str] = field(default_factory=dict)
+    defaulted: int | None = None
+    rule: str | None = None
     error: str | None = None
     status: int = 200
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -57,6 +62,7 @@ def prediction_of(answer: Mapping[str, Any], headers: Mapping[str, str]) -> Pred
     score = answer.get("score")
     version = answer.get("model_version", headers.get("x-model-version"))
     outputs = answer.get("outputs")
+    features, entities, defaulted = provenance_of(answer.get("features"), headers.get("x-features"))
     return Prediction(
         score=math.nan if score is None else float(score),
         decision=answer.get("decision"),
@@ -69,11 +75,40 @@ def prediction_of(answer: Mapping[str, Any], headers: Mapping[str, str]) -> Pred
         reasons=tuple(map(reason_of, answer.get("reasons") or ())),
         user_id=answer.get("user_id"),
         model_version=None if version is None else str(version),
-        features=headers.get("x-features"),
+        features=features,
+        entities=entities,
+        defaulted=defaulted,
+        rule=answer.get("rule"),
         error=None if error is None else str(error),
         status=int(answer.get("status", 200)),
         raw=answer,
     )
+
+
+def provenance_of(said: object, header: str | None) -> tuple[str | None, dict[str, str], int | None]:
+    """What the features of a row stood on, the same of each entity, and how many cells took a default.
+
+    `said` is what the row itself says, `header` what its request's `x-features` does: `stored;
+    defaulted=3`, or `user=stored, merchant=stale, defaulted=3`.
+    """
+    entities: dict[str, str] = {}
+    words: list[str] = []
+    defaulted = None
+    for part in (header or "").replace(";", ",").split(","):
+        name, sign, status = part.strip().partition("=")
+        if name == "defaulted" and status.isdigit():
+            defaulted = int(status)
+        elif sign:
+            entities[name] = status
+        elif name:
+            words.append(name)
+    if isinstance(said, Mapping):
+        entities = {str(name): str(status) for name, status in said.items()}
+        words = []
+    elif isinstance(said, str):
+        words = [said]
+    shown = words or [f"{name}={status}" for name, status in entities.items()]
+    return ", ".join(shown) or None, entities, defaulted
 
 
 def reason_of(answer: Mapping[str, Any]) -> Reason:

@@ -173,7 +173,7 @@ class Client:
               priority: Priority | None = None, errors: Errors = "raise",
               timeout_s: float | None = None) -> Any:
         """The answers for a data frame's rows as a data frame with its index: `score`, and the columns
-        `decision`, `points`, `label`, `probability_…`, `output_…`, `margin`, `base`, `reasons`,
+        `decision`, `rule`, `points`, `label`, `probability_…`, `output_…`, `margin`, `base`, `reasons`,
         `features` and `error` where a row has them."""
         members = _members(probabilities, label, outputs, explain)
         name = self.model if model is None else model
@@ -342,7 +342,7 @@ def _headers(priority: Priority | None) -> dict[str, str]:
 def _columns_of(found: list[Prediction]) -> dict[str, list[Any]]:
     """The answers as columns; those that no row has are left out."""
     made: dict[str, list[Any]] = {"score": [one.score for one in found]}
-    for name in ("decision", "points", "label", "margin", "base", "features", "error"):
+    for name in ("decision", "rule", "points", "label", "margin", "base", "features", "error"):
         values = [getattr(one, name) for one in found]
         if any(value is not None for value in values):
             made[name] = values

@@ -16,6 +16,7 @@ import pytest
 
 import shardgate
 from shardgate import Client
+from shardgate.answers import prediction_of
 from shardgate.cells import batches, cell
 
 CONFIG = {
@@ -315,3 +316,18 @@ def test_it_is_closed_with_its_block(server):
         with pytest.raises(shardgate.ShardgateError, match="which model"):
             client.describe()
     assert client._transport._idle == []
+
+
+@pytest.mark.parametrize("said, header, features, entities, defaulted", [
+    (None, None, None, {}, None),
+    (None, "stored; defaulted=3", "stored", {}, 3),
+    ("missing", "missing; defaulted=18", "missing", {}, 18),
+    ("cached", "missing", "cached", {}, None),
+    (None, "user=stored, merchant=stale", "user=stored, merchant=stale",
+     {"user": "stored", "merchant": "stale"}, None),
+    ({"user": "cached"}, "user=missing, defaulted=2", "user=cached", {"user": "cached"}, 2),
+])
+def test_a_row_says_what_its_features_stood_on(said, header, features, entities, defaulted):
+    answer = {"score": 0.5} if said is None else {"score": 0.5, "features": said}
+    found = prediction_of(answer, {} if header is None else {"x-features": header})
+    assert (found.features, found.entities, found.defaulted) == (features, entities, defaulted)

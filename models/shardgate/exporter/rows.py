@@ -39,6 +39,38 @@ def rows_of_frame(frame: pandas.DataFrame, inputs: Inputs, source: str) -> panda
     return _settled(_cells_of(frame, inputs, source), inputs, source)
 
 
+class RowSource:
+    """Real rows: a file, or a data frame."""
+
+    def __init__(self, rows: Path | pandas.DataFrame) -> None:
+        self.rows = rows
+
+    def of_model(self, inputs: Inputs) -> pandas.DataFrame:
+        """The columns that a model reads."""
+        if isinstance(self.rows, Path):
+            return read_rows(self.rows, inputs)
+        return rows_of_frame(self.rows, inputs, "rows")
+
+    def others(self, names: list[str]) -> pandas.DataFrame:
+        """Columns that it does not read, as pandas tells their types."""
+        frame, source = self.rows, "rows"
+        if isinstance(frame, Path):
+            source = str(frame)
+            with frame.open("rb") as file:
+                is_parquet = file.read(4) == PARQUET
+            try:
+                frame = (pandas.read_parquet(frame) if is_parquet else
+                         pandas.read_csv(frame, encoding="utf-8-sig", keep_default_na=True))
+            except (ValueError, ImportError) as error:
+                raise ExportError(f"{source}: {first_line(error)}") from error
+        frame = frame.set_axis([str(name) for name in frame], axis=1)
+        absent = [name for name in names if name not in frame]
+        if absent:
+            raise ExportError(f"{source}: no column {', '.join(absent)}, which an expression reads; "
+                              f"there is: {', '.join(frame)}")
+        return frame[names].reset_index(drop=True)
+
+
 def _settled(cells: dict[str, list], inputs: Inputs, source: str) -> pandas.DataFrame:
     for column in inputs.columns:
         if column.is_open:
