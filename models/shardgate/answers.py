@@ -77,7 +77,7 @@ def prediction_of(answer: Mapping[str, Any], headers: Mapping[str, str]) -> Pred
         model_version=None if version is None else str(version),
         features=features,
         entities=entities,
-        defaulted=defaulted,
+        defaulted=answer.get("defaulted", defaulted),
         rule=answer.get("rule"),
         error=None if error is None else str(error),
         status=int(answer.get("status", 200)),
@@ -93,7 +93,7 @@ def provenance_of(said: object, header: str | None) -> tuple[str | None, dict[st
     """
     entities: dict[str, str] = {}
     words: list[str] = []
-    defaulted = None
+    defaulted = None if header is None else 0
     for part in (header or "").replace(";", ",").split(","):
         name, sign, status = part.strip().partition("=")
         if name == "defaulted" and status.isdigit():

@@ -322,9 +322,9 @@ def test_it_is_closed_with_its_block(server):
     (None, None, None, {}, None),
     (None, "stored; defaulted=3", "stored", {}, 3),
     ("missing", "missing; defaulted=18", "missing", {}, 18),
-    ("cached", "missing", "cached", {}, None),
+    ("cached", "missing", "cached", {}, 0),
     (None, "user=stored, merchant=stale", "user=stored, merchant=stale",
-     {"user": "stored", "merchant": "stale"}, None),
+     {"user": "stored", "merchant": "stale"}, 0),
     ({"user": "cached"}, "user=missing, defaulted=2", "user=cached", {"user": "cached"}, 2),
 ])
 def test_a_row_says_what_its_features_stood_on(said, header, features, entities, defaulted):
