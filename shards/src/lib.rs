@@ -1,7 +1,7 @@
 //! One shard of shardgate: everything that happens to a request on the core that accepted it.
 //!
 //! Data flows one way: [`http`] accepts a connection and parses its requests, [`api`] makes rows of
-//! them, [`batch`] decides which rows are scored together, [`features`] joins each with its stored
+//! them, or [`grpc`] reads its messages, [`batch`] decides which rows are scored together, [`features`] joins each with its stored
 //! row, [`model`] computes the scores, and the connection that asked writes the answer. [`shard`]
 //! wires these into `run(listener, shutdown)`.
 //!
@@ -30,8 +30,10 @@ pub mod facts;
 pub mod failure;
 pub mod features;
 mod fnv;
+pub mod grpc;
 pub mod http;
 pub mod http1;
+mod http2;
 pub mod journal;
 pub mod keys;
 pub mod model;

@@ -138,6 +138,7 @@ impl Config {
             log_format: settings.log_format,
             shard: ShardSettings {
                 http: settings.http,
+                http2: settings.http2,
                 batch: settings.batch,
                 queue_rows_max: settings.max_queue_rows,
                 queue_us_max: settings.max_queue_delay_us,

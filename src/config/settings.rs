@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use shards::batch::BatchPolicy;
 use shards::features::address::StoreAddress;
 use shards::features::scylla::ScyllaSettings;
+use shards::http::Http2Limits;
 use shards::http1::HttpLimits;
 use shards::model::FileLimits;
 use shards::model::trees::KernelChoice;
@@ -55,6 +56,7 @@ pub(super) struct Settings {
     pub(super) deadline_ms: Option<u64>,
     pub(super) request_ids: RequestIds,
     pub(super) http: HttpLimits,
+    pub(super) http2: Http2Limits,
     pub(super) batch: BatchPolicy,
     pub(super) features: FeatureSettings,
     pub(super) prediction_log: Option<PredictionLog>,
@@ -134,6 +136,7 @@ impl Default for Settings {
             deadline_ms: shard.deadline_ms,
             request_ids: shard.request_ids,
             http: shard.http,
+            http2: shard.http2,
             batch: shard.batch,
             features: FeatureSettings::default(),
             prediction_log: None,

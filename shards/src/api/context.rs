@@ -15,7 +15,7 @@ pub(crate) struct Arrival {
 }
 
 /// A call's body and the terms that it comes by.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct CallContext<'a> {
     /// The client to wake when the outcome is there, by its front's number.
     pub(crate) client: u32,

@@ -1,17 +1,15 @@
 //! A response that is not written yet: its source, and its rendering.
 
-use std::rc::Rc;
-
 use serde_json::Value;
 
-use super::rendered::SampledRequest;
+use super::rendered::Answered;
 use super::response::{self, BodyCoding, HeadOptions, RETRY};
 use super::statuses::{fault_status, reply_status};
 use crate::api::admin_queue::AwaitedAdminReply;
 use crate::api::json::write_error;
 use crate::api::request_rows::RequestRows;
 use crate::api::{CallFault, Form, Outcome, StatusOf};
-use crate::batch::{Lane, ROW_BYTES};
+use crate::batch::ROW_BYTES;
 use crate::http1::codings::GzipPacker;
 use crate::origin::Origin;
 
@@ -110,28 +108,13 @@ impl PendingResponse {
         }
     }
 
-    /// The lane of its first row, if rows answer it.
-    pub(crate) fn lane(&self) -> Option<Rc<Lane>> {
-        match &self.source {
-            ResponseSource::Rows { rows, .. } => Some(Rc::clone(rows.first().0)),
+    /// The request that it answers.
+    pub(crate) fn answered(&self) -> Answered<'_> {
+        let rows = match &self.source {
+            ResponseSource::Rows { rows, .. } => Some(rows),
             ResponseSource::Ready { .. } | ResponseSource::Awaited(_) => None,
-        }
-    }
-
-    /// The part of it that the access log has; `with_user` is whether its first user is named.
-    pub(crate) fn sample(&self, with_user: bool) -> SampledRequest {
-        let mut sampled =
-            SampledRequest { origin: self.origin.clone(), ..SampledRequest::default() };
-        let ResponseSource::Rows { rows, .. } = &self.source else { return sampled };
-        let (lane, first) = rows.first();
-        sampled.rows = rows.count() as u32;
-        let slots = lane.rows.borrow();
-        let row = slots.get(first);
-        sampled.batch = row.batch;
-        if with_user {
-            sampled.user_id.push_str(&row.key);
-        }
-        sampled
+        };
+        Answered { started_ns: self.started_ns, origin: &self.origin, rows }
     }
 
     /// Whether it can be rendered.

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::pending_response::PendingResponse;
+use crate::api::request_rows::RequestRows;
 use crate::batch::Lane;
 use crate::http::front::Front;
 use crate::journal::{AccessFigures, AccessNote, BatchFigures};
@@ -21,7 +21,7 @@ pub(crate) struct RenderedResponse {
 
 /// The part of a sampled request that is kept until its response has been written.
 #[derive(Debug, Default)]
-pub(crate) struct SampledRequest {
+struct SampledRequest {
     /// Where it comes from.
     pub(crate) origin: Origin,
     /// Its first user, where users are logged.
@@ -32,16 +32,45 @@ pub(crate) struct SampledRequest {
     pub(crate) batch: BatchFigures,
 }
 
+/// A request whose response has been rendered.
+#[derive(Clone, Copy)]
+pub(crate) struct Answered<'a> {
+    /// When the read that completed it returned, in ns of the shard's clock.
+    pub(crate) started_ns: u64,
+    /// Where it comes from.
+    pub(crate) origin: &'a Origin,
+    /// Its rows, if it has any.
+    pub(crate) rows: Option<&'a RequestRows>,
+}
+
+impl Answered<'_> {
+    /// The part of it that the access log has; `with_user` is whether its first user is named.
+    fn sample(self, with_user: bool) -> SampledRequest {
+        let mut sampled =
+            SampledRequest { origin: self.origin.clone(), ..SampledRequest::default() };
+        let Some(rows) = self.rows else { return sampled };
+        let (lane, first) = rows.first();
+        sampled.rows = rows.count() as u32;
+        let slots = lane.rows.borrow();
+        let row = slots.get(first);
+        sampled.batch = row.batch;
+        if with_user {
+            sampled.user_id.push_str(&row.key);
+        }
+        sampled
+    }
+}
+
 impl RenderedResponse {
-    /// A response that was rendered with this status; counts it.
-    pub(crate) fn new(response: &PendingResponse, status: u16, front: &Front) -> Self {
+    /// The response to a request, that was rendered with this status; counts it.
+    pub(crate) fn new(answered: Answered<'_>, status: u16, front: &Front) -> Self {
         front.counters().response(status);
         let journal = front.context.journal.as_ref().filter(|journal| journal.samples_next());
         Self {
-            started_ns: response.started_ns,
+            started_ns: answered.started_ns,
             status,
-            lane: response.lane(),
-            sampled: journal.map(|journal| Box::new(response.sample(journal.access_users))),
+            lane: answered.rows.map(|rows| Rc::clone(rows.first().0)),
+            sampled: journal.map(|journal| Box::new(answered.sample(journal.access_users))),
         }
     }
 

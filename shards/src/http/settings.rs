@@ -4,6 +4,7 @@ use std::os::fd::RawFd;
 
 use serde::Deserialize;
 
+use super::Http2Limits;
 use crate::api::ApiLimits;
 use crate::batch::BatchPolicy;
 use crate::http1::HttpLimits;
@@ -16,6 +17,8 @@ use crate::origin::RequestIds;
 pub struct ShardSettings {
     /// The limits on clients.
     pub http: HttpLimits,
+    /// The limits on connections of HTTP/2.
+    pub http2: Http2Limits,
     /// How batches are formed.
     pub batch: BatchPolicy,
     /// The most rows that may wait for one model on one shard; beyond it 429.
@@ -48,6 +51,7 @@ impl Default for ShardSettings {
     fn default() -> Self {
         Self {
             http: HttpLimits::default(),
+            http2: Http2Limits::default(),
             batch: BatchPolicy::default(),
             queue_rows_max: 4_096,
             queue_us_max: 1_000_000,

@@ -26,6 +26,16 @@ pub(crate) enum KeyRefusal {
 }
 
 impl KeyRefusal {
+    /// The message for its sender.
+    pub(crate) fn message(self) -> &'static str {
+        match self {
+            Self::Missing => "a key is needed: send Authorization: Bearer KEY, or x-api-key: KEY",
+            Self::Unknown => "the key is not known",
+            Self::OtherModel => "the key may not ask this model",
+            Self::TooMany => "the key has made too many requests",
+        }
+    }
+
     /// Its place among the words of the metric.
     pub(crate) fn index(self) -> usize {
         self as usize

@@ -14,6 +14,7 @@ use crate::features::FeatureStore;
 use crate::features::schema::Schema;
 use crate::http::ShardSettings;
 use crate::http::front::Front;
+use crate::http2;
 use crate::journal::Journal;
 use crate::keys::{KeyFile, KeyRing};
 use crate::tls::{TlsError, TlsIdentity, TlsServer};
@@ -47,7 +48,7 @@ impl ShardState {
 
     /// Encrypts connections by `identity` from now on.
     pub(super) fn encrypt(&self, identity: &TlsIdentity) -> Result<(), TlsError> {
-        self.front.tls.replace(Some(TlsServer::new(identity)?));
+        self.front.tls.replace(Some(TlsServer::new(identity, self.front.settings.http2.enabled)?));
         let expires = identity.expires().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.front.counters().tls_expires_s.set(expires.as_secs());
         Ok(())
@@ -62,7 +63,7 @@ impl ShardState {
         let context = Rc::new(ShardContext::new(Arc::clone(&shared.telemetry), journal));
         let lanes = Rc::<Lanes>::default();
         Rc::new(Self {
-            front: Front::new(settings, Rc::clone(&context), Rc::clone(&lanes)),
+            front: Front::new(settings, Rc::clone(&context), Rc::clone(&lanes), http2::serve),
             context,
             lanes,
             stopping: Notify::default(),

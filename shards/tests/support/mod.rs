@@ -1,5 +1,5 @@
 //! What the tests of a running shard share: [`served`] runs one in a thread on port 0, [`client`]
-//! talks HTTP/1.1 to it over a plain socket, a [`model_server`] computes its model elsewhere, a
+//! talks HTTP/1.1 to it over a plain socket, an [`http2_client`] HTTP/2 and gRPC, a [`model_server`] computes its model elsewhere, a
 //! [`cql_server`] has its features, and
 //! [`patience`] waits for what comes of it.
 
@@ -7,6 +7,7 @@
 
 pub(crate) mod client;
 pub(crate) mod cql_server;
+pub(crate) mod http2_client;
 pub(crate) mod model_server;
 pub(crate) mod patience;
 pub(crate) mod served;
@@ -14,6 +15,7 @@ pub(crate) mod served;
 pub(crate) mod stores;
 
 pub(crate) use client::{Client, Response, post, post_to};
+pub(crate) use http2_client::Http2Client;
 pub(crate) use model_server::ModelServer;
 pub(crate) use patience::{Over, pause, wait_until};
 pub(crate) use served::{Served, Setup};

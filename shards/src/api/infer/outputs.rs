@@ -33,7 +33,7 @@ pub(crate) enum OutputKind {
 }
 
 /// An element of an output.
-pub(super) enum OutputElement<'a> {
+pub(crate) enum OutputElement<'a> {
     Text(Cow<'a, str>),
     Number(f64),
 }

@@ -107,7 +107,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
             // The Open Inference Protocol says 503 of a passed deadline.
             self.answered += 1;
             self.refused += u32::from(matches!(status, 429 | 503 | 504));
-            self.rendered.push(RenderedResponse::new(&response, status, &front));
+            self.rendered.push(RenderedResponse::new(response.answered(), status, &front));
         }
         any
     }
