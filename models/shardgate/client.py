@@ -10,9 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, overload
 
+from . import writes
 from .answers import Prediction
 from .asking import Asked, Door, Priority, Row, failed, members_of
-from .cells import Frame, encoded, rows_of
+from .cells import Frame, rows_of
 from .described import Model, ModelState, ensure_fits, model_of
 from .errors import ColumnsError, RequestError, RowsFailed, ShardgateError
 from .grpc_door import GrpcDoor, Trusted
@@ -190,20 +191,41 @@ class Client:
         found = self._of_frame(frame, self._asked(model, members, priority, errors, timeout_s))
         return _pandas().DataFrame(_columns_of(found), index=frame.index)
 
-    def push(self, entity: str, key: str | int, values: Row, *, idempotency_key: str | None = None,
-             timeout_s: float | None = None) -> dict[str, Any]:
-        """Writes features of one key of an entity (`"user"` is the default one) into the store, and
-        gives what the gateway says of it. The next prediction of the same gateway sees them.
+    def push(self, entity: str, key: writes.Key, values: Row, *, event: Row | None = None,
+             idempotency_key: str | None = None, timeout_s: float | None = None) -> dict[str, Any]:
+        """Writes features of one key of an entity into the store, and gives what the gateway says of it.
+        Columns that `values` lacks keep theirs. The next prediction of the same gateway sees them.
 
-        `idempotency_key` names the write: what is sent again under the same one is written once. One is
-        made up without it, under which this call may be sent again.
+        `entity` is the store's table: `"user"` is the one of the users. A key of several columns is a
+        list. `event` is what happened with the key, `{"amount": 12.5}`, which the store's aggregates
+        count; its `at` says when. `idempotency_key` names the write: what is sent again under the same one is written once.
+        One is made up without it, under which this call may be sent again.
+
+        The admin port takes writes, and the serving port where the gateway's configuration says so
+        (`[features.writes] on_serving_port`): NotAllowed where it does not.
         """
-        path = "/v2/features/" + "/".join(urllib.parse.quote(str(part), safe="")
-                                          for part in (entity, key))
-        headers = {"content-type": "application/json",
-                   "idempotency-key": idempotency_key or uuid.uuid4().hex}
-        answer = self._operator().ask("POST", path, encoded(values), headers, timeout_s,
-                                      is_repeatable=True)
+        return self._write("POST", writes.path_of_key(entity, key), writes.body_of(values, event),
+                           idempotency_key or uuid.uuid4().hex, timeout_s)
+
+    def push_rows(self, entity: str, rows: Frame | Sequence[Row], key: str | Sequence[str] = "user_id", *,
+                  idempotency_key: str | None = None, timeout_s: float | None = None) -> int:
+        """Writes features of many keys, and gives how many rows were written. `key` names the column
+        that is the key, or the columns. Each request is written whole or not at all."""
+        lines = list(writes.lines_of(rows, key))
+        count = 0
+        for named, body in writes.requests_of(lines, idempotency_key):
+            said = self._write("POST", writes.path_of(entity), body, named, timeout_s)
+            count += int(said.get("written", 0))
+        return count
+
+    def remove(self, entity: str, key: writes.Key, *, timeout_s: float | None = None) -> dict[str, Any]:
+        """Removes the features of one key of an entity from the store."""
+        return self._write("DELETE", writes.path_of_key(entity, key), None, uuid.uuid4().hex, timeout_s)
+
+    def _write(self, method: str, path: str, body: bytes | None, idempotency_key: str,
+               timeout_s: float | None) -> dict[str, Any]:
+        headers = {"content-type": "application/json", "idempotency-key": idempotency_key}
+        answer = self._operator().ask(method, path, body, headers, timeout_s, is_repeatable=True)
         said = answer.json() if answer.body else {}
         return said if isinstance(said, dict) else {"answer": said}
 

@@ -49,6 +49,10 @@ class StandIn:
             def do_GET(self):
                 self.answer(200, {}, CONFIG if "/config" in self.path else {"ready": True})
 
+            def do_DELETE(self):
+                stand_in.heard.append((self.path, dict(self.headers), b""))
+                self.answer(200, {}, {"removed": 1})
+
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"]))
                 stand_in.heard.append((self.path, dict(self.headers), body))
@@ -245,6 +249,37 @@ def test_a_write_is_sent_again_under_its_own_key(server, client):
     (path, first, body), (_, second, _) = server.heard
     assert path == "/v2/features/merchant/a%2Fb" and json.loads(body) == {"rate": 0.5}
     assert first["idempotency-key"] == second["idempotency-key"] and len(first["idempotency-key"]) == 32
+
+
+def test_a_key_of_several_parts_is_the_stores(server, client):
+    server.said = [(200, {}, {"written": 1})] * 3
+    client.push("merchant", ["DE", 4111], {"rate": 1})
+    client.push("merchant", ("Ü", uuid.UUID(int=1)), {"rate": 1})
+    assert [path for path, _, _ in server.heard] == [
+        "/v2/features/merchant/2%3ADE4%3A4111",
+        "/v2/features/merchant/2%3A%C3%9C36%3A00000000-0000-0000-0000-000000000001"]
+    client.push("card", 7, {}, event={"amount": np.float64(12.5), "at": datetime.date(2026, 1, 2)})
+    assert json.loads(server.heard[2][2]) == {"event": {"amount": 12.5, "at": "2026-01-02"}}
+    for bad in ["", 1.5, True, None, [], ["a", ""]]:
+        with pytest.raises(shardgate.ColumnsError, match="is no key"):
+            client.push("merchant", bad, {"rate": 1})
+
+
+def test_rows_are_written_by_few_requests(server, client):
+    frame = pandas.DataFrame({"country": "DE", "shop": range(1500), "rate": 0.5, "name": None})
+    server.said = [(200, {}, {"written": 1000}), (200, {}, {"written": 500})]
+    assert client.push_rows("merchant", frame, key=["country", "shop"], idempotency_key="day-1") == 1500
+    (path, first, body), (_, second, _) = server.heard
+    assert path == "/v2/features/merchant"
+    assert json.loads(body.split(b"\n")[7]) == {"key": ["DE", "7"], "columns": {"rate": 0.5, "name": None}}
+    assert [one["idempotency-key"] for one in (first, second)] == ["day-1-0", "day-1-1"]
+    with pytest.raises(shardgate.ColumnsError, match="row 0 has no user_id, which its key is made of: key="):
+        client.push_rows("user", [{"id": 7}])
+
+
+def test_a_row_is_removed(server, client):
+    assert client.remove("user", "u-7") == {"removed": 1}
+    assert server.heard[0][0] == "/v2/features/user/u-7"
 
 
 def test_a_connection_that_was_closed_meanwhile_is_replaced(server, client):
