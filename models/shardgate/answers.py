@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
 
@@ -54,6 +54,18 @@ class Prediction:
 
     def __float__(self) -> float:
         return self.score
+
+    def __repr__(self) -> str:
+        """Its score, and what the answer has beside it."""
+        said = [f"{one.name}={value!r}" for one in fields(self)
+                if one.repr and (value := getattr(self, one.name)) != default_of(one)
+                and one.name != "score"]
+        return f"Prediction({', '.join([f'score={self.score!r}', *said])})"
+
+
+def default_of(one: "Field[Any]") -> object:
+    """The value of a field that nothing was said of."""
+    return one.default if one.default_factory is MISSING else one.default_factory()
 
 
 def prediction_of(answer: Mapping[str, Any], headers: Mapping[str, str]) -> Prediction:

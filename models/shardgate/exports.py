@@ -21,7 +21,7 @@ DataFrame = Any
 NEEDED = {"numpy", "pandas", "sklearn", "skl2onnx", "onnx", "onnxruntime", "joblib"}
 FLAG = re.compile(
     r"--(class|columns|rows|name|version|double|calibration|gateway|background|points|odds|pdo"
-    r"|probabilities|label|bands|adverse|explain|entity|entity-key|entity-table|entity-of|expr)\b(?!-)(?: (a,b,c|FILE\.csv|FILE|PATH|N)\b)?")
+    r"|probabilities|label|required|bands|adverse|explain|entity|entity-key|entity-table|entity-of|expr)\b(?!-)(?: (a,b,c|FILE\.csv|FILE|PATH|N)\b)?")
 KEYWORDS = {"class": "score_class", "gateway": "program", "entity": "entities", "expr": "expressions",
             "entity-key": "Entity.key", "entity-table": "Entity.table", "entity-of": "Entity.of"}
 IN_WORDS = {"columns a,b,c": 'columns=["a", "b", "c"]', "double": "double=True"}
@@ -40,6 +40,7 @@ def export(
     expressions: Mapping[str, str] | None = None,
     version: int | None = None,
     ranges: bool = False,
+    required: bool = False,
     double: bool = False,
     probabilities: bool = False,
     label: bool = False,
@@ -67,7 +68,8 @@ def export(
     by the user's id. `entities={"merchant": ["rate"]}` has columns that come from the store's table of
     merchants, by the request's field `merchant_id`; an `Entity` says another key or table.
     `expressions={"ratio": "amount / income"}` has columns that the gateway computes, which it has tried
-    on `rows`. The other options are those of the command, `python -m shardgate.exporter
+    on `rows`. With `required=True` a request has to bring each of its columns of which no row of `rows`
+    lacks a value; it may leave out others, and all without it. The other options are those of the command, `python -m shardgate.exporter
     --help`.
 
     ExportError says why a model cannot be served exactly as its library computes it, and what to do.
@@ -85,7 +87,7 @@ def export(
     chosen = [str(column) for column in columns] if columns is not None else None
     options = Options(
         name=name, output_dir=Path(output_dir), columns=chosen,
-        score_class=None if score_class is None else str(score_class), version=version, ranges=ranges,
+        score_class=None if score_class is None else str(score_class), version=version, ranges=ranges, required=required,
         double=double, source=source,
         entities={name: one if isinstance(one, Entity) else Entity(one)
                   for name, one in (entities or {}).items()},

@@ -135,3 +135,15 @@ def test_types_are_those_of_the_values():
         assert type_of("x", pandas.Series(held)) == kind
     with pytest.raises(ExportError, match="column x has values of several types"):
         type_of("x", pandas.Series([1, "a"], dtype=object))
+
+
+def test_requests_bring_what_no_row_lacks(tmp_path, unasked):
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    rows = FRAME.assign(amount=FRAME.amount.where(FRAME.amount > 10))
+    model = HistGradientBoostingClassifier(max_iter=3).fit(rows, FRAME.rate > 0.5)
+    done = shardgate.export(model, "mine", rows=rows, output_dir=tmp_path, required=True,
+                            entities={"merchant": ["rate"]})
+    about = tomllib.loads((done.path / "model.toml").read_text(encoding="utf-8"))
+    assert [column.get("required", False) for column in about["columns"]] == [False, False, True]
+    with pytest.raises(ExportError, match="required: no column comes from requests"):
+        written(tmp_path, required=True, source="store")

@@ -27,6 +27,8 @@ class Column:
     nan: str = "default"
     quantiles: list[float] = field(default_factory=list)
     type: str = "float"
+    # Whether a request has to bring it.
+    required: bool = False
     # Of a text: which share of the training data had it.
     shares: dict[str, float] = field(default_factory=dict)
 
@@ -121,6 +123,8 @@ def model_toml(about: Description, columns: list[Column]) -> str:
     ]
     for column in columns:
         entries = {"name": column.name, "type": column.type, **about.sources.of(column.name)}
+        if column.required:
+            entries["required"] = True
         if column.default is not None:
             entries["default"] = column.default
         if column.range is not None:

@@ -70,6 +70,9 @@ def arguments(given: list[str] | None = None, repository: Path = REPOSITORY,
                         help="write the least and the greatest number of --rows as each column's "
                              "range: the gateway takes a stored one outside for not known, and "
                              "refuses a request's")
+    parser.add_argument("--required", action="store_true",
+                        help="a request has to bring each of its columns of which no row of --rows lacks "
+                             "a value; others may be left out, and are missing then")
     parser.add_argument("--double", action="store_true",
                         help="give the graph float64 inputs, for models that float32 isn't "
                              "precise enough for")

@@ -19,7 +19,7 @@ from ..entity import Entity
 from ..errors import ExportError
 from ..exported import Exported
 from .artefacts import Description, write_frame
-from .describing import described, scored_rows
+from .describing import described, require, scored_rows
 from .exporting import DIFFERENCE_MAX, ELSEWHERE
 from .rows import RowSource
 from .sources import Sources, sources_of
@@ -36,6 +36,7 @@ class Options:
     score_class: str | None = None
     version: int | None = None
     ranges: bool = False
+    required: bool = False
     double: bool = False
     source: str = "store"
     entities: dict[str, Entity] = field(default_factory=dict)
@@ -95,6 +96,8 @@ def written(model: Callable[[], Any], options: Options, real: RowSource | None,
     expressions.learn(sources, subject.inputs.names, lambda names: real.others(names) if real else None)
     subject.learn(given)
     about_columns = described(subject, given, options.double, options.ranges)
+    if options.required:
+        require(about_columns, sources, given)
     notes, rows, asked, expected = scored_rows(subject, given, about_columns)
     score_class = checked_class(subject.labels, options.score_class, expected.shape[1])
     opinion = subject.second_opinion(asked, expected)
