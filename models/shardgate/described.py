@@ -65,8 +65,9 @@ def ensure_fits(fields: Collection[str], model: Model) -> None:
     unknown = [name for name in fields if name not in known]
     if not absent or not unknown:
         return
+    candidates = [*absent, *(name for name in sorted(model.keys) if name not in fields)]
     meant = {name: close[0] for name in unknown
-             if (close := difflib.get_close_matches(name, absent, 1, CLOSE))}
+             if (close := difflib.get_close_matches(name, candidates, 1, CLOSE))}
     is_stored = any(name in model.keys or name == "user_id" for name in fields)
     if is_stored and not meant:
         return

@@ -218,3 +218,43 @@ def test_pandas_types_go_through(client):
 ])
 def test_flags_are_keywords_here(said, meant):
     assert as_keywords(said) == meant
+
+
+def test_columns_of_entities_come_from_their_tables(tmp_path):
+    """Of a model that was exported with entities: by HTTP, one row and several, and with one that is not
+    known."""
+    random = np.random.default_rng(7)
+    frame = pandas.DataFrame({"amount": random.random(200), "rate": random.random(200),
+                              "balance": random.random(200)})
+    labels = (frame.rate + frame.balance > 1).astype(int)
+    model = LogisticRegression().fit(frame, labels)
+    done = shardgate.export(model, "payments", rows=frame, output_dir=tmp_path, entities={
+        "merchant": shardgate.Entity(["rate"], key=["country", "shop"]),
+        "receiver": shardgate.Entity({"balance": "amount_held"}, key="iban")})
+    store = f"embedded:{tmp_path / 'store'}"
+    tables = {
+        "merchant": (["country", "shop"], frame[["rate"]].assign(country="DE", shop=range(200))),
+        "receiver": (["iban"], frame[["balance"]].set_axis(["amount_held"], axis=1)
+                     .assign(iban=[f"NL{n}" for n in range(200)]))}
+    import_ = [program.find(), "import"]
+    # A store without the users' table is none yet.
+    (tmp_path / "users.csv").write_text("user_id,x:float\nnobody,1\n")
+    subprocess.run([*import_, tmp_path / "users.csv", "--store", store], check=True)
+    for name, (key, rows) in tables.items():
+        rows.to_csv(tmp_path / f"{name}.csv", index=False)
+        subprocess.run([*import_, tmp_path / f"{name}.csv", "--store", store, "--table", name,
+                        "--key", ",".join(key)], check=True)
+    expected = model.predict_proba(frame)[:, 1]
+    asked = frame[["amount"]].assign(country="DE", shop=range(200), iban=[f"NL{n}" for n in range(200)])
+    with shardgate.serve(done, store=store) as client:
+        assert client.describe("payments").keys >= {"country", "shop", "iban"}
+        assert abs(client.predict(asked) - expected).max() < 1e-6
+        row = asked.iloc[3].to_dict()
+        answer = client.predict(row)
+        assert answer.score == pytest.approx(expected[3], abs=1e-6)
+        assert answer.entities == {"merchant": "stored", "receiver": "stored"}, answer
+        known, unknown = client.predict([row, {**row, "shop": 7000}])
+        assert known.entities["merchant"] == "stored" and unknown.entities["merchant"] == "missing"
+        assert unknown.features == "merchant=missing, receiver=stored"
+        with pytest.raises(shardgate.ColumnsError, match=r"no column ibn \(did you mean iban\?\)"):
+            client.predict({"amount": 1, "country": "DE", "shop": 7, "ibn": "NL7"})
