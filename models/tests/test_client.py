@@ -18,6 +18,7 @@ import shardgate
 from shardgate import Client
 from shardgate.answers import prediction_of
 from shardgate.cells import batches, cell
+from shardgate.described import ensure_fits, model_of
 
 CONFIG = {
     "name": "credit",
@@ -249,6 +250,15 @@ def test_a_write_is_sent_again_under_its_own_key(server, client):
     (path, first, body), (_, second, _) = server.heard
     assert path == "/v2/features/merchant/a%2Fb" and json.loads(body) == {"rate": 0.5}
     assert first["idempotency-key"] == second["idempotency-key"] and len(first["idempotency-key"]) == 32
+
+
+def test_a_column_that_is_computed_is_no_field():
+    config = {**CONFIG, "parameters": {"columns": {"string_value": "age,purpose,ratio"}}}
+    about = model_of(config)
+    assert about.fields == {"age", "purpose"} and about.columns == ("age", "purpose", "ratio")
+    ensure_fits(["age", "purpose", "born"], about)
+    with pytest.raises(shardgate.ColumnsError, match="no column born, and there is no purpose, which it reads"):
+        ensure_fits(["age", "born"], about)
 
 
 def test_a_key_of_several_parts_is_the_stores(server, client):

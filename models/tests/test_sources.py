@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 import shardgate
 from shardgate import Entity, ExportError
-from shardgate.exporter import command, gateway
+from shardgate.exporter import command, computed, gateway
 from shardgate.exporter.expressions import names_of, type_of
 
 RANDOM = np.random.default_rng(4)
@@ -23,6 +23,7 @@ MODEL = LogisticRegression(max_iter=1000).fit(FRAME, (FRAME.rate > 0.5).astype(i
 def unasked(monkeypatch):
     """The gateway isn't asked: what is written is looked at here."""
     monkeypatch.setattr(gateway, "ask", lambda *_: 0.0)
+    monkeypatch.setattr(computed, "ensure_computed", lambda *_: [])
 
 
 def written(folder, **more):
@@ -147,3 +148,58 @@ def test_requests_bring_what_no_row_lacks(tmp_path, unasked):
     assert [column.get("required", False) for column in about["columns"]] == [False, False, True]
     with pytest.raises(ExportError, match="required: no column comes from requests"):
         written(tmp_path, required=True, source="store")
+
+
+@pytest.fixture
+def transforms(tmp_path, monkeypatch):
+    """A gateway that writes what `computed.csv` has, or fails with what `failed` has."""
+    script = tmp_path / "gateway"
+    script.write_text(f"""#!/bin/sh
+cp "$2" {tmp_path}/asked.csv
+[ -e {tmp_path}/failed ] && cat {tmp_path}/failed >&2 && exit 1
+cat {tmp_path}/computed.csv
+""")
+    script.chmod(0o755)
+    monkeypatch.setattr(gateway, "ask", lambda *_: 0.0)
+    return script
+
+
+def test_an_expression_is_compared_with_the_rows(tmp_path, transforms):
+    def tried(values, **more):
+        pandas.DataFrame({"rate": values}).to_csv(tmp_path / "computed.csv", index=False)
+        rows = FRAME.assign(income=100.0)
+        return shardgate.export(MODEL, "mine", rows=rows, output_dir=tmp_path, program=transforms,
+                                expressions={"rate": "amount / income"}, **more)
+
+    done = tried(FRAME.rate)
+    assert any("computes rate of the rows as the model was trained on" in note for note in done.notes)
+    asked = pandas.read_csv(tmp_path / "asked.csv")
+    assert list(asked) == ["amount", "income"] and len(asked) == len(FRAME)
+    values = FRAME.rate.copy()
+    values[7] += 0.01
+    with pytest.raises(ExportError, match=r"expressions: row 8 of rows= has rate = 0\.\d+, and `amount / "
+                                          r"income` gives 0\.\d+: mend the expression, or train on what"):
+        tried(values)
+    values[7] = np.nan
+    with pytest.raises(ExportError, match="row 8 of rows= has rate = 0.* gives no value"):
+        tried(values)
+    with pytest.raises(ExportError, match="the gateway computed 199 rows of 200"):
+        tried(FRAME.rate[:199])
+    for said, says in [("error: unrecognized subcommand 'transform'", "older than this package"),
+                       (f"shardgate: {tmp_path}/x: what is wrong", "expressions: the gateway does not compute")]:
+        (tmp_path / "failed").write_text(said)
+        with pytest.raises(ExportError, match=says):
+            tried(FRAME.rate)
+    (tmp_path / "failed").write_text("shardgate: the expressions read the time of the request: say it by")
+    assert any("were not tried on the rows" in note for note in tried(FRAME.rate).notes)
+
+
+def test_what_was_missing_may_be_the_default():
+    from shardgate.exporter.artefacts import Column
+    from shardgate.exporter.computed import is_same
+    number, text = Column("x", default=0.1), Column("x", default="none", type="text")
+    for known, cell, same in [(None, "", True), (np.nan, "0.1", True), (np.nan, "0.2", False),
+                              (1.0, "true", True), (0.0, "", False), (1e9, "1000000001", True)]:
+        assert is_same(known, cell, number) is same, (known, cell)
+    for known, cell, same in [(None, "", True), (None, "none", True), ("a", "a", True), ("a", "", False)]:
+        assert is_same(known, cell, text) is same, (known, cell)

@@ -124,6 +124,16 @@ def check_export(wheel):
 
 TYPED = """\
 import shardgate
+from shardgate import Entity
+
+def written(client: shardgate.Client) -> int:
+    client.push("merchant", ["DE", 4111], {"rate": 0.5}, event={"amount": 12.5})
+    client.remove("merchant", ["DE", 4111])
+    return client.push_rows("user", [{"user_id": 7, "age": 41}])
+
+def exported(model: object, rows: list[dict[str, float]]) -> shardgate.Exported:
+    return shardgate.export(model, "mine", rows=rows, required=True, expressions={"ratio": "a / b"},
+                            entities={"merchant": ["rate"], "receiver": Entity({"b": "c"}, of="user")})
 
 with shardgate.serve("models/credit", port=0) as client:
     one: shardgate.Prediction = client.predict({"age": 41})

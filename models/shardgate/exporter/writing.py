@@ -11,6 +11,7 @@ import pandas
 from . import answers
 from . import background
 from . import calibrating
+from . import computed
 from . import curves
 from . import expressions
 from . import gateway
@@ -140,6 +141,7 @@ def written(model: Callable[[], Any], options: Options, real: RowSource | None,
             files[background.FILE] = background.text_of(average, subject.is_double)
         publishing.write(tried, place.version, files, text,
                          lambda path: write_frame(path, rows, scores, subject.is_double))
+        notes += computed.ensure_computed(program, tried, about, about_columns, given, real)
         difference_gateway = gateway.ask(program, tried, len(rows))
         publishing.publish(place, tried, None if is_kept else manifest)
     return Exported(place.folder, place.version, len(rows), opinion.difference, difference_gateway,
