@@ -10,6 +10,8 @@ from .errors import ColumnsError
 # Members of a request that are no columns.
 ASKED = {"explain", "probabilities", "label", "outputs", "user_id"}
 CLOSE = 0.7
+# How many columns an error lists.
+SHOWN_MAX = 6
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ def ensure_fits(fields: Collection[str], model: Model) -> None:
             return
         unknown = list(meant)
     lacked = [name for name in absent if name in model.fields and name not in meant.values()]
+    if len(lacked) > SHOWN_MAX:
+        lacked = [*lacked[:SHOWN_MAX], f"… ({len(lacked)} in all)"]
     said = [f"{name} (did you mean {meant[name]}?)" if name in meant else name for name in unknown]
     raise ColumnsError(
         f"model {model.name} has no column {', '.join(said)}, and there is no "

@@ -1,6 +1,7 @@
 """Rows as messages of gRPC: `shardgate.v1.Prediction`, of which `protocol/predict.binpb` is the
 description that protoc made of `shards/proto/shardgate/v1/predict.proto`."""
 
+import importlib
 import importlib.resources
 import json
 import os
@@ -44,12 +45,7 @@ class GrpcDoor:
 
     def __init__(self, target: str, tls: Trusted | None, headers: Mapping[str, str], timeout_s: float,
                  retries: int) -> None:
-        try:
-            import grpc
-            from google.protobuf import message_factory as _
-        except ModuleNotFoundError as error:
-            raise ShardgateError(NEEDS) from error
-        self._grpc: Any = grpc
+        self._grpc = imported("grpc")
         self._target, self._tls = target, tls
         self._headers = [(name.lower(), value) for name, value in headers.items()]
         self._timeout_s, self._retries = timeout_s, retries
@@ -168,10 +164,19 @@ class GrpcDoor:
         return refusal(STATUSES.get(name, 500), said, retry_after_s)
 
 
+def imported(name: str) -> Any:
+    """A module that only this door needs. Its types are not looked for, which have packages of their own."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ShardgateError(NEEDS) from error
+
+
 def messages() -> dict[str, Any]:
     """The classes of the messages, by their names."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
+    descriptor_pb2, descriptor_pool, message_factory = (
+        imported(f"google.protobuf.{name}")
+        for name in ("descriptor_pb2", "descriptor_pool", "message_factory"))
     described = importlib.resources.files(__package__).joinpath("protocol", "predict.binpb").read_bytes()
     # A pool of its own: a program may have generated classes of the same file.
     pool = descriptor_pool.DescriptorPool()

@@ -99,7 +99,7 @@ def check_refusals():
 
 
 def check_export(wheel):
-    """Train, export, serve, predict: README's lines, the demonstration, and their types."""
+    """Train, export, serve, predict: README's lines, the same by gRPC, the demonstration, and types."""
     python = fresh("export")
     pip(python, "install", "--quiet", f"{wheel}[export]", "--constraint",
         ROOT / "models" / "requirements.txt")
@@ -110,6 +110,9 @@ def check_export(wheel):
         print(answer)
         assert "Name: score, Length: 1000" in answer and "duration_in_month" in answer, answer
         assert (Path(folder) / "models" / "credit" / "1" / "model.onnx").is_file()
+        pip(python, "install", "--quiet", f"{wheel}[grpc]")
+        script.write_text(BY_GRPC, encoding="utf-8")
+        print(said(python, script, cwd=folder, env=environment()))
         demo = said(python, "-m", "shardgate.demo", cwd=folder, env=environment())
         assert demo.splitlines()[-1] == "6. stopped", demo
         print(demo)
@@ -119,8 +122,26 @@ def check_export(wheel):
              cwd=ROOT / "models")
         typed = Path(folder) / "typed.py"
         typed.write_text(TYPED, encoding="utf-8")
-        said(python, "-m", "mypy", "--strict", "--cache-dir", folder, typed, cwd=folder)
+        # No configuration that lies around is the user's.
+        said(python, "-m", "mypy", "--strict", "--config-file", os.devnull, "--cache-dir", folder, typed,
+             cwd=folder)
 
+
+# The same numbers by either way, and the same reasons.
+BY_GRPC = """\
+import numpy, shardgate, shardgate.demo
+frame, _ = shardgate.demo.data()
+with shardgate.serve("models/credit") as client:
+    with shardgate.Client(client.url.replace("http://", "grpc://"), "credit") as by_grpc:
+        scores = [one.predict(frame).to_numpy(numpy.float32) for one in (client, by_grpc)]
+        assert (scores[0] == scores[1]).all()
+        row = dict(frame.iloc[1])
+        reasons = [one.explain(row, reasons=3).reasons for one in (client, by_grpc)]
+        assert reasons[0] == reasons[1] and len(reasons[0]) == 3, reasons
+        failed = by_grpc.predict([row, {**row, "duration_in_month": "long"}], errors="keep")[1]
+        assert failed.status == 400, failed
+        print("by gRPC:", by_grpc.predict(row))
+"""
 
 TYPED = """\
 import shardgate
