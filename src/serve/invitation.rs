@@ -20,8 +20,10 @@ pub(super) fn line(
     store: &StoreSource,
     columns: &[InputColumn],
 ) -> Option<String> {
+    // What is computed is not sent.
+    let read = columns.iter().filter(|column| column.source != Source::Expression);
     let (sent, stored): (Vec<_>, Vec<_>) =
-        columns.iter().partition(|column| column.source == Source::Request);
+        read.partition(|column| column.source == Source::Request);
     let mut body = Map::new();
     if !matches!(store, StoreSource::RequestsAlone) {
         // A model without columns reads those of the store.

@@ -142,7 +142,8 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let handover = start_listening(config, &shards, &mut sockets, &admin)?;
     let scheme_of = |is_encrypted| if is_encrypted { "https" } else { "http" };
     let (scheme, admin_scheme) = (scheme_of(tls.is_some()), scheme_of(admin_tls.is_some()));
-    let columns = shards.first().map_or_else(Vec::new, |shard| shard.shared.columns());
+    let mut columns = shards.first().map_or_else(Vec::new, |shard| shard.shared.columns());
+    columns.extend(models.first().into_iter().flat_map(|model| model.manifest.inputs.clone()));
     let invitation = invitation::line((scheme, sockets.address), &store, &columns);
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let reloader = Arc::new(Reloader::new(config, store.clone(), all, models));

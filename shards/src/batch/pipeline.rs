@@ -312,6 +312,7 @@ async fn score_batch(
         compute(lane, engine, host, work).await
     };
     if scored.is_ok() {
+        forget_scores_of_decided(work);
         decide_by_score(lane, engine, work);
     }
     work.start_ns = start_ns;
@@ -364,6 +365,19 @@ fn compute_expressions(lane: &Lane, plan: &JoinPlan, work: &mut Work, start_ns: 
             arrived_us: row.arrived_us,
         }
     });
+}
+
+/// Takes the scores from rows that a rule decided before the model: a remote model is sent the whole
+/// batch, and its answers mean nothing for them.
+fn forget_scores_of_decided(work: &mut Work) {
+    let Some(computing) = work.joined.expressions.as_deref().filter(|_| work.has_decided) else {
+        return;
+    };
+    for (row, score) in work.scores.iter_mut().enumerate() {
+        if computing.rule(row).is_some() {
+            *score = f64::NAN;
+        }
+    }
 }
 
 /// Holds the rules behind the model against the scores.
