@@ -87,7 +87,7 @@ impl WriteDesk {
         let counters = Arc::<WriteCounters>::default();
         let counting = Arc::clone(&counters);
         let backend = match source {
-            StoreSource::Embedded(store) => {
+            StoreSource::Embedded(store) | StoreSource::Simulated { store, .. } => {
                 Backend::Embedded(Tables::new(store.clone(), &settings, entities, counting))
             }
             StoreSource::Cql { settings, addresses } => {
