@@ -265,6 +265,7 @@ impl Rpc {
             may_explain: true,
             body: None,
             json_bytes: None,
+            idempotency_key: None,
         }
     }
 
