@@ -102,7 +102,8 @@ pub(super) fn write(out: &mut Vec<u8>, rows: &RequestRows) -> (RowsSummary, Opti
     };
     let provenance = lane.settings.has_store.then_some(scored.status);
     let mut response = PredictResponse {
-        score: Some(scored.score),
+        // A rule may decide before the model is asked.
+        score: Some(scored.score).filter(|score| !score.is_nan()),
         model_version: version,
         provenance: provenance.map(|status| status.as_str().to_owned()).unwrap_or_default(),
         defaulted: scored.defaulted,
@@ -130,7 +131,10 @@ fn entities(lane: &Lane, statuses: EntityStatuses) -> BTreeMap<String, String> {
 /// Adds what the answer of a row has beside its score, as `/predict` does.
 fn add_parts(response: &mut PredictResponse, lane: &Lane, row: &Row, scored: Scored) {
     let answers = &lane.settings.answers;
-    response.decision = answers.decision_name(scored.score).unwrap_or_default().to_owned();
+    let decision = answers.decision_name_of(scored.score, scored.rule);
+    response.decision = decision.unwrap_or_default().to_owned();
+    let rule = scored.rule.and_then(|rule| answers.rule_name(rule));
+    response.rule = rule.unwrap_or_default().to_owned();
     response.points = answers.points(scored.score).flatten();
     let wants = answers.wanted(row.answer.wants());
     if wants.outputs {
@@ -138,6 +142,8 @@ fn add_parts(response: &mut PredictResponse, lane: &Lane, row: &Row, scored: Sco
         // Where the score is all that the output has, nothing else was kept.
         let outputs = outputs.filter(|outputs| !outputs.is_empty());
         response.outputs = outputs.unwrap_or(&[scored.score]).to_vec();
+        // As above.
+        response.outputs.retain(|output| !output.is_nan());
     }
     let Some(parts) = row.answer.parts() else { return };
     if wants.label {

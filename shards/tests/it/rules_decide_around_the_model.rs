@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Served, Setup, post_to};
+use shards::grpc::messages::prediction::value::Kind;
+use shards::grpc::messages::prediction::{PredictRequest, PredictResponse, Value as Cell};
+
+use crate::support::{Client, Http2Client, Served, Setup, post_to};
 
 const MANIFEST: &str = r#"
 [output]
@@ -223,4 +226,24 @@ fn a_rule_that_cannot_be_used_is_refused_with_its_place() {
         error.to_string().contains("key `columns[1].expr`: expression `feature_2`, character 8"),
         "{error}"
     );
+}
+
+#[test]
+fn an_rpc_has_the_same_decision() {
+    let served = served();
+    let (mut client, rpcs) = (served.client(), Http2Client::connect(served.address));
+    let cell = |kind| Cell { kind: Some(kind) };
+    for (user, amount) in [("low", 1.0), ("low", 1_001.0), ("xx", 51.0), ("high", 1.0)] {
+        let expected = ask(&mut client, user, &amount.to_string());
+        let message = PredictRequest {
+            keys: [("user_id".to_owned(), cell(Kind::Text(user.to_owned())))].into(),
+            fields: [("amount".to_owned(), cell(Kind::Number(amount)))].into(),
+            ..Default::default()
+        };
+        let answer = rpcs.call("/shardgate.v1.Prediction/Predict", &message);
+        let found: PredictResponse = answer.message();
+        assert_eq!(found.score.map(|it| it as f32), expected["score"].as_f64().map(|it| it as f32));
+        assert_eq!(found.decision, expected["decision"].as_str().unwrap_or_default());
+        assert_eq!(found.rule, expected["rule"].as_str().unwrap_or_default());
+    }
 }

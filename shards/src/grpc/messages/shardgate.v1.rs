@@ -69,7 +69,7 @@ pub struct Options {
 /// The answer to a row. A part that was not asked for, or that the model doesn't have, is not there.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PredictResponse {
-    /// The score.
+    /// The score; none where a rule decided before the model was asked.
     #[prost(double, optional, tag = "1")]
     pub score: ::core::option::Option<f64>,
     /// The version of the model that scored the row.
@@ -82,7 +82,7 @@ pub struct PredictResponse {
     /// How many cells took the default of their column.
     #[prost(uint32, tag = "4")]
     pub defaulted: u32,
-    /// The decision that the score's band has.
+    /// The decision of the rule that held, else of the score's band.
     #[prost(string, tag = "5")]
     pub decision: ::prost::alloc::string::String,
     /// The points of the score.
@@ -115,6 +115,9 @@ pub struct PredictResponse {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// The rule that held, by its reason or its place; empty where none did.
+    #[prost(string, tag = "15")]
+    pub rule: ::prost::alloc::string::String,
 }
 /// The probability of a class.
 #[derive(Clone, PartialEq, ::prost::Message)]
