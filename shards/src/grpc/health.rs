@@ -28,13 +28,11 @@ fn status(api: &Api, context: &CallContext<'_>, service: &str) -> Option<Serving
 
 /// Whether a service takes requests.
 pub(super) fn check(api: &Api, context: &CallContext<'_>, service: &str) -> Reply {
-    match status(api, context, service) {
-        Some(status) => Reply::Message(message(status as i32)),
-        None => {
-            let message = format!("no service and no model `{service}`");
-            Reply::Failed(Status::new(Code::NotFound, message), None)
-        }
+    if let Some(status) = status(api, context, service) {
+        return Reply::Message(message(status as i32));
     }
+    let message = format!("no service and no model `{service}`");
+    Reply::Failed(Status::new(Code::NotFound, message), None)
 }
 
 /// The same by its number, for one who watches it: a service may come later.

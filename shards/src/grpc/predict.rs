@@ -48,7 +48,7 @@ impl Members for PredictRequest {
 /// A value as the reader of JSON takes one.
 struct Member<'a>(&'a Value);
 
-impl<'de> IntoDeserializer<'de, serde_json::Error> for Member<'_> {
+impl IntoDeserializer<'_, serde_json::Error> for Member<'_> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -132,9 +132,9 @@ fn entities(lane: &Lane, statuses: EntityStatuses) -> BTreeMap<String, String> {
 fn add_parts(response: &mut PredictResponse, lane: &Lane, row: &Row, scored: Scored) {
     let answers = &lane.settings.answers;
     let decision = answers.decision_name_of(scored.score, scored.rule);
-    response.decision = decision.unwrap_or_default().to_owned();
+    decision.unwrap_or_default().clone_into(&mut response.decision);
     let rule = scored.rule.and_then(|rule| answers.rule_name(rule));
-    response.rule = rule.unwrap_or_default().to_owned();
+    rule.unwrap_or_default().clone_into(&mut response.rule);
     response.points = answers.points(scored.score).flatten();
     let wants = answers.wanted(row.answer.wants());
     if wants.outputs {
@@ -147,7 +147,8 @@ fn add_parts(response: &mut PredictResponse, lane: &Lane, row: &Row, scored: Sco
     }
     let Some(parts) = row.answer.parts() else { return };
     if wants.label {
-        response.label = label_of(answers, &parts.outputs).unwrap_or_default().to_owned();
+        let label = label_of(answers, &parts.outputs);
+        label.unwrap_or_default().clone_into(&mut response.label);
     }
     if wants.probabilities {
         let classes = answers.labels.iter().zip(&parts.outputs);

@@ -125,11 +125,10 @@ impl Status {
     pub(crate) fn of_reply(kind: AdminReplyKind, message: String) -> Self {
         let code = match kind {
             AdminReplyKind::Done => Code::Ok,
-            AdminReplyKind::Failed => Code::FailedPrecondition,
+            AdminReplyKind::Failed | AdminReplyKind::Conflict => Code::FailedPrecondition,
             AdminReplyKind::Unauthenticated => Code::Unauthenticated,
             AdminReplyKind::Forbidden => Code::PermissionDenied,
             AdminReplyKind::NotFound => Code::NotFound,
-            AdminReplyKind::Conflict => Code::FailedPrecondition,
             AdminReplyKind::Unavailable => Code::Unavailable,
         };
         Self::new(code, message)

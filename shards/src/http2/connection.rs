@@ -171,9 +171,8 @@ impl ServedConnection {
         let may_read = is_called || !self.waits_to_be_read(start_ns);
         let read_before = self.io.read_bytes.get();
         self.end_where_it_is_time();
-        let refused = match self.poll_rounds(is_called, may_read, start_ns) {
-            Ok(refused) => refused,
-            Err(()) => return Poll::Ready(()),
+        let Ok(refused) = self.poll_rounds(is_called, may_read, start_ns) else {
+            return Poll::Ready(());
         };
         if self.io.read_bytes.get() != read_before {
             self.front.handles.cancel_eviction(&self.handle);
@@ -243,10 +242,8 @@ impl ServedConnection {
     fn poll_rounds(&mut self, is_called: bool, may_read: bool, now_ns: u64) -> Result<u32, ()> {
         let front = Rc::clone(&self.front);
         let now_ms = front.coarse_ms.get();
-        let arrived_ns = match may_read {
-            true => self.handle.unread_since_ns.take().unwrap_or(now_ns),
-            false => now_ns,
-        };
+        let unread_since_ns = if may_read { self.handle.unread_since_ns.take() } else { None };
+        let arrived_ns = unread_since_ns.unwrap_or(now_ns);
         let mut rendered = std::mem::take(&mut self.rendered);
         let is_ending = match self.ending {
             Ending::Open => false,

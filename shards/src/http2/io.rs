@@ -120,6 +120,10 @@ impl AsyncRead for Io {
     }
 }
 
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the methods themselves are of one lifetime only"
+)]
 impl AsyncWrite for Io {
     fn poll_write(
         mut self: Pin<&mut Self>,

@@ -100,12 +100,11 @@ impl Rpc {
             let message = "messages are taken as application/grpc+proto only";
             this.end_with(Status::new(Code::Unimplemented, message));
         }
-        match method {
-            Some(method) => this.method = method,
-            None => {
-                let message = format!("no method `{}`", parts.uri.path());
-                this.end_with(Status::new(Code::Unimplemented, message));
-            }
+        if let Some(method) = method {
+            this.method = method;
+        } else {
+            let message = format!("no method `{}`", parts.uri.path());
+            this.end_with(Status::new(Code::Unimplemented, message));
         }
         Some(this)
     }

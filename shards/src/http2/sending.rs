@@ -25,6 +25,7 @@ pub(super) struct Sender {
     stream: Option<SendStream<Bytes>>,
     unsent: Bytes,
     /// What comes behind all data, once that is known: trailers, or just the end.
+    #[expect(clippy::option_option, reason = "known or not; with trailers or without")]
     end: Option<Option<HeaderMap>>,
     is_done: bool,
 }

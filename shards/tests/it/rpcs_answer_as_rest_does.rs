@@ -193,7 +193,9 @@ fn scores_of_users_to_the_last_bit() {
             assert_eq!(found.len(), expected.len());
             for (found, expected) in found.iter().zip(expected) {
                 match (found.as_f64(), expected.as_f64()) {
-                    (Some(found), Some(expected)) => assert_eq!(found as f32, expected as f32),
+                    (Some(found), Some(expected)) => {
+                        assert_eq!((found as f32).to_bits(), (expected as f32).to_bits());
+                    }
                     _ => assert_eq!(found, expected),
                 }
             }
@@ -265,11 +267,12 @@ fn scores_of_columns_in_each_type_that_holds_them() {
     }
 }
 
+type Change = fn(&mut ModelInferRequest);
+
 #[test]
 fn what_is_wrong_with_a_request() {
     let served = Setup::of(MODEL).serve();
     let client = Http2Client::connect(served.address);
-    type Change = fn(&mut ModelInferRequest);
     let changes: [(Change, i32, &str); 9] = [
         (|it| it.model_name = "nobody".to_owned(), 5, "no model `nobody`"),
         (|it| it.model_version = "9".to_owned(), 5, "no version `9`"),

@@ -165,7 +165,8 @@ fn compare(entry: &Entry) -> usize {
             assert_eq!(found.len(), expected.len(), "{name}");
             for (found, expected) in found.iter().zip(expected) {
                 // JSON has the shortest digits of an f32.
-                let is_same = found == expected || *found as f32 == *expected as f32;
+                let is_same = found.to_bits() == expected.to_bits()
+                    || (*found as f32).to_bits() == (*expected as f32).to_bits();
                 assert!(is_same, "{name}: {found} by gRPC, {expected} by REST");
             }
         }

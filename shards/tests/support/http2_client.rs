@@ -98,11 +98,11 @@ pub(crate) fn request(method: &str, path: &str, fields: &[(&str, &str)]) -> Requ
 
 impl Http2Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        Self::connect_with(address, h2::client::Builder::new())
+        Self::connect_with(address, &h2::client::Builder::new())
     }
 
     /// A connection with settings of its own.
-    pub(crate) fn connect_with(address: SocketAddr, builder: h2::client::Builder) -> Self {
+    pub(crate) fn connect_with(address: SocketAddr, builder: &h2::client::Builder) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (requests, connection) = runtime.block_on(async {
             let stream = TcpStream::connect(address).await.expect("a connection");
