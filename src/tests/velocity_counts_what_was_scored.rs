@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::gateway::store;
-use crate::support::{Client, Gateway, Launch, models, post_to, run, shardgate, wait_until};
+use crate::support::{
+    Client, Gateway, Launch, import, models, post_to, run, shardgate, wait_until,
+};
 
 const CONFIG: &str = r#"
 [[aggregates]]
@@ -63,10 +65,9 @@ fn repository() -> TempDir {
     folder
 }
 
-fn counted(gateway: &Gateway, card: &str) -> Value {
-    let store = store(&gateway.store());
+fn counted(store: &str, card: &str) -> Value {
     let ended =
-        run(shardgate().args(["get", "--json", card, "--table", "cards", "--store", &store]));
+        run(shardgate().args(["get", "--json", card, "--table", "cards", "--store", store]));
     serde_json::from_str::<Value>(&ended.stdout).map_or(Value::Null, |row| row["columns"].clone())
 }
 
@@ -79,16 +80,15 @@ fn score(gateway: &Gateway, card: &str, amount: f64) -> f64 {
 
 #[test]
 fn scored_requests_and_events_are_counted() {
-    let repository = repository();
-    let gateway = Launch::demo()
+    let (repository, folder) = (repository(), tempfile::tempdir().unwrap());
+    import(&models().join("demo-logistic/features.csv"), folder.path());
+    let store = store(folder.path());
+    let gateway = Launch::on_store("velocity", &store)
         .config(CONFIG)
-        .with(|command| {
-            _ = command.arg("--models").arg(repository.path()).args(["--model", "velocity"])
-        })
-        .with(|command| _ = command.env("SHARDGATE_MODEL", "velocity"))
+        .with(|command| _ = command.arg("--models").arg(repository.path()))
         .start();
     let first = score(&gateway, "c1", 0.25);
-    wait_until("the request is counted", || counted(&gateway, "c1")["tx_1h"] == 1);
+    wait_until("the request is counted", || counted(&store, "c1")["tx_1h"] == 1);
     wait_until("the next has it", || score(&gateway, "c1", 0.25).to_bits() != first.to_bits());
     let body = json!({"event": {"amount": 10.5, "merchant": "m1"}}).to_string();
     let answer = Client::connect(gateway.admin).ask(post_to(
@@ -97,7 +97,7 @@ fn scored_requests_and_events_are_counted() {
         &body,
     ));
     assert_eq!(answer.status, 200, "{}", answer.body);
-    assert_eq!(counted(&gateway, "c2"), json!({"tx_1h": 1, "sum_1h": 10.5, "merchants_1d": 1}));
+    assert_eq!(counted(&store, "c2"), json!({"tx_1h": 1, "sum_1h": 10.5, "merchants_1d": 1}));
     // The answer is of the numbers that are shown: the same as one that is given them.
     let answer = Client::connect(gateway.admin).ask(post_to(
         "/v2/features/card/c2",
@@ -105,7 +105,7 @@ fn scored_requests_and_events_are_counted() {
         "{\"tx_1h\": 5}",
     ));
     assert!(answer.status == 400 && answer.body.contains("computed of events"), "{}", answer.body);
-    assert_eq!(counted(&gateway, "c2")["tx_1h"], 1);
+    assert_eq!(counted(&store, "c2")["tx_1h"], 1);
 }
 
 #[test]
