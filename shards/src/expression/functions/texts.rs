@@ -119,7 +119,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "as text: a number in its shortest digits that are read as the same, without an exponent; a time as \
          `2026-01-31T12:00:00Z`",
         &[
-            Overload::new(&[Text], Text, |frame, call| frame.copy(call)),
+            Overload::new(&[Text], Text, Frame::copy),
             written!(Bool, bool),
             written!(Int, i64),
             written!(Double, f64),
