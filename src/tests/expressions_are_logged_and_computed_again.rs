@@ -1,6 +1,7 @@
 //! What expressions read is in the prediction log: `replay` computes columns, rules and decisions again
 //! to the same bits, and `transform` gives a training set the bits that the model read.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -181,7 +182,7 @@ fn a_training_set_has_the_bits_that_serving_reads() {
         };
         let names = ["feature_3", "amount", "merchant", "country", "seen"];
         let cells: Vec<_> = names.iter().map(|name| text(name)).collect();
-        csv += &format!("{},{}\n", cells.join(","), line["arrived_us"]);
+        writeln!(csv, "{},{}", cells.join(","), line["arrived_us"]).unwrap();
     }
     let file = folder.path().join("rows.csv");
     std::fs::write(&file, csv).unwrap();
