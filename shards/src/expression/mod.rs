@@ -36,16 +36,18 @@ pub fn names(definition: Definition<'_>) -> Result<Vec<String>, ExpressionError>
     let Definition { name, text, .. } = definition;
     let tree = parse::parse(text).map_err(|(at, fault)| {
         let (name, text) = (name.to_owned(), text.to_owned());
-        ExpressionError { name, text, at, fault }
+        ExpressionError { name, text, at, fault: Box::new(fault) }
     })?;
     let mut names = Vec::new();
     tree.names(&mut |name, _| names.push(name.to_owned()));
     Ok(names)
 }
 
-/// Every function and operator for people, in groups: its name, the types that it takes, and what
-/// it gives.
-pub fn table() -> Vec<(&'static str, Vec<(&'static str, String, &'static str)>)> {
+/// A function or operator for people: its name, the types that it takes, and what it gives.
+pub type TableRow = (&'static str, String, &'static str);
+
+/// Every function and operator for people, in groups.
+pub fn table() -> Vec<(&'static str, Vec<TableRow>)> {
     let row = |it: &functions::Function| (it.name, it.signatures(), it.about);
     let groups = functions::GROUPS.iter();
     groups.map(|(group, all)| (*group, all.iter().map(row).collect())).collect()

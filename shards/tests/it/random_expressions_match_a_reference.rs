@@ -1,6 +1,8 @@
 //! Random models of two entities, whose columns are computed from stored cells, fields of the request and
 //! each other, join what a plain implementation computes: one value at a time, null by null.
 
+use std::fmt::Write;
+
 use shards::features::entities::{EntityInput, USER, entities_of};
 use shards::features::expressions::{ExpressionSpec, RequestTexts, RequestValues};
 use shards::features::inputs::{FeaturePolicies, InputColumn, NanMeaning, Source};
@@ -76,6 +78,7 @@ impl Node {
         }
     }
 
+    #[expect(clippy::float_cmp, reason = "equality of the language is that of the numbers")]
     fn value(&self, values: &[Option<f64>]) -> Option<f64> {
         let found = match self {
             Self::Name(place) => values[*place]?,
@@ -135,7 +138,7 @@ fn csv(table: &Table) -> String {
     let mut csv = "user_id,c0:float,c1:float,c2:float\n".to_owned();
     for (key, cells) in table.iter().enumerate() {
         let cells = cells.map(|cell| cell.map_or(String::new(), |cell| cell.to_string()));
-        csv += &format!("k{key},{}\n", cells.join(","));
+        writeln!(csv, "k{key},{}", cells.join(",")).unwrap();
     }
     csv
 }
@@ -198,16 +201,11 @@ impl Plain {
     }
 }
 
-async fn run(seed: u64) -> usize {
-    let random = &mut Random::new(seed);
-    let tables = [table(random), table(random)];
-    let (folder, own) = stores::store_of(&csv(&tables[0]));
-    let merchants = csv(&tables[1]);
-    stores::import_table(folder.path(), "merchants", &["user_id".to_owned()], &merchants);
-    let plains: Vec<_> = (0..2 + random.below(6) as usize).map(|at| plain(random, at)).collect();
+/// Columns that read what stands before them.
+fn computed_columns(random: &mut Random, plains: &[Plain]) -> Vec<(InputColumn, Node)> {
     let mut names: Vec<_> = plains.iter().map(|it| it.column.name.clone()).collect();
     let mut computed = Vec::new();
-    for at in 0..1 + random.below(10) as usize {
+    for at in 0..=random.below(10) {
         let depth = 1 + random.below(4);
         let node = Node::random(random, names.len(), depth);
         let kinds = [NanMeaning::Default, NanMeaning::Missing, NanMeaning::Reject];
@@ -223,6 +221,37 @@ async fn run(seed: u64) -> usize {
         names.push(column.name.clone());
         computed.push((column, node));
     }
+    computed
+}
+
+/// What the model is to read of a computed value; `None` where the row is refused.
+fn read(column: &InputColumn, value: Option<f64>) -> Option<f64> {
+    let (low, high) = column.range.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+    value.filter(|value| low <= *value && *value <= high).or(match column.nan {
+        NanMeaning::Default => Some(column.default),
+        NanMeaning::Missing => Some(f64::NAN),
+        NanMeaning::Reject => None,
+    })
+}
+
+/// A row's keys, and the cells of its request's fields.
+fn request(random: &mut Random, fields: usize) -> ([Option<usize>; 2], Vec<f64>) {
+    let keys = std::array::from_fn(|_| (random.below(6) > 0).then(|| random.below(KEYS) as usize));
+    let cell = |_| match random.below(4) {
+        0 => f64::NAN,
+        _ => random.below(80) as f64 / 8.0 - 3.0,
+    };
+    (keys, (0..fields).map(cell).collect())
+}
+
+async fn run(seed: u64) -> usize {
+    let random = &mut Random::new(seed);
+    let tables = [table(random), table(random)];
+    let (folder, own) = stores::store_of(&csv(&tables[0]));
+    let merchants = csv(&tables[1]);
+    stores::import_table(folder.path(), "merchants", &["user_id".to_owned()], &merchants);
+    let plains: Vec<_> = (0..2 + random.below(6) as usize).map(|at| plain(random, at)).collect();
+    let computed = computed_columns(random, &plains);
     // Columns stand in any order: what is computed may stand before what it reads.
     let mut columns: Vec<InputColumn> = computed.iter().map(|(column, _)| column.clone()).collect();
     columns.extend(plains.iter().filter(|it| !it.is_input).map(|it| it.column.clone()));
@@ -257,20 +286,8 @@ async fn run(seed: u64) -> usize {
     let fields = plan.request_fields();
     let mut requests = FetchRequests::new(fields.len()).with_entities(bound.len());
     let (mut expected, mut given) = (Vec::new(), Vec::new());
-    for _ in 0..1 + random.below(90) {
-        let keys: [Option<usize>; 2] =
-            std::array::from_fn(|_| (random.below(6) > 0).then(|| random.below(KEYS) as usize));
-        let cells: Vec<f64> =
-            fields
-                .iter()
-                .map(|_| {
-                    if random.below(4) == 0 {
-                        f64::NAN
-                    } else {
-                        random.below(80) as f64 / 8.0 - 3.0
-                    }
-                })
-                .collect();
+    for _ in 0..=random.below(90) {
+        let (keys, cells) = request(random, fields.len());
         let name = |key: Option<usize>| key.map_or("nobody".to_owned(), |key| format!("k{key}"));
         requests.push(name(keys[0]).as_bytes(), &cells);
         requests.push_key(1, std::iter::once(name(keys[1]).as_bytes()));
@@ -301,14 +318,7 @@ async fn run(seed: u64) -> usize {
     let mut compared = 0;
     for (row, (found, values)) in expected.iter().enumerate() {
         let of_computed = computed.iter().enumerate().map(|(at, (column, _))| {
-            let (low, high) = column.range.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
-            let value = values[plains.len() + at].filter(|value| low <= *value && *value <= high);
-            let cell = value.or(match column.nan {
-                NanMeaning::Default => Some(column.default),
-                NanMeaning::Missing => Some(f64::NAN),
-                NanMeaning::Reject => None,
-            });
-            (column.name.as_str(), cell)
+            (column.name.as_str(), read(column, values[plains.len() + at]))
         });
         let mut cells: Vec<_> = of_computed.collect();
         cells.extend(

@@ -95,7 +95,7 @@ impl<'m> Transformer<'m> {
             while ends.len() < BLOCK_ROWS && table.next_row()? {
                 self.take(&table, ends.len())?;
                 if !self.is_only {
-                    self.pass_through(&table, &mut texts);
+                    pass_through(&table, &mut texts);
                 }
                 ends.push(texts.len());
             }
@@ -164,15 +164,6 @@ impl<'m> Transformer<'m> {
         Ok(())
     }
 
-    fn pass_through(&self, table: &CsvTable<ImportInput>, out: &mut Vec<u8>) {
-        for at in 0..table.names().len() {
-            if at > 0 {
-                out.push(b',');
-            }
-            write_cell(out, table.text(at));
-        }
-    }
-
     /// Writes the computed cells of a row behind what passed through.
     fn write_row(&mut self, row: usize, line: &mut Vec<u8>) {
         let mut place = usize::from(!self.is_only);
@@ -216,6 +207,16 @@ impl<'m> Transformer<'m> {
                 Escaped(&column.name)
             );
         }
+    }
+}
+
+/// Writes the cells of the file's own columns.
+fn pass_through(table: &CsvTable<ImportInput>, out: &mut Vec<u8>) {
+    for at in 0..table.names().len() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_cell(out, table.text(at));
     }
 }
 

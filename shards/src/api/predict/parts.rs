@@ -37,7 +37,8 @@ pub(super) fn write_parts(body: &mut Vec<u8>, lane: &Lane, row: &Row, scored: Sc
         body.extend_from_slice(b", \"label\": ");
         write_string(body, label);
     }
-    if wants.probabilities {
+    // Of a row that the model was not asked for there are none.
+    if wants.probabilities && !parts.outputs.is_empty() {
         write_probabilities(body, answers, &parts.outputs, is_f32);
     }
     if let Some(reasons) = &answers.reasons {

@@ -12,7 +12,7 @@ const US_PER_SECOND: i64 = 1_000_000;
 /// The integer that a number is without its fraction, where 64 bits hold it.
 fn truncated(number: f64) -> Option<i64> {
     const END: f64 = 9_223_372_036_854_775_808.0;
-    (-END <= number && number < END).then_some(number as i64)
+    (-END..END).contains(&number).then_some(number as i64)
 }
 
 /// Doubles to a double.

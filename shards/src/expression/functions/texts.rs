@@ -20,9 +20,14 @@ pub(super) fn concat(frame: &mut Frame, call: crate::expression::frame::Call) {
 
 /// Each letter of a text by itself: what stands beside it does not matter.
 macro_rules! letters {
-    ($change:expr) => {
+    ($change:expr, $change_ascii:expr) => {
         Overload::new(&[Text], Text, |frame, call| {
             frame.write_text(call, |frame, [text], to| {
+                let text_bytes = frame.bytes_at(Span::of(text));
+                if text_bytes.is_ascii() {
+                    to.extend(text_bytes.iter().map($change_ascii));
+                    return true;
+                }
                 let mut bytes = [0; 4];
                 for letter in frame.text_at(Span::of(text)).chars().flat_map($change) {
                     to.extend_from_slice(letter.encode_utf8(&mut bytes).as_bytes());
@@ -60,8 +65,16 @@ fn part<'t>(text: &'t str, separator: &str, place: i64) -> Option<&'t str> {
 }
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::new("lower", "in small letters, each by itself", &[letters!(char::to_lowercase)]),
-    Function::new("upper", "in capital letters, each by itself", &[letters!(char::to_uppercase)]),
+    Function::new(
+        "lower",
+        "in small letters, each by itself",
+        &[letters!(char::to_lowercase, u8::to_ascii_lowercase)],
+    ),
+    Function::new(
+        "upper",
+        "in capital letters, each by itself",
+        &[letters!(char::to_uppercase, u8::to_ascii_uppercase)],
+    ),
     Function::new(
         "concat",
         "one behind the other; null if one of them is",
@@ -106,7 +119,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "as text: a number in its shortest digits that are read as the same, without an exponent; a time as \
          `2026-01-31T12:00:00Z`",
         &[
-            Overload::new(&[Text], Text, |frame, call| frame.copy(call)),
+            Overload::new(&[Text], Text, Frame::copy),
             written!(Bool, bool),
             written!(Int, i64),
             written!(Double, f64),

@@ -2,6 +2,7 @@
 
 use super::{Function, Kernel, Overload};
 use crate::calendar;
+use crate::expression::frame::Frame;
 use crate::expression::types::Type::{Double, Int, Text, Timestamp};
 
 const US_PER_HOUR: i64 = 3_600_000_000;
@@ -67,7 +68,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "timestamp",
         "the time that a text says, as `2026-01-31T12:00:00Z`; in UTC where it has no zone",
         &[
-            Overload::new(&[Timestamp], Timestamp, |frame, call| frame.copy(call)),
+            Overload::new(&[Timestamp], Timestamp, Frame::copy),
             Overload::new(&[Text], Timestamp, |frame, call| {
                 frame.read_texts(call, |[text]| calendar::parse_us(text));
             }),

@@ -176,14 +176,15 @@ impl ComputedColumn {
     pub(super) fn read(&self, value: Value<'_>) -> ReadCell {
         let column = self.column as u32;
         let known = match (&self.text, value) {
-            (Some(text), Value::Text(found)) => match text.categories.code(found.as_bytes()) {
-                Some(code) => Some(code),
-                None => {
+            (Some(text), Value::Text(found)) => {
+                let code = text.categories.code(found.as_bytes());
+                if code.is_none() {
                     let code = text.unknown.code(&text.categories);
                     let cell = code.ok_or(Refusal::RequestUnknownText { column });
                     return ReadCell { cell, is_unknown: true, is_defaulted: false };
                 }
-            },
+                code
+            }
             (Some(_), _) => None,
             (None, value) => {
                 value.number().filter(|number| self.low <= *number && *number <= self.high)

@@ -279,6 +279,6 @@ fn check_type(column: &InputColumn, found: Type) -> Result<(), ExpressionError> 
 }
 
 fn wrong_result(name: &str, text: String, found: Type, expected: &'static str) -> ExpressionError {
-    let fault = Fault::Result { found: found.to_string(), expected };
+    let fault = Box::new(Fault::Result { found: found.to_string(), expected });
     ExpressionError { name: name.to_owned(), text, at: 0, fault }
 }

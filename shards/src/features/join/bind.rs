@@ -249,7 +249,7 @@ impl JoinPlan {
         }
         let field = |(column, input): (usize, &InputColumn)| {
             let mut found = self.entities.iter().map(|entity| entity.categories_at(column));
-            let categories = found.find_map(|known| known.cloned());
+            let categories = found.find_map(Option::<&Arc<Categories>>::cloned);
             let categories = categories.or_else(|| computed_categories(column).cloned());
             let (name, column_type) = (input.name.clone(), input.column_type);
             let unknown = input.text.unknown;

@@ -113,7 +113,7 @@ pub enum AnswersError {
         expected: &'static str,
     },
     /// A condition that is none.
-    #[error("model.toml: {0}")]
+    #[error("model.toml: key `explain.when`: {0}")]
     Condition(#[from] ExpressionError),
 }
 

@@ -58,7 +58,7 @@ impl Condition {
         let program = Program::compile(&names, &[definition])?;
         let refuse = |fault| {
             let (name, text) = (definition.name.to_owned(), text.to_owned());
-            Err(ExpressionError { name, text, at: 0, fault })
+            Err(ExpressionError { name, text, at: 0, fault: Box::new(fault) })
         };
         let found = program.outputs()[0].value_type;
         if found != Type::Bool {
@@ -118,7 +118,8 @@ mod tests {
     fn a_condition_is_of_the_score_the_decision_or_the_rule() {
         let rule = Rule { decision: "review".to_owned(), ..Rule::default() };
         let names = ["new device".to_owned()];
-        let compile = |text: &str| Condition::compile(text, &output(), &[rule.clone()], &names);
+        let compile =
+            |text: &str| Condition::compile(text, &output(), std::slice::from_ref(&rule), &names);
         let of = |text: &str, score: f64, decision, rule| {
             let condition = compile(text).expect("a condition");
             condition.holds(Answered { score, decision: Some(decision), points: None, rule })
