@@ -111,7 +111,9 @@ class GrpcDoor:
     def _made(self) -> Any:
         retries = {"maxAttempts": min(self._retries + 1, 5), "initialBackoff": "0.05s",
                    "maxBackoff": "2s", "backoffMultiplier": 2,
-                   "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]}
+                   # What was never sent is sent again by grpcio itself; what got lost may have been
+                   # scored, and counted.
+                   "retryableStatusCodes": ["RESOURCE_EXHAUSTED"]}
         config = {"methodConfig": [{"name": [{"service": SERVICE}],
                                     **({"retryPolicy": retries} if self._retries else {})}]}
         options = [("grpc.service_config", json.dumps(config)), ("grpc.enable_http_proxy", 0)]
