@@ -31,8 +31,8 @@ class Client:
     """Asks a gateway. Threads may share it; it keeps connections open, until `close()`.
 
     `model` is the model that is asked where a call names none; without it, the gateway's default one,
-    and rows are not compared with its columns. `timeout_s` is how long a call may take, in seconds;
-    the gateway hears of it, and leaves work that nobody waits for. `retries` is how often a request is
+    and rows are not compared with its columns. `timeout_s` is how long a request may take, in
+    seconds, of a thousand rows at most; the gateway hears of it, and leaves work that nobody waits for. `retries` is how often a request is
     sent again, where that is safe.
 
     `grpc://HOST:PORT` asks for scores by gRPC, which `pip install 'shardgate[grpc]'` is needed for, and for
