@@ -80,6 +80,29 @@ impl Method {
         })
     }
 
+    /// What its calls are called in traces: the service and the method.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ServerLive => "inference.GRPCInferenceService/ServerLive",
+            Self::ServerReady => "inference.GRPCInferenceService/ServerReady",
+            Self::ModelReady => "inference.GRPCInferenceService/ModelReady",
+            Self::ServerMetadata => "inference.GRPCInferenceService/ServerMetadata",
+            Self::ModelMetadata => "inference.GRPCInferenceService/ModelMetadata",
+            Self::Infer => "inference.GRPCInferenceService/ModelInfer",
+            Self::InferStream => "inference.GRPCInferenceService/ModelStreamInfer",
+            Self::ModelConfig => "inference.GRPCInferenceService/ModelConfig",
+            Self::Statistics => "inference.GRPCInferenceService/ModelStatistics",
+            Self::RepositoryIndex => "inference.GRPCInferenceService/RepositoryIndex",
+            Self::RepositoryLoad => "inference.GRPCInferenceService/RepositoryModelLoad",
+            Self::RepositoryUnload => "inference.GRPCInferenceService/RepositoryModelUnload",
+            Self::Predict => "shardgate.v1.Prediction/Predict",
+            Self::PredictStream => "shardgate.v1.Prediction/PredictStream",
+            Self::HealthCheck => "grpc.health.v1.Health/Check",
+            Self::HealthWatch => "grpc.health.v1.Health/Watch",
+            Self::Reflection => "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        }
+    }
+
     /// Whether a client may send many messages, each of which is answered.
     pub(crate) fn is_stream(self) -> bool {
         matches!(self, Self::InferStream | Self::PredictStream | Self::Reflection)
@@ -100,6 +123,7 @@ mod tests {
         let infer = "/inference.GRPCInferenceService/ModelInfer";
         assert_eq!(Method::named(infer), Some(Method::Infer));
         assert_eq!(Method::named(&infer[1..]), None);
+        assert_eq!(Method::named(infer).map(Method::name), Some(&infer[1..]));
         for service in SERVICES {
             for path in [format!("/{service}"), format!("/{service}/"), format!("/{service}/X/Y")] {
                 assert_eq!(Method::named(&path), None, "{path}");

@@ -33,7 +33,7 @@ pub(super) fn wants(message: &PredictRequest) -> Wants {
         outputs,
         explain: explain || reasons.is_some(),
         reasons,
-        contributions: false,
+        ..Wants::default()
     }
 }
 

@@ -114,7 +114,9 @@ impl Status {
         let message = refusal.message();
         match refusal {
             KeyRefusal::Missing | KeyRefusal::Unknown => Self::new(Code::Unauthenticated, message),
-            KeyRefusal::OtherModel => Self::new(Code::PermissionDenied, message),
+            KeyRefusal::OtherModel | KeyRefusal::NotAllowed => {
+                Self::new(Code::PermissionDenied, message)
+            }
             KeyRefusal::TooMany => Self::overloaded(message),
         }
     }
@@ -126,6 +128,9 @@ impl Status {
             AdminReplyKind::Failed => Code::FailedPrecondition,
             AdminReplyKind::Unauthenticated => Code::Unauthenticated,
             AdminReplyKind::Forbidden => Code::PermissionDenied,
+            AdminReplyKind::NotFound => Code::NotFound,
+            AdminReplyKind::Conflict => Code::FailedPrecondition,
+            AdminReplyKind::Unavailable => Code::Unavailable,
         };
         Self::new(code, message)
     }
@@ -161,6 +166,7 @@ const fn refusal_code(refusal: Refusal) -> Code {
         | Refusal::RequestNotInteger { .. }
         | Refusal::RequestFieldRequired { .. }
         | Refusal::RequestFieldMissing { .. }
+        | Refusal::ExpressionNull { .. }
         | Refusal::RequestUnknownText { .. }
         | Refusal::RequestOutOfRange { .. }
         | Refusal::RequestNotOfType { .. } => Code::InvalidArgument,

@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::front::Front;
 use super::open_connection::{Http2Connection, OpenConnection};
 use crate::executor::runtime::TcpStream;
-use crate::tls::TlsServer;
+use crate::tls::{HANDSHAKE_BYTES, SESSION_BYTES, TlsServer, peer_names};
 
 /// Why a connection is not encrypted, by the place of its word on `/metrics`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,9 @@ pub(super) struct Handshake {
 impl Handshake {
     /// Counts a connection that was accepted, of a client at `address` where that is counted.
     pub(super) fn new(front: Rc<Front>, socket: RawFd, address: Option<IpAddr>) -> Self {
-        let place = OpenConnection::new(front);
+        let mut place = OpenConnection::new(front);
+        place.session_bytes = HANDSHAKE_BYTES;
+        place.keeps(0);
         let OpenConnection { front, handle, .. } = &place;
         handle.socket.set(Some(socket));
         if let Some(address) = address {
@@ -45,7 +47,7 @@ impl Handshake {
     }
 
     /// Encrypts the connection, and serves it.
-    pub(super) async fn serve(self, tls: TlsServer, stream: TcpStream) {
+    pub(super) async fn serve(mut self, tls: TlsServer, stream: TcpStream) {
         let begun = {
             let mut begun = pin!(tls.accept(stream));
             poll_fn(|context| {
@@ -65,6 +67,12 @@ impl Handshake {
             Err(fault) => counters.handshakes_failed[fault as usize].add(1),
             Ok(encrypted) => {
                 counters.handshakes.add(1);
+                let names = peer_names(&encrypted);
+                if !names.all().is_empty() {
+                    let _ = self.place.handle.certificate.set(names);
+                }
+                self.place.session_bytes = SESSION_BYTES;
+                self.place.keeps(0);
                 if TlsServer::has_chosen_http2(&encrypted) {
                     let serve = self.place.front.serve_http2;
                     let stream = Box::pin(encrypted);

@@ -10,6 +10,7 @@ use futures_lite::{AsyncRead, AsyncWrite};
 
 use super::front::Front;
 use super::handles::ConnectionHandle;
+use crate::mutation::{Mutation, is_in_force};
 
 /// The place of a connection among those that are open, which it leaves when it ends.
 pub(crate) struct OpenConnection {
@@ -21,6 +22,8 @@ pub(crate) struct OpenConnection {
     pub(crate) handle: Rc<ConnectionHandle>,
     /// How much of its memory the shard has been told of, in bytes.
     pub(crate) buffered_bytes: usize,
+    /// What its encryption keeps, in bytes; 0 where it is plain.
+    pub(crate) session_bytes: usize,
 }
 
 impl OpenConnection {
@@ -29,18 +32,20 @@ impl OpenConnection {
         let (number, handle) = front.handles.add();
         front.counters().connections_open.add(1);
         front.counters().connections_accepted.add(1);
-        Self { front, number, handle, buffered_bytes: 0 }
+        Self { front, number, handle, buffered_bytes: 0, session_bytes: 0 }
     }
 
-    /// Tells the shard how much memory the connection keeps; true where all keep too much.
-    pub(crate) fn keeps(&mut self, kept_bytes: usize) -> bool {
+    /// Tells the shard how much memory the connection keeps beside what its encryption does; true where
+    /// all keep too much.
+    pub(crate) fn keeps(&mut self, own_bytes: usize) -> bool {
+        let kept_bytes = own_bytes + self.session_bytes;
         if kept_bytes != self.buffered_bytes {
             let counter = &self.front.counters().buffered_bytes;
             counter.add(kept_bytes as u64);
             counter.subtract(std::mem::replace(&mut self.buffered_bytes, kept_bytes) as u64);
             self.handle.kept_bytes.set(kept_bytes);
         }
-        kept_bytes > 0 && self.front.is_memory_scarce()
+        own_bytes > 0 && self.front.is_memory_scarce()
     }
 }
 
@@ -48,7 +53,9 @@ impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.front.handles.remove(self.number);
         self.front.counters().connections_open.subtract(1);
-        self.front.counters().buffered_bytes.subtract(self.buffered_bytes as u64);
+        let leaks = is_in_force(Mutation::LeakBytes);
+        let left = if leaks { 0 } else { self.buffered_bytes as u64 };
+        self.front.counters().buffered_bytes.subtract(left);
     }
 }
 

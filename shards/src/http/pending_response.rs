@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::rendered::Answered;
+use super::rendered::{Answered, Protocol};
 use super::response::{self, BodyCoding, HeadOptions, RETRY};
 use super::statuses::{fault_status, reply_status};
 use crate::api::admin_queue::AwaitedAdminReply;
@@ -12,6 +12,7 @@ use crate::api::{CallFault, Form, Outcome, StatusOf};
 use crate::batch::ROW_BYTES;
 use crate::http1::codings::GzipPacker;
 use crate::origin::Origin;
+use crate::spans::SpanStart;
 
 /// A response between the arrival of its request and its rendering.
 pub(crate) struct PendingResponse {
@@ -26,6 +27,8 @@ pub(crate) struct PendingResponse {
     pub(crate) coding: BodyCoding,
     /// Where the request comes from; its id is sent back.
     pub(crate) origin: Origin,
+    /// Its span, where it is recorded.
+    pub(crate) span: Option<Box<SpanStart>>,
     /// When the read that completed the request returned, in ns of the shard's clock.
     pub(crate) started_ns: u64,
 }
@@ -95,6 +98,7 @@ impl PendingResponse {
             head_only: false,
             coding: BodyCoding::Never,
             origin: Origin::default(),
+            span: None,
             started_ns,
         }
     }
@@ -109,12 +113,13 @@ impl PendingResponse {
     }
 
     /// The request that it answers.
-    pub(crate) fn answered(&self) -> Answered<'_> {
+    pub(crate) fn answered(&self, protocol: Protocol) -> Answered<'_> {
         let rows = match &self.source {
             ResponseSource::Rows { rows, .. } => Some(rows),
             ResponseSource::Ready { .. } | ResponseSource::Awaited(_) => None,
         };
-        Answered { started_ns: self.started_ns, origin: &self.origin, rows }
+        let span = self.span.as_deref();
+        Answered { started_ns: self.started_ns, origin: &self.origin, rows, span, protocol }
     }
 
     /// Whether it can be rendered.

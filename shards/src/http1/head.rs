@@ -105,6 +105,8 @@ pub struct Head<'a> {
     pub request_id: Option<&'a str>,
     /// `traceparent`, where there is one that is valid.
     pub trace: Option<TraceParent>,
+    /// `tracestate`, where there is one that goes on beside a valid `traceparent`.
+    pub trace_state: Option<&'a str>,
     /// How the end of the body is known.
     pub framing: Framing,
     /// `Content-Encoding`.
@@ -120,6 +122,8 @@ pub struct Head<'a> {
     pub priority: Priority,
     /// `Inference-Header-Content-Length`: where the JSON of a body with binary tensors ends.
     pub inference_header_length: Option<usize>,
+    /// `Idempotency-Key`; empty where it is there twice.
+    pub idempotency_key: Option<&'a [u8]>,
     /// Its sender, as far as it says.
     pub credentials: Credentials<'a>,
 }
@@ -312,6 +316,7 @@ fn of_fields<'a>(
         is_http_1_0,
         request_id: reading.request_id,
         trace: reading.trace(),
+        trace_state: reading.trace_state(),
         framing,
         coding: reading.coding,
         accept_encoding: reading.accept_encoding,
@@ -319,6 +324,7 @@ fn of_fields<'a>(
         limit_ns: reading.limit_ns,
         priority: reading.priority,
         inference_header_length: reading.framing.inference_header_length,
+        idempotency_key: reading.idempotency_key,
         credentials: Credentials {
             host: target.authority.map(str::as_bytes).or(reading.credentials.host),
             ..reading.credentials

@@ -10,8 +10,9 @@ use super::sending::{Over, Sender};
 use super::stream::{Round, head_of};
 use crate::grpc::framing::MessageReader;
 use crate::http::pending_response::{Packing, PendingResponse, ResponseSource};
-use crate::http::rendered::RenderedResponse;
+use crate::http::rendered::{Protocol, RenderedResponse};
 use crate::http::response;
+use crate::http::routes::{route, route_name};
 use crate::http1::head::HeadError;
 
 /// A request and, once it has wholly arrived, its response.
@@ -70,15 +71,17 @@ impl Plain {
             Ok(head) => head,
             Err(error) => return self.refuse(error.status(), &error.to_string(), round),
         };
-        let origin = round.front.origin(&head);
+        let route = route(head.method, head.path);
+        let (origin, span) = round.front.origin(&head, route_name(&route));
         let body = self.has_body.then(|| input.take_all());
-        let source =
-            round.front.answer(round.client, &head, body.as_deref(), round.arrival, &origin);
+        let (client, arrival) = (round.client, round.arrival);
+        let source = round.front.answer(client, (&head, route), body.as_deref(), arrival, &origin);
         let coding = round.front.coding_of(&source, &head);
         let mut response = PendingResponse::new(source, round.arrival.arrived_ns);
         response.coding = coding;
         response.head_only = head.method == "HEAD";
         response.origin = origin;
+        response.span = span;
         self.response = Some(response);
     }
 
@@ -105,7 +108,10 @@ impl Plain {
             let (head, body) = split(&scratch.output);
             (status, head, Bytes::copy_from_slice(body))
         };
-        round.note(RenderedResponse::new(response.answered(), status, round.front), status);
+        round.note(
+            RenderedResponse::new(response.answered(Protocol::Http2), status, round.front),
+            status,
+        );
         let mut rendered = Response::new(());
         *rendered.status_mut() =
             StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -17,10 +17,14 @@ use crate::grpc::method::Method;
 use crate::grpc::reply::Reply;
 use crate::grpc::request::Request;
 use crate::grpc::status::{Code, Status};
-use crate::http::rendered::{Answered, RenderedResponse};
+use crate::http::rendered::{Answered, Protocol, RenderedResponse};
 use crate::http::response::write_row_fields;
 use crate::origin::Origin;
 use crate::priority::Priority;
+use crate::spans::SpanStart;
+
+/// The name in traces of a method that is none.
+const UNKNOWN_METHOD: &str = "grpc/unknown";
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -37,6 +41,8 @@ struct PendingReply {
     reply: Reply,
     /// When its message had been read, in ns of the shard's clock.
     started_ns: u64,
+    /// The span of its message, where the stream is recorded.
+    span: Option<Box<SpanStart>>,
 }
 
 /// A stream of gRPC.
@@ -45,6 +51,8 @@ pub(super) struct Rpc {
     limit_ns: Option<u64>,
     priority: Priority,
     origin: Origin,
+    /// Its span, where it is recorded.
+    span: Option<Box<SpanStart>>,
     started_ns: u64,
     pending: VecDeque<PendingReply>,
     /// How much the replies keep, about, in bytes.
@@ -71,25 +79,28 @@ impl Rpc {
             limit_ns: None,
             priority: Priority::default(),
             origin: Origin::default(),
+            span: None,
             started_ns: round.arrival.arrived_ns,
             pending: VecDeque::new(),
             held_bytes: 0,
             end: None,
             watched: None,
         };
+        let method = Method::named(parts.uri.path());
         match head {
             Err(error) => this.end_with(Status::new(Code::InvalidArgument, error.to_string())),
             Ok(head) => {
                 this.limit_ns = head.limit_ns;
                 this.priority = head.priority;
-                this.origin = round.front.origin(&head);
+                let name = method.map_or(UNKNOWN_METHOD, Method::name);
+                (this.origin, this.span) = round.front.origin(&head, name);
             }
         }
         if !matches!(subtype, b"" | b"+proto") && !subtype.starts_with(b";") {
             let message = "messages are taken as application/grpc+proto only";
             this.end_with(Status::new(Code::Unimplemented, message));
         }
-        match Method::named(parts.uri.path()) {
+        match method {
             Some(method) => this.method = method,
             None => {
                 let message = format!("no method `{}`", parts.uri.path());
@@ -193,7 +204,7 @@ impl Rpc {
             Ok(request) => self.reply(round, parts, request),
         };
         if let Some(reply) = reply {
-            self.push(reply, round.arrival.arrived_ns);
+            self.push(reply, round);
         }
     }
 
@@ -205,20 +216,29 @@ impl Rpc {
             Ok(head) if is_sender_asked => head.credentials,
             _ => Credentials::default(),
         };
-        if let Some(refusal) = front.refused_by_key(&call, credentials, round.arrival) {
-            return Some(Reply::Failed(Status::of_key(refusal), None));
-        }
+        let may = match front.admit(&call, round.client, credentials, round.arrival) {
+            Ok(may) => may,
+            Err(refusal) => return Some(Reply::Failed(Status::of_key(refusal), None)),
+        };
         if self.method.is_watch() {
             self.watched = Some((request, -1));
             return None;
         }
-        let context = CallContext { credentials, ..self.context(round) };
+        let may_explain = may.may_explain;
+        let context = CallContext { credentials, may_explain, ..self.context(round) };
         Some(request.answer(&front.api, &context))
     }
 
-    fn push(&mut self, reply: Reply, started_ns: u64) {
+    /// Keeps a reply until its turn. Each message of a stream has a span of its own.
+    fn push(&mut self, reply: Reply, round: &Round<'_>) {
         self.held_bytes += reply.held_bytes();
-        self.pending.push_back(PendingReply { reply, started_ns });
+        let span = match (&self.span, &round.front.context.tracer) {
+            (Some(span), Some(tracer)) if self.method.is_stream() => Some(tracer.beside(span)),
+            (Some(_), Some(_)) => self.span.take(),
+            _ => None,
+        };
+        let started_ns = round.arrival.arrived_ns;
+        self.pending.push_back(PendingReply { reply, started_ns, span });
     }
 
     /// Says the status of a watched service again where it has changed.
@@ -229,7 +249,7 @@ impl Rpc {
             if let Some((_, said)) = &mut self.watched {
                 *said = status;
             }
-            self.push(Reply::of_watched(status), round.arrival.arrived_ns);
+            self.push(Reply::of_watched(status), round);
         }
     }
 
@@ -243,8 +263,10 @@ impl Rpc {
             priority: self.priority,
             origin: &self.origin,
             credentials: Credentials::default(),
+            may_explain: true,
             body: None,
             json_bytes: None,
+            idempotency_key: None,
         }
     }
 
@@ -296,14 +318,20 @@ impl Rpc {
         let out = &mut scratch.output;
         while out.len() < OUTPUT_BYTES_MAX
             && self.pending.front_mut().is_some_and(|pending| pending.reply.is_ready())
-            && let Some(PendingReply { reply, started_ns }) = self.pending.pop_front()
+            && let Some(PendingReply { reply, started_ns, span }) = self.pending.pop_front()
         {
             self.held_bytes -= reply.held_bytes();
             let (written, failed) = match reply.write(out) {
                 Ok(written) => (written, None),
                 Err((status, written)) => (written, Some(status)),
             };
-            let answered = Answered { started_ns, origin: &self.origin, rows: reply.rows() };
+            let answered = Answered {
+                started_ns,
+                origin: &self.origin,
+                rows: reply.rows(),
+                span: span.as_deref(),
+                protocol: Protocol::Grpc,
+            };
             let status = written.code.http_status();
             round.note(RenderedResponse::new(answered, status, round.front), status);
             if let Some((lines, (summary, rows))) =

@@ -88,9 +88,9 @@ impl TlsIdentity {
         self.expires
     }
 
-    /// A shard's own configuration: TLS 1.2 and 1.3, and inside HTTP/1.1 or, where the shard
-    /// `speaks_http2` and the client asks for it, that.
-    pub(super) fn config(&self, speaks_http2: bool) -> Result<Arc<ServerConfig>, TlsError> {
+    /// A configuration that is made of it, which shares nothing with others: TLS 1.2 and 1.3, and inside
+    /// HTTP/1.1 or, where the server `speaks_http2` and the client asks for it, that.
+    pub fn config(&self, speaks_http2: bool) -> Result<Arc<ServerConfig>, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()

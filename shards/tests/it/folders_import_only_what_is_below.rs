@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up; a folder, or a file beside `lib.rs`, imports only what stands before it.
-const LAYERS: [&str; 29] = [
+const LAYERS: [&str; 30] = [
     "facts",
     "priority",
     "provenance",
@@ -26,6 +26,7 @@ const LAYERS: [&str; 29] = [
     "keys",
     "features",
     "journal",
+    "spans",
     "context",
     "model",
     "batch",

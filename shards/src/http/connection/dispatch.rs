@@ -1,18 +1,21 @@
 //! Dispatches a request to its endpoint, and keeps the response until its turn to be written.
 
+use std::rc::Rc;
+
 use super::Connection;
 use crate::api::{Arrival, Call, CallContext};
 use crate::credentials::Credentials;
 use crate::http::front::Front;
 use crate::http::pending_response::{PendingResponse, ResponseSource};
 use crate::http::response::{self, BodyCoding};
-use crate::http::routes::{Route, route};
+use crate::http::routes::{Route, route, route_name};
 use crate::http::statuses::status_of_rows;
 use crate::http1::codings::{self, UnpackError, takes_gzip};
 use crate::http1::head::{ContentCoding, Head};
 use crate::http1::reader::RequestReader;
-use crate::keys::KeyRefusal;
+use crate::keys::{Asked, KeyRefusal, Permissions, Shown};
 use crate::origin::{Origin, RequestId, RequestIds};
+use crate::spans::SpanStart;
 
 /// The content codings of a body that are taken (RFC 9110 section 12.5.3).
 const ACCEPTED: &str = "accept-encoding: gzip, deflate, identity\r\n";
@@ -20,20 +23,21 @@ const ACCEPTED: &str = "accept-encoding: gzip, deflate, identity\r\n";
 const CHALLENGE: &str = "www-authenticate: Bearer\r\n";
 
 impl Front {
-    /// Has the endpoint answer a complete request of this client.
+    /// Has the endpoint answer a complete request of this client, which has this route.
     pub(crate) fn answer(
         &self,
         client: u32,
-        head: &Head<'_>,
+        (head, route): (&Head<'_>, Route<'_>),
         body: Option<&[u8]>,
         arrival: Arrival,
         origin: &Origin,
     ) -> ResponseSource {
-        match route(head.method, head.path) {
+        match route {
             Route::Call(call) => {
-                if let Some(refusal) = self.refused_by_key(&call, head.credentials, arrival) {
-                    return key_needed(refusal);
-                }
+                let may = match self.admit(&call, client, head.credentials, arrival) {
+                    Ok(may) => may,
+                    Err(refusal) => return key_needed(refusal),
+                };
                 let context = CallContext {
                     client,
                     arrival,
@@ -41,8 +45,10 @@ impl Front {
                     priority: head.priority,
                     origin,
                     credentials: head.credentials,
+                    may_explain: may.may_explain,
                     body,
                     json_bytes: head.inference_header_length,
+                    idempotency_key: head.idempotency_key,
                 };
                 self.answer_call(call, head, context)
             }
@@ -85,30 +91,48 @@ impl Front {
         }
     }
 
-    /// Why the sender's key doesn't let a call in.
-    pub(crate) fn refused_by_key(
+    /// Lets a call of this client in by its key, or by the names of its certificate; gives back what
+    /// else it may ask for, or why it is not let in.
+    pub(crate) fn admit(
         &self,
         call: &Call<'_>,
+        client: u32,
         credentials: Credentials<'_>,
         arrival: Arrival,
-    ) -> Option<KeyRefusal> {
+    ) -> Result<Permissions, KeyRefusal> {
         let keys = self.keys.borrow();
-        let keys = keys.as_ref().filter(|_| !call.is_probe() && !call.is_for_the_process())?;
-        let refusal = self
-            .api
-            .with_model(call, |model| keys.admit(credentials, model, arrival.read_ns).err())?;
-        self.counters().keys_refused[refusal.index()].add(1);
-        Some(refusal)
+        let is_asked = !call.is_probe() && !call.is_for_the_process();
+        let Some(keys) = keys.as_ref().filter(|_| is_asked) else { return Ok(Permissions::ALL) };
+        let handle = self.handles.get(client);
+        let certificate = handle.as_ref().map_or(&[][..], |handle| handle.certificate_names());
+        let shown = Shown { credentials, certificate };
+        let admitted = self.api.with_model(call, |model| {
+            let asked = Asked { model, writes: matches!(call, Call::WriteFeatures(_)) };
+            keys.admit(shown, asked, arrival.read_ns)
+        });
+        admitted.inspect_err(|refusal| self.counters().keys_refused[refusal.index()].add(1))
     }
 
-    /// The origin of a request. One without an id gets one, if that is configured.
-    pub(crate) fn origin(&self, head: &Head<'_>) -> Origin {
+    /// The origin of a request, and its span of this name where it is recorded. One without an id gets
+    /// one, if that is configured.
+    pub(crate) fn origin(
+        &self,
+        head: &Head<'_>,
+        name: &'static str,
+    ) -> (Origin, Option<Box<SpanStart>>) {
         let request_id = match (head.request_id, self.settings.request_ids) {
             (Some(id), _) => RequestId::Sent(id.into()),
             (None, RequestIds::Make) => self.request_ids.make(),
             (None, RequestIds::Echo) => RequestId::None,
         };
-        Origin { request_id, trace: head.trace }
+        let tracer = self.context.tracer.as_ref();
+        let span = tracer.and_then(|tracer| tracer.begin(head.trace, head.trace_state, name));
+        let trace = match &span {
+            Some(span) => Some(span.as_parent(head.trace)),
+            None => head.trace,
+        };
+        let state = head.trace_state.map(Rc::from);
+        (Origin { request_id, trace, state, is_recorded: span.is_some() }, span)
     }
 }
 
@@ -117,7 +141,7 @@ fn key_needed(refusal: KeyRefusal) -> ResponseSource {
     let message = refusal.message();
     match refusal {
         KeyRefusal::Missing | KeyRefusal::Unknown => ResponseSource::error(401, CHALLENGE, message),
-        KeyRefusal::OtherModel => ResponseSource::error(403, "", message),
+        KeyRefusal::OtherModel | KeyRefusal::NotAllowed => ResponseSource::error(403, "", message),
         KeyRefusal::TooMany => ResponseSource::error(429, response::RETRY, message),
     }
 }
@@ -129,8 +153,9 @@ impl<S> Connection<S> {
         self.handle.has_asked.set(true);
         self.invites = false;
         let close = !head.keep_alive;
-        let origin = self.front.origin(head);
-        let source = self.front.answer(self.number, head, body, arrival, &origin);
+        let route = route(head.method, head.path);
+        let (origin, span) = self.front.origin(head, route_name(&route));
+        let source = self.front.answer(self.number, (head, route), body, arrival, &origin);
         self.closing |= close;
         let coding = self.front.coding_of(&source, head);
         let mut response = PendingResponse::new(source, arrival.arrived_ns);
@@ -139,6 +164,7 @@ impl<S> Connection<S> {
         response.is_http_1_0 = head.is_http_1_0;
         response.head_only = head.method == "HEAD";
         response.origin = origin;
+        response.span = span;
         self.push(response);
     }
 

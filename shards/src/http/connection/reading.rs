@@ -13,6 +13,8 @@ use crate::http::open_connection::PREFACE_LINE;
 use crate::http::pending_response::PendingResponse;
 use crate::http1::head::HeadError;
 use crate::http1::reader::Step;
+use crate::mutation::{Mutation, is_in_force};
+use crate::tls::UNSENT_BYTES_MAX;
 
 /// How much the pending responses of one connection may keep, about, in bytes: some 1,400 rows.
 /// Beyond it no further request is taken.
@@ -42,7 +44,8 @@ impl<S: AsyncRead + Unpin> Connection<S> {
     /// Tells the shard how much memory the connection keeps; true where all keep too much.
     fn is_memory_scarce(&mut self) -> bool {
         let buffers = self.input.capacity() + self.reader.buffered_bytes() + self.output.capacity();
-        self.place.keeps(buffers + self.held_bytes)
+        let unsent = if self.is_unflushed { UNSENT_BYTES_MAX } else { 0 };
+        self.place.keeps(buffers + self.held_bytes + unsent)
     }
 
     /// Whether no further request is taken for now: the client has to take its responses first, or
@@ -206,6 +209,10 @@ impl<S: AsyncRead + Unpin> Connection<S> {
 
     /// While draining, answers all requests that were received; the last response says that it is.
     fn close_after_last(&mut self) {
+        if is_in_force(Mutation::DropAtDrain) {
+            self.pending.clear();
+            self.closing = true;
+        }
         if let Some(last) = self.pending.back_mut() {
             last.close = true;
             self.closing = true;
