@@ -31,8 +31,8 @@ class Client:
     """Asks a gateway. Threads may share it; it keeps connections open, until `close()`.
 
     `model` is the model that is asked where a call names none; without it, the gateway's default one,
-    and rows are not compared with its columns. `timeout_s` is how long a call may take, in seconds;
-    the gateway hears of it, and leaves work that nobody waits for. `retries` is how often a request is
+    and rows are not compared with its columns. `timeout_s` is how long a request may take, in
+    seconds, of a thousand rows at most; the gateway hears of it, and leaves work that nobody waits for. `retries` is how often a request is
     sent again, where that is safe.
 
     `grpc://HOST:PORT` asks for scores by gRPC, which `pip install 'shardgate[grpc]'` is needed for, and for
@@ -194,10 +194,10 @@ class Client:
     def push(self, entity: str, key: writes.Key, values: Row, *, event: Row | None = None,
              idempotency_key: str | None = None, timeout_s: float | None = None) -> dict[str, Any]:
         """Writes features of one key of an entity into the store, and gives what the gateway says of it.
-        Columns that `values` lacks keep theirs. The next prediction of the same gateway sees them.
+        Columns that `values` lacks keep theirs; None forgets one. The next prediction of the same gateway sees them.
 
-        `entity` is the store's table: `"user"` is the one of the users. A key of several columns is a
-        list. `event` is what happened with the key, `{"amount": 12.5}`, which the store's aggregates
+        `entity` is one that a model names, or else a table of the store; `"user"` is the default table. A
+        key of several columns is a list. `event` is what happened with the key, `{"amount": 12.5}`, which the store's aggregates
         count; its `at` says when. `idempotency_key` names the write: what is sent again under the same one is written once.
         One is made up without it, under which this call may be sent again.
 
@@ -205,7 +205,7 @@ class Client:
         (`[features.writes] on_serving_port`): NotAllowed where it does not.
         """
         return self._write("POST", writes.path_of_key(entity, key), writes.body_of(values, event),
-                           idempotency_key or uuid.uuid4().hex, timeout_s)
+                           idempotency_key or uuid.uuid4().hex, timeout_s, "application/json")
 
     def push_rows(self, entity: str, rows: Frame | Sequence[Row], key: str | Sequence[str] = "user_id", *,
                   idempotency_key: str | None = None, timeout_s: float | None = None) -> int:
@@ -214,17 +214,19 @@ class Client:
         lines = list(writes.lines_of(rows, key))
         count = 0
         for named, body in writes.requests_of(lines, idempotency_key):
-            said = self._write("POST", writes.path_of(entity), body, named, timeout_s)
+            said = self._write("POST", writes.path_of(entity), body, named, timeout_s,
+                               "application/x-ndjson")
             count += int(said.get("written", 0))
         return count
 
     def remove(self, entity: str, key: writes.Key, *, timeout_s: float | None = None) -> dict[str, Any]:
         """Removes the features of one key of an entity from the store."""
-        return self._write("DELETE", writes.path_of_key(entity, key), None, uuid.uuid4().hex, timeout_s)
+        return self._write("DELETE", writes.path_of_key(entity, key), None, uuid.uuid4().hex, timeout_s,
+                           "application/json")
 
     def _write(self, method: str, path: str, body: bytes | None, idempotency_key: str,
-               timeout_s: float | None) -> dict[str, Any]:
-        headers = {"content-type": "application/json", "idempotency-key": idempotency_key}
+               timeout_s: float | None, content_type: str) -> dict[str, Any]:
+        headers = {"content-type": content_type, "idempotency-key": idempotency_key}
         answer = self._operator().ask(method, path, body, headers, timeout_s, is_repeatable=True)
         said = answer.json() if answer.body else {}
         return said if isinstance(said, dict) else {"answer": said}

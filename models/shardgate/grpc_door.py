@@ -19,6 +19,7 @@ from .errors import ColumnsError, GatewayUnreachable, RequestError, ShardgateErr
 SERVICE = "shardgate.v1.Prediction"
 PUSHBACK = "grpc-retry-pushback-ms"
 NEEDS = "gRPC needs grpcio and protobuf, which aren't installed here: pip install 'shardgate[grpc]'"
+STREAM_ROWS = 1000
 INTEGER = range(-(2**63), 2**63)
 # Of a gateway that is not there grpcio says the same code as a gateway whose store is not there.
 LOST = ("failed to connect", "connection refused", "connection reset", "socket closed", "dns resolution",
@@ -67,13 +68,21 @@ class GrpcDoor:
         return self._prediction(row, answer)
 
     def many(self, rows: Sequence[Row], asked: Asked) -> list[Prediction]:
-        """The answers for rows, of one stream."""
+        """The answers for rows, by a stream for each thousand of them, which has the time of a request."""
         made = []
         for place, row in enumerate(rows):
             try:
                 made.append(self._message(row, asked))
             except ColumnsError as error:
                 raise of_row(place, error) from None
+        found: list[Prediction] = []
+        for start in range(0, len(rows), STREAM_ROWS):
+            end = start + STREAM_ROWS
+            found += self._of_part(rows[start:end], made[start:end], asked)
+        return found
+
+    def _of_part(self, rows: Sequence[Row], made: list[Any], asked: Asked) -> list[Prediction]:
+        """The answers of one stream."""
         call = self._open().stream_stream(
             f"/{SERVICE}/PredictStream", request_serializer=_serialized,
             response_deserializer=self._messages["PredictResponse"].FromString)
@@ -111,7 +120,9 @@ class GrpcDoor:
     def _made(self) -> Any:
         retries = {"maxAttempts": min(self._retries + 1, 5), "initialBackoff": "0.05s",
                    "maxBackoff": "2s", "backoffMultiplier": 2,
-                   "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]}
+                   # What was never sent is sent again by grpcio itself; what got lost may have been
+                   # scored, and counted.
+                   "retryableStatusCodes": ["RESOURCE_EXHAUSTED"]}
         config = {"methodConfig": [{"name": [{"service": SERVICE}],
                                     **({"retryPolicy": retries} if self._retries else {})}]}
         options = [("grpc.service_config", json.dumps(config)), ("grpc.enable_http_proxy", 0)]
@@ -155,6 +166,9 @@ class GrpcDoor:
         where = f"the gateway at {self._target}"
         if name == "DEADLINE_EXCEEDED" and time.monotonic() >= until:
             return TimedOut(f"{where} did not answer in time: Client(timeout_s=…) waits longer")
+        if name == "UNAVAILABLE" and "CERTIFICATE_VERIFY_FAILED" in said:
+            return GatewayUnreachable(f"{where}: its certificate is not trusted ({said.rpartition(': OK')[0]}); "
+                                      "Client(ca_file=…) names the authority that signed it")
         if name == "UNAVAILABLE" and any(word in said.lower() for word in LOST):
             return GatewayUnreachable(f"{where} cannot be reached by gRPC: {said}")
         if name == "UNIMPLEMENTED":

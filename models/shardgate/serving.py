@@ -236,7 +236,7 @@ def _said_of_start(log: str, status: int | None) -> str:
                   "it, and export(…, source=\"request\") makes a model that needs none")
     elif "unexpected argument" in said:
         advice = ". Is the program older than this package?"
-    return f"the gateway did not start (status {status}): {said}{advice}"
+    return f"the gateway did not start (status {status}): {said.rstrip('.') if advice else said}{advice}"
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

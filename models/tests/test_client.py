@@ -282,6 +282,7 @@ def test_rows_are_written_by_few_requests(server, client):
     (path, first, body), (_, second, _) = server.heard
     assert path == "/v2/features/merchant"
     assert json.loads(body.split(b"\n")[7]) == {"key": ["DE", "7"], "columns": {"rate": 0.5, "name": None}}
+    assert first["content-type"] == "application/x-ndjson"
     assert [one["idempotency-key"] for one in (first, second)] == ["day-1-0", "day-1-1"]
     with pytest.raises(shardgate.ColumnsError, match="row 0 has no user_id, which its key is made of: key="):
         client.push_rows("user", [{"id": 7}])

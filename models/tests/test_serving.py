@@ -237,9 +237,6 @@ def test_columns_of_entities_come_from_their_tables(tmp_path):
         "receiver": (["iban"], frame[["balance"]].set_axis(["amount_held"], axis=1)
                      .assign(iban=[f"NL{n}" for n in range(200)]))}
     import_ = [program.find(), "import"]
-    # A store without the users' table is none yet.
-    (tmp_path / "users.csv").write_text("user_id,x:float\nnobody,1\n")
-    subprocess.run([*import_, tmp_path / "users.csv", "--store", store], check=True)
     for name, (key, rows) in tables.items():
         rows.to_csv(tmp_path / f"{name}.csv", index=False)
         subprocess.run([*import_, tmp_path / f"{name}.csv", "--store", store, "--table", name,
@@ -258,3 +255,60 @@ def test_columns_of_entities_come_from_their_tables(tmp_path):
         assert unknown.features == "merchant=missing, receiver=stored"
         with pytest.raises(shardgate.ColumnsError, match=r"no column ibn \(did you mean iban\?\)"):
             client.predict({"amount": 1, "country": "DE", "shop": 7, "ibn": "NL7"})
+
+
+def store_of(folder, header, *lines):
+    """A store with users."""
+    (folder / "users.csv").write_text("\n".join([header, *lines, ""]), encoding="utf-8")
+    store = f"embedded:{folder / 'store'}"
+    subprocess.run([program.find(), "import", folder / "users.csv", "--store", store], check=True,
+                   capture_output=True)
+    return store
+
+
+def test_what_is_pushed_is_scored(tmp_path):
+    """By one key, by a data frame, and removed: the next prediction sees it."""
+    model = LogisticRegression().fit(ROWS, LABELS)
+    done = shardgate.export(model, "mine", rows=pandas.DataFrame(ROWS, columns=COLUMNS), columns=COLUMNS,
+                            output_dir=tmp_path, source="store")
+    store = store_of(tmp_path, "user_id,a:float,b:float,c:float", "u-1,1,2,3")
+
+    def expected(*row):
+        return pytest.approx(model.predict_proba([row])[0, 1], abs=1e-6)
+
+    with shardgate.serve(done, store=store) as client:
+        assert client.predict({"user_id": "u-1"}).score == expected(1, 2, 3)
+        assert client.push("user", "u-1", {"a": 7.5, "b": np.float32(1)})["written"] == 1
+        assert client.predict({"user_id": "u-1"}).score == expected(7.5, 1, 3)
+        frame = pandas.DataFrame({"user_id": ["u/2", "u-3"], "a": [4.0, 5.0], "b": [6.0, 1.0], "c": [1.0, 2.0]})
+        assert client.push_rows("user", frame) == 2
+        found = client.predict(frame[["user_id"]])
+        assert found.tolist() == [expected(4, 6, 1), expected(5, 1, 2)]
+        assert client.remove("user", "u/2")["removed"] == 1
+        assert client.predict({"user_id": "u/2"}).features == "missing"
+        with pytest.raises(shardgate.RequestError, match="no column `d`"):
+            client.push("user", "u-1", {"d": 1})
+        with pytest.raises(shardgate.NotFound):
+            client.push("nothing", "u-1", {"d": 1})
+
+
+def test_expressions_are_computed_as_they_were_trained(tmp_path):
+    """Of an export that was compared with the rows: requests bring what expressions read."""
+    random = np.random.default_rng(3)
+    raw = pandas.DataFrame({"amount": random.random(200) * 100, "income": random.random(200) * 1000 + 1,
+                            "country": random.choice(["NL", "DE"], 200)})
+    frame = pandas.DataFrame({"amount": raw.amount, "ratio": raw.amount / raw.income,
+                              "abroad": (raw.country != "NL").astype(float)})
+    model = GradientBoostingClassifier(n_estimators=5).fit(frame, frame.ratio > 0.1)
+    given = raw.assign(ratio=frame.ratio, abroad=frame.abroad)
+    expressions = {"ratio": "amount / income", "abroad": "country != 'NL' ? 1.0 : 0.0"}
+    done = shardgate.export(model, "mine", rows=given, output_dir=tmp_path, expressions=expressions)
+    assert any("computes ratio, abroad of the rows" in note for note in done.notes)
+    with pytest.raises(shardgate.ExportError, match="row 1 of rows= has ratio = .* and `income / amount` gives"):
+        shardgate.export(model, "mine", rows=given, output_dir=tmp_path,
+                         expressions={**expressions, "ratio": "income / amount"})
+    with shardgate.serve(done) as client:
+        scores = client.predict(raw)
+        assert abs(scores - model.predict_proba(frame)[:, 1]).max() < 1e-6
+        with pytest.raises(shardgate.ColumnsError, match=r"incom \(did you mean income\?\)"):
+            client.predict({"amount": 5.0, "incom": 100.0, "country": "NL"})
