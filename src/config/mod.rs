@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde_json::Value;
 use shards::features::address::StoreAddress;
+use shards::features::aggregates::Aggregate;
 use shards::features::scylla::ScyllaSettings;
 use shards::model::repository::Repository;
 use shards::model::trees::KernelChoice;
@@ -25,8 +26,10 @@ use self::settings::{AdminSettings, Settings};
 use crate::cli::{FileArguments, ServeFlags};
 use crate::journal::settings::Journals;
 use crate::logging::LogFormat;
+use crate::otlp::settings::OtlpSettings;
 use crate::placement::CoreList;
 use crate::serve::steering::Steering;
+use crate::serve::writes::settings::WriteSettings;
 use crate::system::Granted;
 use crate::system::descriptors::Descriptors;
 
@@ -56,6 +59,10 @@ pub(crate) struct Config {
     pub(crate) store: StoreAddress,
     /// How to reach the store and what to read there, where it is a cluster.
     pub(crate) scylla: ScyllaSettings,
+    /// How features are written.
+    pub(crate) writes: WriteSettings,
+    /// What is counted of events.
+    pub(crate) aggregates: Vec<Aggregate>,
     /// Whether the store was chosen, or is the one that is filled on a first run.
     pub(crate) store_is_default: bool,
     /// Where a new process takes over the listening sockets.
@@ -74,6 +81,8 @@ pub(crate) struct Config {
     pub(crate) log_format: LogFormat,
     /// What is written down beside metrics.
     pub(crate) journals: Journals,
+    /// Where spans of requests are sent.
+    pub(crate) otlp: OtlpSettings,
     /// How each shard serves.
     pub(crate) shard: ShardSettings,
     /// What the system lets the process have.
@@ -95,6 +104,8 @@ pub(crate) struct AdminConfig {
     pub(crate) hosts: Vec<String>,
     /// Whether models are loaded and unloaded on the serving port too.
     pub(crate) repository_on_serving_port: bool,
+    /// The files that encrypt the port.
+    pub(crate) tls: TlsSettings,
 }
 
 impl Config {
@@ -107,19 +118,24 @@ impl Config {
         let model_is_default = flags.model.is_empty() && !file.contains_key("model");
         let store_is_default = flags.store.is_none() && !file.contains_key("store");
         settings.lay_over(flags);
+        let said = file.get("otlp").and_then(toml::Value::as_table);
+        let is_said = |key: &str| said.is_some_and(|table| table.contains_key(key));
+        settings.otlp.fill(is_said, |name| std::env::var(name).ok().filter(|it| !it.is_empty()))?;
+        settings.otlp.check()?;
         let granted = Granted::of_process();
         bound_by_memory(&mut settings, &file, &granted);
         ensure_models(&settings.model.0)?;
+        Aggregate::check_all(&settings.aggregates)?;
         let token = match &settings.admin.token_file {
             Some(path) => Some(read_token(path)?),
             None => None,
         };
         let shown = shown(&settings, &granted)?;
         let journals = settings.journals();
-        let AdminSettings { listen, hosts, repository_on_serving_port, .. } = settings.admin;
+        let AdminSettings { listen, hosts, repository_on_serving_port, tls, .. } = settings.admin;
         Ok(Self {
             listen: settings.listen,
-            admin: AdminConfig { listen, token, hosts, repository_on_serving_port },
+            admin: AdminConfig { listen, token, hosts, repository_on_serving_port, tls },
             cores: settings.cores,
             steering: settings.steering,
             models: settings.models,
@@ -128,6 +144,8 @@ impl Config {
             model_is_default,
             store: settings.store,
             scylla: settings.features.scylla,
+            writes: settings.features.writes.clone(),
+            aggregates: settings.aggregates.clone(),
             store_is_default,
             takeover: settings.takeover,
             keys_file: settings.keys_file,
@@ -138,6 +156,7 @@ impl Config {
             log_format: settings.log_format,
             shard: ShardSettings {
                 http: settings.http,
+                http2: settings.http2,
                 batch: settings.batch,
                 queue_rows_max: settings.max_queue_rows,
                 queue_us_max: settings.max_queue_delay_us,
@@ -145,10 +164,14 @@ impl Config {
                 deadline_ms: settings.deadline_ms,
                 request_ids: settings.request_ids,
                 takes_repository_requests: repository_on_serving_port,
+                takes_writes: settings.features.writes.on_serving_port,
+                aggregates: settings.aggregates,
                 descriptors_max: granted.descriptors.map(Descriptors::connections_end),
                 journal: journals.settings(),
+                spans: settings.otlp.spans(),
             },
             granted,
+            otlp: settings.otlp,
             journals,
             warnings: old_names::warnings(&file),
             shown,
@@ -209,6 +232,11 @@ impl Config {
             },
         }
     }
+}
+
+/// What a file says of clusters.
+pub(crate) fn read_scylla(path: &Path) -> anyhow::Result<ScyllaSettings> {
+    Ok(read(path)?.0.features.scylla)
 }
 
 /// A file, whose name says which library wrote it.

@@ -15,7 +15,7 @@ pub(crate) struct Arrival {
 }
 
 /// A call's body and the terms that it comes by.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct CallContext<'a> {
     /// The client to wake when the outcome is there, by its front's number.
     pub(crate) client: u32,
@@ -29,10 +29,14 @@ pub(crate) struct CallContext<'a> {
     pub(crate) origin: &'a Origin,
     /// Its sender, as far as it says.
     pub(crate) credentials: Credentials<'a>,
+    /// Whether its sender may have scores explained.
+    pub(crate) may_explain: bool,
     /// Its body, where there is one.
     pub(crate) body: Option<&'a [u8]>,
     /// Where the JSON of the body ends, if binary tensors follow it.
     pub(crate) json_bytes: Option<usize>,
+    /// `Idempotency-Key`: the same request comes with the same one again.
+    pub(crate) idempotency_key: Option<&'a [u8]>,
 }
 
 impl CallContext<'_> {

@@ -3,10 +3,12 @@
 use super::row_answer::RowAnswer;
 use crate::failure::RowFailure;
 use crate::features::KeyParts;
+use crate::features::expressions::RequestTexts;
 use crate::journal::BatchFigures;
 use crate::model::answer::Wants;
 use crate::origin::Origin;
 use crate::provenance::{EntityStatuses, FeatureStatus};
+use crate::spans::RowTimes;
 
 /// A slot of [`Rows`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,12 +17,15 @@ pub struct RowId(u32);
 /// A row that was scored.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scored {
-    /// The score; finite.
+    /// The score; finite, unless a rule decided the row.
     pub score: f64,
     /// What the row's features stood on.
     pub status: FeatureStatus,
     /// How many of its cells took their column's default.
     pub defaulted: u32,
+    /// The rule that decided it, by its place in `model.toml`. One that held before the model was
+    /// asked leaves it without a score: that is NaN then.
+    pub rule: Option<u16>,
     /// What the features of each entity stood on; empty for a model of one.
     pub statuses: EntityStatuses,
 }
@@ -52,6 +57,11 @@ pub struct Row {
     /// The cells that come from the request, in the order of the model's request fields; NaN
     /// where the request has none. Of a row with features of its own: all of the model's cells.
     pub request_cells: Vec<f64>,
+    /// Those of the fields' texts that expressions read.
+    pub texts: RequestTexts,
+    /// When its request arrived, in µs since 1970, by the clock of its expressions; 0 before its
+    /// batch was formed.
+    pub arrived_us: i64,
     /// Whether the request gave the features themselves, and the store is not asked.
     pub has_own_features: bool,
     /// The connection that waits for it.
@@ -64,6 +74,8 @@ pub struct Row {
     pub reference: f64,
     /// What its batch was like; all 0 before it was in one, and where nobody samples requests.
     pub batch: BatchFigures,
+    /// When it was in each phase, where its request is recorded.
+    pub times: Option<Box<RowTimes>>,
     /// When it was queued, in ns of the shard's clock.
     pub queued_ns: u64,
     /// Where it is.
@@ -100,6 +112,8 @@ impl Rows {
             row.key_is_integer = false;
             row.key_parts.clear();
             row.request_cells.clear();
+            row.texts.clear();
+            row.arrived_us = 0;
             row.has_own_features = false;
             row.answer.clear();
             row.connection = connection;
@@ -117,12 +131,15 @@ impl Rows {
             key_is_integer: false,
             key_parts: KeyParts::default(),
             request_cells: Vec::new(),
+            texts: RequestTexts::default(),
+            arrived_us: 0,
             has_own_features: false,
             connection,
             answer: RowAnswer::default(),
             origin: Origin::default(),
             reference: f64::NAN,
             batch: BatchFigures::default(),
+            times: None,
             queued_ns: 0,
             state: RowState::Waiting,
             is_held: false,
@@ -204,6 +221,7 @@ impl Rows {
             std::mem::swap(&mut row.key, &mut source.key);
             std::mem::swap(&mut row.key_parts, &mut source.key_parts);
             std::mem::swap(&mut row.request_cells, &mut source.request_cells);
+            std::mem::swap(&mut row.texts, &mut source.texts);
             row.answer.ask(source.answer.wants());
             row.key_is_integer = source.key_is_integer;
             row.has_own_features = source.has_own_features;
@@ -270,6 +288,7 @@ impl Rows {
         let row = self.get_mut(id);
         row.origin = Origin::default();
         row.batch = BatchFigures::default();
+        row.times = None;
         row.is_free = true;
         if row.key.capacity() > KEPT_BYTES_MAX {
             row.key = String::new();
@@ -278,6 +297,7 @@ impl Rows {
             row.request_cells = Vec::new();
         }
         row.key_parts.shrink();
+        row.texts.shrink();
         row.answer.shrink();
         self.free.push(id);
     }

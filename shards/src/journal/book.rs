@@ -132,6 +132,7 @@ mod tests {
             reasons: None,
             reasons_max: 0,
             entities: None,
+            values: None,
         };
         let own = RowNote { user_id: "", features: None, last_updated_us: None, ..scored };
         let own = RowNote { cells: Some(Cells::F64(&[0.1])), decision: "", ..own };
@@ -241,7 +242,8 @@ mod tests {
             rows: 2,
             batch: BatchFigures { rows: 64, queue_us: 1, features_us: 2, model_us: 3 },
         };
-        let origin = Origin { request_id: RequestId::Sent("a".into()), trace: None };
+        let request_id = RequestId::Sent("a".into());
+        let origin = Origin { request_id, ..Origin::default() };
         let note =
             AccessNote { origin: &origin, user_id: "user", model: Some(("risk", 7)), figures };
         let without = AccessNote { model: None, user_id: "", ..note };

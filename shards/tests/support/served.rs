@@ -66,6 +66,8 @@ pub(crate) struct Setup {
     repository: Option<tempfile::TempDir>,
     names: Vec<&'static str>,
     csv: String,
+    /// Named tables of the store: the columns of their keys, and their rows.
+    tables: Vec<(&'static str, Vec<String>, String)>,
     cluster: Option<ScyllaSettings>,
     tls: Option<TlsIdentity>,
     keys: Option<KeyFile>,
@@ -83,6 +85,7 @@ impl Setup {
             repository: None,
             names,
             csv,
+            tables: Vec::new(),
             cluster: None,
             tls: None,
             keys: None,
@@ -94,6 +97,21 @@ impl Setup {
         let repository = repository_with(manifest);
         let models = repository.path().to_owned();
         Self { models, repository: Some(repository), ..Self::of("demo-logistic") }
+    }
+
+    /// A bundled model with this part of its manifest replaced.
+    pub(crate) fn changed(self, from: &str, to: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, model) = (self.models.join(self.names[0]), folder.path().join(self.names[0]));
+        std::fs::create_dir_all(model.join("1")).unwrap();
+        for file in std::fs::read_dir(source.join("1")).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), model.join("1").join(file.file_name())).unwrap();
+        }
+        let manifest = std::fs::read_to_string(source.join("model.toml")).unwrap();
+        assert!(manifest.contains(from), "{manifest}");
+        std::fs::write(model.join("model.toml"), manifest.replace(from, to)).unwrap();
+        Self { models: folder.path().to_owned(), repository: Some(folder), ..self }
     }
 
     /// Where the manifest of a repository of its own is.
@@ -151,6 +169,13 @@ impl Setup {
         self
     }
 
+    /// A named table of the store, with keys of these columns.
+    pub(crate) fn and_table(mut self, name: &'static str, keys: &[&str], csv: &str) -> Self {
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        self.tables.push((name, keys, csv.to_owned()));
+        self
+    }
+
     /// The features of a cluster, and not those of a store of its own.
     pub(crate) fn cluster(mut self, settings: ScyllaSettings) -> Self {
         self.cluster = Some(settings);
@@ -174,6 +199,9 @@ impl Setup {
         let folder = tempfile::tempdir().unwrap();
         let store = EmbeddedStore::open_or_create(folder.path()).unwrap();
         stores::import(&store, &self.csv).unwrap();
+        for (name, keys, csv) in &self.tables {
+            stores::import_table(folder.path(), name, keys, csv);
+        }
         let source = match self.cluster {
             Some(settings) => StoreSource::Cql {
                 addresses: settings.resolve().unwrap(),

@@ -18,16 +18,17 @@ mod store;
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use shards::provenance::FeatureStatus;
 
 pub(super) use self::sampler::start;
 use self::second::Second;
 use self::store::StoreSecond;
 use super::health::Health;
+use super::stream::Stream;
 use super::{AdminState, ShardView, routes};
 
 /// How many seconds are kept.
@@ -138,7 +139,7 @@ pub(super) fn store_faults(state: &AdminState) -> Vec<String> {
 }
 
 /// Sends what was seen, and then each second, until the client goes away or the gateway drains.
-pub(super) fn stream(mut stream: &TcpStream, state: &AdminState) -> io::Result<()> {
+pub(super) fn stream(stream: &mut Stream<'_>, state: &AdminState) -> io::Result<()> {
     super::reply::write_event_stream_head(stream)?;
     let mut after = 0;
     // What was last sent of what changes seldom.
@@ -190,13 +191,17 @@ fn status(state: &AdminState) -> serde_json::Value {
                 "has_probabilities": lane.facts.has_probabilities,
                 "score_shares": lane.facts.score_shares,
                 "decisions": lane.facts.decisions,
+                "rules": lane.facts.rules,
                 "reasons": lane.facts.reasons,
+                "entities": lane.facts.entities,
             }));
         }
     }
     let health = Health::of(state);
     json!({
         "version": routes::version(),
+        // In the order in which a second counts an entity's rows.
+        "statuses": FeatureStatus::ALL.map(FeatureStatus::as_str),
         "serving": state.is_serving(),
         "draining": state.shutdown.is_begun(),
         "started_s": state.started_s,

@@ -13,6 +13,7 @@ use crate::batch::{Row, RowId, RowState, Rows};
 use crate::failure::RowFailure;
 use crate::features::KEY_BYTES_MAX;
 use crate::features::entities::USER_ID;
+use crate::features::expressions::RequestTexts;
 use crate::features::join::RequestField;
 use crate::model::answer::Wants;
 
@@ -92,6 +93,42 @@ pub fn parse(
             }
         }
     }
+}
+
+/// The members of one row, as a front has read them.
+pub(crate) trait Members {
+    /// Has `visitor` take the members, each a name and a value.
+    ///
+    /// # Errors
+    /// The visitor's own.
+    fn visit(&self, visitor: MemberSeed<'_>) -> Result<(), serde_json::Error>;
+}
+
+/// Reads the members of one row into a new row, as [`parse`] does those of an object.
+pub(super) fn parse_members(
+    members: &dyn Members,
+    wants: Wants,
+    terms: PredictTerms<'_>,
+    connection: u32,
+    rows: &mut Rows,
+) -> Result<ParsedPredict, PredictError> {
+    let mut sink = RowSink::new(rows, connection, terms);
+    let read = members.visit(sink.next_row());
+    let first = sink.first.ok_or(PredictError::Empty)?;
+    if let Err(error) = read {
+        rows.forget(Some(first));
+        return Err(PredictError::NotJson(error));
+    }
+    let row = rows.get_mut(first);
+    if wants != Wants::default() {
+        row.answer.ask(wants);
+        if let Some(reason) = terms.answers.refuse(wants)
+            && !matches!(row.state, RowState::Done(_))
+        {
+            row.state = RowState::Done(Err(RowFailure::Malformed(reason)));
+        }
+    }
+    Ok(ParsedPredict { first, count: 1, is_array: false })
 }
 
 /// Makes rows and chains those of one request.
@@ -198,7 +235,7 @@ const _: () = assert!(KEY_BYTES_MAX == 511);
 const LONG_USER_ID: RowFailure = RowFailure::Malformed("`user_id` is longer than 511 bytes");
 
 /// Reads one member into its row; a fault of it becomes the row's outcome.
-pub(in crate::api) struct MemberSeed<'a> {
+pub(crate) struct MemberSeed<'a> {
     pub(in crate::api) row: &'a mut Row,
     terms: PredictTerms<'a>,
 }
@@ -243,7 +280,11 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
                 failure = failure.or(members.next_value_seed(UserIdSeed { row: self.row })?);
             } else if let Some(index) = fields.iter().position(|field| field.name == name) {
                 given = true;
-                match members.next_value_seed(CellSeed(&fields[index]))? {
+                match members.next_value_seed(CellSeed(
+                    &fields[index],
+                    index,
+                    &mut self.row.texts,
+                ))? {
                     Some(value) => self.row.request_cells[index] = value,
                     None => failure = failure.or(Some(RowFailure::Field { index })),
                 }
@@ -388,7 +429,11 @@ impl<'de> Visitor<'de> for UserIdSeed<'_> {
 
 /// Reads a request field as a cell: a number, a boolean as 1 or 0, a text as its column reads it, null
 /// as not known; `None` otherwise.
-pub(in crate::api) struct CellSeed<'a>(pub(in crate::api) &'a RequestField);
+pub(in crate::api) struct CellSeed<'a>(
+    pub(in crate::api) &'a RequestField,
+    pub(in crate::api) usize,
+    pub(in crate::api) &'a mut RequestTexts,
+);
 
 impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
     type Value = Option<f64>;
@@ -426,6 +471,9 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        if self.0.is_kept {
+            self.2.push(self.1, text);
+        }
         Ok(self.0.text(text))
     }
 
