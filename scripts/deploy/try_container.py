@@ -200,7 +200,8 @@ def main():
     images.base()
     images.enter_own_namespaces()
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory() as name:
+    # Podman takes no path of more than 50 characters, which that of a clone may have.
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
         folder = Path(name)
         podman = Podman(folder)
         try:
