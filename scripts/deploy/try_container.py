@@ -7,9 +7,10 @@ Debian's podman with runc, on a network of its own. The bases are a small Debian
 Containerfile has; in cargo's place stands a stand-in that looks at what it was sent and hands out the
 program of target/release. The container has a root that it cannot write, no capability, an ordinary user
 and the seccomp profile of this folder: it serves, reloads and stops. Where io_uring is refused, or too
-little memory may be locked, it says so in a line and ends.
+little memory may be locked, it says so in a line and ends. The pod of the Kubernetes manifest is run, too.
 
-Needs root, and Debian's podman, runc and mmdebstrap. The first run makes .cache/deploy (a minute).
+Needs root, and Debian's podman, runc and mmdebstrap; for the pod catatonit,
+containernetworking-plugins and iptables, too. The first run makes .cache/deploy (a minute).
 """
 
 import contextlib
@@ -25,6 +26,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "faults")]
 import images  # noqa: E402
+import pods  # noqa: E402
 from load import Client, Load, Summary, golden, predict  # noqa: E402
 from support import BINARY, ROOT, get  # noqa: E402
 
@@ -76,6 +78,7 @@ class Podman:
              context)
 
     def close(self):
+        self("pod", "rm", "--all", "--force", check=False)
         self("kill", "--all", check=False)
         self("rm", "--all", "--force", check=False)
         self("rmi", "--all", "--force", check=False)
@@ -103,9 +106,14 @@ def make_image(podman):
     return "localhost/shardgate"
 
 
+def most_files():
+    """How many descriptors a container may have: more than this process may have nobody can give."""
+    return min(65_536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+
+
 def confined(profile, memlock=None):
-    """How the image is to be run. More than this process may have nobody can give."""
-    files = min(65_536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    """How the image is to be run."""
+    files = most_files()
     most = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
     memlock = memlock or (268_435_456 if most == resource.RLIM_INFINITY else most)
     return ["--network", "host", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges",
@@ -192,7 +200,8 @@ def main():
     images.base()
     images.enter_own_namespaces()
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory() as name:
+    # Podman takes no path of more than 50 characters, which that of a clone may have.
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
         folder = Path(name)
         podman = Podman(folder)
         try:
@@ -203,6 +212,7 @@ def main():
                         f"io_uring refused by {called}")
             refuses(podman, image, confined(HERE / "seccomp.json", 65_536), ("ulimit -l",),
                     "64 KiB of memory may be locked")
+            pods.try_manifest(podman, image, most_files(), folder)
         finally:
             podman.close()
     print(f"the image does what it is for, {time.monotonic() - begun:.0f} s")

@@ -105,7 +105,8 @@ def main():
     if needs_libraries(program):
         sys.exit(f"{program}: it needs a linker that loads libraries")
     images.enter_own_namespaces()
-    with tempfile.TemporaryDirectory() as name:
+    # Podman takes no path of more than 50 characters, which that of a clone may have.
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
         podman = Podman(Path(name))
         try:
             serves(podman, make_image(podman, program))
