@@ -11,6 +11,7 @@ use shards::model::trees::KernelChoice;
 
 use crate::commands::explain::ExplainArguments;
 use crate::commands::import::ImportArguments;
+use crate::commands::ingest::IngestArguments;
 use crate::commands::init::InitArguments;
 use crate::commands::look::{GetArguments, SchemaArguments};
 use crate::commands::replay::ReplayArguments;
@@ -41,6 +42,7 @@ pub(crate) enum Command {
     Import(ImportArguments),
     /// Say what is wrong with the configuration, the models and the store, and where.
     Check(FileArguments),
+    Ingest(IngestArguments),
     Init(InitArguments),
     /// Show the models and versions that would be served: those of --model, or all that there are.
     Models(ServeFlags),
@@ -130,6 +132,10 @@ pub(crate) struct ServeFlags {
     /// [default: clients need none].
     #[arg(long, env = "SHARDGATE_TLS_CLIENT_CA", value_name = "FILE")]
     pub(crate) tls_client_ca: Option<PathBuf>,
+    /// The collector that spans of requests are sent to by OTLP, as http://HOST:PORT
+    /// [default: OTEL_EXPORTER_OTLP_ENDPOINT, else none are recorded].
+    #[arg(long, env = "SHARDGATE_OTLP_ENDPOINT", value_name = "URL")]
+    pub(crate) otlp_endpoint: Option<String>,
     /// What scores tree ensembles: auto, walk, portable, avx2 or avx512; all give the same bits
     /// [default: auto].
     #[arg(long, env = "SHARDGATE_KERNEL", value_name = "KERNEL")]

@@ -22,6 +22,7 @@ mod commands;
 mod config;
 mod journal;
 mod logging;
+mod otlp;
 mod output;
 mod placement;
 mod quiet;
@@ -78,6 +79,9 @@ fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {
         }
         cli::Command::Check(arguments) => {
             Ok(commands::check::run(&config::Config::load_file(arguments)?))
+        }
+        cli::Command::Ingest(arguments) => {
+            commands::ingest::run(&arguments).map(|()| ExitCode::SUCCESS)
         }
         cli::Command::Init(arguments) => {
             commands::init::run(&arguments).map(|()| ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! What every part of one shard may use: its clock, its counters and its journal.
+//! What every part of one shard may use: its clock, its counters, its journal and its tracer.
 //!
 //! What is *not* here: what only one of the parts uses.
 
@@ -6,7 +6,9 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::executor::runtime::now;
 use crate::journal::Journal;
+use crate::spans::Tracer;
 use crate::telemetry::{ShardCounters, ShardTelemetry};
 
 /// Nanoseconds since the shard was opened.
@@ -17,11 +19,16 @@ pub(crate) struct Clock {
 
 impl Clock {
     fn start() -> Self {
-        Self { start: Instant::now() }
+        Self { start: now() }
     }
 
     pub(crate) fn now_ns(&self) -> u64 {
-        self.start.elapsed().as_nanos() as u64
+        (now() - self.start).as_nanos() as u64
+    }
+
+    /// The time on it that another reading of the same clock has.
+    pub(crate) fn ns_at(&self, instant: Instant) -> u64 {
+        instant.saturating_duration_since(self.start).as_nanos() as u64
     }
 }
 
@@ -35,14 +42,20 @@ pub(crate) struct ShardContext {
     pub(crate) journal: Option<Journal>,
     /// What lanes noted of rows that they scored, since it was handed over.
     pub(crate) scored: RefCell<Vec<u8>>,
+    /// Which requests are recorded as spans, where any are.
+    pub(crate) tracer: Option<Tracer>,
     /// Whether the shard answers what it has accepted, and takes nothing else.
     pub(crate) draining: Cell<bool>,
 }
 
 impl ShardContext {
-    pub(crate) fn new(telemetry: Arc<ShardTelemetry>, journal: Option<Journal>) -> Self {
+    pub(crate) fn new(
+        telemetry: Arc<ShardTelemetry>,
+        journal: Option<Journal>,
+        tracer: Option<Tracer>,
+    ) -> Self {
         let (scored, draining) = (RefCell::default(), Cell::default());
-        Self { clock: Clock::start(), telemetry, journal, scored, draining }
+        Self { clock: Clock::start(), telemetry, journal, scored, tracer, draining }
     }
 
     pub(crate) fn counters(&self) -> &ShardCounters {

@@ -131,13 +131,38 @@ impl fmt::Display for TraceId {
     }
 }
 
+/// The longest `tracestate` that goes on, in bytes; a longer one is left out, as W3C Trace Context
+/// allows.
+const TRACE_STATE_BYTES_MAX: usize = 512;
+
+/// A `tracestate` that can go on as it came; `None` of one that is empty, too long or not ASCII.
+pub fn trace_state(value: &[u8]) -> Option<&str> {
+    let is_usable = (1..=TRACE_STATE_BYTES_MAX).contains(&value.len())
+        && value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+    is_usable.then(|| std::str::from_utf8(value).ok()).flatten()
+}
+
+/// What goes on to another server of a request's trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceFields<'a> {
+    /// `traceparent`.
+    pub parent: TraceParent,
+    /// `tracestate`.
+    pub state: Option<&'a str>,
+}
+
 /// What a request is known by beyond this process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
     /// Its id.
     pub request_id: RequestId,
-    /// The trace that it belongs to.
+    /// The trace that it belongs to, and the span that its parts are below: that of the caller, or its
+    /// own where it is recorded.
     pub trace: Option<TraceParent>,
+    /// The trace's `tracestate`.
+    pub state: Option<Rc<str>>,
+    /// Whether its span is recorded.
+    pub is_recorded: bool,
 }
 
 impl Origin {

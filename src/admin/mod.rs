@@ -4,7 +4,7 @@
 //! request, read by [`request`] and answered by a [`reply`]; [`routes`] says what each path is, and
 //! [`access`] who may ask it. [`health`] says whether it is ready, and how well. [`metrics`] is what
 //! Prometheus scrapes; [`page`] is the live page, and [`live`] what it shows; [`docs`] says what may be asked for; [`store`] is what is
-//! known of the feature store. `quiet` keeps all of it off the shards' cores.
+//! known of the feature store. A [`stream`] is plain, or encrypted by [`tls`]. `quiet` keeps all of it off the shards' cores.
 //!
 //! What is *not* here: anything that a shard waits for. The admin port reads cells that shards
 //! write, and asks for copies that shards make when they have time.
@@ -21,6 +21,8 @@ mod request;
 mod routes;
 mod server;
 pub(crate) mod store;
+mod stream;
+mod tls;
 mod unfit;
 
 use std::net::{SocketAddr, TcpListener};
@@ -39,9 +41,11 @@ pub(crate) use self::docs::ServedAt;
 use self::live::Live;
 use self::metrics::drift::DriftWindow;
 use self::store::StoreView;
+pub(crate) use self::tls::AdminTls;
 use crate::config::Config;
 use crate::journal::JournalCounters;
 use crate::logging::LogControl;
+use crate::otlp::SpanCounters;
 use crate::quiet;
 use crate::serve::reload::Reloader;
 use crate::serve::sockets;
@@ -56,6 +60,15 @@ const LAST_LOOK: Duration = Duration::from_millis(1);
 /// How often the admin port looks whether the gateway serves, where another process answers until
 /// then.
 const SERVING_LOOK: Duration = Duration::from_millis(5);
+
+/// What threads of the process have written and sent of the shards' doings.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// By the prediction log, where there is one.
+    pub(crate) journal: Option<Arc<JournalCounters>>,
+    /// To a collector of traces, where there is one.
+    pub(crate) spans: Option<Arc<SpanCounters>>,
+}
 
 /// A shard as the admin port sees it.
 #[derive(Debug)]
@@ -82,8 +95,10 @@ struct AdminState {
     /// Where requests are served, once they are.
     served_at: OnceLock<ServedAt>,
     log: LogControl,
-    /// What the prediction log has written, where there is one.
-    journal: Option<Arc<JournalCounters>>,
+    /// What threads of the process have written and sent.
+    written: Written,
+    /// What encrypts the port, where it is encrypted.
+    tls: Option<Arc<AdminTls>>,
     drift: Mutex<DriftWindow>,
     live: Live,
     store: StoreView,
@@ -141,7 +156,7 @@ impl Admin {
     }
 }
 
-/// Listens for operators, on `inherited` or a socket of its own, on threads that end with the
+/// Listens for operators, on `inherited` or a socket of its own and encrypted by `tls`, on threads that end with the
 /// process. The gateway is not ready before [`Admin::set_serving`]: until then the process that the
 /// socket is inherited from answers there.
 pub(crate) fn start(
@@ -149,8 +164,8 @@ pub(crate) fn start(
     shards: Vec<ShardView>,
     shutdown: Shutdown,
     log: LogControl,
-    journal: Option<Arc<JournalCounters>>,
-    inherited: Option<TcpListener>,
+    written: Written,
+    (inherited, tls): (Option<TcpListener>, Option<Arc<AdminTls>>),
     store: StoreView,
 ) -> anyhow::Result<Admin> {
     let inherited = inherited.filter(|taken| {
@@ -175,7 +190,8 @@ pub(crate) fn start(
         writing: OnceLock::new(),
         served_at: OnceLock::new(),
         log,
-        journal,
+        written,
+        tls,
         drift: Mutex::default(),
         live: Live::new(&shards),
         store,

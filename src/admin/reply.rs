@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::io::{self, Write};
-use std::net::TcpStream;
 
 use serde_json::Value;
 use shards::escape::escaped;
 use shards::http1::codings::{GzipPacker, takes_gzip};
 use shards::http1::phrase;
+
+use super::stream::Stream;
 
 /// The shortest body that is packed, in bytes.
 const PACKED_BYTES_MIN: usize = 4_096;
@@ -67,7 +68,7 @@ impl Reply {
     }
 
     /// Writes the answer, after which the connection ends.
-    pub(super) fn write(&self, mut stream: &TcpStream, head_only: bool) -> io::Result<()> {
+    pub(super) fn write(&self, stream: &mut Stream<'_>, head_only: bool) -> io::Result<()> {
         let mut out = Vec::with_capacity(self.body.len() + 512);
         write!(
             out,
@@ -86,7 +87,7 @@ impl Reply {
 }
 
 /// The head of a stream of server-sent events.
-pub(super) fn write_event_stream_head(mut stream: &TcpStream) -> io::Result<()> {
+pub(super) fn write_event_stream_head(stream: &mut Stream<'_>) -> io::Result<()> {
     let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{COMMON}\r\n");
     stream.write_all(head.as_bytes())
 }

@@ -1,13 +1,13 @@
 //! One request of an operator, read whole: small, over a socket that blocks.
 
-use std::io::{ErrorKind, Read};
-use std::net::TcpStream;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use shards::http1::raw::{self, RawError, RawRequest};
 use shards::http1::{decimal, is_identity};
 
 use super::access::Credentials;
+use super::stream::Stream;
 
 const HEAD_BYTES_MAX: usize = 16_384;
 const BODY_BYTES_MAX: usize = 1_048_576;
@@ -66,7 +66,7 @@ impl Request {
     }
 
     /// Reads a request; `Err` holds the status to refuse it with, `None` if the peer said nothing.
-    pub(super) fn read(stream: &TcpStream) -> Result<Self, Option<u16>> {
+    pub(super) fn read(stream: &mut Stream<'_>) -> Result<Self, Option<u16>> {
         let start = Instant::now();
         let mut bytes = Vec::new();
         loop {
@@ -88,7 +88,7 @@ impl Request {
     /// Reads and forgets the rest of a request that was refused. A socket that is closed with
     /// unread bytes resets its connection, and the client may see that instead of its response (RFC
     /// 9112 section 9.6).
-    pub(super) fn read_rest(stream: &TcpStream) {
+    pub(super) fn read_rest(stream: &mut Stream<'_>) {
         let (give_up, mut bytes) = (Instant::now() + LEFT_PATIENCE, Vec::new());
         while read_more(stream, &mut bytes, give_up).is_ok() {
             bytes.clear();
@@ -141,16 +141,12 @@ fn owned(head: &RawRequest<'_, '_>) -> Result<(Request, usize), Option<u16>> {
 }
 
 fn read_more(
-    mut stream: &TcpStream,
+    stream: &mut Stream<'_>,
     bytes: &mut Vec<u8>,
     give_up: Instant,
 ) -> Result<(), Option<u16>> {
-    let left = give_up.saturating_duration_since(Instant::now());
-    if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
-        return Err(Some(408));
-    }
     let mut buffer = [0; 4_096];
-    match stream.read(&mut buffer) {
+    match stream.read_by(&mut buffer, give_up) {
         Ok(0) if bytes.is_empty() => Err(None),
         Ok(0) => Err(Some(400)),
         Ok(length) => {

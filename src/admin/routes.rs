@@ -128,7 +128,10 @@ fn scrape(request: &Request, state: &AdminState) -> Reply {
         &drift,
         &Process {
             log_events_suppressed: state.log.suppressed(),
-            journal: state.journal.as_deref(),
+            journal: state.written.journal.as_deref(),
+            writes: state.writing.get().map(|desk| desk.counters()),
+            spans: state.written.spans.as_deref(),
+            tls_expires_s: state.tls.as_ref().map(|tls| tls.expires_s()),
             is_degraded: Health::of(state).is_degraded(),
         },
     );
@@ -172,7 +175,8 @@ fn write_features(call: FeatureCall<&str>, request: &Request, state: &AdminState
         return refuse(refusal);
     }
     // A page of another site cannot have a browser send these without asking first.
-    if !call.is_removal && !request.is_json() && !request.is_json_lines() {
+    let is_binary = request.field("inference-header-content-length").is_some();
+    if !call.is_removal && !request.is_json() && !request.is_json_lines() && !is_binary {
         return Reply::error(
             415,
             "the content type has to be application/json or application/x-ndjson",
@@ -180,7 +184,9 @@ fn write_features(call: FeatureCall<&str>, request: &Request, state: &AdminState
     }
     let Some(desk) = state.writing.get() else { return Reply::error(503, LOADING) };
     let key = request.field("idempotency-key").map(|key| key.as_bytes().to_vec());
-    let reply = desk.ask(call, request.body.clone(), key);
+    let json_bytes = request.field("inference-header-content-length");
+    let json_bytes = json_bytes.and_then(|length| length.parse().ok());
+    let reply = desk.ask(call, request.body.clone(), json_bytes, key);
     Reply::document(reply_status(reply.kind), reply.body)
 }
 

@@ -1,6 +1,6 @@
 //! Accepts operators' connections: a thread each, up to a limit, and one request a connection.
 
-use std::net::{Shutdown, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use super::AdminState;
 use super::connections::{Connections, Place, Stage};
 use super::reply::Reply;
 use super::request::Request;
+use super::stream::Stream;
 use super::{live, routes};
 
 /// How many connections may be streams of events, which last: a part of all.
@@ -52,11 +53,14 @@ pub(super) fn accept(listener: &TcpListener, state: &Arc<AdminState>, asked: &Ar
 }
 
 fn serve(place: &Place, state: &AdminState, streams: &Arc<AtomicUsize>) {
-    let stream = place.stream();
-    let _ = stream.set_nodelay(true);
-    if stream.set_write_timeout(Some(WRITE_PATIENCE)).is_err() {
+    let socket = place.stream();
+    let _ = socket.set_nodelay(true);
+    if socket.set_write_timeout(Some(WRITE_PATIENCE)).is_err() {
         return;
     }
+    let encryption = state.tls.as_ref().map(|tls| tls.config());
+    let Ok(mut stream) = Stream::new(socket, encryption) else { return };
+    let stream = &mut stream;
     let request = Request::read(stream);
     place.is(Stage::Working);
     let (outcome, head_only) = match &request {
@@ -82,7 +86,7 @@ fn serve(place: &Place, state: &AdminState, streams: &Arc<AtomicUsize>) {
             }
         }
     };
-    let _ = stream.shutdown(Shutdown::Write);
+    stream.end();
     if request.is_err() {
         place.is(Stage::Leaving);
         Request::read_rest(stream);

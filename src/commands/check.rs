@@ -20,6 +20,7 @@ use shards::model::{LoadOptions, Model, golden};
 use crate::config::Config;
 use crate::output::say;
 use crate::serve::features::EXPOSED_PASSWORD;
+use crate::serve::writes::entities::Entities;
 
 /// Checks the cores, the store, and each model with it; fails if anything is wrong.
 pub(crate) fn run(config: &Config) -> ExitCode {
@@ -31,6 +32,9 @@ pub(crate) fn run(config: &Config) -> ExitCode {
     // A file by itself reads no store.
     let is_lone = config.file.is_some();
     let store = if is_lone { None } else { CheckedStore::open(config, &mut findings) };
+    if let Some(store) = store.as_ref().and_then(|store| store.embedded.as_ref()) {
+        check_aggregates(config, store, &mut findings);
+    }
     let repository = config.repository();
     for name in &config.model {
         let subject = format!("model {name}");
@@ -182,6 +186,21 @@ impl CheckedStore {
         }
         Ok(())
     }
+}
+
+/// Checks that the aggregates of the configuration are those that the store keeps.
+fn check_aggregates(config: &Config, store: &EmbeddedStore, findings: &mut Findings) {
+    if config.aggregates.is_empty() {
+        return;
+    }
+    let detail = Entities::of(config).missing(store).map(|missing| match missing.len() {
+        0 => format!("{}, all of them in their tables", config.aggregates.len()),
+        tables => format!(
+            "{}; {tables} tables get columns for them at the first `serve`",
+            config.aggregates.len()
+        ),
+    });
+    findings.note("aggregates", detail);
 }
 
 /// Checks every record of each table beside the default one.

@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use shards::escape::escaped;
+use shards::features::aggregates::is_hidden;
 use shards::features::stored::StoredRow;
 
 use super::entity::{EntityArguments, key_of};
@@ -46,6 +47,7 @@ pub(crate) fn schema(arguments: &SchemaArguments) -> anyhow::Result<ExitCode> {
         let columns: Vec<_> = schema
             .columns()
             .iter()
+            .filter(|column| !is_hidden(&column.name))
             .map(|column| json!({"name": column.name, "type": column.column_type.as_str()}))
             .collect();
         let unread = schema.unread().iter();
@@ -54,7 +56,7 @@ pub(crate) fn schema(arguments: &SchemaArguments) -> anyhow::Result<ExitCode> {
         say!("{}", json!({"columns": columns, "unread": unread}));
         return Ok(ExitCode::SUCCESS);
     }
-    for column in schema.columns() {
+    for column in schema.columns().iter().filter(|column| !is_hidden(&column.name)) {
         say!("{:<32} {}", escaped(&column.name), column.column_type);
     }
     for column in schema.unread() {

@@ -26,6 +26,7 @@ use self::settings::{AdminSettings, Settings};
 use crate::cli::{FileArguments, ServeFlags};
 use crate::journal::settings::Journals;
 use crate::logging::LogFormat;
+use crate::otlp::settings::OtlpSettings;
 use crate::placement::CoreList;
 use crate::serve::steering::Steering;
 use crate::serve::writes::settings::WriteSettings;
@@ -80,6 +81,8 @@ pub(crate) struct Config {
     pub(crate) log_format: LogFormat,
     /// What is written down beside metrics.
     pub(crate) journals: Journals,
+    /// Where spans of requests are sent.
+    pub(crate) otlp: OtlpSettings,
     /// How each shard serves.
     pub(crate) shard: ShardSettings,
     /// What the system lets the process have.
@@ -101,6 +104,8 @@ pub(crate) struct AdminConfig {
     pub(crate) hosts: Vec<String>,
     /// Whether models are loaded and unloaded on the serving port too.
     pub(crate) repository_on_serving_port: bool,
+    /// The files that encrypt the port.
+    pub(crate) tls: TlsSettings,
 }
 
 impl Config {
@@ -113,6 +118,10 @@ impl Config {
         let model_is_default = flags.model.is_empty() && !file.contains_key("model");
         let store_is_default = flags.store.is_none() && !file.contains_key("store");
         settings.lay_over(flags);
+        let said = file.get("otlp").and_then(toml::Value::as_table);
+        let is_said = |key: &str| said.is_some_and(|table| table.contains_key(key));
+        settings.otlp.fill(is_said, |name| std::env::var(name).ok().filter(|it| !it.is_empty()))?;
+        settings.otlp.check()?;
         let granted = Granted::of_process();
         bound_by_memory(&mut settings, &file, &granted);
         ensure_models(&settings.model.0)?;
@@ -123,10 +132,10 @@ impl Config {
         };
         let shown = shown(&settings, &granted)?;
         let journals = settings.journals();
-        let AdminSettings { listen, hosts, repository_on_serving_port, .. } = settings.admin;
+        let AdminSettings { listen, hosts, repository_on_serving_port, tls, .. } = settings.admin;
         Ok(Self {
             listen: settings.listen,
-            admin: AdminConfig { listen, token, hosts, repository_on_serving_port },
+            admin: AdminConfig { listen, token, hosts, repository_on_serving_port, tls },
             cores: settings.cores,
             steering: settings.steering,
             models: settings.models,
@@ -147,6 +156,7 @@ impl Config {
             log_format: settings.log_format,
             shard: ShardSettings {
                 http: settings.http,
+                http2: settings.http2,
                 batch: settings.batch,
                 queue_rows_max: settings.max_queue_rows,
                 queue_us_max: settings.max_queue_delay_us,
@@ -158,8 +168,10 @@ impl Config {
                 aggregates: settings.aggregates,
                 descriptors_max: granted.descriptors.map(Descriptors::connections_end),
                 journal: journals.settings(),
+                spans: settings.otlp.spans(),
             },
             granted,
+            otlp: settings.otlp,
             journals,
             warnings: old_names::warnings(&file),
             shown,

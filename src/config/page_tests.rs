@@ -72,12 +72,17 @@ fn the_page_says_every_key_with_its_default() {
     compare("`[features.scylla]`", &scylla, &mut wrong);
     let mut log = taken(&mut settings, "prediction_log");
     log.insert("folder".to_owned(), Value::Null);
+    let mut admin = taken(&mut settings, "admin");
+    let admin_tls = taken(&mut admin, "tls");
     for (heading, table) in [
-        ("`[admin]`", taken(&mut settings, "admin")),
+        ("`[admin.tls]`", admin_tls),
+        ("`[admin]`", admin),
         ("`[batch]`", taken(&mut settings, "batch")),
         ("`[tls]`", taken(&mut settings, "tls")),
         ("`[http]`", taken(&mut settings, "http")),
+        ("`[http2]`", taken(&mut settings, "http2")),
         ("`[prediction_log]`", log),
+        ("`[otlp]`", taken(&mut settings, "otlp")),
         ("`[access_log]`", taken(&mut settings, "access_log")),
     ] {
         compare(heading, &table, &mut wrong);

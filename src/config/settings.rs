@@ -9,6 +9,7 @@ use shards::batch::BatchPolicy;
 use shards::features::address::StoreAddress;
 use shards::features::aggregates::Aggregate;
 use shards::features::scylla::ScyllaSettings;
+use shards::http::Http2Limits;
 use shards::http1::HttpLimits;
 use shards::model::FileLimits;
 use shards::model::trees::KernelChoice;
@@ -19,6 +20,7 @@ use shards::tls::TlsSettings;
 use crate::cli::ServeFlags;
 use crate::journal::settings::{AccessLog, Journals, PredictionLog};
 use crate::logging::LogFormat;
+use crate::otlp::settings::OtlpSettings;
 use crate::placement::CoreList;
 use crate::serve::steering::Steering;
 use crate::serve::writes::settings::WriteSettings;
@@ -57,11 +59,13 @@ pub(super) struct Settings {
     pub(super) deadline_ms: Option<u64>,
     pub(super) request_ids: RequestIds,
     pub(super) http: HttpLimits,
+    pub(super) http2: Http2Limits,
     pub(super) batch: BatchPolicy,
     pub(super) features: FeatureSettings,
     pub(super) aggregates: Vec<Aggregate>,
     pub(super) prediction_log: Option<PredictionLog>,
     pub(super) access_log: AccessLog,
+    pub(super) otlp: OtlpSettings,
 }
 
 /// The table `[admin]`.
@@ -72,6 +76,7 @@ pub(super) struct AdminSettings {
     pub(super) token_file: Option<PathBuf>,
     pub(super) hosts: Vec<String>,
     pub(super) repository_on_serving_port: bool,
+    pub(super) tls: TlsSettings,
 }
 
 /// The table `[features]`.
@@ -110,6 +115,7 @@ impl Default for AdminSettings {
             token_file: None,
             hosts: Vec::new(),
             repository_on_serving_port: false,
+            tls: TlsSettings::default(),
         }
     }
 }
@@ -138,11 +144,13 @@ impl Default for Settings {
             deadline_ms: shard.deadline_ms,
             request_ids: shard.request_ids,
             http: shard.http,
+            http2: shard.http2,
             batch: shard.batch,
             features: FeatureSettings::default(),
             aggregates: Vec::new(),
             prediction_log: None,
             access_log: AccessLog::default(),
+            otlp: OtlpSettings::default(),
         }
     }
 }
@@ -166,6 +174,7 @@ impl Settings {
         set(&mut self.log, flags.log);
         set(&mut self.log_format, flags.log_format);
         self.takeover = flags.takeover.or_else(|| self.takeover.take());
+        self.otlp.endpoint = flags.otlp_endpoint.or_else(|| self.otlp.endpoint.take());
         self.keys_file = flags.keys_file.or_else(|| self.keys_file.take());
         for (setting, flag) in [
             (&mut self.tls.certificate_file, flags.tls_certificate),
@@ -198,6 +207,7 @@ impl Settings {
             (1..=100).contains(&found),
             "max_refusal_percent: found {found}, expected a whole number from 1 to 100"
         );
+        self.otlp.check()?;
         self.journals().ensure_usable()
     }
 

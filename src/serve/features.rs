@@ -64,10 +64,11 @@ pub(crate) fn open(
     }
 }
 
-/// Whether `model.toml` has columns, and each is a field of the request.
+/// Whether `model.toml` has columns, and none of them, or of what its expressions read, is the store's.
 fn reads_requests_alone(model: &ModelDirectory) -> bool {
-    let is_sent = |column: &InputColumn| column.source == Source::Request;
-    model.manifest.columns.as_ref().is_some_and(|columns| columns.iter().all(is_sent))
+    let is_sent = |column: &InputColumn| column.source != Source::Store;
+    let columns = model.manifest.columns.as_ref();
+    columns.is_some_and(|columns| columns.iter().chain(&model.manifest.inputs).all(is_sent))
 }
 
 /// Whether each column is a field of the request, or none is named: then requests give those of the

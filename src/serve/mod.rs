@@ -1,6 +1,7 @@
 //! Start, signals and stop of the serving process.
 //!
-//! [`tls`] reads what encrypts the serving port, [`keys`] which keys requests need, [`io_uring`] says
+//! [`tls`] reads what encrypts the serving port, [`keys`] which keys requests need, and [`key_rates`]
+//! divides their rates among the shards; [`io_uring`] says
 //! whether shards can run at all, [`sockets`] makes a listening socket a shard, or inherits them by [`takeover`] from a [`peer`], [`claim`] has one process alone begin to listen,
 //! [`steering`] says which connections are for which, [`features`] opens the store, [`fit_watch`]
 //! says when its columns change and [`store_watch`] what is wrong with its file, [`invitation`] says
@@ -16,6 +17,7 @@ pub(crate) mod features;
 mod fit_watch;
 mod invitation;
 mod io_uring;
+mod key_rates;
 mod keys;
 mod orders;
 mod peer;
@@ -54,15 +56,16 @@ use self::takeover::offer::{Bound, Handover};
 use self::tls::ServingTls;
 use self::writes::WriteDesk;
 use self::writes::entities::Entities;
-use crate::admin::Admin;
 use crate::admin::access::Access;
 use crate::admin::store::StoreView;
+use crate::admin::{Admin, AdminTls, Written};
 use crate::config::Config;
 use crate::journal::{JournalThread, Writer};
+use crate::otlp::Exporter;
 use crate::system::descriptors::Descriptors;
 use crate::system::memory::MemoryLimit;
 use crate::system::quota;
-use crate::{admin, allocator, logging};
+use crate::{admin, allocator, logging, otlp};
 
 /// How long beyond its own limit a drain may take before the shards that hang are named.
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
@@ -82,7 +85,10 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         reload::warn_of_folders(&config.repository(), name);
     }
     let tls = ServingTls::open(&config.tls)?;
-    let (keys, key_file) = ServingKeys::open(config.keys_file.as_deref())?.unzip();
+    let asks_certificates = config.tls.client_ca_file.is_some();
+    let keys_file = config.keys_file.as_deref();
+    let keys = ServingKeys::open(keys_file, cores.len(), asks_certificates)?;
+    let (keys, key_file) = keys.unzip();
     let mut sockets = Sockets::open(config, cores.len())?;
     let entities = Entities::new(&models, &config.writes.tables, &config.aggregates);
     let Some(store) = features::open(config, &models, &entities, &signals)? else {
@@ -90,6 +96,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let writer = Writer::open(&config.journals)?;
+    let user_keys = writer.as_ref().and_then(Writer::user_keys);
 
     let shutdown = Shutdown::default();
     if sockets.held_elsewhere {
@@ -116,23 +123,34 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let views = shards.iter().map(ShardHandle::view).collect();
     let journal = writer.map(|writer| start_journal(writer, &shards)).transpose()?;
     let written = journal.as_ref().map(|journal| Arc::clone(&journal.counters));
+    let exporter = start_exporter(config, &shards)?;
+    let spans = exporter.as_ref().map(|exporter| Arc::clone(&exporter.counters));
+    let written = Written { journal: written, spans };
     let known = StoreView::new(config.store.to_string(), &store);
     let inherited = sockets.admin();
-    let admin = admin::start(config, views, shutdown.clone(), log, written, inherited, known)?;
+    let admin_tls = AdminTls::open(&config.admin.tls)
+        .context("the admin port cannot be encrypted: [admin.tls]")?
+        .map(Arc::new);
+    let sockets_of_admin = (inherited, admin_tls.clone());
+    let admin =
+        admin::start(config, views, shutdown.clone(), log, written, sockets_of_admin, known)?;
     if !wait_until_ready(&shards, &news, &signals)? {
         tracing::info!("stopped before it served");
         return Ok(ExitCode::SUCCESS);
     }
     allocator::give_back();
     let handover = start_listening(config, &shards, &mut sockets, &admin)?;
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    let columns = shards.first().map_or_else(Vec::new, |shard| shard.shared.columns());
+    let scheme_of = |is_encrypted| if is_encrypted { "https" } else { "http" };
+    let (scheme, admin_scheme) = (scheme_of(tls.is_some()), scheme_of(admin_tls.is_some()));
+    let mut columns = shards.first().map_or_else(Vec::new, |shard| shard.shared.columns());
+    columns.extend(models.first().into_iter().flat_map(|model| model.manifest.inputs.clone()));
     let invitation = invitation::line((scheme, sockets.address), &store, &columns);
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let reloader = Arc::new(Reloader::new(config, store.clone(), all, models));
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let cores = shards.iter().map(|shard| shard.core).collect();
-    let desk = Arc::new(WriteDesk::start(&store, config.writes.clone(), entities, all, cores)?);
+    let desk =
+        Arc::new(WriteDesk::start(&store, config.writes.clone(), entities, user_keys, all, cores)?);
     admin.set_writing(Arc::clone(&desk));
     let is_encrypted = tls.is_some();
     let at = admin::ServedAt { address: sockets.address, is_encrypted };
@@ -140,8 +158,9 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let is_asked = config.admin.repository_on_serving_port;
     let access = is_asked.then(|| Access::of(&config.admin, sockets.address));
     tls::warn_of_open_port(sockets.address, tls.is_some() || keys.is_some());
-    let orders = orders::start(reloader, Renewed { tls, keys }, access, &shards)?;
-    announce(config, &shards, (scheme, sockets.address), admin.address, invitation);
+    let orders = orders::start(reloader, Renewed { tls, keys, admin_tls }, access, &shards)?;
+    let admin_url = format!("{admin_scheme}://{}/", admin.address);
+    announce(config, &shards, (scheme, sockets.address), &admin_url, invitation);
     let served = config.model.join(", ");
     signals.supervisor.ready(&format!("serves {served} on {scheme}://{}", sockets.address));
     let watch = StoreWatch::new(store);
@@ -152,6 +171,9 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         journal.finish();
     }
     desk.finish();
+    if let Some(exporter) = exporter {
+        exporter.finish();
+    }
     admin.finish();
     tracing::info!("stopped");
     Ok(code)
@@ -201,6 +223,12 @@ fn start_journal(writer: Writer, shards: &[ShardHandle]) -> anyhow::Result<Journ
     let shared = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let cores = shards.iter().map(|shard| shard.core).collect();
     writer.start(shared, cores).context("the thread that writes logs could not be started")
+}
+
+fn start_exporter(config: &Config, shards: &[ShardHandle]) -> anyhow::Result<Option<Exporter>> {
+    let shared = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
+    let cores = shards.iter().map(|shard| shard.core).collect();
+    otlp::start(&config.otlp, shared, cores).context("spans cannot be sent")
 }
 
 /// The directories of the models to serve, the default one first.
@@ -264,7 +292,7 @@ fn announce(
     config: &Config,
     shards: &[ShardHandle],
     (scheme, address): (&str, SocketAddr),
-    admin: SocketAddr,
+    admin: &str,
     invitation: Option<String>,
 ) {
     let cores: Vec<_> = shards.iter().map(|shard| shard.core).collect();
@@ -275,7 +303,7 @@ fn announce(
         "shardgate serves {} on {scheme}://{address}, one shard on each of the cores {cores:?}",
         config.model.join(", ")
     );
-    let _ = writeln!(output, "live page, metrics and health: http://{admin}/");
+    let _ = writeln!(output, "live page, metrics and health: {admin}");
     if let Some(invitation) = invitation {
         let _ = writeln!(output, "{invitation}");
     }

@@ -14,6 +14,7 @@ use super::reload::Reloader;
 use super::repository;
 use super::shard_thread::ShardHandle;
 use super::tls::ServingTls;
+use crate::admin::AdminTls;
 use crate::admin::access::{Access, Credentials};
 use crate::quiet;
 
@@ -39,6 +40,8 @@ pub(crate) struct Renewed {
     pub(crate) tls: Option<ServingTls>,
     /// The keys that requests need.
     pub(crate) keys: Option<ServingKeys>,
+    /// What encrypts the admin port.
+    pub(crate) admin_tls: Option<Arc<AdminTls>>,
 }
 
 /// Starts the thread; it ends with the process. `access` has the rules for requests that come
@@ -98,6 +101,9 @@ impl AdminWorker {
         }
         if let Some(keys) = &self.renewed.keys {
             keys.renew(&self.shards);
+        }
+        if let Some(tls) = &self.renewed.admin_tls {
+            tls.renew();
         }
         match self.reloader.reload() {
             Ok(models) => tracing::info!(?models, "reloaded"),

@@ -10,6 +10,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use super::fit_watch::FitWatch;
+use super::key_rates::KeyRates;
 use super::orders::Orders;
 use super::report::Reporter;
 use super::shard_thread::{News, ShardHandle};
@@ -103,6 +104,7 @@ pub(crate) fn serve(
 ) -> Outcome {
     let mut watchdog = Watchdog::new(shards);
     let mut fit_watch = FitWatch::default();
+    let mut key_rates = KeyRates::default();
     let failed = loop {
         let asked = waiter.look();
         if asked.report {
@@ -132,6 +134,7 @@ pub(crate) fn serve(
         watchdog.look(shards);
         waiter.supervisor.alive(watchdog.longest_still());
         fit_watch.look(shards);
+        key_rates.look(shards);
         store_watch.look(shards);
     };
     waiter.supervisor.stopping();

@@ -214,9 +214,35 @@ fn a_training_set_has_the_bits_that_serving_reads() {
     let without = transform(&[]);
     assert_eq!(without.status, Some(1));
     assert!(without.stderr.contains("--clock COLUMN"), "{without:?}");
+    // No line is blank, as of a single column that is null: readers leave such out.
+    let manifest = folder.path().join("models/demo-logistic/model.toml");
+    let one = "[[columns]]\nname = \"a\"\nexpr = \"amount / 0.0\"\nnan = \"missing\"\n\
+               [[inputs]]\nname = \"amount\"\nsource = \"request\"\n";
+    std::fs::write(&manifest, one).unwrap();
+    std::fs::write(&file, "amount\n1\n2\n").unwrap();
+    assert_eq!(transform(&["--only"]).stdout, "a\n\"\"\n\"\"\n");
+    std::fs::write(&manifest, MANIFEST).unwrap();
     std::fs::write(&file, "amount\n1\n").unwrap();
     let missing = transform(&["--at", "2026-01-31T12:00:00Z"]);
     assert!(missing.stderr.contains("there is no column `feature_3`"), "{missing:?}");
+}
+
+#[test]
+fn a_model_that_computes_of_requests_alone_needs_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = repository(folder.path());
+    let column = |name: &str| format!("[[columns]]\nname = \"{name}\"\nexpr = \"amount * 2.0\"\n");
+    let columns = ["feature_1", "feature_2", "feature_3"].map(column).concat();
+    let input = "[[inputs]]\nname = \"amount\"\nsource = \"request\"\n";
+    let output = "[output]\ntensor = \"probabilities\"\nclass = 1\n";
+    let manifest = format!("{output}{columns}{input}");
+    std::fs::write(repository.join("demo-logistic/model.toml"), manifest).unwrap();
+    let gateway = Launch::bare()
+        .with(|command| {
+            command.args(["--model", "demo-logistic", "--models"]).arg(repository);
+        })
+        .start();
+    assert_eq!(ask(&mut gateway.client(), r#"{"amount": 0.25}"#), 200);
 }
 
 #[test]

@@ -76,6 +76,9 @@ pub(super) fn ask<B: ScoreBody>(
     }
     let canary = if is_pinned { None } else { api.lanes.canary(&lane) };
     match body.make_rows(&Ask { api, context, terms, lane, canary }) {
+        Ok(MadeRows { rows, .. }) if !context.may_explain && !rows.withhold_reasons() => {
+            Outcome::fault(CallFault::Forbidden, "the key may not ask for reasons")
+        }
         Ok(MadeRows { rows, form, terms }) => {
             rows.queue(form.admission(), &terms, context.origin);
             Outcome::Rows { rows, form }

@@ -15,7 +15,7 @@ pub(crate) struct Arrival {
 }
 
 /// A call's body and the terms that it comes by.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct CallContext<'a> {
     /// The client to wake when the outcome is there, by its front's number.
     pub(crate) client: u32,
@@ -29,6 +29,8 @@ pub(crate) struct CallContext<'a> {
     pub(crate) origin: &'a Origin,
     /// Its sender, as far as it says.
     pub(crate) credentials: Credentials<'a>,
+    /// Whether its sender may have scores explained.
+    pub(crate) may_explain: bool,
     /// Its body, where there is one.
     pub(crate) body: Option<&'a [u8]>,
     /// Where the JSON of the body ends, if binary tensors follow it.

@@ -34,12 +34,15 @@ use std::rc::Rc;
 use self::admin_queue::ProcessQueue;
 pub use self::admin_queue::{AdminReply, AdminReplyKind, RepositoryRequest};
 pub(crate) use self::context::{Arrival, CallContext};
+pub(crate) use self::infer::TensorRequest;
 use self::openapi::Description;
 pub(crate) use self::outcome::{CallFault, Form, Outcome, RowsSummary, StatusOf};
+use self::predict::Members;
 pub use self::repository::RepositoryCall;
 pub use self::write_features::{FeatureCall, WriteRequest};
 use crate::batch::Lanes;
 use crate::context::ShardContext;
+use crate::model::answer::Wants;
 
 /// A call of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,6 +182,27 @@ impl Api {
             },
             call => with(call.model()),
         }
+    }
+
+    /// Scores the rows of a request of tensors that a front has read.
+    pub(crate) fn infer(
+        &self,
+        model: ModelName<'_>,
+        request: &dyn TensorRequest,
+        context: &CallContext<'_>,
+    ) -> Outcome {
+        infer::answer_request(self, context, model, request)
+    }
+
+    /// Scores a row whose members a front has read, and that asks for `wants` beside its score.
+    pub(crate) fn predict(
+        &self,
+        model: Option<&str>,
+        members: &dyn Members,
+        wants: Wants,
+        context: &CallContext<'_>,
+    ) -> Outcome {
+        predict::answer_members(self, context, model, members, wants)
     }
 
     /// Answers a call, or queues the rows or the request that its outcome waits for.

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use crate::batch::{Lane, RowId, RowState, Scored, Terms};
 use crate::failure::RowFailure;
+use crate::model::answer::Wants;
 use crate::origin::Origin;
 
 /// Those rows of a request that one version scores, in the order of the request.
@@ -38,6 +39,21 @@ impl LaneRows {
 
     fn start(&self) -> (&Lane, RowId) {
         (&self.lane, self.first)
+    }
+
+    fn withhold_reasons(&self) -> bool {
+        let mut rows = self.lane.rows.borrow_mut();
+        let mut next = Some(self.first);
+        while let Some(id) = next {
+            let row = rows.get_mut(id);
+            let wants = row.answer.wants();
+            if wants.explain || wants.contributions {
+                return false;
+            }
+            row.answer.ask(Wants { withholds_reasons: true, ..wants });
+            next = row.next;
+        }
+        true
     }
 
     /// Queues the rows that are not done already, and says where their request comes from.
@@ -108,6 +124,13 @@ impl RequestRows {
             (None, canary) => (canary?, None),
         };
         Some(Self { rows, canary, count: count as u32 })
+    }
+
+    /// Has none of the rows explained, also where the model explains unasked; false where one asks
+    /// for it.
+    pub(crate) fn withhold_reasons(&self) -> bool {
+        self.rows.withhold_reasons()
+            && self.canary.as_ref().is_none_or(|canary| canary.withhold_reasons())
     }
 
     /// Queues the rows that are not done already.

@@ -26,6 +26,8 @@ pub struct WriteRequest {
     pub call: FeatureCall<String>,
     /// Its body.
     pub body: Vec<u8>,
+    /// Where the JSON of the body ends, if binary tensors follow it.
+    pub json_bytes: Option<usize>,
     /// `Idempotency-Key`, where it has one.
     pub idempotency_key: Option<Vec<u8>>,
 }
@@ -55,6 +57,7 @@ pub(super) fn answer(api: &Api, context: &CallContext<'_>, call: FeatureCall<&st
         number,
         call,
         body,
+        json_bytes: context.json_bytes,
         idempotency_key,
     });
     match queued {

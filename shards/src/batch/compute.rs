@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use tracing::field::{DisplayValue, display};
 
-use super::notify::yield_once;
 use super::pipeline::{Engine, Work};
 use super::{Host, Lane, RowState};
+use crate::executor::runtime::yield_once;
 use crate::failure::RowFailure;
 use crate::features::FeatureMatrix;
 use crate::model::ScoreError;
 use crate::model::remote::{RemoteClient, RemoteError};
-use crate::origin::TraceId;
+use crate::mutation::{Mutation, is_in_force};
+use crate::origin::{TraceFields, TraceId};
 
 /// Has the scores of the rows that were joined at `fetched_ns` computed by a server.
 pub(super) async fn ask(
@@ -24,7 +25,9 @@ pub(super) async fn ask(
     work.joined.blank_refused();
     // The last of the rows that can still wait decides.
     let limit = Duration::from_nanos(work.deadline_ns.saturating_sub(fetched_ns));
-    let asked = remote.score(&work.joined.matrix, work.trace, limit, &mut work.scores).await;
+    let state = work.trace_state.as_deref();
+    let trace = work.trace.map(|parent| TraceFields { parent, state });
+    let asked = remote.score(&work.joined.matrix, trace, limit, &mut work.scores).await;
     work.compute_ns = host.now_ns().saturating_sub(fetched_ns);
     let counters = lane.counters();
     counters.remote.batches[RemoteError::outcome_index(&asked)].add(1);
@@ -173,6 +176,9 @@ fn score(
     let scored = engine.prepared.model.borrow_mut().score(matrix, scores);
     let taken_ns = host.now_ns().saturating_sub(start_ns);
     *compute_ns += taken_ns;
+    if is_in_force(Mutation::SwapRows) && scores.len() > 2 {
+        scores.swap(1, 2);
+    }
     lane.estimates.borrow_mut().compute.observe(matrix.rows(), 0, taken_ns);
     scored
 }

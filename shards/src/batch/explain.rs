@@ -7,10 +7,10 @@ use std::rc::Rc;
 
 use futures_lite::FutureExt;
 
-use super::notify::yield_once;
 use super::pipeline::{Engine, Work, finish_rows};
 use super::row_answer::Explanation;
 use super::{Host, Lane, RowState, Scored};
+use crate::executor::runtime::yield_once;
 use crate::failure::RowFailure;
 
 /// A row of a batch that is explained.

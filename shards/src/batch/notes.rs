@@ -1,11 +1,13 @@
 //! Writes a batch down in the shard's journal, and tells its rows what it was like.
 
 use super::pipeline::Work;
-use super::{Lane, RowState, Scored};
+use super::{Host, Lane, RowState, Scored};
 use crate::failure::RowFailure;
+use crate::features::entities::USER;
 use crate::journal::{
     BatchEntry, BatchFigures, Journal, RowEntities, RowNote, RowResult, RowTexts, RowValues,
 };
+use crate::spans::{EntityTimes, RowTimes};
 use crate::telemetry::ShardCounters;
 
 /// Writes down what became of these rows of a batch, by their places; what was joined means
@@ -82,6 +84,53 @@ pub(super) fn note(
             })
         });
     journal.note_batch(&batch, notes, counters);
+}
+
+/// Tells these rows of a batch when they were in each phase, where their requests are recorded.
+pub(super) fn tell_times(lane: &Lane, host: &Host, work: &Work, rows: impl Iterator<Item = usize>) {
+    let now_ns = host.now_ns();
+    let mut slots = lane.rows.borrow_mut();
+    for index in rows {
+        let row = slots.get_mut(work.rows[index]);
+        if !row.origin.is_recorded {
+            continue;
+        }
+        let fetched_ns = work.start_ns + work.fetch_ns;
+        let is_explained = row.answer.parts().is_some_and(|parts| parts.explanation.is_some());
+        row.times = Some(Box::new(RowTimes {
+            queued_ns: row.queued_ns,
+            started_ns: work.start_ns,
+            fetched_ns,
+            computed_ns: fetched_ns + work.compute_ns,
+            explained_ns: if is_explained { now_ns } else { 0 },
+            batch_rows: work.rows.len() as u32,
+            entities: if row.has_own_features {
+                Vec::new()
+            } else {
+                entity_times(lane, host, work, index)
+            },
+        }));
+    }
+}
+
+/// When the parts of a row were fetched, entity by entity; none where nothing was.
+fn entity_times(lane: &Lane, host: &Host, work: &Work, row: usize) -> Vec<EntityTimes> {
+    let joined = &work.joined;
+    if row >= joined.outcomes.len() {
+        return Vec::new();
+    }
+    let whole = (work.start_ns, work.start_ns + work.fetch_ns);
+    let names = lane.settings.keys.entities.iter().map(|entity| entity.name.as_str());
+    let user = lane.settings.keys.entities.is_empty().then_some(USER);
+    let times = |(place, name): (usize, &str)| {
+        let known = joined.entity_times.get(place).copied().flatten();
+        let clock = &host.context.clock;
+        let (asked_ns, landed_ns) =
+            known.map_or(whole, |(asked, landed)| (clock.ns_at(asked), clock.ns_at(landed)));
+        let status = joined.outcome_of(place, row).status;
+        EntityTimes { name: name.into(), status, asked_ns, landed_ns }
+    };
+    names.chain(user).enumerate().map(times).collect()
 }
 
 /// Tells these rows of a batch what it was like, for requests that are sampled.

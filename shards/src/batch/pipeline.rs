@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use futures_lite::FutureExt;
 use futures_lite::future::or;
@@ -13,16 +13,17 @@ use super::binding::Binding;
 use super::compute::{ask, compute};
 use super::decide::{concurrency_limit, demand};
 use super::explain::{self, ExplainedRow};
-use super::notify::yield_once;
 use super::{Decision, Host, Lane, PreparedModel, RowId, Scored, notes, scored, shadow};
-use crate::executor::runtime::{sleep, spawn};
+use crate::executor::runtime::{sleep, spawn, wall, yield_once};
 use crate::facts::Role;
 use crate::failure::{Refusal, RowFailure};
 use crate::features::expressions::RequestValues;
 use crate::features::join::JoinPlan;
 use crate::features::{FeatureMatrix, FeatureStore, FetchRequests, Fetched, Joined};
 use crate::model::remote::RemoteClient;
+use crate::mutation::{Mutation, is_in_force};
 use crate::origin::TraceParent;
+use crate::provenance::FeatureStatus;
 use crate::telemetry::Phase;
 
 /// How often a batch is joined anew where the store's columns change meanwhile.
@@ -82,8 +83,11 @@ pub(super) struct Work {
     pub(super) own_rows: usize,
     /// The latest of the rows' deadlines, in ns of the shard's clock.
     pub(super) deadline_ns: u64,
-    /// The trace of the first row that belongs to one.
+    /// Whether a row's request is recorded.
+    pub(super) has_recorded: bool,
+    /// The trace of the first row that belongs to one, and its `tracestate`.
     pub(super) trace: Option<TraceParent>,
+    pub(super) trace_state: Option<Rc<str>>,
     pub(super) scores: Vec<f64>,
     /// How many batches were in flight at its start or would have been, if its queue had been taken
     /// too; how many others there were then, and in the mean until it had what it waited for.
@@ -121,7 +125,9 @@ impl Work {
             joined: Joined::new(plan),
             own_rows: 0,
             deadline_ns: 0,
+            has_recorded: false,
             trace: None,
+            trace_state: None,
             scores: Vec::new(),
             demand: 0,
             others: 0,
@@ -245,7 +251,8 @@ async fn score_batch(
     work.requests.clear();
     work.own_rows = 0;
     work.deadline_ns = 0;
-    work.trace = None;
+    (work.trace, work.trace_state, work.has_recorded) = (None, None, false);
+    (work.start_ns, work.fetch_ns) = (start_ns, 0);
     work.wants_values = lane.settings.answers.always.values();
     work.has_asked = false;
     let mut queue_ns = 0;
@@ -264,7 +271,11 @@ async fn score_batch(
                 }
             }
             work.deadline_ns = work.deadline_ns.max(rows.deadline_ns(*id));
-            work.trace = work.trace.or(row.origin.trace);
+            if work.trace.is_none() && row.origin.trace.is_some() {
+                work.trace = row.origin.trace;
+                work.trace_state.clone_from(&row.origin.state);
+            }
+            work.has_recorded |= row.origin.is_recorded;
             work.has_asked |= row.answer.is_asked();
             let waited_ns = start_ns.saturating_sub(row.queued_ns);
             queue_ns += waited_ns;
@@ -273,6 +284,7 @@ async fn score_batch(
     }
     work.wants_values |= work.has_asked;
     lane.counters().queue_ns.add(queue_ns);
+    work.joined.is_timed = work.has_recorded;
     fetch(lane, engine, host, work).await;
     if !engine.store.is_immediate() {
         // The next batch's statements go on the wire before this one is computed.
@@ -287,7 +299,7 @@ async fn score_batch(
         work.has_decided = work.joined.expressions.as_ref().is_some_and(|it| it.has_decided());
     }
     let fetched_ns = host.now_ns();
-    work.compute_ns = 0;
+    (work.fetch_ns, work.compute_ns) = (fetched_ns.saturating_sub(start_ns), 0);
     let others_until = |now_ns| lane.in_flight.borrow_mut().others_mean(start_ns, now_ns);
     let scored = if let Some(remote) = &engine.remote {
         let asked = ask(lane, remote, host, work, fetched_ns).await;
@@ -300,9 +312,10 @@ async fn score_batch(
         compute(lane, engine, host, work).await
     };
     if scored.is_ok() {
+        forget_scores_of_decided(work);
         decide_by_score(lane, engine, work);
     }
-    (work.start_ns, work.fetch_ns) = (start_ns, fetched_ns.saturating_sub(start_ns));
+    work.start_ns = start_ns;
     measure(lane, engine, host, work);
     scored
 }
@@ -352,6 +365,19 @@ fn compute_expressions(lane: &Lane, plan: &JoinPlan, work: &mut Work, start_ns: 
             arrived_us: row.arrived_us,
         }
     });
+}
+
+/// Takes the scores from rows that a rule decided before the model: a remote model is sent the whole
+/// batch, and its answers mean nothing for them.
+fn forget_scores_of_decided(work: &mut Work) {
+    let Some(computing) = work.joined.expressions.as_deref().filter(|_| work.has_decided) else {
+        return;
+    };
+    for (row, score) in work.scores.iter_mut().enumerate() {
+        if computing.rule(row).is_some() {
+            *score = f64::NAN;
+        }
+    }
 }
 
 /// Holds the rules behind the model against the scores.
@@ -497,6 +523,9 @@ pub(super) fn finish_rows(
     if let Some(plan) = lane.scored.get() {
         scored::note(plan, lane, host, work, rows.clone());
     }
+    if work.has_recorded {
+        notes::tell_times(lane, host, work, rows.clone().map(|(index, _)| index));
+    }
     let candidate = host.lanes.shadow(lane);
     for (index, outcome) in rows {
         let id = work.rows[index];
@@ -521,10 +550,12 @@ fn outcome_of(work: &Work, index: usize) -> Result<Scored, RowFailure> {
         return Err(RowFailure::NotFinite);
     }
     let defaulted = outcome.defaulted + outcome.fields_defaulted;
-    Ok(Scored { score, status: outcome.status, defaulted, statuses: outcome.statuses, rule })
+    let hides = is_in_force(Mutation::HideOutage) && outcome.status == FeatureStatus::Error;
+    let status = if hides { FeatureStatus::Stored } else { outcome.status };
+    Ok(Scored { score, status, defaulted, statuses: outcome.statuses, rule })
 }
 
 /// The wall clock in µs since 1970, by which the age of features is told.
 fn wall_us() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
+    wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
 }

@@ -8,6 +8,7 @@ use crate::journal::BatchFigures;
 use crate::model::answer::Wants;
 use crate::origin::Origin;
 use crate::provenance::{EntityStatuses, FeatureStatus};
+use crate::spans::RowTimes;
 
 /// A slot of [`Rows`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,6 +74,8 @@ pub struct Row {
     pub reference: f64,
     /// What its batch was like; all 0 before it was in one, and where nobody samples requests.
     pub batch: BatchFigures,
+    /// When it was in each phase, where its request is recorded.
+    pub times: Option<Box<RowTimes>>,
     /// When it was queued, in ns of the shard's clock.
     pub queued_ns: u64,
     /// Where it is.
@@ -136,6 +139,7 @@ impl Rows {
             origin: Origin::default(),
             reference: f64::NAN,
             batch: BatchFigures::default(),
+            times: None,
             queued_ns: 0,
             state: RowState::Waiting,
             is_held: false,
@@ -284,6 +288,7 @@ impl Rows {
         let row = self.get_mut(id);
         row.origin = Origin::default();
         row.batch = BatchFigures::default();
+        row.times = None;
         row.is_free = true;
         if row.key.capacity() > KEPT_BYTES_MAX {
             row.key = String::new();

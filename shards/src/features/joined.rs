@@ -75,6 +75,11 @@ pub struct Joined {
     entities: usize,
     /// How long the batch waited for an entity's table, where it did and the plan has several.
     waits: Vec<(usize, Duration)>,
+    /// Whether somebody wants to know when each entity's part was there.
+    pub(crate) is_timed: bool,
+    /// When each entity's part was asked for and when it had come; empty where nobody wants to know, or
+    /// where the plan has one entity.
+    pub(crate) entity_times: Vec<Option<(Instant, Instant)>>,
 }
 
 impl Joined {
@@ -91,6 +96,16 @@ impl Joined {
             by_entity: Vec::new(),
             entities: plan.entities().len(),
             waits: Vec::new(),
+            is_timed: false,
+            entity_times: Vec::new(),
+        }
+    }
+
+    /// Notes when an entity's part was asked for and when it had come, where somebody wants to know.
+    pub(crate) fn note_times(&mut self, entity: usize, times: impl FnOnce() -> (Instant, Instant)) {
+        if self.is_timed && self.entities > 1 {
+            self.entity_times.resize(self.entities, None);
+            self.entity_times[entity] = Some(times());
         }
     }
 
@@ -164,6 +179,7 @@ impl Joined {
         }
         self.defaulted_by_column.fill(0);
         self.unknown_cells.clear();
+        self.entity_times.clear();
         self.keys_fetched = 0;
         self.waits.clear();
         self.now_us = now_us;

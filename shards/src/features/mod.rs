@@ -36,10 +36,12 @@ mod requests;
 mod requests_alone;
 pub mod schema;
 pub mod scylla;
+pub mod simulated;
 mod store;
 pub mod stored;
 pub mod texts;
 pub mod written_rows;
+pub mod written_tensors;
 
 pub use categories::Categories;
 pub use fit::{Fetched, Unfit};

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use thiserror::Error;
 
@@ -15,6 +16,7 @@ use super::requests::FetchRequests;
 use super::requests_alone::RequestsAlone;
 use super::schema::{NamedTable, Schema, fingerprint_of_all, fingerprint_of_reason};
 use super::scylla::{Asked, CqlCounters, CqlStore, ScyllaError, ScyllaSettings, describe_table};
+use super::simulated::{SimulatedStore, Weather};
 use crate::telemetry::StoreCounters;
 
 /// Where every shard's features come from; each opens its own [`FeatureStore`] from it.
@@ -31,6 +33,13 @@ pub enum StoreSource {
     },
     /// Nothing: each request gives all that its model reads.
     RequestsAlone,
+    /// An embedded store behind a simulated way there.
+    Simulated {
+        /// Its rows.
+        store: EmbeddedStore,
+        /// How the way is.
+        weather: Arc<Weather>,
+    },
 }
 
 /// Why a shard has no store.
@@ -60,7 +69,7 @@ impl StoreSource {
     /// its connections.
     pub fn current_schema(&self) -> Result<Option<Schema>, StoreError> {
         match self {
-            Self::Embedded(store) => Ok(store.schema()?),
+            Self::Embedded(store) | Self::Simulated { store, .. } => Ok(store.schema()?),
             Self::Cql { .. } => Ok(None),
             Self::RequestsAlone => Ok(Some(Schema::none())),
         }
@@ -122,6 +131,10 @@ impl StoreSource {
                 Self::Cql { settings, addresses: addresses.clone() }
             }
             Self::RequestsAlone => Self::RequestsAlone,
+            Self::Simulated { store, weather } => {
+                let (store, weather) = (store.table(&name.parse()?), Arc::clone(weather));
+                Self::Simulated { store, weather }
+            }
         })
     }
 
@@ -130,7 +143,7 @@ impl StoreSource {
     pub fn trouble(&self) -> Option<String> {
         match self {
             Self::Embedded(store) => store.trouble(),
-            Self::Cql { .. } | Self::RequestsAlone => None,
+            Self::Cql { .. } | Self::RequestsAlone | Self::Simulated { .. } => None,
         }
     }
 
@@ -150,6 +163,10 @@ impl StoreSource {
                 TableStore::Cql(opened.await?)
             }
             Self::RequestsAlone => TableStore::RequestsAlone(RequestsAlone::default()),
+            Self::Simulated { store, weather } => {
+                let (reader, weather) = (EmbeddedReader::new(store)?, Arc::clone(weather));
+                TableStore::Simulated(Box::new(SimulatedStore { reader, weather }))
+            }
         };
         let (own, named) = (Rc::new(own), RefCell::default());
         Ok(FeatureStore { source: self.clone(), own, named })
@@ -182,6 +199,8 @@ enum TableStore {
     Cql(CqlStore),
     /// No store.
     RequestsAlone(RequestsAlone),
+    /// A file of this machine, behind a simulated way there.
+    Simulated(Box<SimulatedStore>),
 }
 
 impl TableStore {
@@ -190,6 +209,7 @@ impl TableStore {
             Self::Embedded(reader) => Ok(reader.schema()),
             Self::Cql(store) => store.columns(),
             Self::RequestsAlone(none) => Ok(none.schema()),
+            Self::Simulated(store) => Ok(store.reader.schema()),
         }
     }
 
@@ -198,12 +218,14 @@ impl TableStore {
             Self::Embedded(reader) => reader.fingerprint(),
             Self::Cql(store) => store.fingerprint(),
             Self::RequestsAlone(none) => none.fingerprint(),
+            Self::Simulated(store) => store.reader.fingerprint(),
         }
     }
 
     fn look(&self) {
         match self {
             Self::Embedded(reader) => reader.look(),
+            Self::Simulated(store) => store.reader.look(),
             // Its shard asks the cluster by itself.
             Self::Cql(_) | Self::RequestsAlone(_) => {}
         }
@@ -222,7 +244,8 @@ impl TableStore {
                 (reader.join(plan, requests, joined) == Fetched::Joined).then_some(None)
             }
             Self::Cql(store) => store.ask(plan, requests, joined).map(Some),
-            Self::RequestsAlone(_) => Some(None),
+            // What is simulated is one entity's store.
+            Self::RequestsAlone(_) | Self::Simulated(_) => Some(None),
         }
     }
 }
@@ -338,7 +361,7 @@ impl FeatureStore {
 
     /// Whether a fetch never waits: then there is nothing to gain from a second batch in flight.
     pub fn is_immediate(&self) -> bool {
-        !matches!(*self.own, TableStore::Cql(_))
+        matches!(*self.own, TableStore::Embedded(_) | TableStore::RequestsAlone(_))
     }
 
     /// Joins the batch's rows into `joined`, ages counted at `now_us` (µs since 1970). It does not
@@ -359,6 +382,7 @@ impl FeatureStore {
                 TableStore::Embedded(reader) => reader.fetch(plan, requests, now_us, joined),
                 TableStore::Cql(store) => store.fetch(plan, requests, now_us, joined).await,
                 TableStore::RequestsAlone(none) => none.fetch(plan, requests, now_us, joined),
+                TableStore::Simulated(store) => store.fetch(plan, requests, now_us, joined).await,
             };
         }
         self.fetch_all(plan, requests, now_us, joined).await
@@ -374,26 +398,31 @@ impl FeatureStore {
     ) -> Fetched {
         joined.reset(requests.len(), now_us);
         let mut waiting = Vec::new();
-        for entity in plan.entities() {
+        for (place, entity) in plan.entities().iter().enumerate() {
             let table = match entity.table() {
                 None => Some(Rc::clone(&self.own)),
                 Some(name) => self.named_table(name),
             };
             let Some(table) = table else { return Fetched::SchemaChanged };
+            let started = joined.is_timed.then(Instant::now);
             match table.ask(entity, requests, joined) {
                 None => return Fetched::SchemaChanged,
-                Some(None) => {}
-                Some(Some(asked)) => waiting.push((entity, table, asked)),
+                Some(None) => {
+                    let now = Instant::now;
+                    joined.note_times(place, || (started.unwrap_or_else(now), now()));
+                }
+                Some(Some(asked)) => waiting.push((place, entity, table, asked)),
             }
         }
-        for (entity, table, asked) in &waiting {
+        for (_, entity, table, asked) in &waiting {
             if let TableStore::Cql(store) = &**table
                 && store.landed(entity, asked).await == Fetched::SchemaChanged
             {
                 return Fetched::SchemaChanged;
             }
         }
-        for (entity, table, asked) in &waiting {
+        for (place, entity, table, asked) in &waiting {
+            joined.note_times(*place, || asked.times());
             if let TableStore::Cql(store) = &**table {
                 store.join(entity, requests, asked, joined);
                 joined.note_wait(entity.place(), asked.times());
@@ -425,6 +454,7 @@ impl FeatureStore {
         for store in std::iter::once(&self.own).chain(others) {
             match &**store {
                 TableStore::Embedded(reader) => damaged += reader.damaged(),
+                TableStore::Simulated(store) => damaged += store.reader.damaged(),
                 TableStore::Cql(store) => {
                     let now = store.counters();
                     cluster = Some(cluster.map_or(now, |own: CqlCounters| own.and(&now)));

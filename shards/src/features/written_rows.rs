@@ -100,9 +100,8 @@ pub enum WrittenRowError {
 pub struct LineForm {
     /// The members that hold the key, several for a composite one.
     pub key: Vec<String>,
-    /// The columns that are taken, others are left; where none is named all of them have to be the
-    /// table's.
-    pub columns: Vec<String>,
+    /// The columns that are taken, others are left; without a list all of them have to be the table's.
+    pub columns: Option<Vec<String>>,
     /// The members that are fields of an event, beside those of an object `event`.
     pub event: Vec<String>,
     /// The member that says when the row was written, and when its event was.
@@ -124,7 +123,7 @@ impl Default for LineForm {
     fn default() -> Self {
         Self {
             key: vec!["key".to_owned()],
-            columns: Vec::new(),
+            columns: None,
             event: Vec::new(),
             time: LAST_UPDATED.to_owned(),
         }
@@ -212,7 +211,7 @@ fn put(
             || form.key.contains(name)
             || form.event.contains(name)
     };
-    let is_asked = |name: &String| form.columns.is_empty() || form.columns.contains(name);
+    let is_asked = |name: &String| form.columns.as_ref().is_none_or(|it| it.contains(name));
     let mut texts = Vec::new();
     for (name, value) in nested.unwrap_or(object) {
         let is_taken = nested.is_some() || !is_special(name);

@@ -2,18 +2,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::SystemTime;
 
 use super::handles::ConnectionHandles;
+use super::open_connection::ServeHttp2;
 use super::settings::ShardSettings;
 use super::shedding::LoadShedding;
 use crate::api::Api;
 use crate::batch::{Clients, Lanes};
 use crate::context::ShardContext;
-use crate::executor::runtime::take_busy_time;
+use crate::executor::runtime::{take_busy_time, wall};
 use crate::http1::HttpLimits;
 use crate::http1::codings::GzipPacker;
 use crate::keys::KeyRing;
+use crate::mutation::{Mutation, is_in_force};
 use crate::origin::RequestIdMaker;
 use crate::telemetry::{Histograms, ShardCounters};
 use crate::tls::TlsServer;
@@ -49,6 +50,8 @@ pub(crate) struct Front {
     pub(crate) context: Rc<ShardContext>,
     /// The endpoints.
     pub(crate) api: Api,
+    /// Serves connections that speak HTTP/2.
+    pub(crate) serve_http2: ServeHttp2,
     pub(crate) request_ids: RequestIdMaker,
     /// The clock at the last tick, in ms. Time limits are counted by it.
     pub(crate) coarse_ms: Cell<u64>,
@@ -73,10 +76,12 @@ impl Front {
         settings: ShardSettings,
         context: Rc<ShardContext>,
         lanes: Rc<Lanes>,
+        serve_http2: ServeHttp2,
     ) -> Rc<Self> {
         let front = Self {
             shedding: LoadShedding::new(settings.refusal_percent_max),
             api: Api::new(Rc::clone(&context), lanes, settings.api_limits()),
+            serve_http2,
             settings,
             context,
             request_ids: RequestIdMaker::default(),
@@ -158,12 +163,15 @@ impl Front {
     }
 
     pub(crate) fn renew_date(&self) {
-        *self.date.borrow_mut() = httpdate::fmt_http_date(SystemTime::now());
+        *self.date.borrow_mut() = httpdate::fmt_http_date(wall());
     }
 }
 
 impl Clients for Front {
     fn wake(&self, client: u32) {
+        if is_in_force(Mutation::DropWake) {
+            return;
+        }
         self.handles.wake(client);
     }
 

@@ -1,6 +1,6 @@
 //! Connection handles: the shard wakes, times out, evicts and drains connections by them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -12,6 +12,7 @@ use slab::Slab;
 
 use super::eviction::{ClientWait, EvictionOrder, IdleLimitsMs};
 use crate::executor::readiness::ready_for;
+use crate::tls::PeerNames;
 
 /// How long a client may be slow before memory that others need is taken from it, in ms.
 const SLOW_MS_MIN: u64 = 250;
@@ -57,6 +58,8 @@ pub(crate) struct ConnectionHandle {
     pub(crate) is_gone: Cell<bool>,
     /// How much memory it was told to give back, in bytes.
     cut_bytes: Cell<usize>,
+    /// The names of its client's certificate, where it has shown one.
+    pub(crate) certificate: OnceCell<PeerNames>,
 }
 
 impl Default for ConnectionHandle {
@@ -77,11 +80,17 @@ impl Default for ConnectionHandle {
             is_deaf: Cell::default(),
             is_gone: Cell::default(),
             cut_bytes: Cell::default(),
+            certificate: OnceCell::new(),
         }
     }
 }
 
 impl ConnectionHandle {
+    /// The names of its client's certificate; none where it has shown none.
+    pub(crate) fn certificate_names(&self) -> &[Box<str>] {
+        self.certificate.get().map_or(&[], PeerNames::all)
+    }
+
     /// Remembers the task to wake.
     pub(crate) fn register(&self, waker: &Waker) {
         let mut slot = self.waker.borrow_mut();
@@ -156,6 +165,11 @@ impl ConnectionHandles {
         let handle = Rc::new(ConnectionHandle::default());
         let number = self.open.borrow_mut().insert(Rc::clone(&handle));
         (number as u32, handle)
+    }
+
+    /// The handle of a connection, if it is open.
+    pub(crate) fn get(&self, number: u32) -> Option<Rc<ConnectionHandle>> {
+        self.open.borrow().get(number as usize).cloned()
     }
 
     /// Removes a connection.

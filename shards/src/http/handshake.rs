@@ -11,9 +11,9 @@ use std::task::Poll;
 
 use super::connection::Connection;
 use super::front::Front;
-use super::handles::ConnectionHandle;
+use super::open_connection::{Http2Connection, OpenConnection};
 use crate::executor::runtime::TcpStream;
-use crate::tls::TlsServer;
+use crate::tls::{HANDSHAKE_BYTES, SESSION_BYTES, TlsServer, peer_names};
 
 /// Why a connection is not encrypted, by the place of its word on `/metrics`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,36 +26,24 @@ enum HandshakeFault {
 
 /// A connection that is not encrypted yet.
 pub(super) struct Handshake {
-    front: Rc<Front>,
-    number: u32,
-    handle: Rc<ConnectionHandle>,
-    /// Whether the connection has taken the handle over.
-    is_done: bool,
-}
-
-impl Drop for Handshake {
-    fn drop(&mut self) {
-        if !self.is_done {
-            self.front.handles.remove(self.number);
-            self.front.counters().connections_open.subtract(1);
-        }
-    }
+    place: OpenConnection,
 }
 
 impl Handshake {
     /// Counts a connection that was accepted, of a client at `address` where that is counted.
     pub(super) fn new(front: Rc<Front>, socket: RawFd, address: Option<IpAddr>) -> Self {
-        let (number, handle) = front.handles.add();
-        front.counters().connections_open.add(1);
-        front.counters().connections_accepted.add(1);
+        let mut place = OpenConnection::new(front);
+        place.session_bytes = HANDSHAKE_BYTES;
+        place.keeps(0);
+        let OpenConnection { front, handle, .. } = &place;
         handle.socket.set(Some(socket));
         if let Some(address) = address {
-            front.handles.count_address(&handle, address);
+            front.handles.count_address(handle, address);
         }
         let now_ms = front.coarse_ms.get();
         handle.idle_since_ms.set(now_ms);
         handle.deadline_ms.set(now_ms.saturating_add(front.limits().head_timeout_ms));
-        Self { front, number, handle, is_done: false }
+        Self { place }
     }
 
     /// Encrypts the connection, and serves it.
@@ -63,7 +51,7 @@ impl Handshake {
         let begun = {
             let mut begun = pin!(tls.accept(stream));
             poll_fn(|context| {
-                self.handle.register(context.waker());
+                self.place.handle.register(context.waker());
                 match begun.as_mut().poll(context) {
                     Poll::Pending if self.is_over() => Poll::Ready(Err(HandshakeFault::TooSlow)),
                     Poll::Pending => Poll::Pending,
@@ -74,27 +62,36 @@ impl Handshake {
             })
             .await
         };
-        let counters = self.front.counters();
+        let counters = self.place.front.counters();
         match begun {
             Err(fault) => counters.handshakes_failed[fault as usize].add(1),
             Ok(encrypted) => {
                 counters.handshakes.add(1);
-                self.is_done = true;
-                let (number, handle) = (self.number, Rc::clone(&self.handle));
-                let front = Rc::clone(&self.front);
-                drop(self);
-                Connection::with_handle(encrypted, front, number, handle).serve().await;
+                let names = peer_names(&encrypted);
+                if !names.all().is_empty() {
+                    let _ = self.place.handle.certificate.set(names);
+                }
+                self.place.session_bytes = SESSION_BYTES;
+                self.place.keeps(0);
+                if TlsServer::has_chosen_http2(&encrypted) {
+                    let serve = self.place.front.serve_http2;
+                    let stream = Box::pin(encrypted);
+                    serve(Http2Connection { place: self.place, stream, read: Vec::new() }).await;
+                } else {
+                    Connection::with_place(encrypted, self.place).serve().await;
+                }
             }
         }
     }
 
     /// Whether its time is over, or it was told to end.
     fn is_over(&self) -> bool {
-        let now_ms = self.front.coarse_ms.get();
-        if self.front.context.draining.get() {
-            let last_ms = now_ms.saturating_add(self.front.limits().drain_idle_ms);
-            self.handle.deadline_ms.update(|due_ms| due_ms.min(last_ms));
+        let OpenConnection { front, handle, .. } = &self.place;
+        let now_ms = front.coarse_ms.get();
+        if front.context.draining.get() {
+            let last_ms = now_ms.saturating_add(front.limits().drain_idle_ms);
+            handle.deadline_ms.update(|due_ms| due_ms.min(last_ms));
         }
-        self.handle.deadline_ms.get() <= now_ms
+        handle.deadline_ms.get() <= now_ms
     }
 }

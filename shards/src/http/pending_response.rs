@@ -1,19 +1,18 @@
 //! A response that is not written yet: its source, and its rendering.
 
-use std::rc::Rc;
-
 use serde_json::Value;
 
-use super::rendered::SampledRequest;
+use super::rendered::{Answered, Protocol};
 use super::response::{self, BodyCoding, HeadOptions, RETRY};
 use super::statuses::{fault_status, reply_status};
 use crate::api::admin_queue::AwaitedAdminReply;
 use crate::api::json::write_error;
 use crate::api::request_rows::RequestRows;
 use crate::api::{CallFault, Form, Outcome, StatusOf};
-use crate::batch::{Lane, ROW_BYTES};
+use crate::batch::ROW_BYTES;
 use crate::http1::codings::GzipPacker;
 use crate::origin::Origin;
+use crate::spans::SpanStart;
 
 /// A response between the arrival of its request and its rendering.
 pub(crate) struct PendingResponse {
@@ -28,6 +27,8 @@ pub(crate) struct PendingResponse {
     pub(crate) coding: BodyCoding,
     /// Where the request comes from; its id is sent back.
     pub(crate) origin: Origin,
+    /// Its span, where it is recorded.
+    pub(crate) span: Option<Box<SpanStart>>,
     /// When the read that completed the request returned, in ns of the shard's clock.
     pub(crate) started_ns: u64,
 }
@@ -97,6 +98,7 @@ impl PendingResponse {
             head_only: false,
             coding: BodyCoding::Never,
             origin: Origin::default(),
+            span: None,
             started_ns,
         }
     }
@@ -110,28 +112,14 @@ impl PendingResponse {
         }
     }
 
-    /// The lane of its first row, if rows answer it.
-    pub(crate) fn lane(&self) -> Option<Rc<Lane>> {
-        match &self.source {
-            ResponseSource::Rows { rows, .. } => Some(Rc::clone(rows.first().0)),
+    /// The request that it answers.
+    pub(crate) fn answered(&self, protocol: Protocol) -> Answered<'_> {
+        let rows = match &self.source {
+            ResponseSource::Rows { rows, .. } => Some(rows),
             ResponseSource::Ready { .. } | ResponseSource::Awaited(_) => None,
-        }
-    }
-
-    /// The part of it that the access log has; `with_user` is whether its first user is named.
-    pub(crate) fn sample(&self, with_user: bool) -> SampledRequest {
-        let mut sampled =
-            SampledRequest { origin: self.origin.clone(), ..SampledRequest::default() };
-        let ResponseSource::Rows { rows, .. } = &self.source else { return sampled };
-        let (lane, first) = rows.first();
-        sampled.rows = rows.count() as u32;
-        let slots = lane.rows.borrow();
-        let row = slots.get(first);
-        sampled.batch = row.batch;
-        if with_user {
-            sampled.user_id.push_str(&row.key);
-        }
-        sampled
+        };
+        let span = self.span.as_deref();
+        Answered { started_ns: self.started_ns, origin: &self.origin, rows, span, protocol }
     }
 
     /// Whether it can be rendered.

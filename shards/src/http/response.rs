@@ -79,9 +79,15 @@ pub(crate) fn write_rows(
     body: &[u8],
     options: HeadOptions<'_>,
 ) {
-    let RowsSummary { failure, provenance, statuses, defaulted, version, json_bytes } = summary;
-    let content_type = if json_bytes.is_some() { BINARY } else { JSON };
+    let content_type = if summary.json_bytes.is_some() { BINARY } else { JSON };
     begin_head(out, status, content_type, body.len(), options.date);
+    write_row_fields(out, summary, keys);
+    end_head(out, body, options);
+}
+
+/// Writes the header lines that say something of rows.
+pub(crate) fn write_row_fields(out: &mut Vec<u8>, summary: RowsSummary, keys: &RequestKeys) {
+    let RowsSummary { failure, provenance, statuses, defaulted, version, json_bytes } = summary;
     if !statuses.is_empty() {
         write_entities_field(out, statuses, keys, defaulted);
     } else if let Some(status) = provenance {
@@ -104,7 +110,6 @@ pub(crate) fn write_rows(
     if let Some(json_bytes) = json_bytes {
         write_number_field(out, "inference-header-content-length: ", json_bytes as u64);
     }
-    end_head(out, body, options);
 }
 
 /// The `x-features` header line of a model with several entities.

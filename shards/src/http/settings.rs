@@ -4,19 +4,23 @@ use std::os::fd::RawFd;
 
 use serde::Deserialize;
 
+use super::Http2Limits;
 use crate::api::ApiLimits;
 use crate::batch::BatchPolicy;
 use crate::features::aggregates::Aggregate;
 use crate::http1::HttpLimits;
 use crate::journal::JournalSettings;
 use crate::origin::RequestIds;
+use crate::spans::SpanSettings;
 
 /// How a shard serves.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShardSettings {
     /// The limits on clients.
     pub http: HttpLimits,
+    /// The limits on connections of HTTP/2.
+    pub http2: Http2Limits,
     /// How batches are formed.
     pub batch: BatchPolicy,
     /// The most rows that may wait for one model on one shard; beyond it 429.
@@ -49,12 +53,16 @@ pub struct ShardSettings {
     /// Which responses are written down.
     #[serde(skip)]
     pub journal: JournalSettings,
+    /// Which requests are recorded as spans; `None`: none.
+    #[serde(skip)]
+    pub spans: Option<SpanSettings>,
 }
 
 impl Default for ShardSettings {
     fn default() -> Self {
         Self {
             http: HttpLimits::default(),
+            http2: Http2Limits::default(),
             batch: BatchPolicy::default(),
             queue_rows_max: 4_096,
             queue_us_max: 1_000_000,
@@ -66,6 +74,7 @@ impl Default for ShardSettings {
             aggregates: Vec::new(),
             descriptors_max: None,
             journal: JournalSettings::default(),
+            spans: None,
         }
     }
 }

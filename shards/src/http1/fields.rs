@@ -4,7 +4,7 @@ use super::framing::{FramingFields, decimal};
 use super::head::{ContentCoding, HeadError};
 use super::target;
 use crate::credentials::Credentials;
-use crate::origin::TraceParent;
+use crate::origin::{self, TraceParent};
 use crate::priority::Priority;
 
 /// The longest `x-request-id` that is sent back.
@@ -16,6 +16,7 @@ pub(super) struct FieldReader<'a> {
     pub(super) request_id: Option<&'a str>,
     trace: Option<&'a [u8]>,
     traces: usize,
+    trace_state: Option<&'a [u8]>,
     pub(super) hosts: usize,
     pub(super) framing: FramingFields,
     pub(super) coding: ContentCoding,
@@ -48,6 +49,9 @@ impl<'a> FieldReader<'a> {
             11 if name.eq_ignore_ascii_case("traceparent") => {
                 self.trace = Some(value);
                 self.traces += 1;
+            }
+            10 if name.eq_ignore_ascii_case("tracestate") => {
+                take_once(&mut self.trace_state, value)
             }
             12 if name.eq_ignore_ascii_case("x-request-id") => {
                 self.request_id = request_id(value);
@@ -94,6 +98,11 @@ impl<'a> FieldReader<'a> {
     /// The trace, unless two fields name one: then neither can be believed.
     pub(super) fn trace(&self) -> Option<TraceParent> {
         self.trace.filter(|_| self.traces == 1).and_then(TraceParent::parse)
+    }
+
+    /// What goes on beside the trace; nothing where two fields say something.
+    pub(super) fn trace_state(&self) -> Option<&'a str> {
+        self.trace_state.filter(|_| self.trace().is_some()).and_then(origin::trace_state)
     }
 
     fn limit(&mut self, limit_ns: u64) {

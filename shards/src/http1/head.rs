@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::fields::FieldReader;
 use super::raw::{self, RawError, RawField, RawRequest};
+use super::target::Target;
 use super::{HttpLimits, target};
 use crate::credentials::Credentials;
 use crate::origin::TraceParent;
@@ -104,6 +105,8 @@ pub struct Head<'a> {
     pub request_id: Option<&'a str>,
     /// `traceparent`, where there is one that is valid.
     pub trace: Option<TraceParent>,
+    /// `tracestate`, where there is one that goes on beside a valid `traceparent`.
+    pub trace_state: Option<&'a str>,
     /// How the end of the body is known.
     pub framing: Framing,
     /// `Content-Encoding`.
@@ -265,14 +268,56 @@ fn understand<'a>(
         return Err(HeadError::Malformed("the Host field is missing, or there is more than one"));
     }
     let target = target::read(method, target)?;
-    Ok(Head {
+    let framing = reading.framing.framing(is_http_1_0, limits.body_bytes_max)?;
+    Ok(of_fields(line, target, &reading, framing))
+}
+
+/// Reads a request of HTTP/2, whose fields are not lines any more, and whose length its frames say
+/// (RFC 9113 section 8.3). `authority` is empty where it has none.
+///
+/// # Errors
+/// A field or a target that is refused in HTTP/1.1 too.
+pub(crate) fn of_http2<'a>(
+    (method, target): (&'a str, &'a str),
+    authority: &'a str,
+    fields: impl Iterator<Item = (&'a str, &'a [u8])>,
+) -> Result<Head<'a>, HeadError> {
+    let mut reading = FieldReader::default();
+    if !authority.is_empty() {
+        reading.read("host", authority.as_bytes())?;
+    }
+    for (name, value) in fields {
+        // The same in two places is what clients send that speak both versions.
+        let is_said = name == "host" && value == authority.as_bytes();
+        if !is_said {
+            reading.read(name, value)?;
+        }
+    }
+    if reading.hosts > 1 {
+        return Err(HeadError::Malformed("the Host field is not the authority"));
+    }
+    let target = target::read(method, target)?;
+    let line = RequestLine { method, target: target.path, is_http_1_0: false };
+    Ok(of_fields(line, target, &reading, Framing::None))
+}
+
+/// The head of a request with these fields.
+fn of_fields<'a>(
+    line: RequestLine<'a>,
+    target: Target<'a>,
+    reading: &FieldReader<'a>,
+    framing: Framing,
+) -> Head<'a> {
+    let RequestLine { method, is_http_1_0, .. } = line;
+    Head {
         method,
         path: target.path,
         keep_alive: reading.framing.persists(is_http_1_0),
         is_http_1_0,
         request_id: reading.request_id,
         trace: reading.trace(),
-        framing: reading.framing.framing(is_http_1_0, limits.body_bytes_max)?,
+        trace_state: reading.trace_state(),
+        framing,
         coding: reading.coding,
         accept_encoding: reading.accept_encoding,
         expects_continue: reading.expects_continue && !is_http_1_0,
@@ -284,7 +329,7 @@ fn understand<'a>(
             host: target.authority.map(str::as_bytes).or(reading.credentials.host),
             ..reading.credentials
         },
-    })
+    }
 }
 
 #[cfg(test)]

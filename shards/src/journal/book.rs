@@ -242,7 +242,8 @@ mod tests {
             rows: 2,
             batch: BatchFigures { rows: 64, queue_us: 1, features_us: 2, model_us: 3 },
         };
-        let origin = Origin { request_id: RequestId::Sent("a".into()), trace: None };
+        let request_id = RequestId::Sent("a".into());
+        let origin = Origin { request_id, ..Origin::default() };
         let note =
             AccessNote { origin: &origin, user_id: "user", model: Some(("risk", 7)), figures };
         let without = AccessNote { model: None, user_id: "", ..note };

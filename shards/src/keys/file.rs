@@ -2,9 +2,13 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use thiserror::Error;
+
+use super::permissions::{Permission, Permissions};
+use crate::telemetry::KeyCounters;
 
 /// A SHA-256.
 pub(super) type KeyHash = [u8; 32];
@@ -13,18 +17,29 @@ pub(super) type KeyHash = [u8; 32];
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeyFile {
     pub(super) keys: Vec<ApiKey>,
+    /// How many shards let requests in by them.
+    pub(super) shards: usize,
+}
+
+/// How a client shows that a key is its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Proof {
+    /// It sends what has this hash.
+    Hash(KeyHash),
+    /// Its certificate has this name.
+    Subject(Box<str>),
 }
 
 /// A key and what it may do.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ApiKey {
     pub(super) name: String,
-    pub(super) hash: KeyHash,
+    pub(super) proof: Proof,
     /// The models that it may ask; `None`: all.
     pub(super) models: Option<Vec<String>>,
-    /// Whether it may write features.
-    pub(super) may_write: bool,
-    /// How many requests it may make a second, on each core; `None`: as many as it likes.
+    /// What it lets its client do.
+    pub(super) may: Permissions,
+    /// How many requests it may make a second, over all shards; `None`: as many as it likes.
     pub(super) requests_per_s_max: Option<f64>,
 }
 
@@ -74,11 +89,11 @@ struct WrittenFile {
 #[serde(deny_unknown_fields)]
 struct WrittenKey {
     name: String,
-    sha256: String,
+    sha256: Option<String>,
+    subject: Option<String>,
     models: Option<Vec<String>>,
+    may: Option<Vec<Permission>>,
     max_requests_per_s: Option<f64>,
-    #[serde(default)]
-    write: bool,
 }
 
 impl KeyFile {
@@ -95,7 +110,7 @@ impl KeyFile {
             path: path.to_owned(),
             source: Box::new(source),
         })?;
-        let (mut names, mut hashes) = (HashSet::new(), HashSet::new());
+        let (mut names, mut proofs) = (HashSet::new(), HashSet::new());
         let mut keys = Vec::with_capacity(written.keys.len());
         for written in written.keys {
             let name = written.name.clone();
@@ -106,31 +121,95 @@ impl KeyFile {
                 found,
                 expected,
             };
-            let hash = hash_of(&written.sha256).ok_or_else(|| {
-                wrong("sha256", format!("\"{}\"", written.sha256), "64 hexadecimal digits")
+            let proof = written.proof().map_err(|(field, found, expected)| {
+                wrong(field, found.map_or("none".to_owned(), |it| format!("\"{it}\"")), expected)
             })?;
             if written.name.is_empty() || !names.insert(written.name.clone()) {
                 let found = format!("\"{}\"", written.name);
                 return Err(wrong("name", found, "a name that no other key has"));
             }
-            if !hashes.insert(hash) {
-                let found = format!("\"{}\"", written.sha256);
-                return Err(wrong("sha256", found, "the hash of no other key"));
+            if !proofs.insert(proof.clone()) {
+                let (field, found, expected) = match (&written.sha256, &written.subject) {
+                    (Some(hash), _) => ("sha256", hash.as_str(), "the hash of no other key"),
+                    (None, subject) => (
+                        "subject",
+                        subject.as_deref().unwrap_or_default(),
+                        "the subject of no other key",
+                    ),
+                };
+                return Err(wrong(field, format!("\"{found}\""), expected));
             }
+            let may = match &written.may {
+                None => Permissions::UNSAID,
+                Some(said) => Permissions::of(said).ok_or_else(|| {
+                    let expected =
+                        "some of \"predict\", \"explain\" (with \"predict\") and \"write\"";
+                    wrong("may", format!("{said:?}").to_lowercase(), expected)
+                })?,
+            };
             let rate = written.max_requests_per_s;
             if let Some(rate) = rate.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
                 return Err(wrong("max_requests_per_s", rate.to_string(), "a number above 0"));
             }
             let (name, models) = (written.name, written.models);
-            let may_write = written.write;
-            keys.push(ApiKey { name, hash, models, may_write, requests_per_s_max: rate });
+            keys.push(ApiKey { name, proof, models, may, requests_per_s_max: rate });
         }
-        Ok(Self { keys })
+        Ok(Self { keys, shards: 1 })
+    }
+
+    /// The same keys where so many shards let requests in by them, each at its share of a rate.
+    #[must_use]
+    pub fn for_shards(self, shards: usize) -> Self {
+        Self { shards: shards.max(1), ..self }
+    }
+
+    /// Counters of a shard for these keys, at zero.
+    pub fn counters(&self) -> Arc<KeyCounters> {
+        let rates = self.keys.iter().map(|key| key.requests_per_s_max).collect();
+        Arc::new(KeyCounters::new(self.names().map(str::to_owned).collect(), rates))
+    }
+
+    /// Whether a key is shown by a client's certificate.
+    pub fn has_subjects(&self) -> bool {
+        self.keys.iter().any(|key| matches!(key.proof, Proof::Subject(_)))
     }
 
     /// The names of the keys, in their order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(|key| key.name.as_str())
+    }
+}
+
+/// The kinds of names that certificates have.
+const SUBJECTS: [&str; 4] = ["dns:", "uri:", "email:", "cn:"];
+
+impl WrittenKey {
+    /// How a client shows it: or the field, what was found there, and what is expected.
+    fn proof(&self) -> Result<Proof, (&'static str, Option<&str>, &'static str)> {
+        match (&self.sha256, &self.subject) {
+            (Some(hash), None) => hash_of(hash).map(Proof::Hash).ok_or((
+                "sha256",
+                Some(hash),
+                "64 hexadecimal digits",
+            )),
+            (None, Some(subject)) => {
+                let kind = SUBJECTS.iter().find(|kind| subject.starts_with(**kind));
+                if kind.is_none_or(|kind| subject.len() == kind.len()) {
+                    let expected = "a name of a client's certificate as dns:NAME, uri:NAME, \
+                                    email:NAME or cn:NAME";
+                    return Err(("subject", Some(subject), expected));
+                }
+                let is_host = kind.is_some_and(|kind| *kind == SUBJECTS[0]);
+                let name = if is_host { subject.to_ascii_lowercase() } else { subject.clone() };
+                Ok(Proof::Subject(name.into()))
+            }
+            (Some(_), Some(subject)) => {
+                Err(("subject", Some(subject), "no `sha256` beside it: two keys, one of each"))
+            }
+            (None, None) => {
+                Err(("sha256", None, "the hash of the key, or a certificate's `subject`"))
+            }
+        }
     }
 }
 
@@ -168,6 +247,12 @@ mod tests {
             (key("").repeat(2), "expected a name that no other key has"),
             (key("") + &key("").replace("\"a\"", "\"b\""), "expected the hash of no other key"),
             (key("").replace("2bb8", "2bbx"), "expected 64 hexadecimal digits"),
+            (key("").replace("sha256", "subject"), "expected a name of a client's certificate"),
+            (key("subject = \"cn:a\""), "expected no `sha256` beside it"),
+            ("[[keys]]\nname = \"a\"\n".to_owned(), "`sha256`: found none"),
+            (key("may = []"), "`may`: found []"),
+            (key("may = [\"explain\", \"write\"]"), "`may`: found [explain, write]"),
+            (key("may = [\"read\"]"), "unknown variant `read`"),
         ] {
             assert!(message(&text).contains(expected), "{}", message(&text));
         }

@@ -182,8 +182,8 @@ impl Manifest {
 
     /// What rows are looked up by, the entity that they are told by first.
     pub fn entities(&self) -> Vec<Entity> {
-        let columns: Vec<_> = self.columns.iter().flatten().chain(&self.inputs).collect();
-        entities_of(&self.entities, &columns, &self.policies)
+        let columns = self.columns.iter().flatten().chain(&self.inputs);
+        entities_of(&self.entities, columns, &self.policies)
     }
 
     /// The tables of the store that it names, beside the store's own.

@@ -11,6 +11,7 @@ use crate::features::inputs::InputColumn;
 use crate::features::schema::Schema;
 use crate::journal::JournalSlot;
 use crate::keys::KeyFile;
+use crate::spans::SpanSlot;
 use crate::telemetry::ShardTelemetry;
 use crate::tls::TlsIdentity;
 
@@ -21,6 +22,8 @@ pub struct ShardShared {
     pub telemetry: Arc<ShardTelemetry>,
     /// Where it leaves what it wrote down.
     pub journal: JournalSlot,
+    /// Where it leaves the spans of requests.
+    pub spans: SpanSlot,
     mailbox: Mailbox,
     /// The shard's requests to the process.
     requests: Crossing<Vec<RepositoryRequest>>,

@@ -14,8 +14,10 @@ use crate::features::FeatureStore;
 use crate::features::schema::Schema;
 use crate::http::ShardSettings;
 use crate::http::front::Front;
+use crate::http2;
 use crate::journal::Journal;
 use crate::keys::{KeyFile, KeyRing};
+use crate::spans::Tracer;
 use crate::tls::{TlsError, TlsIdentity, TlsServer};
 
 /// How often connections are looked at for time limits, in ms.
@@ -47,7 +49,7 @@ impl ShardState {
 
     /// Encrypts connections by `identity` from now on.
     pub(super) fn encrypt(&self, identity: &TlsIdentity) -> Result<(), TlsError> {
-        self.front.tls.replace(Some(TlsServer::new(identity)?));
+        self.front.tls.replace(Some(TlsServer::new(identity, self.front.settings.http2.enabled)?));
         let expires = identity.expires().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.front.counters().tls_expires_s.set(expires.as_secs());
         Ok(())
@@ -59,10 +61,12 @@ impl ShardState {
         store: FeatureStore,
     ) -> Rc<Self> {
         let journal = Journal::new(&settings.journal);
-        let context = Rc::new(ShardContext::new(Arc::clone(&shared.telemetry), journal));
+        let tracer = settings.spans.map(Tracer::new);
+        let context = ShardContext::new(Arc::clone(&shared.telemetry), journal, tracer);
+        let context = Rc::new(context);
         let lanes = Rc::<Lanes>::default();
         Rc::new(Self {
-            front: Front::new(settings, Rc::clone(&context), Rc::clone(&lanes)),
+            front: Front::new(settings, Rc::clone(&context), Rc::clone(&lanes), http2::serve),
             context,
             lanes,
             stopping: Notify::default(),
@@ -127,11 +131,17 @@ impl ShardState {
             self.store.look();
         }
         self.follow_store();
+        if let Some(keys) = &*self.front.keys.borrow() {
+            keys.take_shares(now_ns);
+        }
         self.front.earn(now_ns);
         self.hand_over();
         self.store.count_into(&self.context.telemetry.store);
         if let Some(journal) = &self.context.journal {
             journal.hand_over(&self.shared.journal);
+        }
+        if let Some(tracer) = &self.context.tracer {
+            tracer.hand_over(&self.shared.spans);
         }
         self.shared.receive(|command| match command {
             Command::Install(prepared) => self.install(*prepared),
@@ -194,6 +204,9 @@ impl ShardState {
 
     /// Hands over what was written down since the last tick: there will be no other.
     pub(super) fn close_journal(&self) {
+        if let Some(tracer) = &self.context.tracer {
+            tracer.close(&self.shared.spans);
+        }
         if let Some(journal) = &self.context.journal {
             journal.close(&self.shared.journal);
         }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::table::{cells, counters, label};
 use crate::failure::FaultReason;
+use crate::mutation::{Mutation, is_in_force};
 
 /// A number that one thread writes and others read. A load and a store, never a locked add: with
 /// a single writer no update can be lost, and the cache line stays with its owner.
@@ -54,8 +55,12 @@ pub const STATUSES: [u16; 20] = [
     505,
 ];
 
+/// The protocols that requests come by.
+pub const PROTOCOLS: [&str; 3] = ["http1", "http2", "grpc"];
+
 /// Why an API key does not let a request in.
-pub const KEY_REFUSALS: [&str; 5] = ["missing", "unknown", "other_model", "too_many", "no_writes"];
+pub const KEY_REFUSALS: [&str; 5] =
+    ["missing", "unknown", "other_model", "too_many", "not_allowed"];
 
 /// Why a connection is not encrypted.
 pub const HANDSHAKE_FAULTS: [&str; 2] = ["too_slow", "failed"];
@@ -73,6 +78,12 @@ counters! {
             "Connections accepted."),
         connections_refused: Counter("shardgate_connections_refused_total",
             "Connections closed at once, as the shard or their address has as many as it may."),
+        spans_recorded: Counter("shardgate_spans_recorded_total",
+            "Requests recorded for the collector of traces."),
+        spans_dropped: Counter("shardgate_spans_dropped_total",
+            "Requests that were to be recorded, and for which there was no room."),
+        protocols: Counter("shardgate_protocol_responses_total", "Responses, by protocol.")
+            by "protocol" in PROTOCOLS,
         keys_refused: Counter("shardgate_key_refusals_total",
             "Requests that their API key did not let in, by reason.")
             by "reason" in KEY_REFUSALS,
@@ -172,6 +183,9 @@ impl StoreCounters {
 impl ShardCounters {
     /// Counts one answer. A status that is not in [`STATUSES`] counts as 500.
     pub fn response(&self, status: u16) {
+        if is_in_force(Mutation::CountTwice) && status == 504 {
+            self.responses[0].add(1);
+        }
         let index = STATUSES.iter().position(|known| *known == status);
         let fallback = || STATUSES.iter().position(|known| *known == 500);
         if let Some(counter) = index.or_else(fallback).and_then(|index| self.responses.get(index)) {

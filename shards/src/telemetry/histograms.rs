@@ -6,6 +6,8 @@
 
 use hdrhistogram::Histogram;
 
+use super::exemplars::{Exemplar, Exemplars};
+
 /// A part of a request's life that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -62,6 +64,8 @@ pub struct Histograms {
     failed: Vec<(u16, Histogram<u64>)>,
     /// How far a candidate's scores were from those that were answered; none before the first.
     differences: Option<Histogram<u64>>,
+    /// Recorded requests; none before the first.
+    exemplars: Option<Box<Exemplars>>,
 }
 
 fn differences() -> Histogram<u64> {
@@ -85,6 +89,7 @@ impl Default for Histograms {
                 .expect("constant bounds"),
             failed: Vec::new(),
             differences: None,
+            exemplars: None,
         }
     }
 }
@@ -103,6 +108,23 @@ impl Histograms {
             let value = duration_ns.clamp(LATENCY_NS_MIN, LATENCY_NS_MAX);
             self.failed_mut(status).saturating_record(value);
         }
+    }
+
+    /// Keeps a whole request that was recorded as an example of those that took as long.
+    pub fn record_exemplar(
+        &mut self,
+        status: u16,
+        duration_ns: u64,
+        trace_id: [u8; 16],
+        unix_ns: u64,
+    ) {
+        let exemplar = Exemplar { trace_id, duration_ns, status, unix_ns };
+        self.exemplars.get_or_insert_default().keep(exemplar);
+    }
+
+    /// The recorded requests that are kept.
+    pub fn exemplars(&self) -> impl Iterator<Item = &Exemplar> {
+        self.exemplars.iter().flat_map(|kept| kept.all())
     }
 
     /// Records that a row's features were `age_s` seconds old.
@@ -158,6 +180,9 @@ impl Histograms {
                 // Both were made by `default`, so the shapes agree and the call cannot fail.
                 mine.set_to(theirs).expect("same bounds");
             }
+        }
+        if let Some(theirs) = &later.exemplars {
+            self.exemplars.get_or_insert_default().clone_from(theirs);
         }
     }
 

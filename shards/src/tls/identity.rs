@@ -16,6 +16,10 @@ use x509_cert::der::Decode;
 use super::error::TlsError;
 use super::settings::TlsSettings;
 
+/// The names by which client and server agree on a protocol (RFC 7301).
+pub(super) const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
+
 /// What the serving port proves itself by, read once for all shards.
 #[derive(Debug)]
 pub struct TlsIdentity {
@@ -75,7 +79,7 @@ impl TlsIdentity {
         };
         let identity = Self { chain, key: private, authorities, tickets, expires };
         // What no shard could use is refused here.
-        identity.config()?;
+        identity.config(true)?;
         Ok(Some(identity))
     }
 
@@ -84,8 +88,9 @@ impl TlsIdentity {
         self.expires
     }
 
-    /// A shard's own configuration: TLS 1.2 and 1.3, and HTTP/1.1 inside.
-    pub(super) fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
+    /// A configuration that is made of it, which shares nothing with others: TLS 1.2 and 1.3, and inside
+    /// HTTP/1.1 or, where the server `speaks_http2` and the client asks for it, that.
+    pub fn config(&self, speaks_http2: bool) -> Result<Arc<ServerConfig>, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -106,7 +111,9 @@ impl TlsIdentity {
         };
         let mut config =
             builder.with_single_cert(self.chain.clone(), self.key.clone_key()).map_err(unusable)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // In the order in which they are preferred.
+        let spoken = [HTTP2, HTTP1].into_iter().skip(usize::from(!speaks_http2));
+        config.alpn_protocols = spoken.map(<[u8]>::to_vec).collect();
         config.session_storage = Arc::new(NoServerSessionStorage {});
         match &self.tickets {
             Some(tickets) => config.ticketer = Arc::clone(tickets),

@@ -30,6 +30,7 @@ mod keys_are_asked_for_once;
 mod keys_go_to_the_shard_that_owns_them;
 mod keys_may_be_of_any_type;
 mod one_table_that_fails_degrades_its_entity_alone;
+mod rows_are_written_one_by_one;
 mod rows_of_a_key_are_chosen_by_latest_by;
 mod rows_reach_the_matrix;
 mod scores_are_those_of_the_embedded_store;

@@ -104,7 +104,7 @@ fn whatever_happens_to_it() {
                 entity("device", "devices", OnError::Reject),
             ];
             let (columns, policies) = (columns(), FeaturePolicies::default());
-            let entities = entities_of(&declared, &columns.iter().collect::<Vec<_>>(), &policies);
+            let entities = entities_of(&declared, &columns, &policies);
             let inputs = ModelInputs::Columns(&columns);
             let schema = store.schema().unwrap();
             let plan = JoinPlan::bind_entities(inputs, &entities, &schema, Precision::F64).unwrap();
@@ -142,11 +142,7 @@ fn a_table_that_is_gone_is_said_with_its_entity() {
         assert!(failed.contains("`cards`"), "{failed}");
         let declared = [entity("merchant", "cards", OnError::Default)];
         let columns = columns();
-        let entities = entities_of(
-            &declared,
-            &columns[..2].iter().collect::<Vec<_>>(),
-            &FeaturePolicies::default(),
-        );
+        let entities = entities_of(&declared, &columns[..2], &FeaturePolicies::default());
         let inputs = ModelInputs::Columns(&columns[..2]);
         let schema = store.schema().unwrap();
         let bound = JoinPlan::bind_entities(inputs, &entities, &schema, Precision::F64);

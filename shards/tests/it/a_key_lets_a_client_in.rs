@@ -72,3 +72,38 @@ fn until_it_is_taken_back() {
     wait_until("the keys are taken", || served.shared.done() >= number);
     assert_eq!(ask(&mut client, "x-api-key: secret\r\n"), 401);
 }
+
+#[test]
+fn with_reasons_only_where_it_may_have_them() {
+    let bundled = crate::support::served::bundled().join("credit-risk");
+    let manifest = std::fs::read_to_string(bundled.join("model.toml")).unwrap();
+    assert!(manifest.contains("[explain]\n"));
+    for (unasked, may, expected) in [
+        ("", "", (false, 200)),
+        ("", "may = [\"predict\"]", (false, 403)),
+        ("always = true\n", "", (true, 200)),
+        // What the model says unasked is withheld, too.
+        ("always = true\n", "may = [\"predict\"]", (false, 403)),
+    ] {
+        let setup = Setup::of("credit-risk").with_keys(&keys(may));
+        let setup = setup.changed("[explain]\n", &format!("[explain]\n{unasked}"));
+        let served = setup.serve();
+        let mut client = served.client();
+        let mut ask = |more: &str| {
+            let body = format!("{{\"user_id\": \"applicant-0001\"{more}}}");
+            client.ask(post_to("/predict", "x-api-key: secret\r\n", &body))
+        };
+        let bare = ask("");
+        assert_eq!((bare.status, bare.body.contains("reasons")), (200, expected.0), "{may}");
+        let asked = ask(", \"explain\": 2");
+        assert_eq!(asked.status, expected.1, "{unasked}{may}");
+        if asked.status == 403 {
+            assert_eq!(asked.error(), "the key may not ask for reasons");
+            let many = "[{\"user_id\": \"applicant-0001\"}, \
+                         {\"user_id\": \"applicant-0001\", \"explain\": true}]";
+            let array = client.ask(post_to("/predict", "x-api-key: secret\r\n", many));
+            assert_eq!(array.status, 403);
+        }
+        assert_eq!(served.lane().counters.rows_explained.get() > 0, asked.status == 200);
+    }
+}

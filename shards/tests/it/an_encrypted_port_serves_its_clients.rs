@@ -2,128 +2,16 @@
 //! to trust, or that do not trust it, get nothing; and a reload ends no connection.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned,
-    SupportedProtocolVersion, version,
-};
+use rustls::{ClientConfig, HandshakeKind, version};
 use shards::shard::Command;
 use shards::tls::{TlsIdentity, TlsSettings};
 
+use crate::support::tls::{
+    Authority, BOTH, LONE, Stream, ask, config, connect, identity, settings,
+};
 use crate::support::{Client, Setup, post, wait_until};
-
-/// An authority that signs certificates.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-/// A certificate and its key, as PEM.
-struct Pair {
-    certificate: String,
-    key: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn sign(&self, name: &str) -> Pair {
-        self.sign_with(name, |_| {})
-    }
-
-    fn sign_with(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Pair {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        change(&mut params);
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        Pair { certificate: certificate.pem(), key: key.serialize_pem() }
-    }
-
-    fn pem(&self) -> String {
-        self.0.pem()
-    }
-}
-
-fn settings(folder: &Path, pair: &Pair, clients: Option<&Authority>) -> TlsSettings {
-    let file = |name: &str, text: &str| {
-        let path = folder.join(name);
-        std::fs::write(&path, text).unwrap();
-        Some(path)
-    };
-    TlsSettings {
-        certificate_file: file("server.pem", &pair.certificate),
-        key_file: file("server.key", &pair.key),
-        client_ca_file: clients.and_then(|authority| file("clients.pem", &authority.pem())),
-    }
-}
-
-fn identity(pair: &Pair, clients: Option<&Authority>) -> TlsIdentity {
-    let folder = tempfile::tempdir().unwrap();
-    let settings = settings(folder.path(), pair, clients);
-    TlsIdentity::read(&settings, None).expect("it can be used").expect("there is one")
-}
-
-/// What a client trusts, and what it proves itself by.
-fn config(
-    trusted: &Authority,
-    own: Option<&Pair>,
-    versions: &[&'static SupportedProtocolVersion],
-) -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(trusted.pem().as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider);
-    let builder = builder.with_protocol_versions(versions).unwrap().with_root_certificates(roots);
-    Arc::new(match own {
-        None => builder.with_no_client_auth(),
-        Some(pair) => {
-            let chain = vec![CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap()];
-            let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
-            builder.with_client_auth_cert(chain, key).unwrap()
-        }
-    })
-}
-
-type Stream = StreamOwned<ClientConnection, TcpStream>;
-
-fn connect(address: SocketAddr, config: &Arc<ClientConfig>) -> Stream {
-    let name = ServerName::try_from("gateway.test").unwrap();
-    let connection = ClientConnection::new(Arc::clone(config), name).unwrap();
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    StreamOwned::new(connection, stream)
-}
-
-/// The body of the answer to a request; its head has its length.
-fn ask(stream: &mut Stream, request: &[u8]) -> std::io::Result<String> {
-    stream.write_all(request)?;
-    let mut read = Vec::new();
-    loop {
-        let text = String::from_utf8_lossy(&read).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-            if body.len() >= length.expect("a length").parse().unwrap() {
-                return Ok(body.to_owned());
-            }
-        }
-        let mut some = [0; 8_192];
-        match stream.read(&mut some)? {
-            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            count => read.extend_from_slice(&some[..count]),
-        }
-    }
-}
-
-const LONE: &str = "{\"user_id\": \"user-001\"}";
-const BOTH: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
 
 #[test]
 fn the_answers_are_those_of_a_plain_port() {
@@ -164,6 +52,32 @@ fn read_one(stream: &mut Stream) -> String {
     let mut body = vec![0; length.parse().unwrap()];
     stream.read_exact(&mut body).expect("a body");
     String::from_utf8(body).unwrap()
+}
+
+#[test]
+fn http2_is_spoken_with_clients_that_ask_for_it() {
+    let authority = Authority::new();
+    let pair = authority.sign("gateway.test");
+    for is_enabled in [true, false] {
+        let served = Setup::of("demo-logistic")
+            .encrypted(identity(&pair, None))
+            .settings(|settings| settings.http2.enabled = is_enabled)
+            .serve();
+        let mut client = Arc::unwrap_or_clone(config(&authority, None, BOTH));
+        client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let mut stream = connect(served.address, &Arc::new(client));
+        // The preface, and settings without any.
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).expect("an answer");
+        let spoken = stream.conn.alpn_protocol().expect("agreed on").to_vec();
+        if is_enabled {
+            // The first frame of a server is its settings.
+            assert_eq!((&spoken[..], head[3]), (&b"h2"[..], 4));
+        } else {
+            assert_eq!((&spoken[..], &head), (&b"http/1.1"[..], b"HTTP/1.1 "));
+        }
+    }
 }
 
 #[test]

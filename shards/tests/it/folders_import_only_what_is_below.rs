@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up; a folder, or a file beside `lib.rs`, imports only what stands before it.
-const LAYERS: [&str; 27] = [
+const LAYERS: [&str; 30] = [
     "facts",
     "priority",
     "provenance",
@@ -26,17 +26,21 @@ const LAYERS: [&str; 27] = [
     "keys",
     "features",
     "journal",
+    "spans",
     "context",
     "model",
     "batch",
     "api",
+    "grpc",
     "http",
+    "http2",
     "shard",
     "lib",
 ];
 
 /// Folders that do not know one that stands below them.
-const STRANGERS: [(&str, &str); 3] = [("api", "http1"), ("batch", "http1"), ("features", "http1")];
+const STRANGERS: [(&str, &str); 4] =
+    [("api", "http1"), ("batch", "http1"), ("features", "http1"), ("grpc", "http1")];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder") {

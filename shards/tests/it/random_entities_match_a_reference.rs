@@ -214,8 +214,7 @@ async fn run(seed: u64) {
     store.open_tables(["one", "two"]).await.unwrap();
     let declared: Vec<_> = model.entities.iter().map(|(entity, _)| entity.clone()).collect();
     let columns: Vec<_> = model.columns.iter().map(|(column, _)| column.clone()).collect();
-    let bound =
-        entities_of(&declared, &columns.iter().collect::<Vec<_>>(), &FeaturePolicies::default());
+    let bound = entities_of(&declared, &columns, &FeaturePolicies::default());
     let inputs = ModelInputs::Columns(&columns);
     let schema = store.schema().unwrap();
     let plan = JoinPlan::bind_entities(inputs, &bound, &schema, Precision::F64).unwrap();

@@ -158,6 +158,31 @@ fn the_other_protocols_say_it_too() {
 }
 
 #[test]
+fn a_row_that_the_model_was_not_asked_for_has_no_label_and_no_probabilities() {
+    let manifest =
+        MANIFEST.replace("class = 1\n", "class = 1\nprobabilities = true\nlabel = true\n");
+    let served = Setup::with_manifest(&manifest).csv(CSV).serve();
+    let mut client = served.client();
+    let before = ask(&mut client, "low", "1001");
+    assert_eq!((before.get("label"), &before["probabilities"]), (None, &json!({})), "{before}");
+    let after = ask(&mut client, "low", "1");
+    assert_eq!(after["label"], "0", "{after}");
+    // A tensor keeps a place for it.
+    let tensors = r#"{"inputs": [
+        {"name": "user_id", "shape": [3], "datatype": "BYTES", "data": ["low", "low", "low"]},
+        {"name": "amount", "shape": [3], "datatype": "FP64", "data": [1, 1001, 1]}]}"#;
+    let answer = client.ask(post_to("/v2/models/demo-logistic/infer", "", tensors));
+    let found: Value = serde_json::from_str(&answer.body).expect("a document");
+    let mut outputs = found["outputs"].as_array().expect("outputs").iter();
+    let of = outputs.find(|output| output["name"] == "probabilities").expect("probabilities");
+    assert_eq!(of["shape"], json!([3, 2]));
+    let data = of["data"].as_array().expect("data");
+    assert_eq!(data.len(), 6);
+    let nulls: Vec<_> = data.iter().map(Value::is_null).collect();
+    assert_eq!(nulls, [false, false, true, true, false, false]);
+}
+
+#[test]
 fn rows_are_explained_by_the_rule_that_decided_them() {
     let explained = "[explain]\nmax_reasons = 1\nwhen = 'rule == \"rules[3]\"'\n";
     let manifest = MANIFEST.replace(

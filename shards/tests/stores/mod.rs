@@ -79,12 +79,22 @@ pub(crate) fn plan_of(
 
 /// Fetches `keys` without request cells, ages counted at [`WRITTEN_US`].
 pub(crate) fn fetch(reader: &EmbeddedReader, plan: &JoinPlan, keys: &[&str]) -> Joined {
+    fetch_at(reader, plan, keys, WRITTEN_US)
+}
+
+/// [`fetch`] at another time, in µs since 1970.
+pub(crate) fn fetch_at(
+    reader: &EmbeddedReader,
+    plan: &JoinPlan,
+    keys: &[&str],
+    now_us: i64,
+) -> Joined {
     let mut requests = FetchRequests::new(plan.request_fields().len());
     for key in keys {
         requests.push(key.as_bytes(), &[]);
     }
     let mut joined = Joined::new(plan);
-    assert_eq!(reader.fetch(plan, &requests, WRITTEN_US, &mut joined), Fetched::Joined);
+    assert_eq!(reader.fetch(plan, &requests, now_us, &mut joined), Fetched::Joined);
     joined
 }
 

@@ -99,6 +99,21 @@ impl Setup {
         Self { models, repository: Some(repository), ..Self::of("demo-logistic") }
     }
 
+    /// A bundled model with this part of its manifest replaced.
+    pub(crate) fn changed(self, from: &str, to: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, model) = (self.models.join(self.names[0]), folder.path().join(self.names[0]));
+        std::fs::create_dir_all(model.join("1")).unwrap();
+        for file in std::fs::read_dir(source.join("1")).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), model.join("1").join(file.file_name())).unwrap();
+        }
+        let manifest = std::fs::read_to_string(source.join("model.toml")).unwrap();
+        assert!(manifest.contains(from), "{manifest}");
+        std::fs::write(model.join("model.toml"), manifest.replace(from, to)).unwrap();
+        Self { models: folder.path().to_owned(), repository: Some(folder), ..self }
+    }
+
     /// Where the manifest of a repository of its own is.
     pub(crate) fn manifest_path(&self) -> PathBuf {
         self.models.join(self.names[0]).join("model.toml")

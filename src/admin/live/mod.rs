@@ -18,7 +18,6 @@ mod store;
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +28,7 @@ pub(super) use self::sampler::start;
 use self::second::Second;
 use self::store::StoreSecond;
 use super::health::Health;
+use super::stream::Stream;
 use super::{AdminState, ShardView, routes};
 
 /// How many seconds are kept.
@@ -139,7 +139,7 @@ pub(super) fn store_faults(state: &AdminState) -> Vec<String> {
 }
 
 /// Sends what was seen, and then each second, until the client goes away or the gateway drains.
-pub(super) fn stream(mut stream: &TcpStream, state: &AdminState) -> io::Result<()> {
+pub(super) fn stream(stream: &mut Stream<'_>, state: &AdminState) -> io::Result<()> {
     super::reply::write_event_stream_head(stream)?;
     let mut after = 0;
     // What was last sent of what changes seldom.

@@ -8,10 +8,12 @@ use shards::telemetry::{
 use super::buckets::Buckets;
 use super::drift::DriftWindow;
 use super::lanes::{self, ScrapedLane};
-use super::process;
 use super::text::{Exposition, Format, Kind, Label};
+use super::{process, writes};
 use crate::admin::{ShardView, copies_of};
 use crate::journal::JournalCounters;
+use crate::otlp::SpanCounters;
+use crate::serve::writes::counters::WriteCounters;
 
 /// What is known of the process beside its shards.
 pub(in crate::admin) struct Process<'a> {
@@ -19,6 +21,12 @@ pub(in crate::admin) struct Process<'a> {
     pub(in crate::admin) log_events_suppressed: u64,
     /// What the prediction log has written, where there is one.
     pub(in crate::admin) journal: Option<&'a JournalCounters>,
+    /// What was written to the feature store, where it can be.
+    pub(in crate::admin) writes: Option<&'a WriteCounters>,
+    /// What was sent to a collector of traces, where there is one.
+    pub(in crate::admin) spans: Option<&'a SpanCounters>,
+    /// When the admin port's certificate is not valid any more, in s since 1970, where it has one.
+    pub(in crate::admin) tls_expires_s: Option<u64>,
     /// Whether answers are worse than they would be with a store that answers.
     pub(in crate::admin) is_degraded: bool,
 }
@@ -60,6 +68,13 @@ pub(in crate::admin) fn write(
     text.family("shardgate_log_events_suppressed_total", Kind::Counter, help);
     text.count(&[], own.log_events_suppressed);
     write_journal(&mut text, own.journal);
+    writes::write(&mut text, own.writes);
+    write_spans(&mut text, own.spans);
+    if let Some(expires_s) = own.tls_expires_s {
+        let help = "When the certificate of the admin port ends, in seconds since 1970.";
+        text.family("shardgate_admin_certificate_expiry_timestamp_seconds", Kind::Gauge, help);
+        text.count(&[], expires_s);
+    }
     process::write(&mut text);
     text.finish()
 }
@@ -141,6 +156,15 @@ fn write_journal(text: &mut Exposition, journal: Option<&JournalCounters>) {
     text.count(&[], journal.map_or(0, |journal| journal.files_removed_early.get()));
 }
 
+/// What became of recorded requests; zeros where none are.
+fn write_spans(text: &mut Exposition, spans: Option<&SpanCounters>) {
+    let help = "Recorded requests, by whether the collector of traces took them.";
+    text.family("shardgate_spans_exported_total", Kind::Counter, help);
+    let counts = spans.map_or((0, 0), |spans| (spans.sent.get(), spans.lost.get()));
+    text.count(&[("result", "taken")], counts.0);
+    text.count(&[("result", "lost")], counts.1);
+}
+
 /// What the shards' stores did, and how the clusters are that they ask.
 fn write_stores(text: &mut Exposition, shards: &[Scraped<'_>]) {
     text.table(StoreCounters::METRICS, &counted(shards, |telemetry| &telemetry.store));
@@ -199,12 +223,14 @@ fn write_durations(
     // OpenTelemetry's labels. What no model was asked for has no route of ours.
     let route = [("http_request_method", "POST"), ("http_route", "/predict")];
     let route = if is_predict { route.as_slice() } else { &[] };
+    let exemplars: Vec<_> = histograms.exemplars().copied().collect();
     let mut write = |status: u16, buckets: &Buckets| {
+        let shown: Vec<_> = exemplars.iter().filter(|it| it.status == status).copied().collect();
         let status = status.to_string();
         let mut labels = lane.to_vec();
         labels.extend(route);
         labels.extend([("url_scheme", "http"), ("http_response_status_code", status.as_str())]);
-        text.histogram(&labels, buckets);
+        text.histogram_with(&labels, buckets, &shown);
     };
     let failed: Vec<_> = histograms
         .failed()

@@ -2,9 +2,12 @@
 
 use std::fmt::Write;
 
-use shards::telemetry::{Metric, MetricKind};
+use shards::origin::TraceId;
+use shards::telemetry::{Exemplar, Metric, MetricKind};
 
 use super::buckets::Buckets;
+
+const NS_PER_S: f64 = 1e9;
 
 /// In which of the two formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,18 +117,49 @@ impl Exposition {
 
     /// A histogram of the present family.
     pub(super) fn histogram(&mut self, labels: &[Label<'_>], buckets: &Buckets) {
-        let mut below = 0;
+        self.histogram_with(labels, buckets, &[]);
+    }
+
+    /// A histogram of the present family, in seconds, with requests that traces show: of each bucket
+    /// the latest. Only `OpenMetrics` has a place for them.
+    pub(super) fn histogram_with(
+        &mut self,
+        labels: &[Label<'_>],
+        buckets: &Buckets,
+        exemplars: &[Exemplar],
+    ) {
+        let shown = if self.format == Format::OpenMetrics { exemplars } else { &[] };
+        let (mut below, mut low) = (0, 0.0);
         for (bound, count) in buckets.counts() {
             below += count;
             self.start("_bucket", labels, Some(&float(bound)));
-            let _ = writeln!(self.out, " {below}");
+            let _ = write!(self.out, " {below}");
+            self.exemplar(shown, low, bound);
+            low = bound;
         }
         self.start("_bucket", labels, Some("+Inf"));
-        let _ = writeln!(self.out, " {}", buckets.count);
+        let _ = write!(self.out, " {}", buckets.count);
+        self.exemplar(shown, low, f64::INFINITY);
         self.start("_sum", labels, None);
         let _ = writeln!(self.out, " {}", buckets.sum);
         self.start("_count", labels, None);
         let _ = writeln!(self.out, " {}", buckets.count);
+    }
+
+    /// Ends a bucket's line, with the latest of the requests that took longer than `low` seconds and at
+    /// most `high`.
+    fn exemplar(&mut self, exemplars: &[Exemplar], low: f64, high: f64) {
+        let seconds = |exemplar: &Exemplar| exemplar.duration_ns as f64 / NS_PER_S;
+        let is_inside = |exemplar: &&Exemplar| {
+            let taken_s = seconds(exemplar);
+            low < taken_s && taken_s <= high
+        };
+        if let Some(shown) = exemplars.iter().filter(is_inside).max_by_key(|it| it.unix_ns) {
+            let (trace, taken_s) = (TraceId(shown.trace_id), seconds(shown));
+            let at_s = shown.unix_ns as f64 / NS_PER_S;
+            let _ = write!(self.out, " # {{trace_id=\"{trace}\"}} {taken_s} {at_s:.3}");
+        }
+        self.out.push('\n');
     }
 
     /// The whole text.

@@ -107,6 +107,10 @@ impl<'m> Transformer<'m> {
             for (row, end) in ends.iter().enumerate() {
                 let mut line = texts[start..*end].to_vec();
                 self.write_row(row, &mut line);
+                if line.is_empty() {
+                    // A blank line is none to those who read it.
+                    line.extend_from_slice(b"\"\"");
+                }
                 line.push(b'\n');
                 out.write_all(&line)?;
                 start = *end;

@@ -6,8 +6,10 @@ use anyhow::Context;
 use shards::features::aggregates::Aggregate;
 use shards::features::embedded::{EmbeddedStore, EmbeddedWriter, TableName};
 use shards::features::entities::USER;
-use shards::features::schema::Schema;
+use shards::features::schema::{Schema, StoreColumn};
 use shards::model::repository::ModelDirectory;
+
+use crate::config::Config;
 
 /// The entities that are written.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +35,14 @@ impl Entities {
         Self { tables, aggregates: aggregates.to_vec() }
     }
 
+    /// Those of a configuration, as far as its models are there. For tools.
+    pub(crate) fn of(config: &Config) -> Self {
+        let repository = config.repository();
+        let models = config.model.iter().filter_map(|name| repository.find_served(name).ok());
+        let models: Vec<_> = models.flatten().collect();
+        Self::new(&models, &config.writes.tables, &config.aggregates)
+    }
+
     /// The table of an entity; `None` is the store's own.
     pub(crate) fn table_of<'a>(&'a self, entity: &'a str) -> Option<&'a str> {
         self.tables.get(entity).map_or(Some(entity), |table| table.as_deref())
@@ -49,9 +59,12 @@ impl Entities {
         &self.aggregates
     }
 
-    /// Gives each table of the store the columns that its aggregates need.
-    pub(crate) fn prepare(&self, store: &EmbeddedStore) -> anyhow::Result<()> {
-        let mut done = Vec::new();
+    /// The columns that tables of the store lack for their aggregates, by the tables' names.
+    pub(crate) fn missing(
+        &self,
+        store: &EmbeddedStore,
+    ) -> anyhow::Result<Vec<(Option<TableName>, Vec<StoreColumn>)>> {
+        let (mut done, mut all_missing) = (Vec::new(), Vec::new());
         for aggregate in &self.aggregates {
             let table = self.table_of(&aggregate.entity);
             if done.contains(&table) {
@@ -59,20 +72,24 @@ impl Entities {
             }
             done.push(table);
             let name = table.map(str::parse::<TableName>).transpose()?;
-            let opened = EmbeddedStore::open_or_create_table(store.path(), name.as_ref())?;
-            let known = opened.schema()?;
+            let known = name.as_ref().map_or_else(|| store.clone(), |name| store.table(name));
+            let known = known.schema()?;
             let all = self.aggregates_of(table);
             let all: Vec<_> = all.iter().collect();
             let missing = Aggregate::missing_columns(&all, known.as_ref())?;
-            if missing.is_empty() {
-                continue;
+            if !missing.is_empty() {
+                all_missing.push((name, missing));
             }
-            let names: Vec<_> = all.iter().map(|it| it.name.as_str()).collect();
-            tracing::info!(
-                table,
-                aggregates = names.join(", "),
-                "the table gets the columns of aggregates"
-            );
+        }
+        Ok(all_missing)
+    }
+
+    /// Gives each table of the store the columns that its aggregates need.
+    pub(crate) fn prepare(&self, store: &EmbeddedStore) -> anyhow::Result<()> {
+        for (name, missing) in self.missing(store)? {
+            let opened = EmbeddedStore::open_or_create_table(store.path(), name.as_ref())?;
+            let (table, columns) = (name.map(|name| name.to_string()), missing.len());
+            tracing::info!(table, columns, "the table gets the columns of aggregates");
             let added = Schema::new(missing)?;
             // An import of no row: every row is kept.
             EmbeddedWriter::begin(&opened, &added, false)

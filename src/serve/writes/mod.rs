@@ -21,6 +21,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use shards::escape::escaped;
 use shards::features::StoreSource;
+use shards::http::routes::percent_decoded;
 use shards::shard::{AdminReply, AdminReplyKind, FeatureCall, ShardShared, WriteRequest};
 
 use self::cluster::ClusterTables;
@@ -28,6 +29,7 @@ use self::counters::WriteCounters;
 use self::entities::Entities;
 use self::settings::WriteSettings;
 use self::tables::Tables;
+use crate::journal::user_keys::UserKeys;
 use crate::quiet;
 
 /// How often shards' writes are looked for, and how often while there are some.
@@ -49,6 +51,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Job {
     call: FeatureCall<String>,
     body: Vec<u8>,
+    json_bytes: Option<usize>,
     idempotency_key: Option<Vec<u8>>,
     answer: Answer,
 }
@@ -77,13 +80,14 @@ impl WriteDesk {
         source: &StoreSource,
         settings: WriteSettings,
         entities: Entities,
+        user_keys: Option<UserKeys>,
         shards: Vec<Arc<ShardShared>>,
         cores: Vec<usize>,
     ) -> anyhow::Result<Self> {
         let counters = Arc::<WriteCounters>::default();
         let counting = Arc::clone(&counters);
         let backend = match source {
-            StoreSource::Embedded(store) => {
+            StoreSource::Embedded(store) | StoreSource::Simulated { store, .. } => {
                 Backend::Embedded(Tables::new(store.clone(), &settings, entities, counting))
             }
             StoreSource::Cql { settings, addresses } => {
@@ -99,7 +103,7 @@ impl WriteDesk {
             }
         };
         let (jobs, receiver) = channel();
-        let writer = Writer::new(backend, settings, shards, Arc::clone(&counters));
+        let writer = Writer::new(backend, settings, user_keys, shards, Arc::clone(&counters));
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
             quiet::keep_out_of_the_way(&cores);
             writer.work(&receiver);
@@ -119,6 +123,7 @@ impl WriteDesk {
         &self,
         call: FeatureCall<&str>,
         body: Vec<u8>,
+        json_bytes: Option<usize>,
         idempotency_key: Option<Vec<u8>>,
     ) -> AdminReply {
         let Some(jobs) = lock(&self.jobs).clone() else {
@@ -127,7 +132,7 @@ impl WriteDesk {
         };
         let (sender, reply) = sync_channel(1);
         let answer = Answer::Thread(sender);
-        let job = Job { call: call.into_owned(), body, idempotency_key, answer };
+        let job = Job { call: call.into_owned(), body, json_bytes, idempotency_key, answer };
         let sent = jobs.send(job).is_ok();
         let reply = sent.then(|| reply.recv_timeout(PATIENCE).ok()).flatten();
         reply.unwrap_or_else(|| {
@@ -161,6 +166,8 @@ enum Backend {
 /// The thread's own state.
 struct Writer {
     settings: WriteSettings,
+    /// The keys of users in the prediction log, which a removal destroys.
+    user_keys: Option<UserKeys>,
     shards: Vec<Arc<ShardShared>>,
     backend: Backend,
     counters: Arc<WriteCounters>,
@@ -175,6 +182,7 @@ impl Writer {
     fn new(
         backend: Backend,
         settings: WriteSettings,
+        user_keys: Option<UserKeys>,
         shards: Vec<Arc<ShardShared>>,
         counters: Arc<WriteCounters>,
     ) -> Self {
@@ -182,6 +190,7 @@ impl Writer {
         let counts_scored = matches!(&backend, Backend::Embedded(tables) if tables.counts_scored());
         Self {
             settings,
+            user_keys,
             shards,
             backend,
             counters,
@@ -247,6 +256,7 @@ impl Writer {
             .map(|job| tables::Request {
                 call: &job.call,
                 body: &job.body,
+                json_bytes: job.json_bytes,
                 idempotency_key: job.idempotency_key.as_deref(),
             })
             .collect();
@@ -255,7 +265,10 @@ impl Writer {
             Backend::Cluster(tables) => tables.write(&requests, &self.shards),
         };
         let mut by_shard: Vec<Vec<_>> = self.shards.iter().map(|_| Vec::new()).collect();
-        for (job, reply) in batch.into_iter().zip(replies) {
+        for (job, mut reply) in batch.into_iter().zip(replies) {
+            if let Err(error) = self.forget_user(&job.call, &reply) {
+                reply = failed(AdminReplyKind::Unavailable, &format!("{error:#}: remove it again"));
+            }
             match job.answer {
                 // Whoever has gone does not hear it.
                 Answer::Thread(sender) => drop(sender.try_send(reply)),
@@ -271,6 +284,16 @@ impl Writer {
 }
 
 impl Writer {
+    /// Destroys the key by which the log names a user whose row was removed.
+    fn forget_user(&self, call: &FeatureCall<String>, reply: &AdminReply) -> anyhow::Result<()> {
+        let (Some(keys), true) = (&self.user_keys, call.is_removal) else { return Ok(()) };
+        let key = call.key.as_deref().and_then(percent_decoded);
+        if let (Some(key), AdminReplyKind::Done) = (key, reply.kind) {
+            keys.destroy(&key)?;
+        }
+        Ok(())
+    }
+
     /// Counts the requests that shards scored since the last look.
     fn count_scored(&mut self) {
         let Backend::Embedded(tables) = &mut self.backend else { return };
@@ -292,8 +315,8 @@ impl Writer {
 }
 
 fn of_shard(index: usize, request: WriteRequest) -> Job {
-    let WriteRequest { number, call, body, idempotency_key } = request;
-    Job { call, body, idempotency_key, answer: Answer::Shard(index, number) }
+    let WriteRequest { number, call, body, json_bytes, idempotency_key } = request;
+    Job { call, body, json_bytes, idempotency_key, answer: Answer::Shard(index, number) }
 }
 
 /// A reply with this document.

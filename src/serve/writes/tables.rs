@@ -14,6 +14,7 @@ use shards::features::embedded::{
 use shards::features::import::now_us;
 use shards::features::schema::Schema;
 use shards::features::written_rows::{LineForm, WrittenTable, put_lines, put_object};
+use shards::features::written_tensors::{has_tensors, put_tensors};
 use shards::http::routes::percent_decoded;
 use shards::shard::{AdminReply, AdminReplyKind, FeatureCall};
 
@@ -30,6 +31,8 @@ const TRIES: usize = 3;
 pub(super) struct Request<'a> {
     pub(super) call: &'a FeatureCall<String>,
     pub(super) body: &'a [u8],
+    /// Where the JSON of the body ends, if binary tensors follow it.
+    pub(super) json_bytes: Option<usize>,
     pub(super) idempotency_key: Option<&'a [u8]>,
 }
 
@@ -286,7 +289,7 @@ pub(super) fn batch_for(
     table: WrittenTable<'_>,
     request: Request<'_>,
 ) -> Result<ChangeBatch, String> {
-    let Request { call, body, idempotency_key } = request;
+    let Request { call, body, json_bytes, idempotency_key } = request;
     let mut batch = ChangeBatch::new(table.schema);
     let key = match &call.key {
         Some(key) => {
@@ -298,6 +301,9 @@ pub(super) fn batch_for(
         Some(key) if call.is_removal => batch.remove(&key),
         Some(key) => {
             put_object(table, &key, body, &mut batch).map_err(|error| error.to_string())?;
+        }
+        None if has_tensors(body, json_bytes) => {
+            put_tensors(table, body, json_bytes, &mut batch).map_err(|error| error.to_string())?
         }
         None => put_lines(table, &LineForm::default(), body, &mut batch)
             .map_err(|error| error.to_string())?,

@@ -173,7 +173,7 @@ impl Launch {
             panic!("it does not serve: {:?}", stderr.iter().collect::<Vec<_>>());
         };
         let address = line
-            .split_once("http://")
+            .split_once("://")
             .and_then(|(_, rest)| rest.split_once(',')?.0.parse().ok())
             .unwrap_or_else(|| panic!("no address: {line}"));
         let Ok(line) = stdout.recv_timeout(PATIENCE) else {
@@ -181,7 +181,7 @@ impl Launch {
             panic!("it does not say where operators are served");
         };
         let admin = line
-            .split_once("http://")
+            .split_once("://")
             .and_then(|(_, rest)| rest.strip_suffix('/')?.parse().ok())
             .unwrap_or_else(|| panic!("no address: {line}"));
         Gateway { address, admin, child, stdout, stderr, folder: self.folder }

@@ -6,6 +6,7 @@
 pub(crate) mod alone;
 #[path = "../../../shards/tests/support/client.rs"]
 pub(crate) mod client;
+pub(crate) mod collector;
 pub(crate) mod cql_node;
 #[path = "../../../shards/tests/support/cql_server.rs"]
 pub(crate) mod cql_server;
@@ -16,6 +17,8 @@ pub(crate) mod model_server;
 #[path = "../../../shards/tests/support/patience.rs"]
 pub(crate) mod patience;
 pub(crate) mod seccomp;
+#[path = "../../../shards/tests/support/tls.rs"]
+pub(crate) mod tls;
 
 pub(crate) use client::{Client, post, post_to};
 pub(crate) use gateway::{Ended, Gateway, Launch, import, models, run, shardgate, store};

@@ -14,6 +14,16 @@ pub enum InferError {
     /// The JSON part is not JSON, or not that of an inference request.
     #[error("the request's JSON cannot be read: {0}")]
     Json(#[from] serde_json::Error),
+    /// A message whose raw contents are not one for each tensor.
+    #[error(
+        "raw_input_contents has {found} elements, expected one for each of the {inputs} inputs"
+    )]
+    RawContents {
+        /// How many there are.
+        found: usize,
+        /// How many tensors there are.
+        inputs: usize,
+    },
     /// A tensor that cannot be read.
     #[error(transparent)]
     Tensor(#[from] TensorError),

@@ -97,9 +97,24 @@ impl InferForm {
         self.id.as_ref().map_or(0, String::capacity)
     }
 
-    /// Writes the document. A row without a score fails the request: a tensor has no place for an
-    /// error.
-    pub(crate) fn write(&self, body: &mut Vec<u8>, rows: &RequestRows) -> RowsSummary {
+    /// The id that the document repeats.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// How many rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The outputs, and whether each is to be binary.
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = (OutputKind, bool)> {
+        self.outputs.iter().map(|output| (output.kind, output.is_binary))
+    }
+
+    /// What a front says of the rows beside their outputs and, where a row without a score fails the
+    /// request, the message for its client: a tensor has no place for an error.
+    pub(crate) fn summary(&self, rows: &RequestRows) -> (RowsSummary, Option<String>) {
         let (mut worst, mut defaulted) = (None, 0);
         let (mut failed, mut statuses) = (None, WorstOfRows::new(rows));
         for (place, (lane, outcome)) in rows.outcomes().enumerate() {
@@ -117,20 +132,35 @@ impl InferForm {
             }
         }
         let provenance = worst.filter(|_| self.has_provenance);
-        let statuses = statuses.get();
-        if let Some((place, lane, failure)) = failed {
-            let message = failures::message(lane, failure);
-            write_error(body, &format!("row {place}: {message}"));
-            let (failure, version) = (Some(failure), Some(lane.settings.version));
-            let (defaulted, json_bytes) = (0, None);
-            return RowsSummary { failure, provenance, statuses, defaulted, version, json_bytes };
+        let mut summary = RowsSummary {
+            failure: None,
+            provenance,
+            statuses: statuses.get(),
+            defaulted,
+            version: rows.version(),
+            json_bytes: None,
+        };
+        let message = failed.map(|(place, lane, failure)| {
+            summary.failure = Some(failure);
+            summary.defaulted = 0;
+            summary.version = Some(lane.settings.version);
+            format!("row {place}: {}", failures::message(lane, failure))
+        });
+        (summary, message)
+    }
+
+    /// Writes the document.
+    pub(crate) fn write(&self, body: &mut Vec<u8>, rows: &RequestRows) -> RowsSummary {
+        let (mut summary, message) = self.summary(rows);
+        if let Some(message) = message {
+            write_error(body, &message);
+            return summary;
         }
         self.write_json(body, rows);
         let is_binary = self.outputs.iter().any(|output| output.is_binary);
-        let json_bytes = is_binary.then_some(body.len());
+        summary.json_bytes = is_binary.then_some(body.len());
         self.write_binary(body, rows);
-        let version = rows.version();
-        RowsSummary { failure: None, provenance, statuses, defaulted, version, json_bytes }
+        summary
     }
 
     fn write_json(&self, body: &mut Vec<u8>, rows: &RequestRows) {
@@ -200,24 +230,26 @@ impl InferForm {
     }
 
     fn write_binary(&self, body: &mut Vec<u8>, rows: &RequestRows) {
-        let is_f32 = rows.score_is_f32();
         for output in self.outputs.iter().filter(|output| output.is_binary) {
-            let is_narrow = output.kind.datatype(is_f32) == Datatype::Fp32;
-            visit(rows, output.kind, |element| match element {
-                OutputElement::Text(text) => push_byte_string(body, text.as_bytes()),
-                OutputElement::Number(number) if is_narrow => {
-                    body.extend_from_slice(&(number as f32).to_le_bytes());
-                }
-                OutputElement::Number(number) => {
-                    body.extend_from_slice(&number.to_le_bytes());
-                }
-            });
+            write_raw(body, rows, output.kind);
         }
     }
 }
 
+/// Appends the elements of an output as the binary-tensor extension lays them out.
+pub(crate) fn write_raw(body: &mut Vec<u8>, rows: &RequestRows, kind: OutputKind) {
+    let is_narrow = kind.datatype(rows.score_is_f32()) == Datatype::Fp32;
+    visit(rows, kind, |element| match element {
+        OutputElement::Text(text) => push_byte_string(body, text.as_bytes()),
+        OutputElement::Number(number) if is_narrow => {
+            body.extend_from_slice(&(number as f32).to_le_bytes());
+        }
+        OutputElement::Number(number) => body.extend_from_slice(&number.to_le_bytes()),
+    });
+}
+
 /// Calls `each` with the elements of an output, row by row.
-fn visit(rows: &RequestRows, kind: OutputKind, mut each: impl FnMut(OutputElement<'_>)) {
+pub(crate) fn visit(rows: &RequestRows, kind: OutputKind, mut each: impl FnMut(OutputElement<'_>)) {
     for (lane, id) in rows.members() {
         let slots = lane.rows.borrow();
         let row = slots.get(id);

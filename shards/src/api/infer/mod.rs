@@ -30,7 +30,31 @@ use crate::model::answer::Wants;
 pub(super) fn answer(api: &Api, context: &CallContext<'_>, model: ModelName<'_>) -> Outcome {
     let Some(lane) = api.find(model) else { return api.unknown(model) };
     let body = TensorBody { bytes: context.body.unwrap_or_default() };
-    ask::ask(api, context, lane, model.version.is_some(), body)
+    ask::ask(api, context, lane, model.version.is_some(), &body as &dyn TensorRequest)
+}
+
+/// The same for a request that a front has read.
+pub(super) fn answer_request(
+    api: &Api,
+    context: &CallContext<'_>,
+    model: ModelName<'_>,
+    request: &dyn TensorRequest,
+) -> Outcome {
+    let Some(lane) = api.find(model) else { return api.unknown(model) };
+    ask::ask(api, context, lane, model.version.is_some(), request)
+}
+
+/// A request of tensors, however its front has it.
+pub(crate) trait TensorRequest {
+    /// How many rows it announces, without being read; `None` where that cannot be told.
+    fn rows_at_a_glance(&self) -> Option<usize>;
+
+    /// Reads it for a model whose keys are the tensors that `is_key` holds for.
+    fn read(
+        &self,
+        context: &CallContext<'_>,
+        is_key: &dyn Fn(&str) -> bool,
+    ) -> Result<InferRequest<'_>, InferError>;
 }
 
 /// A body of JSON, with or without binary tensors behind it.
@@ -38,11 +62,25 @@ struct TensorBody<'a> {
     bytes: &'a [u8],
 }
 
-impl ScoreBody for TensorBody<'_> {
+impl TensorRequest for TensorBody<'_> {
+    fn rows_at_a_glance(&self) -> Option<usize> {
+        request::rows_at_a_glance(self.bytes)
+    }
+
+    fn read(
+        &self,
+        context: &CallContext<'_>,
+        is_key: &dyn Fn(&str) -> bool,
+    ) -> Result<InferRequest<'_>, InferError> {
+        request::parse_with_keys(self.bytes, context.json_bytes, is_key)
+    }
+}
+
+impl ScoreBody for &dyn TensorRequest {
     const MAY_LIMIT: bool = true;
 
     fn rows_at_a_glance(&self) -> Option<usize> {
-        request::rows_at_a_glance(self.bytes)
+        TensorRequest::rows_at_a_glance(*self)
     }
 
     /// Makes the rows of the canary's users in its lane, unless a version is pinned.
@@ -51,9 +89,8 @@ impl ScoreBody for TensorBody<'_> {
             let lanes = std::iter::once(&ask.lane).chain(ask.canary());
             lanes.map(|lane| &lane.settings.keys).any(|keys| keys.has(name))
         };
-        let json_bytes = ask.context.json_bytes;
-        let request = request::parse_with_keys(self.bytes, json_bytes, is_key)?;
-        let parsed = read(ask, &request, &ask.lane)?;
+        let request = &self.read(ask.context, &is_key)?;
+        let parsed = read(ask, request, &ask.lane)?;
         let goes: Vec<bool> = match ask.canary() {
             Some(_) => parsed.users().map(|user| ask.is_of_canary(&user)).collect(),
             None => Vec::new(),
@@ -61,20 +98,20 @@ impl ScoreBody for TensorBody<'_> {
         let taken = goes.iter().filter(|goes| **goes).count();
         let canary = ask.canary().filter(|_| taken > 0);
         // The canary may read other tensors.
-        let parsed_by_canary = canary.map(|canary| read(ask, &request, canary)).transpose()?;
+        let parsed_by_canary = canary.map(|canary| read(ask, request, canary)).transpose()?;
         let stays = parsed.rows() - taken;
         let is_divided = taken > 0 && stays > 0;
         let has_provenance = parsed.is_by_user() && ask.lane.settings.has_store;
         let lane = if stays > 0 { &ask.lane } else { canary.unwrap_or(&ask.lane) };
         let settings = &lane.settings;
-        let form = InferForm::of(&request, parsed.rows(), settings, has_provenance, is_divided)?;
+        let form = InferForm::of(request, parsed.rows(), settings, has_provenance, is_divided)?;
         if let Some(output) = canary
             .filter(|_| is_divided)
             .and_then(|canary| form.differs(&ask.lane.settings, &canary.settings))
         {
             return Err(InferError::OutputsDiffer(output).into());
         }
-        let terms = terms(ask, &request);
+        let terms = terms(ask, request);
         // A tensor has no place for an error: rows that were admitted beside others that were not
         // would be computed in vain.
         let refusal = match canary {

@@ -35,7 +35,7 @@ pub(crate) enum OutputKind {
 }
 
 /// An element of an output.
-pub(super) enum OutputElement<'a> {
+pub(crate) enum OutputElement<'a> {
     Text(Cow<'a, str>),
     Number(f64),
 }
@@ -177,19 +177,29 @@ impl OutputKind {
                 each(OutputElement::Number(points));
             }
             Self::Probabilities | Self::Outputs => {
-                let outputs = row.answer.parts().map(|parts| parts.outputs.as_slice());
-                for output in outputs.unwrap_or_default() {
-                    each(OutputElement::Number(*output));
-                }
+                let outputs = row.answer.parts().map_or(&[][..], |parts| parts.outputs.as_slice());
+                self.fill(lane, outputs.iter().copied(), each);
             }
             Self::Contributions => {
-                let Some(parts) = row.answer.parts() else { return };
-                for contribution in &parts.contributions {
-                    each(OutputElement::Number(*contribution));
-                }
-                let base = parts.explanation.map_or(f64::NAN, |explanation| explanation.base);
-                each(OutputElement::Number(base));
+                let parts = row.answer.parts().filter(|parts| !parts.contributions.is_empty());
+                let base = parts.and_then(|parts| parts.explanation).map(|it| it.base);
+                let contributions = parts.into_iter().flat_map(|parts| &parts.contributions);
+                self.fill(lane, contributions.copied().chain(base), each);
             }
+        }
+    }
+
+    /// Calls `each` with as many numbers as a row has: NaN for those of a row that the model was not
+    /// asked for, as a rule had decided it.
+    fn fill(
+        self,
+        lane: &Lane,
+        numbers: impl Iterator<Item = f64>,
+        mut each: impl FnMut(OutputElement<'_>),
+    ) {
+        let rest = std::iter::repeat(f64::NAN);
+        for number in numbers.chain(rest).take(self.width(&lane.settings)) {
+            each(OutputElement::Number(number));
         }
     }
 }

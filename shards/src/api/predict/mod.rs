@@ -10,8 +10,10 @@ mod write;
 
 use std::rc::Rc;
 
-pub(super) use self::parts::label_of;
-pub(super) use self::read::{CellSeed, MemberSeed, Name, RowSink};
+pub(crate) use self::parts::label_of;
+use self::read::parse_members;
+pub(super) use self::read::{CellSeed, Name, RowSink};
+pub(crate) use self::read::{MemberSeed, Members};
 pub use self::read::{ParsedPredict, PredictError, parse};
 pub(super) use self::write::{write_array, write_lone, write_member};
 use super::ask::{self, Ask, MadeRows, NotScored, ScoreBody};
@@ -21,7 +23,7 @@ use crate::batch::{Lane, Row, RowId, RowState};
 use crate::failure::RowFailure;
 use crate::features::entities::RequestKeys;
 use crate::features::join::RequestField;
-use crate::model::answer::Answers;
+use crate::model::answer::{Answers, Wants};
 
 /// What a model takes of a body.
 #[derive(Debug, Clone, Copy)]
@@ -40,41 +42,64 @@ pub struct PredictTerms<'a> {
 
 /// Scores the rows of a body by a model, or by the default one.
 pub(super) fn answer(api: &Api, context: &CallContext<'_>, model: Option<&str>) -> Outcome {
-    answer_json(api, context, model, Json::Rows)
+    answer_json(api, context, model, Body::Rows)
 }
 
 /// Scores the instances of a body by a model.
 pub(super) fn answer_instances(api: &Api, context: &CallContext<'_>, model: &str) -> Outcome {
-    answer_json(api, context, Some(model), Json::Instances)
+    answer_json(api, context, Some(model), Body::Instances)
+}
+
+/// Scores a row that a front has read, as a map of the members that an object would have; `wants` is
+/// what it asks for beside its score.
+pub(super) fn answer_members(
+    api: &Api,
+    context: &CallContext<'_>,
+    model: Option<&str>,
+    members: &dyn Members,
+    wants: Wants,
+) -> Outcome {
+    answer_body(api, context, model, Body::Members(members, wants))
 }
 
 fn answer_json<'a>(
     api: &Api,
     context: &CallContext<'a>,
     model: Option<&str>,
-    json: fn(&'a [u8]) -> Json<'a>,
+    json: fn(&'a [u8]) -> Body<'a>,
 ) -> Outcome {
     let Some(body) = context.body else {
         let message = "the request has no body: send Content-Length or chunks";
         return Outcome::fault(CallFault::NoBody, message);
     };
+    answer_body(api, context, model, json(body))
+}
+
+fn answer_body(
+    api: &Api,
+    context: &CallContext<'_>,
+    model: Option<&str>,
+    body: Body<'_>,
+) -> Outcome {
     let Some(lane) = api.lanes.lane(model) else {
         let message = format!("no such model; there is: {}", api.lanes.model_names());
         return Outcome::fault(CallFault::NotFound, &message);
     };
-    ask::ask(api, context, lane, false, json(body))
+    ask::ask(api, context, lane, false, body)
 }
 
-/// A body of JSON.
+/// What asks for scores of rows.
 #[derive(Clone, Copy)]
-enum Json<'a> {
+enum Body<'a> {
     /// A row, or an array of them.
     Rows(&'a [u8]),
     /// Rows among other members.
     Instances(&'a [u8]),
+    /// The members of one row, and what it asks for.
+    Members(&'a dyn Members, Wants),
 }
 
-impl ScoreBody for Json<'_> {
+impl ScoreBody for Body<'_> {
     const MAY_LIMIT: bool = false;
 
     fn rows_at_a_glance(&self) -> Option<usize> {
@@ -94,13 +119,13 @@ impl ScoreBody for Json<'_> {
                 Form::Predictions
             }
             Self::Rows(_) if parsed.is_array => Form::Array,
-            Self::Rows(_) => Form::Lone,
+            Self::Rows(_) | Self::Members(..) => Form::Lone,
         };
         Ok(MadeRows { rows: self.divide(ask, parsed)?, form, terms: ask.terms })
     }
 }
 
-impl Json<'_> {
+impl Body<'_> {
     fn parse(&self, ask: &Ask<'_>, lane: &Lane) -> Result<ParsedPredict, NotScored> {
         let terms = PredictTerms {
             fields: &lane.settings.request_fields,
@@ -112,6 +137,9 @@ impl Json<'_> {
         let (client, rows) = (ask.context.client, &mut lane.rows.borrow_mut());
         match self {
             Self::Rows(body) => Ok(parse(body, terms, client, rows)?),
+            Self::Members(members, wants) => {
+                Ok(parse_members(*members, *wants, terms, client, rows)?)
+            }
             Self::Instances(body) => {
                 let signature = &lane.settings.signature;
                 instances::parse(body, terms, signature, client, rows)

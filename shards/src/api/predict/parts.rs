@@ -45,12 +45,13 @@ pub(super) fn write_parts(body: &mut Vec<u8>, lane: &Lane, row: &Row, scored: Sc
     }
 }
 
-/// The label of the most probable class, the first of those that are as probable.
+/// The label of the most probable class, the first of those that are as probable; `None` of a row that
+/// the model was not asked for.
 pub(crate) fn label_of<'a>(answers: &'a Answers, probabilities: &[f64]) -> Option<&'a str> {
-    let mut best = (0, f64::NEG_INFINITY);
+    let mut best = (0, probabilities.first()?);
     for (place, probability) in probabilities.iter().enumerate() {
-        if *probability > best.1 {
-            best = (place, *probability);
+        if probability > best.1 {
+            best = (place, probability);
         }
     }
     answers.labels.get(best.0).map(String::as_str)

@@ -95,6 +95,42 @@ pub fn parse(
     }
 }
 
+/// The members of one row, as a front has read them.
+pub(crate) trait Members {
+    /// Has `visitor` take the members, each a name and a value.
+    ///
+    /// # Errors
+    /// The visitor's own.
+    fn visit(&self, visitor: MemberSeed<'_>) -> Result<(), serde_json::Error>;
+}
+
+/// Reads the members of one row into a new row, as [`parse`] does those of an object.
+pub(super) fn parse_members(
+    members: &dyn Members,
+    wants: Wants,
+    terms: PredictTerms<'_>,
+    connection: u32,
+    rows: &mut Rows,
+) -> Result<ParsedPredict, PredictError> {
+    let mut sink = RowSink::new(rows, connection, terms);
+    let read = members.visit(sink.next_row());
+    let first = sink.first.ok_or(PredictError::Empty)?;
+    if let Err(error) = read {
+        rows.forget(Some(first));
+        return Err(PredictError::NotJson(error));
+    }
+    let row = rows.get_mut(first);
+    if wants != Wants::default() {
+        row.answer.ask(wants);
+        if let Some(reason) = terms.answers.refuse(wants)
+            && !matches!(row.state, RowState::Done(_))
+        {
+            row.state = RowState::Done(Err(RowFailure::Malformed(reason)));
+        }
+    }
+    Ok(ParsedPredict { first, count: 1, is_array: false })
+}
+
 /// Makes rows and chains those of one request.
 pub(in crate::api) struct RowSink<'a> {
     rows: &'a mut Rows,
@@ -199,7 +235,7 @@ const _: () = assert!(KEY_BYTES_MAX == 511);
 const LONG_USER_ID: RowFailure = RowFailure::Malformed("`user_id` is longer than 511 bytes");
 
 /// Reads one member into its row; a fault of it becomes the row's outcome.
-pub(in crate::api) struct MemberSeed<'a> {
+pub(crate) struct MemberSeed<'a> {
     pub(in crate::api) row: &'a mut Row,
     terms: PredictTerms<'a>,
 }

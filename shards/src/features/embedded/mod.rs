@@ -47,7 +47,12 @@ pub use writer::{EmbeddedWriter, PutError};
 /// The hash by which values are told apart that an aggregate counts; it stays the same.
 pub(in crate::features) fn value_hash(value: &[u8]) -> u64 {
     const SEED: u64 = 0x6167_6772_6567_6174;
-    keyed_hash::KeyedHash::new(SEED).of(value)
+    let mut hash = keyed_hash::KeyedHash::new(SEED).of(value);
+    // Its high bits alone choose a register, and those of short texts that are alike are too.
+    for (shift, factor) in [(30, 0xbf58_476d_1ce4_e5b9), (27, 0x94d0_49bb_1331_11eb)] {
+        hash = (hash ^ hash >> shift).wrapping_mul(factor);
+    }
+    hash ^ hash >> 31
 }
 
 /// A number that nobody can foresee: the standard library keys its maps with one.

@@ -14,6 +14,7 @@ use crate::features::join::{EntityPlan, JoinPlan};
 use crate::features::joined::Joined;
 use crate::features::requests::{FetchRequests, KEY_BYTES_MAX, KeyList};
 use crate::features::schema::Schema;
+use crate::mutation::{Mutation, is_in_force};
 use crate::provenance::FeatureStatus;
 
 /// Reads the store on one thread. It takes no lock, and nobody writes what it reads.
@@ -82,6 +83,9 @@ impl EmbeddedReader {
         let word = self.reading.borrow().view.snapshot.superseded();
         let Some(Ok(found)) = self.store.try_snapshot() else { return };
         let mut reading = self.reading.borrow_mut();
+        if is_in_force(Mutation::KeepOldRows) {
+            return;
+        }
         reading.view.catch_up(&self.store);
         if reading.view.is_of(&self.store, &found, word) {
             return;

@@ -109,6 +109,12 @@ pub struct PredictResponse {
     /// Why the row has no score: of a stream only.
     #[prost(message, optional, tag = "13")]
     pub failure: ::core::option::Option<Failure>,
+    /// What the features of each entity stood on, by the entity's name: of a model with several.
+    #[prost(btree_map = "string, string", tag = "14")]
+    pub entities: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The probability of a class.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -1,82 +1,88 @@
 //! Dispatches a request to its endpoint, and keeps the response until its turn to be written.
 
+use std::rc::Rc;
+
 use super::Connection;
 use crate::api::{Arrival, Call, CallContext};
+use crate::credentials::Credentials;
+use crate::http::front::Front;
 use crate::http::pending_response::{PendingResponse, ResponseSource};
 use crate::http::response::{self, BodyCoding};
-use crate::http::routes::{Route, route};
+use crate::http::routes::{Route, route, route_name};
 use crate::http::statuses::status_of_rows;
 use crate::http1::codings::{self, UnpackError, takes_gzip};
 use crate::http1::head::{ContentCoding, Head};
 use crate::http1::reader::RequestReader;
-use crate::keys::{Asked, KeyRefusal};
+use crate::keys::{Asked, KeyRefusal, Permissions, Shown};
 use crate::origin::{Origin, RequestId, RequestIds};
+use crate::spans::SpanStart;
 
 /// The content codings of a body that are taken (RFC 9110 section 12.5.3).
 const ACCEPTED: &str = "accept-encoding: gzip, deflate, identity\r\n";
 /// How a request without a usable key is told to have one (RFC 9110 section 11.6.1).
 const CHALLENGE: &str = "www-authenticate: Bearer\r\n";
-const KEY_MISSING: &str = "a key is needed: send Authorization: Bearer KEY, or x-api-key: KEY";
 
-impl<S> Connection<S> {
-    /// Has the endpoint answer a complete request; the response waits behind those before it.
-    pub(super) fn dispatch(&mut self, head: &Head<'_>, body: Option<&[u8]>, arrival: Arrival) {
-        self.start_over();
-        self.handle.has_asked.set(true);
-        self.invites = false;
-        let close = !head.keep_alive;
-        let origin = self.origin(head);
-        let source = match route(head.method, head.path) {
-            Route::Call(call) => match self.refused_by_key(&call, head, arrival) {
-                Some(refused) => refused,
-                None => self.answer(call, head, body, arrival, &origin),
-            },
+impl Front {
+    /// Has the endpoint answer a complete request of this client, which has this route.
+    pub(crate) fn answer(
+        &self,
+        client: u32,
+        (head, route): (&Head<'_>, Route<'_>),
+        body: Option<&[u8]>,
+        arrival: Arrival,
+        origin: &Origin,
+    ) -> ResponseSource {
+        match route {
+            Route::Call(call) => {
+                let may = match self.admit(&call, client, head.credentials, arrival) {
+                    Ok(may) => may,
+                    Err(refusal) => return key_needed(refusal),
+                };
+                let context = CallContext {
+                    client,
+                    arrival,
+                    limit_ns: head.limit_ns,
+                    priority: head.priority,
+                    origin,
+                    credentials: head.credentials,
+                    may_explain: may.may_explain,
+                    body,
+                    json_bytes: head.inference_header_length,
+                    idempotency_key: head.idempotency_key,
+                };
+                self.answer_call(call, head, context)
+            }
             Route::NotFound => ResponseSource::error(404, "", "no such path"),
             Route::MethodNotAllowed { allow } => {
                 ResponseSource::error(405, allow, "this path does not take that method")
             }
             Route::MethodUnknown => ResponseSource::error(501, "", "not a method of HTTP"),
-        };
-        self.closing |= close;
-        let coding = self.coding_of(&source, head);
-        let mut response = PendingResponse::new(source, arrival.arrived_ns);
-        response.close = close;
-        response.coding = coding;
-        response.is_http_1_0 = head.is_http_1_0;
-        response.head_only = head.method == "HEAD";
-        response.origin = origin;
-        self.push(response);
+        }
     }
 
     /// Has a call answered, its body unpacked where it is coded.
-    fn answer(
+    fn answer_call(
         &self,
         call: Call<'_>,
         head: &Head<'_>,
-        body: Option<&[u8]>,
-        arrival: Arrival,
-        origin: &Origin,
+        context: CallContext<'_>,
     ) -> ResponseSource {
-        let coded = body.filter(|_| head.coding != ContentCoding::Identity);
         let mut unpacked = Vec::new();
-        let body = match coded {
-            None => body,
-            Some(coded) => {
-                let bytes_max = self.front.limits().body_bytes_max;
-                if let Err(error) = codings::unpack(coded, head.coding, bytes_max, &mut unpacked) {
-                    let fields = if error == UnpackError::Coding { ACCEPTED } else { "" };
-                    return ResponseSource::error(error.status(), fields, &error.to_string());
-                }
-                Some(unpacked.as_slice())
+        if let Some(coded) = context.body.filter(|_| head.coding != ContentCoding::Identity) {
+            let bytes_max = self.limits().body_bytes_max;
+            if let Err(error) = codings::unpack(coded, head.coding, bytes_max, &mut unpacked) {
+                let fields = if error == UnpackError::Coding { ACCEPTED } else { "" };
+                return ResponseSource::error(error.status(), fields, &error.to_string());
             }
-        };
-        let context = self.context(head, body, arrival, origin);
-        ResponseSource::of(self.front.api.answer(call, &context), status_of_rows(&call))
+            let context = CallContext { body: Some(&unpacked), ..context };
+            return ResponseSource::of(self.api.answer(call, &context), status_of_rows(&call));
+        }
+        ResponseSource::of(self.api.answer(call, &context), status_of_rows(&call))
     }
 
     /// Whether a response is packed, where it may be long enough.
-    fn coding_of(&self, source: &ResponseSource, head: &Head<'_>) -> BodyCoding {
-        if !source.may_reach(self.front.limits().compressed_bytes_min) {
+    pub(crate) fn coding_of(&self, source: &ResponseSource, head: &Head<'_>) -> BodyCoding {
+        if !source.may_reach(self.limits().compressed_bytes_min) {
             return BodyCoding::Never;
         }
         match head.accept_encoding {
@@ -85,71 +91,86 @@ impl<S> Connection<S> {
         }
     }
 
-    /// The response to a call that its key doesn't let in.
-    fn refused_by_key(
+    /// Lets a call of this client in by its key, or by the names of its certificate; gives back what
+    /// else it may ask for, or why it is not let in.
+    pub(crate) fn admit(
         &self,
         call: &Call<'_>,
-        head: &Head<'_>,
+        client: u32,
+        credentials: Credentials<'_>,
         arrival: Arrival,
-    ) -> Option<ResponseSource> {
-        let keys = self.front.keys.borrow();
-        let keys = keys.as_ref().filter(|_| !call.is_probe() && !call.is_for_the_process())?;
-        let refusal = self.front.api.with_model(call, |model| {
+    ) -> Result<Permissions, KeyRefusal> {
+        let keys = self.keys.borrow();
+        let is_asked = !call.is_probe() && !call.is_for_the_process();
+        let Some(keys) = keys.as_ref().filter(|_| is_asked) else { return Ok(Permissions::ALL) };
+        let handle = self.handles.get(client);
+        let certificate = handle.as_ref().map_or(&[][..], |handle| handle.certificate_names());
+        let shown = Shown { credentials, certificate };
+        let admitted = self.api.with_model(call, |model| {
             let asked = Asked { model, writes: matches!(call, Call::WriteFeatures(_)) };
-            keys.admit(head.credentials, asked, arrival.read_ns).err()
-        })?;
-        self.front.counters().keys_refused[refusal.index()].add(1);
-        Some(match refusal {
-            KeyRefusal::Missing => ResponseSource::error(401, CHALLENGE, KEY_MISSING),
-            KeyRefusal::Unknown => ResponseSource::error(401, CHALLENGE, "the key is not known"),
-            KeyRefusal::OtherModel => {
-                ResponseSource::error(403, "", "the key may not ask this model")
-            }
-            KeyRefusal::NoWrites => ResponseSource::error(
-                403,
-                "",
-                "the key may not write features: it has no `write = true`",
-            ),
-            KeyRefusal::TooMany => {
-                ResponseSource::error(429, response::RETRY, "the key has made too many requests")
-            }
-        })
+            keys.admit(shown, asked, arrival.read_ns)
+        });
+        admitted.inspect_err(|refusal| self.counters().keys_refused[refusal.index()].add(1))
     }
 
-    /// The part of a request that an endpoint knows.
-    fn context<'a>(
+    /// The origin of a request, and its span of this name where it is recorded. One without an id gets
+    /// one, if that is configured.
+    pub(crate) fn origin(
         &self,
-        head: &Head<'a>,
-        body: Option<&'a [u8]>,
-        arrival: Arrival,
-        origin: &'a Origin,
-    ) -> CallContext<'a> {
-        CallContext {
-            client: self.number,
-            arrival,
-            limit_ns: head.limit_ns,
-            priority: head.priority,
-            origin,
-            credentials: head.credentials,
-            body,
-            json_bytes: head.inference_header_length,
-            idempotency_key: head.idempotency_key,
-        }
+        head: &Head<'_>,
+        name: &'static str,
+    ) -> (Origin, Option<Box<SpanStart>>) {
+        let request_id = match (head.request_id, self.settings.request_ids) {
+            (Some(id), _) => RequestId::Sent(id.into()),
+            (None, RequestIds::Make) => self.request_ids.make(),
+            (None, RequestIds::Echo) => RequestId::None,
+        };
+        let tracer = self.context.tracer.as_ref();
+        let span = tracer.and_then(|tracer| tracer.begin(head.trace, head.trace_state, name));
+        let trace = match &span {
+            Some(span) => Some(span.as_parent(head.trace)),
+            None => head.trace,
+        };
+        let state = head.trace_state.map(Rc::from);
+        (Origin { request_id, trace, state, is_recorded: span.is_some() }, span)
+    }
+}
+
+/// The response to a call that its key doesn't let in.
+fn key_needed(refusal: KeyRefusal) -> ResponseSource {
+    let message = refusal.message();
+    match refusal {
+        KeyRefusal::Missing | KeyRefusal::Unknown => ResponseSource::error(401, CHALLENGE, message),
+        KeyRefusal::OtherModel | KeyRefusal::NotAllowed => ResponseSource::error(403, "", message),
+        KeyRefusal::TooMany => ResponseSource::error(429, response::RETRY, message),
+    }
+}
+
+impl<S> Connection<S> {
+    /// Has the endpoint answer a complete request; the response waits behind those before it.
+    pub(super) fn dispatch(&mut self, head: &Head<'_>, body: Option<&[u8]>, arrival: Arrival) {
+        self.start_over();
+        self.handle.has_asked.set(true);
+        self.invites = false;
+        let close = !head.keep_alive;
+        let route = route(head.method, head.path);
+        let (origin, span) = self.front.origin(head, route_name(&route));
+        let source = self.front.answer(self.number, (head, route), body, arrival, &origin);
+        self.closing |= close;
+        let coding = self.front.coding_of(&source, head);
+        let mut response = PendingResponse::new(source, arrival.arrived_ns);
+        response.close = close;
+        response.coding = coding;
+        response.is_http_1_0 = head.is_http_1_0;
+        response.head_only = head.method == "HEAD";
+        response.origin = origin;
+        response.span = span;
+        self.push(response);
     }
 
     fn push(&mut self, response: PendingResponse) {
         self.held_bytes += response.held_bytes();
         self.pending.push_back(response);
-    }
-
-    /// The origin of a request. One without an id gets one, if that is configured.
-    fn origin(&self, head: &Head<'_>) -> Origin {
-        let request_id = match (head.request_id, self.front.settings.request_ids) {
-            (Some(id), _) => RequestId::Sent(id.into()),
-            (None, RequestIds::Make) => self.front.request_ids.make(),
-            (None, RequestIds::Echo) => RequestId::None,
-        };
-        Origin { request_id, trace: head.trace }
     }
 
     /// Ends the connection with an error, after the responses that come before it.

@@ -24,6 +24,7 @@ use std::task::{Context, Poll};
 use futures_lite::{AsyncRead, AsyncWrite};
 
 use super::handles::ConnectionHandle;
+use super::open_connection::{Http2Connection, OpenConnection};
 use super::pending_response::PendingResponse;
 use super::rendered::RenderedResponse;
 use crate::http::front::Front;
@@ -56,11 +57,10 @@ pub(crate) struct Connection<S> {
     front: Rc<Front>,
     handle: Rc<ConnectionHandle>,
     number: u32,
+    place: OpenConnection,
     input: Vec<u8>,
     reader: RequestReader,
     output: Vec<u8>,
-    /// How much of its memory the shard has been told of, in bytes.
-    buffered_bytes: usize,
     written: usize,
     /// Whether an encrypted stream holds some of what was written back.
     is_unflushed: bool,
@@ -80,14 +80,8 @@ pub(crate) struct Connection<S> {
     answered: u32,
     refused: u32,
     doing: Doing,
-}
-
-impl<S> Drop for Connection<S> {
-    fn drop(&mut self) {
-        self.front.handles.remove(self.number);
-        self.front.counters().connections_open.subtract(1);
-        self.front.counters().buffered_bytes.subtract(self.buffered_bytes as u64);
-    }
+    /// What was read of a connection that turned out to speak HTTP/2.
+    http2: Option<Vec<u8>>,
 }
 
 impl<S> Connection<S> {
@@ -101,28 +95,20 @@ impl<S> Connection<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(crate) fn new(stream: S, front: Rc<Front>) -> Self {
-        let (number, handle) = front.handles.add();
-        front.counters().connections_open.add(1);
-        front.counters().connections_accepted.add(1);
-        Self::with_handle(stream, front, number, handle)
+        Self::with_place(stream, OpenConnection::new(front))
     }
 
-    /// A connection that was counted already, and takes its handle over.
-    pub(crate) fn with_handle(
-        stream: S,
-        front: Rc<Front>,
-        number: u32,
-        handle: Rc<ConnectionHandle>,
-    ) -> Self {
+    /// A connection that was counted already.
+    pub(crate) fn with_place(stream: S, place: OpenConnection) -> Self {
         Self {
             stream,
-            front,
-            handle,
-            number,
+            front: Rc::clone(&place.front),
+            handle: Rc::clone(&place.handle),
+            number: place.number,
+            place,
             input: Vec::new(),
             reader: RequestReader::default(),
             output: Vec::new(),
-            buffered_bytes: 0,
             written: 0,
             is_unflushed: false,
             rendered: Vec::new(),
@@ -137,6 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             answered: 0,
             refused: 0,
             doing: Doing::Starting,
+            http2: None,
         }
     }
 
@@ -150,12 +137,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Serves the connection until it ends.
-    pub(crate) async fn serve(mut self) {
+    pub(crate) async fn serve(mut self)
+    where
+        S: 'static,
+    {
         poll_fn(|context| {
             self.handle.register(context.waker());
             self.poll_serve(context)
         })
         .await;
+        if let Some(read) = self.http2 {
+            let (place, stream) = (self.place, Box::pin(self.stream));
+            (self.front.serve_http2)(Http2Connection { place, stream, read }).await;
+        }
     }
 
     fn poll_serve(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -269,7 +263,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             // With responses pending, the end of the stream means that the client went away.
             return silent || !self.front.limits().answer_half_closed;
         }
-        self.closing && silent && self.lingered >= LINGER_BYTES_MAX
+        self.closing && (self.http2.is_some() || (silent && self.lingered >= LINGER_BYTES_MAX))
     }
 
     /// Acts on a passed deadline; true when the connection ends at once.

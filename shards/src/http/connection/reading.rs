@@ -9,8 +9,12 @@ use futures_lite::AsyncRead;
 
 use super::Connection;
 use crate::api::Arrival;
+use crate::http::open_connection::PREFACE_LINE;
 use crate::http::pending_response::PendingResponse;
+use crate::http1::head::HeadError;
 use crate::http1::reader::Step;
+use crate::mutation::{Mutation, is_in_force};
+use crate::tls::UNSENT_BYTES_MAX;
 
 /// How much the pending responses of one connection may keep, about, in bytes: some 1,400 rows.
 /// Beyond it no further request is taken.
@@ -39,15 +43,9 @@ impl Taken {
 impl<S: AsyncRead + Unpin> Connection<S> {
     /// Tells the shard how much memory the connection keeps; true where all keep too much.
     fn is_memory_scarce(&mut self) -> bool {
-        let counter = &self.front.counters().buffered_bytes;
         let buffers = self.input.capacity() + self.reader.buffered_bytes() + self.output.capacity();
-        let kept = buffers + self.held_bytes;
-        if kept != self.buffered_bytes {
-            counter.add(kept as u64);
-            counter.subtract(std::mem::replace(&mut self.buffered_bytes, kept) as u64);
-            self.handle.kept_bytes.set(kept);
-        }
-        kept > 0 && self.front.is_memory_scarce()
+        let unsent = if self.is_unflushed { UNSENT_BYTES_MAX } else { 0 };
+        self.place.keeps(buffers + self.held_bytes + unsent)
     }
 
     /// Whether no further request is taken for now: the client has to take its responses first, or
@@ -114,6 +112,12 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         Poll::Ready(Ok(()))
     }
 
+    /// Whether the connection speaks HTTP/2, of which these are the first bytes.
+    fn is_http2(&self, bytes: &[u8]) -> bool {
+        let is_first = !self.handle.has_asked.get() && self.pending.is_empty();
+        is_first && self.front.settings.http2.enabled && bytes.starts_with(PREFACE_LINE)
+    }
+
     /// The arrival of bytes that have just been read.
     fn arrival(&self) -> Arrival {
         let read_ns = self.front.context.clock.now_ns();
@@ -167,6 +171,11 @@ impl<S: AsyncRead + Unpin> Connection<S> {
                     spent_at_end = spent;
                     break;
                 }
+                Err(HeadError::Version) if self.is_http2(&bytes[at..]) => {
+                    self.http2 = Some(bytes[at..].to_vec());
+                    self.closing = true;
+                    return Taken::all(bytes);
+                }
                 Err(error) => {
                     self.refuse(error.status(), &error.to_string());
                     return Taken::all(bytes);
@@ -200,6 +209,10 @@ impl<S: AsyncRead + Unpin> Connection<S> {
 
     /// While draining, answers all requests that were received; the last response says that it is.
     fn close_after_last(&mut self) {
+        if is_in_force(Mutation::DropAtDrain) {
+            self.pending.clear();
+            self.closing = true;
+        }
         if let Some(last) = self.pending.back_mut() {
             last.close = true;
             self.closing = true;

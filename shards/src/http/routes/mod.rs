@@ -6,7 +6,7 @@ mod v1;
 
 pub use self::features::{feature_call, percent_decoded};
 pub use self::oip::repository_call;
-use crate::api::Call;
+use crate::api::{Call, FeatureCall};
 
 /// The meaning of a request's target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +79,37 @@ fn posted<'a>(method: &str, call: Call<'a>) -> Route<'a> {
         "POST" => Route::Call(call),
         _ if METHODS.contains(&method) => Route::MethodNotAllowed { allow: "allow: POST\r\n" },
         _ => Route::MethodUnknown,
+    }
+}
+
+/// The method and the path of a route, with no names of models in it: what requests of a kind are
+/// called in traces.
+pub(crate) fn route_name(route: &Route<'_>) -> &'static str {
+    match route {
+        Route::Call(call) => match call {
+            Call::Predict { model: None } => "POST /predict",
+            Call::Predict { model: Some(_) } => "POST /predict/{model}",
+            Call::Infer(_) => "POST /v2/models/{model}/infer",
+            Call::Instances { .. } => "POST /v1/models/{model}:predict",
+            Call::InstancesReady { .. } => "GET /v1/models/{model}",
+            Call::ModelNames => "GET /v1/models",
+            Call::OpenApi => "GET /openapi.json",
+            Call::ServerMetadata => "GET /v2",
+            Call::ServerLive => "GET /v2/health/live",
+            Call::ServerReady => "GET /v2/health/ready",
+            Call::ModelMetadata(_) => "GET /v2/models/{model}",
+            Call::ModelConfig(_) => "GET /v2/models/{model}/config",
+            Call::ModelReady(_) => "GET /v2/models/{model}/ready",
+            Call::Statistics => "GET /v2/models/stats",
+            Call::ModelStatistics(_) => "GET /v2/models/{model}/stats",
+            Call::Repository(_) => "POST /v2/repository",
+            Call::WriteFeatures(FeatureCall { key: None, .. }) => "POST /v2/features/{entity}",
+            Call::WriteFeatures(FeatureCall { is_removal: true, .. }) => {
+                "DELETE /v2/features/{entity}/{key}"
+            }
+            Call::WriteFeatures(_) => "POST /v2/features/{entity}/{key}",
+        },
+        Route::NotFound | Route::MethodNotAllowed { .. } | Route::MethodUnknown => "HTTP",
     }
 }
 

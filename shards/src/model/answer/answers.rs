@@ -27,6 +27,8 @@ pub struct Wants {
     pub reasons: Option<u16>,
     /// The contribution of each column, and the margin of the average row.
     pub contributions: bool,
+    /// No explanation, also where the model gives one unasked: the request's key may have none.
+    pub withholds_reasons: bool,
 }
 
 impl Wants {
@@ -44,6 +46,7 @@ impl Wants {
             explain: self.explain || other.explain,
             reasons: self.reasons.or(other.reasons),
             contributions: self.contributions || other.contributions,
+            withholds_reasons: self.withholds_reasons || other.withholds_reasons,
         }
     }
 }
@@ -214,7 +217,7 @@ impl Answers {
     /// How many reasons a row has of this score, that this rule decided; `None` where it is not
     /// explained.
     pub fn reasons_of(&self, wants: Wants, score: f64, rule: Option<u16>) -> Option<usize> {
-        let reasons = self.reasons.as_ref()?;
+        let reasons = self.reasons.as_ref().filter(|_| !wants.withholds_reasons)?;
         if wants.explain || self.explains_always {
             return Some(wants.reasons.map_or(reasons.count, usize::from));
         }

@@ -16,7 +16,7 @@ use crate::breaker::Breaker;
 use crate::escape;
 use crate::executor::runtime::{run_blocking, sleep};
 use crate::features::FeatureMatrix;
-use crate::origin::TraceParent;
+use crate::origin::TraceFields;
 
 /// How much of a refusal is shown, in bytes.
 const REFUSAL_BYTES_MAX: usize = 300;
@@ -65,7 +65,7 @@ impl RemoteClient {
     pub(crate) async fn score(
         &self,
         features: &FeatureMatrix,
-        trace: Option<TraceParent>,
+        trace: Option<TraceFields<'_>>,
         limit: Duration,
         scores: &mut Vec<f64>,
     ) -> Result<(), RemoteError> {
@@ -103,7 +103,7 @@ impl RemoteClient {
     async fn ask_all(
         &self,
         features: &FeatureMatrix,
-        trace: Option<TraceParent>,
+        trace: Option<TraceFields<'_>>,
         scores: &mut Vec<f64>,
     ) -> Result<(), RemoteError> {
         let refused = match self.ask(features, trace, scores).await {
@@ -131,7 +131,7 @@ impl RemoteClient {
     async fn ask(
         &self,
         features: &FeatureMatrix,
-        trace: Option<TraceParent>,
+        trace: Option<TraceFields<'_>>,
         scores: &mut Vec<f64>,
     ) -> Result<(), RemoteError> {
         let kept = self.take_kept();
@@ -161,7 +161,7 @@ impl RemoteClient {
         &self,
         kept: Option<Connection>,
         features: &FeatureMatrix,
-        trace: Option<TraceParent>,
+        trace: Option<TraceFields<'_>>,
         scores: &mut Vec<f64>,
     ) -> Result<(), RemoteError> {
         let was_kept = kept.is_some();

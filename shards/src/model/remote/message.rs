@@ -11,7 +11,7 @@ use super::settings::{RemoteModel, TensorForm};
 use crate::escape;
 use crate::features::{Cells, FeatureMatrix};
 use crate::model::manifest::{ClassChoice, ScoreOutput};
-use crate::origin::TraceParent;
+use crate::origin::TraceFields;
 use crate::tensors::wire::WireTensor;
 use crate::tensors::{self, Datatype, Tensor, TensorData, TensorError};
 
@@ -76,24 +76,24 @@ pub enum AnswerTag {
 
 /// What a request says beside its rows.
 #[derive(Debug, Clone, Copy)]
-pub struct RequestTerms {
+pub struct RequestTerms<'a> {
     /// Its id.
     pub tag: RequestTag,
     /// The trace that it belongs to, if to any.
-    pub trace: Option<TraceParent>,
+    pub trace: Option<TraceFields<'a>>,
     /// Whether its connection ends with the answer.
     pub close: bool,
 }
 
 /// Replaces `out` by the HTTP request that asks for the scores of `features`.
 ///
-/// The trace goes on unchanged, as W3C Trace Context has it of a service that records no span of its
-/// own. One request carries a batch, and a field one trace: that of the batch's first row that has
-/// one. `tracestate` is not sent on.
+/// The trace goes on with its `tracestate`: unchanged, as W3C Trace Context has it of a service that
+/// records no span of its own, or below the span of a request that is recorded. One request carries a
+/// batch, and a field one trace: that of the batch's first row that has one.
 pub fn write_request(
     out: &mut Vec<u8>,
     model: &RemoteModel,
-    terms: RequestTerms,
+    terms: RequestTerms<'_>,
     features: &FeatureMatrix,
 ) {
     let is_binary = model.settings.tensors == TensorForm::Binary;
@@ -112,8 +112,13 @@ pub fn write_request(
         out.extend_from_slice(b"connection: close\r\n");
     }
     if let Some(trace) = terms.trace {
+        if let Some(state) = trace.state {
+            out.extend_from_slice(b"tracestate: ");
+            out.extend_from_slice(state.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
         out.extend_from_slice(b"traceparent: ");
-        trace.write(out);
+        trace.parent.write(out);
         out.extend_from_slice(b"\r\n");
     }
     if is_binary {
