@@ -171,18 +171,15 @@ fn lines(row: &InspectedRow, model: &str, key: Option<&str>, shown_max: usize) -
     if let Some(points) = row.points {
         let _ = write!(head, ", {points} points");
     }
-    if let (Some(key), Some(features)) = (key, row.features) {
+    if let (Some(key), Some(features), []) = (key, row.features, &row.entities[..]) {
         let _ = write!(head, "; features of `{}` are {}", escaped(key), features.as_str());
     }
     for (at, entity) in row.entities.iter().enumerate() {
-        let (before, name) = (if at == 0 { " (" } else { ", " }, escaped(&entity.name));
+        let (before, name) = (if at == 0 { "; features: " } else { ", " }, escaped(&entity.name));
         let _ = write!(head, "{before}{name}: {}", entity.features.as_str());
         if let Some(us) = entity.last_updated_us {
             let _ = write!(head, " of {}", shown_time(us));
         }
-    }
-    if !row.entities.is_empty() {
-        head.push(')');
     }
     let columns = by_strength(row);
     let (shown, rest) = columns.split_at(shown_max.min(columns.len()));

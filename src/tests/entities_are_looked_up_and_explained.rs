@@ -78,6 +78,12 @@ fn by_the_commands() {
         assert!(!output.status.success() && said(&output).contains(says), "{}", said(&output));
     }
 
+    let model = folder.path().join("models/demo-logistic");
+    let background = "feature_1,rate,risk\n0,0,0\n1,1,1\n";
+    fs::write(model.join("background.csv"), background).unwrap();
+    let explain = "[explain]\nbackground = \"background.csv\"\n\n[[entities]]";
+    let explained = MANIFEST.replacen("[[entities]]", explain, 1);
+    fs::write(model.join("model.toml"), explained).unwrap();
     let fields = r#"{"merchant_id": 17, "country": "NL", "bin": 412}"#;
     let output = run(&["explain", "u-1", "--fields", fields]);
     let text = said(&output);
@@ -97,8 +103,8 @@ fn by_the_commands() {
     assert!(!output.status.success() && said(&output).contains("`rate`"), "{}", said(&output));
 
     // A table that is not there, or lacks a column, is said with its entity.
-    let manifest = folder.path().join("models/demo-logistic/model.toml");
-    fs::write(&manifest, MANIFEST.replace("table = \"bins\"", "table = \"cards\"")).unwrap();
+    let other = MANIFEST.replace("table = \"bins\"", "table = \"cards\"");
+    fs::write(model.join("model.toml"), other).unwrap();
     let output = run(&["check"]);
     assert!(!output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("entity `bin`: the table `cards`"), "{}", said(&output));

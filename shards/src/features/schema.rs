@@ -33,8 +33,9 @@ pub struct UnreadColumn {
     pub found: String,
 }
 
-/// The feature columns of a store, in order. Every row has a `last_updated` besides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The feature columns of a store, in order. Every row has a `last_updated` besides. Two are equal that
+/// have the same columns, whatever is known of their keys.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Vec<StoreColumn>", into = "Vec<StoreColumn>")]
 pub struct Schema {
     columns: Vec<StoreColumn>,
@@ -46,6 +47,15 @@ pub struct Schema {
     key_parts: Option<usize>,
     fingerprint: u64,
 }
+
+impl PartialEq for Schema {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.columns, &self.unread, &self.tables)
+            == (&other.columns, &other.unread, &other.tables)
+    }
+}
+
+impl Eq for Schema {}
 
 /// A table that a store has beside its own, as far as it can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +88,9 @@ pub(crate) fn fingerprint_of_all(own: u64, tables: impl Iterator<Item = u64>) ->
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
     tables.fold(own, |all, table| (all.rotate_left(29) ^ table).wrapping_mul(ODD))
 }
+
+/// Tells the fingerprints of tables apart whose keys have other numbers of columns.
+const KEY_PARTS_ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Columns that can't form a schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -164,7 +177,10 @@ impl Schema {
     /// The same schema of a table whose key has so many columns.
     #[must_use]
     pub fn with_key_parts(self, parts: usize) -> Self {
-        Self { key_parts: Some(parts), ..self }
+        // Plans are bound again where the key is another. One column is what most tables have.
+        let several = if parts == 1 { 0 } else { parts as u64 };
+        let fingerprint = self.fingerprint ^ several.wrapping_mul(KEY_PARTS_ODD);
+        Self { key_parts: Some(parts), fingerprint, ..self }
     }
 
     /// How many columns the table's key has, where the store knows that.
