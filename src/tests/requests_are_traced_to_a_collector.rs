@@ -96,10 +96,9 @@ fn a_share_of_the_others_is_recorded_and_the_process_is_named() {
     }
 
     // The latency's histogram names a trace, in the one format that has a place for it.
-    let mut operator = Client::connect(gateway.admin);
-    let mut scrape = |accept: &str| {
+    let scrape = |accept: &str| {
         let request = format!("GET /metrics HTTP/1.1\r\nhost: a\r\naccept: {accept}\r\n\r\n");
-        operator.ask(request).body
+        Client::connect(gateway.admin).ask(request).body
     };
     let named = scrape("application/openmetrics-text;version=1.0.0");
     let exemplars = named.lines().filter(|line| line.contains(" # {trace_id=\""));

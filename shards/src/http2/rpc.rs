@@ -100,12 +100,11 @@ impl Rpc {
             let message = "messages are taken as application/grpc+proto only";
             this.end_with(Status::new(Code::Unimplemented, message));
         }
-        match method {
-            Some(method) => this.method = method,
-            None => {
-                let message = format!("no method `{}`", parts.uri.path());
-                this.end_with(Status::new(Code::Unimplemented, message));
-            }
+        if let Some(method) = method {
+            this.method = method;
+        } else {
+            let message = format!("no method `{}`", parts.uri.path());
+            this.end_with(Status::new(Code::Unimplemented, message));
         }
         Some(this)
     }
@@ -233,7 +232,9 @@ impl Rpc {
     fn push(&mut self, reply: Reply, round: &Round<'_>) {
         self.held_bytes += reply.held_bytes();
         let span = match (&self.span, &round.front.context.tracer) {
-            (Some(span), Some(tracer)) if self.method.is_stream() => Some(tracer.beside(span)),
+            (Some(span), Some(tracer)) if self.method.is_stream() => {
+                Some(Box::new(tracer.beside(span)))
+            }
             (Some(_), Some(_)) => self.span.take(),
             _ => None,
         };
