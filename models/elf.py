@@ -60,7 +60,7 @@ def needs_of(path: Path) -> Needs:
         raise NoProgram(f"{path} is no 64-bit ELF file")
     try:
         return _read(data)
-    except (struct.error, IndexError, ValueError) as error:
+    except (struct.error, IndexError, OverflowError, ValueError) as error:
         raise NoProgram(f"{path}: damaged: {error}") from error
 
 

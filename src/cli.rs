@@ -11,9 +11,11 @@ use shards::model::trees::KernelChoice;
 
 use crate::commands::explain::ExplainArguments;
 use crate::commands::import::ImportArguments;
+use crate::commands::ingest::IngestArguments;
 use crate::commands::init::InitArguments;
 use crate::commands::look::{GetArguments, SchemaArguments};
 use crate::commands::replay::ReplayArguments;
+use crate::commands::transform::TransformArguments;
 use crate::logging::LogFormat;
 use crate::placement::CoreList;
 use crate::serve::steering::Steering;
@@ -40,6 +42,7 @@ pub(crate) enum Command {
     Import(ImportArguments),
     /// Say what is wrong with the configuration, the models and the store, and where.
     Check(FileArguments),
+    Ingest(IngestArguments),
     Init(InitArguments),
     /// Show the models and versions that would be served: those of --model, or all that there are.
     Models(ServeFlags),
@@ -47,6 +50,7 @@ pub(crate) enum Command {
     Get(GetArguments),
     Explain(ExplainArguments),
     Replay(ReplayArguments),
+    Transform(TransformArguments),
     /// Write the manual pages, one for each command, into a folder.
     #[command(hide = true)]
     Man {

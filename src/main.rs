@@ -80,6 +80,9 @@ fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {
         cli::Command::Check(arguments) => {
             Ok(commands::check::run(&config::Config::load_file(arguments)?))
         }
+        cli::Command::Ingest(arguments) => {
+            commands::ingest::run(&arguments).map(|()| ExitCode::SUCCESS)
+        }
         cli::Command::Init(arguments) => {
             commands::init::run(&arguments).map(|()| ExitCode::SUCCESS)
         }
@@ -87,6 +90,9 @@ fn run(arguments: cli::Arguments) -> anyhow::Result<ExitCode> {
         cli::Command::Get(arguments) => commands::look::get(&arguments),
         cli::Command::Explain(arguments) => commands::explain::run(&arguments),
         cli::Command::Replay(arguments) => commands::replay::run(&arguments),
+        cli::Command::Transform(arguments) => {
+            commands::transform::run(&arguments).map(|()| ExitCode::SUCCESS)
+        }
         cli::Command::Man { folder } => {
             commands::documents::man(&folder).map(|()| ExitCode::SUCCESS)
         }

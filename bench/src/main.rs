@@ -4,9 +4,11 @@
 //! many users, [`open_loop`] sends requests by the clock, [`overload`] more than can be answered,
 //! and [`compare`] runs all servers of `bench/servers.toml` against the same load, in turns;
 //! [`scaling`] runs the gateway on one core and on more. [`trees`] times the tree kernels and
-//! [`models`] whole models, [`store`] the embedded store and [`cql`] a cluster's, for which
-//! [`cql_stub`] may stand in; [`instructions`] counts those of a request. [`simulate`] holds
-//! batching policies against each other in virtual time, and [`traces`] on the real server.
+//! [`models`] whole models, [`expressions`] what computes columns, [`store`] the embedded store,
+//! [`writes`] its writes, and [`cql`] a cluster's, for which
+//! [`cql_stub`] may stand in; [`instructions`] counts those of a request, [`entities`] those of one with three keys. [`simulate`] holds
+//! batching policies against each other in virtual time, and [`traces`] on the real server;
+//! [`simulate_shard`] plays the shard itself on a simulated thread.
 //! What runs here has rings like the gateway's (`src/build.rs`). `bench/peers/` holds the other
 //! servers, `bench/runs/` what was measured. No check in CI depends on a clock; what it fails
 //! for is a count of instructions.
@@ -17,6 +19,8 @@ mod cql;
 mod cql_stub;
 #[cfg(test)]
 mod cql_stub_tests;
+mod entities;
+mod expressions;
 mod floor;
 mod generate;
 mod instructions;
@@ -28,9 +32,15 @@ mod overload;
 mod random;
 mod scaling;
 mod simulate;
+mod simulate_shard;
+#[path = "../../shards/tests/simulated/mod.rs"]
+mod simulated;
 mod store;
+#[path = "../../shards/tests/stores/mod.rs"]
+mod stores;
 mod traces;
 mod trees;
+mod writes;
 
 use clap::Parser;
 
@@ -48,12 +58,18 @@ enum Command {
     Overload(overload::OverloadArgs),
     /// Record what batches cost on this machine, for `simulate`.
     Record(simulate::record::RecordArgs),
+    /// Time writes of the embedded store, and what readers lose beside them.
+    Writes(writes::WritesArgs),
     /// Count the instructions of a request, and fail where they have become more.
     Instructions(instructions::InstructionsArgs),
+    /// Count the instructions of a request for three entities beside those for one.
+    Entities(entities::EntitiesArgs),
     #[command(hide = true)]
     Drive(instructions::drive::DriveArgs),
     /// Hold batching policies against each other in virtual time.
     Simulate(simulate::SimulateArgs),
+    /// Play seeds of the simulated shard until one breaks a promise.
+    SimulateShard(simulate_shard::SimulateShardArgs),
     /// Hold batching policies against each other on the real server.
     Traces(traces::TracesArgs),
     #[command(hide = true)]
@@ -68,6 +84,8 @@ enum Command {
     Cql(cql::CqlArgs),
     /// Stand in for a node: answer with rows that were encoded at the start.
     CqlStub(cql_stub::CqlStubArgs),
+    /// Time expressions, ten together and each alone.
+    Expressions(expressions::ExpressionsArgs),
     /// Time whole models on recorded rows, for `bench/trees/compare.py`.
     Models(models::ModelsArgs),
     /// Time the tree kernels.
@@ -82,15 +100,19 @@ fn main() -> anyhow::Result<()> {
         Command::Overload(args) => overload::run(&args),
         Command::Record(args) => simulate::record::run(&args),
         Command::Instructions(args) => instructions::run(&args),
+        Command::Entities(args) => entities::run(&args),
         Command::Drive(args) => instructions::drive::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::SimulateShard(args) => simulate_shard::run(&args).map_err(anyhow::Error::msg),
         Command::Traces(args) => traces::run(&args),
         Command::Relay(args) => traces::relay::run(&args),
         Command::Scaling(args) => scaling::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Store(args) => store::run(&args),
+        Command::Writes(args) => writes::run(&args),
         Command::Cql(args) => cql::run(args),
         Command::CqlStub(args) => cql_stub::run(&args),
+        Command::Expressions(args) => expressions::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Trees(args) => trees::run(&args),
     }

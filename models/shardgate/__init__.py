@@ -9,6 +9,7 @@
 
 from .answers import Prediction, Reason
 from .client import Client
+from .entity import Entity
 from .errors import (
     ColumnsError,
     DeadlineExceeded,
@@ -32,7 +33,7 @@ from .serving import Gateway, serve
 __version__ = "0.1.0"
 
 __all__ = [
-    "Client", "ColumnsError", "DeadlineExceeded", "ExportError", "Exported", "Gateway",
+    "Client", "ColumnsError", "DeadlineExceeded", "Entity", "ExportError", "Exported", "Gateway",
     "GatewayUnreachable", "NotAllowed", "NotFound", "Overloaded", "Prediction", "ProgramNotFound",
     "Reason", "RequestError", "RowsFailed", "ServeError", "ShardgateError", "TimedOut", "Unavailable",
     "export", "serve",

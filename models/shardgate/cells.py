@@ -26,8 +26,10 @@ class Frame(Protocol):
 
 def cell(value: Any) -> Any:
     """A value as JSON has it. NaN, NaT and NA are null: a missing value."""
-    if value is None or isinstance(value, (str, bool, int)):
+    if value is None or isinstance(value, (bool, int)):
         return value
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else _not_finite(value)
     if isinstance(value, (datetime.datetime, datetime.date)):

@@ -1,28 +1,30 @@
-"""A client of the gateway, on the standard library alone."""
+"""A client of the gateway. By HTTP it needs the standard library alone."""
 
 import os
 import ssl
 import urllib.parse
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, overload
 
-from .answers import Prediction, prediction_of
-from .cells import Frame, batches, cell, encoded, rows_of
-from .described import ASKED, Model, ModelState, ensure_fits, model_of
+from . import writes
+from .answers import Prediction
+from .asking import Asked, Door, Priority, Row, failed, members_of
+from .cells import Frame, rows_of
+from .described import Model, ModelState, ensure_fits, model_of
 from .errors import ColumnsError, RequestError, RowsFailed, ShardgateError
+from .grpc_door import GrpcDoor, Trusted
+from .http_door import HttpDoor
 from .transport import Transport, address_of
 
 URL = "http://127.0.0.1:8888"
-# What the gateway takes of one array unless it is told otherwise: 1,024 rows, 1 MiB.
-MAX_ROWS = 1000
-MAX_BYTES = 900_000
+# Of a URL for gRPC: the gateway answers both on one port.
+OF_GRPC = {"grpc": "http", "grpcs": "https"}
 
-Row = Mapping[str, Any]
 Errors = Literal["raise", "keep"]
-Priority = Literal["high", "normal", "low"]
 
 
 class Client:
@@ -33,7 +35,8 @@ class Client:
     the gateway hears of it, and leaves work that nobody waits for. `retries` is how often a request is
     sent again, where that is safe.
 
-    `https://` URLs are encrypted. `ca_file` names the authorities that are trusted instead of the
+    `grpc://HOST:PORT` asks for scores by gRPC, which `pip install 'shardgate[grpc]'` is needed for, and for
+    the rest by HTTP on the same port. `https://` and `grpcs://` URLs are encrypted. `ca_file` names the authorities that are trusted instead of the
     system's, `certificate_file` and `key_file` what this client shows of itself, all PEM. `api_key`
     goes along as `Authorization: Bearer`. `admin_url` and `admin_token` are those of the admin port,
     which `models()` and `push()` ask.
@@ -68,7 +71,16 @@ class Client:
         if api_key is not None:
             sent["authorization"] = f"Bearer {api_key}"
         self.url, self.model, self.check = url, model, check
-        self._transport = Transport(address_of(url, context), sent, timeout_s, retries, said_at_loss)
+        scheme, sign, rest = url.partition("://")
+        plain = f"{OF_GRPC[scheme]}://{rest}" if sign and scheme in OF_GRPC else url
+        address = address_of(plain, context)
+        self._transport = Transport(address, sent, timeout_s, retries, said_at_loss)
+        self._door: Door = HttpDoor(self._transport)
+        if plain is not url:
+            tls = None if scheme == "grpc" else Trusted(*(
+                None if file is None else Path(file).read_bytes()
+                for file in (ca_file, key_file or certificate_file, certificate_file)))
+            self._door = GrpcDoor(f"{address.shown_host()}:{address.port}", tls, sent, timeout_s, retries)
         self._admin: Transport | None = None
         if admin_url is not None:
             token = {} if admin_token is None else {"authorization": f"Bearer {admin_token}"}
@@ -88,6 +100,7 @@ class Client:
 
     def close(self) -> None:
         """Closes its connections."""
+        self._door.close()
         self._transport.close()
         if self._admin is not None:
             self._admin.close()
@@ -125,25 +138,24 @@ class Client:
         `status` say why. RequestError where the gateway refuses the request, GatewayUnreachable and
         TimedOut where there is no answer.
         """
-        members = _members(probabilities, label, outputs, explain)
-        name = self.model if model is None else model
+        members = members_of(probabilities, label, outputs, explain)
+        asked = self._asked(model, members, priority, errors, timeout_s)
         if isinstance(rows, Frame):
             if members:
                 raise ColumnsError(f"of a data frame predict() gives scores alone: table(frame, "
                                    f"{next(iter(members))}=…) has a column for each of the others")
-            found = self._of_frame(rows, name, members, priority, errors, timeout_s)
+            found = self._of_frame(rows, asked)
             return _pandas().Series([one.score for one in found], index=rows.index, name="score",
                                     dtype="float64")
         if getattr(rows, "ndim", None) is not None:
-            named = self._of_array(rows, name)
-            found = self._of_rows(named, name, members, priority, errors, timeout_s)
+            found = self._of_rows(self._of_array(rows, asked.model), asked)
             return _numpy().array([one.score for one in found], dtype="float64")
         if isinstance(rows, Mapping):
-            return self._of_row(rows, name, members, priority, errors, timeout_s)
+            return self._of_row(rows, asked)
         if isinstance(rows, (str, bytes)) or not isinstance(rows, Sequence):
             raise ColumnsError(f"a {type(rows).__name__} is no row: give a dict like "
                                '{"user_id": "u-7"}, a list of them, or a data frame')
-        return self._of_rows(rows, name, members, priority, errors, timeout_s)
+        return self._of_rows(rows, asked)
 
     @overload
     def explain(self, rows: Row, reasons: int | None = ..., *, model: str | None = ...,
@@ -160,40 +172,60 @@ class Client:
         `reasons` is how many, as many as the model is configured for without it. A model is explained
         that was exported with `explain=True`, or whose model.toml has `[explain]`.
         """
-        members = _members(False, False, False, True if reasons is None else reasons)
-        name = self.model if model is None else model
+        members = members_of(False, False, False, True if reasons is None else reasons)
+        asked = self._asked(model, members, None, errors, timeout_s)
         if isinstance(rows, Frame):
-            return self._of_frame(rows, name, members, None, errors, timeout_s)
+            return self._of_frame(rows, asked)
         if isinstance(rows, Mapping):
-            return self._of_row(rows, name, members, None, errors, timeout_s)
-        return self._of_rows(list(rows), name, members, None, errors, timeout_s)
+            return self._of_row(rows, asked)
+        return self._of_rows(list(rows), asked)
 
     def table(self, frame: Frame, *, model: str | None = None, probabilities: bool = False,
               label: bool = False, outputs: bool = False, explain: bool | int = False,
               priority: Priority | None = None, errors: Errors = "raise",
               timeout_s: float | None = None) -> Any:
         """The answers for a data frame's rows as a data frame with its index: `score`, and the columns
-        `decision`, `points`, `label`, `probability_…`, `output_…`, `margin`, `base`, `reasons`,
+        `decision`, `rule`, `points`, `label`, `probability_…`, `output_…`, `margin`, `base`, `reasons`,
         `features` and `error` where a row has them."""
-        members = _members(probabilities, label, outputs, explain)
-        name = self.model if model is None else model
-        found = self._of_frame(frame, name, members, priority, errors, timeout_s)
+        members = members_of(probabilities, label, outputs, explain)
+        found = self._of_frame(frame, self._asked(model, members, priority, errors, timeout_s))
         return _pandas().DataFrame(_columns_of(found), index=frame.index)
 
-    def push(self, entity: str, key: str | int, values: Row, *, idempotency_key: str | None = None,
-             timeout_s: float | None = None) -> dict[str, Any]:
-        """Writes features of one key of an entity (`"user"` is the default one) into the store, and
-        gives what the gateway says of it. The next prediction of the same gateway sees them.
+    def push(self, entity: str, key: writes.Key, values: Row, *, event: Row | None = None,
+             idempotency_key: str | None = None, timeout_s: float | None = None) -> dict[str, Any]:
+        """Writes features of one key of an entity into the store, and gives what the gateway says of it.
+        Columns that `values` lacks keep theirs. The next prediction of the same gateway sees them.
 
-        `idempotency_key` names the write: what is sent again under the same one is written once. One is
-        made up without it, under which this call may be sent again.
+        `entity` is the store's table: `"user"` is the one of the users. A key of several columns is a
+        list. `event` is what happened with the key, `{"amount": 12.5}`, which the store's aggregates
+        count; its `at` says when. `idempotency_key` names the write: what is sent again under the same one is written once.
+        One is made up without it, under which this call may be sent again.
+
+        The admin port takes writes, and the serving port where the gateway's configuration says so
+        (`[features.writes] on_serving_port`): NotAllowed where it does not.
         """
-        path = "/v2/features/" + "/".join(urllib.parse.quote(str(part), safe="")
-                                          for part in (entity, key))
-        headers = {"content-type": "application/json",
-                   "idempotency-key": idempotency_key or uuid.uuid4().hex}
-        answer = self._operator().ask("POST", path, encoded(values), headers, timeout_s,
-                                      is_repeatable=True)
+        return self._write("POST", writes.path_of_key(entity, key), writes.body_of(values, event),
+                           idempotency_key or uuid.uuid4().hex, timeout_s)
+
+    def push_rows(self, entity: str, rows: Frame | Sequence[Row], key: str | Sequence[str] = "user_id", *,
+                  idempotency_key: str | None = None, timeout_s: float | None = None) -> int:
+        """Writes features of many keys, and gives how many rows were written. `key` names the column
+        that is the key, or the columns. Each request is written whole or not at all."""
+        lines = list(writes.lines_of(rows, key))
+        count = 0
+        for named, body in writes.requests_of(lines, idempotency_key):
+            said = self._write("POST", writes.path_of(entity), body, named, timeout_s)
+            count += int(said.get("written", 0))
+        return count
+
+    def remove(self, entity: str, key: writes.Key, *, timeout_s: float | None = None) -> dict[str, Any]:
+        """Removes the features of one key of an entity from the store."""
+        return self._write("DELETE", writes.path_of_key(entity, key), None, uuid.uuid4().hex, timeout_s)
+
+    def _write(self, method: str, path: str, body: bytes | None, idempotency_key: str,
+               timeout_s: float | None) -> dict[str, Any]:
+        headers = {"content-type": "application/json", "idempotency-key": idempotency_key}
+        answer = self._operator().ask(method, path, body, headers, timeout_s, is_repeatable=True)
         said = answer.json() if answer.body else {}
         return said if isinstance(said, dict) else {"answer": said}
 
@@ -226,29 +258,28 @@ class Client:
             return False
         return isinstance(said, dict) and bool(said.get("ready", True))
 
+    def _asked(self, model: str | None, members: dict[str, bool | int], priority: Priority | None,
+               errors: Errors, timeout_s: float | None) -> Asked:
+        name = self.model if model is None else model
+        return Asked(name, members, priority, timeout_s, keeps=errors == "keep")
+
     def _operator(self) -> Transport:
         return self._transport if self._admin is None else self._admin
 
-    def _of_row(self, row: Row, model: str | None, members: dict[str, Any],
-                priority: Priority | None, errors: Errors, timeout_s: float | None) -> Prediction:
-        self._ensure_fits(row, model)
+    def _of_row(self, row: Row, asked: Asked) -> Prediction:
+        about = self._ensure_fits(row, asked.model)
         try:
-            answer = self._transport.ask("POST", _path(model), encoded({**row, **members}),
-                                         _headers(priority), timeout_s)
+            return self._door.one(row, with_keys(asked, about))
         except RequestError as error:
-            if errors == "keep":
-                return prediction_of({"error": error.reason, "status": error.status}, {})
+            if asked.keeps:
+                return failed(error)
             raise
-        return prediction_of(answer.json(), answer.headers)
 
-    def _of_frame(self, frame: Frame, model: str | None, members: dict[str, Any],
-                  priority: Priority | None, errors: Errors,
-                  timeout_s: float | None) -> list[Prediction]:
-        about = self._ensure_fits([str(name) for name in frame.columns], model)
+    def _of_frame(self, frame: Frame, asked: Asked) -> list[Prediction]:
+        about = self._ensure_fits([str(name) for name in frame.columns], asked.model)
         kept = None if about is None else {*about.columns, *about.keys, "user_id"}
         rows = list(rows_of(frame, None if kept is None else sorted(kept)))
-        return self._of_rows(rows, None if model is None else model, members, priority, errors,
-                             timeout_s, is_checked=True)
+        return self._of_checked(rows, with_keys(asked, about))
 
     def _of_array(self, array: Any, model: str | None) -> list[Row]:
         if array.ndim != 2:
@@ -263,47 +294,20 @@ class Client:
                                f"{len(columns)}: {', '.join(columns)}")
         return [dict(zip(columns, row, strict=True)) for row in array]
 
-    def _of_rows(self, rows: Sequence[Row], model: str | None, members: dict[str, Any],
-                 priority: Priority | None, errors: Errors, timeout_s: float | None,
-                 is_checked: bool = False) -> list[Prediction]:
-        if not is_checked:
-            for row in rows:
-                if not isinstance(row, Mapping):
-                    raise ColumnsError(f"a {type(row).__name__} is no row: give dicts like "
-                                       '{"user_id": "u-7"}')
-                self._ensure_fits(row, model)
-        texts = []
-        for place, row in enumerate(rows):
-            try:
-                texts.append(encoded({**row, **members}))
-            except ColumnsError as error:
-                raise ColumnsError(f"row {place}: {error}") from None
-        found: list[Prediction] = []
-        for part in batches(texts, MAX_ROWS, MAX_BYTES):
-            found += self._of_part(part, model, priority, errors, timeout_s)
-        if errors == "raise" and any(one.error is not None for one in found):
+    def _of_rows(self, rows: Sequence[Row], asked: Asked) -> list[Prediction]:
+        about = None
+        for row in rows:
+            if not isinstance(row, Mapping):
+                raise ColumnsError(f"a {type(row).__name__} is no row: give dicts like "
+                                   '{"user_id": "u-7"}')
+            about = self._ensure_fits(row, asked.model)
+        return self._of_checked(rows, with_keys(asked, about))
+
+    def _of_checked(self, rows: Sequence[Row], asked: Asked) -> list[Prediction]:
+        found = self._door.many(rows, asked) if rows else []
+        if not asked.keeps and any(one.error is not None for one in found):
             raise RowsFailed(found)
         return found
-
-    def _of_part(self, part: list[bytes], model: str | None, priority: Priority | None,
-                 errors: Errors, timeout_s: float | None) -> list[Prediction]:
-        """The answers of one request. A gateway that takes smaller ones gets halves."""
-        try:
-            answer = self._transport.ask("POST", _path(model), b"[" + b",".join(part) + b"]",
-                                         _headers(priority), timeout_s)
-        except RequestError as error:
-            if error.status == 413 and len(part) > 1:
-                middle = len(part) // 2
-                return [*self._of_part(part[:middle], model, priority, errors, timeout_s),
-                        *self._of_part(part[middle:], model, priority, errors, timeout_s)]
-            if errors == "keep":
-                return [prediction_of({"error": error.reason, "status": error.status}, {})] * len(part)
-            raise
-        said = answer.json()
-        if not isinstance(said, list) or len(said) != len(part):
-            raise ShardgateError(f"{len(part)} rows were asked, and the answer is another: "
-                                 f"{answer.body[:80]!r}")
-        return [prediction_of(one, answer.headers) for one in said]
 
     def _ensure_fits(self, fields: Any, model: str | None) -> Model | None:
         """What is known of the model, if rows with such fields fit it."""
@@ -322,27 +326,15 @@ class Client:
         return self._described.get(model) or self.describe(model)
 
 
-def _members(probabilities: bool, label: bool, outputs: bool, explain: bool | int) -> dict[str, Any]:
-    """The members of a row that ask for more than the score."""
-    asked = {"probabilities": probabilities, "label": label, "outputs": outputs, "explain": explain}
-    return {name: cell(value) for name, value in asked.items() if name in ASKED and value}
-
-
-def _path(model: str | None) -> str:
-    return "/predict" if model is None else f"/predict/{urllib.parse.quote(model, safe='')}"
-
-
-def _headers(priority: Priority | None) -> dict[str, str]:
-    made = {"content-type": "application/json"}
-    if priority is not None:
-        made["x-priority"] = priority
-    return made
+def with_keys(asked: Asked, about: Model | None) -> Asked:
+    """The same, with the keys of the model that is asked."""
+    return asked if about is None else replace(asked, keys=asked.keys | about.keys)
 
 
 def _columns_of(found: list[Prediction]) -> dict[str, list[Any]]:
     """The answers as columns; those that no row has are left out."""
     made: dict[str, list[Any]] = {"score": [one.score for one in found]}
-    for name in ("decision", "points", "label", "margin", "base", "features", "error"):
+    for name in ("decision", "rule", "points", "label", "margin", "base", "features", "error"):
         values = [getattr(one, name) for one in found]
         if any(value is not None for value in values):
             made[name] = values

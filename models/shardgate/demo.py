@@ -22,27 +22,33 @@ def data_file() -> Path:
                  if path.is_file()), here / "data" / DATA)
 
 
-def trained() -> tuple[Any, Any]:
-    """A pipeline as a user of pandas would write it, and the rows that it was fitted on."""
+def data() -> tuple[Any, Any]:
+    """The applicants as a data frame of pandas, eleven columns of texts and seven of numbers, and
+    whether each credit turned out `good` or `bad`."""
     import pandas
+
+    frame = pandas.read_csv(data_file(), keep_default_na=False).drop(columns=LEFT_OUT)
+    return frame, frame.pop("creditability")
+
+
+def trained(frame: Any, labels: Any) -> Any:
+    """A pipeline as a user of pandas would write it."""
     from sklearn.compose import make_column_selector, make_column_transformer
     from sklearn.ensemble import GradientBoostingClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder
 
-    frame = pandas.read_csv(data_file(), keep_default_na=False).drop(columns=LEFT_OUT)
-    labels = frame.pop("creditability")
-    texts = make_column_transformer(
-        (OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-         make_column_selector(dtype_exclude="number")), remainder="passthrough")
-    model = make_pipeline(texts, GradientBoostingClassifier(random_state=0))
-    return model.fit(frame, labels), frame
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    columns = make_column_transformer((encoder, make_column_selector(dtype_exclude="number")),
+                                      remainder="passthrough")
+    return make_pipeline(columns, GradientBoostingClassifier(random_state=0)).fit(frame, labels)
 
 
 def main() -> int:
     """The demonstration, line by line."""
     try:
-        model, frame = trained()
+        frame, labels = data()
+        model = trained(frame, labels)
     except ModuleNotFoundError as error:
         print(f"the demonstration needs {error.name}: pip install 'shardgate[export]'", file=sys.stderr)
         return 1

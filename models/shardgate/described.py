@@ -10,18 +10,22 @@ from .errors import ColumnsError
 # Members of a request that are no columns.
 ASKED = {"explain", "probabilities", "label", "outputs", "user_id"}
 CLOSE = 0.7
+# How many columns an error lists.
+SHOWN_MAX = 6
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model that is served. `columns` are those that it reads, in its order; `keys` are the fields by
-    which a store is asked; `score` says what the score is."""
+    """A model that is served. `columns` are those that it reads, in its order; `fields` are those that
+    requests bring: others come from a store or an expression. `keys` are the other fields: those by which
+    a store is asked, and what expressions read. `score` says what the score is."""
 
     name: str
     versions: tuple[str, ...]
     columns: tuple[str, ...]
     keys: frozenset[str]
     score: str = ""
+    fields: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ def model_of(config: Mapping[str, Any]) -> Model:
         versions=tuple(map(str, versions)),
         columns=tuple(columns),
         keys=frozenset(inputs) - frozenset(columns),
+        fields=frozenset(inputs) & frozenset(columns),
         score=str(parameters.get("score", {}).get("string_value", "")),
     )
 
@@ -65,13 +70,19 @@ def ensure_fits(fields: Collection[str], model: Model) -> None:
     unknown = [name for name in fields if name not in known]
     if not absent or not unknown:
         return
+    candidates = [*absent, *(name for name in sorted(model.keys) if name not in fields)]
     meant = {name: close[0] for name in unknown
-             if (close := difflib.get_close_matches(name, absent, 1, CLOSE))}
+             if (close := difflib.get_close_matches(name, candidates, 1, CLOSE))}
     is_stored = any(name in model.keys or name == "user_id" for name in fields)
-    if is_stored and not meant:
-        return
+    if is_stored or model.fields.isdisjoint(absent):
+        if not meant:
+            return
+        unknown = list(meant)
+    lacked = [name for name in absent if name in model.fields and name not in meant.values()]
+    if len(lacked) > SHOWN_MAX:
+        lacked = [*lacked[:SHOWN_MAX], f"… ({len(lacked)} in all)"]
     said = [f"{name} (did you mean {meant[name]}?)" if name in meant else name for name in unknown]
     raise ColumnsError(
-        f"model {model.name} has no column {', '.join(said)}, and there is no {', '.join(absent)}, "
-        "which it reads: name fields as the columns are called, leave out the others, or ask by "
-        "Client(check=False)")
+        f"model {model.name} has no column {', '.join(said)}, and there is no "
+        f"{', '.join([*meant.values(), *lacked])}, which it reads: name fields as the columns are called, "
+        "leave out the others, or ask by Client(check=False)")

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union
 
+from .entity import Entity
 from .errors import ExportError
 from .exported import Exported
 
 if TYPE_CHECKING:
-    from .exporter.inputs import Inputs
+    from .exporter.rows import RowSource
 
 # Rows: a data frame, columns by their names, rows of columns, a plain array with `columns`, or the
 # path of a CSV or Parquet file.
@@ -17,9 +19,11 @@ Rows = Union["DataFrame", Mapping[str, Sequence[Any]], Sequence[Mapping[str, Any
 DataFrame = Any
 # Packages that the exporter imports itself, with what installs them.
 NEEDED = {"numpy", "pandas", "sklearn", "skl2onnx", "onnx", "onnxruntime", "joblib"}
-FLAG = re.compile(r"--(class|columns|rows|name|version|double|calibration|gateway|background|points|odds"
-                  r"|pdo|probabilities|label|bands|adverse|explain)\b(?: (a,b,c|FILE\.csv|FILE|PATH|N)\b)?")
-KEYWORDS = {"class": "score_class", "gateway": "program"}
+FLAG = re.compile(
+    r"--(class|columns|rows|name|version|double|calibration|gateway|background|points|odds|pdo"
+    r"|probabilities|label|required|bands|adverse|explain|entity|entity-key|entity-table|entity-of|expr)\b(?!-)(?: (a,b,c|FILE\.csv|FILE|PATH|N)\b)?")
+KEYWORDS = {"class": "score_class", "gateway": "program", "entity": "entities", "expr": "expressions",
+            "entity-key": "Entity.key", "entity-table": "Entity.table", "entity-of": "Entity.of"}
 IN_WORDS = {"columns a,b,c": 'columns=["a", "b", "c"]', "double": "double=True"}
 
 
@@ -32,8 +36,11 @@ def export(
     score_class: object = None,
     output_dir: str | Path = "models",
     source: Literal["request", "store"] = "request",
+    entities: Mapping[str, Entity | Sequence[str]] | None = None,
+    expressions: Mapping[str, str] | None = None,
     version: int | None = None,
     ranges: bool = False,
+    required: bool = False,
     double: bool = False,
     probabilities: bool = False,
     label: bool = False,
@@ -58,7 +65,11 @@ def export(
     are texts, or where there are three and more.
 
     With `source="request"` requests bring the columns; with `"store"` they come from a feature store,
-    by the user's id. The other options are those of the command, `python -m shardgate.exporter
+    by the user's id. `entities={"merchant": ["rate"]}` has columns that come from the store's table of
+    merchants, by the request's field `merchant_id`; an `Entity` says another key or table.
+    `expressions={"ratio": "amount / income"}` has columns that the gateway computes, which it has tried
+    on `rows`. With `required=True` a request has to bring each of its columns of which no row of `rows`
+    lacks a value; it may leave out others, and all without it. The other options are those of the command, `python -m shardgate.exporter
     --help`.
 
     ExportError says why a model cannot be served exactly as its library computes it, and what to do.
@@ -76,18 +87,22 @@ def export(
     chosen = [str(column) for column in columns] if columns is not None else None
     options = Options(
         name=name, output_dir=Path(output_dir), columns=chosen,
-        score_class=None if score_class is None else str(score_class), version=version, ranges=ranges,
-        double=double, source=source, probabilities=probabilities, label=label, bands=bands,
+        score_class=None if score_class is None else str(score_class), version=version, ranges=ranges, required=required,
+        double=double, source=source,
+        entities={name: one if isinstance(one, Entity) else Entity(one)
+                  for name, one in (entities or {}).items()},
+        expressions=dict(expressions or {}), probabilities=probabilities, label=label, bands=bands,
         points=points, odds=odds, pdo=pdo, adverse=adverse, explain=explain, background=background,
         calibration=calibration, gateway=None if program is None else Path(program),
     )
     if source not in ("request", "store"):
         raise ExportError(f"source: {source!r}, expected \"request\" or \"store\"")
     try:
-        return written(
+        done = written(
             lambda: load(Path(estimator)) if is_path else checked_estimator("the export", estimator),
-            options, lambda inputs: _read(rows, chosen, inputs),
+            options, _source_of(rows, chosen),
             origin=Path(estimator).name if is_path else "Python")
+        return replace(done, notes=list(map(as_keywords, done.notes)))
     except ExportError as error:
         raise ExportError(as_keywords(str(error))) from error
     except OSError:
@@ -103,19 +118,19 @@ def as_keywords(text: str) -> str:
         whole = f"{found[1]} {found[2]}" if found[2] else found[1]
         named = KEYWORDS.get(found[1], found[1])
         is_key = text[found.end():found.end() + 1] in (":", ",") and not found[2]
-        return IN_WORDS.get(whole, named if is_key else f"{named}=")
+        return IN_WORDS.get(whole, named if is_key or "." in named else f"{named}=")
     return FLAG.sub(keyword, text)
 
 
-def _read(rows: Rows | None, columns: list[str] | None, inputs: "Inputs") -> Any:
-    """The rows as the model's columns."""
-    from .exporter.rows import read_rows, rows_of_frame
+def _source_of(rows: Rows | None, columns: list[str] | None) -> "RowSource | None":
+    """The rows, however they were given."""
+    from .exporter.rows import RowSource
     import pandas
 
     if rows is None:
         return None
     if isinstance(rows, (str, Path)):
-        return read_rows(Path(rows), inputs)
+        return RowSource(Path(rows))
     if isinstance(rows, pandas.DataFrame):
         frame = rows
     elif isinstance(rows, Mapping):
@@ -126,4 +141,4 @@ def _read(rows: Rows | None, columns: list[str] | None, inputs: "Inputs") -> Any
             frame = pandas.DataFrame(rows, columns=None if has_names else columns)
         except ValueError as error:
             raise ExportError(f"rows: {error}") from error
-    return rows_of_frame(frame, inputs, "rows")
+    return RowSource(frame)

@@ -53,6 +53,10 @@ class Address:
     prefix: str
     tls: ssl.SSLContext | None
 
+    def shown_host(self) -> str:
+        """The host as a URL has it."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
     def connection(self, timeout_s: float) -> http.client.HTTPConnection:
         """A connection that is not open yet."""
         if self.tls is None:

@@ -96,7 +96,7 @@ def test_what_is_written_here_has_64_bits(monkeypatch):
     monkeypatch.setattr(calibrating, "to_onnx", spy)
     for base in KNOWN:
         model = CalibratedClassifierCV(base, cv=2).fit(ROWS, THREE)
-        assert calibrating.Calibrated(model, "a,b,c", "mine").proto.graph.output
+        assert calibrating.Calibrated(model, ["a", "b", "c"], "mine").proto.graph.output
     assert len(asked) >= len(KNOWN) and all(asked)
 
 

@@ -108,5 +108,21 @@ def test_shares_of_texts_are_written(tmp_path):
 def test_words_of_a_text_are_refused_with_what_to_do(tmp_path, vectorizer):
     columns = make_column_transformer((vectorizer, "purpose"), ("passthrough", ["age"]))
     model = make_pipeline(columns, LogisticRegression()).fit(FRAME, TARGET)
-    with pytest.raises(ExportError, match="Vectorizer cuts texts into words, .* before the model"):
+    says = "Vectorizer cuts texts into words, .* fit it before the model, and the model on the columns"
+    with pytest.raises(ExportError, match=says):
         exported(tmp_path, model, *rows_of(tmp_path))
+    # One that begins with it gets texts in the place of rows.
+    model = make_pipeline(vectorizer, LogisticRegression()).fit(FRAME.purpose, TARGET)
+    with pytest.raises(ExportError, match=says):
+        exported(tmp_path, model, *rows_of(tmp_path))
+
+
+def test_numbers_of_words_are_columns(tmp_path):
+    """What the refusal of a vectorizer says to do."""
+    vectorizer = TfidfVectorizer().fit(FRAME.purpose)
+    words = pandas.DataFrame(vectorizer.transform(FRAME.purpose).toarray(),
+                             columns=vectorizer.get_feature_names_out())
+    rows = pandas.concat([FRAME[["age"]], words], axis=1)
+    model = LogisticRegression(max_iter=1000).fit(rows, TARGET)
+    done, about, _ = exported(tmp_path, model, *rows_of(tmp_path, rows), "--source", "request")
+    assert {"car", "übung"} <= set(columns_of(about)) and done.difference_gateway < 1e-6

@@ -1,5 +1,7 @@
 """What a user with a pickle gets from export.py, and what is refused."""
 
+import re
+
 import numpy as np
 import onnx
 import pandas
@@ -232,3 +234,24 @@ def test_a_folded_threshold_is_the_last_value_that_takes_the_branch():
                 strict = mode == b"BRANCH_LT"
                 taken.append(found < scaled[column] if strict else found <= scaled[column])
             assert taken == ([True, False, False] if strict else [True, True, False])
+
+
+def test_rows_of_excel_are_read_as_import_reads_them(tmp_path):
+    path = tmp_path / "rows.csv"
+    model = make_pipeline(SimpleImputer(), Ridge()).fit(ROWS, ROWS[:, 0])
+    path.write_text("\ufeffother;a;b;c\r\nx;1,5;2;3\r\ny;2,5;;4\r\n", encoding="utf-8", newline="")
+    about, golden = export_model(tmp_path, model, "--rows", str(path))
+    assert [column["default"] for column in about["columns"]] == [2.0, 2.0, 3.5]
+    for text, says in [
+        ("a;b;c\n1;2;1.234,5\n", "line 2: c: '1.234,5' isn't a number, and the model knows no texts there: "
+                                 "write it without separators of thousands"),
+        ("a\tb\tc\n1\t2\tx\n", "line 2: c: 'x' isn't a number"),
+        ("a;b\n1;2\n", "no column a, b, c; there is: a;b"),
+    ]:
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(ExportError, match=re.escape(says)):
+            export_model(tmp_path, model, "--rows", str(path))
+    for coding, named in [("cp1252", "WINDOWS-1252"), ("utf-16", "UTF-16")]:
+        path.write_text("a,b,c,\u00e4\n1,2,3,4\n", encoding=coding)
+        with pytest.raises(ExportError, match=f"iconv -f {named} -t UTF-8, save it from Excel as"):
+            export_model(tmp_path, model, "--rows", str(path))

@@ -100,11 +100,11 @@ def served(tmp_path_factory):
     subprocess.run([program, "import", folder / "features.csv", "--store", store], check=True,
                    capture_output=True)
     port, admin = free_port(), free_port()
-    command = [program, "serve", "--models", folder / "models", "--store", store, "--cores", "0",
+    serving = [program, "serve", "--models", folder / "models", "--store", store, "--cores", "0",
                "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}"]
     for name in names:
-        command += ["--model", name]
-    with (folder / "log").open("w") as log, running(command, stdout=log, stderr=log) as process:
+        serving += ["--model", name]
+    with (folder / "log").open("w") as log, running(serving, stdout=log, stderr=log) as process:
         wait_for(f"http://127.0.0.1:{admin}/readyz", "the gateway", process, log.name)
         yield Served(folder, port, models)
 

@@ -1,6 +1,7 @@
 """README's own recipe works, command by command, for a user with a pickle and a CSV."""
 
 import csv
+import os
 import re
 import shlex
 import shutil
@@ -70,6 +71,17 @@ def test_the_recipe_is_right(clone):
     assert [command[1] for command in ran] == ["models/export.py", "import", "check"]
     assert (clone / "models" / "my-model" / "1" / "model.onnx").is_file()
     assert "60 rows, largest difference" in ended.stdout
+
+
+def test_the_ten_lines_are_right(tmp_path):
+    """As scripts/wheel/check.py runs them with the wheel."""
+    lines = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    assert len(lines.splitlines()) <= 10
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "models"), "SHARDGATE": str(gateway.find(None))}
+    ended = subprocess.run([sys.executable, "-c", lines], cwd=tmp_path, env=environment,
+                           capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "Name: score, Length: 1000" in ended.stdout and "duration_in_month" in ended.stdout
 
 
 def test_from_pandas_to_a_score(clone):

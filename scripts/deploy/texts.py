@@ -105,7 +105,7 @@ def check_references():
             sys.exit(f"{name}: the seccomp profile is not named with where it is")
     if "seccomp=scripts/deploy/seccomp.json" not in (HERE / "Containerfile").read_text():
         sys.exit("Containerfile: the seccomp profile is not named")
-    kong = "".join(line for line in (HERE / "kong.yaml").read_text().splitlines(keepends=True)
+    kong = "".join(line for line in (HERE / "proxies/kong.yaml").read_text().splitlines(keepends=True)
                    if not line.lstrip().startswith("#"))
     if "keyauth_credentials" in kong:
         sys.exit("kong.yaml: a key that is written here is the key, vault reference or not")

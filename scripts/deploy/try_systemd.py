@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "faults")]
 import images  # noqa: E402
 import sites  # noqa: E402
-from faults import resume_thread, stop_thread  # noqa: E402
+from faults import WAIT_ALL, stop_thread  # noqa: E402
 from load import Client, Load, Summary, golden, predict  # noqa: E402
 from support import BINARY, ROOT  # noqa: E402
 
@@ -213,12 +213,10 @@ def stop_a_shard(process):
              for task in Path(f"/proc/{process}/task").iterdir()}
     thread = min(thread for thread, name in names.items() if name.startswith("shard-"))
     stop_thread(thread)
-    # Systemd's signal comes to a process whose other threads can take it; what is traced is let go then.
-    until = time.monotonic() + 3 * WATCHDOG_S
-    while time.monotonic() < until and Path(f"/proc/{process}").exists():
+    # What is traced ends when the process is killed, and is gone once its tracer has seen that.
+    until = time.monotonic() + BACK_WITHIN_S
+    while time.monotonic() < until and os.waitpid(thread, os.WNOHANG | WAIT_ALL)[0] == 0:
         time.sleep(0.05)
-    with contextlib.suppress(OSError):
-        resume_thread(thread)
 
 
 def with_watchdog(machine):

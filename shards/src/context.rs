@@ -2,10 +2,11 @@
 //!
 //! What is *not* here: what only one of the parts uses.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::executor::runtime::now;
 use crate::journal::Journal;
 use crate::spans::Tracer;
 use crate::telemetry::{ShardCounters, ShardTelemetry};
@@ -18,11 +19,11 @@ pub(crate) struct Clock {
 
 impl Clock {
     fn start() -> Self {
-        Self { start: Instant::now() }
+        Self { start: now() }
     }
 
     pub(crate) fn now_ns(&self) -> u64 {
-        self.start.elapsed().as_nanos() as u64
+        (now() - self.start).as_nanos() as u64
     }
 
     /// The time on it that another reading of the same clock has.
@@ -39,6 +40,8 @@ pub(crate) struct ShardContext {
     pub(crate) telemetry: Arc<ShardTelemetry>,
     /// What it writes down, where that is configured.
     pub(crate) journal: Option<Journal>,
+    /// What lanes noted of rows that they scored, since it was handed over.
+    pub(crate) scored: RefCell<Vec<u8>>,
     /// Which requests are recorded as spans, where any are.
     pub(crate) tracer: Option<Tracer>,
     /// Whether the shard answers what it has accepted, and takes nothing else.
@@ -51,7 +54,8 @@ impl ShardContext {
         journal: Option<Journal>,
         tracer: Option<Tracer>,
     ) -> Self {
-        Self { clock: Clock::start(), telemetry, journal, tracer, draining: Cell::default() }
+        let (scored, draining) = (RefCell::default(), Cell::default());
+        Self { clock: Clock::start(), telemetry, journal, scored, tracer, draining }
     }
 
     pub(crate) fn counters(&self) -> &ShardCounters {

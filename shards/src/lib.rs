@@ -37,6 +37,7 @@ mod http2;
 pub mod journal;
 pub mod keys;
 pub mod model;
+mod mutation;
 pub mod origin;
 pub mod priority;
 pub mod provenance;
@@ -49,3 +50,13 @@ pub mod tls;
 #[cfg(test)]
 #[path = "../tests/random/mod.rs"]
 mod random;
+
+// What is played in tests and by `bench simulate-shard` names this crate as any other would.
+#[cfg(test)]
+extern crate self as shards;
+#[cfg(test)]
+#[path = "../tests/simulated/mod.rs"]
+mod simulated_world;
+#[cfg(test)]
+#[path = "../tests/stores/mod.rs"]
+mod stores;

@@ -49,6 +49,7 @@ use crate::otlp::SpanCounters;
 use crate::quiet;
 use crate::serve::reload::Reloader;
 use crate::serve::sockets;
+use crate::serve::writes::WriteDesk;
 
 /// How long a shard may take to hand its histograms over; one that takes longer is named, and
 /// the others are shown.
@@ -89,6 +90,8 @@ struct AdminState {
     shutdown: Shutdown,
     /// Set when every shard has its models and its listener.
     serving: OnceLock<Arc<Reloader>>,
+    /// Set with it.
+    writing: OnceLock<Arc<WriteDesk>>,
     /// Where requests are served, once they are.
     served_at: OnceLock<ServedAt>,
     log: LogControl,
@@ -128,6 +131,11 @@ impl Admin {
         let _ = self.state.served_at.set(at);
         // It is called once; a second call would change nothing.
         let _ = self.state.serving.set(reloader);
+    }
+
+    /// From now on features can be written.
+    pub(crate) fn set_writing(&self, desk: Arc<WriteDesk>) {
+        let _ = self.state.writing.set(desk);
     }
 
     /// Answers what operators have asked, where another process took over: a connection that comes
@@ -179,6 +187,7 @@ pub(crate) fn start(
         access: Access::of(&config.admin, address),
         shutdown,
         serving: OnceLock::new(),
+        writing: OnceLock::new(),
         served_at: OnceLock::new(),
         log,
         written,

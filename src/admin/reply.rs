@@ -35,6 +35,11 @@ impl Reply {
         Self { status, ..Self::content("application/json", text) }
     }
 
+    /// A status with a JSON document that is written already.
+    pub(super) fn document(status: u16, body: Vec<u8>) -> Self {
+        Self { status, ..Self::content("application/json", body) }
+    }
+
     /// A status with `{"error": message}`; what is active in the message is escaped.
     pub(super) fn error(status: u16, message: &str) -> Self {
         Self::json(status, &serde_json::json!({ "error": escaped(message) }))

@@ -10,7 +10,7 @@ use super::access::Credentials;
 use super::stream::Stream;
 
 const HEAD_BYTES_MAX: usize = 16_384;
-const BODY_BYTES_MAX: usize = 65_536;
+const BODY_BYTES_MAX: usize = 1_048_576;
 /// How long a request's head may take to arrive, and how long all of it may.
 const HEAD_PATIENCE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -50,6 +50,12 @@ impl Request {
     pub(super) fn is_json(&self) -> bool {
         let media_type = self.field("content-type").and_then(|value| value.split(';').next());
         media_type.is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))
+    }
+
+    /// Whether its body is said to be a JSON object a line.
+    pub(super) fn is_json_lines(&self) -> bool {
+        let media_type = self.field("content-type").and_then(|value| value.split(';').next());
+        media_type.is_some_and(|value| value.trim().eq_ignore_ascii_case("application/x-ndjson"))
     }
 
     /// Whether its body has a content coding, as `gzip`, so that it cannot be read as it is.

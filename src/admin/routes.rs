@@ -5,8 +5,8 @@ use std::sync::PoisonError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use shards::api::RepositoryCall;
-use shards::http::routes::repository_call;
+use shards::api::{FeatureCall, RepositoryCall};
+use shards::http::routes::{feature_call, repository_call};
 use shards::http::statuses::reply_status;
 
 use super::access::Refusal;
@@ -73,8 +73,8 @@ pub(super) fn answer(request: &Request, state: &AdminState) -> Outcome {
         "/log-level" => {
             Reply::error(405, "this path takes GET and PUT").with_fields("allow: GET, PUT\r\n")
         }
-        path => match path.strip_prefix("/v2").and_then(repository_call) {
-            Some(call) => ask_repository(call, request, state),
+        path => match path.strip_prefix("/v2") {
+            Some(rest) => open_inference(rest, request, state),
             None => Reply::error(404, "no such path"),
         },
     };
@@ -129,6 +129,7 @@ fn scrape(request: &Request, state: &AdminState) -> Reply {
         &Process {
             log_events_suppressed: state.log.suppressed(),
             journal: state.written.journal.as_deref(),
+            writes: state.writing.get().map(|desk| desk.counters()),
             spans: state.written.spans.as_deref(),
             tls_expires_s: state.tls.as_ref().map(|tls| tls.expires_s()),
             is_degraded: Health::of(state).is_degraded(),
@@ -152,6 +153,41 @@ fn reload(request: &Request, state: &AdminState) -> Reply {
         }
         Err(error) => Reply::error(422, &format!("{error:#}; the old models go on serving")),
     }
+}
+
+/// What stands below `/v2`: features are written, and models managed.
+fn open_inference(rest: &str, request: &Request, state: &AdminState) -> Reply {
+    if let Some(call) = repository_call(rest) {
+        return ask_repository(call, request, state);
+    }
+    match feature_call(&request.method, rest) {
+        Some(Ok(call)) => write_features(call, request, state),
+        Some(Err(allow)) => {
+            Reply::error(405, "this path does not take that method").with_fields(allow)
+        }
+        None => Reply::error(404, "no such path"),
+    }
+}
+
+/// Writes or removes rows of the feature store.
+fn write_features(call: FeatureCall<&str>, request: &Request, state: &AdminState) -> Reply {
+    if let Err(refusal) = state.access.check(request.credentials()) {
+        return refuse(refusal);
+    }
+    // A page of another site cannot have a browser send these without asking first.
+    let is_binary = request.field("inference-header-content-length").is_some();
+    if !call.is_removal && !request.is_json() && !request.is_json_lines() && !is_binary {
+        return Reply::error(
+            415,
+            "the content type has to be application/json or application/x-ndjson",
+        );
+    }
+    let Some(desk) = state.writing.get() else { return Reply::error(503, LOADING) };
+    let key = request.field("idempotency-key").map(|key| key.as_bytes().to_vec());
+    let json_bytes = request.field("inference-header-content-length");
+    let json_bytes = json_bytes.and_then(|length| length.parse().ok());
+    let reply = desk.ask(call, request.body.clone(), json_bytes, key);
+    Reply::document(reply_status(reply.kind), reply.body)
 }
 
 /// Which models there are, and changes of what is served.

@@ -16,7 +16,9 @@ impl StoreView {
     /// Of the store at `address`, which is not read where `source` is none.
     pub(crate) fn new(address: String, source: &StoreSource) -> Self {
         let embedded = match source {
-            StoreSource::Embedded(store) => Some(store.clone()),
+            StoreSource::Embedded(store) | StoreSource::Simulated { store, .. } => {
+                Some(store.clone())
+            }
             StoreSource::Cql { .. } | StoreSource::RequestsAlone => None,
         };
         let is_none = matches!(source, StoreSource::RequestsAlone);

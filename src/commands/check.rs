@@ -1,23 +1,26 @@
 //! `shardgate check`: everything that would stop a start, all of it at once, and where it is.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use shards::batch::plan_or_ask;
 use shards::escape::Escaped;
 use shards::facts::Role;
-use shards::features::Precision;
 use shards::features::address::StoreAddress;
 use shards::features::embedded::{EmbeddedError, EmbeddedStore, RecordsChecked};
 use shards::features::join::JoinPlan;
 use shards::features::schema::Schema;
 use shards::features::scylla::describe_table;
+use shards::features::{Precision, StoreError, StoreSource};
 use shards::model::repository::ModelDirectory;
 use shards::model::{LoadOptions, Model, golden};
 
 use crate::config::Config;
 use crate::output::say;
 use crate::serve::features::EXPOSED_PASSWORD;
+use crate::serve::writes::entities::Entities;
 
 /// Checks the cores, the store, and each model with it; fails if anything is wrong.
 pub(crate) fn run(config: &Config) -> ExitCode {
@@ -29,6 +32,9 @@ pub(crate) fn run(config: &Config) -> ExitCode {
     // A file by itself reads no store.
     let is_lone = config.file.is_some();
     let store = if is_lone { None } else { CheckedStore::open(config, &mut findings) };
+    if let Some(store) = store.as_ref().and_then(|store| store.embedded.as_ref()) {
+        check_aggregates(config, store, &mut findings);
+    }
     let repository = config.repository();
     for name in &config.model {
         let subject = format!("model {name}");
@@ -70,7 +76,14 @@ impl Findings {
             Ok(detail) => say!("ok     {}: {}", Escaped(subject), Escaped(detail)),
             Err(error) => {
                 self.wrong += 1;
-                say!("wrong  {}: {}", Escaped(subject), Escaped(error));
+                // An expression's error draws the place below.
+                let error = error.to_string();
+                let mut lines = error.lines();
+                let first = lines.next().unwrap_or_default();
+                say!("wrong  {}: {}", Escaped(subject), Escaped(first));
+                for line in lines {
+                    say!("       {}", Escaped(line));
+                }
             }
         }
     }
@@ -81,6 +94,7 @@ struct CheckedStore {
     schema: Schema,
     /// Whose rows can be looked at, each of them; those of a cluster cannot.
     embedded: Option<EmbeddedStore>,
+    source: StoreSource,
 }
 
 impl CheckedStore {
@@ -88,13 +102,27 @@ impl CheckedStore {
         match &config.store {
             StoreAddress::Embedded(folder) => Self::open_embedded(config, folder, findings),
             StoreAddress::Scylla { .. } => {
-                table_schema(config, findings).map(|schema| Self { schema, embedded: None })
+                let (schema, addresses) = table_schema(config, findings)?;
+                let settings = Arc::new(config.scylla.clone());
+                let source = StoreSource::Cql { settings, addresses };
+                Some(Self { schema, embedded: None, source })
             }
         }
     }
 
     fn open_embedded(config: &Config, folder: &Path, findings: &mut Findings) -> Option<Self> {
-        let opened = EmbeddedStore::open(folder).and_then(|store| {
+        let opened = match EmbeddedStore::open(folder) {
+            // Models may read its other tables alone.
+            Err(error) if error.is_absent() && folder.is_dir() => {
+                let store = EmbeddedStore::open_or_create(folder);
+                if let Some(store) = store.ok().filter(EmbeddedStore::has_tables) {
+                    return Some(Self::of_tables(config, store, findings));
+                }
+                Err(error)
+            }
+            opened => opened,
+        };
+        let opened = opened.and_then(|store| {
             let (schema, checked) = (store.schema()?, store.for_each(|_, _| ())?);
             Ok((checked, schema, store))
         });
@@ -107,7 +135,8 @@ impl CheckedStore {
                     findings.note("store", Err::<String, _>(damage(&checked)));
                 }
                 check_tables(&store, findings);
-                schema.map(|schema| Self { schema, embedded: Some(store) })
+                let source = StoreSource::Embedded(store.clone());
+                schema.map(|schema| Self { schema, embedded: Some(store), source })
             }
             Err(EmbeddedError::NoStore { .. }) if config.store_is_default => {
                 let detail = format!("{}: is filled by the first `serve`", config.store);
@@ -119,6 +148,19 @@ impl CheckedStore {
                 None
             }
         }
+    }
+
+    /// A store that has no table of users.
+    fn of_tables(config: &Config, store: EmbeddedStore, findings: &mut Findings) -> Self {
+        let detail = format!("{}: no users, other tables alone", config.store);
+        findings.note("store", Ok::<_, String>(detail));
+        check_tables(&store, findings);
+        Self { schema: Schema::none(), source: StoreSource::Embedded(store), embedded: None }
+    }
+
+    /// The columns that the store has for a model: those of the tables of its entities, too.
+    fn schema_of(&self, directory: &ModelDirectory) -> Result<Schema, StoreError> {
+        self.source.with_tables(self.schema.clone(), directory.manifest.tables())
     }
 
     /// Warns of each column whose stored values the model's precision changes.
@@ -146,6 +188,21 @@ impl CheckedStore {
     }
 }
 
+/// Checks that the aggregates of the configuration are those that the store keeps.
+fn check_aggregates(config: &Config, store: &EmbeddedStore, findings: &mut Findings) {
+    if config.aggregates.is_empty() {
+        return;
+    }
+    let detail = Entities::of(config).missing(store).map(|missing| match missing.len() {
+        0 => format!("{}, all of them in their tables", config.aggregates.len()),
+        tables => format!(
+            "{}; {tables} tables get columns for them at the first `serve`",
+            config.aggregates.len()
+        ),
+    });
+    findings.note("aggregates", detail);
+}
+
 /// Checks every record of each table beside the default one.
 fn check_tables(store: &EmbeddedStore, findings: &mut Findings) {
     let names = match store.tables() {
@@ -171,22 +228,22 @@ fn check_tables(store: &EmbeddedStore, findings: &mut Findings) {
 }
 
 fn damage(checked: &RecordsChecked) -> String {
-    let RecordsChecked { rows, damaged, damaged_buckets, damaged_texts } = checked;
+    let RecordsChecked { rows, damaged, damaged_buckets, damaged_texts, damaged_log_bytes } =
+        checked;
     format!(
-        "{damaged} of {rows} records, {damaged_buckets} parts of the index and {damaged_texts} texts \
-         are damaged: import all features again with --replace"
+        "{damaged} of {rows} records, {damaged_buckets} parts of the index, {damaged_texts} texts and \
+         {damaged_log_bytes} bytes of the log of changes are damaged: import all features again with --replace"
     )
 }
 
-fn table_schema(config: &Config, findings: &mut Findings) -> Option<Schema> {
+fn table_schema(config: &Config, findings: &mut Findings) -> Option<(Schema, Vec<SocketAddr>)> {
     if let Some(file) = config.scylla.exposed_password_file() {
         Findings::warn("store", &format!("{}: {EXPOSED_PASSWORD}", file.display()));
     }
-    let described = config
-        .scylla
-        .resolve()
-        .and_then(|addresses| describe_table(config.scylla.clone(), addresses));
-    let detail = |schema: &Schema| {
+    let described = config.scylla.resolve().and_then(|addresses| {
+        Ok((describe_table(config.scylla.clone(), addresses.clone())?, addresses))
+    });
+    let detail = |(schema, _): &(Schema, Vec<SocketAddr>)| {
         format!("{}: {} columns of {}", config.store, schema.columns().len(), config.scylla.table)
     };
     findings.note("store", described.as_ref().map(detail));
@@ -220,7 +277,11 @@ fn check_model(
     }
     check_golden(subject, directory, &mut model, findings);
     let Some(store) = store else { return };
-    let bound = plan_or_ask(&mut model, &store.schema);
+    let schema = match store.schema_of(directory) {
+        Ok(schema) => schema,
+        Err(error) => return findings.note(subject, Err::<String, _>(error)),
+    };
+    let bound = plan_or_ask(&mut model, &schema);
     let subject = format!("{subject} with the store");
     let said = bound.as_ref().map(|(_, instead)| match instead {
         Some(why) => format!("not asked: requests have to give all columns, as {why}"),

@@ -13,11 +13,14 @@ use shards::escape::escaped;
 use shards::features::StoreSource;
 use shards::features::address::StoreAddress;
 use shards::features::embedded::EmbeddedStore;
+use shards::features::entities::Entity;
+use shards::features::import::shown_time;
 use shards::features::schema::Schema;
 use shards::model::LoadOptions;
 use shards::model::repository::Repository;
-use shards::shard::{InspectedColumn, InspectedRow, inspect};
+use shards::shard::{InspectedColumn, InspectedEntity, InspectedRow, inspect};
 
+use super::entity::key_of;
 use super::store::{ClusterArguments, StorePlace};
 use crate::output::say;
 
@@ -26,11 +29,13 @@ const BAR_MAX: usize = 24;
 
 /// Say why a user has a score: what each column added to the margin of the average row.
 ///
-/// The user's features come from the store, the others from `--fields`, as a request to /predict
-/// gives them. It needs no running gateway.
+/// The user's features come from the store, and those of the model's other entities, whose keys
+/// `--fields` has; the rest comes from `--fields`, as a request to /predict gives them. It needs no
+/// running gateway.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArguments {
-    /// The user; none for a model that reads no store.
+    /// The user, or the entity that the model names first, its parts with commas between them; none
+    /// for a model that reads no store. The keys of other entities are among --fields.
     key: Option<String>,
     /// The model.
     #[arg(long, env = "SHARDGATE_MODEL", value_name = "NAME", default_value = "credit-risk")]
@@ -62,20 +67,26 @@ pub(crate) struct ExplainArguments {
 pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let mut body: Map<String, Value> =
         serde_json::from_str(&arguments.fields).context("--fields: expected a JSON object")?;
+    let repository = Repository::new(&arguments.models);
+    let mut directory = repository.find(&arguments.model, arguments.version)?;
     let (store, schema) = match (&arguments.key, &arguments.store) {
         (None, _) => (StoreSource::RequestsAlone, Schema::none()),
         (Some(_), None) => bail!("--store is needed: it has the features of the user"),
         (Some(key), Some(store)) => {
-            body.insert("user_id".to_owned(), key.as_str().into());
+            name_first(&directory.manifest.entities(), key, &mut body)?;
             let place = arguments.cluster.place(store)?;
-            let Some(schema) = place.schema()? else {
-                bail!("{store}: no feature store here; `shardgate import` makes one");
+            let has_tables = directory.manifest.tables().next().is_some();
+            let schema = match place.schema()? {
+                Some(schema) => schema,
+                // It may read other tables alone.
+                None if has_tables => Schema::none(),
+                None => bail!("{store}: no feature store here; `shardgate import` makes one"),
             };
-            (source(place)?, schema)
+            let source = source(place)?;
+            let schema = source.with_tables(schema, directory.manifest.tables())?;
+            (source, schema)
         }
     };
-    let repository = Repository::new(&arguments.models);
-    let mut directory = repository.find(&arguments.model, arguments.version)?;
     // On this machine reasons are told, whatever model.toml says of requests.
     directory.manifest.explain.get_or_insert_default();
     let prepared = PreparedModel::load(&directory, LoadOptions::default(), &schema)?;
@@ -94,11 +105,23 @@ pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Gives the request the key of the entity that the model's rows are told by: the user of most.
+fn name_first(entities: &[Entity], key: &str, body: &mut Map<String, Value>) -> anyhow::Result<()> {
+    let Some(first) = entities.first() else { return Ok(()) };
+    let parts: Vec<_> = if first.key.len() == 1 { vec![key] } else { key.split(',').collect() };
+    // It has as many parts as there are fields, or that is said.
+    key_of(first, key)?;
+    for (field, part) in first.key.iter().zip(parts) {
+        body.insert(field.clone(), part.into());
+    }
+    Ok(())
+}
+
 /// The store that a shard would open.
 fn source(place: StorePlace) -> anyhow::Result<StoreSource> {
     Ok(match place {
         StorePlace::Folder(folder, table) => {
-            StoreSource::Embedded(EmbeddedStore::open_table(&folder, table.as_ref())?)
+            StoreSource::Embedded(EmbeddedStore::open_or_create_table(&folder, table.as_ref())?)
         }
         StorePlace::Table(settings) => {
             let addresses = settings.resolve()?;
@@ -139,11 +162,27 @@ fn lines(row: &InspectedRow, model: &str, key: Option<&str>, shown_max: usize) -
         // Writing to a String cannot fail, here and below.
         let _ = write!(head, ", {}", escaped(decision));
     }
+    if let Some(rule) = &row.rule {
+        let _ = write!(head, " by rule `{}`", escaped(rule));
+        if row.is_decided_before {
+            head.push_str(" (before the model: a request gets no score)");
+        }
+    }
     if let Some(points) = row.points {
         let _ = write!(head, ", {points} points");
     }
     if let (Some(key), Some(features)) = (key, row.features) {
         let _ = write!(head, "; features of `{}` are {}", escaped(key), features.as_str());
+    }
+    for (at, entity) in row.entities.iter().enumerate() {
+        let (before, name) = (if at == 0 { " (" } else { ", " }, escaped(&entity.name));
+        let _ = write!(head, "{before}{name}: {}", entity.features.as_str());
+        if let Some(us) = entity.last_updated_us {
+            let _ = write!(head, " of {}", shown_time(us));
+        }
+    }
+    if !row.entities.is_empty() {
+        head.push(')');
     }
     let columns = by_strength(row);
     let (shown, rest) = columns.split_at(shown_max.min(columns.len()));
@@ -186,11 +225,19 @@ fn object(row: &InspectedRow) -> Value {
         let value = column.text.as_ref().map_or_else(|| json!(column.cell), |text| json!(text));
         json!({"column": column.name, "value": value, "contribution": column.contribution})
     };
+    let entity = |entity: &InspectedEntity| {
+        let last_updated = entity.last_updated_us.map(shown_time);
+        let features = entity.features.as_str();
+        json!({"entity": entity.name, "features": features, "last_updated": last_updated})
+    };
     json!({
         "score": shortest(row),
         "decision": row.decision,
+        "rule": row.rule,
+        "decided_before_model": row.is_decided_before,
         "points": row.points,
         "features": row.features.map(shards::provenance::FeatureStatus::as_str),
+        "entities": row.entities.iter().map(entity).collect::<Vec<_>>(),
         "base": row.base,
         "margin": row.margin,
         "columns": row.columns.iter().map(column).collect::<Vec<_>>(),
@@ -211,6 +258,8 @@ mod tests {
             score: 0.25,
             score_is_f32: true,
             decision: Some("approve".to_owned()),
+            rule: None,
+            is_decided_before: false,
             points: None,
             features: None,
             entities: Vec::new(),

@@ -55,7 +55,8 @@ pub(crate) struct ImportArguments {
     #[command(flatten)]
     store: StoreArguments,
     /// The column that holds the keys; where it is not given the one called `user_id`, else the first
-    /// one, which is said. Several columns, as in `--key country,bin`, make one key of the embedded store.
+    /// one, which is said. Several columns, as in `--key country,bin`, make one key; of a cluster's table they are
+    /// those of its partition key, in its order.
     #[arg(long, alias = "key-column", value_name = "COLUMN,...", value_delimiter = ',')]
     key: Vec<String>,
     /// The columns to take, beside the key and `last_updated`; the others are left out [default: all].
@@ -89,7 +90,7 @@ pub(crate) struct ImportArguments {
 /// How the file is written, where that is not to be found out.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options for the file")]
-struct FormatArguments {
+pub(super) struct FormatArguments {
     /// csv or parquet [default: what its first bytes say]. Parquet needs a gateway that was built with
     /// the feature `parquet`.
     #[arg(long, value_enum, value_name = "FORMAT")]
@@ -120,8 +121,23 @@ enum FileFormat {
 }
 
 impl FormatArguments {
+    /// How a file is to be read by what was said of it.
+    pub(super) fn options(&self) -> CsvOptions {
+        let Self { delimiter, quote, decimal, encoding, null, .. } = self;
+        CsvOptions {
+            encoding: *encoding,
+            dialect: AskedDialect { delimiter: *delimiter, quote: *quote, decimal: *decimal },
+            nulls: null.clone(),
+            ..CsvOptions::default()
+        }
+    }
+
     /// Makes CSV of a file that is none, and adds the types that it says to those that are known.
-    fn unpack(&self, input: &mut ImportInput, options: &mut CsvOptions) -> anyhow::Result<()> {
+    pub(super) fn unpack(
+        &self,
+        input: &mut ImportInput,
+        options: &mut CsvOptions,
+    ) -> anyhow::Result<()> {
         let is_parquet = match self.format {
             Some(format) => format == FileFormat::Parquet,
             None => input.is_parquet()?,
@@ -210,15 +226,12 @@ enum OnError {
 impl ImportArguments {
     /// How the file is to be read. The types of the models are among it.
     fn csv(&self, models: &ServedModels) -> anyhow::Result<CsvOptions> {
-        let FormatArguments { delimiter, quote, decimal, encoding, null, .. } = &self.format;
         Ok(CsvOptions {
             key_columns: self.key.clone(),
             last_updated_us: now_us(),
             columns: self.columns.clone(),
             types: if self.model.is_empty() { BTreeMap::default() } else { models.types()? },
-            encoding: *encoding,
-            dialect: AskedDialect { delimiter: *delimiter, quote: *quote, decimal: *decimal },
-            nulls: null.clone(),
+            ..self.format.options()
         })
     }
 
@@ -231,7 +244,7 @@ impl ImportArguments {
             None if self.model.is_empty() => Ok(ServedModels::default()),
             root => {
                 let root = root.clone().unwrap_or_else(|| PathBuf::from("models"));
-                ServedModels::load(root, &self.model)
+                ServedModels::load(root, &self.model, self.store.table())
             }
         }
     }
@@ -239,7 +252,7 @@ impl ImportArguments {
 
 /// Runs the import and prints one line that says what was imported.
 pub(crate) fn run(arguments: &ImportArguments) -> anyhow::Result<()> {
-    let models = arguments.served_models()?;
+    let mut models = arguments.served_models()?;
     let mut options = ImportOptions {
         csv: arguments.csv(&models)?,
         on_bad_row: match arguments.on_error {
@@ -259,6 +272,9 @@ pub(crate) fn run(arguments: &ImportArguments) -> anyhow::Result<()> {
     let destination = Destination::open(&place)?;
     let stored = if arguments.replace { None } else { destination.schema()? };
     add_types(&mut input, &mut options.csv, stored.as_ref()).with_context(|| name.clone())?;
+    if let StorePlace::Folder(folder, _) = &place {
+        models.look_beside(folder)?;
+    }
     let asked = if arguments.force { ServedModels::default() } else { models };
     let mut observer = Observer::new(input.length_bytes(), &asked);
     let imported = destination.import(arguments, stored, input, &options, &mut observer);
@@ -321,11 +337,6 @@ impl<'a> Destination<'a> {
                 import_embedded_in(turn, &store, input, options, observer)?
             }
             Self::Table(settings) => {
-                ensure!(
-                    arguments.key.len() < 2,
-                    "--key: found {} columns, expected one: several make a key of the embedded store only",
-                    arguments.key.len()
-                );
                 let (addresses, cql) = (settings.resolve()?, arguments.cluster.options(stored)?);
                 import_cql(settings, addresses, input, options, &cql, observer)?
             }
@@ -333,7 +344,7 @@ impl<'a> Destination<'a> {
     }
 }
 
-fn open(path: &Path) -> anyhow::Result<ImportInput> {
+pub(super) fn open(path: &Path) -> anyhow::Result<ImportInput> {
     if path.as_os_str() == "-" {
         return Ok(ImportInput::stream(std::io::stdin()));
     }

@@ -6,8 +6,10 @@ use anyhow::bail;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use shards::escape::escaped;
+use shards::features::aggregates::is_hidden;
 use shards::features::stored::StoredRow;
 
+use super::entity::{EntityArguments, key_of};
 use super::store::StoreArguments;
 use crate::output::{complain, say};
 
@@ -24,9 +26,11 @@ pub(crate) struct SchemaArguments {
 /// Show what a feature store has of a key; exits with 1 where it has nothing of one of them.
 #[derive(Debug, Args)]
 pub(crate) struct GetArguments {
-    /// The keys.
+    /// The keys: of users, or of --entity.
     #[arg(required = true, value_name = "KEY")]
     keys: Vec<String>,
+    #[command(flatten)]
+    entity: EntityArguments,
     #[command(flatten)]
     store: StoreArguments,
     /// Print JSON, one object a line.
@@ -43,6 +47,7 @@ pub(crate) fn schema(arguments: &SchemaArguments) -> anyhow::Result<ExitCode> {
         let columns: Vec<_> = schema
             .columns()
             .iter()
+            .filter(|column| !is_hidden(&column.name))
             .map(|column| json!({"name": column.name, "type": column.column_type.as_str()}))
             .collect();
         let unread = schema.unread().iter();
@@ -51,7 +56,7 @@ pub(crate) fn schema(arguments: &SchemaArguments) -> anyhow::Result<ExitCode> {
         say!("{}", json!({"columns": columns, "unread": unread}));
         return Ok(ExitCode::SUCCESS);
     }
-    for column in schema.columns() {
+    for column in schema.columns().iter().filter(|column| !is_hidden(&column.name)) {
         say!("{:<32} {}", escaped(&column.name), column.column_type);
     }
     for column in schema.unread() {
@@ -62,10 +67,15 @@ pub(crate) fn schema(arguments: &SchemaArguments) -> anyhow::Result<ExitCode> {
 
 /// Prints each key's row.
 pub(crate) fn get(arguments: &GetArguments) -> anyhow::Result<ExitCode> {
-    let place = arguments.store.place()?;
+    let entity = arguments.entity.find()?;
+    let place = arguments.store.place_of(entity.as_ref())?;
     let mut code = ExitCode::SUCCESS;
     for (at, key) in arguments.keys.iter().enumerate() {
-        let Some(row) = place.row(key)? else {
+        let looked_up = match &entity {
+            Some(entity) => key_of(entity, key)?,
+            None => key.clone(),
+        };
+        let Some(row) = place.row(&looked_up)? else {
             complain!("`{}`: the store has no such key", escaped(key));
             code = ExitCode::FAILURE;
             continue;

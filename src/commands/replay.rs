@@ -1,5 +1,7 @@
 //! `shardgate replay`: scores the rows of a prediction log again, and says what has changed.
 
+mod expressions;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -10,6 +12,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use shards::escape::Escaped;
+use shards::features::expressions::{ExpressionSpec, Expressions};
 use shards::features::inputs::InputColumn;
 use shards::features::join::categories_by_column;
 use shards::features::{Categories, FeatureMatrix};
@@ -17,6 +20,7 @@ use shards::model::answer::Answers;
 use shards::model::repository::Repository;
 use shards::model::{LoadOptions, Model};
 
+use self::expressions::{LoggedExpressions, recompute};
 use crate::journal::line::{Cell, Line, LoggedReason};
 use crate::output::say;
 
@@ -28,7 +32,8 @@ const SHOWN_MAX: u64 = 20;
 
 /// Scores the rows of a prediction log again with the versions that are on disk now.
 ///
-/// Each score must be the same to the last bit, and so must the reasons of rows that were explained.
+/// Each score must be the same to the last bit, and so must the reasons of rows that were explained,
+/// the columns that expressions compute, and what rules decide.
 /// Rows that were not scored then, and models that another server computes, are counted and not
 /// replayed. The exit status is 1 where anything differs, a model's file is another, or a line
 /// cannot be read.
@@ -85,6 +90,8 @@ struct Subject {
     answers: Answers,
     /// How its texts are read; empty where it reads none.
     categories: Vec<Option<Arc<Categories>>>,
+    /// Its expressions and rules; `None` where it has none.
+    expressions: Option<Expressions>,
     /// Why it cannot be, if that is a finding.
     fault: Option<String>,
     file_hash: String,
@@ -108,6 +115,8 @@ struct LoggedRow {
     reasons: Option<Vec<(String, f64)>>,
     /// How many there might have been.
     reasons_max: usize,
+    /// What its expressions and rules read.
+    expressions: Option<LoggedExpressions>,
 }
 
 impl Replay {
@@ -180,12 +189,20 @@ impl Subject {
                 let columns = model.manifest().columns.as_deref();
                 let known = categories_by_column(columns, model.categories());
                 let known = known.map_err(|error| error.to_string())?;
+                let spec = ExpressionSpec {
+                    integers: model.integers(),
+                    ..model.manifest().expression_spec()
+                };
+                let expressions = Expressions::bind(columns.unwrap_or_default(), &spec, &known);
+                let expressions = expressions.map_err(|error| error.to_string())?;
                 let answers = model.answers(&column_names(&model));
-                Ok((answers.map_err(|error| error.to_string())?, known, model))
+                Ok((answers.map_err(|error| error.to_string())?, known, expressions, model))
             });
-        let (answers, model, categories, fault) = match loaded {
-            Ok((answers, categories, model)) => (answers, Some(model), categories, None),
-            Err(error) => (Answers::default(), None, Vec::new(), Some(error)),
+        let (answers, model, categories, expressions, fault) = match loaded {
+            Ok((answers, categories, expressions, model)) => {
+                (answers, Some(model), categories, expressions, None)
+            }
+            Err(error) => (Answers::default(), None, Vec::new(), None, Some(error)),
         };
         let file_hash = model.as_ref().map_or(0, |model| model.describe().file_hash);
         Self {
@@ -193,6 +210,7 @@ impl Subject {
             model: model.filter(|model| model.remote().is_none()),
             answers,
             categories,
+            expressions,
             fault,
             file_hash: format!("{file_hash:016x}"),
             waiting: Vec::new(),
@@ -206,7 +224,7 @@ impl Subject {
     }
 
     fn take(&mut self, place: &Place<'_>, line: &Line<'_>) {
-        if line.cells.is_empty() {
+        if line.cells.is_empty() && line.rule.is_none() {
             self.unscored += 1;
             return;
         }
@@ -214,6 +232,10 @@ impl Subject {
             self.skipped += 1;
             return;
         };
+        if line.cells.is_empty() {
+            // A rule decided it before the model.
+            return self.decide(place, line);
+        }
         self.other_file += u64::from(line.file_hash != self.file_hash);
         if line.cells.len() != model.columns() {
             self.different += 1;
@@ -251,9 +273,44 @@ impl Subject {
             decision: line.decision.as_deref().map(str::to_owned),
             reasons,
             reasons_max: line.max_reasons.unwrap_or(0) as usize,
+            expressions: LoggedExpressions::of(line),
         });
         if self.waiting.len() >= BATCH_ROWS {
             self.score();
+        }
+    }
+
+    /// Holds the rules against a row that has no score, and compares.
+    fn decide(&mut self, place: &Place<'_>, line: &Line<'_>) {
+        let (Some(model), Some(logged)) = (&self.model, LoggedExpressions::of(line)) else {
+            self.skipped += 1;
+            return;
+        };
+        let Some(expressions) = &mut self.expressions else {
+            self.differs(&place.to_string(), "a rule decided it, and there are no rules any more");
+            return;
+        };
+        let precision = model.precision();
+        let now = recompute(expressions, &logged, &self.answers, precision, |_| None, None);
+        let decision = self.answers.decision_name_of(f64::NAN, now.rule);
+        let then = line.decision.as_deref();
+        let other = (decision != then).then(|| {
+            let [then, now] = [then, decision].map(|it| it.unwrap_or("none"));
+            format!("the decision was {then}, and is {now}")
+        });
+        match now.difference.or(other) {
+            Some(difference) => self.differs(&place.to_string(), &difference),
+            None => self.same += 1,
+        }
+    }
+
+    /// Counts a row that is not as it was, and shows the first of them.
+    fn differs(&mut self, place: &str, difference: &str) {
+        self.different += 1;
+        if self.different <= SHOWN_MAX {
+            say!("{place}: {}", Escaped(difference));
+        } else if self.different == SHOWN_MAX + 1 {
+            say!("more differences, counted at the end");
         }
     }
 
@@ -273,29 +330,36 @@ impl Subject {
             Some(explainer) if explained => explainer.explain(&matrix, &mut contributions).err(),
             _ => None,
         };
-        for (place, row) in self.waiting.drain(..).enumerate() {
+        let precision = model.precision();
+        for (place, row) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
             let now = scores.get(place).copied().filter(|score| score.is_finite());
             let shown = |score: Option<f64>| score.map_or("none".to_owned(), |s| s.to_string());
+            let recomputed = match (&mut self.expressions, &row.expressions) {
+                (Some(expressions), Some(logged)) => {
+                    let cell = |column| Some(matrix.get(place, column));
+                    Some(recompute(expressions, logged, &self.answers, precision, cell, now))
+                }
+                _ => None,
+            };
+            let rule = recomputed.as_ref().and_then(|it| it.rule);
+            let changed = recomputed.and_then(|it| it.difference);
             let of_reasons = unexplained.as_ref().filter(|_| row.reasons.is_some());
             let difference = if let Some(failed) = failed.as_ref().or(of_reasons) {
                 Some(format!("the score was {}, and is {failed}", shown(row.score)))
             } else if now.map(f64::to_bits) != row.score.map(f64::to_bits) {
                 Some(format!("the score was {}, and is {}", shown(row.score), shown(now)))
+            } else if changed.is_some() {
+                changed
             } else {
                 let columns = matrix.columns();
                 let own = contributions.get(place * columns..(place + 1) * columns);
-                other_answer(&self.answers, &row, now, own)
+                other_answer(&self.answers, &row, now.map(|now| (now, rule)), own)
             };
             let Some(difference) = difference else {
                 self.same += 1;
                 continue;
             };
-            self.different += 1;
-            if self.different <= SHOWN_MAX {
-                say!("{}: {}", row.place, Escaped(difference));
-            } else if self.different == SHOWN_MAX + 1 {
-                say!("more differences, counted at the end");
-            }
+            self.differs(&row.place, &difference);
         }
     }
 }
@@ -304,10 +368,10 @@ impl Subject {
 fn other_answer(
     answers: &Answers,
     row: &LoggedRow,
-    score: Option<f64>,
+    answered: Option<(f64, Option<u16>)>,
     contributions: Option<&[f64]>,
 ) -> Option<String> {
-    let decision = score.and_then(|score| answers.decision_name(score));
+    let decision = answered.and_then(|(score, rule)| answers.decision_name_of(score, rule));
     if decision != row.decision.as_deref() {
         let [then, now] = [row.decision.as_deref(), decision].map(|it| it.unwrap_or("none"));
         return Some(format!("the decision was {then}, and is {now}"));

@@ -6,10 +6,12 @@ use clap::Args;
 use shards::escape::Escaped;
 use shards::features::address::StoreAddress;
 use shards::features::embedded::{EmbeddedError, EmbeddedStore, TableName};
+use shards::features::entities::Entity;
 use shards::features::schema::Schema;
 use shards::features::scylla::{ScyllaSettings, find_table};
 use shards::features::stored::StoredRow;
 
+use crate::config::read_scylla;
 use crate::output::complain;
 use crate::serve::features::EXPOSED_PASSWORD;
 
@@ -29,6 +31,14 @@ pub(crate) struct ClusterArguments {
     /// The table [default: that of the users; of a scylla:// store user_profiles].
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
+    /// The configuration file, for what its [features.scylla] says of tables and of the cluster.
+    #[arg(
+        long,
+        env = "SHARDGATE_CONFIG",
+        value_name = "FILE",
+        help_heading = "Options for scylla://"
+    )]
+    config: Option<PathBuf>,
     /// The user name; the password comes from the environment or from a file.
     #[arg(long, env = "SHARDGATE_CQL_USER", help_heading = "Options for scylla://")]
     user: Option<String>,
@@ -59,28 +69,45 @@ impl StoreArguments {
     pub(crate) fn place(&self) -> anyhow::Result<StorePlace> {
         self.cluster.place(&self.store)
     }
+
+    /// The table, where one is named.
+    pub(crate) fn table(&self) -> Option<&str> {
+        self.cluster.table.as_deref()
+    }
+
+    /// As [`Self::place`], of the table of an entity.
+    pub(crate) fn place_of(&self, entity: Option<&Entity>) -> anyhow::Result<StorePlace> {
+        match entity {
+            Some(entity) => self.cluster.table_place(&self.store, entity.table.as_deref()),
+            None => self.place(),
+        }
+    }
 }
 
 impl ClusterArguments {
     /// As [`StoreArguments::place`], of a store that is named elsewhere.
     pub(crate) fn place(&self, store: &StoreAddress) -> anyhow::Result<StorePlace> {
+        self.table_place(store, self.table.as_deref())
+    }
+
+    fn table_place(&self, store: &StoreAddress, table: Option<&str>) -> anyhow::Result<StorePlace> {
         let (contact_points, keyspace) = match store {
             StoreAddress::Embedded(folder) => {
-                let table = self.table.as_deref().map(str::parse).transpose()?;
+                let table = table.map(str::parse).transpose()?;
                 return Ok(StorePlace::Folder(folder.clone(), table));
             }
             StoreAddress::Scylla { contact_points, keyspace } => (contact_points, keyspace),
         };
-        let mut settings = ScyllaSettings {
-            contact_points: contact_points.clone(),
-            keyspace: keyspace.clone(),
-            user: self.user.clone(),
-            password: self.password.clone().map(Into::into),
-            password_file: self.password_file.clone(),
-            ..ScyllaSettings::default()
-        };
-        if let Some(table) = &self.table {
-            settings.table.clone_from(table);
+        let mut settings = self.config.as_deref().map(read_scylla).transpose()?.unwrap_or_default();
+        settings.contact_points.clone_from(contact_points);
+        settings.keyspace.clone_from(keyspace);
+        if self.user.is_some() {
+            settings.user.clone_from(&self.user);
+            settings.password = self.password.clone().map(Into::into);
+            settings.password_file.clone_from(&self.password_file);
+        }
+        if let Some(table) = table {
+            settings = settings.of_table(table);
         }
         if let Some(file) = settings.exposed_password_file() {
             complain!("{}: {EXPOSED_PASSWORD}", Escaped(file.display()));

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde_json::Value;
 use shards::features::address::StoreAddress;
+use shards::features::aggregates::Aggregate;
 use shards::features::scylla::ScyllaSettings;
 use shards::model::repository::Repository;
 use shards::model::trees::KernelChoice;
@@ -28,6 +29,7 @@ use crate::logging::LogFormat;
 use crate::otlp::settings::OtlpSettings;
 use crate::placement::CoreList;
 use crate::serve::steering::Steering;
+use crate::serve::writes::settings::WriteSettings;
 use crate::system::Granted;
 use crate::system::descriptors::Descriptors;
 
@@ -57,6 +59,10 @@ pub(crate) struct Config {
     pub(crate) store: StoreAddress,
     /// How to reach the store and what to read there, where it is a cluster.
     pub(crate) scylla: ScyllaSettings,
+    /// How features are written.
+    pub(crate) writes: WriteSettings,
+    /// What is counted of events.
+    pub(crate) aggregates: Vec<Aggregate>,
     /// Whether the store was chosen, or is the one that is filled on a first run.
     pub(crate) store_is_default: bool,
     /// Where a new process takes over the listening sockets.
@@ -120,6 +126,7 @@ impl Config {
         let granted = Granted::of_process();
         bound_by_memory(&mut settings, &file, &granted);
         ensure_models(&settings.model.0)?;
+        Aggregate::check_all(&settings.aggregates)?;
         let token = match &settings.admin.token_file {
             Some(path) => Some(read_token(path)?),
             None => None,
@@ -138,6 +145,8 @@ impl Config {
             model_is_default,
             store: settings.store,
             scylla: settings.features.scylla,
+            writes: settings.features.writes.clone(),
+            aggregates: settings.aggregates.clone(),
             store_is_default,
             takeover: settings.takeover,
             keys_file: settings.keys_file,
@@ -156,6 +165,8 @@ impl Config {
                 deadline_ms: settings.deadline_ms,
                 request_ids: settings.request_ids,
                 takes_repository_requests: repository_on_serving_port,
+                takes_writes: settings.features.writes.on_serving_port,
+                aggregates: settings.aggregates,
                 descriptors_max: granted.descriptors.map(Descriptors::connections_end),
                 journal: journals.settings(),
                 spans: settings.otlp.spans(),
@@ -222,6 +233,11 @@ impl Config {
             },
         }
     }
+}
+
+/// What a file says of clusters.
+pub(crate) fn read_scylla(path: &Path) -> anyhow::Result<ScyllaSettings> {
+    Ok(read(path)?.0.features.scylla)
 }
 
 /// A file, whose name says which library wrote it.

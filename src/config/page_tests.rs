@@ -65,7 +65,9 @@ fn the_page_says_every_key_with_its_default() {
     let shown = serde_json::to_value(settings).expect("JSON");
     let mut settings = shown.as_object().expect("a table").clone();
     let mut wrong = Vec::new();
-    let mut scylla = taken(&mut taken(&mut settings, "features"), "scylla");
+    let mut features = taken(&mut settings, "features");
+    compare("`[features.writes]`", &taken(&mut features, "writes"), &mut wrong);
+    let mut scylla = taken(&mut features, "scylla");
     compare("`[features.scylla.cache]`", &taken(&mut scylla, "cache"), &mut wrong);
     compare("`[features.scylla]`", &scylla, &mut wrong);
     let mut log = taken(&mut settings, "prediction_log");

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use shards::batch::BatchPolicy;
 use shards::features::address::StoreAddress;
+use shards::features::aggregates::Aggregate;
 use shards::features::scylla::ScyllaSettings;
 use shards::http::Http2Limits;
 use shards::http1::HttpLimits;
@@ -22,6 +23,7 @@ use crate::logging::LogFormat;
 use crate::otlp::settings::OtlpSettings;
 use crate::placement::CoreList;
 use crate::serve::steering::Steering;
+use crate::serve::writes::settings::WriteSettings;
 
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8888);
 const ADMIN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9888);
@@ -60,6 +62,7 @@ pub(super) struct Settings {
     pub(super) http2: Http2Limits,
     pub(super) batch: BatchPolicy,
     pub(super) features: FeatureSettings,
+    pub(super) aggregates: Vec<Aggregate>,
     pub(super) prediction_log: Option<PredictionLog>,
     pub(super) access_log: AccessLog,
     pub(super) otlp: OtlpSettings,
@@ -81,6 +84,7 @@ pub(super) struct AdminSettings {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct FeatureSettings {
     pub(super) scylla: ScyllaSettings,
+    pub(super) writes: WriteSettings,
 }
 
 /// `model = "a"` or `model = ["a", "b"]`.
@@ -143,6 +147,7 @@ impl Default for Settings {
             http2: shard.http2,
             batch: shard.batch,
             features: FeatureSettings::default(),
+            aggregates: Vec::new(),
             prediction_log: None,
             access_log: AccessLog::default(),
             otlp: OtlpSettings::default(),

@@ -8,6 +8,7 @@ use shards::journal::{BatchEntry, EntityEntry, RowEntry, RowResult, TextEntry};
 use shards::origin::TraceId;
 
 use super::users::Users;
+use super::values::LoggedValues;
 
 /// A row. What there is none of is left out.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -51,7 +52,19 @@ pub(crate) struct Line<'a> {
     /// Its score.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) score: Option<f64>,
-    /// The decision that its score is.
+    /// What its expressions and rules read, of a model that has any.
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    pub(crate) inputs: Option<LoggedValues<'a>>,
+    /// When its request arrived, by the clock of the expressions, in µs since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) arrived_us: Option<i64>,
+    /// Whether its request gave all of the model's columns, those that are computed among them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) columns_given: bool,
+    /// The rule that decided it.
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    pub(crate) rule: Option<Cow<'a, str>>,
+    /// The decision that its score is, or its rule's.
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     pub(crate) decision: Option<Cow<'a, str>>,
     /// Its reasons, the strongest first, where it was explained.
@@ -132,9 +145,14 @@ impl<'a> Line<'a> {
             entities: row.entities.iter().map(|it| LoggedEntity::new(it, users)).collect(),
             cells: cells(row),
             score: match row.result {
-                RowResult::Score(score) => Some(score),
+                // One that a rule decided before the model has none.
+                RowResult::Score(score) => Some(score).filter(|score| !score.is_nan()),
                 RowResult::Failed(_) => None,
             },
+            inputs: row.values.as_ref().map(|it| LoggedValues::of(&it.values)),
+            arrived_us: row.values.as_ref().map(|it| it.arrived_us),
+            columns_given: row.values.as_ref().is_some_and(|it| it.are_columns_given),
+            rule: row.values.as_ref().map(|it| it.rule).filter(|it| !it.is_empty()).map(Cow::from),
             decision: (!row.decision.is_empty()).then_some(row.decision.into()),
             reasons: row.reasons.as_ref().map(|reasons| {
                 let logged = |&(code, contribution): &(&'a str, f64)| LoggedReason {
@@ -263,6 +281,7 @@ mod tests {
                 reasons: score.map(|score| vec![("AA07", score), ("age", 0.1)]),
                 reasons_max: 4,
                 entities: Vec::new(),
+                values: None,
             };
             let mut text = Vec::new();
             Line::new(2, &batch, &row, &Users::plain(), sample).write(&mut text);
@@ -310,6 +329,7 @@ mod tests {
             reasons: None,
             reasons_max: 0,
             entities: Vec::new(),
+            values: None,
         };
         let mut text = Vec::new();
         Line::new(2, &batch, &row, &Users::plain(), None).write(&mut text);

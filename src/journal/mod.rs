@@ -3,7 +3,8 @@
 //! One thread of the process, off the shards' cores, takes what each shard hands over. Of a row
 //! that was scored, [`predictions`] makes a [`line`](mod@line) and appends it to the [`newest`] of the
 //! [`files`], of which [`retention`] says how many there may be; of a request that was sampled, [`access`] makes an event of the log. [`settings`] is
-//! what the configuration says of both, and [`users`] how a user is named in the former.
+//! what the configuration says of both, and [`users`] how a user is named in the former,
+//! by a key of its own where [`user_keys`] can destroy it.
 //!
 //! What is *not* here: when something is written down and what happens if there is no room, which
 //! is the shard's (`shards::journal`); and reading the files, which `shardgate replay` does.
@@ -16,7 +17,9 @@ mod newest;
 mod predictions;
 mod retention;
 pub(crate) mod settings;
+pub(crate) mod user_keys;
 mod users;
+pub(crate) mod values;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +32,7 @@ use shards::telemetry::Counter;
 
 use self::predictions::Predictions;
 use self::settings::Journals;
+use self::user_keys::UserKeys;
 use crate::quiet;
 
 /// How often the shards are looked at; a shard hands over about a hundred times a second.
@@ -73,6 +77,11 @@ impl Writer {
         let open = |log| Predictions::open(log, Arc::clone(&counters));
         let predictions = journals.predictions.as_ref().map(open).transpose()?;
         Ok(Some(Self { predictions, counters }))
+    }
+
+    /// The keys of users, where each has one.
+    pub(crate) fn user_keys(&self) -> Option<UserKeys> {
+        self.predictions.as_ref().and_then(Predictions::user_keys)
     }
 
     /// Starts the thread, away from the cores of the shards.

@@ -11,6 +11,7 @@ use super::clock::Moment;
 use super::files::{Files, Unwritten};
 use super::line::Line;
 use super::settings::PredictionLog;
+use super::user_keys::UserKeys;
 use super::users::Users;
 
 /// How much text is gathered for one write.
@@ -55,6 +56,11 @@ impl Predictions {
             losing: None,
             counters,
         })
+    }
+
+    /// The keys of users, where each has one.
+    pub(super) fn user_keys(&self) -> Option<UserKeys> {
+        self.users.keys().cloned()
     }
 
     /// Takes a row of `batch`, which shard number `shard` scored.

@@ -38,6 +38,9 @@ pub(crate) enum UserNames {
     /// By HMAC-SHA-256 with the key of `user_key_file`, so that rows of one user can be joined,
     /// and nobody without the key can tell who it is.
     Hashed,
+    /// By HMAC-SHA-256 with a key of the user's own, in `user_key_file`: to destroy it makes the user's
+    /// lines nobody's.
+    Erasable,
 }
 
 /// What is logged of predictions, and where.
@@ -155,8 +158,9 @@ impl PredictionLog {
             self.sample
         );
         ensure!(
-            (self.users == UserNames::Hashed) == self.user_key_file.is_some(),
-            "prediction_log: `users = \"hashed\"` and `user_key_file` go together, found one alone"
+            (self.users != UserNames::Plain) == self.user_key_file.is_some(),
+            "prediction_log: `users = \"hashed\"` or `\"erasable\"` and `user_key_file` go together, found \
+             one alone"
         );
         Ok(())
     }

@@ -17,6 +17,7 @@ use shards::features::inputs::{InputColumn, Source};
 use shards::model::repository::ModelDirectory;
 
 use super::signals::Waiter;
+use super::writes::entities::Entities;
 use crate::config::Config;
 
 /// The most of an embedded store that is read into memory before the first request.
@@ -32,6 +33,7 @@ pub(crate) const EXPOSED_PASSWORD: &str = "the store's password_file may be read
 pub(crate) fn open(
     config: &Config,
     models: &[ModelDirectory],
+    entities: &Entities,
     signals: &Waiter,
 ) -> anyhow::Result<Option<StoreSource>> {
     if config.file.is_some() {
@@ -45,9 +47,14 @@ pub(crate) fn open(
     }
     match &config.store {
         StoreAddress::Embedded(folder) => {
-            Ok(open_embedded(config, folder, signals)?.map(StoreSource::Embedded))
+            Ok(open_embedded(config, folder, entities, signals)?.map(StoreSource::Embedded))
         }
         StoreAddress::Scylla { .. } => {
+            anyhow::ensure!(
+                config.aggregates.is_empty(),
+                "aggregates: they are counted in an embedded store; of a cluster, a stream processor \
+                 writes them to the table (the manual's page on writes says how)"
+            );
             let (settings, addresses) = (config.scylla.clone(), config.scylla.resolve()?);
             if let Some(file) = settings.exposed_password_file() {
                 tracing::warn!(file = %file.display(), "{EXPOSED_PASSWORD}");
@@ -57,10 +64,11 @@ pub(crate) fn open(
     }
 }
 
-/// Whether `model.toml` has columns, and each is a field of the request.
+/// Whether `model.toml` has columns, and none of them, or of what its expressions read, is the store's.
 fn reads_requests_alone(model: &ModelDirectory) -> bool {
-    let is_sent = |column: &InputColumn| column.source == Source::Request;
-    model.manifest.columns.as_ref().is_some_and(|columns| columns.iter().all(is_sent))
+    let is_sent = |column: &InputColumn| column.source != Source::Store;
+    let columns = model.manifest.columns.as_ref();
+    columns.is_some_and(|columns| columns.iter().chain(&model.manifest.inputs).all(is_sent))
 }
 
 /// Whether each column is a field of the request, or none is named: then requests give those of the
@@ -84,13 +92,21 @@ fn bundled_features(config: &Config, model: &str) -> PathBuf {
 fn open_embedded(
     config: &Config,
     folder: &Path,
+    entities: &Entities,
     signals: &Waiter,
 ) -> anyhow::Result<Option<EmbeddedStore>> {
     if !make_ready(config, folder, signals)? {
         return Ok(None);
     }
-    let store = EmbeddedStore::open(folder)?;
-    let mut tables = vec![store.clone()];
+    let store = match EmbeddedStore::open(folder) {
+        // Models may read its other tables alone.
+        Err(error) if error.is_absent() && has_tables(folder)? => {
+            EmbeddedStore::open_or_create(folder)?
+        }
+        opened => opened?,
+    };
+    entities.prepare(&store)?;
+    let mut tables = if store.schema()?.is_some() { vec![store.clone()] } else { Vec::new() };
     tables.extend(store.tables()?.iter().map(|name| store.table(name)));
     for table in &tables {
         preload(config, table, signals)?;
@@ -101,8 +117,18 @@ fn open_embedded(
     Ok(Some(store))
 }
 
+/// Whether a folder has tables of a store beside that of users.
+fn has_tables(folder: &Path) -> Result<bool, EmbeddedError> {
+    Ok(folder.is_dir() && EmbeddedStore::open_or_create(folder)?.has_tables())
+}
+
 /// Reads a table into memory and says how it is.
 fn preload(config: &Config, store: &EmbeddedStore, signals: &Waiter) -> anyhow::Result<()> {
+    // What a process or a machine that died has left of changes, before anybody reads it.
+    if let Err(error) = store.recover_changes() {
+        let table = store.table_name().map(tracing::field::display);
+        tracing::warn!(table, %error, "the log of changes is read as it is");
+    }
     let preloaded = store.preload(PRELOAD_BYTES_MAX, |_| signals.stop_asked().is_none())?;
     let table = store.table_name().map(tracing::field::display);
     let records = preloaded.records;
@@ -132,7 +158,7 @@ fn preload(config: &Config, store: &EmbeddedStore, signals: &Waiter) -> anyhow::
 /// Has the default store filled from the bundled features, if it is not there. False where a signal says to stop meanwhile.
 fn make_ready(config: &Config, folder: &Path, signals: &Waiter) -> anyhow::Result<bool> {
     let store = match EmbeddedStore::open(folder) {
-        Err(EmbeddedError::NoStore { .. }) if config.store_is_default => {
+        Err(EmbeddedError::NoStore { .. }) if config.store_is_default && !has_tables(folder)? => {
             EmbeddedStore::open_or_create(folder)?
         }
         // Whatever else is wrong with it, opening it says.

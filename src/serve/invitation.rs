@@ -20,8 +20,10 @@ pub(super) fn line(
     store: &StoreSource,
     columns: &[InputColumn],
 ) -> Option<String> {
+    // What is computed is not sent.
+    let read = columns.iter().filter(|column| column.source != Source::Expression);
     let (sent, stored): (Vec<_>, Vec<_>) =
-        columns.iter().partition(|column| column.source == Source::Request);
+        read.partition(|column| column.source == Source::Request);
     let mut body = Map::new();
     if !matches!(store, StoreSource::RequestsAlone) {
         // A model without columns reads those of the store.
@@ -45,7 +47,9 @@ pub(super) fn line(
 /// The first user of the embedded store. A cluster is not asked for one: that may read all of it.
 fn first_user(store: &StoreSource) -> Option<String> {
     match store {
-        StoreSource::Embedded(store) => String::from_utf8(store.first_key().ok()??).ok(),
+        StoreSource::Embedded(store) | StoreSource::Simulated { store, .. } => {
+            String::from_utf8(store.first_key().ok()??).ok()
+        }
         StoreSource::Cql { .. } | StoreSource::RequestsAlone => None,
     }
 }

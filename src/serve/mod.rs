@@ -7,8 +7,8 @@
 //! says when its columns change and [`store_watch`] what is wrong with its file, [`invitation`] says
 //! what to ask it, [`shard_thread`] is a pinned thread with an executor, [`reload`] takes models into
 //! service and out of it, [`repository`] answers requests about that, [`orders`] has done what comes
-//! by signal or through a shard, [`signals`] waits for what an operator asks, [`supervisor`] is told how
-//! the process is, and [`report`] prints histograms.
+//! by signal or through a shard, [`writes`] writes features, [`signals`] waits for what an operator asks,
+//! [`supervisor`] is told how the process is, and [`report`] prints histograms.
 //!
 //! What is *not* here: what a shard does with a request.
 
@@ -32,6 +32,7 @@ mod store_watch;
 mod supervisor;
 mod takeover;
 pub(crate) mod tls;
+pub(crate) mod writes;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -53,6 +54,8 @@ use self::sockets::Sockets;
 use self::store_watch::StoreWatch;
 use self::takeover::offer::{Bound, Handover};
 use self::tls::ServingTls;
+use self::writes::WriteDesk;
+use self::writes::entities::Entities;
 use crate::admin::access::Access;
 use crate::admin::store::StoreView;
 use crate::admin::{Admin, AdminTls, Written};
@@ -87,11 +90,13 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let keys = ServingKeys::open(keys_file, cores.len(), asks_certificates)?;
     let (keys, key_file) = keys.unzip();
     let mut sockets = Sockets::open(config, cores.len())?;
-    let Some(store) = features::open(config, &models, &signals)? else {
+    let entities = Entities::new(&models, &config.writes.tables, &config.aggregates);
+    let Some(store) = features::open(config, &models, &entities, &signals)? else {
         tracing::info!("stopped before it served");
         return Ok(ExitCode::SUCCESS);
     };
     let writer = Writer::open(&config.journals)?;
+    let user_keys = writer.as_ref().and_then(Writer::user_keys);
 
     let shutdown = Shutdown::default();
     if sockets.held_elsewhere {
@@ -137,10 +142,16 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let handover = start_listening(config, &shards, &mut sockets, &admin)?;
     let scheme_of = |is_encrypted| if is_encrypted { "https" } else { "http" };
     let (scheme, admin_scheme) = (scheme_of(tls.is_some()), scheme_of(admin_tls.is_some()));
-    let columns = shards.first().map_or_else(Vec::new, |shard| shard.shared.columns());
+    let mut columns = shards.first().map_or_else(Vec::new, |shard| shard.shared.columns());
+    columns.extend(models.first().into_iter().flat_map(|model| model.manifest.inputs.clone()));
     let invitation = invitation::line((scheme, sockets.address), &store, &columns);
     let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
     let reloader = Arc::new(Reloader::new(config, store.clone(), all, models));
+    let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
+    let cores = shards.iter().map(|shard| shard.core).collect();
+    let desk =
+        Arc::new(WriteDesk::start(&store, config.writes.clone(), entities, user_keys, all, cores)?);
+    admin.set_writing(Arc::clone(&desk));
     let is_encrypted = tls.is_some();
     let at = admin::ServedAt { address: sockets.address, is_encrypted };
     admin.set_serving(Arc::clone(&reloader), at);
@@ -159,6 +170,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     if let Some(journal) = journal {
         journal.finish();
     }
+    desk.finish();
     if let Some(exporter) = exporter {
         exporter.finish();
     }

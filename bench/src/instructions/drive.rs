@@ -7,7 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,8 +19,9 @@ use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 use shards::batch::BatchPolicy;
 use shards::features::StoreSource;
 use shards::features::embedded::EmbeddedStore;
+use shards::features::entities::{RequestKeys, USER_ID};
 use shards::model::LoadOptions;
-use shards::model::repository::Repository;
+use shards::model::repository::{ModelDirectory, Repository};
 use shards::model::trees::KernelChoice;
 use shards::shard::{Shard, ShardSettings, ShardSetup, ShardShared};
 
@@ -38,6 +39,9 @@ pub(crate) struct DriveArgs {
     /// The bundled model that is asked.
     #[arg(long)]
     pub(super) model: String,
+    /// The repository that has it.
+    #[arg(long, default_value = "models")]
+    pub(super) models: PathBuf,
     /// Folder of an embedded store with the users that `generate` makes.
     #[arg(long)]
     pub(super) store: PathBuf,
@@ -56,11 +60,15 @@ pub(crate) fn run(args: &DriveArgs) -> Result<()> {
         .map_err(|error| anyhow!("io_uring could not be started: {error}"))?;
     let store = EmbeddedStore::open(&args.store)?;
     let users = store.rows()?;
-    let shard = executor.run(Shard::open(setup(store, args)?))?;
+    let model = Repository::new(&args.models).find(&args.model, None)?;
+    let keys = RequestKeys::of(&model.manifest.entities()).fields;
+    let keys = if keys.is_empty() { vec![USER_ID.to_owned()] } else { keys };
+    let shard = executor.run(Shard::open(setup(store, model, args)))?;
     let seen = Rc::new(Seen::default());
     let mut random = Random::new(11);
-    answer(&executor, &shard, clients(args.connections, users, &mut random, &seen));
-    answer_counted(&executor, &shard, clients(args.connections, users, &mut random, &seen));
+    let mut clients = || clients(args.connections, &keys, users, &mut random, &seen);
+    answer(&executor, &shard, clients());
+    answer_counted(&executor, &shard, clients());
     if let Some(wrong) = seen.wrong.take() {
         return Err(anyhow!("a request was answered with {wrong}"));
     }
@@ -72,12 +80,12 @@ pub(crate) fn run(args: &DriveArgs) -> Result<()> {
     Ok(())
 }
 
-fn setup(store: EmbeddedStore, args: &DriveArgs) -> Result<ShardSetup> {
+fn setup(store: EmbeddedStore, model: ModelDirectory, args: &DriveArgs) -> ShardSetup {
     // By the clock of a program that runs fifty times slower every batch would be sliced.
     let batch = BatchPolicy { compute_slice_us_max: u64::MAX, ..BatchPolicy::default() };
-    Ok(ShardSetup {
+    ShardSetup {
         settings: ShardSettings { batch, ..ShardSettings::default() },
-        models: vec![Repository::new(Path::new("models")).find(&args.model, None)?],
+        models: vec![model],
         load: LoadOptions {
             kernel: args.kernel,
             warm_up_rows: batch.batch_rows_max,
@@ -88,7 +96,7 @@ fn setup(store: EmbeddedStore, args: &DriveArgs) -> Result<ShardSetup> {
         keys: None,
         tls: None,
         shared: Arc::new(ShardShared::default()),
-    })
+    }
 }
 
 /// [`answer`], under a name of its own: callgrind counts what happens between its first
@@ -124,18 +132,25 @@ struct Client {
     seen: Rc<Seen>,
 }
 
-fn clients(count: u64, users: u64, random: &mut Random, seen: &Rc<Seen>) -> Vec<Client> {
+fn clients(
+    count: u64,
+    keys: &[String],
+    users: u64,
+    random: &mut Random,
+    seen: &Rc<Seen>,
+) -> Vec<Client> {
     let mut client = || {
         let requests: Vec<_> =
-            (0..REQUESTS / count).map(|_| request(1 + random.below(users))).collect();
+            (0..REQUESTS / count).map(|_| request(keys, || 1 + random.below(users))).collect();
         Client { requests: requests.into_iter(), waits: false, seen: Rc::clone(seen) }
     };
     (0..count).map(|_| client()).collect()
 }
 
-/// A request as `scripts/wrk/random_users.lua` makes it.
-fn request(user: u64) -> Vec<u8> {
-    let body = format!("{{\"user_id\": \"{}\"}}", user_id(user));
+/// A request as `scripts/wrk/random_users.lua` makes it, with a number for each key.
+fn request(keys: &[String], mut number: impl FnMut() -> u64) -> Vec<u8> {
+    let fields = keys.iter().map(|key| format!("\"{key}\": \"{}\"", user_id(number())));
+    let body = format!("{{{}}}", fields.collect::<Vec<_>>().join(", "));
     let head = "POST /predict HTTP/1.1\r\nHost: 127.0.0.1:8888\r\nContent-Type: application/json";
     format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }

@@ -27,7 +27,7 @@ use shards::features::import::{
 
 use crate::generate::write_users;
 use baseline::Baseline;
-use profile::Profile;
+pub(crate) use profile::Profile;
 
 const FOLDER: &str = ".cache/bench/instructions";
 /// The model of numbers that all figures before it were counted with.
@@ -49,10 +49,10 @@ pub(crate) struct InstructionsArgs {
 
 /// A load, and what scores the trees under it.
 #[derive(Debug, Clone, Copy)]
-struct Case {
-    model: &'static str,
-    kernel: &'static str,
-    connections: u64,
+pub(crate) struct Case {
+    pub(crate) model: &'static str,
+    pub(crate) kernel: &'static str,
+    pub(crate) connections: u64,
 }
 
 /// valgrind knows no AVX-512.
@@ -101,7 +101,8 @@ pub(crate) fn run(args: &InstructionsArgs) -> Result<()> {
         }
         let Case { model, kernel, connections } = case;
         let store = stores.iter().find(|(of, _)| *of == model).map(|(_, store)| store.as_path());
-        let profile = Profile::take(case, store.context(model)?, Path::new(FOLDER))?;
+        let profile =
+            Profile::take(case, Path::new("models"), store.context(model)?, Path::new(FOLDER))?;
         let instructions = profile.per_request().round() as u64;
         let (model, kernel) = (model.to_owned(), kernel.to_owned());
         let found = Counted { model, kernel, connections, instructions };
@@ -126,7 +127,8 @@ pub(crate) fn run(args: &InstructionsArgs) -> Result<()> {
     Ok(())
 }
 
-fn print(profile: &Profile, top: usize) {
+/// Prints what the stages and the functions spent.
+pub(crate) fn print(profile: &Profile, top: usize) {
     for (stage, instructions) in profile.stages() {
         println!("  {instructions:8.1}  {stage}");
     }
@@ -163,7 +165,7 @@ fn make_store(model: &str) -> Result<PathBuf> {
 }
 
 /// Bad rows are fatal, and the import takes a second.
-struct Silent;
+pub(crate) struct Silent;
 
 impl ImportObserver for Silent {
     fn progress(&mut self, _: ImportProgress) {}

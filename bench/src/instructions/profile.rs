@@ -11,7 +11,7 @@ use super::drive::{COUNTED, REQUESTS};
 
 /// Instructions of the counted requests.
 #[derive(Debug)]
-pub(super) struct Profile {
+pub(crate) struct Profile {
     /// Functions and what they spent themselves, most first; what was inlined into a function is
     /// its own.
     functions: Vec<(String, u64)>,
@@ -44,15 +44,17 @@ const STAGES: [(&str, &[&str]); 9] = [
 ];
 
 impl Profile {
-    /// Counts the instructions of one case with the users of `store`.
-    pub(super) fn take(case: Case, store: &Path, folder: &Path) -> Result<Self> {
+    /// Counts the instructions of one case, of the model in `models` and with the rows of `store`.
+    pub(crate) fn take(case: Case, models: &Path, store: &Path, folder: &Path) -> Result<Self> {
         let path = folder.join("callgrind.out");
         let output = Command::new("valgrind")
             .args(["--quiet", "--tool=callgrind", "--collect-atstart=no"])
             .arg(format!("--toggle-collect={COUNTED}"))
             .arg(format!("--callgrind-out-file={}", path.display()))
             .arg(std::env::current_exe()?)
-            .args(["drive", "--model", case.model, "--kernel", case.kernel, "--store"])
+            .args(["drive", "--model", case.model, "--kernel", case.kernel, "--models"])
+            .arg(models)
+            .arg("--store")
             .arg(store)
             .args(["--connections", &case.connections.to_string()])
             .output()
@@ -101,7 +103,7 @@ impl Profile {
     }
 
     /// Instructions a request.
-    pub(super) fn per_request(&self) -> f64 {
+    pub(crate) fn per_request(&self) -> f64 {
         self.total() as f64 / REQUESTS as f64
     }
 

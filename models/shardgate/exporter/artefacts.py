@@ -9,6 +9,8 @@ import numpy as np
 import onnx
 import pandas
 
+from .sources import Sources
+
 DECILES = np.arange(1, 10) / 10
 # Of a column's texts those whose shares model.toml has; of more than these each is rare.
 SHARES_MAX = 50
@@ -25,6 +27,8 @@ class Column:
     nan: str = "default"
     quantiles: list[float] = field(default_factory=list)
     type: str = "float"
+    # Whether a request has to bring it.
+    required: bool = False
     # Of a text: which share of the training data had it.
     shares: dict[str, float] = field(default_factory=dict)
 
@@ -43,8 +47,8 @@ class Description:
     # More keys of [output], and the tables that follow it.
     output: dict[str, object] = field(default_factory=dict)
     tables: str = ""
-    # Where the columns' values come from: "store", or "request".
-    source: str = "store"
+    # Where the columns' values come from.
+    sources: Sources = field(default_factory=Sources)
 
 
 def column_of(name: str, values: np.ndarray, nan: str = "default", **more) -> Column:
@@ -113,9 +117,14 @@ def model_toml(about: Description, columns: list[Column]) -> str:
         table,
         about.tables,
         toml_table("[policies]", about.policies),
+        *(toml_table("[[entities]]", entity) for entity in about.sources.declared()),
+        *(toml_table("[[inputs]]", {"name": name, "type": kind, **about.sources.of(name)})
+          for name, kind in about.sources.inputs.items()),
     ]
     for column in columns:
-        entries = {"name": column.name, "type": column.type, "source": about.source}
+        entries = {"name": column.name, "type": column.type, **about.sources.of(column.name)}
+        if column.required:
+            entries["required"] = True
         if column.default is not None:
             entries["default"] = column.default
         if column.range is not None:

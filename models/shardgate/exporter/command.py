@@ -19,12 +19,15 @@ from . import curves
 from ..errors import ExportError
 from .exporting import first_line
 from .loading import load
-from .rows import read_rows
+from . import sources
+from .rows import RowSource
 from .writing import Exported, Options, written
 
 WARNING = "warning: loading a pickle runs the code in it; export only files that you trust"
 PROGRAM = "python -m shardgate.exporter"
 REPOSITORY = Path("models")
+# Flags that are no fields of Options.
+ELSEWHERE = {"pickle", "rows", "traceback", "entity", "entity_key", "entity_table", "entity_of", "expr"}
 NO_ROWS = """\
 Without --rows nothing is known of the columns' usual values, so the model has no defaults: it refuses
 users that the store does not know (404), values that are not known, unless the model takes them (503),
@@ -67,12 +70,16 @@ def arguments(given: list[str] | None = None, repository: Path = REPOSITORY,
                         help="write the least and the greatest number of --rows as each column's "
                              "range: the gateway takes a stored one outside for not known, and "
                              "refuses a request's")
+    parser.add_argument("--required", action="store_true",
+                        help="a request has to bring each of its columns of which no row of --rows lacks "
+                             "a value; others may be left out, and are missing then")
     parser.add_argument("--double", action="store_true",
                         help="give the graph float64 inputs, for models that float32 isn't "
                              "precise enough for")
     parser.add_argument("--source", choices=["store", "request"], default="store",
                         help="where the columns' values come from: a feature store, by the user's id "
                              "(the default), or the request's own fields")
+    sources.add_flags(parser)
     answers.add_flags(parser)
     background.add_flag(parser)
     curves.add_flags(parser)
@@ -88,11 +95,11 @@ def arguments(given: list[str] | None = None, repository: Path = REPOSITORY,
 def export(options: argparse.Namespace) -> Exported:
     """Writes a new version of the model in a file, if the gateway scores as its library does."""
     print(WARNING, file=sys.stderr)
-    wanted = Options(**{name: value for name, value in vars(options).items()
-                        if name not in ("pickle", "rows", "traceback")})
+    wanted = Options(
+        **{name: value for name, value in vars(options).items() if name not in ELSEWHERE},
+        entities=sources.entities_of(options), expressions=sources.expressions_of(options))
     return written(lambda: load(options.pickle), wanted,
-                   lambda inputs: read_rows(options.rows, inputs) if options.rows else None,
-                   origin=options.pickle.name)
+                   RowSource(options.rows) if options.rows else None, origin=options.pickle.name)
 
 
 def main(given: list[str] | None = None, repository: Path = REPOSITORY,

@@ -6,6 +6,7 @@ import pandas
 from .artefacts import Column, column_of, float32_text, shares_of
 from ..errors import ExportError
 from .inputs import Input
+from .sources import Sources
 
 
 def described(subject, rows: pandas.DataFrame | None, double: bool, ranges: bool) -> list[Column]:
@@ -26,6 +27,17 @@ def described(subject, rows: pandas.DataFrame | None, double: bool, ranges: bool
         raise ExportError(f"--rows: no row has a value of {', '.join(unknown)}, which a default "
                           "could be made of")
     return columns
+
+
+def require(columns: list[Column], sources: Sources, rows: pandas.DataFrame | None) -> None:
+    """Has requests bring each of their columns that no row lacks."""
+    if rows is None:
+        raise ExportError("--required: --rows FILE has to show which columns are never missing")
+    chosen = [column for column in columns if sources.of(column.name).get("source") == "request"]
+    if not chosen:
+        raise ExportError("--required: no column comes from requests: --source request says that they do")
+    for column in chosen:
+        column.required = bool(rows[column.name].notna().all())
 
 
 def takes_missing(subject, rows: pandas.DataFrame | None, chosen) -> bool:

@@ -177,17 +177,24 @@ def _parts(model):
         yield from _parts(part)
 
 
+def ensure_no_words(model) -> None:
+    """Refuses a model that cuts texts into words. Its graph is another one than the library's too:
+    skl2onnx makes [a-zA-Z0-9_]+ of \\w\\w+."""
+    for part in _parts(model):
+        if hasattr(part, "analyzer"):
+            raise ExportError(
+                f"{type(part).__name__} cuts texts into words, and the gateway reads a text as one "
+                "category: fit it before the model, and the model on the columns of numbers that it gives, "
+                f"which requests then bring{ELSEWHERE}")
+
+
 def _prepared(model, columns: list[str], double: bool, is_split: bool):
     """A copy without what the converters stumble over and scores don't depend on, and with
     thresholds that their graphs compare as the library does. `is_split`: each column is an input of
     its own, which is found by its name."""
+    ensure_no_words(model)
     model = _with_categories(copy.deepcopy(model), columns if is_split else None)
     for part in _parts(model):
-        if hasattr(part, "analyzer"):
-            # Its graph is another one than the library's too: skl2onnx makes [a-zA-Z0-9_]+ of \w\w+.
-            raise ExportError(
-                f"{type(part).__name__} cuts texts into words, and the gateway reads a text as one "
-                f"category: make numbers of its words before the model{ELSEWHERE}")
         indicators.prepare(part)
         infrequent.prepare(part)
         if isinstance(part, Pipeline):

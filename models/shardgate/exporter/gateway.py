@@ -19,6 +19,10 @@ NONE_FOUND = (
     "there is no gateway to ask whether it scores as the library does: build it (cargo build "
     "--release), or name it by --gateway PATH or the variable SHARDGATE"
 )
+# The gateway's advice to give rows against which scores are explained.
+BACKGROUND = re.compile(
+    r"name rows (?:that stand for the average one|to take these of) with \[explain\] background = "
+    r"\"background\.csv\"(?:, or write the file again with models/export\.py)?")
 COMPARED = re.compile(r"against its library: (\d+) rows, largest difference ([0-9.e+-]+|inf|NaN)")
 
 
@@ -52,9 +56,15 @@ def ask(gateway: Path, folder: Path, rows: int) -> float:
                 if line.startswith(f"wrong  model {folder.name}")]
     if refusals:
         verb = "scores otherwise" if "against its library" in refusals[0] else "refuses the model"
-        raise ExportError(f"the gateway {verb}: {refusals[0]}")
+        raise ExportError(f"the gateway {verb}: {as_flags(refusals[0])}")
     compared = next(filter(None, map(COMPARED.search, lines)), None)
     if compared is None or int(compared[1]) != rows:
         said = (ended.stderr.strip().splitlines() or lines or [f"status {ended.returncode}"])[-1]
         raise ExportError(f"the gateway {gateway} did not compare the {rows} rows: {said}")
     return float(compared[2])
+
+
+def as_flags(refusal: str) -> str:
+    """What the gateway says, where it names a key of model.toml, with the flag that writes it."""
+    said = BACKGROUND.sub("--background N takes N of --rows, which stand for the average one", refusal)
+    return said.replace("leave [explain] out of model.toml", "leave out --explain")

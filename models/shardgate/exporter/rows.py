@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 
+from . import dialect
 from ..errors import ExportError
 from .exporting import first_line
 from .inputs import Input, Inputs
@@ -39,6 +40,46 @@ def rows_of_frame(frame: pandas.DataFrame, inputs: Inputs, source: str) -> panda
     return _settled(_cells_of(frame, inputs, source), inputs, source)
 
 
+class RowSource:
+    """Real rows: a file, or a data frame."""
+
+    def __init__(self, rows: Path | pandas.DataFrame) -> None:
+        self.rows = rows
+
+    def of_model(self, inputs: Inputs) -> pandas.DataFrame:
+        """The columns that a model reads."""
+        if isinstance(self.rows, Path):
+            return read_rows(self.rows, inputs)
+        return rows_of_frame(self.rows, inputs, "rows")
+
+    def others(self, names: list[str]) -> pandas.DataFrame:
+        """Columns that it does not read, as pandas tells their types."""
+        frame, source = self.rows, "rows"
+        if isinstance(frame, Path):
+            source = str(frame)
+            with frame.open("rb") as file:
+                is_parquet = file.read(4) == PARQUET
+            try:
+                frame = pandas.read_parquet(frame) if is_parquet else _as_pandas_reads(frame, names)
+            except UnicodeDecodeError as error:
+                raise ExportError(f"{source}: {_not_utf8(error)}") from error
+            except (ValueError, ImportError) as error:
+                raise ExportError(f"{source}: {first_line(error)}") from error
+        frame = frame.set_axis([str(name) for name in frame], axis=1)
+        absent = [name for name in names if name not in frame]
+        if absent:
+            raise ExportError(f"{source}: no column {', '.join(absent)}, which an expression reads; "
+                              f"there is: {', '.join(frame)}")
+        return frame[names].reset_index(drop=True)
+
+
+def _as_pandas_reads(path: Path, names: list[str]) -> pandas.DataFrame:
+    """A file of CSV, with the types that pandas finds."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        form = dialect.of(file, names)
+        return pandas.read_csv(file, sep=form.delimiter, decimal="," if form.has_comma else ".")
+
+
 def _settled(cells: dict[str, list], inputs: Inputs, source: str) -> pandas.DataFrame:
     for column in inputs.columns:
         if column.is_open:
@@ -65,21 +106,32 @@ def typed(cells, inputs: Inputs, source: str = "the rows") -> pandas.DataFrame:
 def _read_csv(path: Path, inputs: Inputs) -> dict[str, list]:
     """The cells of each column."""
     rows = []
+    line = 1
     with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, strict=True)
         try:
+            form = dialect.of(file, inputs.names)
+            reader = csv.DictReader(file, strict=True, delimiter=form.delimiter)
             _ensure_there(str(path), list(reader.fieldnames or []), inputs)
             for row in reader:
-                rows.append([cell(row[column.name], column) for column in inputs.columns])
+                line = reader.line_num
+                rows.append([cell(form.pointed(row[column.name], column), column)
+                             for column in inputs.columns])
         except UnicodeDecodeError as error:
-            raise ExportError(f"{path}, after line {reader.line_num}: not UTF-8 (byte "
-                              f"0x{error.object[error.start]:02X}): convert it, as with iconv -f "
-                              "WINDOWS-1252 -t UTF-8") from error
+            raise ExportError(f"{path}: {_not_utf8(error)}") from error
         except (ValueError, csv.Error) as error:
-            raise ExportError(f"{path}, line {reader.line_num}: {error}") from error
+            raise ExportError(f"{path}, line {max(line, reader.line_num)}: {error}") from error
     if not rows:
         raise ExportError(f"{path}: no rows")
     return {column.name: list(cells) for column, cells in zip(inputs.columns, zip(*rows))}
+
+
+def _not_utf8(error: UnicodeDecodeError) -> str:
+    """What a file is that is no UTF-8, and what to do."""
+    first = error.object[error.start]
+    coding = "UTF-16" if error.start == 0 and first in (0xFE, 0xFF) else "WINDOWS-1252"
+    return (f"not UTF-8 (byte 0x{first:02X}): convert it, as with iconv -f {coding} -t UTF-8, save it from "
+            "Excel as \"CSV UTF-8\", or give a data frame in Python: "
+            f"pandas.read_csv(…, encoding=\"{coding.lower()}\")")
 
 
 def _read_parquet(path: Path, inputs: Inputs) -> dict[str, list]:
@@ -111,8 +163,10 @@ def cell(text: str | None, column: Input) -> str | float | None:
     try:
         return TRUTH[text] if text in TRUTH else float(text)
     except ValueError:
+        advice = (": write it without separators of thousands" if dialect.HAS_THOUSANDS.fullmatch(text)
+                  else "")
         raise ValueError(f"{column.name}: {text!r} isn't a number, and the model knows no texts "
-                         "there") from None
+                         f"there{advice}") from None
 
 
 def _settle(column: Input, cells: list) -> None:

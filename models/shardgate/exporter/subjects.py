@@ -15,8 +15,8 @@ from sklearn.base import is_classifier
 from . import native
 from ..errors import ExportError
 from .exporting import (
-    DIFFERENCE_MAX, compare, decision_options, library_scores, onnx_scores, score_output,
-    to_onnx,
+    DIFFERENCE_MAX, compare, decision_options, ensure_no_words, library_scores, onnx_scores,
+    score_output, to_onnx,
 )
 from .folding import is_foldable, to_folded_onnx
 from .inputs import Inputs, inputs_of, is_permuted, used_names
@@ -71,6 +71,7 @@ class Estimator:
 
     def __init__(self, model, columns: list[str] | None, name: str, double: bool):
         self.model, self.name, self.is_double = model, name, double
+        ensure_no_words(model)
         names = getattr(model, "feature_names_in_", None)
         fitted = None if names is None else [str(name) for name in names]
         width = getattr(model, "n_features_in_", 0) or 0

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,19 @@ import pandas
 from . import answers
 from . import background
 from . import calibrating
+from . import computed
 from . import curves
+from . import expressions
 from . import gateway
 from . import publishing
+from ..entity import Entity
 from ..errors import ExportError
 from ..exported import Exported
 from .artefacts import Description, write_frame
-from .describing import described, scored_rows
+from .describing import described, require, scored_rows
 from .exporting import DIFFERENCE_MAX, ELSEWHERE
-from .inputs import Inputs
+from .rows import RowSource
+from .sources import Sources, sources_of
 from .subjects import library_of
 
 
@@ -33,8 +37,11 @@ class Options:
     score_class: str | None = None
     version: int | None = None
     ranges: bool = False
+    required: bool = False
     double: bool = False
     source: str = "store"
+    entities: dict[str, Entity] = field(default_factory=dict)
+    expressions: dict[str, str] = field(default_factory=dict)
     probabilities: bool = False
     label: bool = False
     bands: str | None = None
@@ -78,16 +85,20 @@ def checked_target(chosen: str | None, width: int) -> int | None:
     return int(chosen)
 
 
-def written(model: Callable[[], Any], options: Options,
-            read: Callable[[Inputs], pandas.DataFrame | None], origin: str) -> Exported:
+def written(model: Callable[[], Any], options: Options, real: RowSource | None,
+            origin: str) -> Exported:
     """Writes a new version of the model that `model` loads, if the gateway scores as its library
-    does. `read` gives the real rows of the columns that it reads, `origin` is where it came from."""
+    does. `real` has real rows, `origin` is where the model came from."""
     place = publishing.place_for(options.output_dir, options.name, options.version)
     program = gateway.find(options.gateway)
     subject = calibrating.subject_of(model(), options.columns, options.name, options.double)
-    given = read(subject.inputs)
+    sources = sources_of(options.entities, options.expressions, options.source, subject.inputs.names)
+    given = real.of_model(subject.inputs) if real else None
+    expressions.learn(sources, subject.inputs.names, lambda names: real.others(names) if real else None)
     subject.learn(given)
     about_columns = described(subject, given, options.double, options.ranges)
+    if options.required:
+        require(about_columns, sources, given)
     notes, rows, asked, expected = scored_rows(subject, given, about_columns)
     score_class = checked_class(subject.labels, options.score_class, expected.shape[1])
     opinion = subject.second_opinion(asked, expected)
@@ -102,9 +113,8 @@ def written(model: Callable[[], Any], options: Options,
         tensor=subject.tensor,
         score_class=score_class if opinion.width > 1 else None,
         metadata={"library": library_of(subject.model)},
-        policies={} if given is not None or options.source == "request" else
-        {"on_missing": "reject", "on_error": "reject"},
-        source=options.source,
+        policies=policies_of(given, sources, subject.inputs.names),
+        sources=sources,
     )
     curve = curves.standalone_of(options.calibration, subject, opinion.width)
     average = background.rows_of(options.background, given)
@@ -131,10 +141,19 @@ def written(model: Callable[[], Any], options: Options,
             files[background.FILE] = background.text_of(average, subject.is_double)
         publishing.write(tried, place.version, files, text,
                          lambda path: write_frame(path, rows, scores, subject.is_double))
+        notes += computed.ensure_computed(program, tried, about, about_columns, given, real)
         difference_gateway = gateway.ask(program, tried, len(rows))
         publishing.publish(place, tried, None if is_kept else manifest)
     return Exported(place.folder, place.version, len(rows), opinion.difference, difference_gateway,
                     is_kept, notes)
+
+
+def policies_of(given: pandas.DataFrame | None, sources: Sources,
+                columns: list[str]) -> dict[str, object]:
+    """What becomes of rows without features: without rows, no column has a default."""
+    if given is not None or not sources.needs_store(columns):
+        return {}
+    return {"on_missing": "reject", "on_error": "reject"}
 
 
 def said_of_class(labels: list, score_class: int, width: int) -> str:

@@ -1,15 +1,13 @@
-//! The admin queue: requests that a shard cannot answer alone, as they change every shard. The
-//! process answers them, and the shard goes on with others meanwhile.
-//!
-//! A tick hands a queued request over, and the admin reply comes back as a command.
+//! Queues of requests that a shard cannot answer alone: about models, as these change every shard, and
+//! about rows of the feature store, as one thread writes them. The process answers, and the shard goes on
+//! with others meanwhile.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::{CallContext, RepositoryCall};
-
-/// Requests of one shard that may wait for the process at once.
-const WAITING_MAX: usize = 16;
+use crate::batch::Notify;
 
 /// A request about the model repository that came to a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,17 +46,26 @@ pub enum AdminReplyKind {
     Unauthenticated,
     /// It is not for its sender.
     Forbidden,
+    /// There is nothing that it could be about.
+    NotFound,
+    /// It contradicts another one.
+    Conflict,
+    /// It cannot be done now, and may be later.
+    Unavailable,
 }
 
 /// The place of a reply that has not come yet.
 pub(crate) type AwaitedAdminReply = Rc<OnceCell<AdminReply>>;
 
-/// The requests of one shard that wait for the process.
-#[derive(Debug, Default)]
-pub(crate) struct AdminQueue {
+/// The requests of one kind of one shard that wait for the process.
+#[derive(Debug)]
+pub(crate) struct ProcessQueue<R> {
+    waiting_max: usize,
     last_number: Cell<u64>,
-    waiting: RefCell<Vec<Waiting>>,
-    pub(crate) outgoing: RefCell<Vec<RepositoryRequest>>,
+    waiting: RefCell<VecDeque<Waiting>>,
+    pub(crate) outgoing: RefCell<Vec<R>>,
+    /// Opened when there is a request to hand over.
+    pub(crate) filled: Notify,
 }
 
 #[derive(Debug)]
@@ -68,44 +75,68 @@ struct Waiting {
     reply: AwaitedAdminReply,
 }
 
-impl AdminQueue {
-    /// Queues a request; `None` when too many wait already.
+impl<R> ProcessQueue<R> {
+    /// A queue in which so many requests may wait at a time.
+    pub(super) fn new(waiting_max: usize) -> Self {
+        Self {
+            waiting_max,
+            last_number: Cell::new(0),
+            waiting: RefCell::default(),
+            outgoing: RefCell::default(),
+            filled: Notify::default(),
+        }
+    }
+
+    /// Whether a request waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.borrow().is_empty()
+    }
+
+    /// Queues a request that has the number which `make` is given; `None` when too many wait already.
     pub(super) fn push(
         &self,
-        call: RepositoryCall<&str>,
-        context: &CallContext<'_>,
+        client: u32,
+        make: impl FnOnce(u64) -> R,
     ) -> Option<AwaitedAdminReply> {
-        let CallContext { client, credentials, body, .. } = context;
         let mut waiting = self.waiting.borrow_mut();
-        if waiting.len() >= WAITING_MAX {
+        if waiting.len() >= self.waiting_max {
             return None;
         }
         let number = self.last_number.get() + 1;
         self.last_number.set(number);
-        self.outgoing.borrow_mut().push(RepositoryRequest {
-            number,
-            call: call.into_owned(),
-            body: body.unwrap_or_default().to_owned(),
-            host: credentials.host.map(text).unwrap_or_default(),
-            origin: credentials.origin.map(text),
-            authorization: credentials.authorization.map(text),
-        });
+        self.outgoing.borrow_mut().push(make(number));
         let reply = AwaitedAdminReply::default();
-        waiting.push(Waiting { number, client: *client, reply: Rc::clone(&reply) });
+        waiting.push_back(Waiting { number, client, reply: Rc::clone(&reply) });
+        self.filled.notify();
         Some(reply)
     }
 
     /// Takes the reply to a request; returns the client that waits for it.
     pub(crate) fn answered(&self, number: u64, reply: AdminReply) -> Option<u32> {
         let mut waiting = self.waiting.borrow_mut();
+        // Most are answered in their order.
         let at = waiting.iter().position(|known| known.number == number)?;
-        let known = waiting.swap_remove(at);
+        let known = waiting.remove(at)?;
         // Each number is answered once: the slot is empty.
         let _ = known.reply.set(reply);
         Some(known.client)
     }
 }
 
+impl RepositoryRequest {
+    /// A request of this call.
+    pub(super) fn of(number: u64, call: RepositoryCall<&str>, context: &CallContext<'_>) -> Self {
+        let CallContext { credentials, body, .. } = context;
+        Self {
+            number,
+            call: call.into_owned(),
+            body: body.unwrap_or_default().to_owned(),
+            host: credentials.host.map(text).unwrap_or_default(),
+            origin: credentials.origin.map(text),
+            authorization: credentials.authorization.map(text),
+        }
+    }
+}
 fn text(value: &[u8]) -> String {
     std::str::from_utf8(value).unwrap_or_default().to_owned()
 }

@@ -35,6 +35,8 @@ pub(crate) struct CallContext<'a> {
     pub(crate) body: Option<&'a [u8]>,
     /// Where the JSON of the body ends, if binary tensors follow it.
     pub(crate) json_bytes: Option<usize>,
+    /// `Idempotency-Key`: the same request comes with the same one again.
+    pub(crate) idempotency_key: Option<&'a [u8]>,
 }
 
 impl CallContext<'_> {

@@ -81,6 +81,9 @@ pub(crate) fn message(lane: &Lane, failure: RowFailure) -> String {
         RowFailure::Refused(Refusal::StoredNotANumber { column }) => {
             format!("the user's stored `{}` is not a number", lane.column_name(column))
         }
+        RowFailure::Refused(Refusal::ExpressionNull { column }) => {
+            format!("the expression of `{}` gives null", lane.column_name(column))
+        }
         RowFailure::Refused(Refusal::RequestNotInteger { column }) => format!(
             "`{}` must be a whole number that the model's tensor holds, at most 2^53 - 1",
             lane.column_name(column)

@@ -6,7 +6,8 @@
 //! [`predict`] and [`infer`] score rows: each reads its own bodies, and `ask` does all the rest
 //! once. The rows of a call are [`request_rows`]. `probes`, `metadata` and `statistics` describe
 //! the shard, and [`openapi`] what all of it takes and gives; [`instances`] is `KServe`'s version 1,
-//! read and scored as [`predict`] does. `repository` leaves a call to the process, by the [`admin_queue`]. [`failures`] and
+//! read and scored as [`predict`] does. `repository` and `write_features` leave a call to the
+//! process, by an [`admin_queue`]. [`failures`] and
 //! [`json`] are parts of documents.
 //!
 //! What is *not* here: sockets, heads, statuses and header lines, which are a front's.
@@ -26,10 +27,11 @@ mod probes;
 mod repository;
 pub(crate) mod request_rows;
 mod statistics;
+mod write_features;
 
 use std::rc::Rc;
 
-use self::admin_queue::AdminQueue;
+use self::admin_queue::ProcessQueue;
 pub use self::admin_queue::{AdminReply, AdminReplyKind, RepositoryRequest};
 pub(crate) use self::context::{Arrival, CallContext};
 pub(crate) use self::infer::TensorRequest;
@@ -37,6 +39,7 @@ use self::openapi::Description;
 pub(crate) use self::outcome::{CallFault, Form, Outcome, RowsSummary, StatusOf};
 use self::predict::Members;
 pub use self::repository::RepositoryCall;
+pub use self::write_features::{FeatureCall, WriteRequest};
 use crate::batch::Lanes;
 use crate::context::ShardContext;
 use crate::model::answer::Wants;
@@ -83,6 +86,8 @@ pub enum Call<'a> {
     OpenApi,
     /// The model repository, which the process answers for.
     Repository(RepositoryCall<&'a str>),
+    /// Rows of the feature store are written or removed, by the process.
+    WriteFeatures(FeatureCall<&'a str>),
 }
 
 impl<'a> Call<'a> {
@@ -136,13 +141,17 @@ pub(crate) struct ApiLimits {
     /// Whether calls about the model repository are left to the process; otherwise they are
     /// refused.
     pub(crate) takes_repository_requests: bool,
+    /// Whether calls that write features are left to the process; otherwise they are refused.
+    pub(crate) takes_writes: bool,
 }
 
 /// The endpoints of one shard.
 #[derive(Debug)]
 pub(crate) struct Api {
     /// The requests that wait for the process.
-    pub(crate) admin_queue: AdminQueue,
+    pub(crate) admin_queue: ProcessQueue<RepositoryRequest>,
+    /// The writes that wait for it.
+    pub(crate) write_queue: ProcessQueue<WriteRequest>,
     /// The description of what is served.
     pub(crate) description: Description,
     context: Rc<ShardContext>,
@@ -154,7 +163,8 @@ pub(crate) struct Api {
 impl Api {
     pub(crate) fn new(context: Rc<ShardContext>, lanes: Rc<Lanes>, limits: ApiLimits) -> Self {
         Self {
-            admin_queue: AdminQueue::default(),
+            admin_queue: ProcessQueue::new(repository::WAITING_MAX),
+            write_queue: ProcessQueue::new(write_features::WAITING_MAX),
             description: Description::default(),
             context,
             lanes,
@@ -213,6 +223,7 @@ impl Api {
             Call::InstancesReady { model } => instances::ready(self, model),
             Call::OpenApi => openapi::answer(self),
             Call::Repository(call) => repository::answer(self, context, call),
+            Call::WriteFeatures(call) => write_features::answer(self, context, call),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The model repository: its index, and loading and unloading of models. These change every shard,
 //! so that the process does them.
 
-use super::{Api, CallContext, CallFault, Outcome};
+use super::{Api, CallContext, CallFault, Outcome, RepositoryRequest};
+
+/// Requests of one shard that may wait for the process at once.
+pub(super) const WAITING_MAX: usize = 16;
 
 /// A call of the model repository, with names of the type `N`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +52,10 @@ pub(super) fn answer(api: &Api, context: &CallContext<'_>, call: RepositoryCall<
             configuration says `[admin] repository_on_serving_port = true`";
         return Outcome::fault(CallFault::Forbidden, message);
     }
-    match api.admin_queue.push(call, context) {
+    match api
+        .admin_queue
+        .push(context.client, |number| RepositoryRequest::of(number, call, context))
+    {
         Some(reply) => Outcome::Awaited(reply),
         None => Outcome::fault(CallFault::Busy, "too many such requests wait"),
     }

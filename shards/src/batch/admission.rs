@@ -4,6 +4,7 @@
 use super::decide::concurrency_limit;
 use super::{Lane, RowId, RowState};
 use crate::failure::RowFailure;
+use crate::mutation::{Mutation, is_in_force};
 use crate::priority::Priority;
 
 /// What a request is admitted by.
@@ -131,7 +132,8 @@ impl Lane {
     fn refusal(&self, terms: &Terms, behind: usize) -> Option<RowFailure> {
         let waiting = self.waiting_rows() + behind;
         let settings = &self.settings;
-        if waiting as u64 >= terms.priority.share_of(settings.queue_rows_max as u64) {
+        let is_bound = !is_in_force(Mutation::IgnoreQueueBound);
+        if is_bound && waiting as u64 >= terms.priority.share_of(settings.queue_rows_max as u64) {
             return Some(RowFailure::Overloaded);
         }
         if terms.deadline_ns <= terms.now_ns {

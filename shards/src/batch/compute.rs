@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use tracing::field::{DisplayValue, display};
 
-use super::notify::yield_once;
 use super::pipeline::{Engine, Work};
 use super::{Host, Lane, RowState};
+use crate::executor::runtime::yield_once;
 use crate::failure::RowFailure;
 use crate::features::FeatureMatrix;
 use crate::model::ScoreError;
 use crate::model::remote::{RemoteClient, RemoteError};
+use crate::mutation::{Mutation, is_in_force};
 use crate::origin::{TraceFields, TraceId};
 
 /// Has the scores of the rows that were joined at `fetched_ns` computed by a server.
@@ -51,7 +52,7 @@ pub(super) async fn compute(
     work: &mut Work,
 ) -> Result<(), RowFailure> {
     let count = work.joined.matrix.rows();
-    let computed = if count <= slice_rows_max(lane) {
+    let computed = if count <= slice_rows_max(lane) && !work.has_decided {
         let Work { joined, scores, compute_ns, .. } = work;
         let scored = score(lane, engine, host, &joined.matrix, scores, compute_ns);
         if work.wants_values && scored.is_ok() {
@@ -151,7 +152,9 @@ fn fill_slice(lane: &Lane, host: &Host, work: &mut Work, first: usize, rows_max:
     work.slice_rows.clear();
     let mut next = first;
     while next < work.rows.len() && work.slice_rows.len() < rows_max {
-        if rows.get(work.rows[next]).state == RowState::Running {
+        let is_decided = work.has_decided
+            && work.joined.expressions.as_ref().is_some_and(|it| it.rule(next).is_some());
+        if rows.get(work.rows[next]).state == RowState::Running && !is_decided {
             work.slice_rows.push(next);
         }
         next += 1;
@@ -173,6 +176,9 @@ fn score(
     let scored = engine.prepared.model.borrow_mut().score(matrix, scores);
     let taken_ns = host.now_ns().saturating_sub(start_ns);
     *compute_ns += taken_ns;
+    if is_in_force(Mutation::SwapRows) && scores.len() > 2 {
+        scores.swap(1, 2);
+    }
     lane.estimates.borrow_mut().compute.observe(matrix.rows(), 0, taken_ns);
     scored
 }

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::Estimates;
 use super::window::adaptive_ns;
 
+use crate::mutation::{Mutation, is_in_force};
+
 /// So many times what a batch takes alone after the last has ended, those that are left are stuck.
 const STUCK_AFTER: u64 = 4;
 
@@ -128,7 +130,7 @@ pub fn decide(
     }
     let limit = concurrency_limit(known, policy);
     let run = Decision::Run { rows: rows_taken(queue, load, limit, policy) };
-    if load.batches_in_flight == 0 {
+    if load.batches_in_flight == 0 && !is_in_force(Mutation::DelayLone) {
         return run;
     }
     if load.batches_in_flight >= policy.batches_in_flight_max {

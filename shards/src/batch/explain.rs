@@ -7,10 +7,10 @@ use std::rc::Rc;
 
 use futures_lite::FutureExt;
 
-use super::notify::yield_once;
 use super::pipeline::{Engine, Work, finish_rows};
 use super::row_answer::Explanation;
 use super::{Host, Lane, RowState, Scored};
+use crate::executor::runtime::yield_once;
 use crate::failure::RowFailure;
 
 /// A row of a batch that is explained.
@@ -43,8 +43,13 @@ pub(super) fn choose(
     let rows = lane.rows.borrow();
     for index in 0..work.rows.len() {
         let Ok(scored) = outcome(work, index) else { continue };
+        if !scored.score.is_finite() {
+            // A rule decided it before the model.
+            continue;
+        }
         let row = rows.get(work.rows[index]);
-        let reasons = lane.settings.answers.reasons_of(row.answer.wants(), scored.score);
+        let answers = &lane.settings.answers;
+        let reasons = answers.reasons_of(row.answer.wants(), scored.score, scored.rule);
         if let Some(reasons) = reasons.filter(|_| row.state == RowState::Running) {
             work.explained.push(ExplainedRow { index, reasons, outcome: Ok(scored) });
         }

@@ -1,6 +1,6 @@
 //! One version of one model on this shard: its queue, and who waits for what.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,12 +12,14 @@ use super::{
 };
 use crate::facts::Role;
 use crate::failure::RowFailure;
+use crate::features::aggregates::{Aggregate, ScoredPlan};
 use crate::features::entities::RequestKeys;
 use crate::features::join::RequestField;
 use crate::model::Signature;
 use crate::model::answer::Answers;
 use crate::model::canary::Canary;
 use crate::model::shadow::Shadow;
+use crate::mutation::{Mutation, is_in_force};
 use crate::telemetry::{Histograms, LaneCounters, LaneTelemetry};
 
 /// How many rows that wait no more the queue may hold before they are looked for, beside as many
@@ -110,6 +112,8 @@ pub struct Lane {
     /// What it measures; copied for readers in the shard's tick.
     pub(crate) histograms: RefCell<Histograms>,
     pub(super) drift_sample: DriftSample,
+    /// What it notes of the rows that it scored.
+    pub(super) scored: OnceCell<ScoredPlan>,
     telemetry: Arc<LaneTelemetry>,
 }
 
@@ -134,8 +138,23 @@ impl Lane {
             unfit: RefCell::default(),
             histograms: RefCell::default(),
             drift_sample: DriftSample::default(),
+            scored: OnceCell::new(),
             telemetry,
         })
+    }
+
+    /// Has it note the rows that it scores for those of `aggregates` that ask for it. To be called once.
+    pub(crate) fn count_scored(&self, aggregates: &[Aggregate]) {
+        let LaneSettings { keys, request_fields, has_store, role, .. } = &self.settings;
+        // A copy of a row is no other event.
+        if *role == Role::Shadow {
+            return;
+        }
+        let plan = ScoredPlan::new(aggregates, keys, request_fields, *has_store);
+        if !plan.is_empty() {
+            // It is set once, as it is said.
+            let _ = self.scored.set(plan);
+        }
     }
 
     /// What others see of it.
@@ -205,7 +224,7 @@ impl Lane {
     /// Ends the rows that wait or run and whose deadline has passed, and calls `wake` with the
     /// connection of each. To be called often: it looks at the rows only when one may be due.
     pub(crate) fn expire(&self, now_ns: u64, mut wake: impl FnMut(u32)) {
-        if now_ns < self.earliest_deadline_ns.get() {
+        if now_ns < self.earliest_deadline_ns.get() || is_in_force(Mutation::IgnoreDeadline) {
             return;
         }
         let mut left = 0;
@@ -361,8 +380,16 @@ impl Lane {
             return None;
         }
         if let Ok(scored) = outcome {
-            self.telemetry.count_score(scored.score);
-            if let Some(decision) = self.settings.answers.decision(scored.score) {
+            if scored.score.is_finite() {
+                self.telemetry.count_score(scored.score);
+            } else {
+                self.counters().rows_decided.add(1);
+            }
+            let rule = scored.rule.and_then(|rule| self.settings.answers.rule_place(rule));
+            if let Some(rule) = rule {
+                self.counters().rules.get(rule).add(1);
+            }
+            if let Some(decision) = self.settings.answers.decision_of(scored.score, scored.rule) {
                 self.counters().decisions.get(decision).add(1);
             }
         }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::{Lane, LaneSettings};
 use crate::facts::Role;
 use crate::model::canary::Canary;
+use crate::mutation::{Mutation, is_in_force};
 
 /// How many models an answer names that are not the one asked for.
 const MODELS_NAMED_MAX: usize = 10;
@@ -117,6 +118,7 @@ impl Lanes {
         }
         let same = |known: &&mut Rc<Lane>| known.settings.is(model, *role);
         match lanes.iter_mut().find(same) {
+            Some(_) if is_in_force(Mutation::ServeOldVersion) => {}
             Some(known) => std::mem::replace(known, Rc::clone(lane)).retire(),
             None => lanes.push(Rc::clone(lane)),
         }

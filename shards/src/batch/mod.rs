@@ -32,7 +32,8 @@ pub mod pipeline;
 mod prepared;
 mod row_answer;
 mod rows;
-pub(crate) mod shadow;
+pub(crate) mod scored;
+mod shadow;
 mod window;
 
 pub use admission::Terms;

@@ -5,7 +5,7 @@ use super::{Host, Lane, RowState, Scored};
 use crate::failure::RowFailure;
 use crate::features::entities::USER;
 use crate::journal::{
-    BatchEntry, BatchFigures, Journal, RowEntities, RowNote, RowResult, RowTexts,
+    BatchEntry, BatchFigures, Journal, RowEntities, RowNote, RowResult, RowTexts, RowValues,
 };
 use crate::spans::{EntityTimes, RowTimes};
 use crate::telemetry::ShardCounters;
@@ -33,6 +33,7 @@ pub(super) fn note(
     let keys = &lane.settings.keys;
     let has_several = keys.entities.len() > 1;
     let slots = lane.rows.borrow();
+    let expressions = joined.expressions.as_deref();
     let notes =
         rows.filter_map(|(index, outcome)| {
             let row = slots.get(work.rows[index]);
@@ -43,7 +44,11 @@ pub(super) fn note(
                 RowState::Waiting | RowState::Running => outcome,
             };
             let found = joined.outcomes.get(index).filter(|_| is_computed);
-            let is_scored = matches!(outcome, Ok(_) | Err(RowFailure::NotFinite));
+            // One that a rule decided before the model was not read by it.
+            let is_scored = match outcome {
+                Ok(scored) => scored.score.is_finite(),
+                Err(failure) => failure == RowFailure::NotFinite,
+            };
             let explained = row.answer.parts().and_then(|parts| Some((parts, parts.explanation?)));
             Some(RowNote {
                 request_id: &row.origin.request_id,
@@ -64,10 +69,15 @@ pub(super) fn note(
                 },
                 decision: outcome
                     .ok()
-                    .and_then(|scored| answers.decision_name(scored.score))
+                    .and_then(|scored| answers.decision_name_of(scored.score, scored.rule))
                     .unwrap_or_default(),
                 reasons: explained.map(|(parts, _)| (facts.reasons.as_slice(), &*parts.reasons)),
                 reasons_max: explained.map_or(0, |(_, explanation)| explanation.reasons_max as u32),
+                values: found.and(expressions).map(|computing| {
+                    let rule = outcome.ok().and_then(|scored| scored.rule);
+                    let rule = rule.and_then(|rule| answers.rule_name(rule)).unwrap_or_default();
+                    RowValues { computing, row: index, rule }
+                }),
                 entities: found
                     .filter(|_| has_several && !row.has_own_features)
                     .map(|_| RowEntities { keys, parts: &row.key_parts, joined, row: index }),

@@ -39,16 +39,3 @@ impl Notify {
         Poll::Pending
     }
 }
-
-/// Lets every other task that is ready run once.
-pub(crate) async fn yield_once() {
-    let mut yielded = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use futures_lite::FutureExt;
 use futures_lite::future::or;
@@ -13,15 +13,17 @@ use super::binding::Binding;
 use super::compute::{ask, compute};
 use super::decide::{concurrency_limit, demand};
 use super::explain::{self, ExplainedRow};
-use super::notify::yield_once;
-use super::{Decision, Host, Lane, PreparedModel, RowId, Scored, notes, shadow};
-use crate::executor::runtime::{sleep, spawn};
+use super::{Decision, Host, Lane, PreparedModel, RowId, Scored, notes, scored, shadow};
+use crate::executor::runtime::{sleep, spawn, wall, yield_once};
 use crate::facts::Role;
 use crate::failure::{Refusal, RowFailure};
+use crate::features::expressions::RequestValues;
 use crate::features::join::JoinPlan;
 use crate::features::{FeatureMatrix, FeatureStore, FetchRequests, Fetched, Joined};
 use crate::model::remote::RemoteClient;
+use crate::mutation::{Mutation, is_in_force};
 use crate::origin::TraceParent;
+use crate::provenance::FeatureStatus;
 use crate::telemetry::Phase;
 
 /// How often a batch is joined anew where the store's columns change meanwhile.
@@ -98,6 +100,8 @@ pub(super) struct Work {
     pub(super) slice_scores: Vec<f64>,
     /// Whether a row may want more columns of the output than the score.
     pub(super) wants_values: bool,
+    /// Whether rules have decided some of the rows before the model.
+    pub(super) has_decided: bool,
     /// Whether a row's request asks for more than the score.
     pub(super) has_asked: bool,
     /// The rows that are explained, and how many of them have been.
@@ -132,6 +136,7 @@ impl Work {
             slice_rows: Vec::new(),
             slice_scores: Vec::new(),
             wants_values: false,
+            has_decided: false,
             has_asked: false,
             explained: Vec::new(),
             explained_done: 0,
@@ -289,6 +294,10 @@ async fn score_batch(
     if work.own_rows > 0 {
         write_own_features(lane, work);
     }
+    if engine.prepared.plan.expressions().is_some() {
+        compute_expressions(lane, &engine.prepared.plan, work, start_ns);
+        work.has_decided = work.joined.expressions.as_ref().is_some_and(|it| it.has_decided());
+    }
     let fetched_ns = host.now_ns();
     (work.fetch_ns, work.compute_ns) = (fetched_ns.saturating_sub(start_ns), 0);
     let others_until = |now_ns| lane.in_flight.borrow_mut().others_mean(start_ns, now_ns);
@@ -302,6 +311,11 @@ async fn score_batch(
         }
         compute(lane, engine, host, work).await
     };
+    if scored.is_ok() {
+        forget_scores_of_decided(work);
+        decide_by_score(lane, engine, work);
+    }
+    work.start_ns = start_ns;
     measure(lane, engine, host, work);
     scored
 }
@@ -325,6 +339,59 @@ async fn fetch(lane: &Lane, engine: &Engine, host: &Host, work: &mut Work) {
         }
     }
     work.joined.refuse_all(work.requests.len(), now_us, Refusal::StoreUnavailable { entity: 0 });
+}
+
+/// Computes the expressions of the rows, by the clock of their arrival.
+fn compute_expressions(lane: &Lane, plan: &JoinPlan, work: &mut Work, start_ns: u64) {
+    let now_us = work.joined.now_us;
+    {
+        let mut rows = lane.rows.borrow_mut();
+        for id in &work.rows {
+            let row = rows.get_mut(*id);
+            if row.arrived_us == 0 {
+                let waited_ns = start_ns.saturating_sub(row.queued_ns);
+                row.arrived_us = now_us - (waited_ns / 1_000) as i64;
+            }
+        }
+    }
+    let rows = lane.rows.borrow();
+    let Work { joined, rows: ids, .. } = work;
+    plan.compute(joined, |place| {
+        let row = rows.get(ids[place]);
+        RequestValues {
+            cells: &row.request_cells,
+            texts: &row.texts,
+            are_columns: row.has_own_features,
+            arrived_us: row.arrived_us,
+        }
+    });
+}
+
+/// Takes the scores from rows that a rule decided before the model: a remote model is sent the whole
+/// batch, and its answers mean nothing for them.
+fn forget_scores_of_decided(work: &mut Work) {
+    let Some(computing) = work.joined.expressions.as_deref().filter(|_| work.has_decided) else {
+        return;
+    };
+    for (row, score) in work.scores.iter_mut().enumerate() {
+        if computing.rule(row).is_some() {
+            *score = f64::NAN;
+        }
+    }
+}
+
+/// Holds the rules behind the model against the scores.
+fn decide_by_score(lane: &Lane, engine: &Engine, work: &mut Work) {
+    let Some(plan) = engine.prepared.plan.expressions() else { return };
+    if !plan.has_rules_after() {
+        return;
+    }
+    let answers = &lane.settings.answers;
+    let Work { joined, scores, .. } = work;
+    let Some(computing) = joined.expressions.as_deref_mut() else { return };
+    plan.decide(computing, scores, |score| {
+        (answers.decision_name(score), answers.points(score).flatten())
+    });
 }
 
 /// Records a batch that was fetched and computed, and learns from it.
@@ -380,6 +447,10 @@ fn observe(lane: &Lane, joined: &Joined) {
             joined.ages_of(entity).fold((0, 0), |(rows, all), age_s| (rows + 1, all + age_s));
         counters.entity_ages.get(entity).add(rows);
         counters.entity_age_s.get(entity).add(age_s);
+    }
+    for (entity, waited) in joined.waits() {
+        counters.entity_waits.get(*entity).add(1);
+        counters.entity_wait_ns.get(*entity).add(waited.as_nanos() as u64);
     }
     let batches = counters.batches.get();
     counters.batches.set(batches + 1);
@@ -449,13 +520,17 @@ pub(super) fn finish_rows(
             notes::tell_rows(lane, work, rows.clone().map(|(index, _)| index));
         }
     }
+    if let Some(plan) = lane.scored.get() {
+        scored::note(plan, lane, host, work, rows.clone());
+    }
     if work.has_recorded {
         notes::tell_times(lane, host, work, rows.clone().map(|(index, _)| index));
     }
     let candidate = host.lanes.shadow(lane);
     for (index, outcome) in rows {
         let id = work.rows[index];
-        if let (Some(candidate), Ok(scored)) = (&candidate, outcome) {
+        let scored = outcome.ok().filter(|scored| scored.score.is_finite());
+        if let (Some(candidate), Some(scored)) = (&candidate, scored) {
             shadow::copy(lane, id, scored.score, candidate, host.now_ns());
         }
         if let Some(connection) = lane.complete(id, outcome) {
@@ -470,14 +545,17 @@ fn outcome_of(work: &Work, index: usize) -> Result<Scored, RowFailure> {
         return Err(RowFailure::Refused(refusal));
     }
     let score = work.scores[index];
-    if !score.is_finite() {
+    let rule = work.joined.expressions.as_ref().and_then(|computing| computing.rule(index));
+    if !score.is_finite() && rule.is_none() {
         return Err(RowFailure::NotFinite);
     }
     let defaulted = outcome.defaulted + outcome.fields_defaulted;
-    Ok(Scored { score, status: outcome.status, defaulted, statuses: outcome.statuses })
+    let hides = is_in_force(Mutation::HideOutage) && outcome.status == FeatureStatus::Error;
+    let status = if hides { FeatureStatus::Stored } else { outcome.status };
+    Ok(Scored { score, status, defaulted, statuses: outcome.statuses, rule })
 }
 
 /// The wall clock in µs since 1970, by which the age of features is told.
 fn wall_us() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
+    wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
 }

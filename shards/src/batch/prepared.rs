@@ -7,7 +7,9 @@ use std::time::Instant;
 use thiserror::Error;
 
 use super::{BatchPolicy, LaneSettings, shadow};
+use crate::expression::ExpressionError;
 use crate::facts::{ModelDescription, ModelSchemas, Role};
+use crate::features::expressions::ExpressionSpec;
 use crate::features::inputs::InputColumn;
 use crate::features::join::{JoinError, JoinPlan, ModelInputs};
 use crate::features::schema::Schema;
@@ -32,6 +34,14 @@ pub enum PrepareError {
         /// What does not fit.
         source: JoinError,
     },
+    /// An expression or a rule cannot be used.
+    #[error("model `{model}`: {source}")]
+    Expression {
+        /// The model's name.
+        model: String,
+        /// Where, and what is wrong with it.
+        source: ExpressionError,
+    },
     /// What `model.toml` says of its answers does not fit it.
     #[error("model `{model}`: {source}")]
     Answers {
@@ -40,6 +50,16 @@ pub enum PrepareError {
         /// What does not fit.
         source: AnswersError,
     },
+}
+
+impl PrepareError {
+    fn of_join(model: &str, source: JoinError) -> Self {
+        let model = model.to_owned();
+        match source {
+            JoinError::Expression(source) => Self::Expression { model, source },
+            source => Self::Join { model, source },
+        }
+    }
 }
 
 /// What bounds the queues of a shard's models.
@@ -89,7 +109,7 @@ impl PreparedModel {
         let mut model = loads.load(directory, &load)?;
         let load_ns = start.elapsed().as_nanos() as u64;
         let (plan, instead) = plan_or_ask(&mut model, schema)
-            .map_err(|source| PrepareError::Join { model: directory.name.clone(), source })?;
+            .map_err(|source| PrepareError::of_join(&directory.name, source))?;
         let answers = model
             .answers(plan.column_names())
             .map_err(|source| PrepareError::Answers { model: directory.name.clone(), source })?;
@@ -191,6 +211,7 @@ impl PreparedModel {
             entities: self.entity_names(),
             decisions: self.answers.decisions().map(str::to_owned).collect(),
             reasons: self.reason_codes(),
+            rules: self.answers.rule_names().map(str::to_owned).collect(),
             has_probabilities: self.answers.is_classifier,
             score_shares: self.answers.score_shares.clone(),
             is_remote: self.model.borrow().remote().is_some(),
@@ -289,5 +310,12 @@ fn inputs_of(model: &Model) -> ModelInputs<'_> {
 
 /// What a plan has to know of the model besides.
 fn of_model(plan: JoinPlan, model: &Model) -> Result<JoinPlan, JoinError> {
-    plan.with_integers(model.integers())?.with_categories(model.categories())
+    let manifest = model.manifest();
+    let spec = ExpressionSpec {
+        categories: model.categories(),
+        integers: model.integers(),
+        ..manifest.expression_spec()
+    };
+    let plan = plan.with_integers(model.integers())?.with_categories(model.categories())?;
+    plan.with_expressions(&spec)
 }

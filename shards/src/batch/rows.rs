@@ -3,6 +3,7 @@
 use super::row_answer::RowAnswer;
 use crate::failure::RowFailure;
 use crate::features::KeyParts;
+use crate::features::expressions::RequestTexts;
 use crate::journal::BatchFigures;
 use crate::model::answer::Wants;
 use crate::origin::Origin;
@@ -16,12 +17,15 @@ pub struct RowId(u32);
 /// A row that was scored.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scored {
-    /// The score; finite.
+    /// The score; finite, unless a rule decided the row.
     pub score: f64,
     /// What the row's features stood on.
     pub status: FeatureStatus,
     /// How many of its cells took their column's default.
     pub defaulted: u32,
+    /// The rule that decided it, by its place in `model.toml`. One that held before the model was
+    /// asked leaves it without a score: that is NaN then.
+    pub rule: Option<u16>,
     /// What the features of each entity stood on; empty for a model of one.
     pub statuses: EntityStatuses,
 }
@@ -53,6 +57,11 @@ pub struct Row {
     /// The cells that come from the request, in the order of the model's request fields; NaN
     /// where the request has none. Of a row with features of its own: all of the model's cells.
     pub request_cells: Vec<f64>,
+    /// Those of the fields' texts that expressions read.
+    pub texts: RequestTexts,
+    /// When its request arrived, in µs since 1970, by the clock of its expressions; 0 before its
+    /// batch was formed.
+    pub arrived_us: i64,
     /// Whether the request gave the features themselves, and the store is not asked.
     pub has_own_features: bool,
     /// The connection that waits for it.
@@ -103,6 +112,8 @@ impl Rows {
             row.key_is_integer = false;
             row.key_parts.clear();
             row.request_cells.clear();
+            row.texts.clear();
+            row.arrived_us = 0;
             row.has_own_features = false;
             row.answer.clear();
             row.connection = connection;
@@ -120,6 +131,8 @@ impl Rows {
             key_is_integer: false,
             key_parts: KeyParts::default(),
             request_cells: Vec::new(),
+            texts: RequestTexts::default(),
+            arrived_us: 0,
             has_own_features: false,
             connection,
             answer: RowAnswer::default(),
@@ -208,6 +221,7 @@ impl Rows {
             std::mem::swap(&mut row.key, &mut source.key);
             std::mem::swap(&mut row.key_parts, &mut source.key_parts);
             std::mem::swap(&mut row.request_cells, &mut source.request_cells);
+            std::mem::swap(&mut row.texts, &mut source.texts);
             row.answer.ask(source.answer.wants());
             row.key_is_integer = source.key_is_integer;
             row.has_own_features = source.has_own_features;
@@ -283,6 +297,7 @@ impl Rows {
             row.request_cells = Vec::new();
         }
         row.key_parts.shrink();
+        row.texts.shrink();
         row.answer.shrink();
         self.free.push(id);
     }

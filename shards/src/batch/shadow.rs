@@ -49,17 +49,28 @@ pub(super) fn copy(served: &Lane, id: RowId, score: f64, candidate: &Lane, now_n
         made.key.push_str(&row.key);
         copy_keys(served, row, candidate, made);
         made.reference = score;
+        // By the same clock, the same expressions have the same values.
+        made.arrived_us = row.arrived_us;
         made.queued_ns = now_ns;
         made.is_held = true;
         let fields = &served.settings.request_fields;
         if candidate.settings.reads_fields_of(&served.settings) {
             made.request_cells.extend_from_slice(&row.request_cells);
+            made.texts.copy_from(&row.texts);
         } else {
             // It may read fields that the served version did not, which nobody has parsed.
-            for read in &candidate.settings.request_fields {
+            for (at, read) in candidate.settings.request_fields.iter().enumerate() {
                 let place = fields.iter().position(|field| field.name == read.name);
                 let cell = place.and_then(|at| Some((&fields[at], *row.request_cells.get(at)?)));
                 let cell = cell.map_or(Some(f64::NAN), |(given, cell)| read.cell_of(given, cell));
+                if let (true, Some(given)) = (read.is_kept, place) {
+                    match row.texts.get(given) {
+                        Some(text) => made.texts.push(at, text),
+                        // What is not null and was not kept can't be read again.
+                        None if !row.request_cells.get(given).is_none_or(|it| it.is_nan()) => break,
+                        None => {}
+                    }
+                }
                 made.request_cells.extend(cell);
             }
         }

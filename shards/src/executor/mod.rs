@@ -1,11 +1,13 @@
 //! The executor that a shard runs in: [`runtime`] is what tasks ask of it, [`readiness`] looks at a
-//! socket, and [`rings`] is where its rings differ from glommio's own.
+//! socket, and [`rings`] is where its rings differ from glommio's own. [`simulated`] is another
+//! executor, in virtual time.
 //!
 //! What is *not* here: threads and their cores.
 
 pub(crate) mod readiness;
 mod rings;
 pub mod runtime;
+pub mod simulated;
 
 use std::time::Duration;
 

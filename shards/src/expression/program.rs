@@ -87,6 +87,14 @@ impl Program {
         &self.outputs
     }
 
+    /// The texts that are written in it.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.constants.iter().filter_map(|(_, constant)| match constant {
+            Constant::Text(text) => Some(text.as_str()),
+            _ => None,
+        })
+    }
+
     /// Whether the time of the request is read.
     pub fn reads_clock(&self) -> bool {
         self.clock.is_some()

@@ -119,7 +119,9 @@ impl RowFailure {
             Self::Refused(Refusal::TooManyDefaulted { .. }) => 4,
             Self::Refused(Refusal::StoredNotANumber { .. } | Refusal::StoredNotInteger { .. }) => 5,
             Self::Refused(
-                Refusal::RequestFieldMissing { .. } | Refusal::RequestFieldRequired { .. },
+                Refusal::RequestFieldMissing { .. }
+                | Refusal::RequestFieldRequired { .. }
+                | Refusal::ExpressionNull { .. },
             ) => 6,
             Self::Refused(
                 Refusal::RequestOutOfRange { .. }

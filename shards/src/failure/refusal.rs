@@ -73,6 +73,12 @@ pub enum Refusal {
         /// The model's column, from 0.
         column: u32,
     },
+    /// An expression gives null, and its column says `nan = "reject"` (422).
+    #[error("the expression of feature column {column} gives null")]
+    ExpressionNull {
+        /// The model's column, from 0.
+        column: u32,
+    },
     /// The request does not give a field whose column says `required = true` (400).
     #[error("the request lacks the field of feature column {column}, which is required")]
     RequestFieldRequired {

@@ -85,9 +85,9 @@ fn one_or_more<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Vec<String>
 
 /// The entities of a model with these declarations, columns and policies, the one that its rows are
 /// told by first: the user, where it has one. Declarations have been checked.
-pub fn entities_of(
+pub fn entities_of<'c>(
     declared: &[EntityInput],
-    columns: &[InputColumn],
+    columns: impl IntoIterator<Item = &'c InputColumn>,
     policies: &FeaturePolicies,
 ) -> Vec<Entity> {
     let is_users = |column: &InputColumn| {
@@ -95,7 +95,7 @@ pub fn entities_of(
     };
     let is_user = |entity: &EntityInput| entity.name == USER;
     let mut entities = Vec::with_capacity(declared.len() + 1);
-    if !declared.iter().any(is_user) && (declared.is_empty() || columns.iter().any(is_users)) {
+    if !declared.iter().any(is_user) && (declared.is_empty() || columns.into_iter().any(is_users)) {
         entities.push(Entity::user(policies));
     }
     // Those that are no user keep their order behind it.

@@ -18,6 +18,9 @@ pub enum Source {
     Store,
     /// A field of the request's JSON object, by the column's name.
     Request,
+    /// Its expression.
+    #[serde(skip)]
+    Expression,
 }
 
 /// What a cell that is NaN or null means.
@@ -111,8 +114,12 @@ pub struct InputColumn {
     pub column_type: ColumnType,
     /// Where the cell comes from.
     pub source: Source,
+    /// What computes it; `None` where nothing has to.
+    pub expr: Option<String>,
     /// What takes the place of a number that is not known.
     pub default: f64,
+    /// Whether `model.toml` says it: expressions then read it too, and null without.
+    pub has_default: bool,
     /// The allowed range, both ends included; a stored cell outside counts as not known.
     pub range: Option<(f64, f64)>,
     /// What becomes of a request's cell outside of the range.
@@ -156,8 +163,8 @@ struct RawColumn {
     column: Option<String>,
     #[serde(default, rename = "type")]
     column_type: ColumnType,
-    #[serde(default)]
-    source: Source,
+    source: Option<Source>,
+    expr: Option<String>,
     default: Option<RawDefault>,
     range: Option<(f64, f64)>,
     out_of_range: Option<OutOfRange>,
@@ -181,6 +188,21 @@ impl TryFrom<RawColumn> for InputColumn {
         let wrong = |key: &str, expected: &str| {
             format!("`{key}` of column `{name}`, which is {column_type}: expected {expected}")
         };
+        let has_default = raw.default.is_some();
+        let source = raw.source.unwrap_or_default();
+        if raw.expr.is_some() {
+            for (key, is_there) in [
+                ("source", raw.source.is_some()),
+                ("entity", raw.entity.is_some()),
+                ("column", raw.column.is_some()),
+                ("required", raw.required),
+                ("out_of_range", raw.out_of_range.is_some()),
+            ] {
+                if is_there {
+                    return Err(wrong(key, "none beside `expr`"));
+                }
+            }
+        }
         let (mut default, mut default_text) = (0.0, None);
         match raw.default {
             None => {}
@@ -204,11 +226,11 @@ impl TryFrom<RawColumn> for InputColumn {
             };
             return Err(wrong(key, "`type = \"text\"` beside it"));
         }
-        if raw.source == Source::Store && (raw.required || raw.out_of_range.is_some()) {
+        if source == Source::Store && (raw.required || raw.out_of_range.is_some()) {
             let key = if raw.required { "required" } else { "out_of_range" };
             return Err(wrong(key, "`source = \"request\"` beside it"));
         }
-        if raw.source == Source::Request && (raw.entity.is_some() || raw.column.is_some()) {
+        if source == Source::Request && (raw.entity.is_some() || raw.column.is_some()) {
             let key = if raw.entity.is_some() { "entity" } else { "column" };
             return Err(wrong(key, "none beside `source = \"request\"`"));
         }
@@ -233,8 +255,10 @@ impl TryFrom<RawColumn> for InputColumn {
             entity: raw.entity,
             column: raw.column,
             column_type,
-            source: raw.source,
+            source: if raw.expr.is_some() { Source::Expression } else { source },
+            expr: raw.expr,
             default,
+            has_default,
             range: raw.range,
             out_of_range: raw.out_of_range.unwrap_or_default(),
             required: raw.required,

@@ -1,7 +1,8 @@
 //! What a fetch answers: the batch's matrix, and what each of its rows stood on.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::expressions::Computing;
 use super::join::{JoinPlan, RequestField};
 use super::matrix::{FeatureMatrix, RowMut};
 use super::texts::is_unknown_text;
@@ -67,9 +68,13 @@ pub struct Joined {
     pub keys_fetched: u64,
     /// The time at which ages are counted, in µs since 1970.
     pub(crate) now_us: i64,
+    /// What the expressions of the rows read and give; `None` where there are none.
+    pub(crate) expressions: Option<Box<Computing>>,
     /// What came of each entity's part of each row, entity by entity; empty where the plan has one.
     by_entity: Vec<RowOutcome>,
     entities: usize,
+    /// How long the batch waited for an entity's table, where it did and the plan has several.
+    waits: Vec<(usize, Duration)>,
     /// Whether somebody wants to know when each entity's part was there.
     pub(crate) is_timed: bool,
     /// When each entity's part was asked for and when it had come; empty where nobody wants to know, or
@@ -87,8 +92,10 @@ impl Joined {
             unknown_cells: Vec::new(),
             keys_fetched: 0,
             now_us: 0,
+            expressions: plan.expressions().map(|plan| Box::new(Computing::new(plan))),
             by_entity: Vec::new(),
             entities: plan.entities().len(),
+            waits: Vec::new(),
             is_timed: false,
             entity_times: Vec::new(),
         }
@@ -100,6 +107,18 @@ impl Joined {
             self.entity_times.resize(self.entities, None);
             self.entity_times[entity] = Some(times());
         }
+    }
+
+    /// Notes how long the batch waited for an entity's table, from when to when; not where it did not.
+    pub(crate) fn note_wait(&mut self, entity: usize, (asked, came): (Instant, Instant)) {
+        if came > asked {
+            self.waits.push((entity, came - asked));
+        }
+    }
+
+    /// How long the batch waited for each entity's table that it waited for.
+    pub(crate) fn waits(&self) -> &[(usize, Duration)] {
+        &self.waits
     }
 
     /// What came of an entity's part of a row.
@@ -162,7 +181,11 @@ impl Joined {
         self.unknown_cells.clear();
         self.entity_times.clear();
         self.keys_fetched = 0;
+        self.waits.clear();
         self.now_us = now_us;
+        if let Some(computing) = &mut self.expressions {
+            computing.reset(rows, now_us);
+        }
     }
 
     /// [`Self::reset`], with every row refused for the same reason.

@@ -15,6 +15,7 @@
 //! (`model`).
 
 pub mod address;
+pub mod aggregates;
 pub mod cache;
 mod categories;
 pub mod column;
@@ -22,6 +23,7 @@ pub mod composite;
 mod distinct;
 pub mod embedded;
 pub mod entities;
+pub mod expressions;
 mod fit;
 pub mod import;
 pub mod inputs;
@@ -34,9 +36,12 @@ mod requests;
 mod requests_alone;
 pub mod schema;
 pub mod scylla;
+pub mod simulated;
 mod store;
 pub mod stored;
 pub mod texts;
+pub mod written_rows;
+pub mod written_tensors;
 
 pub use categories::Categories;
 pub use fit::{Fetched, Unfit};

@@ -42,6 +42,8 @@ pub struct Schema {
     unread: Vec<UnreadColumn>,
     /// The store's other tables, by name.
     tables: Vec<NamedTable>,
+    /// How many columns its key has, where the store knows that.
+    key_parts: Option<usize>,
     fingerprint: u64,
 }
 
@@ -122,7 +124,8 @@ impl Schema {
             }
         }
         let fingerprint = fingerprint_of(&columns, &[]);
-        Ok(Self { columns, fingerprint, unread: Vec::new(), tables: Vec::new() })
+        let (unread, tables, key_parts) = (Vec::new(), Vec::new(), None);
+        Ok(Self { columns, fingerprint, unread, tables, key_parts })
     }
 
     /// The schema where there is no store: it has no column.
@@ -131,13 +134,14 @@ impl Schema {
             columns: Vec::new(),
             unread: Vec::new(),
             tables: Vec::new(),
+            key_parts: None,
             fingerprint: fingerprint_of(&[], &[]),
         }
     }
 
     /// Whether there is no store, so that every cell comes from the request.
     pub fn is_none(&self) -> bool {
-        self.columns.is_empty()
+        self.columns.is_empty() && self.tables.is_empty()
     }
 
     /// A number that tells schemas apart: equal for equal columns in the same order, within this
@@ -155,6 +159,17 @@ impl Schema {
     #[must_use]
     pub fn with_unread(self, unread: Vec<UnreadColumn>) -> Self {
         Self { fingerprint: fingerprint_of(&self.columns, &unread), unread, ..self }
+    }
+
+    /// The same schema of a table whose key has so many columns.
+    #[must_use]
+    pub fn with_key_parts(self, parts: usize) -> Self {
+        Self { key_parts: Some(parts), ..self }
+    }
+
+    /// How many columns the table's key has, where the store knows that.
+    pub fn key_parts(&self) -> Option<usize> {
+        self.key_parts
     }
 
     /// The same schema of a store that has these tables too.

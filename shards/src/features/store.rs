@@ -15,7 +15,8 @@ use super::joined::Joined;
 use super::requests::FetchRequests;
 use super::requests_alone::RequestsAlone;
 use super::schema::{NamedTable, Schema, fingerprint_of_all, fingerprint_of_reason};
-use super::scylla::{Asked, CqlCounters, CqlStore, ScyllaError, ScyllaSettings};
+use super::scylla::{Asked, CqlCounters, CqlStore, ScyllaError, ScyllaSettings, describe_table};
+use super::simulated::{SimulatedStore, Weather};
 use crate::telemetry::StoreCounters;
 
 /// Where every shard's features come from; each opens its own [`FeatureStore`] from it.
@@ -32,6 +33,13 @@ pub enum StoreSource {
     },
     /// Nothing: each request gives all that its model reads.
     RequestsAlone,
+    /// An embedded store behind a simulated way there.
+    Simulated {
+        /// Its rows.
+        store: EmbeddedStore,
+        /// How the way is.
+        weather: Arc<Weather>,
+    },
 }
 
 /// Why a shard has no store.
@@ -61,7 +69,7 @@ impl StoreSource {
     /// its connections.
     pub fn current_schema(&self) -> Result<Option<Schema>, StoreError> {
         match self {
-            Self::Embedded(store) => Ok(store.schema()?),
+            Self::Embedded(store) | Self::Simulated { store, .. } => Ok(store.schema()?),
             Self::Cql { .. } => Ok(None),
             Self::RequestsAlone => Ok(Some(Schema::none())),
         }
@@ -72,14 +80,33 @@ impl StoreSource {
         &self,
         names: impl IntoIterator<Item = &'t str>,
     ) -> Result<Option<Schema>, StoreError> {
-        let Some(schema) = self.current_schema()? else { return Ok(None) };
-        let Self::Embedded(_) = self else { return Ok(Some(schema)) };
+        let own = self.current_schema()?;
+        let Self::Embedded(store) = self else { return Ok(own) };
+        match own {
+            Some(schema) => self.with_tables(schema, names).map(Some),
+            None if store.has_tables() => self.with_tables(Schema::none(), names).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The store's own columns with those of these tables, which a cluster is asked for by connections
+    /// that are closed again: for tools. It blocks. A table that can't be read says why.
+    pub fn with_tables<'t>(
+        &self,
+        schema: Schema,
+        names: impl IntoIterator<Item = &'t str>,
+    ) -> Result<Schema, StoreError> {
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort_unstable();
         names.dedup();
+        let described = |name: &str| match self.table(Some(name))? {
+            Self::Cql { settings, addresses } => {
+                Ok(Some(describe_table(ScyllaSettings::clone(&settings), addresses)?))
+            }
+            table => table.current_schema(),
+        };
         let read = |name: &str| {
-            let found = self.table(Some(name)).and_then(|table| table.current_schema());
-            let found = found.map_err(|error| error.to_string());
+            let found = described(name).map_err(|error: StoreError| error.to_string());
             found.and_then(|schema| schema.ok_or_else(|| "there is no such table".to_owned()))
         };
         let table = |name: &str| NamedTable {
@@ -87,7 +114,7 @@ impl StoreSource {
             schema: read(name).map_err(|reason| reason.into()),
         };
         let tables = names.into_iter().map(table).collect();
-        Ok(Some(schema.with_tables(tables)))
+        Ok(schema.with_tables(tables))
     }
 
     /// Where the rows of the table `name` of the same store are; the default table's for none. A shard
@@ -104,6 +131,10 @@ impl StoreSource {
                 Self::Cql { settings, addresses: addresses.clone() }
             }
             Self::RequestsAlone => Self::RequestsAlone,
+            Self::Simulated { store, weather } => {
+                let (store, weather) = (store.table(&name.parse()?), Arc::clone(weather));
+                Self::Simulated { store, weather }
+            }
         })
     }
 
@@ -112,7 +143,7 @@ impl StoreSource {
     pub fn trouble(&self) -> Option<String> {
         match self {
             Self::Embedded(store) => store.trouble(),
-            Self::Cql { .. } | Self::RequestsAlone => None,
+            Self::Cql { .. } | Self::RequestsAlone | Self::Simulated { .. } => None,
         }
     }
 
@@ -120,12 +151,22 @@ impl StoreSource {
     /// [`FeatureStore::open_tables`]. To be awaited in the executor that is to use it.
     pub async fn open(&self) -> Result<FeatureStore, StoreError> {
         let own = match self {
-            Self::Embedded(store) => TableStore::Embedded(Box::new(EmbeddedReader::new(store)?)),
+            Self::Embedded(store) => match EmbeddedReader::new(store) {
+                // Models may read its other tables alone.
+                Err(error) if error.is_absent() && store.has_tables() => {
+                    TableStore::RequestsAlone(RequestsAlone::default())
+                }
+                opened => TableStore::Embedded(Box::new(opened?)),
+            },
             Self::Cql { settings, addresses } => {
                 let opened = CqlStore::open(Arc::clone(settings), addresses.clone());
                 TableStore::Cql(opened.await?)
             }
             Self::RequestsAlone => TableStore::RequestsAlone(RequestsAlone::default()),
+            Self::Simulated { store, weather } => {
+                let (reader, weather) = (EmbeddedReader::new(store)?, Arc::clone(weather));
+                TableStore::Simulated(Box::new(SimulatedStore { reader, weather }))
+            }
         };
         let (own, named) = (Rc::new(own), RefCell::default());
         Ok(FeatureStore { source: self.clone(), own, named })
@@ -158,6 +199,8 @@ enum TableStore {
     Cql(CqlStore),
     /// No store.
     RequestsAlone(RequestsAlone),
+    /// A file of this machine, behind a simulated way there.
+    Simulated(Box<SimulatedStore>),
 }
 
 impl TableStore {
@@ -166,6 +209,7 @@ impl TableStore {
             Self::Embedded(reader) => Ok(reader.schema()),
             Self::Cql(store) => store.columns(),
             Self::RequestsAlone(none) => Ok(none.schema()),
+            Self::Simulated(store) => Ok(store.reader.schema()),
         }
     }
 
@@ -174,12 +218,14 @@ impl TableStore {
             Self::Embedded(reader) => reader.fingerprint(),
             Self::Cql(store) => store.fingerprint(),
             Self::RequestsAlone(none) => none.fingerprint(),
+            Self::Simulated(store) => store.reader.fingerprint(),
         }
     }
 
     fn look(&self) {
         match self {
             Self::Embedded(reader) => reader.look(),
+            Self::Simulated(store) => store.reader.look(),
             // Its shard asks the cluster by itself.
             Self::Cql(_) | Self::RequestsAlone(_) => {}
         }
@@ -198,7 +244,8 @@ impl TableStore {
                 (reader.join(plan, requests, joined) == Fetched::Joined).then_some(None)
             }
             Self::Cql(store) => store.ask(plan, requests, joined).map(Some),
-            Self::RequestsAlone(_) => Some(None),
+            // What is simulated is one entity's store.
+            Self::RequestsAlone(_) | Self::Simulated(_) => Some(None),
         }
     }
 }
@@ -314,7 +361,7 @@ impl FeatureStore {
 
     /// Whether a fetch never waits: then there is nothing to gain from a second batch in flight.
     pub fn is_immediate(&self) -> bool {
-        !matches!(*self.own, TableStore::Cql(_))
+        matches!(*self.own, TableStore::Embedded(_) | TableStore::RequestsAlone(_))
     }
 
     /// Joins the batch's rows into `joined`, ages counted at `now_us` (µs since 1970). It does not
@@ -335,6 +382,7 @@ impl FeatureStore {
                 TableStore::Embedded(reader) => reader.fetch(plan, requests, now_us, joined),
                 TableStore::Cql(store) => store.fetch(plan, requests, now_us, joined).await,
                 TableStore::RequestsAlone(none) => none.fetch(plan, requests, now_us, joined),
+                TableStore::Simulated(store) => store.fetch(plan, requests, now_us, joined).await,
             };
         }
         self.fetch_all(plan, requests, now_us, joined).await
@@ -377,10 +425,24 @@ impl FeatureStore {
             joined.note_times(*place, || asked.times());
             if let TableStore::Cql(store) = &**table {
                 store.join(entity, requests, asked, joined);
+                joined.note_wait(entity.place(), asked.times());
             }
         }
         joined.merge(plan.defaulted_max());
         Fetched::Joined
+    }
+
+    /// Forgets what is known of a key of a table (the store's own for none): it was written.
+    pub(crate) fn forget(&self, table: Option<&str>, key: &[u8]) {
+        let named = self.named.borrow();
+        let others = named.iter().filter(|open| Some(open.name.as_str()) == table);
+        let others = others.filter_map(|open| open.store.as_ref().ok());
+        let own = table.is_none().then_some(&self.own);
+        for store in others.chain(own) {
+            if let TableStore::Cql(store) = &**store {
+                store.forget(key);
+            }
+        }
     }
 
     /// Copies what the store did into `counters`.
@@ -392,6 +454,7 @@ impl FeatureStore {
         for store in std::iter::once(&self.own).chain(others) {
             match &**store {
                 TableStore::Embedded(reader) => damaged += reader.damaged(),
+                TableStore::Simulated(store) => damaged += store.reader.damaged(),
                 TableStore::Cql(store) => {
                     let now = store.counters();
                     cluster = Some(cluster.map_or(now, |own: CqlCounters| own.and(&now)));

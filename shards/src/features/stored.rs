@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
+use super::aggregates::is_hidden;
 use super::column::CellValue;
 use super::embedded::{EmbeddedError, EmbeddedStore};
 use super::import::shown_time;
@@ -27,6 +28,7 @@ impl StoredRow {
         store.find(key.as_bytes(), |schema, record| {
             let names = schema.columns().iter().map(|column| column.name.clone());
             let cells = names.zip(record.checked_cells());
+            let cells = cells.filter(|(name, _)| !is_hidden(name));
             let cells = cells.map(|(name, cell)| Some((name, shown(cell?))));
             let last_updated = Some(shown_time(record.last_updated_us()));
             Some(Self { last_updated, cells: cells.collect::<Option<_>>()? })

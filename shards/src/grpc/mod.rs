@@ -22,3 +22,5 @@ pub(crate) mod reply;
 pub(crate) mod request;
 pub mod status;
 mod tensors;
+
+pub use self::tensors::read as read_tensors;

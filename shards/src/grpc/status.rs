@@ -128,6 +128,9 @@ impl Status {
             AdminReplyKind::Failed => Code::FailedPrecondition,
             AdminReplyKind::Unauthenticated => Code::Unauthenticated,
             AdminReplyKind::Forbidden => Code::PermissionDenied,
+            AdminReplyKind::NotFound => Code::NotFound,
+            AdminReplyKind::Conflict => Code::FailedPrecondition,
+            AdminReplyKind::Unavailable => Code::Unavailable,
         };
         Self::new(code, message)
     }
@@ -163,6 +166,7 @@ const fn refusal_code(refusal: Refusal) -> Code {
         | Refusal::RequestNotInteger { .. }
         | Refusal::RequestFieldRequired { .. }
         | Refusal::RequestFieldMissing { .. }
+        | Refusal::ExpressionNull { .. }
         | Refusal::RequestUnknownText { .. }
         | Refusal::RequestOutOfRange { .. }
         | Refusal::RequestNotOfType { .. } => Code::InvalidArgument,

@@ -40,8 +40,11 @@ impl TensorRequest for ModelInferRequest {
     }
 }
 
-/// Reads the tensors of a message.
-fn read<'m>(
+/// Reads the tensors of a message for a model whose keys are those that `is_key` holds for.
+///
+/// # Errors
+/// A fault of the message by itself.
+pub fn read<'m>(
     message: &'m ModelInferRequest,
     is_key: &dyn Fn(&str) -> bool,
 ) -> Result<InferRequest<'m>, InferError> {

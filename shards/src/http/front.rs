@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::SystemTime;
 
 use super::handles::ConnectionHandles;
 use super::open_connection::ServeHttp2;
@@ -11,10 +10,11 @@ use super::shedding::LoadShedding;
 use crate::api::Api;
 use crate::batch::{Clients, Lanes};
 use crate::context::ShardContext;
-use crate::executor::runtime::take_busy_time;
+use crate::executor::runtime::{take_busy_time, wall};
 use crate::http1::HttpLimits;
 use crate::http1::codings::GzipPacker;
 use crate::keys::KeyRing;
+use crate::mutation::{Mutation, is_in_force};
 use crate::origin::RequestIdMaker;
 use crate::telemetry::{Histograms, ShardCounters};
 use crate::tls::TlsServer;
@@ -163,12 +163,15 @@ impl Front {
     }
 
     pub(crate) fn renew_date(&self) {
-        *self.date.borrow_mut() = httpdate::fmt_http_date(SystemTime::now());
+        *self.date.borrow_mut() = httpdate::fmt_http_date(wall());
     }
 }
 
 impl Clients for Front {
     fn wake(&self, client: u32) {
+        if is_in_force(Mutation::DropWake) {
+            return;
+        }
         self.handles.wake(client);
     }
 

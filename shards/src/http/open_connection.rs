@@ -10,6 +10,7 @@ use futures_lite::{AsyncRead, AsyncWrite};
 
 use super::front::Front;
 use super::handles::ConnectionHandle;
+use crate::mutation::{Mutation, is_in_force};
 
 /// The place of a connection among those that are open, which it leaves when it ends.
 pub(crate) struct OpenConnection {
@@ -52,7 +53,9 @@ impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.front.handles.remove(self.number);
         self.front.counters().connections_open.subtract(1);
-        self.front.counters().buffered_bytes.subtract(self.buffered_bytes as u64);
+        let leaks = is_in_force(Mutation::LeakBytes);
+        let left = if leaks { 0 } else { self.buffered_bytes as u64 };
+        self.front.counters().buffered_bytes.subtract(left);
     }
 }
 

@@ -2,10 +2,11 @@
 //! for the access log.
 
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use crate::api::request_rows::RequestRows;
 use crate::batch::Lane;
+use crate::executor::runtime::wall;
 use crate::http::front::Front;
 use crate::journal::{AccessFigures, AccessNote, BatchFigures};
 use crate::origin::Origin;
@@ -157,5 +158,5 @@ impl RenderedResponse {
 }
 
 fn unix_ns() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+    wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }

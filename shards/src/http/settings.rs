@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::Http2Limits;
 use crate::api::ApiLimits;
 use crate::batch::BatchPolicy;
+use crate::features::aggregates::Aggregate;
 use crate::http1::HttpLimits;
 use crate::journal::JournalSettings;
 use crate::origin::RequestIds;
@@ -39,6 +40,12 @@ pub struct ShardSettings {
     /// Whether requests about the model repository are handed to the process; otherwise they are
     /// refused with 403.
     pub takes_repository_requests: bool,
+    /// Whether requests that write features are handed to the process; otherwise they are refused with
+    /// 403.
+    pub takes_writes: bool,
+    /// The aggregates, of which some count scored requests.
+    #[serde(skip)]
+    pub aggregates: Vec<Aggregate>,
     /// The number of a descriptor from which on no connection is accepted, so that some are left
     /// for the rest of the process. The system gives out the lowest that is free.
     #[serde(skip)]
@@ -63,6 +70,8 @@ impl Default for ShardSettings {
             deadline_ms: None,
             request_ids: RequestIds::default(),
             takes_repository_requests: false,
+            takes_writes: false,
+            aggregates: Vec::new(),
             descriptors_max: None,
             journal: JournalSettings::default(),
             spans: None,
@@ -77,6 +86,7 @@ impl ShardSettings {
             rows_max: self.http.array_rows_max,
             limit_ns: self.deadline_ms.map(|limit_ms| limit_ms.saturating_mul(1_000_000)),
             takes_repository_requests: self.takes_repository_requests,
+            takes_writes: self.takes_writes,
         }
     }
 }

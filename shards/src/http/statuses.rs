@@ -29,6 +29,7 @@ const fn refusal_status(refusal: Refusal) -> u16 {
         | Refusal::RequestNotInteger { .. }
         | Refusal::RequestFieldRequired { .. } => 400,
         Refusal::RequestFieldMissing { .. }
+        | Refusal::ExpressionNull { .. }
         | Refusal::RequestUnknownText { .. }
         | Refusal::RequestOutOfRange { .. }
         | Refusal::RequestNotOfType { .. } => 422,
@@ -73,5 +74,8 @@ pub const fn reply_status(kind: AdminReplyKind) -> u16 {
         AdminReplyKind::Failed => 400,
         AdminReplyKind::Unauthenticated => 401,
         AdminReplyKind::Forbidden => 403,
+        AdminReplyKind::NotFound => 404,
+        AdminReplyKind::Conflict => 409,
+        AdminReplyKind::Unavailable => 503,
     }
 }

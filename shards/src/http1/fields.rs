@@ -24,6 +24,7 @@ pub(super) struct FieldReader<'a> {
     pub(super) expects_continue: bool,
     pub(super) limit_ns: Option<u64>,
     pub(super) priority: Priority,
+    pub(super) idempotency_key: Option<&'a [u8]>,
     pub(super) credentials: Credentials<'a>,
 }
 
@@ -74,6 +75,9 @@ impl<'a> FieldReader<'a> {
             }
             13 if name.eq_ignore_ascii_case("authorization") => {
                 take_once(&mut self.credentials.authorization, value);
+            }
+            15 if name.eq_ignore_ascii_case("idempotency-key") => {
+                take_once(&mut self.idempotency_key, value);
             }
             16 if name.eq_ignore_ascii_case("content-encoding") => {
                 if !is_identity(value) {

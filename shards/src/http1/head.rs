@@ -122,6 +122,8 @@ pub struct Head<'a> {
     pub priority: Priority,
     /// `Inference-Header-Content-Length`: where the JSON of a body with binary tensors ends.
     pub inference_header_length: Option<usize>,
+    /// `Idempotency-Key`; empty where it is there twice.
+    pub idempotency_key: Option<&'a [u8]>,
     /// Its sender, as far as it says.
     pub credentials: Credentials<'a>,
 }
@@ -322,6 +324,7 @@ fn of_fields<'a>(
         limit_ns: reading.limit_ns,
         priority: reading.priority,
         inference_header_length: reading.framing.inference_header_length,
+        idempotency_key: reading.idempotency_key,
         credentials: Credentials {
             host: target.authority.map(str::as_bytes).or(reading.credentials.host),
             ..reading.credentials

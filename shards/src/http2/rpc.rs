@@ -267,6 +267,7 @@ impl Rpc {
             may_explain: true,
             body: None,
             json_bytes: None,
+            idempotency_key: None,
         }
     }
 

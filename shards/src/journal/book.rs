@@ -132,6 +132,7 @@ mod tests {
             reasons: None,
             reasons_max: 0,
             entities: None,
+            values: None,
         };
         let own = RowNote { user_id: "", features: None, last_updated_us: None, ..scored };
         let own = RowNote { cells: Some(Cells::F64(&[0.1])), decision: "", ..own };

@@ -3,6 +3,7 @@
 
 use super::entities::{EntityEntry, RowEntities};
 use super::texts::{RowTexts, TextEntry};
+use super::values::{RowValues, ValuesEntry};
 use crate::facts::Reason;
 use crate::failure::RowFailure;
 use crate::features::Cells;
@@ -60,6 +61,8 @@ pub struct RowEntry<'a> {
     pub reasons_max: u32,
     /// What the features of each entity stood on, of a model with several.
     pub entities: Vec<EntityEntry<'a>>,
+    /// What its expressions and rules read, of a model that has any.
+    pub values: Option<ValuesEntry<'a>>,
 }
 
 /// What became of a row.
@@ -196,6 +199,8 @@ pub(crate) struct RowNote<'a> {
     pub(crate) reasons_max: u32,
     /// Its entities, where it was joined for a model with several.
     pub(crate) entities: Option<RowEntities<'a>>,
+    /// What its expressions and rules read, of a model that has any.
+    pub(crate) values: Option<RowValues<'a>>,
 }
 
 impl RowNote<'_> {
@@ -210,7 +215,8 @@ impl RowNote<'_> {
         let answer = self.decision.len()
             + self.reason_codes().map(|(code, _)| 10 + code.len()).sum::<usize>();
         let entities = self.entities.map_or(0, |entities| entities.bytes_max());
-        let answer = answer + entities;
+        let values = self.values.map_or(0, |values| values.bytes_max());
+        let answer = answer + entities + values;
         FIXED_BYTES_MAX + id_bytes(self.request_id) + self.user_id.len() + cells + texts + answer
     }
 
@@ -250,6 +256,10 @@ impl RowNote<'_> {
         out.push(self.entities.map_or(0, |entities| entities.keys.entities.len() as u8));
         if let Some(entities) = self.entities {
             entities.push(out);
+        }
+        out.push(u8::from(self.values.is_some()));
+        if let Some(values) = self.values {
+            values.push(out);
         }
     }
 }
@@ -348,7 +358,7 @@ impl<'a> Iterator for Entries<'a> {
 pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
+    pub(super) fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
         let (bytes, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
         Some(bytes)
@@ -389,7 +399,7 @@ impl<'a> Reader<'a> {
         Some((request_id, trace))
     }
 
-    fn number(&mut self) -> Option<u32> {
+    pub(super) fn number(&mut self) -> Option<u32> {
         Some(u32::from_le_bytes(self.array()?))
     }
 
@@ -432,6 +442,10 @@ impl<'a> Reader<'a> {
         };
         let last_updated_us = (last_updated_us != NEVER).then_some(last_updated_us);
         let entities = (0..self.byte()?).map(|_| EntityEntry::read(self)).collect::<Option<_>>()?;
+        let values = match self.byte()? {
+            0 => None,
+            _ => Some(ValuesEntry::read(self)?),
+        };
         Some(RowEntry {
             request_id,
             trace,
@@ -445,6 +459,7 @@ impl<'a> Reader<'a> {
             reasons,
             reasons_max,
             entities,
+            values,
         })
     }
 

@@ -13,6 +13,7 @@ pub mod entry;
 mod sampler;
 mod slot;
 mod texts;
+mod values;
 
 pub(crate) use self::book::Journal;
 pub use self::entities::EntityEntry;
@@ -25,6 +26,8 @@ pub use self::sampler::Share;
 pub use self::slot::JournalSlot;
 pub(crate) use self::texts::RowTexts;
 pub use self::texts::TextEntry;
+pub(crate) use self::values::RowValues;
+pub use self::values::ValuesEntry;
 
 /// What is written down.
 #[derive(Debug, Clone, PartialEq, Eq)]

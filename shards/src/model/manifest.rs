@@ -13,11 +13,16 @@ use super::canary::Canary;
 use super::explain::ExplainSettings;
 use super::remote::{RemoteModel, RemoteSettings, RemoteUrl};
 use super::shadow::Shadow;
+use crate::expression::ExpressionError;
 use crate::features::entities::{ENTITIES_MAX, Entity, EntityInput, USER, entities_of};
-use crate::features::inputs::{FeaturePolicies, InputColumn, NanMeaning};
+use crate::features::expressions::{self, ExpressionSpec, Rule};
+use crate::features::inputs::{FeaturePolicies, InputColumn, NanMeaning, UnknownText};
 
 /// The name of the manifest's file in a model's directory.
 pub const MANIFEST_FILE: &str = "model.toml";
+
+/// The most rules of a model.
+const RULES_MAX: usize = 1_000;
 
 /// What `model.toml` says; a model without one has `Manifest::default()`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -50,6 +55,10 @@ pub struct Manifest {
     pub explain: Option<ExplainSettings>,
     /// The input's columns in the order of its tensor; `None`: the store's columns in order.
     pub columns: Option<Vec<InputColumn>>,
+    /// What expressions and rules read and the model does not.
+    pub inputs: Vec<InputColumn>,
+    /// Decisions that are made whatever the score is.
+    pub rules: Vec<Rule>,
 }
 
 /// What computes a model.
@@ -81,6 +90,16 @@ pub enum ManifestError {
         path: PathBuf,
         /// Where in the file, what was found and what was expected.
         source: Box<toml::de::Error>,
+    },
+    /// An expression or a rule that cannot be used.
+    #[error("{}: key `{key}`: {source}", path.display())]
+    Expression {
+        /// The manifest.
+        path: PathBuf,
+        /// The key, as a path from the file's root.
+        key: String,
+        /// Where in it, what was found and what was expected.
+        source: ExpressionError,
     },
     /// A value of the right type that makes no sense.
     #[error("{}: key `{key}`: found {found}, expected {expected}", path.display())]
@@ -119,7 +138,38 @@ impl Manifest {
             found: problem.found,
             expected: problem.expected,
         })?;
+        if let Err(source) = manifest.compile_expressions() {
+            let key = manifest.key_of(&source.name);
+            return Err(ManifestError::Expression { path: path.to_owned(), key, source });
+        }
         Ok(manifest)
+    }
+
+    /// Compiles the expressions and rules, as far as that needs nothing else. Without `[[columns]]`
+    /// the names are the store's.
+    fn compile_expressions(&self) -> Result<(), ExpressionError> {
+        let Some(columns) = &self.columns else { return Ok(()) };
+        expressions::check(columns, &self.expression_spec())
+    }
+
+    /// What stands beside its columns for expressions.
+    pub fn expression_spec(&self) -> ExpressionSpec<'_> {
+        ExpressionSpec {
+            inputs: &self.inputs,
+            rules: &self.rules,
+            has_bands: !self.output.bands.is_empty(),
+            has_scale: self.output.scale.is_some(),
+            ..ExpressionSpec::default()
+        }
+    }
+
+    /// The key of an expression by its name.
+    fn key_of(&self, name: &str) -> String {
+        let mut columns = self.columns.iter().flatten();
+        match columns.position(|column| column.name == name) {
+            Some(place) => format!("columns[{place}].expr"),
+            None => name.to_owned(),
+        }
     }
 
     /// The model at `url`, where that is what computes it.
@@ -132,7 +182,7 @@ impl Manifest {
 
     /// What rows are looked up by, the entity that they are told by first.
     pub fn entities(&self) -> Vec<Entity> {
-        let columns = self.columns.as_deref().unwrap_or_default();
+        let columns = self.columns.iter().flatten().chain(&self.inputs);
         entities_of(&self.entities, columns, &self.policies)
     }
 
@@ -159,7 +209,7 @@ impl Manifest {
         }
         let is_known =
             |name: &String| name == USER || self.entities.iter().any(|it| it.name == *name);
-        for (place, column) in self.columns.iter().flatten().enumerate() {
+        for (place, column) in self.columns.iter().flatten().chain(&self.inputs).enumerate() {
             if let Some(entity) = column.entity.as_ref().filter(|entity| !is_known(entity)) {
                 let problem = Problem::new("entity", entity, "one of `[[entities]]`, or `user`");
                 return Err(problem.inside(place, &column.name));
@@ -218,6 +268,52 @@ impl Manifest {
         }
     }
 
+    /// What stands beside the columns for expressions and rules.
+    fn check_expressions(&self) -> Result<(), Problem> {
+        for (place, rule) in self.rules.iter().enumerate() {
+            if rule.decision.is_empty() {
+                let key = format!("rules[{place}].decision");
+                return Err(Problem::new(&key, "\"\"", "the decision where `when` holds"));
+            }
+        }
+        if self.rules.len() > RULES_MAX {
+            return Err(Problem::new("rules", self.rules.len(), "1,000 at most"));
+        }
+        for (key, count) in [("inputs", self.inputs.len()), ("rules", self.rules.len())] {
+            if self.columns.is_none() && count > 0 {
+                let expected = "`[[columns]]` beside them, each with its name";
+                return Err(Problem::new(key, count, expected));
+            }
+        }
+        let mut names: HashSet<&str> =
+            self.columns.iter().flatten().map(|column| column.name.as_str()).collect();
+        for (place, input) in self.inputs.iter().enumerate() {
+            let problem = |key: &str, found: &str, expected| {
+                let key = format!("inputs[{place}].{key} (input `{}`)", input.name);
+                Err(Problem::new(&key, found, expected))
+            };
+            if !names.insert(&input.name) {
+                return problem("name", &input.name, "a name that no column or input has");
+            }
+            let of_model = [
+                ("expr", input.expr.is_some()),
+                ("required", input.required),
+                ("nan", input.nan != NanMeaning::Default),
+                ("quantiles", !input.quantiles.is_empty()),
+                ("shares", !input.text.shares.is_empty()),
+                ("categories", input.text.categories.is_some()),
+                ("unknown", input.text.unknown != UnknownText::Model),
+            ];
+            if let Some((key, _)) = of_model.iter().find(|(_, is_there)| *is_there) {
+                return problem(key, "a value", "none: the model does not read it");
+            }
+            if let Err(inner) = check_column(input) {
+                return problem(&inner.key, &inner.found, inner.expected);
+            }
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), Problem> {
         if self.version == Some(0) {
             return Err(Problem::new("version", 0, "a version from 1"));
@@ -226,6 +322,7 @@ impl Manifest {
         self.check_backend()?;
         self.check_entities()?;
         self.output.check().map_err(|(key, found, expected)| Problem { key, found, expected })?;
+        self.check_expressions()?;
         let Some(columns) = &self.columns else { return Ok(()) };
         if columns.is_empty() {
             return Err(Problem::new("columns", "[]", "at least one column, or no `columns` key"));

@@ -343,7 +343,7 @@ impl Model {
             falls: self.calibrator.as_ref().is_some_and(Calibrator::falls),
         };
         let explain = self.manifest.explain.as_ref().filter(|_| self.explainer.is_some());
-        Answers::new(&self.manifest.output, explain, facts, columns)
+        Answers::new(&self.manifest.output, explain, facts, columns, &self.manifest.rules)
     }
 
     /// What is kept of the output.

@@ -8,6 +8,8 @@ use crate::api::predict::{self, PredictError, PredictTerms};
 use crate::batch::{PreparedModel, RowState, Rows};
 use crate::failure::{Refusal, RowFailure};
 use crate::features::entities::EntityKey;
+use crate::features::expressions::RequestValues;
+use crate::features::join::JoinPlan;
 use crate::features::{FetchRequests, Fetched, Joined, Precision, StoreError, StoreSource, Unfit};
 use crate::model::ScoreError;
 use crate::provenance::FeatureStatus;
@@ -19,8 +21,12 @@ pub struct InspectedRow {
     pub score: f64,
     /// Whether the model computes it in 32 bits: those digits are its own.
     pub score_is_f32: bool,
-    /// The decision that it is, where the model has bands.
+    /// The decision that it is, where the model has bands or rules.
     pub decision: Option<String>,
+    /// The rule that decided it.
+    pub rule: Option<String>,
+    /// Whether that rule held before the model: a request is then answered without a score.
+    pub is_decided_before: bool,
     /// Its points, where the model has a scale and the score has points.
     pub points: Option<f64>,
     /// What the features stood on; `None` where no store was asked.
@@ -121,6 +127,12 @@ pub async fn inspect(
     if store.fetch(&plan, &requests, now_us, &mut joined).await == Fetched::SchemaChanged {
         return Err(RowFailure::Refused(Refusal::StoreUnfit).into());
     }
+    plan.compute(&mut joined, |_| RequestValues {
+        cells: &row.request_cells,
+        texts: &row.texts,
+        are_columns: false,
+        arrived_us: now_us,
+    });
     let outcome = &joined.outcomes[0];
     if let Some(refusal) = outcome.refusal {
         return Err(RowFailure::Refused(refusal).into());
@@ -133,15 +145,15 @@ pub async fn inspect(
     };
     let several = if keys.entities.len() > 1 { &*keys.entities } else { &[] };
     let entities = several.iter().enumerate().map(entity).collect();
-    let row = explained(prepared, &joined, plan.column_names())?;
+    let row = explained(prepared, &mut joined, &plan)?;
     Ok(InspectedRow { features, entities, ..row })
 }
 
 /// The only row of `joined`, scored and explained.
 fn explained(
     prepared: &PreparedModel,
-    joined: &Joined,
-    names: &[String],
+    joined: &mut Joined,
+    plan: &JoinPlan,
 ) -> Result<InspectedRow, InspectError> {
     let (mut scores, mut contributions) = (Vec::new(), Vec::new());
     let base = {
@@ -165,10 +177,22 @@ fn explained(
         InspectedColumn { name: name.clone(), cell, text, contribution: contributions[at] }
     };
     let answers = prepared.answers();
+    let mut rule = None;
+    let mut is_decided_before = false;
+    if let (Some(plan), Some(computing)) = (plan.expressions(), &mut joined.expressions) {
+        is_decided_before = computing.has_decided();
+        plan.decide(computing, &scores, |score| {
+            (answers.decision_name(score), answers.points(score).flatten())
+        });
+        rule = computing.rule(0);
+    }
+    let names = plan.column_names();
     Ok(InspectedRow {
         score,
         score_is_f32: prepared.model.borrow().score_precision() == Precision::F32,
-        decision: answers.decision_name(score).map(str::to_owned),
+        decision: answers.decision_name_of(score, rule).map(str::to_owned),
+        rule: rule.and_then(|rule| answers.rule_name(rule)).map(str::to_owned),
+        is_decided_before,
         points: answers.points(score).flatten(),
         features: None,
         entities: Vec::new(),

@@ -13,7 +13,7 @@ mod state;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_lite::{AsyncRead, AsyncWrite};
 use thiserror::Error;
@@ -21,9 +21,9 @@ use thiserror::Error;
 pub use self::inspect::{InspectError, InspectedColumn, InspectedEntity, InspectedRow, inspect};
 pub use self::shared::{Command, ShardShared, Shutdown};
 use self::state::ShardState;
-pub use crate::api::{AdminReply, AdminReplyKind, RepositoryRequest};
+pub use crate::api::{AdminReply, AdminReplyKind, FeatureCall, RepositoryRequest, WriteRequest};
 use crate::batch::{PrepareError, PreparedModel};
-use crate::executor::runtime::{sleep, spawn};
+use crate::executor::runtime::{now, sleep, spawn};
 use crate::features::{StoreError, StoreSource, Unfit};
 pub use crate::http::ShardSettings;
 use crate::http::connection::Connection;
@@ -36,6 +36,8 @@ use crate::tls::{TlsError, TlsIdentity};
 
 /// How often a shard looks at what others ask of it, and at its clock.
 const TICK: Duration = Duration::from_millis(10);
+/// How often it looks while writes of its clients wait for the process.
+const WRITE_TICK: Duration = Duration::from_millis(1);
 
 /// The parts that a shard is opened with.
 #[derive(Debug, Clone)]
@@ -121,7 +123,12 @@ impl Shard {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        Connection::new(stream, Rc::clone(&self.state.front)).serve()
+        self.door().serve(stream)
+    }
+
+    /// What connections in memory come in by while the shard runs.
+    pub fn door(&self) -> Door {
+        Door { front: Rc::clone(&self.state.front) }
     }
 
     /// Accepts from `listener` too, beside the one that [`Shard::run`] is given.
@@ -132,48 +139,95 @@ impl Shard {
     /// Serves connections of `listener` until `shutdown` is begun, then drains: what was accepted
     /// is answered, within `drain_timeout_ms`.
     pub async fn run(self, listener: TcpListener, shutdown: Shutdown) -> std::io::Result<()> {
-        let state = self.state;
-        let front = &state.front;
         let mut listeners = self.more_listeners;
         listeners.push(listener);
-        let mut accepting = Vec::with_capacity(listeners.len());
-        for listener in &listeners {
-            listener.set_nonblocking(true)?;
-            let accept = listener::accept(listener.try_clone()?, Rc::clone(front));
-            accepting.push(spawn(accept));
-        }
-        let ticking = spawn(tick_forever(Rc::clone(&state), shutdown.clone()));
-        state.stopping.notified().await;
-
-        front.context.draining.set(true);
-        front.handles.wake_all();
-        front.read_newest(usize::MAX);
-        // Connections that wait at listeners that stay are for the process that accepts next.
-        let closes = !shutdown.leaves_listeners();
-        if closes {
-            listener::refuse_new(&listeners).await;
-        }
-        for accept in accepting {
-            accept.cancel().await;
-        }
-        if closes {
-            listener::accept_rest(&listeners, front);
-        }
-        drop(listeners);
-        drain(front).await;
-        state.lanes.retire_all();
-        ticking.cancel().await;
-        while state.hand_over() {}
-        state.close_journal();
-        Ok(())
+        serve_until_stop(self.state, listeners, shutdown).await
     }
+
+    /// [`Shard::run`] without a listener: connections come by its [`Door`].
+    pub async fn run_in_memory(self, shutdown: Shutdown) -> std::io::Result<()> {
+        serve_until_stop(self.state, self.more_listeners, shutdown).await
+    }
+}
+
+/// Lets connections in memory in.
+#[derive(Debug, Clone)]
+pub struct Door {
+    front: Rc<Front>,
+}
+
+impl Door {
+    /// Whether the shard takes new connections: it has not begun to drain.
+    pub fn is_open(&self) -> bool {
+        !self.front.context.draining.get()
+    }
+
+    /// Serves one connection, as [`Shard::serve`] does.
+    pub fn serve<S>(&self, stream: S) -> impl Future<Output = ()> + use<S>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        Connection::new(stream, Rc::clone(&self.front)).serve()
+    }
+}
+
+async fn serve_until_stop(
+    state: Rc<ShardState>,
+    listeners: Vec<TcpListener>,
+    shutdown: Shutdown,
+) -> std::io::Result<()> {
+    let front = &state.front;
+    let mut accepting = Vec::with_capacity(listeners.len());
+    for listener in &listeners {
+        listener.set_nonblocking(true)?;
+        let accept = listener::accept(listener.try_clone()?, Rc::clone(front));
+        accepting.push(spawn(accept));
+    }
+    let writing = spawn(exchange_writes(Rc::clone(&state)));
+    let ticking = spawn(tick_forever(Rc::clone(&state), shutdown.clone()));
+    state.stopping.notified().await;
+
+    front.context.draining.set(true);
+    front.handles.wake_all();
+    front.read_newest(usize::MAX);
+    // Connections that wait at listeners that stay are for the process that accepts next.
+    let closes = !shutdown.leaves_listeners();
+    if closes {
+        listener::refuse_new(&listeners).await;
+    }
+    for accept in accepting {
+        accept.cancel().await;
+    }
+    if closes {
+        listener::accept_rest(&listeners, front);
+    }
+    drop(listeners);
+    drain(front).await;
+    state.lanes.retire_all();
+    writing.cancel().await;
+    ticking.cancel().await;
+    while state.hand_over() {}
+    state.close_journal();
+    Ok(())
 }
 
 /// Waits until every connection has been answered and closed, at most `drain_timeout_ms`.
 async fn drain(front: &Front) {
-    let give_up = Instant::now() + Duration::from_millis(front.limits().drain_ms_max);
-    while front.handles.len() > 0 && Instant::now() < give_up {
+    let give_up = now() + Duration::from_millis(front.limits().drain_ms_max);
+    while front.handles.len() > 0 && now() < give_up {
         sleep(TICK).await;
+    }
+}
+
+/// As long as writes wait for the process, looks often whether they are done.
+async fn exchange_writes(state: Rc<ShardState>) {
+    let queue = &state.front.api.write_queue;
+    loop {
+        queue.filled.notified().await;
+        while !queue.is_empty() {
+            state.exchange_writes();
+            sleep(WRITE_TICK).await;
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::{AdminReply, RepositoryRequest};
+use super::{AdminReply, RepositoryRequest, WriteRequest};
 use crate::batch::PreparedModel;
 use crate::crossing::Crossing;
 use crate::features::inputs::InputColumn;
@@ -27,6 +27,11 @@ pub struct ShardShared {
     mailbox: Mailbox,
     /// The shard's requests to the process.
     requests: Crossing<Vec<RepositoryRequest>>,
+    /// Those that write features, and the replies to them by their numbers.
+    writes: Crossing<Vec<WriteRequest>>,
+    written: Crossing<Vec<(u64, AdminReply)>>,
+    /// What it noted of rows that it scored, and how much of that was lost.
+    scored: Crossing<Scored>,
     /// The columns that the shard's store has.
     schema: Crossing<Option<Schema>>,
     /// How often it has opened tables that it was told to.
@@ -34,6 +39,16 @@ pub struct ShardShared {
     /// The columns of its first model.
     columns: Crossing<Vec<InputColumn>>,
 }
+
+/// What a shard noted of rows that it scored.
+#[derive(Debug, Default)]
+struct Scored {
+    notes: Vec<u8>,
+    lost_bytes: u64,
+}
+
+/// The most that waits for the process, in bytes.
+const SCORED_BYTES_MAX: usize = 8 << 20;
 
 /// A command to a shard that serves.
 #[derive(Debug)]
@@ -49,6 +64,13 @@ pub enum Command {
     TakeKeys(KeyFile),
     /// Encrypt connections by this from now on; those that are open stay as they are.
     Encrypt(Box<TlsIdentity>),
+    /// Rows of these keys were written: forget what is known of them.
+    Forget {
+        /// The table; the store's own for none.
+        table: Option<String>,
+        /// The keys.
+        keys: Vec<Vec<u8>>,
+    },
     /// The reply to a request that the shard handed over.
     Reply {
         /// [`RepositoryRequest::number`].
@@ -127,6 +149,59 @@ impl ShardShared {
         {
             requests.append(outgoing);
         }
+    }
+
+    /// The writes that the shard has handed over since the last call.
+    pub fn take_writes(&self) -> Vec<WriteRequest> {
+        std::mem::take(&mut *self.writes.lock())
+    }
+
+    /// Replies to writes, each by its number.
+    pub fn reply_to_writes(&self, mut replies: Vec<(u64, AdminReply)>) {
+        self.written.lock().append(&mut replies);
+    }
+
+    /// Hands writes over to the process, and takes the replies that have come. For the shard.
+    pub(super) fn exchange_writes(
+        &self,
+        outgoing: &mut Vec<WriteRequest>,
+        mut take: impl FnMut(u64, AdminReply),
+    ) {
+        // Where the process has them just now, the next exchange is early enough.
+        if !outgoing.is_empty()
+            && let Some(mut writes) = self.writes.try_lock()
+        {
+            writes.append(outgoing);
+        }
+        let replies = self.written.try_lock().map(|mut replies| std::mem::take(&mut *replies));
+        replies.into_iter().flatten().for_each(|(number, reply)| take(number, reply));
+    }
+
+    /// What the shard noted of rows that it scored since the last call ([`scored_events`] reads it), taken
+    /// in exchange for `notes`, which are empty; and how many bytes were lost as nobody took them.
+    ///
+    /// [`scored_events`]: crate::features::aggregates::scored_events
+    pub fn take_scored(&self, notes: &mut Vec<u8>) -> u64 {
+        let mut scored = self.scored.lock();
+        std::mem::swap(&mut scored.notes, notes);
+        std::mem::take(&mut scored.lost_bytes)
+    }
+
+    /// Hands over what was noted. For the shard.
+    pub(super) fn hand_over_scored(&self, notes: &mut Vec<u8>) {
+        // Where the process is just taking some, the next tick is early enough.
+        if notes.is_empty() {
+            return;
+        }
+        let Some(mut scored) = self.scored.try_lock() else { return };
+        if scored.notes.is_empty() {
+            std::mem::swap(&mut scored.notes, notes);
+        } else if scored.notes.len() + notes.len() <= SCORED_BYTES_MAX {
+            scored.notes.extend_from_slice(notes);
+        } else {
+            scored.lost_bytes += notes.len() as u64;
+        }
+        notes.clear();
     }
 
     /// Carries out what was sent since the last call. For the shard.

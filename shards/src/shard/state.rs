@@ -89,6 +89,7 @@ impl ShardState {
             QueueLimits { batch: *batch, rows_max: *queue_rows_max, us_max: *queue_us_max };
         let telemetry = self.context.telemetry.add_lane(prepared.facts());
         let lane = Lane::new(prepared.lane_settings(limits), telemetry);
+        lane.count_scored(&self.front.settings.aggregates);
         let engine = Engine::new(prepared, Rc::clone(&self.store));
         self.lanes.install(&lane);
         self.front.api.description.forget(false);
@@ -155,12 +156,16 @@ impl ShardState {
                     tracing::error!(%error, "connections are encrypted as before");
                 }
             }
+            Command::Forget { table, keys } => {
+                keys.iter().for_each(|key| self.store.forget(table.as_deref(), key));
+            }
             Command::Reply { number, reply } => {
                 if let Some(connection) = self.front.api.admin_queue.answered(number, reply) {
                     self.front.handles.wake(connection);
                 }
             }
         });
+        self.shared.hand_over_scored(&mut self.context.scored.borrow_mut());
         self.shared.hand_in(&mut self.front.api.admin_queue.outgoing.borrow_mut());
         if now_ms / 1_000 != before_ms / 1_000 {
             self.front.renew_date();
@@ -169,6 +174,16 @@ impl ShardState {
         if shutdown.is_begun() {
             self.stopping.notify();
         }
+    }
+
+    /// Hands writes to the process, and wakes those whose writes are done.
+    pub(super) fn exchange_writes(&self) {
+        let queue = &self.front.api.write_queue;
+        self.shared.exchange_writes(&mut queue.outgoing.borrow_mut(), |number, reply| {
+            if let Some(connection) = queue.answered(number, reply) {
+                self.front.handles.wake(connection);
+            }
+        });
     }
 
     /// Where the store's columns have changed, has every lane bind to them, and the process know.

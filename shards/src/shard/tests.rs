@@ -3,6 +3,7 @@
 mod evicting;
 mod giving_up;
 mod reading;
+mod simulated;
 
 use std::io::Write;
 use std::net::TcpStream;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::table::{cells, counters, label};
 use crate::failure::FaultReason;
+use crate::mutation::{Mutation, is_in_force};
 
 /// A number that one thread writes and others read. A load and a store, never a locked add: with
 /// a single writer no update can be lost, and the cache line stays with its owner.
@@ -49,8 +50,10 @@ impl Sum {
 }
 
 /// The HTTP statuses that the gateway answers with; each has its own counter.
-pub const STATUSES: [u16; 19] =
-    [200, 400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 422, 429, 431, 500, 501, 503, 504, 505];
+pub const STATUSES: [u16; 20] = [
+    200, 400, 401, 403, 404, 405, 408, 409, 411, 413, 414, 415, 422, 429, 431, 500, 501, 503, 504,
+    505,
+];
 
 /// The protocols that requests come by.
 pub const PROTOCOLS: [&str; 3] = ["http1", "http2", "grpc"];
@@ -180,6 +183,9 @@ impl StoreCounters {
 impl ShardCounters {
     /// Counts one answer. A status that is not in [`STATUSES`] counts as 500.
     pub fn response(&self, status: u16) {
+        if is_in_force(Mutation::CountTwice) && status == 504 {
+            self.responses[0].add(1);
+        }
         let index = STATUSES.iter().position(|known| *known == status);
         let fallback = || STATUSES.iter().position(|known| *known == 500);
         if let Some(counter) = index.or_else(fallback).and_then(|index| self.responses.get(index)) {

@@ -30,6 +30,8 @@ pub struct LaneFacts {
     pub decisions: Vec<String>,
     /// The codes of the reasons that rows may have.
     pub reasons: Vec<String>,
+    /// The names of its rules, each once.
+    pub rules: Vec<String>,
     /// Whether its scores are probabilities, and counted by their size.
     pub has_probabilities: bool,
     /// The shares of the training data's scores in the [`SCORE_BINS`] parts of 0 to 1; empty when
@@ -87,6 +89,8 @@ counters! {
             by "features" in FeatureStatus::WORDS,
         rows_explained: Counter("shardgate_rows_explained_total",
             "Rows explained, of which the reasons are a share."),
+        rows_decided: Counter("shardgate_rows_decided_total",
+            "Rows that a rule decided before the model was asked: they have no score."),
         rows_failed: Counter("shardgate_rows_failed_total",
             "Rows that were asked for and got no score, by reason.")
             by "reason" in RowFailure::REASONS,
@@ -106,6 +110,8 @@ counters! {
         pub decisions: Cells,
         /// How often each reason was given, in the order of the facts'.
         pub reasons: Cells,
+        /// Rows that each rule decided, in the order of the facts'.
+        pub rules: Cells,
         /// Rows scored by their score, in [`SCORE_BINS`] parts of 0 to 1; none where scores are no
         /// probabilities.
         pub scores: Cells,
@@ -126,6 +132,10 @@ counters! {
         pub entity_age_s: Cells,
         /// How many rows were summed.
         pub entity_ages: Cells,
+        /// How long batches waited for the table of each entity, in ns, summed over them.
+        pub entity_wait_ns: Cells,
+        /// How many batches did.
+        pub entity_waits: Cells,
         /// Cells that took their column's default, by column.
         pub cells_defaulted: Cells,
         /// Texts that are none of the model's categories, by column.
@@ -209,8 +219,11 @@ impl LaneTelemetry {
             entity_rows: Cells::new(facts.entities.len() * FeatureStatus::ALL.len()),
             entity_age_s: Cells::new(facts.entities.len()),
             entity_ages: Cells::new(facts.entities.len()),
+            entity_wait_ns: Cells::new(facts.entities.len()),
+            entity_waits: Cells::new(facts.entities.len()),
             decisions: Cells::new(facts.decisions.len()),
             reasons: Cells::new(facts.reasons.len()),
+            rules: Cells::new(facts.rules.len()),
             scores: Cells::new(if facts.has_probabilities { SCORE_BINS } else { 0 }),
             ..LaneCounters::default()
         };

@@ -135,6 +135,8 @@ fn a_column_more_changes_nothing() {
     keyspace(node, "cql_one_more", &[&table("double"), &insert("5")]);
     let served = serve(node, "cql_one_more");
     let old = expected(5.0);
+    // Once it is open: a node before 4.1 names a column a moment before it may be asked for.
+    assert_eq!(ask(&served), old);
     for added in ["more double", "other text"] {
         run(node, "cql_one_more", &[&format!("ALTER TABLE user_profiles ADD {added}")]);
         let before = served.lane().fit.changes();

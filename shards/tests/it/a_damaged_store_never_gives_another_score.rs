@@ -230,18 +230,18 @@ fn what_a_header_says_is_checked_when_it_is_opened() {
         fs::write(file_of(&folder), bytes).unwrap();
         EmbeddedStore::open(folder.path()).map(|_| ()).unwrap_err()
     };
-    for length in [104, 4_096, 4_097, whole.len() / 2, whole.len() - 1] {
+    for length in [112, 4_096, 4_097, whole.len() / 2, whole.len() - 1] {
         let error = opened(&whole[..length]);
         assert!(matches!(error, EmbeddedError::Length { .. }), "{length}: {error}");
         assert!(error.to_string().contains(&format!("has {length} bytes")), "{error}");
     }
-    for length in [0, 8, 103] {
+    for length in [0, 8, 111] {
         let error = opened(&whole[..length]);
         assert!(matches!(error, EmbeddedError::NotAStore { .. }), "{length}: {error}");
     }
     let longer = [&whole[..], b"more"].concat();
     assert!(matches!(opened(&longer), EmbeddedError::Length { .. }));
-    for at in 12..104 {
+    for at in 12..112 {
         let mut damaged = whole.clone();
         damaged[at] ^= 4;
         let error = opened(&damaged);
@@ -252,8 +252,8 @@ fn what_a_header_says_is_checked_when_it_is_opened() {
     damaged[schema + 8] ^= 1;
     assert!(matches!(opened(&damaged), EmbeddedError::Damaged { part: "schema", .. }));
     let mut newer = whole;
-    newer[8] = 4;
-    assert!(matches!(opened(&newer), EmbeddedError::Format { found: 4, .. }));
+    newer[8] = 5;
+    assert!(matches!(opened(&newer), EmbeddedError::Format { found: 5, .. }));
 }
 
 #[test]

@@ -108,17 +108,29 @@ fn a_cancelled_rpc_leaves_the_queue() {
     let client = Http2Client::connect(served.address);
     let rows: Vec<_> = (0..1_000).map(|row| format!("{{\"user_id\": {row}}}")).collect();
     let body: Bytes = format!("[{}]", rows.join(",")).into();
-    client.run(async {
-        for _ in 0..50 {
-            let request = request("POST", "/predict", &[]);
-            let mut stream = client.open(request, body.clone(), true).await;
-            stream.sender.send_reset(h2::Reason::CANCEL);
-        }
-    });
-    assert_eq!(client.ask(request("POST", "/predict", &[]), "{\"user_id\": 1}").status, 200);
     let lane = served.lane();
+    // A shard that has its core alone may have scored them all before it hears of it.
+    wait_until("rows have left the queue", || {
+        client.run(async {
+            let mut streams = Vec::new();
+            for _ in 0..20 {
+                let request = request("POST", "/predict", &[]);
+                streams.push(client.open(request, body.clone(), true).await);
+            }
+            let before = lane.counters.batches.get();
+            for _ in 0..10_000 {
+                if lane.counters.batches.get() != before {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            for stream in &mut streams {
+                stream.sender.send_reset(h2::Reason::CANCEL);
+            }
+        });
+        assert_eq!(client.ask(request("POST", "/predict", &[]), "{\"user_id\": 1}").status, 200);
+        lane.counters.rows_abandoned.get() > 0
+    });
     wait_until("nothing waits", || lane.counters.queue_rows.get() == 0);
-    let scored: u64 = lane.counters.rows.iter().map(shards::telemetry::Counter::get).sum();
-    assert!(scored + lane.counters.rows_abandoned.get() <= 50_001);
-    assert!(scored < 50_000, "all were scored, and nobody waited for any");
+    wait_until("nothing is kept", || served.counters().buffered_bytes.get() == 0);
 }

@@ -29,6 +29,35 @@ fn csv() {
     each_seed("csv", exercise::csv::run);
 }
 
+/// Seeds, and what becomes of them where words are cut out, doubled and put elsewhere.
+#[test]
+fn expression() {
+    each_seed("expression", exercise::expression::run);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/expression");
+    let mut random = crate::forest::Random::new(2);
+    let seeds = fs::read_dir(folder).expect("a folder").map(|it| it.expect("readable").path());
+    let mut seeds: Vec<_> = seeds.map(|path| fs::read(path).expect("a readable file")).collect();
+    seeds.sort();
+    for _ in 0..3_000 {
+        let other = &seeds[random.below(seeds.len())];
+        let (start, length) = (random.below(other.len()), random.below(12));
+        let piece = other[start..(start + length).min(other.len())].to_vec();
+        let mut changed = seeds[random.below(seeds.len())].clone();
+        for _ in 0..=random.below(2) {
+            let at = random.below(changed.len());
+            let end = (at + random.below(6)).min(changed.len());
+            changed.splice(at..end, piece.iter().copied());
+            changed.push(b' ');
+        }
+        exercise::expression::run(&changed);
+    }
+}
+
+#[test]
+fn grpc() {
+    each_seed("grpc", exercise::grpc::run);
+}
+
 #[test]
 fn manifest() {
     each_seed("manifest", exercise::manifest::run);

@@ -27,6 +27,10 @@ struct Zoo {
 struct Entry {
     name: String,
     #[serde(default)]
+    precision: String,
+    #[serde(default)]
+    columns: Vec<String>,
+    #[serde(default)]
     tensor: String,
     #[serde(default)]
     named: bool,
@@ -36,11 +40,19 @@ struct Entry {
 }
 
 impl Entry {
-    /// What `model.toml` has to say.
+    /// What `model.toml` has to say; requests give all columns.
     fn manifest(&self) -> String {
         let tensor = self.named.then(|| format!("tensor = {:?}\n", self.tensor));
         let class = (self.scores > 1).then_some("class = 0\n");
-        format!("[output]\n{}{}", tensor.unwrap_or_default(), class.unwrap_or_default())
+        let kind = if self.precision == "double" { "double" } else { "float" };
+        let column = |name: &String| {
+            format!(
+                "[[columns]]\nname = {name:?}\ntype = \"{kind}\"\nsource = \"request\"\n\
+                 default = 0.0\nnan = \"default\"\n"
+            )
+        };
+        let columns: String = self.columns.iter().map(column).collect();
+        format!("[output]\n{}{}{columns}", tensor.unwrap_or_default(), class.unwrap_or_default())
     }
 }
 

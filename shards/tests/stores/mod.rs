@@ -45,6 +45,15 @@ pub(crate) fn import(store: &EmbeddedStore, csv: &str) -> Result<ImportProgress,
     import_embedded(store, csv.as_bytes(), &options(OnBadRow::Fatal, false), &mut Heard::default())
 }
 
+/// Imports `csv` into a named table of the store in `folder`, with keys of these columns.
+pub(crate) fn import_table(folder: &std::path::Path, name: &str, keys: &[String], csv: &str) {
+    let name = name.parse().unwrap();
+    let table = EmbeddedStore::open_or_create_table(folder, Some(&name)).unwrap();
+    let mut options = options(OnBadRow::Fatal, false);
+    options.csv.key_columns = keys.to_vec();
+    import_embedded(&table, csv.as_bytes(), &options, &mut Heard::default()).unwrap();
+}
+
 /// A store of its own with the rows of `csv`, and the folder that holds it.
 pub(crate) fn store_of(csv: &str) -> (tempfile::TempDir, EmbeddedStore) {
     let folder = tempfile::tempdir().unwrap();
@@ -70,12 +79,22 @@ pub(crate) fn plan_of(
 
 /// Fetches `keys` without request cells, ages counted at [`WRITTEN_US`].
 pub(crate) fn fetch(reader: &EmbeddedReader, plan: &JoinPlan, keys: &[&str]) -> Joined {
+    fetch_at(reader, plan, keys, WRITTEN_US)
+}
+
+/// [`fetch`] at another time, in µs since 1970.
+pub(crate) fn fetch_at(
+    reader: &EmbeddedReader,
+    plan: &JoinPlan,
+    keys: &[&str],
+    now_us: i64,
+) -> Joined {
     let mut requests = FetchRequests::new(plan.request_fields().len());
     for key in keys {
         requests.push(key.as_bytes(), &[]);
     }
     let mut joined = Joined::new(plan);
-    assert_eq!(reader.fetch(plan, &requests, WRITTEN_US, &mut joined), Fetched::Joined);
+    assert_eq!(reader.fetch(plan, &requests, now_us, &mut joined), Fetched::Joined);
     joined
 }
 

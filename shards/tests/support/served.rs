@@ -66,6 +66,8 @@ pub(crate) struct Setup {
     repository: Option<tempfile::TempDir>,
     names: Vec<&'static str>,
     csv: String,
+    /// Named tables of the store: the columns of their keys, and their rows.
+    tables: Vec<(&'static str, Vec<String>, String)>,
     cluster: Option<ScyllaSettings>,
     tls: Option<TlsIdentity>,
     keys: Option<KeyFile>,
@@ -83,6 +85,7 @@ impl Setup {
             repository: None,
             names,
             csv,
+            tables: Vec::new(),
             cluster: None,
             tls: None,
             keys: None,
@@ -166,6 +169,13 @@ impl Setup {
         self
     }
 
+    /// A named table of the store, with keys of these columns.
+    pub(crate) fn and_table(mut self, name: &'static str, keys: &[&str], csv: &str) -> Self {
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        self.tables.push((name, keys, csv.to_owned()));
+        self
+    }
+
     /// The features of a cluster, and not those of a store of its own.
     pub(crate) fn cluster(mut self, settings: ScyllaSettings) -> Self {
         self.cluster = Some(settings);
@@ -189,6 +199,9 @@ impl Setup {
         let folder = tempfile::tempdir().unwrap();
         let store = EmbeddedStore::open_or_create(folder.path()).unwrap();
         stores::import(&store, &self.csv).unwrap();
+        for (name, keys, csv) in &self.tables {
+            stores::import_table(folder.path(), name, keys, csv);
+        }
         let source = match self.cluster {
             Some(settings) => StoreSource::Cql {
                 addresses: settings.resolve().unwrap(),

@@ -40,5 +40,8 @@ pub(super) fn description(state: &AdminState) -> Reply {
             schemas: &lane.facts.schemas,
         })
         .collect();
-    Reply::content("application/json", document(&models, telemetry.keys().is_some()))
+    Reply::content(
+        "application/json",
+        document(&models, telemetry.keys().is_some(), state.writing.get().is_some()),
+    )
 }

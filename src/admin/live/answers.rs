@@ -1,4 +1,4 @@
-//! What each version answered in a second: scores by their size, decisions, reasons.
+//! What each version answered in a second: scores by their size, decisions, rules, reasons.
 
 use std::sync::Arc;
 
@@ -16,16 +16,29 @@ pub(super) struct Answered(Vec<(Arc<LaneTelemetry>, Counts)>);
 struct Counts {
     /// Rows scored.
     rows: u64,
-    /// The sum of their scores.
+    /// Those of them that a rule decided before the model: they have no score.
+    rows_decided: u64,
+    /// The sum of the scores.
     scores_sum: f64,
     /// Rows by their score, in the parts of 0 to 1; empty where scores are no probabilities.
     scores: Vec<u64>,
     /// Rows by their decision, in the order of the facts'.
     decisions: Vec<u64>,
+    /// Rows that each rule decided, in the order of the facts'.
+    rules: Vec<u64>,
     /// Rows explained.
     explained: u64,
     /// How often each reason was given, in the order of the facts'.
     reasons: Vec<u64>,
+    /// Of a model with several entities what the features of each stood on, in the order of the facts':
+    /// rows by [`FeatureStatus::ALL`].
+    entity_rows: Vec<u64>,
+    /// How old the features of each were, in seconds, summed over `entity_ages` rows.
+    entity_age_s: Vec<u64>,
+    entity_ages: Vec<u64>,
+    /// How long batches waited for the table of each, in µs, summed over `entity_waits` batches.
+    entity_wait_us: Vec<u64>,
+    entity_waits: Vec<u64>,
 }
 
 /// What each version answered in a second, over all shards; those that answered nothing are left out.
@@ -49,15 +62,24 @@ impl Answered {
 impl Counts {
     fn of(lane: &LaneTelemetry) -> Self {
         let counters = &lane.counters;
-        let all = |cells: &Cells| (0..cells.len()).map(|place| cells.get(place).get()).collect();
+        let all = |cells: &Cells| -> Vec<u64> {
+            (0..cells.len()).map(|place| cells.get(place).get()).collect()
+        };
         let rows = counters.rows.iter().map(Counter::get).sum::<u64>();
         Self {
             rows: rows + counters.rows_own_features.get(),
+            rows_decided: counters.rows_decided.get(),
             scores_sum: counters.scores_sum.get(),
             scores: all(&counters.scores),
             decisions: all(&counters.decisions),
+            rules: all(&counters.rules),
             explained: counters.rows_explained.get(),
             reasons: all(&counters.reasons),
+            entity_rows: all(&counters.entity_rows),
+            entity_age_s: all(&counters.entity_age_s),
+            entity_ages: all(&counters.entity_ages),
+            entity_wait_us: all(&counters.entity_wait_ns).iter().map(|ns| ns / 1_000).collect(),
+            entity_waits: all(&counters.entity_waits),
         }
     }
 
@@ -69,11 +91,18 @@ impl Counts {
         };
         Self {
             rows: self.rows.saturating_sub(earlier.rows),
+            rows_decided: self.rows_decided.saturating_sub(earlier.rows_decided),
             scores_sum: self.scores_sum - earlier.scores_sum,
             scores: grown(&self.scores, &earlier.scores),
             decisions: grown(&self.decisions, &earlier.decisions),
+            rules: grown(&self.rules, &earlier.rules),
             explained: self.explained.saturating_sub(earlier.explained),
             reasons: grown(&self.reasons, &earlier.reasons),
+            entity_rows: grown(&self.entity_rows, &earlier.entity_rows),
+            entity_age_s: grown(&self.entity_age_s, &earlier.entity_age_s),
+            entity_ages: grown(&self.entity_ages, &earlier.entity_ages),
+            entity_wait_us: grown(&self.entity_wait_us, &earlier.entity_wait_us),
+            entity_waits: grown(&self.entity_waits, &earlier.entity_waits),
         }
     }
 
@@ -84,11 +113,18 @@ impl Counts {
             sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
         };
         self.rows += other.rows;
+        self.rows_decided += other.rows_decided;
         self.scores_sum += other.scores_sum;
         self.explained += other.explained;
         add(&mut self.scores, &other.scores);
         add(&mut self.decisions, &other.decisions);
+        add(&mut self.rules, &other.rules);
         add(&mut self.reasons, &other.reasons);
+        add(&mut self.entity_rows, &other.entity_rows);
+        add(&mut self.entity_age_s, &other.entity_age_s);
+        add(&mut self.entity_ages, &other.entity_ages);
+        add(&mut self.entity_wait_us, &other.entity_wait_us);
+        add(&mut self.entity_waits, &other.entity_waits);
     }
 }
 

@@ -22,6 +22,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use shards::provenance::FeatureStatus;
 
 pub(super) use self::sampler::start;
 use self::second::Second;
@@ -190,13 +191,17 @@ fn status(state: &AdminState) -> serde_json::Value {
                 "has_probabilities": lane.facts.has_probabilities,
                 "score_shares": lane.facts.score_shares,
                 "decisions": lane.facts.decisions,
+                "rules": lane.facts.rules,
                 "reasons": lane.facts.reasons,
+                "entities": lane.facts.entities,
             }));
         }
     }
     let health = Health::of(state);
     json!({
         "version": routes::version(),
+        // In the order in which a second counts an entity's rows.
+        "statuses": FeatureStatus::ALL.map(FeatureStatus::as_str),
         "serving": state.is_serving(),
         "draining": state.shutdown.is_begun(),
         "started_s": state.started_s,

@@ -1,4 +1,4 @@
-//! What is said of the answers of each version: decisions, reasons, and how its scores are spread.
+//! What is said of the answers of each version: decisions, rules, reasons, and how its scores are spread.
 
 use super::buckets::Buckets;
 use super::lanes::ScrapedLane;
@@ -6,7 +6,7 @@ use super::text::{Exposition, Kind};
 
 /// Writes the families of answers.
 pub(super) fn write(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
-    let help = "Rows scored, by the decision that their score is.";
+    let help = "Rows answered, by their decision.";
     text.family("shardgate_decisions_total", Kind::Counter, help);
     for lane in lanes {
         let (facts, counters) = (&lane.telemetry.facts, &lane.telemetry.counters);
@@ -21,6 +21,14 @@ pub(super) fn write(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
         let (facts, counters) = (&lane.telemetry.facts, &lane.telemetry.counters);
         for (place, code) in facts.reasons.iter().enumerate() {
             text.count(&lane.labels_and("reason", code), counters.reasons.get(place).get());
+        }
+    }
+    let help = "Rows that a rule decided, by the rule.";
+    text.family("shardgate_rules_total", Kind::Counter, help);
+    for lane in lanes {
+        let (facts, counters) = (&lane.telemetry.facts, &lane.telemetry.counters);
+        for (place, rule) in facts.rules.iter().enumerate() {
+            text.count(&lane.labels_and("rule", rule), counters.rules.get(place).get());
         }
     }
     let help = "Scores that are probabilities.";

@@ -5,7 +5,8 @@ use shards::provenance::FeatureStatus;
 use super::lanes::ScrapedLane;
 use super::text::{Exposition, Kind};
 
-/// What the features of each entity stood on, and how old they were, of models with several.
+/// What the features of each entity stood on, how old they were, and how long they were waited for, of
+/// models with several.
 pub(super) fn write(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
     let entities = || lanes.iter().flat_map(entities_of);
     let help = "Rows scored, by what the features of each entity stood on.";
@@ -29,6 +30,18 @@ pub(super) fn write(text: &mut Exposition, lanes: &[ScrapedLane<'_>]) {
     for (lane, place, entity) in entities() {
         let rows = lane.telemetry.counters.entity_ages.get(place).get();
         text.count(&lane.labels_and("entity", entity), rows);
+    }
+    let help = "The time that batches waited for the table of an entity, summed.";
+    text.family("shardgate_entity_wait_seconds_total", Kind::Counter, help);
+    for (lane, place, entity) in entities() {
+        let waited_ns = lane.telemetry.counters.entity_wait_ns.get(place).get();
+        text.value(&lane.labels_and("entity", entity), waited_ns as f64 / 1e9);
+    }
+    let help = "Batches that waited for the table of an entity.";
+    text.family("shardgate_entity_waits_total", Kind::Counter, help);
+    for (lane, place, entity) in entities() {
+        let batches = lane.telemetry.counters.entity_waits.get(place).get();
+        text.count(&lane.labels_and("entity", entity), batches);
     }
 }
 

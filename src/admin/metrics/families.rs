@@ -8,11 +8,12 @@ use shards::telemetry::{
 use super::buckets::Buckets;
 use super::drift::DriftWindow;
 use super::lanes::{self, ScrapedLane};
-use super::process;
 use super::text::{Exposition, Format, Kind, Label};
+use super::{process, writes};
 use crate::admin::{ShardView, copies_of};
 use crate::journal::JournalCounters;
 use crate::otlp::SpanCounters;
+use crate::serve::writes::counters::WriteCounters;
 
 /// What is known of the process beside its shards.
 pub(in crate::admin) struct Process<'a> {
@@ -20,6 +21,8 @@ pub(in crate::admin) struct Process<'a> {
     pub(in crate::admin) log_events_suppressed: u64,
     /// What the prediction log has written, where there is one.
     pub(in crate::admin) journal: Option<&'a JournalCounters>,
+    /// What was written to the feature store, where it can be.
+    pub(in crate::admin) writes: Option<&'a WriteCounters>,
     /// What was sent to a collector of traces, where there is one.
     pub(in crate::admin) spans: Option<&'a SpanCounters>,
     /// When the admin port's certificate is not valid any more, in s since 1970, where it has one.
@@ -65,6 +68,7 @@ pub(in crate::admin) fn write(
     text.family("shardgate_log_events_suppressed_total", Kind::Counter, help);
     text.count(&[], own.log_events_suppressed);
     write_journal(&mut text, own.journal);
+    writes::write(&mut text, own.writes);
     write_spans(&mut text, own.spans);
     if let Some(expires_s) = own.tls_expires_s {
         let help = "When the certificate of the admin port ends, in seconds since 1970.";

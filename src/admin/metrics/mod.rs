@@ -15,6 +15,7 @@ mod families;
 mod lanes;
 mod process;
 pub(crate) mod text;
+mod writes;
 
 pub(super) use self::families::{Process, write};
 pub(crate) use self::process::thread_cpu_s;

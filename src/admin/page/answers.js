@@ -1,9 +1,10 @@
 'use strict';
-// What each version answers: its scores beside those of the training, decisions, reasons, drift, and how far
+// What each version answers: its scores beside those of the training, decisions, rules, reasons, drift, and how far
 // a canary and a shadow are from what is stable.
 
 const ANSWER_SECONDS = 60;
 const REASONS_SHOWN = 6;
+const RULES_SHOWN = 8;
 const COLUMNS_SHOWN = 5;
 // By custom of the population stability index: from here something moved, from there much did.
 const DRIFT_SOME = 0.1, DRIFT_MUCH = 0.25, DRIFT_FULL = 0.5;
@@ -18,7 +19,13 @@ function answered(model, count = ANSWER_SECONDS) {
   const each = (key) => mine.reduce((all, one) => one[key].map((value, at) => value + (all[at] ?? 0)), []);
   return {
     elapsed: sum(last.map((second) => second.elapsed_s)), rows: total('rows'), explained: total('explained'),
-    mean: total('scores_sum') / total('rows'), scores: each('scores'), decisions: each('decisions'), reasons: each('reasons'),
+    // What a rule decided before the model has no score.
+    mean: total('scores_sum') / (total('rows') - total('rows_decided')), scores: each('scores'),
+    decisions: each('decisions'), rules: each('rules'), reasons: each('reasons'),
+    entities: model.entities.map((name, at) => ({
+      name, rows: each('entity_rows').slice(at * statuses.length, (at + 1) * statuses.length),
+      age_s: each('entity_age_s')[at] / each('entity_ages')[at], wait_us: each('entity_wait_us')[at] / each('entity_waits')[at],
+    })),
   };
 }
 
@@ -90,6 +97,14 @@ function decisionBars(model, did) {
   }));
 }
 
+// The rules that decided most, those that never did last.
+function ruleBars(model, did) {
+  const found = model.rules.map((name, at) => ({ name, count: did.rules[at] ?? 0 }));
+  found.sort((one, other) => other.count - one.count);
+  const rate = (count) => `${number(count / Math.max(did.elapsed, 1e-3))}/s`;
+  return bars(found.slice(0, RULES_SHOWN).map(({ name, count }) => ({ name, text: rate(count), share: count / Math.max(did.rows, 1) })));
+}
+
 // The reasons that were given most, each with the share of the explained rows that it was given for.
 function mostReasons(codes, did) {
   const found = codes.map((name, at) => ({ name, count: did.reasons[at] ?? 0 })).filter((reason) => reason.count);
@@ -117,6 +132,20 @@ function driftPart(model) {
   return part('Drift (PSI), last hour', ...(rows.length ? [bars(rows)] : []), ...notes.map(note));
 }
 
+// What the features of each entity stood on: the share that is of now, how old they were, how long their table took.
+function entityRows(did) {
+  return did.entities.map(({ name, rows, age_s, wait_us }) => {
+    const all = sum(rows);
+    const shares = statuses.map((status, at) => ({ status, share: (rows[at] ?? 0) / Math.max(all, 1) })).filter(({ share }) => share);
+    const fresh = sum(shares.filter(({ status }) => ['stored', 'cached'].includes(status)).map(({ share }) => share));
+    const texts = shares.map(({ status, share }) => `${status} ${percent(share)}`);
+    if (age_s >= 0) texts.push(`age ${duration(age_s)}`);
+    if (wait_us >= 0) texts.push(`table ${time(wait_us)}`);
+    const tone = !all ? '' : shares.some(({ status }) => status === 'error') ? 'bad' : fresh < 0.99 ? 'warn' : '';
+    return { name, text: texts.join(', ') || '–', share: fresh, tone, series: tone || 'features' };
+  });
+}
+
 // One version that answers.
 function versionAnswers(model) {
   const did = answered(model);
@@ -126,12 +155,14 @@ function versionAnswers(model) {
     parts.push(part(legend, scoreColumns(did.scores.length ? did.scores : Array(20).fill(0), model.score_shares)));
   }
   if (model.decisions.length) parts.push(part('Decisions', decisionBars(model, did)));
+  if (model.rules.length) parts.push(part('Rules', ruleBars(model, did)));
   if (model.reasons.length) {
     const reasons = mostReasons(model.reasons, did);
     parts.push(part(did.explained ? `Reasons of ${counted(did.explained, 'explained row')}` : 'Reasons', reasons.length ? bars(reasons) : note('no row explained in the last minute')));
   }
+  if (model.entities.length) parts.push(part('Entities, last minute', bars(entityRows(did))));
   parts.push(driftPart(model));
-  const mean = did.rows ? `, mean ${did.mean.toFixed(3)}` : '';
+  const mean = Number.isFinite(did.mean) ? `, mean ${did.mean.toFixed(3)}` : '';
   const said = ` version ${model.version}, ${model.role}: ${counted(did.rows, 'score')} in the last minute${mean}`;
   return element('div', { className: 'version' },
     element('h3', {}, model.model, element('span', { className: 'quiet', textContent: said })), element('div', { className: 'parts' }, ...parts));

@@ -4,6 +4,8 @@
 let served = [];
 // Null until the gateway has said what it is.
 let facts = null;
+// What features stand on, in the order in which rows are counted by it.
+let statuses = [];
 
 const counted = (count, one, more = one + 's') => `${number(count)} ${count === 1 ? one : more}`;
 

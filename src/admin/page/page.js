@@ -199,6 +199,7 @@ function showStatus(status) {
   byId('store-faults').replaceChildren(...status.store_faults.map((fault) => element('li', { textContent: fault })));
   byId('unfit').replaceChildren(...status.unfit.map((unfit) => element('li', { textContent: `${unfit.model} ${unfit.version}: ${unfit.reason}` })));
   facts = status;
+  statuses = status.statuses;
   drawPill();
   served = mergeLanes(status.models, status.shards.map((shard) => shard.core));
   drawModels();

@@ -19,6 +19,8 @@ pub(crate) enum OutputKind {
     Version,
     /// The decision that the score's band has.
     Decision,
+    /// The rule that decided the row; empty where none did.
+    Rule,
     /// The points of the score.
     Points,
     /// The label of the most probable class.
@@ -39,11 +41,12 @@ pub(crate) enum OutputElement<'a> {
 }
 
 impl OutputKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Score,
         Self::Features,
         Self::Version,
         Self::Decision,
+        Self::Rule,
         Self::Points,
         Self::Label,
         Self::Probabilities,
@@ -57,6 +60,7 @@ impl OutputKind {
             Self::Features => "features",
             Self::Version => "model_version",
             Self::Decision => "decision",
+            Self::Rule => "rule",
             Self::Points => "points",
             Self::Label => "label",
             Self::Probabilities => "probabilities",
@@ -76,6 +80,7 @@ impl OutputKind {
             Self::Score | Self::Version => true,
             Self::Features => has_provenance,
             Self::Decision => answers.decisions().len() > 0,
+            Self::Rule => answers.rule_names().len() > 0,
             Self::Points => answers.points(0.5).is_some(),
             Self::Outputs => answers.width > 1,
             Self::Label | Self::Probabilities | Self::Contributions => {
@@ -88,7 +93,7 @@ impl OutputKind {
     pub(super) fn is_given(self, settings: &LaneSettings, is_divided: bool) -> bool {
         let always = settings.answers.always;
         match self {
-            Self::Score | Self::Features | Self::Decision | Self::Points => true,
+            Self::Score | Self::Features | Self::Decision | Self::Rule | Self::Points => true,
             Self::Version => is_divided,
             Self::Label => always.label,
             Self::Probabilities => always.probabilities,
@@ -100,7 +105,12 @@ impl OutputKind {
     /// What a row is asked for, with this output.
     pub(super) fn wants(self, wants: Wants) -> Wants {
         match self {
-            Self::Score | Self::Features | Self::Version | Self::Decision | Self::Points => wants,
+            Self::Score
+            | Self::Features
+            | Self::Version
+            | Self::Decision
+            | Self::Rule
+            | Self::Points => wants,
             Self::Label => Wants { label: true, ..wants },
             Self::Probabilities => Wants { probabilities: true, ..wants },
             Self::Outputs => Wants { outputs: true, ..wants },
@@ -117,7 +127,9 @@ impl OutputKind {
             | Self::Outputs
             | Self::Points
             | Self::Contributions => Datatype::Fp64,
-            Self::Features | Self::Version | Self::Decision | Self::Label => Datatype::Bytes,
+            Self::Features | Self::Version | Self::Decision | Self::Rule | Self::Label => {
+                Datatype::Bytes
+            }
         }
     }
 
@@ -143,7 +155,13 @@ impl OutputKind {
         match self {
             Self::Features if scored.statuses.is_empty() => text(scored.status.as_str()),
             Self::Features => text(&by_entity(lane, scored)),
-            Self::Decision => text(answers.decision_name(scored.score).unwrap_or_default()),
+            Self::Decision => {
+                text(answers.decision_name_of(scored.score, scored.rule).unwrap_or_default());
+            }
+            Self::Rule => {
+                let rule = scored.rule.and_then(|rule| answers.rule_name(rule));
+                text(rule.unwrap_or_default());
+            }
             Self::Label => {
                 let parts = row.answer.parts();
                 let label = parts.and_then(|parts| label_of(answers, &parts.outputs));
@@ -159,19 +177,29 @@ impl OutputKind {
                 each(OutputElement::Number(points));
             }
             Self::Probabilities | Self::Outputs => {
-                let outputs = row.answer.parts().map(|parts| parts.outputs.as_slice());
-                for output in outputs.unwrap_or_default() {
-                    each(OutputElement::Number(*output));
-                }
+                let outputs = row.answer.parts().map_or(&[][..], |parts| parts.outputs.as_slice());
+                self.fill(lane, outputs.iter().copied(), each);
             }
             Self::Contributions => {
-                let Some(parts) = row.answer.parts() else { return };
-                for contribution in &parts.contributions {
-                    each(OutputElement::Number(*contribution));
-                }
-                let base = parts.explanation.map_or(f64::NAN, |explanation| explanation.base);
-                each(OutputElement::Number(base));
+                let parts = row.answer.parts().filter(|parts| !parts.contributions.is_empty());
+                let base = parts.and_then(|parts| parts.explanation).map(|it| it.base);
+                let contributions = parts.into_iter().flat_map(|parts| &parts.contributions);
+                self.fill(lane, contributions.copied().chain(base), each);
             }
+        }
+    }
+
+    /// Calls `each` with as many numbers as a row has: NaN for those of a row that the model was not
+    /// asked for, as a rule had decided it.
+    fn fill(
+        self,
+        lane: &Lane,
+        numbers: impl Iterator<Item = f64>,
+        mut each: impl FnMut(OutputElement<'_>),
+    ) {
+        let rest = std::iter::repeat(f64::NAN);
+        for number in numbers.chain(rest).take(self.width(&lane.settings)) {
+            each(OutputElement::Number(number));
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct ParsedInfer<'r> {
     /// Numbers that are read `width` a row, starting at `at` in the row's cells.
     cells: Vec<Block<'r>>,
     cells_per_row: usize,
+    /// The texts of those request fields whose texts are kept, row by row.
+    texts: Vec<(usize, Vec<Option<&'r str>>)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -80,9 +82,10 @@ impl<'r> ParsedInfer<'r> {
             let width = signature.columns.len();
             let cells = vec![Block { at: 0, width, numbers: block(matrix, rows, width)?.into() }];
             check_integers(&matrix.name, &cells[0], signature)?;
-            return Ok(Self { rows, user_ids: None, keys: None, cells, cells_per_row: width });
+            let (cells_per_row, texts) = (width, Vec::new());
+            return Ok(Self { rows, user_ids: None, keys: None, cells, cells_per_row, texts });
         }
-        by_columns(inputs, signature, rows)
+        by_columns(inputs, signature, keys, rows)
     }
 
     /// How many rows are asked for.
@@ -134,6 +137,11 @@ impl<'r> ParsedInfer<'r> {
             let numbers = &block.numbers[place * block.width..(place + 1) * block.width];
             row.request_cells[block.at..block.at + block.width].copy_from_slice(numbers);
         }
+        for (field, texts) in &self.texts {
+            if let Some(text) = texts[place] {
+                row.texts.push(*field, text);
+            }
+        }
         match (&self.user_ids, &self.keys) {
             (Some(user_ids), _) => row.key.push_str(user_ids[place]),
             (None, Some(keys)) => keys.fill(place, row),
@@ -154,6 +162,7 @@ fn by_user<'r>(
         keys: None,
         cells: Vec::new(),
         cells_per_row: request_fields.len(),
+        texts: kept_texts(inputs, request_fields),
     };
     for input in inputs {
         if input.name == USER_ID {
@@ -198,22 +207,28 @@ fn by_keys<'r>(
         cells.extend(field.map(|at| Block { at, width: 1, numbers }));
     }
     let keys = Some(ParsedKeys::of(inputs, keys, rows)?);
-    Ok(ParsedInfer { rows, user_ids: None, keys, cells, cells_per_row })
+    let texts = kept_texts(inputs, request_fields);
+    Ok(ParsedInfer { rows, user_ids: None, keys, cells, cells_per_row, texts })
 }
 
 fn by_columns<'r>(
     inputs: &'r [Tensor<'_>],
     signature: &Signature,
+    keys: &RequestKeys,
     rows: usize,
 ) -> Result<ParsedInfer<'r>, InferError> {
     let columns = &signature.columns;
     let expected = || {
+        let named = match &keys.fields[..] {
+            [] => format!("`{USER_ID}`"),
+            fields => format!("the keys `{}`", fields.join("`, `")),
+        };
         let width = columns.len();
         let matrix = &signature.matrix;
         if !signature.texts.is_empty() {
-            return format!("give `{USER_ID}`, or each of the model's columns: some are of text");
+            return format!("give {named}, or each of the model's columns: some are of text");
         }
-        format!("give `{matrix}` of shape [rows, {width}], `{USER_ID}`, or each of its columns")
+        format!("give `{matrix}` of shape [rows, {width}], {named}, or each of its columns")
     };
     let mut cells = Vec::with_capacity(inputs.len());
     for input in inputs {
@@ -235,7 +250,28 @@ fn by_columns<'r>(
     if let Some(missing) = columns.iter().find(|column| inputs.iter().all(|i| i.name != **column)) {
         return Err(InferError::InputMissing { input: missing.clone(), expected: expected() });
     }
-    Ok(ParsedInfer { rows, user_ids: None, keys: None, cells, cells_per_row: columns.len() })
+    let (cells_per_row, texts) = (columns.len(), Vec::new());
+    Ok(ParsedInfer { rows, user_ids: None, keys: None, cells, cells_per_row, texts })
+}
+
+/// The texts of those request fields whose texts are kept. Whether they are texts of as many rows is
+/// checked where their cells are read.
+fn kept_texts<'r>(
+    inputs: &'r [Tensor<'_>],
+    request_fields: &[RequestField],
+) -> Vec<(usize, Vec<Option<&'r str>>)> {
+    let kept = request_fields.iter().enumerate().filter(|(_, field)| field.is_kept);
+    let of = |(at, field): (usize, &RequestField)| {
+        let input = inputs.iter().find(|input| input.name == field.name)?;
+        let TensorData::Strings(strings) = &input.data else { return None };
+        let mut nulls = input.nulls.iter().copied().peekable();
+        let text = |(place, bytes): (usize, &'r Cow<'_, [u8]>)| match nulls.next_if_eq(&place) {
+            Some(_) => None,
+            None => str::from_utf8(bytes).ok(),
+        };
+        Some((at, strings.iter().enumerate().map(text).collect()))
+    };
+    kept.filter_map(of).collect()
 }
 
 /// The numbers of a tensor of `rows × width`; one of a single column may leave the width out.
@@ -295,7 +331,7 @@ fn field_cells<'r>(
         expected,
     };
     match &input.data {
-        TensorData::Numbers(numbers) if field.categories.is_none() => {
+        TensorData::Numbers(numbers) if field.categories.is_none() && !field.is_kept => {
             check_shape(input, rows, 1)?;
             Ok(numbers.into())
         }

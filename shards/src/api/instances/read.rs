@@ -178,7 +178,9 @@ impl<'de> Visitor<'de> for InstanceSeed<'_> {
         row.request_cells.clear();
         while at < signature.columns.len() {
             let field = signature.texts.get(at).unwrap_or(&number);
-            let Some(cell) = members.next_element_seed(CellSeed(field))? else { break };
+            let Some(cell) = members.next_element_seed(CellSeed(field, at, &mut row.texts))? else {
+                break;
+            };
             let integers = signature.integers.get(at).copied().flatten();
             let is_code = field.categories.is_some();
             failure = failure.or(match cell {

@@ -6,6 +6,7 @@
 
 mod paths;
 mod shared;
+mod writes;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -61,11 +62,12 @@ fn describe(api: &Api) -> Vec<u8> {
             schemas: &lane.telemetry().facts.schemas,
         })
         .collect();
-    document(&models, api.description.has_keys.get())
+    document(&models, api.description.has_keys.get(), api.limits.takes_writes)
 }
 
-/// The description of `models`, the default one first; `has_keys` is whether requests need a key.
-pub fn document(models: &[DescribedModel<'_>], has_keys: bool) -> Vec<u8> {
+/// The description of `models`, the default one first; `has_keys` is whether requests need a key, and
+/// `takes_writes` whether features are written too.
+pub fn document(models: &[DescribedModel<'_>], has_keys: bool, takes_writes: bool) -> Vec<u8> {
     let mut head = json!({
         "openapi": "3.1.0",
         "info": {
@@ -75,6 +77,9 @@ pub fn document(models: &[DescribedModel<'_>], has_keys: bool) -> Vec<u8> {
         },
         "paths": paths::all(models),
     });
+    if takes_writes {
+        writes::add_to(&mut head["paths"]);
+    }
     let mut components = shared::components();
     if has_keys {
         head["security"] = json!([{"bearer": []}, {"key": []}]);
@@ -147,7 +152,7 @@ mod tests {
                 version: 1,
                 schemas: &schemas,
             });
-            let text = document(&models, has_keys);
+            let text = document(&models, has_keys, has_keys);
             let document: Value = serde_json::from_slice(&text).expect("JSON");
             let text = document.to_string();
             let references: Vec<_> = text.split("\"$ref\":\"#").skip(1).collect();

@@ -6,12 +6,13 @@ use super::{content, reference};
 use crate::tensors::Datatype;
 
 /// Each status of an error, and when it is given.
-const ERRORS: [(u16, &str); 15] = [
+const ERRORS: [(u16, &str); 16] = [
     (400, "the body cannot be read, or a value of it"),
     (401, "a key is needed, and none that is known was sent"),
     (403, "the key may not ask this"),
     (404, "no such model or version, or no such user where the model refuses those"),
     (408, "the request took too long to arrive"),
+    (409, "another request had the same idempotency-key"),
     (411, "the request has no body"),
     (413, "the body is too long, or has too many rows"),
     (415, "the body has a content coding that is not taken"),

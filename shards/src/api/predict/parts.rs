@@ -10,9 +10,13 @@ use crate::model::answer::{Answers, Reasons};
 /// Writes what the answer of a row has beside its score, each member with a comma before it.
 pub(super) fn write_parts(body: &mut Vec<u8>, lane: &Lane, row: &Row, scored: Scored) {
     let answers = &lane.settings.answers;
-    if let Some(decision) = answers.decision_name(scored.score) {
+    if let Some(decision) = answers.decision_name_of(scored.score, scored.rule) {
         body.extend_from_slice(b", \"decision\": ");
         write_string(body, decision);
+    }
+    if let Some(name) = scored.rule.and_then(|rule| answers.rule_name(rule)) {
+        body.extend_from_slice(b", \"rule\": ");
+        write_string(body, name);
     }
     if let Some(points) = answers.points(scored.score) {
         body.extend_from_slice(b", \"points\": ");
@@ -41,12 +45,13 @@ pub(super) fn write_parts(body: &mut Vec<u8>, lane: &Lane, row: &Row, scored: Sc
     }
 }
 
-/// The label of the most probable class, the first of those that are as probable.
+/// The label of the most probable class, the first of those that are as probable; `None` of a row that
+/// the model was not asked for.
 pub(crate) fn label_of<'a>(answers: &'a Answers, probabilities: &[f64]) -> Option<&'a str> {
-    let mut best = (0, f64::NEG_INFINITY);
+    let mut best = (0, probabilities.first()?);
     for (place, probability) in probabilities.iter().enumerate() {
-        if *probability > best.1 {
-            best = (place, *probability);
+        if probability > best.1 {
+            best = (place, probability);
         }
     }
     answers.labels.get(best.0).map(String::as_str)

@@ -13,6 +13,7 @@ use crate::batch::{Row, RowId, RowState, Rows};
 use crate::failure::RowFailure;
 use crate::features::KEY_BYTES_MAX;
 use crate::features::entities::USER_ID;
+use crate::features::expressions::RequestTexts;
 use crate::features::join::RequestField;
 use crate::model::answer::Wants;
 
@@ -279,7 +280,11 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
                 failure = failure.or(members.next_value_seed(UserIdSeed { row: self.row })?);
             } else if let Some(index) = fields.iter().position(|field| field.name == name) {
                 given = true;
-                match members.next_value_seed(CellSeed(&fields[index]))? {
+                match members.next_value_seed(CellSeed(
+                    &fields[index],
+                    index,
+                    &mut self.row.texts,
+                ))? {
                     Some(value) => self.row.request_cells[index] = value,
                     None => failure = failure.or(Some(RowFailure::Field { index })),
                 }
@@ -424,7 +429,11 @@ impl<'de> Visitor<'de> for UserIdSeed<'_> {
 
 /// Reads a request field as a cell: a number, a boolean as 1 or 0, a text as its column reads it, null
 /// as not known; `None` otherwise.
-pub(in crate::api) struct CellSeed<'a>(pub(in crate::api) &'a RequestField);
+pub(in crate::api) struct CellSeed<'a>(
+    pub(in crate::api) &'a RequestField,
+    pub(in crate::api) usize,
+    pub(in crate::api) &'a mut RequestTexts,
+);
 
 impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
     type Value = Option<f64>;
@@ -462,6 +471,9 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        if self.0.is_kept {
+            self.2.push(self.1, text);
+        }
         Ok(self.0.text(text))
     }
 

@@ -55,7 +55,7 @@ fn each_fault_says_what_was_expected() {
         ("(1).size", "expected a function of the value before the dot"),
         ("sise(country)", "there is no function `sise`; there are `min`"),
         ("log(country)", "`log` of (text): expected (double)"),
-        ("log(amount, 2)", "`log` of (double, double): expected (double)"),
+        ("log(amount, 2)", "`log` of (double, int): expected (double)"),
         ("min(amount)", "`min` of (double): expected (int, int, …)"),
         ("hours_since(amount)", "`hours_since` of (double): expected (timestamp)"),
         ("amount % 2", "`%` of (double, int): expected (int, int)"),

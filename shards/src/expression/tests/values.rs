@@ -244,3 +244,14 @@ fn names_may_be_quoted_or_have_dots() {
     let frame = run(&program, &names, &[vec![Value::Int(1), Value::Int(2), Value::Int(4)]], 0);
     assert_eq!(frame.get(&program, 0, 0), Value::Int(7));
 }
+
+#[test]
+fn the_manual_has_every_function() {
+    let manual = include_str!("../../../../src/manual/expressions.md");
+    for (group, functions) in super::super::table() {
+        for (name, ..) in functions {
+            let written = format!("`{}`", name.replace('|', "\\|"));
+            assert!(manual.contains(&written), "{group}: {written}");
+        }
+    }
+}

@@ -40,6 +40,8 @@ struct CacheEntry {
     /// The key, and after it the record if there is one.
     bytes: Box<[u8]>,
     found: bool,
+    /// Whether somebody wrote it since.
+    is_forgotten: bool,
     fetched: Instant,
 }
 
@@ -104,7 +106,8 @@ impl RecordCache {
         self.policy.used(number);
         let entry = &self.entries[number as usize];
         let ttl_ms = if entry.found { self.settings.ttl_ms } else { self.settings.negative_ttl_ms };
-        if now.saturating_duration_since(entry.fetched) >= Duration::from_millis(ttl_ms) {
+        let is_old = now.saturating_duration_since(entry.fetched) >= Duration::from_millis(ttl_ms);
+        if is_old || entry.is_forgotten {
             self.counters.misses += 1;
             return Cached::Unknown;
         }
@@ -117,8 +120,17 @@ impl RecordCache {
     pub fn get_stale(&self, key: &[u8], now: Instant) -> Option<&[u8]> {
         let entry = &self.entries[self.find(key)? as usize];
         let age = now.saturating_duration_since(entry.fetched);
-        let usable = entry.found && age <= Duration::from_secs(self.settings.max_stale_s);
+        let usable = entry.found
+            && !entry.is_forgotten
+            && age <= Duration::from_secs(self.settings.max_stale_s);
         usable.then(|| entry.record())
+    }
+
+    /// Forgets what is known of `key`: somebody wrote it.
+    pub fn forget(&mut self, key: &[u8]) {
+        if let Some(number) = self.find(key) {
+            self.entries[number as usize].is_forgotten = true;
+        }
     }
 
     /// Keeps what the store answered at `now`: a record, or that there is no such user.
@@ -136,6 +148,7 @@ impl RecordCache {
             key_length: key.len(),
             bytes: [key, record.unwrap_or_default()].concat().into_boxed_slice(),
             found: record.is_some(),
+            is_forgotten: false,
             fetched: now,
         };
         let bytes = entry.bytes.len() + ENTRY_BYTES;
@@ -157,6 +170,7 @@ impl RecordCache {
     fn replace(&mut self, number: u32, record: Option<&[u8]>, now: Instant) {
         let entry = &mut self.entries[number as usize];
         entry.fetched = now;
+        entry.is_forgotten = false;
         match record {
             Some(record) if record.len() == entry.bytes.len() - entry.key_length => {
                 entry.bytes[entry.key_length..].copy_from_slice(record);
@@ -229,6 +243,12 @@ mod tests {
         assert_eq!(cache.get(b"nobody", after(11)), Cached::Fresh(b"came"));
         assert_eq!(cache.get(b"known", after(11)), Cached::FreshMissing);
         assert_eq!(cache.counters(), CacheCounters { hits: 4, misses: 3, evictions: 0 });
+        cache.forget(b"nobody");
+        cache.forget(b"stranger");
+        assert_eq!(cache.get(b"nobody", after(11)), Cached::Unknown);
+        assert_eq!(cache.get_stale(b"nobody", after(11)), None);
+        cache.put(b"nobody", Some(b"back"), after(12));
+        assert_eq!(cache.get(b"nobody", after(12)), Cached::Fresh(b"back"));
     }
 
     #[test]

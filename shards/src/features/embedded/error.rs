@@ -116,6 +116,17 @@ pub enum EmbeddedError {
         /// Which column, its type found and expected.
         reason: String,
     },
+    /// The log of changes is not as it was written.
+    #[error(
+        "{path}: the {part} of the log of changes is damaged: put back a copy of the folder, or import \
+         all features again with --replace"
+    )]
+    LogDamaged {
+        /// The log's file, or the store's folder.
+        path: PathBuf,
+        /// Which part.
+        part: &'static str,
+    },
     /// There is no room for the new file.
     #[error(
         "{path}: the disk is full: {} of the new copy were written, which is made beside the old one \

@@ -45,7 +45,7 @@ fn lie() -> impl Strategy<Value = Lie> {
         (0_u64..64).prop_map(|bit| 1 << bit),
     ];
     prop_oneof![
-        (0_usize..11, number.clone()).prop_map(|(at, number)| Lie::Header(at, number)),
+        (0_usize..12, number.clone()).prop_map(|(at, number)| Lie::Header(at, number)),
         (any::<Index>(), number.clone()).prop_map(|(at, number)| Lie::Slot(at, number)),
         number.clone().prop_map(Lie::FullIndex),
         (any::<Index>(), number).prop_map(|(at, number)| Lie::TextPlace(at, number)),
@@ -99,7 +99,8 @@ fn tell(lie: &Lie, bytes: &mut Vec<u8>, header: &mut Header) {
         Lie::Header(7, length) => header.record_bytes = length as u32,
         Lie::Header(8, at) => header.imported_us = at.cast_signed(),
         Lie::Header(9, texts) => header.texts = texts,
-        Lie::Header(_, at) => header.text_places_at = at,
+        Lie::Header(10, at) => header.text_places_at = at,
+        Lie::Header(_, changes) => header.changes = changes,
         Lie::TextPlace(at, place) => {
             let at = header.text_places_at as usize + at.index(7) * TEXT_PLACE_BYTES;
             let Some(said) = bytes.get_mut(at..at + TEXT_PLACE_BYTES) else { return };

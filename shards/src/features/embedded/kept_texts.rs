@@ -10,7 +10,8 @@ use crate::features::texts::{Interner, Texts};
 /// The codes that texts of an old file have in the new one.
 #[derive(Debug)]
 pub(super) struct KeptTexts<'a> {
-    base: &'a Snapshot,
+    texts: &'a dyn Texts,
+    record_bytes: usize,
     /// Where codes are in its records.
     places: Vec<CellPlace>,
     /// By the old code; none for those that no row was seen with.
@@ -18,10 +19,10 @@ pub(super) struct KeptTexts<'a> {
 }
 
 impl<'a> KeptTexts<'a> {
-    /// For rows of `base`.
-    pub(super) fn new(base: &'a Snapshot) -> Self {
+    /// For rows as `base` has them, with these texts.
+    pub(super) fn new(base: &Snapshot, texts: &'a dyn Texts) -> Self {
         let places: Vec<_> = base.layout().text_places().copied().collect();
-        Self { base, places, codes: Vec::new() }
+        Self { texts, record_bytes: base.header.record_bytes as usize, places, codes: Vec::new() }
     }
 
     /// Gives the texts of the entry of a row of the old file their codes in `texts`; `None` where one
@@ -35,7 +36,7 @@ impl<'a> KeptTexts<'a> {
         if self.places.is_empty() {
             return Some(());
         }
-        let kept = Entry::at(entry, self.base.header.record_bytes as usize)?;
+        let kept = Entry::at(entry, self.record_bytes)?;
         let record_at = ENTRY_HEAD_BYTES + kept.key().len();
         for at in 0..self.places.len() {
             let place = self.places[at];
@@ -54,7 +55,7 @@ impl<'a> KeptTexts<'a> {
         if let Some(Some(known)) = self.codes.get(old as usize) {
             return Some(*known);
         }
-        let code = texts.intern(self.base.text(old)?)?;
+        let code = texts.intern(self.texts.text(old)?)?;
         if self.codes.len() <= old as usize {
             self.codes.resize(old as usize + 1, None);
         }

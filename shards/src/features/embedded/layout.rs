@@ -1,7 +1,7 @@
 //! How a store's file is laid out: a header, the records, the schema, the texts, the index.
 //!
 //! ```text
-//! 0            header, 104 bytes; at 4,088 the word that says that a newer file took the place
+//! 0            header, 112 bytes; at 4,088 the word that says that a newer file took the place
 //! 4,096        records: checksum (4), length of the key (2), key, packed row
 //! schema       JSON
 //! texts        one a code: checksum (4), code (4), length (4), UTF-8; then where each begins, by 8
@@ -18,7 +18,11 @@
 use super::keyed_hash::KeyedHash;
 
 /// The format that this version writes.
-pub(super) const FORMAT: u32 = 3;
+pub(super) const FORMAT: u32 = 4;
+/// The format that knows of no changes beside the file, which it reads too.
+const FORMAT_WITHOUT_CHANGES: u32 = 3;
+/// Where the header of that one ends.
+const HEADER_BYTES_WITHOUT_CHANGES: usize = 104;
 /// The format without texts, which it reads too.
 const FORMAT_WITHOUT_TEXTS: u32 = 2;
 /// Where the header of that one ends.
@@ -26,7 +30,7 @@ const HEADER_BYTES_WITHOUT_TEXTS: usize = 88;
 /// How every file begins.
 const MAGIC: [u8; 8] = *b"sg-store";
 /// Bytes of the header that have a meaning.
-pub(super) const HEADER_BYTES: usize = 104;
+pub(super) const HEADER_BYTES: usize = 112;
 /// Where the word is that says that a newer file took this one's place.
 pub(super) const SUPERSEDED_AT: u64 = 4_088;
 /// Where the records begin.
@@ -66,6 +70,8 @@ pub(super) struct Header {
     pub(super) texts: u64,
     /// Where it is said where each begins.
     pub(super) text_places_at: u64,
+    /// The last of the changes, by their numbers, that the file has; 0 for none.
+    pub(super) changes: u64,
 }
 
 /// What is wrong with a header.
@@ -96,6 +102,7 @@ impl Header {
             self.imported_us.cast_unsigned(),
             self.texts,
             self.text_places_at,
+            self.changes,
         ];
         for (at, number) in numbers.iter().enumerate() {
             bytes[16 + 8 * at..24 + 8 * at].copy_from_slice(&number.to_le_bytes());
@@ -111,6 +118,7 @@ impl Header {
         }
         let said = match word(bytes, 8) {
             FORMAT => &bytes[16..],
+            FORMAT_WITHOUT_CHANGES => &bytes[16..HEADER_BYTES_WITHOUT_CHANGES],
             FORMAT_WITHOUT_TEXTS => &bytes[16..HEADER_BYTES_WITHOUT_TEXTS],
             format => return Err(BadHeader::Format(format)),
         };
@@ -132,6 +140,7 @@ impl Header {
             imported_us: number(8).cast_signed(),
             texts: number(9),
             text_places_at: number(10),
+            changes: number(11),
         };
         header.is_consistent().then_some(header).ok_or(BadHeader::Damaged)
     }
@@ -273,6 +282,12 @@ impl EntryCopy {
         self.entry(record_bytes).filter(|copied| copied.key_bytes == entry.key_bytes)
     }
 
+    /// The packed row of what was copied last.
+    pub(super) fn record_mut(&mut self, record_bytes: usize) -> Option<&mut [u8]> {
+        let start = self.0.len().checked_sub(record_bytes)?;
+        self.0.get_mut(start..)
+    }
+
     /// What was copied last.
     pub(super) fn entry(&self, record_bytes: usize) -> Option<Entry<'_>> {
         Entry::at(&self.0, record_bytes)
@@ -371,6 +386,7 @@ mod tests {
         imported_us: -5,
         texts: 2,
         text_places_at: 5_100,
+        changes: 9,
     };
 
     #[test]
@@ -382,8 +398,7 @@ mod tests {
             flipped[bit / 8] ^= 1 << (bit % 8);
             let expected = match bit / 8 {
                 0..8 => BadHeader::NotAStore,
-                // The first bit makes it the format before it, which has another checksum.
-                8..12 if bit > 64 => BadHeader::Format(3 ^ 1 << (bit - 64)),
+                8..12 => BadHeader::Format(4 ^ 1 << (bit - 64)),
                 _ => BadHeader::Damaged,
             };
             assert_eq!(Header::decode(&flipped), Err(expected), "bit {bit}");
@@ -420,8 +435,18 @@ mod tests {
         bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
         // What follows is nothing of it.
         bytes[88..].fill(0xff);
-        let expected = Header { texts: 0, text_places_at: 0, ..HEADER };
+        let expected = Header { texts: 0, text_places_at: 0, changes: 0, ..HEADER };
         assert_eq!(Header::decode(&bytes), Ok(expected));
+    }
+
+    #[test]
+    fn a_header_of_the_format_without_changes_is_read() {
+        let mut bytes = HEADER.encode();
+        bytes[8] = 3;
+        let checksum = KeyedHash::new(super::HEADER_SEED).checksum(&bytes[16..104]);
+        bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+        bytes[104..].fill(0xff);
+        assert_eq!(Header::decode(&bytes), Ok(Header { changes: 0, ..HEADER }));
     }
 
     #[test]

@@ -24,9 +24,9 @@ unsafe impl Send for Map {}
 unsafe impl Sync for Map {}
 
 impl Map {
-    /// Maps the first `length` bytes of `file`, which has as many, more than [`RECORDS_AT`].
+    /// Maps the first `length` bytes of `file`, which has as many, at least [`RECORDS_AT`].
     pub(super) fn of(file: &File, length: usize) -> std::io::Result<Self> {
-        assert!(length as u64 > RECORDS_AT, "a file without records has a schema");
+        assert!(length as u64 >= RECORDS_AT, "every file has a first page");
         // SAFETY: a mapping of its own, at an address that the kernel chooses: no memory that
         // anybody has is touched. The descriptor is open; the result is checked.
         let start = unsafe {
@@ -60,8 +60,8 @@ impl Map {
         }
     }
 
-    /// The word by which the writer of a newer file tells the readers of this one.
-    pub(super) fn superseded(&self) -> &AtomicU64 {
+    /// The word by which writers tell the readers of this file: of a newer one, or of its own length.
+    pub(super) fn word(&self) -> &AtomicU64 {
         // SAFETY: the word is within the first page, which is mapped as long as `self` is, and
         // aligned, as the mapping is to pages. It is no part of `body`, and other processes write
         // it whole. It is only loaded: the memory may not be written.

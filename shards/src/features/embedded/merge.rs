@@ -2,12 +2,13 @@
 //! the others stay as they are, and a column that only one side has is null for the other's rows.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::error::EmbeddedError;
 use super::keyed_hash::KeyedHash;
 use super::layout::{Entry, EntryCopy};
-use super::snapshot::{Found, Snapshot};
+use super::snapshot::Found;
+use super::view::View;
 use crate::features::column::CellValue;
 use crate::features::record::{Record, RecordLayout};
 use crate::features::schema::{Schema, StoreColumn};
@@ -41,7 +42,7 @@ pub(super) fn merged(
 /// What an import needs to complete its rows by those of the store.
 #[derive(Debug)]
 pub(super) struct Merge {
-    base: Arc<Snapshot>,
+    base: Rc<View>,
     base_layout: RecordLayout,
     /// Where each of the import's columns stands among the merged ones.
     positions: Vec<usize>,
@@ -56,14 +57,15 @@ pub(super) struct Merge {
 
 impl Merge {
     /// How rows of `given` become rows of `merged`; `None` where they are that already.
-    pub(super) fn new(base: &Arc<Snapshot>, given: &Schema, merged: &Schema) -> Option<Self> {
+    pub(super) fn new(view: &Rc<View>, given: &Schema, merged: &Schema) -> Option<Self> {
+        let base = &view.snapshot;
         if base.schema == *merged && given == merged {
             return None;
         }
         let (places, has) = (merged.positions(), given.positions());
         let position = |column: &StoreColumn| places.get(&*column.name).copied();
         Some(Self {
-            base: Arc::clone(base),
+            base: Rc::clone(view),
             base_layout: base.layout(),
             positions: given.columns().iter().filter_map(position).collect(),
             is_partial: base.schema.columns().iter().any(|it| !has.contains_key(&*it.name)),
@@ -101,7 +103,7 @@ impl Merge {
         texts: &mut Interner,
         entry: &mut Vec<u8>,
     ) -> Option<()> {
-        let kept = Entry::at(entry, self.base.header.record_bytes as usize)?;
+        let kept = Entry::at(entry, self.base_layout.length())?;
         let record = self.base_layout.read(kept.record(), &*self.base).ok()?;
         let row = all_columns(&record, &self.base_layout, self.columns)?;
         layout.encode(record.last_updated_us(), &row, texts, &mut self.record).ok()?;
@@ -113,24 +115,24 @@ impl Merge {
 
 /// What the store has of `key`, in all columns.
 fn stored<'c>(
-    base: &'c Snapshot,
+    view: &'c View,
     layout: &'c RecordLayout,
     copy: &'c mut EntryCopy,
     key: &[u8],
     columns: usize,
 ) -> Result<Vec<CellValue<'c>>, EmbeddedError> {
     let damaged = || EmbeddedError::RecordsDamaged {
-        path: base.path().to_owned(),
+        path: view.snapshot.path().to_owned(),
         damaged: 1,
-        rows: base.header.rows,
+        rows: view.rows(),
     };
-    match base.find(base.hash.of(key), key, copy) {
+    match view.find(view.snapshot.hash.of(key), key, copy) {
         Found::Missing => return Ok(vec![CellValue::Null; columns]),
         Found::Damaged => return Err(damaged()),
         Found::Stored => {}
     }
-    let entry = copy.entry(base.header.record_bytes as usize).ok_or_else(damaged)?;
-    let record = layout.read(entry.record(), base).map_err(|_| damaged())?;
+    let entry = copy.entry(layout.length()).ok_or_else(damaged)?;
+    let record = layout.read(entry.record(), view).map_err(|_| damaged())?;
     all_columns(&record, layout, columns).ok_or_else(damaged)
 }
 

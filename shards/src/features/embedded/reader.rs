@@ -2,17 +2,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::error::EmbeddedError;
 use super::layout::EntryCopy;
-use super::snapshot::{Found, Snapshot};
+use super::snapshot::Found;
 use super::store::EmbeddedStore;
+use super::view::View;
+use crate::features::aggregates::ring::Ring;
 use crate::features::fit::Fetched;
 use crate::features::join::{EntityPlan, JoinPlan};
 use crate::features::joined::Joined;
 use crate::features::requests::{FetchRequests, KEY_BYTES_MAX, KeyList};
 use crate::features::schema::Schema;
+use crate::mutation::{Mutation, is_in_force};
 use crate::provenance::FeatureStatus;
 
 /// Reads the store on one thread. It takes no lock, and nobody writes what it reads.
@@ -28,8 +30,10 @@ pub struct EmbeddedReader {
 /// The file that is read.
 #[derive(Debug)]
 struct Reading {
-    snapshot: Arc<Snapshot>,
+    view: View,
     columns: Rc<Schema>,
+    /// The aggregates, which are computed when they are read.
+    rings: Vec<Ring>,
     /// The hash of each of a batch's keys, in order.
     hashes: Vec<u64>,
     /// The record that was found last.
@@ -37,20 +41,21 @@ struct Reading {
 }
 
 impl Reading {
-    fn of(snapshot: Arc<Snapshot>) -> Self {
-        let columns = Rc::new(snapshot.schema.clone());
-        Self { snapshot, columns, hashes: Vec::new(), copy: EntryCopy::default() }
+    fn of(view: View) -> Self {
+        let columns = Rc::new(view.snapshot.schema.clone());
+        let rings = Ring::all_of(&columns);
+        Self { view, columns, rings, hashes: Vec::new(), copy: EntryCopy::default() }
     }
 }
 
 impl EmbeddedReader {
     /// A handle for the calling thread on what `store` holds now, and later on what it holds then.
     pub fn new(store: &EmbeddedStore) -> Result<Self, EmbeddedError> {
-        let snapshot = store.snapshot()?;
+        let view = View::open(store, u64::MAX)?;
         Ok(Self {
             store: store.clone(),
-            fingerprint: Cell::new(snapshot.schema.fingerprint()),
-            reading: RefCell::new(Reading::of(snapshot)),
+            fingerprint: Cell::new(view.snapshot.schema.fingerprint()),
+            reading: RefCell::new(Reading::of(view)),
             damaged: Cell::new(0),
         })
     }
@@ -75,12 +80,20 @@ impl EmbeddedReader {
     pub(crate) fn look(&self) {
         // Where another thread is just opening it, the next look is early enough. Where it cannot be
         // opened, what was read before goes on: the process says why.
+        let word = self.reading.borrow().view.snapshot.superseded();
         let Some(Ok(found)) = self.store.try_snapshot() else { return };
         let mut reading = self.reading.borrow_mut();
-        if !Arc::ptr_eq(&found, &reading.snapshot) {
-            found.will_need();
-            self.fingerprint.set(found.schema.fingerprint());
-            *reading = Reading::of(found);
+        if is_in_force(Mutation::KeepOldRows) {
+            return;
+        }
+        reading.view.catch_up(&self.store);
+        if reading.view.is_of(&self.store, &found, word) {
+            return;
+        }
+        found.will_need();
+        if let Ok(Some(view)) = View::of(&self.store, found, u64::MAX) {
+            self.fingerprint.set(view.snapshot.schema.fingerprint());
+            *reading = Reading::of(view);
         }
     }
 
@@ -105,7 +118,11 @@ impl EmbeddedReader {
         requests: &FetchRequests,
         joined: &mut Joined,
     ) -> Fetched {
-        let is_superseded = self.reading.borrow().snapshot.is_superseded();
+        let is_superseded = {
+            let view = &mut self.reading.borrow_mut().view;
+            view.catch_up(&self.store);
+            view.is_superseded()
+        };
         if is_superseded {
             self.look();
         }
@@ -116,23 +133,29 @@ impl EmbeddedReader {
         joined.keys_fetched += keys.distinct().len() as u64;
         let mut reading = self.reading.borrow_mut();
         reading.prefetch(keys);
-        let Reading { snapshot, hashes, copy, .. } = &mut *reading;
+        let Reading { view, hashes, copy, rings, .. } = &mut *reading;
+        let record_bytes = view.snapshot.header.record_bytes as usize;
         for (&first, hash) in keys.distinct().iter().zip(&*hashes) {
             let found = match keys.key(first as usize) {
                 // No import takes these.
                 key if key.is_empty() || key.len() > KEY_BYTES_MAX => Found::Missing,
-                key => snapshot.find(*hash, key, copy),
+                key => view.find(*hash, key, copy),
             };
-            let entry = copy.entry(snapshot.header.record_bytes as usize);
+            if found == Found::Stored
+                && !rings.is_empty()
+                && let Some(record) = copy.record_mut(record_bytes)
+            {
+                rings.iter().for_each(|ring| ring.show(record, joined.now_us));
+            }
+            let entry = copy.entry(record_bytes);
             let record = entry.map_or(&[][..], |entry| entry.record());
             let mut is_damaged = found == Found::Damaged;
             for row in keys.rows_like(first) {
                 let cells = requests.cells(row);
-                let texts = &**snapshot;
                 match found {
                     Found::Stored => {
                         let status = FeatureStatus::Stored;
-                        is_damaged |= !plan.join_found(record, texts, status, cells, row, joined);
+                        is_damaged |= !plan.join_found(record, &*view, status, cells, row, joined);
                     }
                     Found::Missing => plan.join_absent(FeatureStatus::Missing, cells, row, joined),
                     Found::Damaged => plan.join_absent(FeatureStatus::Error, cells, row, joined),
@@ -150,7 +173,7 @@ impl Reading {
     /// Has the memory of all that is asked for brought near before the first of it is read: first
     /// what says where the records are, then the records.
     fn prefetch(&mut self, keys: &KeyList) {
-        let Self { snapshot, hashes, .. } = self;
+        let Self { view: View { snapshot, .. }, hashes, .. } = self;
         hashes.clear();
         for &first in keys.distinct() {
             let hash = snapshot.hash.of(keys.key(first as usize));

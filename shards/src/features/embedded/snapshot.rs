@@ -85,14 +85,20 @@ impl Snapshot {
         let schema = read_schema(path, &file, &header, &hash)?;
         let map = Map::of(&file, header.file_bytes as usize)
             .map_err(EmbeddedError::io(path, "mapping the store into memory"))?;
-        let superseded = map.superseded().load(Ordering::Relaxed);
+        let superseded = map.word().load(Ordering::Relaxed);
         let (path, stamp) = (path.to_owned(), Stamp::of(&metadata));
         Ok(Some(Self { file, header, hash, schema, stamp, path, map, superseded }))
     }
 
-    /// Whether another file took this one's place, by the word of its writer.
-    pub(super) fn is_superseded(&self) -> bool {
-        self.map.superseded().load(Ordering::Relaxed) != self.superseded
+    /// The word of those who write: another one than [`Self::superseded_at_open`] says that a newer
+    /// file took this one's place, or that changes are written beside it.
+    pub(super) fn superseded(&self) -> u64 {
+        self.map.word().load(Ordering::Relaxed)
+    }
+
+    /// The word when the file was opened.
+    pub(super) fn superseded_at_open(&self) -> u64 {
+        self.superseded
     }
 
     /// Whether something was read that the file had no longer: somebody has cut it.

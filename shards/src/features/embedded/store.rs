@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use super::changes::{self, ChangeWriter, LOCK, LogFile, Overlay};
 use super::error::EmbeddedError;
-use super::layout::EntryCopy;
+use super::layout::{EntryCopy, SUPERSEDED_AT};
 use super::snapshot::{Found, Snapshot, Stamp};
 use super::tables::{TABLES, TableName};
+use super::view::View;
 use super::walk::Step;
 use crate::crossing::Crossing;
+use crate::features::aggregates::ring::Ring;
+use crate::features::import::now_us;
 use crate::features::record::Record;
 use crate::features::schema::Schema;
+use crate::features::texts::Texts;
 
 /// The file with the features.
 pub(super) const FILE: &str = "features.store";
@@ -34,6 +39,10 @@ struct Folder {
     files: Crossing<Files>,
     /// The tables beside the default one that were asked for.
     tables: Crossing<BTreeMap<TableName, EmbeddedStore>>,
+    /// The files of the log of changes that somebody has open.
+    logs: Crossing<BTreeMap<u64, Weak<LogFile>>>,
+    /// What tools see; shards have views of their own.
+    view: Crossing<Option<View>>,
 }
 
 /// The files of a store that a process has open.
@@ -57,12 +66,15 @@ pub struct RecordsChecked {
     pub damaged_buckets: u64,
     /// Texts that are not as they were written.
     pub damaged_texts: u64,
+    /// Bytes of the log of changes that are not as they were written.
+    pub damaged_log_bytes: u64,
 }
 
 impl RecordsChecked {
     /// Whether everything is as it was written.
     pub fn is_whole(&self) -> bool {
-        self.damaged == 0 && self.damaged_buckets == 0 && self.damaged_texts == 0
+        let Self { rows: _, damaged, damaged_buckets, damaged_texts, damaged_log_bytes } = *self;
+        damaged + damaged_buckets + damaged_texts + damaged_log_bytes == 0
     }
 }
 
@@ -89,8 +101,15 @@ impl EmbeddedStore {
 
     pub(super) fn at(path: &Path, name: Option<TableName>) -> Self {
         let (path, file) = (path.to_owned(), path.join(FILE));
-        let (files, tables) = (Crossing::default(), Crossing::default());
-        Self(Arc::new(Folder { path, file, name, files, tables }))
+        Self(Arc::new(Folder {
+            path,
+            file,
+            name,
+            files: Crossing::default(),
+            tables: Crossing::default(),
+            logs: Crossing::default(),
+            view: Crossing::default(),
+        }))
     }
 
     /// The table of this name of the store that this is the default table of; the same one each time.
@@ -156,8 +175,8 @@ impl EmbeddedStore {
 
     /// How many rows it has.
     pub fn rows(&self) -> Result<u64, EmbeddedError> {
-        match self.snapshot() {
-            Ok(snapshot) => Ok(snapshot.header.rows),
+        match self.with_view(View::rows) {
+            Ok(rows) => Ok(rows),
             Err(error) if error.is_absent() => Ok(0),
             Err(error) => Err(error),
         }
@@ -193,26 +212,37 @@ impl EmbeddedStore {
         &self,
         mut visit: impl FnMut(&[u8], Record<'_>),
     ) -> Result<RecordsChecked, EmbeddedError> {
-        let snapshot = match self.snapshot() {
-            Err(error) if error.is_absent() => return Ok(RecordsChecked::default()),
-            opened => opened?,
-        };
-        let layout = snapshot.layout();
-        let mut checked = RecordsChecked::default();
-        for step in snapshot.walk() {
-            checked.rows += 1;
-            match step {
-                Step::Damaged => checked.damaged += 1,
-                Step::Whole(entry) => {
-                    if let Ok(record) = layout.read(entry.record(), &*snapshot) {
-                        visit(entry.key(), record);
+        let checked = self.with_view(|view| {
+            let (snapshot, texts): (_, &dyn Texts) = (&view.snapshot, view);
+            let layout = snapshot.layout();
+            let is_changed =
+                |key: &[u8]| view.overlay().is_some_and(|it| it.has(snapshot.hash.of(key), key));
+            let mut checked = RecordsChecked { rows: view.rows(), ..RecordsChecked::default() };
+            for step in snapshot.walk() {
+                match step {
+                    Step::Damaged => checked.damaged += 1,
+                    Step::Whole(entry) if is_changed(entry.key()) => {}
+                    Step::Whole(entry) => {
+                        if let Ok(record) = layout.read(entry.record(), texts) {
+                            visit(entry.key(), record);
+                        }
                     }
                 }
             }
+            for entry in view.overlay().into_iter().flat_map(Overlay::rows) {
+                if let Ok(record) = layout.read(entry.record(), texts) {
+                    visit(entry.key(), record);
+                }
+            }
+            checked.damaged_buckets = snapshot.damaged_buckets();
+            checked.damaged_texts = snapshot.damaged_texts();
+            checked.damaged_log_bytes = view.damaged_log_bytes();
+            checked
+        });
+        match checked {
+            Err(error) if error.is_absent() => Ok(RecordsChecked::default()),
+            checked => checked,
         }
-        checked.damaged_buckets = snapshot.damaged_buckets();
-        checked.damaged_texts = snapshot.damaged_texts();
-        Ok(checked)
     }
 
     /// Has `look` see the columns and the record of a key; `None` where there is none. `look` says
@@ -223,18 +253,93 @@ impl EmbeddedStore {
         key: &[u8],
         look: impl FnOnce(&Schema, Record<'_>) -> Option<T>,
     ) -> Result<Option<T>, EmbeddedError> {
-        let snapshot = self.snapshot()?;
-        let mut copy = EntryCopy::default();
-        let damaged = || EmbeddedError::RecordDamaged { path: snapshot.path().to_owned() };
-        match snapshot.find(snapshot.hash.of(key), key, &mut copy) {
-            Found::Missing => return Ok(None),
-            Found::Damaged => return Err(damaged()),
-            Found::Stored => {}
+        self.with_view(|view| {
+            let (snapshot, texts): (_, &dyn Texts) = (&view.snapshot, view);
+            let mut copy = EntryCopy::default();
+            let damaged = || EmbeddedError::RecordDamaged { path: snapshot.path().to_owned() };
+            match view.find(snapshot.hash.of(key), key, &mut copy) {
+                Found::Missing => return Ok(None),
+                Found::Damaged => return Err(damaged()),
+                Found::Stored => {}
+            }
+            let record_bytes = snapshot.header.record_bytes as usize;
+            let record = copy.record_mut(record_bytes).ok_or_else(damaged)?;
+            Ring::all_of(&snapshot.schema).iter().for_each(|ring| ring.show(record, now_us()));
+            let entry = copy.entry(snapshot.header.record_bytes as usize).ok_or_else(damaged)?;
+            let layout = snapshot.layout();
+            let record = layout.read(entry.record(), texts).map_err(|_| damaged())?;
+            look(&snapshot.schema, record).ok_or_else(damaged).map(Some)
+        })?
+    }
+
+    /// Has `look` see the table as it is now, with its changes. Others of the process wait meanwhile: not
+    /// for shards, each of which has a view of its own.
+    pub(super) fn with_view<T>(&self, look: impl FnOnce(&View) -> T) -> Result<T, EmbeddedError> {
+        let mut view = self.0.view.lock();
+        if let Some(known) = &mut *view {
+            let word = known.snapshot.superseded();
+            let latest = self.snapshot()?;
+            known.catch_up(self);
+            if known.is_of(self, &latest, word) {
+                return Ok(look(known));
+            }
         }
-        let entry = copy.entry(snapshot.header.record_bytes as usize).ok_or_else(damaged)?;
-        let layout = snapshot.layout();
-        let record = layout.read(entry.record(), &*snapshot).map_err(|_| damaged())?;
-        look(&snapshot.schema, record).ok_or_else(damaged).map(Some)
+        *view = None;
+        Ok(look(view.insert(View::open(self, u64::MAX)?)))
+    }
+
+    /// Whether changes were ever written beside the table's file.
+    pub(super) fn is_written(&self) -> bool {
+        self.0.path.join(LOCK).exists()
+    }
+
+    /// Sees to the end of the log of changes, if there is one, as a process or a machine that died may have
+    /// left it. To be called before anybody reads the table.
+    ///
+    /// # Errors
+    /// The log cannot be read, or may not be written.
+    pub fn recover_changes(&self) -> Result<(), EmbeddedError> {
+        if !self.is_written() || !self.has_log() {
+            return Ok(());
+        }
+        ChangeWriter::open(self).map(drop)
+    }
+
+    /// Whether there is a log of changes now.
+    pub(super) fn has_log(&self) -> bool {
+        changes::has_log(&self.0.path)
+    }
+
+    /// The file of this number of the log of changes, which all of the process share; `None` where there
+    /// is none. A shard asks where it opens the log or goes on to the next file.
+    pub(super) fn log(&self, number: u64) -> Result<Option<Arc<LogFile>>, EmbeddedError> {
+        let mut logs = self.0.logs.lock();
+        if let Some(known) = logs.get(&number).and_then(Weak::upgrade) {
+            return Ok(Some(known));
+        }
+        logs.retain(|_, known| known.strong_count() > 0);
+        let opened = LogFile::open(&self.0.path, number)?.map(Arc::new);
+        if let Some(opened) = &opened {
+            logs.insert(number, Arc::downgrade(opened));
+        }
+        Ok(opened)
+    }
+
+    /// Whether the file that is in the table's place is still this one.
+    pub(super) fn is_current(&self, snapshot: &Snapshot) -> bool {
+        let found = std::fs::metadata(&self.0.file).ok().as_ref().map(Stamp::of);
+        found == Some(snapshot.stamp)
+    }
+
+    /// Has those who read the table's file look for what is new beside it, or in its place. Where it may
+    /// not be written they find that by themselves, somewhat later.
+    pub(super) fn supersede(file: Option<&std::fs::File>) {
+        use std::os::unix::fs::FileExt;
+        let Some(file) = file else { return };
+        let mut word = [0; 8];
+        let read = file.read_exact_at(&mut word, SUPERSEDED_AT);
+        let next = u64::from_le_bytes(word).wrapping_add(1).to_le_bytes();
+        let _ = read.and_then(|()| file.write_all_at(&next, SUPERSEDED_AT));
     }
 
     /// What is wrong with the file that is at the table's place now, while its readers go on with
@@ -252,7 +357,22 @@ impl EmbeddedStore {
                 "{}: a part of the file could not be read: it was cut meanwhile, or the disk failed",
                 self.0.file.display()
             )),
-            Ok(_) => None,
+            Ok(_) => self.log_trouble(),
+        }
+    }
+
+    fn log_trouble(&self) -> Option<String> {
+        if !self.is_written() {
+            return None;
+        }
+        match self.with_view(View::damaged_log_bytes) {
+            Err(error) => Some(error.to_string()),
+            Ok(0) => None,
+            Ok(damaged) => Some(format!(
+                "{}: {damaged} bytes of the log of changes are damaged: what they changed is not known; \
+                 import the rows that may be meant again",
+                self.0.path.display()
+            )),
         }
     }
 

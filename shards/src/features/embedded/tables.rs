@@ -109,6 +109,11 @@ impl EmbeddedStore {
     pub fn tables(&self) -> Result<Vec<TableName>, EmbeddedError> {
         names_in(self.path())
     }
+
+    /// Whether there are any: then the default one need not be there.
+    pub fn has_tables(&self) -> bool {
+        self.tables().is_ok_and(|names| !names.is_empty())
+    }
 }
 
 #[cfg(test)]

@@ -3,22 +3,23 @@
 //! until then, and nothing keeps them from it.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use hashbrown::HashTable;
 
+use super::changes::Overlay;
+use super::changes::commit::{forget_before, rotate};
 use super::error::EmbeddedError;
 use super::kept_texts::KeptTexts;
 use super::keyed_hash::KeyedHash;
 use super::layout::{
-    ENTRY_HEAD_BYTES, Entry, Header, NewBucket, SUPERSEDED_AT, Slot, TEXT_PLACE_BYTES, TextEntry,
-    bucket_of, buckets_for,
+    ENTRY_HEAD_BYTES, Entry, Header, NewBucket, Slot, TEXT_PLACE_BYTES, TextEntry, bucket_of,
+    buckets_for,
 };
 use super::merge::{Merge, merged};
 use super::new_file::{NewFile, free_bytes};
-use super::snapshot::Snapshot;
 use super::store::{EmbeddedStore, FILE, ImportTurn};
+use super::view::View;
 use super::walk::Step;
 use crate::features::column::CellValue;
 use crate::features::import::now_us;
@@ -34,14 +35,45 @@ struct KeyPlace {
     offset: u64,
 }
 
+/// Which changes an import takes into its file: those before it began to write. A change after that is
+/// newer than the import's rows, and stays over them.
+#[derive(Debug, Clone, Copy)]
+struct Changed {
+    /// The last one of them.
+    last: u64,
+    /// The oldest file of the log that is to be kept.
+    first_kept: Option<u64>,
+}
+
+impl Changed {
+    fn of(store: &EmbeddedStore, replace: bool) -> Result<Self, EmbeddedError> {
+        let has = match store.snapshot() {
+            Ok(base) => base.header.changes,
+            // It goes, whatever is wrong with it; what is left of a log of changes stays over the new one.
+            Err(error) if replace || error.is_absent() => {
+                return Ok(Self { last: 0, first_kept: None });
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(match rotate(store)? {
+            Some(rotated) => {
+                Self { last: rotated.last.max(has), first_kept: Some(rotated.first_kept) }
+            }
+            None => Self { last: has, first_kept: None },
+        })
+    }
+}
+
 /// One import under way. Dropping it leaves the store as it was.
 #[derive(Debug)]
 pub struct EmbeddedWriter<'a> {
     store: &'a EmbeddedStore,
     /// Held until the end: two imports into one store come one after the other.
     _turn: ImportTurn,
-    /// The file whose rows are kept where the import has none with their key.
-    base: Option<Arc<Snapshot>>,
+    /// What the table has, whose rows are kept where the import has none with their key.
+    base: Option<Rc<View>>,
+    /// Which changes the new file will have.
+    changes: Changed,
     /// Completes rows, where the import's columns are not the store's.
     merge: Option<Merge>,
     file: NewFile,
@@ -75,20 +107,21 @@ impl<'a> EmbeddedWriter<'a> {
         given: &Schema,
         replace: bool,
     ) -> Result<Self, EmbeddedError> {
-        let base = match store.snapshot() {
+        let changes = Changed::of(store, replace)?;
+        let base = match View::open(store, changes.last) {
             // Whatever is wrong with what is there, it goes.
             _ if replace => None,
             Err(error) if error.is_absent() => None,
-            found => Some(found?),
+            found => Some(Rc::new(found?)),
         };
         let schema = match &base {
-            Some(base) => merged(store.path(), &base.schema, given)?,
+            Some(base) => merged(store.path(), &base.snapshot.schema, given)?,
             None => given.clone(),
         };
         let merge = base.as_ref().and_then(|base| Merge::new(base, given, &schema));
-        let needed_bytes = base.as_ref().map_or(0, |base| base.header.file_bytes);
+        let needed_bytes = base.as_ref().map_or(0, |base| base.snapshot.header.file_bytes);
         ensure_room(store, needed_bytes)?;
-        let seed = random_seed();
+        let seed = super::random_seed();
         let like = std::fs::metadata(store.file()).ok();
         let path = store.path().join(format!("{FILE}.new"));
         let file = NewFile::create(path, like.as_ref(), needed_bytes)?;
@@ -96,6 +129,7 @@ impl<'a> EmbeddedWriter<'a> {
             store,
             _turn: turn,
             base,
+            changes,
             merge,
             file,
             layout: RecordLayout::new(&schema),
@@ -116,7 +150,7 @@ impl<'a> EmbeddedWriter<'a> {
 
     /// The columns that the store had, where its rows are kept.
     pub fn base_schema(&self) -> Option<&Schema> {
-        self.base.as_ref().map(|base| &base.schema)
+        self.base.as_ref().map(|base| &base.snapshot.schema)
     }
 
     /// Writes a row over the one with its key: `cells` are of the columns that the import has. The
@@ -195,6 +229,7 @@ impl<'a> EmbeddedWriter<'a> {
             imported_us: now_us(),
             texts: self.texts.len() as u64,
             text_places_at,
+            changes: self.changes.last,
         })?;
         let target = self.store.file();
         // The file that is there now, by its name, as long as it has it.
@@ -202,37 +237,32 @@ impl<'a> EmbeddedWriter<'a> {
         let mark =
             before.as_ref().and_then(|_| File::options().read(true).write(true).open(target).ok());
         self.file.publish(&header, target)?;
-        // Where it may not be written its readers find the new one by its name, somewhat later.
-        if let Some(mark) = mark {
-            let mut word = [0; 8];
-            let read = mark.read_exact_at(&mut word, SUPERSEDED_AT);
-            let next = u64::from_le_bytes(word).wrapping_add(1).to_le_bytes();
-            let _ = read.and_then(|()| mark.write_all_at(&next, SUPERSEDED_AT));
+        EmbeddedStore::supersede(mark.as_ref());
+        if let Some(first_kept) = self.changes.first_kept {
+            forget_before(self.store.path(), first_kept);
         }
         Ok(())
     }
 
-    /// Copies the rows of the store that the import has no row for.
+    /// Copies the rows of the table that the import has no row for.
     fn keep_base(&mut self) -> Result<(), EmbeddedError> {
-        let Some(base) = self.base.take() else { return Ok(()) };
+        let Some(view) = self.base.take() else { return Ok(()) };
         let mut damaged = 0;
-        let mut kept_texts = KeptTexts::new(&base);
+        let base = &view.snapshot;
+        let mut kept_texts = KeptTexts::new(base, &*view);
+        for entry in view.overlay().into_iter().flat_map(Overlay::rows) {
+            damaged += u64::from(!self.keep(entry, None, &mut kept_texts)?);
+        }
+        let is_changed =
+            |key: &[u8]| view.overlay().is_some_and(|it| it.has(base.hash.of(key), key));
         for step in base.walk() {
-            let Step::Whole(entry) = step else {
-                damaged += 1;
-                continue;
-            };
-            let hash = self.hash.of(entry.key());
-            if self.find(hash, entry.key())?.is_some() {
-                continue;
-            }
-            Entry::encode(&self.hash, entry.key(), entry.record(), &mut self.entry);
-            // What was copied is checked, too: somebody may write the file at this moment.
-            let is_whole = entry.is_checked_by(&base.hash, &self.entry);
-            if is_whole && self.keep_entry(&mut kept_texts).is_some() {
-                self.add(hash)?;
-            } else {
-                damaged += 1;
+            match step {
+                Step::Damaged => damaged += 1,
+                // It was kept above, or is gone.
+                Step::Whole(entry) if is_changed(entry.key()) => {}
+                Step::Whole(entry) => {
+                    damaged += u64::from(!self.keep(entry, Some(&base.hash), &mut kept_texts)?);
+                }
             }
         }
         if damaged == 0 {
@@ -240,6 +270,28 @@ impl<'a> EmbeddedWriter<'a> {
         }
         let (path, rows) = (base.path().to_owned(), base.header.rows);
         Err(EmbeddedError::RecordsDamaged { path, damaged, rows })
+    }
+
+    /// Copies a row, whose checksum is by `hash`, unless the import has one of its key; false where it is
+    /// not as it was written.
+    fn keep(
+        &mut self,
+        entry: Entry<'_>,
+        hash: Option<&KeyedHash>,
+        kept_texts: &mut KeptTexts<'_>,
+    ) -> Result<bool, EmbeddedError> {
+        let place = self.hash.of(entry.key());
+        if self.find(place, entry.key())?.is_some() {
+            return Ok(true);
+        }
+        Entry::encode(&self.hash, entry.key(), entry.record(), &mut self.entry);
+        // What was copied is checked, too: somebody may write the file at this moment.
+        let is_whole = hash.is_none_or(|hash| entry.is_checked_by(hash, &self.entry));
+        let is_kept = is_whole && self.keep_entry(kept_texts).is_some();
+        if is_kept {
+            self.add(place)?;
+        }
+        Ok(is_kept)
     }
 
     /// Makes of the entry that was copied last one of the new file: with the columns that the import
@@ -298,12 +350,6 @@ fn ensure_room(store: &EmbeddedStore, needed_bytes: u64) -> Result<(), EmbeddedE
         }
         _ => Ok(()),
     }
-}
-
-/// A number that nobody can foresee: the standard library keys its maps with one.
-fn random_seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(std::process::id())
 }
 
 /// Why a row was not written.

@@ -17,7 +17,9 @@ use super::notes::ImportNote;
 use super::options::{ImportObserver, ImportOptions, ImportProgress, OnBadRow};
 use super::replication::Replication;
 use crate::features::schema::{Schema, StoreColumn};
-use crate::features::scylla::{KeyType, ScyllaError, ScyllaSettings, TableSession, block_on, said};
+use crate::features::scylla::{
+    KeyColumns, ScyllaError, ScyllaSettings, TableKey, TableSession, block_on, said,
+};
 
 /// How many rows lie between two checkpoints.
 const CHECKPOINT_ROWS: usize = 2048;
@@ -116,9 +118,11 @@ pub fn import_cql(
     let work = async {
         let table = TableSession::connect(settings, addresses).await?;
         if let Some(replication) = &cql.create {
-            table.create(rows.schema(), &replication.to_string()).await?;
+            let key = created_key(settings, options);
+            table.create(rows.schema(), &key, &replication.to_string()).await?;
         }
-        let (stored, key_type) = table.describe().await?;
+        let (stored, key) = table.describe().await?;
+        compare_keys(settings, &key, &options.csv.key_columns)?;
         let added = compare(settings, &stored, rows.schema())?;
         let wanted = observer.columns_change(Some(&stored), &with_columns(&stored, &added)?);
         wanted.map_err(|reason| CqlImportError::Unwanted { reason })?;
@@ -128,12 +132,40 @@ pub fn import_cql(
             observer.noted(&ImportNote::Merged { added: added_names, kept });
             table.add_columns(&added).await?;
         }
-        let insert = table.prepare_insert(rows.schema()).await?;
+        let insert = table.prepare_insert(rows.schema(), &key.names).await?;
         let (session, concurrency) = (table.into_session(), cql.concurrency.max(1));
-        let writer = Writer { session, insert, key_type, concurrency };
+        let writer = Writer { session, insert, key: key.key, concurrency };
         writer.write(&mut rows, options, cql.resume.as_deref(), observer).await
     };
     block_on(settings, work)?
+}
+
+/// The columns of the key of a table that is made: those of the CSV, where they are named.
+fn created_key(settings: &ScyllaSettings, options: &ImportOptions) -> Vec<String> {
+    let given = &options.csv.key_columns;
+    if !settings.key_column.is_empty() {
+        return vec![settings.key_column.clone()];
+    }
+    if given.is_empty() { vec![ScyllaSettings::default().key_column] } else { given.clone() }
+}
+
+/// Refuses a key of several columns that are not those of the table's, in its order.
+fn compare_keys(
+    settings: &ScyllaSettings,
+    key: &KeyColumns,
+    given: &[String],
+) -> Result<(), CqlImportError> {
+    let count = given.len().max(1);
+    if key.names.len() == count && (count == 1 || key.names == given) {
+        return Ok(());
+    }
+    let reason = format!(
+        "the key of the table `{}` is ({}), and --key says ({}): name its columns in its order",
+        settings.table,
+        key.names.join(", "),
+        given.join(", ")
+    );
+    Err(CqlImportError::Unwanted { reason })
 }
 
 /// The columns that the table lacks. Those that it has are of the CSV's types, or it is refused.
@@ -172,7 +204,7 @@ fn with_columns(stored: &Schema, added: &[&StoreColumn]) -> Result<Schema, CqlIm
 struct Writer {
     session: Session,
     insert: PreparedStatement,
-    key_type: KeyType,
+    key: TableKey,
     concurrency: usize,
 }
 
@@ -201,7 +233,7 @@ impl Writer {
                         while pending.len() >= room {
                             join_one(&mut pending, progress.rows).await?;
                         }
-                        let values = values(&row, writer.key_type)?;
+                        let values = values(&row, &writer.key)?;
                         pending.spawn(Arc::clone(&writer).put(values));
                     }
                     false
@@ -262,15 +294,15 @@ async fn join_one(
 }
 
 /// The values of a row's statement.
-fn values(row: &Row<'_>, key_type: KeyType) -> Result<Vec<Option<CqlValue>>, CqlImportError> {
-    let key = key_type.value(row.key).ok_or_else(|| CqlImportError::Key {
+fn values(row: &Row<'_>, key: &TableKey) -> Result<Vec<Option<CqlValue>>, CqlImportError> {
+    let parts = key.values(row.key).ok_or_else(|| CqlImportError::Key {
         line: row.line,
         key: String::from_utf8_lossy(row.key).into_owned(),
-        expected: key_type.as_str(),
+        expected: key.expected_of(row.key),
     })?;
     let last_updated = CqlTimestamp(row.last_updated_us.div_euclid(1000));
-    let mut values = Vec::with_capacity(row.cells.len() + 2);
-    values.push(Some(key));
+    let mut values = Vec::with_capacity(row.cells.len() + parts.len() + 1);
+    values.extend(parts.into_iter().map(Some));
     values.push(Some(CqlValue::Timestamp(last_updated)));
     values.extend(row.cells.iter().map(|cell| cell.to_cql()));
     Ok(values)

@@ -252,7 +252,7 @@ pub(super) fn ensure_text(sample: &[u8]) -> Result<(), HeaderError> {
 }
 
 /// The header's names, and the types that it gives.
-fn names_and_types(
+pub(super) fn names_and_types(
     fields: &[&[u8]],
 ) -> Result<(Vec<String>, Vec<Option<ColumnType>>), HeaderError> {
     let mut names = Vec::with_capacity(fields.len());

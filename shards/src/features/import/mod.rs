@@ -3,7 +3,7 @@
 //! [`csv`] makes rows of lines and says what is wrong with those that are none: [`decode`] makes text
 //! of a file's bytes, [`dialect`] finds out how it is written, [`records`] cuts lines into fields, [`header`] says what each column is, [`cell`] reads a value, [`timestamp`] reads
 //! `last_updated`, [`row_key`] makes the key of a row, [`repeats`] finds keys that occur twice, and [`notes`] keeps what is to be said of
-//! all that. [`survey`] is a first pass over an [`input`], for the types that nobody gave.
+//! all that. [`table`] reads rows that go to no store. [`survey`] is a first pass over an [`input`], for the types that nobody gave.
 //! `parquet` (a feature of cargo, off by default) makes CSV of Parquet first. [`options`] says how an import is asked for and how it reports.
 //! [`embedded`] writes rows to the embedded store, all or nothing; [`cql`] writes them to a
 //! cluster, one after the other, where [`replication`] says how a new keyspace is copied.
@@ -27,6 +27,7 @@ mod repeats;
 mod replication;
 mod row_key;
 mod survey;
+mod table;
 mod timestamp;
 
 pub use self::cql::{CqlImportError, CqlImportOptions, import_cql};
@@ -39,7 +40,9 @@ pub use self::input::{ImportInput, PackedColumns};
 pub use self::notes::{ImportNote, RoundedCell, WordCount};
 pub use self::records::RecordError;
 pub use self::survey::{ColumnSurvey, Survey, TypeOrigin, add_types, survey_input};
+pub use self::table::{CsvTable, time_us};
 pub use options::{ImportObserver, ImportOptions, ImportProgress, OnBadRow};
 pub use replication::{Replication, ReplicationError};
 pub use timestamp::now_us;
-pub(crate) use timestamp::shown_time;
+pub(crate) use timestamp::parse_us as parse_time_us;
+pub use timestamp::shown_time;

@@ -13,7 +13,7 @@ pub fn now_us() -> i64 {
 
 /// A time in µs since 1970 from `2026-01-31T12:00:00Z`, with fractions and offsets as RFC 3339
 /// has them, or from milliseconds since 1970.
-pub(super) fn parse_us(text: &str) -> Option<i64> {
+pub(crate) fn parse_us(text: &str) -> Option<i64> {
     if let Ok(milliseconds) = text.parse::<i64>() {
         return milliseconds.checked_mul(1000);
     }
@@ -21,7 +21,7 @@ pub(super) fn parse_us(text: &str) -> Option<i64> {
 }
 
 /// A time in µs since 1970 as RFC 3339 has it, in UTC.
-pub(crate) fn shown_time(us: i64) -> String {
+pub fn shown_time(us: i64) -> String {
     let (seconds, fraction) = (us.div_euclid(US_PER_SECOND), us.rem_euclid(US_PER_SECOND));
     let (days, second) = (seconds.div_euclid(SECONDS_PER_DAY), seconds.rem_euclid(SECONDS_PER_DAY));
     let mut text = String::with_capacity("2026-01-31T12:00:00.000000Z".len());

@@ -6,8 +6,13 @@ use std::sync::Arc;
 use super::entity::{CellSource, EntityPlan, FloatRow};
 use super::error::JoinError;
 use super::request_field::RequestField;
+use super::text::categories_of;
 use crate::features::entities::{Entity, RequestKeys, USER};
+use crate::features::expressions::{
+    ExpressionPlan, ExpressionSpec, RequestValues, Slot, SlotSource, StoredSlot,
+};
 use crate::features::inputs::{FeaturePolicies, InputColumn, IntegerRange, Source};
+use crate::features::joined::Joined;
 use crate::features::record::RecordLayout;
 use crate::features::schema::{Schema, StoreColumn};
 use crate::features::{Categories, Precision};
@@ -34,6 +39,8 @@ pub struct JoinPlan {
     columns: Vec<InputColumn>,
     names: Vec<String>,
     request_fields: Vec<RequestField>,
+    /// What is computed of a row once it is joined; `None`: nothing.
+    expressions: Option<Box<ExpressionPlan>>,
     schema: Schema,
     precision: Precision,
 }
@@ -65,11 +72,12 @@ impl JoinPlan {
         let plan = |(place, entity)| EntityPlan::new(entity, place, schema);
         let mut entities = declared.iter().enumerate().map(plan).collect::<Result<Vec<_>, _>>()?;
         let request_fields = place_cells(&columns, declared, &mut entities)?;
+        let is_computed = columns.iter().any(|column| column.source == Source::Expression);
         let is_alone = entities.len() == 1;
         let defaulted_max = declared.first().and_then(|it| it.policies.max_defaulted_columns);
         for entity in &mut entities {
-            entity.is_whole = is_alone;
-            if is_alone && precision == Precision::F32 {
+            entity.is_whole = is_alone && !is_computed;
+            if precision == Precision::F32 {
                 entity.float_row = FloatRow::of(&entity.cells);
             }
             if !is_alone {
@@ -83,6 +91,7 @@ impl JoinPlan {
             names: columns.iter().map(|column| column.name.clone()).collect(),
             columns,
             request_fields,
+            expressions: None,
             schema: schema.clone(),
             precision,
         })
@@ -117,6 +126,51 @@ impl JoinPlan {
             })?;
         }
         Ok(self)
+    }
+
+    /// The same for a model with expressions or rules. To be called last.
+    ///
+    /// # Errors
+    /// An expression that cannot be used, or reads what the store does not have.
+    pub fn with_expressions(mut self, spec: &ExpressionSpec<'_>) -> Result<Self, JoinError> {
+        let computed = self.columns.iter().enumerate();
+        let mut categories = vec![None; self.columns.len()];
+        for (place, column) in computed.filter(|(_, it)| it.source == Source::Expression) {
+            let own = spec.categories.get(place).and_then(Option::as_ref);
+            categories[place] = categories_of(column, own)?;
+            if let (Some(known), Some(text)) = (&categories[place], &column.text.default)
+                && known.code(text.as_bytes()).is_none()
+            {
+                let (column, default) = (column.name.clone(), text.clone());
+                return Err(JoinError::DefaultUnknown { column, default });
+            }
+        }
+        let spec = ExpressionSpec { categories: &categories, ..*spec };
+        let Self { columns, entities, declared, request_fields, .. } = &mut self;
+        let source_of = |column: &InputColumn, slot: usize| {
+            slot_source(column, slot, declared, entities, request_fields)
+        };
+        let plan = ExpressionPlan::bind(columns, &spec, source_of)?;
+        if let Some(plan) = &plan {
+            for (index, field) in request_fields.iter_mut().enumerate() {
+                field.is_kept = plan.reads_text(index);
+            }
+        }
+        self.expressions = plan.map(Box::new);
+        Ok(self)
+    }
+
+    /// What is computed of a row once it is joined.
+    pub(crate) fn expressions(&self) -> Option<&ExpressionPlan> {
+        self.expressions.as_deref()
+    }
+
+    /// Computes the expressions of rows that were joined; `request` says what the request of a row
+    /// gives.
+    pub fn compute<'r>(&self, joined: &mut Joined, request: impl Fn(usize) -> RequestValues<'r>) {
+        if let Some(plan) = &self.expressions {
+            plan.compute(joined, request);
+        }
     }
 
     /// [`JoinPlan::bind`] for a model that was bound to other columns before. One that names none
@@ -186,15 +240,20 @@ impl JoinPlan {
     /// How cells of each column are read that a request gives without the join; empty where all of
     /// them are numbers.
     pub fn text_fields(&self) -> Vec<RequestField> {
-        if self.entities.iter().all(|entity| entity.texts.is_empty()) {
+        let computed_categories =
+            |column| self.expressions.as_deref().and_then(|it| it.categories_at(column));
+        if self.entities.iter().all(|entity| entity.texts.is_empty())
+            && (0..self.columns.len()).all(|column| computed_categories(column).is_none())
+        {
             return Vec::new();
         }
         let field = |(column, input): (usize, &InputColumn)| {
             let mut found = self.entities.iter().map(|entity| entity.categories_at(column));
             let categories = found.find_map(|known| known.cloned());
+            let categories = categories.or_else(|| computed_categories(column).cloned());
             let (name, column_type) = (input.name.clone(), input.column_type);
             let unknown = input.text.unknown;
-            RequestField { name, column_type, column, categories, unknown }
+            RequestField { name, column_type, column, categories, unknown, is_kept: false }
         };
         self.columns.iter().enumerate().map(field).collect()
     }
@@ -250,13 +309,47 @@ fn place_cells(
                     column: position,
                     categories: None,
                     unknown: column.text.unknown,
+                    is_kept: false,
                 });
                 (0, CellSource::Request { index: request_fields.len() - 1 })
             }
+            // It is computed once the others are there.
+            Source::Expression => continue,
         };
         entities[place].push(column, position, source);
     }
     Ok(request_fields)
+}
+
+/// Where a value comes from that expressions read: the entity that has it is told to keep it.
+fn slot_source(
+    column: &InputColumn,
+    slot: usize,
+    declared: &[Entity],
+    entities: &mut [EntityPlan],
+    request_fields: &mut Vec<RequestField>,
+) -> Result<SlotSource, JoinError> {
+    if column.source == Source::Request {
+        let known = request_fields.iter().position(|field| field.name == column.name);
+        let index = known.unwrap_or(request_fields.len());
+        if known.is_none() {
+            request_fields.push(RequestField {
+                name: column.name.clone(),
+                column_type: column.column_type,
+                column: usize::MAX,
+                ..RequestField::default()
+            });
+        }
+        return Ok(SlotSource::Request { index });
+    }
+    let name = column.entity.as_deref().unwrap_or(USER);
+    let entity = declared.iter().position(|entity| entity.name == name).unwrap_or(0);
+    let stored = entities[entity].schema().columns().iter();
+    let position = stored.into_iter().position(|it| it.name == column.stored_name());
+    let place = entities[entity].store_place(column, position)?;
+    let of = Slot::new(column, None, SlotSource::Store);
+    entities[entity].kept.push(StoredSlot { slot, place, of });
+    Ok(SlotSource::Store)
 }
 
 fn columns_in_order(width: usize, schema: &Schema) -> Result<Vec<InputColumn>, JoinError> {

@@ -7,8 +7,9 @@ use super::text::{TextCell, categories_of};
 use crate::features::Categories;
 use crate::features::column::ColumnType;
 use crate::features::entities::Entity;
+use crate::features::expressions::StoredSlot;
 use crate::features::inputs::{FeaturePolicies, InputColumn, IntegerRange, NanMeaning, OutOfRange};
-use crate::features::record::{CELLS_START, CellPlace, RecordLayout};
+use crate::features::record::{CellPlace, RecordLayout};
 use crate::features::schema::Schema;
 
 /// Where the cell of a model's column comes from.
@@ -44,9 +45,14 @@ pub(super) struct CellPlan {
     pub(super) required: bool,
 }
 
-/// The ranges of a row whose cells the store holds as the model reads them: floats, in order.
+/// The ranges of cells that the store holds as the model reads them: floats, in order, one beside the
+/// other.
 #[derive(Debug, Clone)]
 pub(super) struct FloatRow {
+    /// The first of the model's columns.
+    pub(super) column: usize,
+    /// Where the first of them stands in a record.
+    pub(super) offset: usize,
     pub(super) low: Vec<f32>,
     pub(super) high: Vec<f32>,
 }
@@ -67,6 +73,8 @@ pub struct EntityPlan {
     pub(super) integers: Vec<Option<IntegerRange>>,
     /// The columns of text, in order.
     pub(super) texts: Vec<TextCell>,
+    /// What is kept of a row for expressions.
+    pub(super) kept: Vec<StoredSlot>,
     table: Option<String>,
     schema: Schema,
     layout: RecordLayout,
@@ -92,6 +100,12 @@ impl EntityPlan {
                 }
             }
         };
+        if let Some(expected) = schema.key_parts()
+            && expected != entity.key.len()
+        {
+            let (entity, found) = (entity.name.clone(), entity.key.len());
+            return Err(JoinError::KeyParts { entity, found, expected });
+        }
         Ok(Self {
             place,
             cells: Vec::new(),
@@ -100,6 +114,7 @@ impl EntityPlan {
             policies: entity.policies.clone(),
             integers: Vec::new(),
             texts: Vec::new(),
+            kept: Vec::new(),
             table: entity.table.clone(),
             layout: RecordLayout::new(&schema),
             schema,
@@ -250,17 +265,21 @@ impl EntityPlan {
 
 impl FloatRow {
     pub(super) fn of(cells: &[CellPlan]) -> Option<Self> {
+        let first = cells.first()?;
+        let CellSource::Store(start) = first.source else { return None };
+        let (column, offset) = (first.column as usize, start.offset);
         for (position, cell) in cells.iter().enumerate() {
             let CellSource::Store(place) = cell.source else { return None };
             if place.column_type != ColumnType::Float
-                || place.offset != CELLS_START + position * size_of::<f32>()
+                || place.offset != offset + position * size_of::<f32>()
+                || cell.column as usize != column + position
             {
                 return None;
             }
         }
         let low = cells.iter().map(|cell| float_at_least(cell.low)).collect();
         let high = cells.iter().map(|cell| -float_at_least(-cell.high)).collect();
-        Some(Self { low, high })
+        Some(Self { column, offset, low, high })
     }
 }
 

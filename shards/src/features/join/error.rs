@@ -1,11 +1,15 @@
 //! Why a store does not fit a model.
 
+use crate::expression::ExpressionError;
 use crate::features::column::ColumnType;
 use crate::features::inputs::IntegerRange;
 
 /// A store that does not fit a model.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum JoinError {
+    /// An expression or a rule cannot be used.
+    #[error(transparent)]
+    Expression(#[from] ExpressionError),
     /// The store has no column that the model names.
     #[error(
         "the model's input column `{column}` is not in the store, which has {}",
@@ -46,6 +50,19 @@ pub enum JoinError {
         table: String,
         /// What the store said.
         reason: String,
+    },
+    /// The key of an entity's table has another number of columns than the entity has fields.
+    #[error(
+        "entity `{entity}`: its `key` has {found} fields in model.toml, and the key of its table has \
+         {expected} columns: name a field for each, in the table's order"
+    )]
+    KeyParts {
+        /// The entity.
+        entity: String,
+        /// How many fields it has.
+        found: usize,
+        /// How many columns the table's key has.
+        expected: usize,
     },
     /// The store has the column that the model names, and its type is not read.
     #[error(

@@ -20,12 +20,15 @@ pub struct RequestField {
     pub categories: Option<Arc<Categories>>,
     /// What a text means that is none of them.
     pub unknown: UnknownText,
+    /// Whether its text is kept besides, for expressions.
+    pub is_kept: bool,
 }
 
 impl RequestField {
     /// The cell that a number of a request is; `None` where the field holds text.
     pub fn number(&self, value: f64) -> Option<f64> {
         match &self.categories {
+            None if self.is_kept => value.is_nan().then_some(value),
             None => Some(value),
             Some(known) if known.takes_numbers() && value.is_nan() => Some(value),
             Some(known) if known.takes_numbers() => {
@@ -43,6 +46,7 @@ impl RequestField {
             None => match self.column_type.parse(text)? {
                 CellValue::Timestamp(us) => Some(us as f64),
                 CellValue::Date(days) => Some(f64::from(days)),
+                CellValue::Text(_) | CellValue::Uuid(_) if self.is_kept => Some(0.0),
                 _ => None,
             },
         }
@@ -80,6 +84,7 @@ impl RequestField {
     /// Whether a cell that was read for one of them is as the other reads it.
     pub fn reads_as(&self, other: &Self) -> bool {
         self.name == other.name
+            && self.is_kept == other.is_kept
             && self.column_type == other.column_type
             && match (&self.categories, &other.categories) {
                 (None, None) => true,

@@ -2,13 +2,16 @@
 
 use super::entity::{CellPlan, CellSource, EntityPlan, FloatRow};
 use super::text::{DamagedText, TextCell};
+use crate::expression::Value;
 use crate::failure::Refusal;
+use crate::features::column::{CellValue, ColumnType, bytes, code_of, uuid_text};
+use crate::features::expressions::StoredSlot;
 use crate::features::inputs::{
     IntegerRange, NanMeaning, OnError, OnExpired, OnMissing, OutOfRange,
 };
 use crate::features::joined::{Joined, RowOutcome};
 use crate::features::matrix::{MatrixCell, RowMut};
-use crate::features::record::{CELLS_START, CellPlace, last_updated_us};
+use crate::features::record::{CellPlace, last_updated_us};
 use crate::features::texts::{Texts, is_unknown_text};
 use crate::provenance::{EntityStatuses, FeatureStatus};
 
@@ -117,12 +120,49 @@ impl EntityPlan {
         joined: &mut Joined,
     ) -> Result<(), DamagedText> {
         let unknown_before = joined.unknown_cells.len();
-        let damaged = self.write_cells(stored, status, request_cells, row, joined);
+        let damaged = self
+            .write_cells(stored, status, request_cells, row, joined)
+            .and_then(|()| self.keep(stored, row, joined));
         if damaged.is_err() {
             // The row's cells are written anew.
             joined.unknown_cells.truncate(unknown_before);
         }
         damaged
+    }
+
+    /// Keeps what expressions read of the row.
+    fn keep(&self, stored: Stored<'_>, row: usize, joined: &mut Joined) -> Result<(), DamagedText> {
+        let Some(computing) = &mut joined.expressions else { return Ok(()) };
+        let captured = &mut computing.captured;
+        for StoredSlot { slot, place, of } in &self.kept {
+            let Stored::Record(record, texts) = stored else {
+                captured.put(row, *slot, of.default());
+                continue;
+            };
+            if place.is_null(record) {
+                captured.put(row, *slot, of.default());
+                continue;
+            }
+            let at = place.bytes(record);
+            match place.column_type {
+                ColumnType::Text => {
+                    let code = code_of(at);
+                    if !captured.put_copied(row, *slot, |to| texts.copy_text(code, to)) {
+                        return Err(DamagedText);
+                    }
+                }
+                ColumnType::Uuid => {
+                    let text = uuid_text(bytes(at));
+                    let text = str::from_utf8(&text).unwrap_or_default();
+                    captured.put(row, *slot, Value::Text(text));
+                }
+                numeric => {
+                    let cell = numeric.unpack(at, texts).unwrap_or(CellValue::Null);
+                    captured.put(row, *slot, of.stored(cell));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn write_cells(
@@ -174,11 +214,13 @@ impl EntityPlan {
 }
 
 impl FloatRow {
-    /// Copies a row of floats; false where a cell needs a closer look, the row is then unfinished.
+    /// Copies floats to their places in the model's row; false where a cell needs a closer look, the
+    /// row is then unfinished.
     fn copy(&self, record: &[u8], cells: &mut [f32]) -> bool {
-        let (stored, _) = record[CELLS_START..].as_chunks::<{ size_of::<f32>() }>();
+        let (stored, _) = record[self.offset..].as_chunks::<{ size_of::<f32>() }>();
         let mut plain = true;
         let bounds = self.low.iter().zip(&self.high);
+        let cells = &mut cells[self.column..];
         for ((cell, bytes), (&low, &high)) in cells.iter_mut().zip(stored).zip(bounds) {
             let value = f32::from_le_bytes(*bytes);
             *cell = value;

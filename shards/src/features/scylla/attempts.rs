@@ -86,7 +86,7 @@ pub(super) async fn arrive(inner: Rc<Inner>, departed: Departed) {
             if fault.reason.doubts_table() {
                 flight.doubt_table();
             }
-            inner.tell(&fault, flight.pending().len());
+            inner.tell(&fault, flight.pending().len() + flight.failed());
         }
     }
     flight.land();
@@ -103,10 +103,11 @@ fn ask(
 ) -> Option<Running<Answer>> {
     let session = inner.session_for(flight)?;
     let mut statement = if let [index] = *asked {
-        session.single.clone().bind(&(value(flight, index)?,)).ok()?
+        session.single.clone().bind(&values(flight, index)?).ok()?
     } else {
-        let keys: Vec<_> = asked.iter().filter_map(|&index| value(flight, index)).collect();
-        session.group.clone().bind(&(keys,)).ok()?
+        // Where a statement takes one key, flights have one.
+        let keys = asked.iter().filter_map(|&index| values(flight, index)?.pop());
+        session.group.clone()?.bind(&(keys.collect::<Vec<_>>(),)).ok()?
     };
     statement.set_load_balancing_policy(Some(target.policy()));
     Some(send(inner, &session, statement, until))
@@ -195,8 +196,8 @@ async fn ask_singly(inner: &Inner, flight: &Flight, failed: &Target, until: Inst
     let cluster = session.session.get_cluster_state();
     let mut sent = Vec::with_capacity(keys.len());
     for &index in &keys {
-        let Some(key) = value(flight, index) else { continue };
-        let Ok(mut statement) = session.single.clone().bind(&(key,)) else { continue };
+        let Some(key) = values(flight, index) else { continue };
+        let Ok(mut statement) = session.single.clone().bind(&key) else { continue };
         let other = inner.router.other(&cluster, &wire(flight, index), failed, Instant::now());
         // Speculative execution needs nodes to choose from: then the driver's policy finds them.
         if inner.settings.speculative_execution_ms.is_none()
@@ -239,11 +240,11 @@ async fn execute(session: Arc<Session>, statement: BoundStatement, until: Instan
 }
 
 /// The key for a statement; the store asks for no key that is none.
-fn value(flight: &Flight, index: usize) -> Option<CqlValue> {
-    flight.table().shape.key_type.value(flight.key(index))
+fn values(flight: &Flight, index: usize) -> Option<Vec<CqlValue>> {
+    flight.table().shape.key.values(flight.key(index))
 }
 
 /// The key as the cluster has it.
 fn wire(flight: &Flight, index: usize) -> Cow<'_, [u8]> {
-    flight.table().shape.key_type.wire(flight.key(index)).unwrap_or_default()
+    flight.table().shape.key.wire(flight.key(index)).unwrap_or_default()
 }

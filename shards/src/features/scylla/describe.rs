@@ -9,9 +9,11 @@ use scylla::client::session::Session;
 use scylla::response::query_result::QueryRowsResult;
 
 use super::error::ScyllaError;
+use super::feast::{self, FeastKey};
 use super::keys::KeyType;
 use super::session::prepare;
-use super::settings::ScyllaSettings;
+use super::settings::{ScyllaSettings, TableLayout};
+use super::table_key::{KeyColumns, TableKey};
 use crate::features::column::ColumnType;
 use crate::features::schema::{Schema, StoreColumn, UnreadColumn};
 
@@ -31,6 +33,22 @@ struct TableColumn {
     position: i32,
     /// As CQL writes it.
     cql_type: String,
+    /// Whether rows of a partition lie from its greatest value to its least.
+    is_descending: bool,
+}
+
+/// Which of the rows that a key has is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum RowChoice {
+    /// It has one.
+    #[default]
+    Only,
+    /// The first, by the table's own order.
+    First,
+    /// The last by this clustering column: the table's own order is the other way.
+    LastBy(String),
+    /// All of them: each is a feature.
+    All,
 }
 
 /// The columns of a table: those of its key in the key's order, then the others.
@@ -48,18 +66,19 @@ impl TableDescription {
     ) -> Result<Self, ScyllaError> {
         let (keyspace, name) = (literal(&settings.keyspace), literal(&settings.table));
         let columns = format!(
-            "SELECT column_name, kind, position, type FROM system_schema.columns \
+            "SELECT column_name, kind, position, type, clustering_order FROM system_schema.columns \
              WHERE keyspace_name = {keyspace} AND table_name = {name}"
         );
         let answer = ask(session, &columns).await?;
-        let found = rows(&columns, answer.rows::<(String, String, i32, String)>())?;
-        let columns = found.into_iter().map(|(name, kind, position, cql_type)| {
+        let found = rows(&columns, answer.rows::<(String, String, i32, String, String)>())?;
+        let columns = found.into_iter().map(|(name, kind, position, cql_type, order)| {
             let kind = match kind.as_str() {
                 "partition_key" => ColumnKind::PartitionKey,
                 "clustering" => ColumnKind::Clustering,
                 _ => ColumnKind::Other,
             };
-            TableColumn { name, kind, position, cql_type }
+            let is_descending = order.eq_ignore_ascii_case("desc");
+            TableColumn { name, kind, position, cql_type, is_descending }
         });
         let mut columns: Vec<_> = columns.collect();
         // As `SELECT *` has them: the key in its order, then the others by name.
@@ -80,29 +99,88 @@ impl TableDescription {
         Ok(Self { table, columns })
     }
 
-    /// The type of the key, where one row belongs to each, and a key is all that a row is found by.
-    pub(super) fn check_key(&self, settings: &ScyllaSettings) -> Result<KeyType, ScyllaError> {
+    /// The columns of the key, where a key is all that a row is found by.
+    pub(super) fn check_key(&self, settings: &ScyllaSettings) -> Result<KeyColumns, ScyllaError> {
+        if settings.layout == TableLayout::Feast {
+            return self.check_feast_key(settings);
+        }
         let key = &settings.key_column;
-        let found = self.find(key)?;
         let partition_key = self.key_part(ColumnKind::PartitionKey);
-        if partition_key != [key.as_str()] {
-            return Err(ScyllaError::PartitionKey {
-                table: self.table.clone(),
-                column: key.clone(),
-                partition_key: partition_key.into_iter().map(str::to_owned).collect(),
-            });
+        if !key.is_empty() {
+            self.find(key)?;
+            if partition_key != [key.as_str()] {
+                return Err(ScyllaError::PartitionKey {
+                    table: self.table.clone(),
+                    column: key.clone(),
+                    partition_key: partition_key.into_iter().map(str::to_owned).collect(),
+                });
+            }
         }
-        let clustering = self.key_part(ColumnKind::Clustering);
-        if !clustering.is_empty() {
-            return Err(ScyllaError::Clustering {
-                table: self.table.clone(),
-                key: key.clone(),
-                clustering: clustering.into_iter().map(str::to_owned).collect(),
-            });
-        }
+        let names: Vec<_> = partition_key.into_iter().map(str::to_owned).collect();
+        let types = names.iter().map(|name| self.key_type(name));
+        let types = types.collect::<Result<Vec<_>, ScyllaError>>()?;
+        Ok(KeyColumns { names, key: TableKey::of(types) })
+    }
+
+    fn key_type(&self, name: &str) -> Result<KeyType, ScyllaError> {
+        let found = self.find(name)?;
         let key_type = KeyType::named(&found.cql_type);
         self.expect(found, KeyType::WORDS, key_type.is_some())?;
         Ok(key_type.unwrap_or_default())
+    }
+
+    /// The same of a table that Feast made: its columns are known.
+    fn check_feast_key(&self, settings: &ScyllaSettings) -> Result<KeyColumns, ScyllaError> {
+        for (name, expected) in feast::COLUMNS {
+            let found = self.find(name)?;
+            let is_text = expected == "text" && found.cql_type == "varchar";
+            self.expect(found, expected, found.cql_type == expected || is_text)?;
+        }
+        let (partition_key, clustering) =
+            (self.key_part(ColumnKind::PartitionKey), self.key_part(ColumnKind::Clustering));
+        if partition_key != [feast::ENTITY_KEY] || clustering != [feast::FEATURE_NAME] {
+            return Err(ScyllaError::NotFeast {
+                table: self.table.clone(),
+                found: self.primary_key(),
+            });
+        }
+        let key = FeastKey::of(settings)?;
+        Ok(KeyColumns { names: vec![feast::ENTITY_KEY.to_owned()], key: TableKey::Feast(key) })
+    }
+
+    /// Which row of a key's is read; a table where it has many needs `latest_by` to say so.
+    pub(super) fn row_choice(&self, settings: &ScyllaSettings) -> Result<RowChoice, ScyllaError> {
+        if settings.layout == TableLayout::Feast {
+            return Ok(RowChoice::All);
+        }
+        let clustering = self.key_part(ColumnKind::Clustering);
+        let names = || clustering.iter().map(|name| (*name).to_owned()).collect();
+        match (clustering.first(), &settings.latest_by) {
+            (None, None) => Ok(RowChoice::Only),
+            (Some(first), Some(by)) if by == first => {
+                let is_descending = self.find(by)?.is_descending;
+                let last = || RowChoice::LastBy(by.clone());
+                Ok(if is_descending { RowChoice::First } else { last() })
+            }
+            (Some(_), None) => Err(ScyllaError::Clustering {
+                table: self.table.clone(),
+                key: self.key_part(ColumnKind::PartitionKey).join(", "),
+                clustering: names(),
+            }),
+            (_, Some(by)) => Err(ScyllaError::LatestBy {
+                table: self.table.clone(),
+                column: by.clone(),
+                clustering: names(),
+            }),
+        }
+    }
+
+    /// The primary key, as CQL writes it.
+    fn primary_key(&self) -> String {
+        let partition_key = self.key_part(ColumnKind::PartitionKey).join(", ");
+        let clustering = self.key_part(ColumnKind::Clustering);
+        let clustering = clustering.into_iter().map(|name| format!(", {name}"));
+        format!("(({partition_key}){})", clustering.collect::<String>())
     }
 
     /// Whether there is a column that says when a row was written.
@@ -110,6 +188,9 @@ impl TableDescription {
         &self,
         settings: &ScyllaSettings,
     ) -> Result<bool, ScyllaError> {
+        if settings.layout == TableLayout::Feast {
+            return Ok(true);
+        }
         if settings.last_updated_column.is_empty() {
             return Ok(false);
         }
@@ -121,20 +202,28 @@ impl TableDescription {
     /// The feature columns: those that the settings name, or all that are nothing else and can be
     /// read. What can't be is named beside them, for models that ask for it.
     pub(super) fn features(&self, settings: &ScyllaSettings) -> Result<Schema, ScyllaError> {
-        let (columns, unread) = if settings.columns.is_empty() {
+        let (columns, unread) = if settings.layout == TableLayout::Feast {
+            (feast::features(settings)?, Vec::new())
+        } else if settings.columns.is_empty() {
             self.all_features(settings)
         } else {
             (self.named_features(settings)?, Vec::new())
         };
         let schema = Schema::new(columns)
             .map_err(|source| ScyllaError::Schema { table: self.table.clone(), source })?;
-        Ok(schema.with_unread(unread))
+        let key_parts = match settings.layout {
+            TableLayout::Feast => settings.join_keys.len(),
+            TableLayout::Columns => self.key_part(ColumnKind::PartitionKey).len(),
+        };
+        Ok(schema.with_unread(unread).with_key_parts(key_parts))
     }
 
     fn all_features(&self, settings: &ScyllaSettings) -> (Vec<StoreColumn>, Vec<UnreadColumn>) {
-        let special = [&settings.key_column, &settings.last_updated_column];
+        let is_feature = |column: &&TableColumn| {
+            column.kind != ColumnKind::PartitionKey && column.name != settings.last_updated_column
+        };
         let (mut columns, mut unread) = (Vec::new(), Vec::new());
-        for column in self.columns.iter().filter(|column| !special.contains(&&column.name)) {
+        for column in self.columns.iter().filter(is_feature) {
             let name = column.name.clone();
             match feature_type(&column.cql_type) {
                 Some(column_type) => columns.push(StoreColumn { name, column_type }),

@@ -2,6 +2,7 @@
 
 use super::settings::ScyllaSettings;
 use crate::escape;
+use crate::features::column::ColumnType;
 
 /// How much is shown of what a cluster says, in bytes.
 const SAID_BYTES_MAX: usize = 1_000;
@@ -82,8 +83,9 @@ pub enum ScyllaError {
     /// The column that holds the users' keys is not the partition key.
     #[error(
         "the partition key of the table `{table}` is ({}), and `key_column` says `{column}`: users \
-         are looked up by a partition key of one column, not by an index or a part of the key. \
-         Name that column, or another table whose primary key is `{column}` alone",
+         are looked up by the whole partition key, not by an index or a part of it. Name that \
+         column; where it has several, set `key_column = \"\"` and name an entity's `key` fields in \
+         model.toml, one for each",
         partition_key.join(", ")
     )]
     PartitionKey {
@@ -96,10 +98,11 @@ pub enum ScyllaError {
     },
     /// A key has many rows, and nothing says which of them is meant.
     #[error(
-        "the table `{table}` has the clustering columns ({}) beside the key `{key}`: a user may \
-         have many rows there, and the gateway reads one. Name a table whose primary key is `{key}` \
-         alone, and write each user's current row to it",
-        clustering.join(", ")
+        "the table `{table}` has the clustering columns ({}) beside the key `{key}`: a key may \
+         have many rows there, and the gateway reads one. Set `latest_by = \"{}\"` for the row with \
+         its greatest value, or name a table whose primary key is `{key}` alone",
+        clustering.join(", "),
+        clustering.first().map_or("", String::as_str)
     )]
     Clustering {
         /// The table.
@@ -108,6 +111,62 @@ pub enum ScyllaError {
         key: String,
         /// The clustering columns, in order.
         clustering: Vec<String>,
+    },
+    /// `latest_by` does not say which row of a key is meant.
+    #[error(
+        "`latest_by` of the table `{table}` is `{column}`, and its clustering columns are ({}): it \
+         has to be the first of them, by which the rows of a key are ordered",
+        clustering.join(", ")
+    )]
+    LatestBy {
+        /// The table.
+        table: String,
+        /// The column that `latest_by` names.
+        column: String,
+        /// The clustering columns, in order.
+        clustering: Vec<String>,
+    },
+    /// A table that is to be Feast's is none.
+    #[error(
+        "`layout = \"feast\"`: the primary key of the table `{table}` is {found}, and tables of \
+         Feast have ((entity_key), feature_name)"
+    )]
+    NotFeast {
+        /// The table.
+        table: String,
+        /// Its primary key.
+        found: String,
+    },
+    /// A table with many rows of a key is to be written.
+    #[error(
+        "the table `{table}` has many rows of a key, and the gateway writes tables that have one: \
+         write it as it is written now"
+    )]
+    ManyRows {
+        /// The table.
+        table: String,
+    },
+    /// A table of Feast is to be written.
+    #[error(
+        "the table `{table}` is written by Feast: `feast materialize` does that, and no import"
+    )]
+    FeastReadOnly {
+        /// The table.
+        table: String,
+    },
+    /// A feature in a table of Feast is of another type than the settings say.
+    #[error(
+        "the feature `{feature}` of the table `{table}` is {found}, and `columns` says {expected}"
+    )]
+    FeastValue {
+        /// The table.
+        table: String,
+        /// The feature.
+        feature: String,
+        /// Its type, as Feast names it.
+        found: String,
+        /// The type that it is to have.
+        expected: ColumnType,
     },
     /// The user may not read the table.
     #[error(
@@ -187,6 +246,9 @@ impl ScyllaError {
             Self::View { .. }
                 | Self::PartitionKey { .. }
                 | Self::Clustering { .. }
+                | Self::LatestBy { .. }
+                | Self::NotFeast { .. }
+                | Self::FeastValue { .. }
                 | Self::NoColumn { .. }
                 | Self::ColumnType { .. }
                 | Self::Schema { .. }

@@ -7,11 +7,10 @@ use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use scylla::deserialize::row::ColumnIterator;
-use scylla::response::query_result::QueryResult;
+use scylla::response::query_result::{QueryResult, QueryRowsResult};
 
-use super::decode::{Malformed, Packing};
+use super::decode::{FeatureRow, Malformed, Packing};
 use super::faults::Fault;
-use super::keys::KeyType;
 use super::session::{CqlSession, FoundTable};
 use crate::failure::FaultReason;
 use crate::features::texts::Interner;
@@ -47,6 +46,8 @@ pub(super) struct Flight {
     texts: Rc<RefCell<Interner>>,
     results: RefCell<Results>,
     landed_at: Cell<Option<Instant>>,
+    /// Keys that were written since it departed.
+    forgotten: RefCell<Vec<usize>>,
     /// What came back says that the table may be another.
     doubts_table: Cell<bool>,
     waiting: RefCell<Vec<Waker>>,
@@ -72,6 +73,7 @@ impl Flight {
             texts,
             results: RefCell::new(Results { states, records }),
             landed_at: Cell::new(None),
+            forgotten: RefCell::default(),
             doubts_table: Cell::new(false),
             waiting: RefCell::default(),
         }
@@ -95,9 +97,25 @@ impl Flight {
         (state, Ref::map(results, |results| &results.records[span]))
     }
 
+    /// Notes that a key was written since it departed.
+    pub(super) fn forget(&self, index: usize) {
+        self.forgotten.borrow_mut().push(index);
+    }
+
+    /// Whether a key was written since it departed.
+    pub(super) fn is_forgotten(&self, index: usize) -> bool {
+        self.forgotten.borrow().contains(&index)
+    }
+
     /// What the codes of its records' texts mean.
     pub(super) fn texts(&self) -> &Rc<RefCell<Interner>> {
         &self.texts
+    }
+
+    /// How many keys were not read.
+    pub(super) fn failed(&self) -> usize {
+        let states = &self.results.borrow().states;
+        states.iter().filter(|state| **state == KeyState::Failed).count()
     }
 
     /// The keys of which nothing is known yet.
@@ -163,20 +181,22 @@ impl Flight {
         let answer = answer.into_rows_result().map_err(|error| malformed(&error.to_string()))?;
         let shape = &self.table().shape;
         shape.check(answer.column_specs())?;
+        if shape.features.is_some() {
+            return self.take_features(&answer, asked, now_us);
+        }
         let length = shape.layout.length();
         let mut results = self.results.borrow_mut();
         let mut record = vec![0; length];
         let mut texts = self.texts.borrow_mut();
         let mut packing = Packing { now_us, texts: &mut texts, cells_lost: 0 };
         let mut expected = 0;
-        let wires: Vec<_> =
-            asked.iter().map(|index| shape.key_type.wire(self.key(*index))).collect();
+        let wires: Vec<_> = asked.iter().map(|index| shape.key.wire(self.key(*index))).collect();
         let rows = answer.rows::<ColumnIterator<'_, '_>>();
         for row in rows.map_err(|error| malformed(&error.to_string()))? {
             let row = row.map_err(|error| malformed(&error.to_string()))?;
             let key = shape.pack(row, &mut packing, &mut record);
             let key = key.map_err(|Malformed| malformed("a row is cut short"))?;
-            let text_is = |place: usize| wires[place].as_deref() == Some(key);
+            let text_is = |place: usize| wires[place].as_deref() == Some(&*key);
             // Rows come in the order of the keys or of their tokens: where one was found, the next
             // is looked for first.
             let mut order = (expected..asked.len()).chain(0..expected);
@@ -186,7 +206,7 @@ impl Flight {
             results.states[index] = KeyState::Found;
             let start = index * length;
             results.records[start..start + length].copy_from_slice(&record);
-            if shape.key_type == KeyType::Text {
+            if !shape.key.has_spellings() {
                 continue;
             }
             // Two texts may be one key, as 7 and 007 are.
@@ -197,11 +217,69 @@ impl Flight {
                 results.records[start..start + length].copy_from_slice(&record);
             }
         }
-        for &index in asked {
-            if results.states[index] == KeyState::Pending {
-                results.states[index] = KeyState::Missing;
+        results.rest_is_missing(asked);
+        Ok(packing.cells_lost)
+    }
+
+    /// [`Self::take`] of a table that Feast wrote: each row is a feature of a key. A key with a feature
+    /// of another type than the settings say has failed.
+    fn take_features(
+        &self,
+        answer: &QueryRowsResult,
+        asked: &[usize],
+        now_us: i64,
+    ) -> Result<u64, Fault> {
+        let malformed = |said: &str| Fault::new(FaultReason::Other, said);
+        let shape = &self.table().shape;
+        let length = shape.layout.length();
+        let mut results = self.results.borrow_mut();
+        let mut texts = self.texts.borrow_mut();
+        let mut packing = Packing { now_us, texts: &mut texts, cells_lost: 0 };
+        let wires: Vec<_> = asked.iter().map(|index| shape.key.wire(self.key(*index))).collect();
+        let (mut wrong, mut last) = (None, 0);
+        let rows = answer.rows::<ColumnIterator<'_, '_>>();
+        for row in rows.map_err(|error| malformed(&error.to_string()))? {
+            let row = row.map_err(|error| malformed(&error.to_string()))?;
+            let row = FeatureRow::read(row).map_err(|Malformed| malformed("a row is cut short"))?;
+            let is_it = |place: &usize| wires[*place].as_deref() == Some(row.key);
+            // The rows of a key come together.
+            let mut order = (last..asked.len()).chain(0..last);
+            let Some(found) = order.find(is_it) else { continue };
+            last = found;
+            // Two texts may be one key, as 7 and 007 are.
+            for place in (0..asked.len()).filter(is_it) {
+                let (index, Results { states, records }) = (asked[place], &mut *results);
+                let record = &mut records[index * length..(index + 1) * length];
+                match states[index] {
+                    KeyState::Failed => continue,
+                    KeyState::Found => {}
+                    KeyState::Pending | KeyState::Missing => shape.begin(&mut packing, record),
+                }
+                match row.put(shape, &mut packing, record) {
+                    Ok(true) => states[index] = KeyState::Found,
+                    Ok(false) => {}
+                    Err(said) => {
+                        states[index] = KeyState::Failed;
+                        wrong = Some(said);
+                    }
+                }
             }
         }
-        Ok(packing.cells_lost)
+        results.rest_is_missing(asked);
+        match wrong {
+            Some(said) => Err(malformed(&said)),
+            None => Ok(packing.cells_lost),
+        }
+    }
+}
+
+impl Results {
+    /// Of the keys `asked`, those of which nothing came are not there.
+    fn rest_is_missing(&mut self, asked: &[usize]) {
+        for &index in asked {
+            if self.states[index] == KeyState::Pending {
+                self.states[index] = KeyState::Missing;
+            }
+        }
     }
 }

@@ -5,10 +5,11 @@
 //! driver needs, from a task of the shard's executor.
 //! [`session`] connects, by [`tls`] and with a [`password`] from a file where these are to be, has
 //! the table [`describe`]d, prepares the statements, and [`probe`]s by them what the cluster
-//! answers; [`routing`] groups keys by the replica that owns them, past nodes whose breaker is
+//! answers, and by a [`sample`] what Feast has written; [`routing`] groups keys by the replica that owns them, past nodes whose breaker is
 //! open. A [`flight`] is such a group on its way, and [`attempts`] asks for it, key by key where
 //! the group failed and the [`budget`] allows; [`decode`] packs CQL rows as records. [`keys`] are what the
-//! texts that name users become. [`store`]
+//! texts that name users become, and [`table_key`] those of several columns; [`feast`] is how Feast
+//! writes a table. [`store`]
 //! joins it all: the cache first, then keys that are [`pending`] for other batches, then new flights;
 //! [`counters`] are what it counts;
 //! [`recovery`] gives it a new session where the whole cluster was away, and new statements where
@@ -26,6 +27,7 @@ mod decode;
 mod describe;
 mod error;
 mod faults;
+mod feast;
 mod flight;
 mod frames;
 mod keys;
@@ -35,19 +37,21 @@ mod probe;
 mod recovery;
 mod routing;
 mod runtime;
+mod sample;
 mod secret;
 mod session;
 mod settings;
 mod store;
 mod table;
+mod table_key;
 mod table_watch;
 mod tls;
 mod watch;
+mod write;
 
 pub use counters::CqlCounters;
 pub use error::ScyllaError;
 pub(crate) use error::said;
-pub(crate) use keys::KeyType;
 pub use secret::Secret;
 pub(crate) use session::block_on;
 pub use session::describe_table;
@@ -58,3 +62,5 @@ pub(crate) use store::Asked;
 pub use store::CqlStore;
 pub use table::find_table;
 pub(crate) use table::{TableSession, read_row};
+pub(crate) use table_key::{KeyColumns, TableKey};
+pub use write::CqlWriter;

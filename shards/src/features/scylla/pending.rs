@@ -41,6 +41,16 @@ impl Pending {
         }
     }
 
+    /// Forgets a key that somebody wrote: what is in flight of it is known no longer, and is not kept.
+    pub(super) fn forget(&mut self, key: &[u8]) {
+        let hash = self.hasher.hash_one(key);
+        let is_it = |pending: &PendingKey| pending.flight.key(pending.index) == key;
+        if let Ok(found) = self.table.find_entry(hash, is_it) {
+            let (PendingKey { flight, index, .. }, _) = found.remove();
+            flight.forget(index);
+        }
+    }
+
     /// Forgets the keys of a flight that has landed.
     pub(super) fn remove(&mut self, flight: &Rc<Flight>) {
         for index in 0..flight.len() {

@@ -25,8 +25,8 @@ const NODES_ASKED: usize = 8;
 
 /// A user that nobody has: what is asked for is whether there is an answer. The keys differ, so that
 /// other nodes own them.
-fn key(session: &CqlSession, number: usize) -> CqlValue {
-    session.table.shape.key_type.nobodys(number)
+fn key(session: &CqlSession, number: usize) -> Vec<CqlValue> {
+    session.table.shape.key.nobodys(number)
 }
 
 /// Waits until a row of the table can be asked for. What no waiting mends is said at once.
@@ -79,6 +79,9 @@ pub(super) async fn group_keys(
     session: &CqlSession,
     settings: &ScyllaSettings,
 ) -> (usize, Option<String>) {
+    if session.group.is_none() {
+        return (1, None);
+    }
     let (mut keys, mut refused) = (settings.group_keys_max, None);
     while keys > 1 {
         match some(session, keys).await {
@@ -101,7 +104,7 @@ pub(super) async fn answering(session: CqlSession, patience: Duration) -> Vec<Ho
     for number in 0..NODES_ASKED {
         let session = session.clone();
         asking.spawn(async move {
-            let statement = session.single.clone().bind(&(key(&session, number),)).ok()?;
+            let statement = session.single.clone().bind(&key(&session, number)).ok()?;
             let asked = session.session.execute_bound_unpaged(&statement);
             let answer = tokio::time::timeout(patience, asked).await.ok()?.ok()?;
             Some(answer.request_coordinator().node().host_id.as_u128())
@@ -120,12 +123,13 @@ pub(super) async fn answering(session: CqlSession, patience: Duration) -> Vec<Ho
 }
 
 async fn one(session: &CqlSession, number: usize) -> Result<(), Fault> {
-    ask(session, session.single.clone().bind(&(key(session, number),))).await
+    ask(session, session.single.clone().bind(&key(session, number))).await
 }
 
 async fn some(session: &CqlSession, count: usize) -> Result<(), Fault> {
-    let keys: Vec<_> = (0..count).map(|number| key(session, number)).collect();
-    ask(session, session.group.clone().bind(&(keys,))).await
+    let Some(group) = session.group.clone() else { return one(session, 0).await };
+    let keys: Vec<_> = (0..count).filter_map(|number| key(session, number).pop()).collect();
+    ask(session, group.bind(&(keys,))).await
 }
 
 async fn ask<E: std::fmt::Display>(

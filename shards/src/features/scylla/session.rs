@@ -16,12 +16,13 @@ use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::statement::prepared::PreparedStatement;
 
-use super::decode::RowShape;
-use super::describe::TableDescription;
+use super::decode::{FeatureNames, RowShape};
+use super::describe::{RowChoice, TableDescription};
 use super::error::{ScyllaError, said};
+use super::feast;
 use super::password::FromFile;
 use super::settings::{Compression, Consistency, ScyllaSettings};
-use super::{probe, tls, watch};
+use super::{probe, sample, tls, watch};
 use crate::features::record::RecordLayout;
 use crate::features::schema::Schema;
 
@@ -35,15 +36,24 @@ const KEEPALIVE_WAIT: Duration = Duration::from_secs(3);
 pub(super) struct FoundTable {
     pub(super) schema: Arc<Schema>,
     pub(super) shape: RowShape,
+    /// The columns of the partition key.
+    key_names: Vec<String>,
+    rows: RowChoice,
 }
 
 impl FoundTable {
-    fn of(description: &TableDescription, settings: &ScyllaSettings) -> Result<Self, ScyllaError> {
-        let key_type = description.check_key(settings)?;
+    pub(super) fn of(
+        description: &TableDescription,
+        settings: &ScyllaSettings,
+    ) -> Result<Self, ScyllaError> {
+        let key = description.check_key(settings)?;
+        let rows = description.row_choice(settings)?;
         let has_last_updated = description.check_last_updated(settings)?;
         let schema = Arc::new(description.features(settings)?);
-        let shape = RowShape { layout: RecordLayout::new(&schema), has_last_updated, key_type };
-        Ok(Self { schema, shape })
+        let features = (rows == RowChoice::All).then(|| FeatureNames::of(&schema));
+        let layout = RecordLayout::new(&schema);
+        let shape = RowShape { layout, has_last_updated, key: key.key, features };
+        Ok(Self { schema, shape, key_names: key.names, rows })
     }
 
     /// Whether rows of both mean the same.
@@ -51,23 +61,49 @@ impl FoundTable {
         let (own, others) = (&self.shape, &other.shape);
         self.schema == other.schema
             && own.has_last_updated == others.has_last_updated
-            && own.key_type == others.key_type
+            && own.key == others.key
+            && self.key_names == other.key_names
+            && self.rows == other.rows
     }
 
-    /// Asks for the columns in the order of the shape.
+    /// Whether one statement may ask for several keys.
+    fn is_grouped(&self) -> bool {
+        self.shape.key.is_grouped() && !matches!(self.rows, RowChoice::LastBy(_))
+    }
+
+    /// Asks for the columns in the order of the shape, of any key.
     fn select(&self, settings: &ScyllaSettings) -> String {
-        let mut names = vec![&settings.key_column];
-        if self.shape.has_last_updated {
-            names.push(&settings.last_updated_column);
+        let mut names: Vec<&str> = self.key_names.iter().map(String::as_str).collect();
+        if self.rows == RowChoice::All {
+            names = feast::COLUMNS.iter().map(|(name, _)| *name).collect();
+        } else {
+            if self.shape.has_last_updated {
+                names.push(&settings.last_updated_column);
+            }
+            names.extend(self.schema.columns().iter().map(|column| column.name.as_str()));
         }
-        names.extend(self.schema.columns().iter().map(|column| &column.name));
-        let names: Vec<_> = names.into_iter().map(|name| quoted(name)).collect();
-        format!(
-            "SELECT {} FROM {} WHERE {}",
-            names.join(","),
-            qualified(settings),
-            quoted(&settings.key_column)
-        )
+        let names: Vec<_> = names.into_iter().map(quoted).collect();
+        format!("SELECT {} FROM {}", names.join(","), qualified(settings))
+    }
+
+    /// Asks for one key.
+    pub(super) fn select_one(&self, settings: &ScyllaSettings) -> String {
+        let key: Vec<_> =
+            self.key_names.iter().map(|name| format!("{} = ?", quoted(name))).collect();
+        let rows = match &self.rows {
+            RowChoice::Only | RowChoice::All => String::new(),
+            RowChoice::First => " LIMIT 1".to_owned(),
+            RowChoice::LastBy(column) => format!(" ORDER BY {} DESC LIMIT 1", quoted(column)),
+        };
+        format!("{} WHERE {}{rows}", self.select(settings), key.join(" AND "))
+    }
+
+    /// Asks for a list of keys, where one statement may do that.
+    fn select_some(&self, settings: &ScyllaSettings) -> Option<String> {
+        let [key] = &self.key_names[..] else { return None };
+        let first = if self.rows == RowChoice::First { " PER PARTITION LIMIT 1" } else { "" };
+        let select = self.select(settings);
+        self.is_grouped().then(|| format!("{select} WHERE {} IN ?{first}", quoted(key)))
     }
 }
 
@@ -75,8 +111,8 @@ impl FoundTable {
 #[derive(Debug, Clone)]
 pub(super) struct CqlSession {
     pub(super) session: Arc<Session>,
-    /// Asks for a list of keys.
-    pub(super) group: PreparedStatement,
+    /// Asks for a list of keys; `None` where a statement asks for one at a time.
+    pub(super) group: Option<PreparedStatement>,
     /// Asks for one key.
     pub(super) single: PreparedStatement,
     /// What both ask for.
@@ -126,17 +162,15 @@ impl CqlSession {
         let found = FoundTable::of(&description, settings)?;
         let table = known.filter(|known| known.reads_as(&found));
         let table = table.unwrap_or_else(|| Arc::new(found));
-        let select = table.select(settings);
-        let mut group = prepare(&session, format!("{select} IN ?")).await?;
-        let mut single = prepare(&session, format!("{select} = ?")).await?;
-        for statement in [&mut group, &mut single] {
-            statement.set_is_idempotent(true);
-            // Each answer says what its columns are: a table may be made anew under a statement.
-            statement.set_use_cached_result_metadata(false);
-        }
+        let group = match table.select_some(settings) {
+            Some(statement) => Some(prepare_select(&session, statement).await?),
+            None => None,
+        };
+        let single = prepare_select(&session, table.select_one(settings)).await?;
         let description = Arc::new(description);
         let bound = Self { session, group, single, table, description };
         probe::first_answer(&bound, settings).await?;
+        sample::check(&bound, settings).await?;
         Ok(bound)
     }
 }
@@ -251,6 +285,18 @@ pub(super) async fn prepare(
         .prepare(statement.as_str())
         .await
         .map_err(|error| ScyllaError::Statement { reason: said(&error), statement })
+}
+
+/// Prepares a statement that reads rows.
+async fn prepare_select(
+    session: &Session,
+    statement: String,
+) -> Result<PreparedStatement, ScyllaError> {
+    let mut prepared = prepare(session, statement).await?;
+    prepared.set_is_idempotent(true);
+    // Each answer says what its columns are: a table may be made anew under a statement.
+    prepared.set_use_cached_result_metadata(false);
+    Ok(prepared)
 }
 
 /// The table's name with its keyspace's.

@@ -33,12 +33,14 @@ pub struct ScyllaSettings {
     pub address_map: HashMap<SocketAddr, SocketAddr>,
     /// The keyspace.
     pub keyspace: String,
-    /// The table; its partition key is the key column alone.
+    /// The table.
     pub table: String,
-    /// The column that holds the users' keys; text.
+    /// The column that holds the users' keys, which is the partition key; where it is empty, the
+    /// partition key is what the table has, of one column or several.
     pub key_column: String,
     /// The feature columns in the order that a model without columns reads; all that the table has,
-    /// in its own order, where none are given.
+    /// in its own order, where none are given. Of Feast's layout the features, each with its type:
+    /// `conv_rate:float`.
     pub columns: Vec<String>,
     /// The timestamp column that says when a row was written; where it is empty, a row counts as
     /// written when it is read.
@@ -84,6 +86,11 @@ pub struct ScyllaSettings {
     pub latest_by: Option<String>,
     /// How rows lie in the table.
     pub layout: TableLayout,
+    /// Of Feast's layout: the join keys of its entities, each with its type, in the order in which a
+    /// model's entity names their fields: `driver_id:bigint`.
+    pub join_keys: Vec<String>,
+    /// Of Feast's layout: the version by which entity keys are serialised, 2 or 3.
+    pub entity_key_version: u8,
     /// The other tables of the keyspace that models name, where they are read otherwise.
     pub tables: BTreeMap<String, TableSettings>,
 }
@@ -100,7 +107,7 @@ pub enum TableLayout {
 }
 
 /// How a table is read that a model names beside the store's own.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TableSettings {
     /// As [`ScyllaSettings::columns`].
@@ -111,6 +118,10 @@ pub struct TableSettings {
     pub latest_by: Option<String>,
     /// As [`ScyllaSettings::layout`].
     pub layout: TableLayout,
+    /// As [`ScyllaSettings::join_keys`].
+    pub join_keys: Vec<String>,
+    /// As [`ScyllaSettings::entity_key_version`].
+    pub entity_key_version: u8,
     /// As [`ScyllaSettings::cache`], which it is where it is not given.
     pub cache: Option<CacheSettings>,
 }
@@ -159,6 +170,23 @@ pub enum Compression {
     Snappy,
 }
 
+/// The version by which Feast serialises entity keys where nothing else is said.
+const ENTITY_KEY_VERSION: u8 = 3;
+
+impl Default for TableSettings {
+    fn default() -> Self {
+        Self {
+            columns: Vec::new(),
+            last_updated_column: None,
+            latest_by: None,
+            layout: TableLayout::default(),
+            join_keys: Vec::new(),
+            entity_key_version: ENTITY_KEY_VERSION,
+            cache: None,
+        }
+    }
+}
+
 impl Default for ScyllaSettings {
     fn default() -> Self {
         Self {
@@ -187,6 +215,8 @@ impl Default for ScyllaSettings {
             cache: CacheSettings::default(),
             latest_by: None,
             layout: TableLayout::default(),
+            join_keys: Vec::new(),
+            entity_key_version: ENTITY_KEY_VERSION,
             tables: BTreeMap::new(),
         }
     }
@@ -215,6 +245,8 @@ impl ScyllaSettings {
                 .unwrap_or_else(|| self.last_updated_column.clone()),
             latest_by: table.latest_by,
             layout: table.layout,
+            join_keys: table.join_keys,
+            entity_key_version: table.entity_key_version,
             cache: table.cache.unwrap_or(self.cache),
             tables: BTreeMap::new(),
             ..self.clone()

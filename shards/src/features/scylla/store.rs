@@ -12,7 +12,6 @@ use super::counters::CqlCounters;
 use super::error::ScyllaError;
 use super::faults::{Fault, FaultsSeen};
 use super::flight::{Flight, KeyState};
-use super::keys::KeyType;
 use super::pending::Pending;
 use super::routing::{Router, Target};
 use super::runtime::{Driver, Ended};
@@ -174,6 +173,12 @@ impl CqlStore {
         self.inner.fingerprint()
     }
 
+    /// Forgets what is known of a key: it was written, and the next batch is to have it.
+    pub(crate) fn forget(&self, key: &[u8]) {
+        self.inner.cache.borrow_mut().forget(key);
+        self.inner.pending.borrow_mut().forget(key);
+    }
+
     /// How many bytes its cache holds.
     pub fn cache_bytes(&self) -> usize {
         self.inner.cache.borrow().bytes()
@@ -313,7 +318,9 @@ impl Inner {
     pub(super) async fn learn_group_keys(&self) {
         let (session, settings) = (self.session().as_ref().clone(), Arc::clone(&self.settings));
         let asking = async move { probe::group_keys(&session, &settings).await };
-        if let Ok((keys, Some(said))) = self.driver.run_aside(asking).await {
+        if self.session().group.is_none() {
+            self.router.limit_groups(1);
+        } else if let Ok((keys, Some(said))) = self.driver.run_aside(asking).await {
             self.limit_groups(keys, &said);
         }
     }
@@ -400,7 +407,8 @@ impl Inner {
         let mut cache = self.cache.borrow_mut();
         let texts = self.texts();
         let texts = &*texts.borrow();
-        let key_type = self.session.borrow().table.shape.key_type;
+        let session = self.session();
+        let table_key = &session.table.shape.key;
         let pending = self.pending.borrow();
         let keys = requests.keys(plan.place());
         for &first in keys.distinct() {
@@ -409,12 +417,11 @@ impl Inner {
                 join_absent(plan, requests, first, FeatureStatus::Missing, joined);
                 continue;
             }
-            if !key_type.takes(key) {
-                match key_type {
-                    KeyType::Text => {
-                        join_absent(plan, requests, first, FeatureStatus::Missing, joined);
-                    }
-                    _ => refuse_key(plan, requests, first, key_type, joined),
+            if !table_key.takes(key) {
+                if table_key.has_spellings() {
+                    refuse_key(plan, requests, first, table_key.expected_of(key), joined);
+                } else {
+                    join_absent(plan, requests, first, FeatureStatus::Missing, joined);
                 }
                 continue;
             }
@@ -454,11 +461,11 @@ impl Inner {
         self.bound_texts();
         let session = self.session();
         let cluster = session.session.get_cluster_state();
-        let key_type = session.table.shape.key_type;
+        let table_key = &session.table.shape.key;
         let asked = requests.keys(plan.place());
         let keys = unknown
             .iter()
-            .filter_map(|&first| Some((first, key_type.wire(asked.key(first as usize))?)));
+            .filter_map(|&first| Some((first, table_key.wire(asked.key(first as usize))?)));
         let mut nowhere = Vec::new();
         let groups = self.router.group(&cluster, keys, now, &mut nowhere);
         self.count(|counters| {
@@ -550,6 +557,9 @@ impl Inner {
         let now = Instant::now();
         let mut cache = self.cache.borrow_mut();
         for index in 0..flight.len() {
+            if flight.is_forgotten(index) {
+                continue;
+            }
             let (state, record) = flight.result(index);
             match state {
                 KeyState::Found => cache.put(flight.key(index), Some(&record), now),
@@ -579,11 +589,11 @@ fn refuse_key(
     plan: &EntityPlan,
     requests: &FetchRequests,
     first: u32,
-    key_type: KeyType,
+    expected: &'static str,
     joined: &mut Joined,
 ) {
     let (place, entity) = (plan.place(), plan.place() as u8);
-    let refusal = Refusal::KeyNotOfType { entity, expected: key_type.as_str() };
+    let refusal = Refusal::KeyNotOfType { entity, expected };
     for row in requests.keys(plan.place()).rows_like(first) {
         joined.refuse(place, row, FeatureStatus::Missing, refusal);
     }

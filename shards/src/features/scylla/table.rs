@@ -6,14 +6,16 @@ use scylla::client::session::Session;
 use scylla::deserialize::row::ColumnIterator;
 use scylla::statement::prepared::PreparedStatement;
 
-use super::decode::{Malformed, cell_of};
-use super::describe::TableDescription;
+use super::decode::{FeatureRow, Malformed, Packing};
+use super::describe::{RowChoice, TableDescription};
 use super::error::{ScyllaError, said};
-use super::keys::KeyType;
-use super::session::{block_on, connect, prepare, qualified, quoted};
+use super::session::{FoundTable, block_on, connect, prepare, qualified, quoted};
 use super::settings::ScyllaSettings;
-use crate::features::column::{CellValue, ColumnType};
+use super::table_key::KeyColumns;
+use crate::features::column::CellValue;
+use crate::features::record::last_updated_us;
 use crate::features::schema::{Schema, StoreColumn};
+use crate::features::texts::Interner;
 
 /// A session of a tool, with the settings of the table that it is about. It works on the tokio
 /// runtime that made it.
@@ -31,27 +33,40 @@ impl<'a> TableSession<'a> {
         Ok(Self { session: connect(settings, addresses).await?, settings })
     }
 
-    /// The table's feature columns, and the type of its key.
-    pub(crate) async fn describe(&self) -> Result<(Schema, KeyType), ScyllaError> {
+    /// The table's feature columns, and those of its key. A table where a key has many rows is none
+    /// that a tool writes.
+    pub(crate) async fn describe(&self) -> Result<(Schema, KeyColumns), ScyllaError> {
         let table = TableDescription::fetch(&self.session, self.settings).await?;
-        let key_type = table.check_key(self.settings)?;
+        let key = table.check_key(self.settings)?;
+        if table.row_choice(self.settings)? == RowChoice::All {
+            return Err(ScyllaError::FeastReadOnly { table: self.settings.table.clone() });
+        }
         table.check_last_updated(self.settings)?;
-        Ok((table.features(self.settings)?, key_type))
+        Ok((table.features(self.settings)?, key))
     }
 
-    /// Makes the keyspace, replicated as CQL's `replication` says, and the table, where they are
-    /// not there.
+    /// The table as shards read it.
+    async fn find(&self) -> Result<FoundTable, ScyllaError> {
+        let description = TableDescription::fetch(&self.session, self.settings).await?;
+        FoundTable::of(&description, self.settings)
+    }
+
+    /// Makes the keyspace, replicated as CQL's `replication` says, and the table, with a partition key
+    /// of these columns, where they are not there.
     pub(crate) async fn create(
         &self,
         schema: &Schema,
+        key: &[String],
         replication: &str,
     ) -> Result<(), ScyllaError> {
         let settings = self.settings;
         let column = |name: &str, cql_type: &str| format!("{} {cql_type}", quoted(name));
-        let mut columns = vec![column(&settings.key_column, "text PRIMARY KEY")];
+        let mut columns: Vec<_> = key.iter().map(|name| column(name, "text")).collect();
         let features = schema.columns().iter();
         columns.extend(features.map(|feature| column(&feature.name, feature.column_type.as_str())));
         columns.push(column(&settings.last_updated_column, "timestamp"));
+        let key: Vec<_> = key.iter().map(|name| quoted(name)).collect();
+        columns.push(format!("PRIMARY KEY (({}))", key.join(",")));
         self.change([
             format!(
                 "CREATE KEYSPACE IF NOT EXISTS {} WITH replication = {replication}",
@@ -89,14 +104,15 @@ impl<'a> TableSession<'a> {
         self.session.refresh_metadata().await.map_err(|error| refused(said(&error)))
     }
 
-    /// Writes a key, its `last_updated` and the cells of `schema`'s columns.
+    /// Writes a key of these columns, its `last_updated` and the cells of `schema`'s columns.
     pub(crate) async fn prepare_insert(
         &self,
         schema: &Schema,
+        key: &[String],
     ) -> Result<PreparedStatement, ScyllaError> {
-        let special = [&self.settings.key_column, &self.settings.last_updated_column];
+        let special = key.iter().chain([&self.settings.last_updated_column]);
         let features = schema.columns().iter().map(|column| &column.name);
-        let names: Vec<_> = special.into_iter().chain(features).map(|name| quoted(name)).collect();
+        let names: Vec<_> = special.chain(features).map(|name| quoted(name)).collect();
         let marks = vec!["?"; names.len()].join(",");
         let insert = format!(
             "INSERT INTO {} ({}) VALUES ({marks})",
@@ -119,13 +135,16 @@ pub fn find_table(
     addresses: Vec<SocketAddr>,
 ) -> Result<Option<Schema>, ScyllaError> {
     let work = async {
-        match TableSession::connect(settings, addresses).await?.describe().await {
+        match TableSession::connect(settings, addresses).await?.find().await {
             Err(ScyllaError::NoKeyspace { .. } | ScyllaError::NoTable { .. }) => Ok(None),
-            described => described.map(|(schema, _)| Some(schema)),
+            found => found.map(|found| Some(Schema::clone(&found.schema))),
         }
     };
     block_on(settings, work)?
 }
+
+/// When a row was written that does not say it.
+const UNKNOWN_US: i64 = i64::MIN;
 
 /// When a row was written, in µs since 1970, and its feature columns with what is shown of them.
 pub(crate) type FoundRow<T> = (Option<i64>, Vec<(String, T)>);
@@ -139,42 +158,41 @@ pub(crate) fn read_row<T: Send>(
 ) -> Result<Option<FoundRow<T>>, ScyllaError> {
     let work = async {
         let table = TableSession::connect(settings, addresses).await?;
-        let (schema, key_type) = table.describe().await?;
+        let found = table.find().await?;
         // A key of another type is none of the table's.
-        let Some(key) = key_type.value(key.as_bytes()) else { return Ok(None) };
-        let features = schema.columns().iter().map(|column| &column.name);
-        let names: Vec<_> = features.clone().chain([&settings.last_updated_column]).collect();
-        let named: Vec<_> = names.iter().map(|name| quoted(name)).collect();
-        let statement = format!(
-            "SELECT {} FROM {} WHERE {} = ?",
-            named.join(","),
-            qualified(settings),
-            quoted(&settings.key_column)
-        );
+        let Some(key) = found.shape.key.values(key.as_bytes()) else { return Ok(None) };
+        let statement = found.select_one(settings);
         let refused = |reason| ScyllaError::Statement { statement: statement.clone(), reason };
         let prepared = prepare(&table.session, statement.clone()).await?;
-        let answer = table.session.execute_unpaged(&prepared, (key,)).await;
+        let answer = table.session.execute_unpaged(&prepared, key).await;
         let answer = answer.map_err(|error| refused(said(&error)))?;
         let rows = answer.into_rows_result().map_err(|error| refused(error.to_string()))?;
-        let row = rows.maybe_first_row::<ColumnIterator<'_, '_>>();
-        let Some(mut row) = row.map_err(|error| refused(error.to_string()))? else {
-            return Ok(None);
-        };
-        let types = schema.columns().iter().map(|column| column.column_type);
-        let mut cells = types.chain([ColumnType::Timestamp]).map(|column_type| {
-            let column = row.next().and_then(Result::ok).ok_or(Malformed)?;
-            cell_of(column_type, column.slice.map(|slice| slice.as_slice()))
-        });
-        let mut shown = Vec::with_capacity(schema.columns().len());
-        let malformed = |Malformed| refused("a row is cut short".to_owned());
-        for (name, cell) in features.zip(&mut cells) {
-            shown.push((name.clone(), show(cell.map_err(malformed)?.unwrap_or(CellValue::Null))));
+        let mut texts = Interner::default();
+        let mut packing = Packing { now_us: UNKNOWN_US, texts: &mut texts, cells_lost: 0 };
+        let mut record = vec![0; found.shape.layout.length()];
+        found.shape.begin(&mut packing, &mut record);
+        let mut is_there = false;
+        let rows = rows.rows::<ColumnIterator<'_, '_>>();
+        for row in rows.map_err(|error| refused(error.to_string()))? {
+            let row = row.map_err(|error| refused(error.to_string()))?;
+            let malformed = |Malformed| refused("a row is cut short".to_owned());
+            if found.shape.features.is_none() {
+                found.shape.pack(row, &mut packing, &mut record).map_err(malformed)?;
+                is_there = true;
+                break;
+            }
+            let row = FeatureRow::read(row).map_err(malformed)?;
+            is_there |= row.put(&found.shape, &mut packing, &mut record).map_err(refused)?;
         }
-        let last_updated_us = match cells.next().transpose().map_err(malformed)?.flatten() {
-            Some(CellValue::Timestamp(us)) => Some(us),
-            _ => None,
-        };
-        Ok(Some((last_updated_us, shown)))
+        if !is_there {
+            return Ok(None);
+        }
+        let shown =
+            found.shape.layout.read(&record, &texts).map_err(|error| refused(error.to_string()))?;
+        let names = found.schema.columns().iter().map(|column| column.name.clone());
+        let cells = names.zip(shown.cells()).map(|(name, cell)| (name, show(cell))).collect();
+        let last_updated_us = Some(last_updated_us(&record)).filter(|us| *us != UNKNOWN_US);
+        Ok(Some((last_updated_us, cells)))
     };
     block_on(settings, work)?
 }

@@ -48,6 +48,7 @@ impl Front {
                     may_explain: may.may_explain,
                     body,
                     json_bytes: head.inference_header_length,
+                    idempotency_key: head.idempotency_key,
                 };
                 self.answer_call(call, head, context)
             }
@@ -106,7 +107,8 @@ impl Front {
         let certificate = handle.as_ref().map_or(&[][..], |handle| handle.certificate_names());
         let shown = Shown { credentials, certificate };
         let admitted = self.api.with_model(call, |model| {
-            keys.admit(shown, Asked { model, writes: false }, arrival.read_ns)
+            let asked = Asked { model, writes: matches!(call, Call::WriteFeatures(_)) };
+            keys.admit(shown, asked, arrival.read_ns)
         });
         admitted.inspect_err(|refusal| self.counters().keys_refused[refusal.index()].add(1))
     }

@@ -13,6 +13,7 @@ use crate::http::open_connection::PREFACE_LINE;
 use crate::http::pending_response::PendingResponse;
 use crate::http1::head::HeadError;
 use crate::http1::reader::Step;
+use crate::mutation::{Mutation, is_in_force};
 use crate::tls::UNSENT_BYTES_MAX;
 
 /// How much the pending responses of one connection may keep, about, in bytes: some 1,400 rows.
@@ -208,6 +209,10 @@ impl<S: AsyncRead + Unpin> Connection<S> {
 
     /// While draining, answers all requests that were received; the last response says that it is.
     fn close_after_last(&mut self) {
+        if is_in_force(Mutation::DropAtDrain) {
+            self.pending.clear();
+            self.closing = true;
+        }
         if let Some(last) = self.pending.back_mut() {
             last.close = true;
             self.closing = true;

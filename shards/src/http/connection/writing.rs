@@ -11,6 +11,7 @@ use crate::http::front::Scratch;
 use crate::http::pending_response::{Packing, PendingResponse};
 use crate::http::rendered::{Protocol, RenderedResponse};
 use crate::http::response;
+use crate::mutation::{Mutation, is_in_force};
 
 /// How much is rendered at a time, in bytes, to within one response: the rest for a slow reader is
 /// kept.
@@ -104,6 +105,9 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
             any = true;
             self.held_bytes -= response.held_bytes();
             let status = response.render(out, body, &date, Packing { packer, bytes_min });
+            if is_in_force(Mutation::AnswerTwice) && status == 504 {
+                out.extend_from_within(..);
+            }
             // The Open Inference Protocol says 503 of a passed deadline.
             self.answered += 1;
             self.refused += u32::from(matches!(status, 429 | 503 | 504));

@@ -1,10 +1,12 @@
 //! Which call a method and a path are on the serving port.
 
+mod features;
 mod oip;
 mod v1;
 
+pub use self::features::{feature_call, percent_decoded};
 pub use self::oip::repository_call;
-use crate::api::Call;
+use crate::api::{Call, FeatureCall};
 
 /// The meaning of a request's target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,13 @@ const METHODS: [&str; 10] =
 /// Reads a method and a path.
 pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
     if let Some(rest) = path.strip_prefix("/v2") {
+        if let Some(call) = feature_call(method, rest) {
+            return match call {
+                Ok(call) => Route::Call(Call::WriteFeatures(call)),
+                Err(allow) if METHODS.contains(&method) => Route::MethodNotAllowed { allow },
+                Err(_) => Route::MethodUnknown,
+            };
+        }
         return match (oip::call(rest), method) {
             (None, _) => unknown(method),
             (Some(call), "GET" | "HEAD") if !oip::is_post(&call) => Route::Call(call),
@@ -94,6 +103,11 @@ pub(crate) fn route_name(route: &Route<'_>) -> &'static str {
             Call::Statistics => "GET /v2/models/stats",
             Call::ModelStatistics(_) => "GET /v2/models/{model}/stats",
             Call::Repository(_) => "POST /v2/repository",
+            Call::WriteFeatures(FeatureCall { key: None, .. }) => "POST /v2/features/{entity}",
+            Call::WriteFeatures(FeatureCall { is_removal: true, .. }) => {
+                "DELETE /v2/features/{entity}/{key}"
+            }
+            Call::WriteFeatures(_) => "POST /v2/features/{entity}/{key}",
         },
         Route::NotFound | Route::MethodNotAllowed { .. } | Route::MethodUnknown => "HTTP",
     }

@@ -4,9 +4,11 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
-use super::condition::{self, Condition};
+use super::condition::{Answered, Condition};
 use super::reasons::Reasons;
 use super::settings::{Adverse, Band, OutputProblem, PointScale, ScoreKind, ScoreOutput};
+use crate::expression::ExpressionError;
+use crate::features::expressions::Rule;
 use crate::model::explain::ExplainSettings;
 
 /// What a row is asked for beside its score.
@@ -75,6 +77,11 @@ pub struct Answers {
     adverse: Adverse,
     scale: Option<PointScale>,
     bands: Vec<Band>,
+    /// The names of all decisions: the bands' in their order, and those that only rules make.
+    decisions: Vec<String>,
+    rules: Vec<AnsweredRule>,
+    /// The names of the rules, each once.
+    rule_names: Vec<String>,
     /// The shares of the training data's scores, of probabilities where they are known.
     pub score_shares: Vec<f64>,
     /// The reasons that rows may have, where scores are explained.
@@ -83,16 +90,31 @@ pub struct Answers {
     when: Option<Condition>,
 }
 
+/// A rule, as answers tell of it.
+#[derive(Debug, Clone, PartialEq)]
+struct AnsweredRule {
+    /// The place of its decision among all.
+    decision: usize,
+    /// The place of its name among all.
+    name: usize,
+}
+
 /// A key of `[output]` or `[explain]` that does not fit the model.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("model.toml: key `{key}`: found {found}, expected {expected}")]
-pub struct AnswersError {
-    /// The key, as a path from the file's root.
-    pub key: String,
-    /// What the file says.
-    pub found: String,
-    /// What it may say.
-    pub expected: &'static str,
+pub enum AnswersError {
+    /// A value that makes no sense.
+    #[error("model.toml: key `{key}`: found {found}, expected {expected}")]
+    Value {
+        /// The key, as a path from the file's root.
+        key: String,
+        /// What the file says.
+        found: String,
+        /// What it may say.
+        expected: &'static str,
+    },
+    /// A condition that is none.
+    #[error("model.toml: {0}")]
+    Condition(#[from] ExpressionError),
 }
 
 /// The columns of a model's output.
@@ -110,14 +132,15 @@ pub(in crate::model) struct OutputFacts<'m> {
 }
 
 impl Answers {
-    /// What `[output]` and `[explain]` say of a model whose columns have these names.
+    /// What `[output]`, `[explain]` and `[[rules]]` say of a model whose columns have these names.
     pub(in crate::model) fn new(
         output: &ScoreOutput,
         explain: Option<&ExplainSettings>,
         facts: OutputFacts<'_>,
         columns: &[String],
+        rules: &[Rule],
     ) -> Result<Self, AnswersError> {
-        let problem = |(key, found, expected)| AnswersError { key, found, expected };
+        let problem = |(key, found, expected)| AnswersError::Value { key, found, expected };
         let labels = labels(output, facts).map_err(problem)?;
         output.check_kind(facts).map_err(problem)?;
         for (key, is_wanted) in
@@ -132,13 +155,9 @@ impl Answers {
             return Err(problem(("output.shares".to_owned(), found, "a classifier")));
         }
         let reasons = explain.map(|explain| Reasons::new(explain, output.adverse, columns));
-        let decisions = output.bands.iter().map(|band| band.decision.as_str());
-        let when = match explain.and_then(|explain| explain.when.as_deref()) {
-            None => None,
-            Some(text) => Some(Condition::parse(text, decisions).ok_or_else(|| {
-                problem(("explain.when".to_owned(), text.to_owned(), condition::EXPECTED))
-            })?),
-        };
+        let when = explain.and_then(|explain| explain.when.as_deref());
+        let (names, answered_rules, decisions) = answered_rules(output, rules);
+        let when = when.map(|text| Condition::compile(text, output, rules, &names)).transpose()?;
         if explain.is_some() && facts.falls {
             let found = "beside a calibration that falls".to_owned();
             let expected = "a score that rises with the model's own";
@@ -155,7 +174,7 @@ impl Answers {
             ..Wants::default()
         };
         let explains_always = explain.is_some_and(|explain| explain.always);
-        let has_more = output.scale.is_some() || !output.bands.is_empty();
+        let has_more = output.scale.is_some() || !decisions.is_empty();
         Ok(Self {
             are_bare: !has_more && !always.values() && !explains_always && when.is_none(),
             always,
@@ -166,6 +185,9 @@ impl Answers {
             adverse: output.adverse,
             scale: output.scale,
             bands: output.bands.clone(),
+            decisions,
+            rules: answered_rules,
+            rule_names: names,
             score_shares: output.shares.clone(),
             reasons: reasons.transpose().map_err(problem)?,
             explains_always,
@@ -192,14 +214,20 @@ impl Answers {
         wants.or(self.always)
     }
 
-    /// How many reasons a row of this score has; `None` where it is not explained.
-    pub fn reasons_of(&self, wants: Wants, score: f64) -> Option<usize> {
+    /// How many reasons a row has of this score, that this rule decided; `None` where it is not
+    /// explained.
+    pub fn reasons_of(&self, wants: Wants, score: f64, rule: Option<u16>) -> Option<usize> {
         let reasons = self.reasons.as_ref().filter(|_| !wants.withholds_reasons)?;
         if wants.explain || self.explains_always {
             return Some(wants.reasons.map_or(reasons.count, usize::from));
         }
         if let Some(when) = &self.when
-            && when.holds(score, self.decision(score))
+            && when.holds(Answered {
+                score,
+                decision: self.decision_name_of(score, rule),
+                points: self.points(score).flatten(),
+                rule: rule.and_then(|rule| self.rule_name(rule)),
+            })
         {
             return Some(reasons.count);
         }
@@ -222,20 +250,70 @@ impl Answers {
         self.decision(score).map(|place| self.bands[place].decision.as_str())
     }
 
-    /// The names of the decisions, in the order of the bands.
+    /// The place of the decision for a row: that of the rule which decided it, else its score's.
+    pub fn decision_of(&self, score: f64, rule: Option<u16>) -> Option<usize> {
+        match rule.and_then(|rule| self.rules.get(usize::from(rule))) {
+            Some(rule) => Some(rule.decision),
+            None => self.decision(score),
+        }
+    }
+
+    /// The same by its name.
+    pub fn decision_name_of(&self, score: f64, rule: Option<u16>) -> Option<&str> {
+        self.decision_of(score, rule).map(|place| self.decisions[place].as_str())
+    }
+
+    /// The name of a rule: its reason, or its place in `model.toml`.
+    pub fn rule_name(&self, rule: u16) -> Option<&str> {
+        self.rule_place(rule).map(|name| self.rule_names[name].as_str())
+    }
+
+    /// The place of a rule's name in [`Self::rule_names`]: rules of one reason share it.
+    pub fn rule_place(&self, rule: u16) -> Option<usize> {
+        self.rules.get(usize::from(rule)).map(|rule| rule.name)
+    }
+
+    /// The names of the rules, each once.
+    pub fn rule_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.rule_names.iter().map(String::as_str)
+    }
+
+    /// The names of the decisions: the bands' in their order, and those that only rules make.
     pub fn decisions(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.bands.iter().map(|band| band.decision.as_str())
+        self.decisions.iter().map(String::as_str)
     }
 
     /// The points of a score; `None` where there is no scale.
     pub fn points(&self, score: f64) -> Option<Option<f64>> {
-        self.scale.map(|scale| scale.points_of(score, self.adverse))
+        let of = |scale: PointScale| scale.points_of(score, self.adverse);
+        self.scale.map(|scale| if score.is_nan() { None } else { of(scale) })
     }
 
     /// Whether points are whole numbers.
     pub fn has_whole_points(&self) -> bool {
         self.scale.is_some_and(|scale| scale.round)
     }
+}
+
+/// The names of the rules, the rules, and the names of all decisions.
+fn answered_rules(
+    output: &ScoreOutput,
+    rules: &[Rule],
+) -> (Vec<String>, Vec<AnsweredRule>, Vec<String>) {
+    fn place_of(names: &mut Vec<String>, name: String) -> usize {
+        names.iter().position(|known| *known == name).unwrap_or_else(|| {
+            names.push(name);
+            names.len() - 1
+        })
+    }
+    let mut decisions = output.bands.iter().map(|band| band.decision.clone()).collect();
+    let mut names = Vec::new();
+    let answered = |(place, rule): (usize, &Rule)| AnsweredRule {
+        decision: place_of(&mut decisions, rule.decision.clone()),
+        name: place_of(&mut names, rule.name(place)),
+    };
+    let answered = rules.iter().enumerate().map(answered).collect();
+    (names, answered, decisions)
 }
 
 impl ScoreOutput {

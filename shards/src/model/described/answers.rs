@@ -12,7 +12,14 @@ pub(super) fn schema(answers: &Answers, has_store: bool) -> Value {
     let mut members = Map::new();
     let mut required = vec!["score"];
     let mut add = |name: &str, schema: Value| members.insert(name.to_owned(), schema);
-    add("score", json!({"type": "number"}));
+    if answers.rule_names().len() > 0 {
+        let names: Vec<_> = answers.rule_names().collect();
+        let description = "null where a rule decided before the model was asked";
+        add("score", json!({"type": ["number", "null"], "description": description}));
+        add("rule", json!({"description": "the rule that decided", "enum": names}));
+    } else {
+        add("score", json!({"type": "number"}));
+    }
     add("model_version", json!({"type": "integer", "description": "where two versions score"}));
     if has_store {
         add("user_id", json!({"type": ["string", "integer"]}));

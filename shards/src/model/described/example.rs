@@ -44,7 +44,7 @@ fn value_of(field: &RequestField, cell: &str) -> Option<Value> {
     if cell.is_empty() {
         return None;
     }
-    if field.categories.is_some() || cell.parse::<f64>().is_err() {
+    if field.categories.is_some() || field.is_kept || cell.parse::<f64>().is_err() {
         return field.text(cell).is_some().then(|| json!(cell));
     }
     number(cell.parse().ok()?)
@@ -66,6 +66,9 @@ fn default_of(described: &Described<'_>, field: &RequestField) -> Value {
         let texts = known.texts();
         let first = texts.iter().min_by(|a, b| a.1.total_cmp(&b.1)).map(|(text, _)| *text);
         return json!(default.or(first));
+    }
+    if field.is_kept {
+        return json!(column.and_then(|column| column.text.default.as_deref()));
     }
     let inside = |number: f64| match column.and_then(|column| column.range) {
         Some((low, high)) => number.clamp(low, high),

@@ -64,6 +64,7 @@ pub(super) fn member(
 ) -> Value {
     let mut schema = match &field.categories {
         Some(_) => text(field),
+        None if field.is_kept => json!({"type": ["string", "null"]}),
         None => number(field, column, integers),
     };
     schema["description"] = json!(format!("a column of type {}", field.column_type));

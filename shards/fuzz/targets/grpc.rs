@@ -1,0 +1,6 @@
+#![no_main]
+
+#[path = "../exercise/grpc.rs"]
+mod exercise;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| exercise::run(bytes));

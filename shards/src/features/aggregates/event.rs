@@ -1,0 +1,109 @@
+//! What happened: of which an aggregate takes one field, or that it happened.
+
+use super::declaration::{Aggregate, AggregateFunction};
+use crate::features::embedded::{ChangeBatch, value_hash};
+use crate::features::schema::Schema;
+
+/// How far ahead of the clock an event may be, in µs: clocks differ.
+const AHEAD_US_MAX: i64 = 300 * 1_000_000;
+
+/// A field of an event.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum EventValue<'a> {
+    /// A number.
+    Number(f64),
+    /// A text.
+    Text(&'a str),
+}
+
+/// Something that happened to a key.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Event<'a> {
+    /// When, in µs since 1970.
+    pub at_us: i64,
+    /// Its fields, by name; a field that is null is not there.
+    pub fields: &'a [(&'a str, EventValue<'a>)],
+}
+
+/// Why an event is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    /// The table counts none.
+    #[error("the table has no aggregates: `[[aggregates]]` of the configuration declares them")]
+    NotCounted,
+    /// A sum or a maximum of no number.
+    #[error("event: `{field}`: found {found}, expected a number for the aggregate `{aggregate}`")]
+    NotANumber {
+        /// The field.
+        field: String,
+        /// What it is.
+        found: String,
+        /// The aggregate.
+        aggregate: String,
+    },
+    /// It would push out what the windows hold.
+    #[error(
+        "event: its time is {ahead_s} s ahead of this machine's clock, at most 300 s are taken"
+    )]
+    Ahead {
+        /// How far ahead, in s.
+        ahead_s: i64,
+    },
+}
+
+impl Event<'_> {
+    /// Adds the event to `batch`, for each of the table's aggregates that it has the field of.
+    ///
+    /// # Errors
+    /// It cannot be counted.
+    pub fn put(
+        &self,
+        schema: &Schema,
+        aggregates: &[Aggregate],
+        key: &[u8],
+        now_us: i64,
+        batch: &mut ChangeBatch,
+    ) -> Result<(), EventError> {
+        if self.at_us.saturating_sub(now_us) > AHEAD_US_MAX {
+            let ahead_s = self.at_us.saturating_sub(now_us) / 1_000_000;
+            return Err(EventError::Ahead { ahead_s });
+        }
+        let mut operands = Vec::with_capacity(aggregates.len());
+        let mut is_counted = false;
+        for aggregate in aggregates {
+            // The column behind the one that is shown.
+            let Some(head) = schema.position(&aggregate.name).map(|at| at + 1) else { continue };
+            is_counted = true;
+            if let Some(operand) = self.operand(aggregate)? {
+                operands.push((head, operand));
+            }
+        }
+        if !is_counted {
+            return Err(EventError::NotCounted);
+        }
+        batch.count(key, self.at_us, &operands);
+        Ok(())
+    }
+
+    fn operand(&self, aggregate: &Aggregate) -> Result<Option<u64>, EventError> {
+        let Some(name) = &aggregate.value else { return Ok(Some(1)) };
+        let found = self.fields.iter().find(|(field, _)| field == name);
+        let Some((field, value)) = found else { return Ok(None) };
+        Ok(Some(match (aggregate.function, value) {
+            (AggregateFunction::Count, _) => 1,
+            (AggregateFunction::Distinct, EventValue::Text(text)) => value_hash(text.as_bytes()),
+            (AggregateFunction::Distinct, EventValue::Number(number)) => {
+                // As the text of the same digits.
+                value_hash(number.to_string().as_bytes())
+            }
+            (_, EventValue::Number(number)) if number.is_finite() => number.to_bits(),
+            (_, value) => {
+                return Err(EventError::NotANumber {
+                    field: (*field).to_owned(),
+                    found: format!("{value:?}").chars().take(60).collect(),
+                    aggregate: aggregate.name.clone(),
+                });
+            }
+        }))
+    }
+}

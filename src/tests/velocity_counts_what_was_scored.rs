@@ -1,0 +1,139 @@
+//! Aggregates where they are used: events that are posted, and requests that were scored, are in what the
+//! next request of the card is scored with.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::gateway::store;
+use crate::support::{Client, Gateway, Launch, models, post_to, run, shardgate, wait_until};
+
+const CONFIG: &str = r#"
+[[aggregates]]
+name = "tx_1h"
+entity = "card"
+function = "count"
+window = "1h"
+on_predict = true
+[[aggregates]]
+name = "sum_1h"
+entity = "card"
+function = "sum"
+value = "amount"
+window = "1h"
+on_predict = true
+[[aggregates]]
+name = "merchants_1d"
+entity = "card"
+function = "distinct"
+value = "merchant"
+window = "1d"
+tile = "1h"
+"#;
+
+const MODEL: &str = r#"
+[output]
+tensor = "probabilities"
+class = 1
+[[entities]]
+name = "card"
+key = "card_id"
+table = "cards"
+[[columns]]
+name = "tx_1h"
+type = "bigint"
+entity = "card"
+source = "store"
+[[columns]]
+name = "sum_1h"
+type = "double"
+entity = "card"
+source = "store"
+[[columns]]
+name = "amount"
+source = "request"
+"#;
+
+fn repository() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("velocity");
+    std::fs::create_dir_all(model.join("1")).unwrap();
+    let source = models().join("demo-logistic/1/model.onnx");
+    std::fs::copy(source, model.join("1/model.onnx")).unwrap();
+    std::fs::write(model.join("model.toml"), MODEL).unwrap();
+    folder
+}
+
+fn counted(gateway: &Gateway, card: &str) -> Value {
+    let store = store(&gateway.store());
+    let ended =
+        run(shardgate().args(["get", "--json", card, "--table", "cards", "--store", &store]));
+    serde_json::from_str::<Value>(&ended.stdout).map_or(Value::Null, |row| row["columns"].clone())
+}
+
+fn score(gateway: &Gateway, card: &str, amount: f64) -> f64 {
+    let body = format!("{{\"card_id\": \"{card}\", \"amount\": {amount}}}");
+    let answer = gateway.client().ask(post_to("/predict/velocity", "", &body));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    serde_json::from_str::<Value>(&answer.body).unwrap()["score"].as_f64().unwrap()
+}
+
+#[test]
+fn scored_requests_and_events_are_counted() {
+    let repository = repository();
+    let gateway = Launch::demo()
+        .config(CONFIG)
+        .with(|command| {
+            _ = command.arg("--models").arg(repository.path()).args(["--model", "velocity"])
+        })
+        .with(|command| _ = command.env("SHARDGATE_MODEL", "velocity"))
+        .start();
+    let first = score(&gateway, "c1", 0.25);
+    wait_until("the request is counted", || counted(&gateway, "c1")["tx_1h"] == 1);
+    wait_until("the next has it", || score(&gateway, "c1", 0.25).to_bits() != first.to_bits());
+    let body = json!({"event": {"amount": 10.5, "merchant": "m1"}}).to_string();
+    let answer = Client::connect(gateway.admin).ask(post_to(
+        "/v2/features/card/c2",
+        "content-type: application/json\r\n",
+        &body,
+    ));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(counted(&gateway, "c2"), json!({"tx_1h": 1, "sum_1h": 10.5, "merchants_1d": 1}));
+    // The answer is of the numbers that are shown: the same as one that is given them.
+    let answer = Client::connect(gateway.admin).ask(post_to(
+        "/v2/features/card/c2",
+        "content-type: application/json\r\n",
+        "{\"tx_1h\": 5}",
+    ));
+    assert!(answer.status == 400 && answer.body.contains("computed of events"), "{}", answer.body);
+    assert_eq!(counted(&gateway, "c2")["tx_1h"], 1);
+}
+
+#[test]
+fn a_window_that_changed_is_refused_at_start() {
+    let gateway = Launch::demo().config("[[aggregates]]\nname = \"n\"\nentity = \"user\"\nfunction = \"count\"\nwindow = \"1h\"\n").start();
+    let store = store(&gateway.store());
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other.toml");
+    for (text, expected) in [
+        (
+            "name = \"n\"\nentity = \"user\"\nfunction = \"count\"\nwindow = \"2h\"",
+            "count/300/13, expected count/600/13",
+        ),
+        (
+            "name = \"n\"\nentity = \"user\"\nfunction = \"sum\"\nwindow = \"2h\"",
+            "the field of an event",
+        ),
+        (
+            "name = \"n\"\nentity = \"user\"\nfunction = \"count\"\nwindow = \"soon\"",
+            "expected a duration",
+        ),
+    ] {
+        std::fs::write(&other, format!("[[aggregates]]\n{text}\n")).unwrap();
+        let ended = run(shardgate()
+            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .args(["--model", "demo-logistic", "--store", &store, "--config"])
+            .arg(&other)
+            .env("SHARDGATE_MODELS", models()));
+        assert!(ended.status != Some(0) && ended.stderr.contains(expected), "{ended:?}");
+    }
+}
