@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::ScopedJoinHandle;
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use rustls::{ClientConfig, ClientConnection, ConnectionTrafficSecrets, ExtractedSecrets, version};
@@ -12,6 +13,9 @@ use shards::shard::Command;
 
 use crate::support::tls::{Authority, BOTH, LONE, ask, config, connect, identity};
 use crate::support::{Over, Setup, post, wait_until};
+
+/// The kind of a record that says why.
+const ALERT: u8 = 21;
 
 /// Encrypts handshake messages as the client of a connection of TLS 1.2.
 struct Encryptor {
@@ -82,7 +86,6 @@ fn a_client_that_renegotiates_is_not_heard() {
         }
         kinds
     };
-    const ALERT: u8 = 21;
     assert!(kinds(&rest).iter().all(|kind| *kind == ALERT), "{:?}", kinds(&rest));
     wait_until("it is cut off", || served.counters().connections_open.get() == 0);
     assert_eq!(served.counters().handshakes.get(), 1);
@@ -194,7 +197,7 @@ fn a_reload_under_load_is_not_felt() {
             let number = served.shared.send(Command::Encrypt(Box::new(renewed)));
             wait_until("both kinds are served by it", || {
                 served.shared.done() >= number
-                    && (load.iter().any(|thread| thread.is_finished())
+                    && (load.iter().any(ScopedJoinHandle::is_finished)
                         || new.load(Ordering::Relaxed) > before + 1
                             && kept.load(Ordering::Relaxed) > asked + 1)
             });
