@@ -48,7 +48,7 @@ fn a_callers_flag_decides_and_its_span_is_the_parent() {
     assert_eq!(found, expected);
     for span in &spans {
         assert_eq!(hex(&span.trace_id), TRACE);
-        assert!(span.span_id.len() == 8 && span.start_ns <= span.end_ns, "{span:?}");
+        assert!(span.id.len() == 8 && span.start_ns <= span.end_ns, "{span:?}");
         assert!(span.status.is_none() && span.flags & 1 == 1);
     }
     for span in &requests {
@@ -147,7 +147,7 @@ fn each_entity_has_a_span_of_its_own() {
     let expected = [("user", "stored"), ("merchant", "missing")];
     let expected = expected.map(|(name, status)| (name.to_owned(), status.to_owned()));
     assert_eq!(entities.collect::<Vec<_>>(), expected);
-    let mut ids: Vec<_> = spans.iter().map(|span| &span.span_id).collect();
+    let mut ids: Vec<_> = spans.iter().map(|span| &span.id).collect();
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), spans.len());
