@@ -133,7 +133,7 @@ pub(crate) struct ServeFlags {
     #[arg(long, env = "SHARDGATE_TLS_CLIENT_CA", value_name = "FILE")]
     pub(crate) tls_client_ca: Option<PathBuf>,
     /// The collector that spans of requests are sent to by OTLP, as http://HOST:PORT
-    /// [default: OTEL_EXPORTER_OTLP_ENDPOINT, else none are recorded].
+    /// [default: that of `OpenTelemetry`'s environment variables, else none are recorded].
     #[arg(long, env = "SHARDGATE_OTLP_ENDPOINT", value_name = "URL")]
     pub(crate) otlp_endpoint: Option<String>,
     /// What scores tree ensembles: auto, walk, portable, avx2 or avx512; all give the same bits

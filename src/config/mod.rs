@@ -120,7 +120,8 @@ impl Config {
         settings.lay_over(flags);
         let said = file.get("otlp").and_then(toml::Value::as_table);
         let is_said = |key: &str| said.is_some_and(|table| table.contains_key(key));
-        settings.otlp.fill(is_said, |name| std::env::var(name).ok().filter(|it| !it.is_empty()))?;
+        let variable = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
+        let unused = settings.otlp.fill(is_said, variable)?;
         settings.otlp.check()?;
         let granted = Granted::of_process();
         bound_by_memory(&mut settings, &file, &granted);
@@ -173,7 +174,7 @@ impl Config {
             granted,
             otlp: settings.otlp,
             journals,
-            warnings: old_names::warnings(&file),
+            warnings: old_names::warnings(&file).into_iter().chain(unused).collect(),
             shown,
         })
     }

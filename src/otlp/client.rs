@@ -35,7 +35,9 @@ impl Client {
         let Some(target) = settings.target()? else { return Ok(None) };
         let mut fields = String::new();
         for (name, value) in &settings.headers {
-            fields += &format!("{name}: {value}\r\n");
+            for part in [name, ": ", value, "\r\n"] {
+                fields.push_str(part);
+            }
         }
         let timeout = Duration::from_millis(settings.timeout_ms.max(1));
         Ok(Some(Self { target, fields, timeout, kept: None }))

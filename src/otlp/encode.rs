@@ -31,11 +31,11 @@ pub(super) struct Resource {
 
 impl Resource {
     /// The gateway by this name, on this machine.
-    pub(super) fn new(service_name: String) -> Self {
+    pub(super) fn new(service_name: &str) -> Self {
         let mut attributes = Vec::new();
         let process = i64::from(std::process::id());
         for (key, value) in [
-            ("service.name", Value::Text(&service_name)),
+            ("service.name", Value::Text(service_name)),
             ("service.version", Value::Text(env!("CARGO_PKG_VERSION"))),
             ("telemetry.sdk.name", Value::Text("shardgate")),
             ("telemetry.sdk.language", Value::Text("rust")),

@@ -81,7 +81,7 @@ pub(crate) fn start(
     let interval = Duration::from_millis(settings.interval_ms.max(1));
     let mut sender = Sender {
         client,
-        resource: encode::Resource::new(settings.service_name.clone()),
+        resource: encode::Resource::new(&settings.service_name),
         interval,
         counters: Arc::clone(&counters),
         waiting: VecDeque::new(),

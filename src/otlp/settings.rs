@@ -46,17 +46,22 @@ impl Default for OtlpSettings {
 
 impl OtlpSettings {
     /// Takes from the environment, by `variable`, what the file, which `said` these keys, leaves out.
+    /// A collector that the environment names for all programs and that can't be used is left out;
+    /// gives back what is to be said of that.
     pub(crate) fn fill(
         &mut self,
         said: impl Fn(&str) -> bool,
         variable: impl Fn(&str) -> Option<String>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Option<String>> {
         if self.endpoint.is_none() {
-            let of_traces = variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
-            self.endpoint = of_traces.or_else(|| variable("OTEL_EXPORTER_OTLP_ENDPOINT"));
-        }
-        if self.endpoint.is_none() {
-            return Ok(());
+            let names = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+            let found = names.into_iter().find_map(|name| Some((name, variable(name)?)));
+            let Some((name, endpoint)) = found else { return Ok(None) };
+            self.endpoint = Some(endpoint);
+            if let Err(error) = self.target() {
+                self.endpoint = None;
+                return Ok(Some(format!("{name}: {error}; no spans are sent")));
+            }
         }
         if let Some(name) = variable("OTEL_SERVICE_NAME").filter(|_| !said("service_name")) {
             self.service_name = name;
@@ -69,10 +74,11 @@ impl OtlpSettings {
             for pair in headers.split(',').filter(|pair| !pair.trim().is_empty()) {
                 let expected = "OTEL_EXPORTER_OTLP_HEADERS: expected NAME=VALUE,…";
                 let (name, value) = pair.split_once('=').context(expected)?;
-                self.headers.insert(name.trim().to_owned(), value.trim().to_owned());
+                let value = percent_decoded(value.trim()).context(expected)?;
+                self.headers.insert(name.trim().to_owned(), value);
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Whether the values make sense, each with its key.
@@ -127,6 +133,18 @@ impl OtlpSettings {
     }
 }
 
+/// A value as the environment has it, where `%20` is a space; `None` where it is none.
+fn percent_decoded(value: &str) -> Option<String> {
+    let mut parts = value.split('%');
+    let mut decoded = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        decoded.push(u8::from_str_radix(digits, 16).ok()?);
+        decoded.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(decoded).ok()
+}
+
 /// Where spans are posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
@@ -169,13 +187,14 @@ mod tests {
             "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("http://there".to_owned()),
             "OTEL_SERVICE_NAME" => Some("risk".to_owned()),
             "OTEL_TRACES_SAMPLER_ARG" => Some("0.5".to_owned()),
-            "OTEL_EXPORTER_OTLP_HEADERS" => Some("a=b, c = d".to_owned()),
+            "OTEL_EXPORTER_OTLP_HEADERS" => Some("a=b, authorization = Basic%20x%3D".to_owned()),
             _ => None,
         };
         let mut settings = OtlpSettings::default();
         settings.fill(|_| false, environment).expect("fits");
         assert_eq!(settings.endpoint.as_deref(), Some("http://there"));
         assert_eq!((settings.service_name.as_str(), settings.sample_ratio), ("risk", 0.5));
+        assert_eq!(settings.headers["authorization"], "Basic x=");
         assert_eq!(settings.headers.len(), 2);
         let mut settings = at("http://here");
         settings.fill(|_| true, environment).expect("fits");

@@ -10,16 +10,15 @@ use crate::support::{Client, Gateway, Launch, wait_until};
 /// Serves with this certificate on the admin port, its files in `folder`.
 fn start(folder: &std::path::Path, pair: &Pair, clients: Option<&Authority>) -> Gateway {
     write(folder, pair);
-    let mut text = format!(
-        "[admin.tls]\ncertificate_file = {:?}\nkey_file = {:?}\n",
-        folder.join("admin.pem"),
-        folder.join("admin.key")
-    );
+    let at = |name: &str| folder.join(name).display().to_string();
+    let (certificate, key) = (at("admin.pem"), at("admin.key"));
+    let text = format!("[admin.tls]\ncertificate_file = \"{certificate}\"\nkey_file = \"{key}\"\n");
+    let mut trusted = String::new();
     if let Some(authority) = clients {
         std::fs::write(folder.join("clients.pem"), authority.pem()).unwrap();
-        text += &format!("client_ca_file = {:?}\n", folder.join("clients.pem"));
+        trusted = format!("client_ca_file = \"{}\"\n", at("clients.pem"));
     }
-    Launch::demo().config(&text).start()
+    Launch::demo().config(&(text + &trusted)).start()
 }
 
 fn write(folder: &std::path::Path, pair: &Pair) {
@@ -118,7 +117,8 @@ fn by_a_certificate_that_is_read_again() {
 #[test]
 fn or_the_start_says_why_not() {
     let folder = tempfile::tempdir().unwrap();
-    let text = format!("[admin.tls]\nkey_file = {:?}\n", folder.path().join("admin.key"));
+    let key = folder.path().join("admin.key");
+    let text = format!("[admin.tls]\nkey_file = \"{}\"\n", key.display());
     let (mut command, _kept) = Launch::demo().config(&text).into_command();
     let ended = crate::support::run(&mut command);
     assert_eq!(ended.status, Some(1), "{ended:?}");

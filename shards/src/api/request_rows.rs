@@ -4,6 +4,7 @@
 //! Each lane has its own rows chained in the order of the request, so that admission and batches
 //! know nothing of the other lane. A document merges the two chains by the rows' places.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::batch::{Lane, RowId, RowState, Scored, Terms};
@@ -17,12 +18,14 @@ pub(crate) struct LaneRows {
     first: RowId,
     /// All before this one are done.
     pending: RowId,
+    /// Whether they were queued: until then the lane counts none of them.
+    is_queued: Cell<bool>,
 }
 
 impl LaneRows {
     /// The rows from `first` on, which this value frees.
     pub(crate) fn new(lane: Rc<Lane>, first: RowId) -> Self {
-        Self { lane, first, pending: first }
+        Self { lane, first, pending: first, is_queued: Cell::new(false) }
     }
 
     /// Whether every row is done; moves the cursor past those that are.
@@ -59,6 +62,7 @@ impl LaneRows {
     /// Queues the rows that are not done already, and says where their request comes from.
     fn queue(&self, admission: Admission, terms: &Terms, origin: &Origin) {
         let Self { lane, first, .. } = self;
+        self.is_queued.set(true);
         if !origin.is_empty() {
             let mut rows = lane.rows.borrow_mut();
             let mut next = Some(*first);
@@ -77,8 +81,12 @@ impl LaneRows {
 }
 
 impl Drop for LaneRows {
-    /// Frees the rows: they have been rendered, or their client has gone away.
+    /// Frees the rows: they have been rendered, their client has gone away, or they may not be queued.
     fn drop(&mut self) {
+        if !self.is_queued.get() {
+            self.lane.rows.borrow_mut().forget(Some(self.first));
+            return;
+        }
         let mut next = Some(self.first);
         while let Some(id) = next {
             next = self.lane.rows.borrow().get(id).next;

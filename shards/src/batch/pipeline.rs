@@ -83,8 +83,8 @@ pub(super) struct Work {
     pub(super) own_rows: usize,
     /// The latest of the rows' deadlines, in ns of the shard's clock.
     pub(super) deadline_ns: u64,
-    /// Whether a row's request is recorded.
-    pub(super) has_recorded: bool,
+    /// How many of the rows are of requests that are recorded.
+    pub(super) recorded_rows: usize,
     /// The trace of the first row that belongs to one, and its `tracestate`.
     pub(super) trace: Option<TraceParent>,
     pub(super) trace_state: Option<Rc<str>>,
@@ -125,7 +125,7 @@ impl Work {
             joined: Joined::new(plan),
             own_rows: 0,
             deadline_ns: 0,
-            has_recorded: false,
+            recorded_rows: 0,
             trace: None,
             trace_state: None,
             scores: Vec::new(),
@@ -251,7 +251,7 @@ async fn score_batch(
     work.requests.clear();
     work.own_rows = 0;
     work.deadline_ns = 0;
-    (work.trace, work.trace_state, work.has_recorded) = (None, None, false);
+    (work.trace, work.trace_state, work.recorded_rows) = (None, None, 0);
     (work.start_ns, work.fetch_ns) = (start_ns, 0);
     work.wants_values = lane.settings.answers.always.values();
     work.has_asked = false;
@@ -275,7 +275,7 @@ async fn score_batch(
                 work.trace = row.origin.trace;
                 work.trace_state.clone_from(&row.origin.state);
             }
-            work.has_recorded |= row.origin.is_recorded;
+            work.recorded_rows += usize::from(row.origin.is_recorded);
             work.has_asked |= row.answer.is_asked();
             let waited_ns = start_ns.saturating_sub(row.queued_ns);
             queue_ns += waited_ns;
@@ -284,7 +284,7 @@ async fn score_batch(
     }
     work.wants_values |= work.has_asked;
     lane.counters().queue_ns.add(queue_ns);
-    work.joined.is_timed = work.has_recorded;
+    work.joined.is_timed = work.recorded_rows > 0;
     fetch(lane, engine, host, work).await;
     if !engine.store.is_immediate() {
         // The next batch's statements go on the wire before this one is computed.
@@ -523,7 +523,7 @@ pub(super) fn finish_rows(
     if let Some(plan) = lane.scored.get() {
         scored::note(plan, lane, host, work, rows.clone());
     }
-    if work.has_recorded {
+    if work.recorded_rows > 0 {
         notes::tell_times(lane, host, work, rows.clone().map(|(index, _)| index));
     }
     let candidate = host.lanes.shadow(lane);

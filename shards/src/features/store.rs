@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use thiserror::Error;
 
@@ -17,6 +16,7 @@ use super::requests_alone::RequestsAlone;
 use super::schema::{NamedTable, Schema, fingerprint_of_all, fingerprint_of_reason};
 use super::scylla::{Asked, CqlCounters, CqlStore, ScyllaError, ScyllaSettings, describe_table};
 use super::simulated::{SimulatedStore, Weather};
+use crate::executor::runtime::now;
 use crate::telemetry::StoreCounters;
 
 /// Where every shard's features come from; each opens its own [`FeatureStore`] from it.
@@ -404,11 +404,10 @@ impl FeatureStore {
                 Some(name) => self.named_table(name),
             };
             let Some(table) = table else { return Fetched::SchemaChanged };
-            let started = joined.is_timed.then(Instant::now);
+            let started = joined.is_timed.then(now);
             match table.ask(entity, requests, joined) {
                 None => return Fetched::SchemaChanged,
                 Some(None) => {
-                    let now = Instant::now;
                     joined.note_times(place, || (started.unwrap_or_else(now), now()));
                 }
                 Some(Some(asked)) => waiting.push((place, entity, table, asked)),

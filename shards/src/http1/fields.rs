@@ -51,7 +51,7 @@ impl<'a> FieldReader<'a> {
                 self.traces += 1;
             }
             10 if name.eq_ignore_ascii_case("tracestate") => {
-                take_once(&mut self.trace_state, value)
+                take_once(&mut self.trace_state, value);
             }
             12 if name.eq_ignore_ascii_case("x-request-id") => {
                 self.request_id = request_id(value);

@@ -8,6 +8,7 @@ use super::head::{self, Framing, Head, HeadError};
 
 /// The beginning of the bytes that [`RequestReader::next`] was given.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for each request")]
 pub enum Step<'a> {
     /// A whole request.
     Request {

@@ -231,7 +231,9 @@ impl Rpc {
     fn push(&mut self, reply: Reply, round: &Round<'_>) {
         self.held_bytes += reply.held_bytes();
         let span = match (&self.span, &round.front.context.tracer) {
-            (Some(span), Some(tracer)) if self.method.is_stream() => Some(tracer.beside(span)),
+            (Some(span), Some(tracer)) if self.method.is_stream() => {
+                Some(Box::new(tracer.beside(span)))
+            }
             (Some(_), Some(_)) => self.span.take(),
             _ => None,
         };

@@ -16,7 +16,6 @@ pub(super) enum Permission {
 
 /// What a key lets its client do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_field_names, reason = "they read as sentences")]
 pub(crate) struct Permissions {
     /// Ask for scores, and for descriptions of models.
     pub(crate) may_predict: bool,

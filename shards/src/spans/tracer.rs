@@ -64,8 +64,8 @@ impl Tracer {
     }
 
     /// Another span of the same parent and name.
-    pub(crate) fn beside(&self, span: &SpanStart) -> Box<SpanStart> {
-        Box::new(SpanStart { span_id: self.draw().max(1).to_be_bytes(), ..span.clone() })
+    pub(crate) fn beside(&self, span: &SpanStart) -> SpanStart {
+        SpanStart { span_id: self.draw().max(1).to_be_bytes(), ..span.clone() }
     }
 
     /// Keeps a request that is over; false where there is no room for it.
@@ -116,18 +116,18 @@ mod tests {
         Tracer::new(SpanSettings { ratio, waiting_max: 1 })
     }
 
-    fn parent(flags: u8) -> Option<TraceParent> {
-        Some(TraceParent { trace_id: [7; 16], parent_id: [9; 8], flags })
+    fn parent(flags: u8) -> TraceParent {
+        TraceParent { trace_id: [7; 16], parent_id: [9; 8], flags }
     }
 
     #[test]
     fn a_callers_word_counts_before_the_share() {
-        assert_eq!(tracer(1.0).begin(parent(0), None, "x"), None);
-        let span = tracer(0.0).begin(parent(1), Some("a=b"), "x").expect("recorded");
+        assert_eq!(tracer(1.0).begin(Some(parent(0)), None, "x"), None);
+        let span = tracer(0.0).begin(Some(parent(1)), Some("a=b"), "x").expect("recorded");
         assert_eq!((span.trace_id, span.parent_id), ([7; 16], [9; 8]));
         assert_eq!(span.state.as_deref(), Some("a=b"));
         assert_ne!(span.span_id, [9; 8]);
-        let onwards = span.as_parent(parent(3));
+        let onwards = span.as_parent(Some(parent(3)));
         assert_eq!(
             (onwards.trace_id, onwards.parent_id, onwards.flags),
             ([7; 16], span.span_id, 3)

@@ -65,7 +65,7 @@ pub(crate) struct Span {
     #[prost(bytes = "vec", tag = "1")]
     pub(crate) trace_id: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
-    pub(crate) span_id: Vec<u8>,
+    pub(crate) id: Vec<u8>,
     #[prost(string, tag = "3")]
     pub(crate) trace_state: String,
     #[prost(bytes = "vec", tag = "4")]
@@ -176,7 +176,7 @@ pub(crate) fn roots(spans: &[Span]) -> impl Iterator<Item = &Span> {
 
 /// The spans right below `parent`.
 pub(crate) fn below<'a>(spans: &'a [Span], parent: &Span) -> Vec<&'a Span> {
-    spans.iter().filter(|span| span.parent_span_id == parent.span_id).collect()
+    spans.iter().filter(|span| span.parent_span_id == parent.id).collect()
 }
 
 fn spans_of(export: Export) -> Vec<Span> {

@@ -107,7 +107,7 @@ pub fn document(models: &[DescribedModel<'_>], has_keys: bool, takes_writes: boo
 fn push_members(out: &mut Vec<u8>, object: &Value) {
     // At least the braces are there.
     let text = object.to_string();
-    out.extend_from_slice(text[1..text.len() - 1].as_bytes());
+    out.extend_from_slice(&text.as_bytes()[1..text.len() - 1]);
 }
 
 /// A reference to a part of the components.

@@ -61,24 +61,20 @@ fn number(value: f64) -> Option<Value> {
 
 fn default_of(described: &Described<'_>, field: &RequestField) -> Value {
     let column = described.column(field);
-    match &field.categories {
-        Some(known) => {
-            let default = column.and_then(|column| column.text.default.as_deref());
-            let texts = known.texts();
-            let first = texts.iter().min_by(|a, b| a.1.total_cmp(&b.1)).map(|(text, _)| *text);
-            json!(default.or(first))
-        }
-        None if field.is_kept => {
-            json!(column.and_then(|column| column.text.default.as_deref()))
-        }
-        None => {
-            let inside = |number: f64| match column.and_then(|column| column.range) {
-                Some((low, high)) => number.clamp(low, high),
-                None => number,
-            };
-            number(inside(column.map_or(0.0, |column| column.default))).unwrap_or(Value::Null)
-        }
+    if let Some(known) = &field.categories {
+        let default = column.and_then(|column| column.text.default.as_deref());
+        let texts = known.texts();
+        let first = texts.iter().min_by(|a, b| a.1.total_cmp(&b.1)).map(|(text, _)| *text);
+        return json!(default.or(first));
     }
+    if field.is_kept {
+        return json!(column.and_then(|column| column.text.default.as_deref()));
+    }
+    let inside = |number: f64| match column.and_then(|column| column.range) {
+        Some((low, high)) => number.clamp(low, high),
+        None => number,
+    };
+    number(inside(column.map_or(0.0, |column| column.default))).unwrap_or(Value::Null)
 }
 
 /// A record of a CSV file, whose cells have names.
