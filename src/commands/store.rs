@@ -28,7 +28,7 @@ pub(crate) struct StoreArguments {
 /// How a cluster is reached.
 #[derive(Debug, Args)]
 pub(crate) struct ClusterArguments {
-    /// The table [default: that of the users; of a scylla:// store user_profiles].
+    /// The table [default: that of the users; of a scylla:// store `user_profiles`].
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
     /// The configuration file, for what its [features.scylla] says of tables and of the cluster.

@@ -120,12 +120,11 @@ pub(crate) async fn yield_once() {
 pub(crate) async fn run_blocking<T: Send + 'static>(
     blocking: impl FnOnce() -> T + Send + 'static,
 ) -> T {
-    match simulated::current() {
-        None => executor().spawn_blocking(blocking).await,
-        Some(_) => {
-            yield_once().await;
-            blocking()
-        }
+    if simulated::current().is_none() {
+        executor().spawn_blocking(blocking).await
+    } else {
+        yield_once().await;
+        blocking()
     }
 }
 

@@ -12,12 +12,14 @@ use std::fmt;
 use std::ops::Range;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use slab::Slab;
+
+use crate::crossing::Crossing;
 
 /// The time of day at the start of every simulation, in s since 1970.
 const START_S: u64 = 1_800_000_000;
@@ -78,13 +80,13 @@ struct Entry {
 struct TaskWaker {
     key: usize,
     is_ready: AtomicBool,
-    ready: Arc<Mutex<Vec<Arc<TaskWaker>>>>,
+    ready: Arc<Crossing<Vec<Arc<TaskWaker>>>>,
 }
 
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
         if !self.is_ready.swap(true, Ordering::Relaxed) {
-            let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut ready = self.ready.lock();
             ready.push(Arc::clone(&self));
         }
     }
@@ -101,7 +103,7 @@ pub struct Scheduler {
     turns: Cell<u64>,
     origin: Instant,
     tasks: RefCell<Slab<Entry>>,
-    ready: Arc<Mutex<Vec<Arc<TaskWaker>>>>,
+    ready: Arc<Crossing<Vec<Arc<TaskWaker>>>>,
     /// By the time that they fire at, and a number of their own.
     timers: RefCell<BTreeMap<(u64, u64), Waker>>,
     timers_made: Cell<u64>,
@@ -312,7 +314,7 @@ impl Scheduler {
 
     /// One of the tasks that are ready, as the seed draws it.
     fn next_ready(&self) -> Option<Arc<TaskWaker>> {
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ready = self.ready.lock();
         if ready.is_empty() {
             return None;
         }

@@ -30,7 +30,9 @@ pub fn key_of_parts(parts: &[&[u8]]) -> Vec<u8> {
         return part.to_vec();
     }
     let mut key = Vec::new();
-    parts.iter().for_each(|part| push_part(&mut key, part));
+    for part in parts {
+        push_part(&mut key, part);
+    }
     key
 }
 
@@ -71,11 +73,13 @@ mod tests {
         ) {
             let key = |parts: &[String]| {
                 let mut key = Vec::new();
-                parts.iter().for_each(|part| push_part(&mut key, part.as_bytes()));
+                for part in parts {
+                    push_part(&mut key, part.as_bytes());
+                }
                 key
             };
             prop_assert_eq!(key(&one) == key(&other), one == other);
-            let parts: Vec<_> = one.iter().map(|part| part.as_bytes()).collect();
+            let parts: Vec<_> = one.iter().map(std::string::String::as_bytes).collect();
             let key = key(&one);
             prop_assert_eq!(parts_of(&key, one.len()), Some(parts));
             prop_assert_eq!(parts_of(&key, one.len() + 1), None);

@@ -111,7 +111,7 @@ impl StoreSource {
         };
         let table = |name: &str| NamedTable {
             name: name.to_owned(),
-            schema: read(name).map_err(|reason| reason.into()),
+            schema: read(name).map_err(std::convert::Into::into),
         };
         let tables = names.into_iter().map(table).collect();
         Ok(schema.with_tables(tables))
@@ -203,6 +203,16 @@ enum TableStore {
     Simulated(Box<SimulatedStore>),
 }
 
+/// What came of asking a table for an entity's part of the rows.
+enum EntityAsked {
+    /// It is joined.
+    Joined,
+    /// It comes later.
+    Waits(Asked),
+    /// Its columns are not those of the plan.
+    SchemaChanged,
+}
+
 impl TableStore {
     fn schema(&self) -> Result<Rc<Schema>, Unfit> {
         match self {
@@ -231,21 +241,21 @@ impl TableStore {
         }
     }
 
-    /// Joins an entity's part of the rows, or asks for what it has to wait for; `None` where its
-    /// columns are not those of `plan`.
-    fn ask(
-        &self,
-        plan: &EntityPlan,
-        requests: &FetchRequests,
-        joined: &mut Joined,
-    ) -> Option<Option<Asked>> {
+    /// Joins an entity's part of the rows, or asks for what it has to wait for.
+    fn ask(&self, plan: &EntityPlan, requests: &FetchRequests, joined: &mut Joined) -> EntityAsked {
+        let found = |fetched| match fetched {
+            Fetched::Joined => EntityAsked::Joined,
+            Fetched::SchemaChanged => EntityAsked::SchemaChanged,
+        };
         match self {
-            Self::Embedded(reader) => {
-                (reader.join(plan, requests, joined) == Fetched::Joined).then_some(None)
-            }
-            Self::Cql(store) => store.ask(plan, requests, joined).map(Some),
-            // What is simulated is one entity's store.
-            Self::RequestsAlone(_) | Self::Simulated(_) => Some(None),
+            Self::Embedded(reader) => found(reader.join(plan, requests, joined)),
+            // Only the first entity's way is simulated.
+            Self::Simulated(store) => found(store.reader.join(plan, requests, joined)),
+            Self::Cql(store) => match store.ask(plan, requests, joined) {
+                Some(asked) => EntityAsked::Waits(asked),
+                None => EntityAsked::SchemaChanged,
+            },
+            Self::RequestsAlone(_) => EntityAsked::Joined,
         }
     }
 }
@@ -406,11 +416,11 @@ impl FeatureStore {
             let Some(table) = table else { return Fetched::SchemaChanged };
             let started = joined.is_timed.then(now);
             match table.ask(entity, requests, joined) {
-                None => return Fetched::SchemaChanged,
-                Some(None) => {
+                EntityAsked::SchemaChanged => return Fetched::SchemaChanged,
+                EntityAsked::Joined => {
                     joined.note_times(place, || (started.unwrap_or_else(now), now()));
                 }
-                Some(Some(asked)) => waiting.push((place, entity, table, asked)),
+                EntityAsked::Waits(asked) => waiting.push((place, entity, table, asked)),
             }
         }
         for (_, entity, table, asked) in &waiting {

@@ -337,7 +337,9 @@ fn key_of(
         if form.key.len() == 1 && parts.len() == 1 {
             key.extend_from_slice(parts[0].as_bytes());
         } else {
-            parts.iter().for_each(|part| push_part(&mut key, part.as_bytes()));
+            for part in &parts {
+                push_part(&mut key, part.as_bytes());
+            }
         }
         ensure_key(line, member, &key)?;
     }

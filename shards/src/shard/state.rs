@@ -157,7 +157,9 @@ impl ShardState {
                 }
             }
             Command::Forget { table, keys } => {
-                keys.iter().for_each(|key| self.store.forget(table.as_deref(), key));
+                for key in &keys {
+                    self.store.forget(table.as_deref(), key);
+                }
             }
             Command::Reply { number, reply } => {
                 if let Some(connection) = self.front.api.admin_queue.answered(number, reply) {

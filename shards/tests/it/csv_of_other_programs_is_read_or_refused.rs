@@ -88,7 +88,7 @@ fn the_key_is_the_column_called_user_id_or_the_first_one_and_that_is_said() {
             ..CsvOptions::default()
         };
         let rows = CsvRows::open(csv.as_bytes(), &options, None).unwrap();
-        (rows.key_column().to_owned(), rows.header_notes())
+        (rows.key_column().clone(), rows.header_notes())
     };
     assert_eq!(key("a,user_id\n", None), ("user_id".to_owned(), vec![]));
     assert_eq!(key("a,user_id\n", Some("a")), ("a".to_owned(), vec![]));

@@ -44,7 +44,7 @@ impl Table {
         let key_parts = if name.is_none() { 1 } else { 1 + random.below(2) as usize };
         let columns = 1 + random.below(4) as usize;
         let mut rows = HashMap::new();
-        for _ in 0..1 + random.below(6) {
+        for _ in 0..=random.below(6) {
             let key = joined_key(&key(random, key_parts));
             let cell = |random: &mut Random| {
                 (random.below(4) > 0).then(|| random.below(200) as f32 / 8.0 - 10.0)
@@ -115,7 +115,7 @@ impl Model {
             entity.max_age_s = (random.below(2) > 0).then_some(MAX_AGE_S);
             entities.push((entity, table));
         }
-        let columns = (0..1 + random.below(8)).map(|at| {
+        let columns = (0..=random.below(8)).map(|at| {
             let name = format!("m{at}");
             let default = random.below(100) as f64 - 50.0;
             if random.below(6) == 0 {
@@ -221,7 +221,7 @@ async fn run(seed: u64) {
 
     let mut requests = FetchRequests::new(plan.request_fields().len()).with_entities(bound.len());
     let mut expected = Vec::new();
-    for _ in 0..1 + random.below(20) {
+    for _ in 0..=random.below(20) {
         let keys: Vec<_> = model
             .entities
             .iter()
@@ -235,7 +235,7 @@ async fn run(seed: u64) {
         let cells: Vec<_> = given.iter().map(|cell| cell.unwrap_or(f64::NAN)).collect();
         requests.push(&keys[0].as_deref().map(joined_key).unwrap_or_default(), &cells);
         for (entity, key) in keys.iter().enumerate().skip(1) {
-            let parts = key.iter().flatten().map(|part| part.as_bytes());
+            let parts = key.iter().flatten().map(std::string::String::as_bytes);
             requests.push_key(entity, parts);
         }
         expected.push(reference(&model, &bound, &tables, &keys, &given));

@@ -87,7 +87,7 @@ fn each_message_of_a_stream() {
 fn and_nothing_else() {
     let served = serve();
     let mut client = served.client();
-    for fields in ["".to_owned(), format!("traceparent: {}\r\n", PARENT.replace("-01", "-00"))] {
+    for fields in [String::new(), format!("traceparent: {}\r\n", PARENT.replace("-01", "-00"))] {
         client.ask(post_to("/predict", &fields, "{\"user_id\": \"user-001\"}"));
     }
     client.ask(post_to("/predict", &format!("traceparent: {PARENT}\r\n"), "{"));

@@ -1,4 +1,4 @@
-//! A replayed day of card transactions: before each one, a model has of its card what DuckDB counts
+//! A replayed day of card transactions: before each one, a model has of its card what `DuckDB` counts
 //! (`tests/velocity/make.py` makes the day and the counts). Exact at the granularity of tiles: a window has
 //! all of its time, and at most a tile more.
 

@@ -28,7 +28,7 @@ struct Sent {
     is_array: bool,
     deadline_ms: Option<u64>,
     /// When its last byte was sent, and how things were when its first was.
-    sent_ns: u64,
+    ended_ns: u64,
     begun_ns: u64,
     generation: usize,
     version_place: usize,
@@ -189,7 +189,7 @@ async fn send(end: &mut End, id: String, world: &World, ledger: &Ledger) -> Opti
     ledger.asked.update(|asked| asked + 1);
     ledger.outstanding.update(|outstanding| outstanding + 1);
     // Its last byte is there once this has returned: the time of an answer counts from before.
-    let sent_ns = now_ns();
+    let ended_ns = now_ns();
     if end.write_all(rest).await.is_err() {
         ledger.outstanding.update(|outstanding| outstanding - 1);
         return None;
@@ -199,7 +199,7 @@ async fn send(end: &mut End, id: String, world: &World, ledger: &Ledger) -> Opti
         users,
         is_array,
         deadline_ms,
-        sent_ns,
+        ended_ns,
         begun_ns,
         generation,
         version_place,
@@ -225,7 +225,7 @@ async fn take_answers(
             }
             ended => {
                 // What came after the word to stop may be left to the next process.
-                if !ledger.stops_by(request.sent_ns) || ended.is_err() {
+                if !ledger.stops_by(request.ended_ns) || ended.is_err() {
                     ledger.break_rule(format!("{} is answered: {ended:?}", request.id));
                 }
                 ledger.outstanding.update(|outstanding| outstanding - sent.len() as u64);
@@ -235,7 +235,7 @@ async fn take_answers(
         };
         ledger.outstanding.update(|outstanding| outstanding - 1);
         let is_alone = request.is_alone && ledger.asked.get() == request.asked;
-        let timed = is_direct.then_some(now_ns() - request.sent_ns);
+        let timed = is_direct.then_some(now_ns() - request.ended_ns);
         let found = judge_time(request, timed, is_alone, world, ledger);
         if let Err(what) = found.and_then(|()| judge(request, &answer, world, ledger)) {
             let (id, status) = (&request.id, answer.status);

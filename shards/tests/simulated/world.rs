@@ -1,6 +1,7 @@
 //! The store, the models and what happens to them while clients ask.
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
@@ -51,7 +52,8 @@ fn csv(generation: usize) -> String {
     let mut csv = "user_id,feature_1,feature_2,feature_3\n".to_owned();
     for user in 0..USERS {
         let (first, second) = (user as f64 / 8.0, generation as f64 / 16.0);
-        csv.push_str(&format!("user-{user},{first},{second},0.25\n"));
+        // Writing to a String cannot fail.
+        let _ = writeln!(csv, "user-{user},{first},{second},0.25");
     }
     csv
 }

@@ -246,7 +246,7 @@ impl Tables {
                         tracing::info!(table = name, "changes merged");
                     }
                     Ok(Err(error)) => {
-                        tracing::error!(%error, "changes are not merged: they stay in the log")
+                        tracing::error!(%error, "changes are not merged: they stay in the log");
                     }
                     Err(_) => tracing::error!("merging changes panicked: they stay in the log"),
                 }
@@ -303,7 +303,7 @@ pub(super) fn batch_for(
             put_object(table, &key, body, &mut batch).map_err(|error| error.to_string())?;
         }
         None if has_tensors(body, json_bytes) => {
-            put_tensors(table, body, json_bytes, &mut batch).map_err(|error| error.to_string())?
+            put_tensors(table, body, json_bytes, &mut batch).map_err(|error| error.to_string())?;
         }
         None => put_lines(table, &LineForm::default(), body, &mut batch)
             .map_err(|error| error.to_string())?,

@@ -65,12 +65,11 @@ impl Ring {
     pub(crate) fn take(&self, record: &mut [u8], at_us: i64, operand: u64) {
         let tiles = self.window.tiles.cast_signed();
         let tile = at_us.div_euclid(self.window.tile_s.cast_signed().saturating_mul(US));
-        let newest = match self.newest(record) {
-            Some(newest) => newest,
-            None => {
-                self.begin(record, tile);
-                tile
-            }
+        let newest = if let Some(newest) = self.newest(record) {
+            newest
+        } else {
+            self.begin(record, tile);
+            tile
         };
         if tile <= newest.saturating_sub(tiles) {
             return;
@@ -219,7 +218,9 @@ mod tests {
     }
 
     fn shown(rings: &[Ring], record: &mut [u8], now_s: i64) -> (u64, f64, Option<f64>, u64) {
-        rings.iter().for_each(|ring| ring.show(record, now_s * US));
+        for ring in rings {
+            ring.show(record, now_s * US);
+        }
         let bits = |at: usize| word(rings[at].shown.bytes(record));
         let max = (!rings[2].shown.is_null(record)).then(|| f64::from_bits(bits(2)));
         (bits(0), f64::from_bits(bits(1)), max, bits(3))
@@ -255,7 +256,7 @@ mod tests {
                     .collect();
                 let (count, sum, max, distinct) = shown(&rings, &mut record, now_s);
                 prop_assert_eq!(count, seen.len() as u64);
-                prop_assert_eq!(sum, f64::from(seen.iter().sum::<i32>()));
+                prop_assert_eq!(sum.to_bits(), f64::from(seen.iter().sum::<i32>()).to_bits());
                 prop_assert_eq!(max, seen.iter().max().map(|it| f64::from(*it)));
                 let different = seen.iter().map(|it| it.unsigned_abs() & 0x7f).collect::<std::collections::HashSet<_>>();
                 prop_assert!(distinct.abs_diff(different.len() as u64) <= 1 + different.len() as u64 / 3);

@@ -1,4 +1,4 @@
-//! About how many different things there are: HyperLogLog with 128 registers (Flajolet et al. 2007), and
+//! About how many different things there are: `HyperLogLog` with 128 registers (Flajolet et al. 2007), and
 //! its linear counting while there are few. The standard error is 9 % of many, and 8 % of 20.
 
 /// Registers, as a power of two.

@@ -145,7 +145,9 @@ impl EmbeddedReader {
                 && !rings.is_empty()
                 && let Some(record) = copy.record_mut(record_bytes)
             {
-                rings.iter().for_each(|ring| ring.show(record, joined.now_us));
+                for ring in rings.iter() {
+                    ring.show(record, joined.now_us);
+                }
             }
             let entry = copy.entry(record_bytes);
             let record = entry.map_or(&[][..], |entry| entry.record());

@@ -264,7 +264,9 @@ impl EmbeddedStore {
             }
             let record_bytes = snapshot.header.record_bytes as usize;
             let record = copy.record_mut(record_bytes).ok_or_else(damaged)?;
-            Ring::all_of(&snapshot.schema).iter().for_each(|ring| ring.show(record, now_us()));
+            for ring in &Ring::all_of(&snapshot.schema) {
+                ring.show(record, now_us());
+            }
             let entry = copy.entry(snapshot.header.record_bytes as usize).ok_or_else(damaged)?;
             let layout = snapshot.layout();
             let record = layout.read(entry.record(), texts).map_err(|_| damaged())?;

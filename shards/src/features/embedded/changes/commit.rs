@@ -219,7 +219,9 @@ impl ChangeWriter {
             open.write(&self.frames, durability)?;
             open.next = next;
         }
-        added.into_iter().for_each(|it| self.remembered.remember(it, time_us));
+        for it in added {
+            self.remembered.remember(it, time_us);
+        }
         Ok(outcomes)
     }
 }
@@ -249,7 +251,7 @@ impl OpenLog {
             if extent.end != end {
                 // What was found is to be on the disk before anybody acts on it.
                 file.sync_data().map_err(failed("writing the log"))?;
-                log.publish(&file, Extent { end, is_closed: false })
+                LogFile::publish(&file, Extent { end, is_closed: false })
                     .map_err(failed("writing the log"))?;
             }
         }
@@ -278,7 +280,7 @@ impl OpenLog {
             Durability::System => Ok(()),
         });
         let extent = Extent { end, is_closed: false };
-        let written = written.and_then(|()| self.log.publish(&self.file, extent));
+        let written = written.and_then(|()| LogFile::publish(&self.file, extent));
         written.map_err(|source| {
             // It is not said to be committed, and must not be found after a start either.
             let _ = self.file.set_len(self.end);
@@ -294,7 +296,7 @@ impl OpenLog {
         let closed = self
             .file
             .sync_data()
-            .and_then(|()| self.log.publish(&self.file, Extent { end: self.end, is_closed: true }));
+            .and_then(|()| LogFile::publish(&self.file, Extent { end: self.end, is_closed: true }));
         closed.map_err(failed)
     }
 }
@@ -309,7 +311,8 @@ pub(in crate::features::embedded) fn rotate(
         return Ok(None);
     }
     let mut writer = ChangeWriter::open(store)?;
-    let rotated = writer.locked(|writer| {
+
+    writer.locked(|writer| {
         let Some(open) = writer.log.take() else { return Ok(None) };
         let last = open.next - 1;
         let base = writer.store.snapshot()?;
@@ -324,8 +327,7 @@ pub(in crate::features::embedded) fn rotate(
         open.close()?;
         writer.log = Some(next);
         Ok(Some(Rotated { last, first_kept: number + 1 }))
-    });
-    rotated
+    })
 }
 
 /// What a rotation left to be merged.

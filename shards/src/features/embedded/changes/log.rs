@@ -120,7 +120,7 @@ impl LogFile {
         bytes[SUPERSEDED_AT as usize..][..8].copy_from_slice(&word.to_le_bytes());
         write_whole(folder, &path, &bytes).map_err(EmbeddedError::io(&path, "making the log"))?;
         let made = Self::open(folder, number)?;
-        made.ok_or_else(|| EmbeddedError::NotAStore { path })
+        made.ok_or(EmbeddedError::NotAStore { path })
     }
 
     /// Opens the file of this number; `None` where there is none.
@@ -173,7 +173,7 @@ impl LogFile {
     }
 
     /// Says how far it may be read; `file` is one that may be written.
-    pub(super) fn publish(&self, file: &File, extent: Extent) -> std::io::Result<()> {
+    pub(super) fn publish(file: &File, extent: Extent) -> std::io::Result<()> {
         let closed = if extent.is_closed { CLOSED } else { 0 };
         file.write_all_at(&(extent.end | closed).to_le_bytes(), SUPERSEDED_AT)
     }

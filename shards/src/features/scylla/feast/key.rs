@@ -31,6 +31,8 @@ pub(crate) struct FeastKey {
     head: Vec<u8>,
 }
 
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 impl FeastKey {
     /// The key that the settings describe.
     pub(crate) fn of(settings: &ScyllaSettings) -> Result<Self, ScyllaError> {
@@ -51,12 +53,11 @@ impl FeastKey {
             let (name, found) = typed("join_keys", text)?;
             let is_again = join_keys.iter().any(|other| other.name == name);
             let key_type = KeyType::named(found).filter(|it| *it != KeyType::Uuid);
-            match key_type.filter(|_| !is_again) {
-                Some(key_type) => join_keys.push(JoinKey { name: name.to_owned(), key_type }),
-                None => {
-                    let expected = "a join key of its own that is text, int, bigint or blob";
-                    return wrong("join_keys", format!("found `{text}`, expected {expected}"));
-                }
+            if let Some(key_type) = key_type.filter(|_| !is_again) {
+                join_keys.push(JoinKey { name: name.to_owned(), key_type });
+            } else {
+                let expected = "a join key of its own that is text, int, bigint or blob";
+                return wrong("join_keys", format!("found `{text}`, expected {expected}"));
             }
         }
         let mut sorted: Vec<_> = (0..join_keys.len()).collect();
@@ -108,7 +109,6 @@ impl FeastKey {
             serialised.extend_from_slice(&u32::try_from(value.len()).ok()?.to_le_bytes());
             serialised.extend_from_slice(&value);
         }
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
         Some(serialised.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
     }
