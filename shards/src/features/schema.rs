@@ -138,7 +138,7 @@ impl Schema {
         }
         let fingerprint = fingerprint_of(&columns, &[]);
         let (unread, tables, key_parts) = (Vec::new(), Vec::new(), None);
-        Ok(Self { columns, fingerprint, unread, tables, key_parts })
+        Ok(Self { columns, unread, tables, key_parts, fingerprint })
     }
 
     /// The schema where there is no store: it has no column.

@@ -111,7 +111,7 @@ impl StoreSource {
         };
         let table = |name: &str| NamedTable {
             name: name.to_owned(),
-            schema: read(name).map_err(|reason| reason.into()),
+            schema: read(name).map_err(Into::into),
         };
         let tables = names.into_iter().map(table).collect();
         Ok(schema.with_tables(tables))

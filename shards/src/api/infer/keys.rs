@@ -125,11 +125,7 @@ fn strings<'r, 'i>(input: &'r Tensor<'i>, rows: usize) -> Result<&'r [Cow<'i, [u
     Ok(strings)
 }
 
-fn text<'r>(
-    input: &Tensor<'_>,
-    row: usize,
-    bytes: &'r Cow<'_, [u8]>,
-) -> Result<&'r str, InferError> {
+fn text<'r>(input: &Tensor<'_>, row: usize, bytes: &'r [u8]) -> Result<&'r str, InferError> {
     let fits = !bytes.is_empty() && bytes.len() <= KEY_BYTES_MAX;
     let text = std::str::from_utf8(bytes).ok().filter(|_| fits);
     text.ok_or_else(|| {

@@ -22,8 +22,8 @@ pub(super) struct KeySeed<'a> {
 }
 
 impl KeySeed<'_> {
-    fn fault(&self, fault: KeyFault) -> Option<RowFailure> {
-        Some(RowFailure::Key { field: self.field, fault })
+    fn fault(&self, fault: KeyFault) -> RowFailure {
+        RowFailure::Key { field: self.field, fault }
     }
 
     fn take(
@@ -60,9 +60,9 @@ impl<'de> Visitor<'de> for KeySeed<'_> {
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
         Ok(match text.len() {
-            0 => self.fault(KeyFault::NotAKey),
+            0 => Some(self.fault(KeyFault::NotAKey)),
             1..=KEY_BYTES_MAX => self.take(GivenAs::Text, |key| key.write_str(text)),
-            _ => self.fault(KeyFault::TooLong),
+            _ => Some(self.fault(KeyFault::TooLong)),
         })
     }
 
@@ -75,11 +75,11 @@ impl<'de> Visitor<'de> for KeySeed<'_> {
     }
 
     fn visit_f64<E: de::Error>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(self.fault(KeyFault::NotAKey))
+        Ok(Some(self.fault(KeyFault::NotAKey)))
     }
 
     fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(self.fault(KeyFault::NotAKey))
+        Ok(Some(self.fault(KeyFault::NotAKey)))
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
@@ -88,12 +88,12 @@ impl<'de> Visitor<'de> for KeySeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         while members.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(self.fault(KeyFault::NotAKey))
+        Ok(Some(self.fault(KeyFault::NotAKey)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(self.fault(KeyFault::NotAKey))
+        Ok(Some(self.fault(KeyFault::NotAKey)))
     }
 }
 

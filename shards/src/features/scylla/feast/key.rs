@@ -13,6 +13,9 @@ const STRING: u32 = 2;
 const INT32: u32 = 3;
 const INT64: u32 = 4;
 
+/// The digits of hexadecimal numbers.
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 /// A join key of an entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct JoinKey {
@@ -51,13 +54,11 @@ impl FeastKey {
             let (name, found) = typed("join_keys", text)?;
             let is_again = join_keys.iter().any(|other| other.name == name);
             let key_type = KeyType::named(found).filter(|it| *it != KeyType::Uuid);
-            match key_type.filter(|_| !is_again) {
-                Some(key_type) => join_keys.push(JoinKey { name: name.to_owned(), key_type }),
-                None => {
-                    let expected = "a join key of its own that is text, int, bigint or blob";
-                    return wrong("join_keys", format!("found `{text}`, expected {expected}"));
-                }
-            }
+            let Some(key_type) = key_type.filter(|_| !is_again) else {
+                let expected = "a join key of its own that is text, int, bigint or blob";
+                return wrong("join_keys", format!("found `{text}`, expected {expected}"));
+            };
+            join_keys.push(JoinKey { name: name.to_owned(), key_type });
         }
         let mut sorted: Vec<_> = (0..join_keys.len()).collect();
         sorted.sort_by(|one, other| join_keys[*one].name.cmp(&join_keys[*other].name));
@@ -108,7 +109,6 @@ impl FeastKey {
             serialised.extend_from_slice(&u32::try_from(value.len()).ok()?.to_le_bytes());
             serialised.extend_from_slice(&value);
         }
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
         Some(serialised.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
     }

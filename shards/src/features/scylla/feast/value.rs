@@ -90,32 +90,32 @@ pub(in super::super) fn value_of(
     if number_of(column_type) != Some(number) && !is_uuid {
         return Err(NotThat::Type(name_of(number)));
     }
-    read(column_type, &held).ok_or(NotThat::Malformed)
+    read(column_type, &held)
 }
 
-fn read<'m>(column_type: ColumnType, held: &Field<'m>) -> Option<Option<CellValue<'m>>> {
-    Some(Some(match (column_type, held) {
+fn read<'m>(column_type: ColumnType, held: &Field<'m>) -> Result<Option<CellValue<'m>>, NotThat> {
+    let text = |bytes: &'m [u8]| str::from_utf8(bytes).map_err(|_| NotThat::Malformed);
+    Ok(Some(match (column_type, held) {
         // A negative number takes 64 bits on the wire.
         (ColumnType::Int, Field::Varint(value)) => CellValue::Int(*value as i32),
         (ColumnType::Bigint, Field::Varint(value)) => CellValue::Bigint(value.cast_signed()),
         (ColumnType::Boolean, Field::Varint(value)) => CellValue::Boolean(*value != 0),
         (ColumnType::Timestamp, Field::Varint(seconds)) => {
-            match seconds.cast_signed().checked_mul(1_000_000) {
-                Some(us) => CellValue::Timestamp(us),
-                None => return Some(None),
-            }
+            return Ok(seconds.cast_signed().checked_mul(1_000_000).map(CellValue::Timestamp));
         }
         (ColumnType::Double, Field::Fixed(bytes)) => {
-            CellValue::Double(f64::from_le_bytes((*bytes).try_into().ok()?))
+            let bytes = (*bytes).try_into().map_err(|_| NotThat::Malformed)?;
+            CellValue::Double(f64::from_le_bytes(bytes))
         }
         (ColumnType::Float, Field::Fixed(bytes)) => {
-            CellValue::Float(f32::from_le_bytes((*bytes).try_into().ok()?))
+            let bytes = (*bytes).try_into().map_err(|_| NotThat::Malformed)?;
+            CellValue::Float(f32::from_le_bytes(bytes))
         }
-        (ColumnType::Text, Field::Bytes(bytes)) => CellValue::Text(str::from_utf8(bytes).ok()?),
+        (ColumnType::Text, Field::Bytes(bytes)) => CellValue::Text(text(bytes)?),
         (ColumnType::Uuid | ColumnType::Decimal, Field::Bytes(bytes)) => {
-            return Some(column_type.parse(str::from_utf8(bytes).ok()?));
+            return Ok(column_type.parse(text(bytes)?));
         }
-        _ => return None,
+        _ => return Err(NotThat::Malformed),
     }))
 }
 
