@@ -84,9 +84,8 @@ fn make_repository(root: &Path, parts: &[&[String]]) -> Result<()> {
     let mut declared = String::new();
     for ((name, table), part) in ENTITIES.iter().zip(parts) {
         let Some(table) = table else { continue };
-        declared += &format!(
-            "[[entities]]\nname = \"{name}\"\nkey = \"{name}_id\"\ntable = \"{table}\"\n\n"
-        );
+        let keyed = format!("[[entities]]\nname = \"{name}\"\nkey = \"{name}_id\"\n");
+        declared.extend([keyed, format!("table = \"{table}\"\n\n")]);
         for column in *part {
             let line = format!("[[columns]]\nname = \"{column}\"\n");
             manifest = manifest.replace(&line, &format!("{line}entity = \"{name}\"\n"));

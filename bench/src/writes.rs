@@ -176,6 +176,7 @@ fn acknowledged(args: &WritesArgs, load: &mut Load) -> Result<()> {
 
 /// Rows that a reader on the first core joins in a second of CPU time, beside writes on the second one or
 /// none.
+#[expect(clippy::disallowed_methods, reason = "the writer is a thread of its own")]
 fn read_beside(
     args: &WritesArgs,
     store: &EmbeddedStore,

@@ -19,7 +19,7 @@ pub(super) enum Users {
     /// As they were asked for.
     Plain,
     /// By HMAC-SHA-256 with this key.
-    Hashed(hmac::Key),
+    Hashed(Box<hmac::Key>),
     /// By HMAC-SHA-256 with a key of each.
     Erasable(UserKeys),
 }
@@ -56,7 +56,7 @@ impl Users {
             path.display(),
             key.len()
         );
-        Ok(Self::Hashed(hmac::Key::new(hmac::HMAC_SHA256, key)))
+        Ok(Self::Hashed(Box::new(hmac::Key::new(hmac::HMAC_SHA256, key))))
     }
 
     /// The keys of users, where each has one.
@@ -93,7 +93,7 @@ mod tests {
     /// RFC 4231, test case 2.
     #[test]
     fn a_hash_is_what_any_other_tool_computes() {
-        let users = Users::Hashed(hmac::Key::new(hmac::HMAC_SHA256, b"Jefe"));
+        let users = Users::Hashed(Box::new(hmac::Key::new(hmac::HMAC_SHA256, b"Jefe")));
         let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
         assert_eq!(users.hash(b"what do ya want for nothing?").as_deref(), Some(expected));
         assert_eq!(Users::plain().hash(b"user"), None);

@@ -42,9 +42,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::Context;
+use shards::features::StoreSource;
 use shards::model::Loads;
 use shards::model::repository::ModelDirectory;
-use shards::shard::{ShardSetup, ShardShared, Shutdown};
+use shards::shard::{ShardSetup, Shutdown};
 
 use self::keys::ServingKeys;
 use self::orders::Renewed;
@@ -105,21 +106,23 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let (sender, news) = channel();
     let mut shards = Vec::with_capacity(cores.len());
     let loads = Arc::new(Loads::for_shards(cores.len()));
+    let setup = ShardSetup {
+        settings: config.shard.clone(),
+        models: models.clone(),
+        load: config.load_options(),
+        loads: Arc::default(),
+        store: store.clone(),
+        keys: key_file,
+        tls: tls.as_ref().map(ServingTls::identity),
+        shared: Arc::default(),
+    };
     for (index, core) in cores.iter().enumerate() {
-        let setup = ShardSetup {
-            settings: config.shard.clone(),
-            models: models.clone(),
-            load: config.load_options(),
-            loads: Arc::clone(&loads),
-            store: store.clone(),
-            keys: key_file.clone(),
-            tls: tls.as_ref().map(ServingTls::identity),
-            shared: Arc::new(ShardShared::default()),
-        };
+        let setup =
+            ShardSetup { loads: Arc::clone(&loads), shared: Arc::default(), ..setup.clone() };
         let started = shard_thread::spawn(index, *core, setup, shutdown.clone(), sender.clone());
         shards.push(started.context("a shard's thread could not be started")?);
     }
-    drop((sender, loads));
+    drop((sender, loads, setup));
     let views = shards.iter().map(ShardHandle::view).collect();
     let journal = writer.map(|writer| start_journal(writer, &shards)).transpose()?;
     let written = journal.as_ref().map(|journal| Arc::clone(&journal.counters));
@@ -128,9 +131,9 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let written = Written { journal: written, spans };
     let known = StoreView::new(config.store.to_string(), &store);
     let inherited = sockets.admin();
-    let admin_tls = AdminTls::open(&config.admin.tls)
-        .context("the admin port cannot be encrypted: [admin.tls]")?
-        .map(Arc::new);
+    let admin_tls = AdminTls::open(&config.admin.tls);
+    let admin_tls = admin_tls.context("the admin port cannot be encrypted: [admin.tls]")?;
+    let admin_tls = admin_tls.map(Arc::new);
     let sockets_of_admin = (inherited, admin_tls.clone());
     let admin =
         admin::start(config, views, shutdown.clone(), log, written, sockets_of_admin, known)?;
@@ -142,18 +145,14 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let handover = start_listening(config, &shards, &mut sockets, &admin)?;
     let scheme_of = |is_encrypted| if is_encrypted { "https" } else { "http" };
     let (scheme, admin_scheme) = (scheme_of(tls.is_some()), scheme_of(admin_tls.is_some()));
-    let mut columns = shards.first().map_or_else(Vec::new, |shard| shard.shared.columns());
-    columns.extend(models.first().into_iter().flat_map(|model| model.manifest.inputs.clone()));
-    let invitation = invitation::line((scheme, sockets.address), &store, &columns);
-    let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
-    let reloader = Arc::new(Reloader::new(config, store.clone(), all, models));
-    let all = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
+    let invitation = invite((scheme, sockets.address), &store, &shards, &models);
+    let all: Vec<_> = shards.iter().map(|shard| Arc::clone(&shard.shared)).collect();
+    let reloader = Arc::new(Reloader::new(config, store.clone(), all.clone(), models));
     let cores = shards.iter().map(|shard| shard.core).collect();
     let desk =
         Arc::new(WriteDesk::start(&store, config.writes.clone(), entities, user_keys, all, cores)?);
     admin.set_writing(Arc::clone(&desk));
-    let is_encrypted = tls.is_some();
-    let at = admin::ServedAt { address: sockets.address, is_encrypted };
+    let at = admin::ServedAt { address: sockets.address, is_encrypted: tls.is_some() };
     admin.set_serving(Arc::clone(&reloader), at);
     let is_asked = config.admin.repository_on_serving_port;
     let access = is_asked.then(|| Access::of(&config.admin, sockets.address));
@@ -161,8 +160,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let orders = orders::start(reloader, Renewed { tls, keys, admin_tls }, access, &shards)?;
     let admin_url = format!("{admin_scheme}://{}/", admin.address);
     announce(config, &shards, (scheme, sockets.address), &admin_url, invitation);
-    let served = config.model.join(", ");
-    signals.supervisor.ready(&format!("serves {served} on {scheme}://{}", sockets.address));
+    signals.supervisor.ready(&serves(config, scheme, sockets.address));
     let watch = StoreWatch::new(store);
     let outcome = signals::serve(&signals, &shards, &news, &shutdown, &orders, &handover, watch);
     let drain = Duration::from_millis(config.shard.http.drain_ms_max) + DRAIN_MARGIN;
@@ -177,6 +175,23 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     admin.finish();
     tracing::info!("stopped");
     Ok(code)
+}
+
+/// What to try first, with the columns and inputs of the first model.
+fn invite(
+    at: (&str, SocketAddr),
+    store: &StoreSource,
+    shards: &[ShardHandle],
+    models: &[ModelDirectory],
+) -> Option<String> {
+    let mut columns = shards.first().map_or_else(Vec::new, |shard| shard.shared.columns());
+    columns.extend(models.first().into_iter().flat_map(|model| model.manifest.inputs.clone()));
+    invitation::line(at, store, &columns)
+}
+
+/// What a supervisor shows of a process that serves.
+fn serves(config: &Config, scheme: &str, address: SocketAddr) -> String {
+    format!("serves {} on {scheme}://{address}", config.model.join(", "))
 }
 
 /// Says by what the system limits the process, and what connections may take of it.

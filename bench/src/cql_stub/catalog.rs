@@ -144,7 +144,8 @@ fn schema(keyspace: &str, columns: &[Column]) -> [Statement; 7] {
     });
     let described: Vec<_> = described.collect();
     // The gateway asks for this table alone, and knows its name.
-    let of_table: Vec<_> = described.iter().map(|row| row[2..].to_vec()).collect();
+    let of_table: Vec<_> =
+        described.iter().map(|row| [&row[2..], &[text("none")]].concat()).collect();
     [
         system(
             "system_schema.keyspaces",
@@ -185,7 +186,13 @@ fn schema(keyspace: &str, columns: &[Column]) -> [Statement; 7] {
         ),
         system(
             "system_schema.columns",
-            &[("column_name", Text), ("kind", Text), ("position", Int), ("type", Text)],
+            &[
+                ("column_name", Text),
+                ("kind", Text),
+                ("position", Int),
+                ("type", Text),
+                ("clustering_order", Text),
+            ],
             &of_table,
         ),
         system("system_schema.views", &[("base_table_name", Text)], &[]),

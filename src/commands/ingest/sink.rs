@@ -38,7 +38,7 @@ pub(super) struct Sink {
 
 #[derive(Debug)]
 enum Place {
-    Embedded(ChangeWriter),
+    Embedded(Box<ChangeWriter>),
     Cluster(Box<CqlWriter>),
 }
 
@@ -65,7 +65,7 @@ impl Sink {
                 let store = EmbeddedStore::open_table(folder, name.as_ref())?;
                 let writer = ChangeWriter::open(&store).context("opening the log of changes")?;
                 let schema = writer.schema()?;
-                (Place::Embedded(writer), schema)
+                (Place::Embedded(Box::new(writer)), schema)
             }
             StoreAddress::Scylla { .. } => {
                 let mut settings = config.scylla.clone();

@@ -60,7 +60,7 @@ impl ClusterTables {
             by_table.entry(table.map(str::to_owned)).or_default().push(at);
         }
         for (table, places) in by_table {
-            self.write_table(table, &places, requests, shards, &mut replies);
+            self.write_table(table.as_deref(), &places, requests, shards, &mut replies);
         }
         let none = || failed(AdminReplyKind::Unavailable, "nothing was written");
         replies.into_iter().map(|reply| reply.unwrap_or_else(none)).collect()
@@ -68,14 +68,14 @@ impl ClusterTables {
 
     fn write_table(
         &mut self,
-        table: Option<String>,
+        table: Option<&str>,
         places: &[usize],
         requests: &[Request<'_>],
         shards: &[Arc<ShardShared>],
         replies: &mut [Option<AdminReply>],
     ) {
         let counters = Arc::clone(&self.counters);
-        let schema = match self.writer(table.as_deref()) {
+        let schema = match self.writer(table) {
             Ok(writer) => writer.schema().clone(),
             Err(message) => {
                 counters.failed.add(places.len() as u64);
@@ -99,12 +99,12 @@ impl ClusterTables {
             return;
         }
         let start = Instant::now();
-        let outcomes = match self.writer(table.as_deref()) {
+        let outcomes = match self.writer(table) {
             Ok(writer) => writer.write(&batches),
             Err(message) => batches.iter().map(|_| Err(message.clone())).collect(),
         };
         counters.committed(start.elapsed());
-        forget(table.as_deref(), &schema, &batches, shards);
+        forget(table, &schema, &batches, shards);
         let mut has_failed = false;
         for ((at, batch), outcome) in asked.into_iter().zip(&batches).zip(outcomes) {
             replies[at] = match outcome {
@@ -123,7 +123,7 @@ impl ClusterTables {
         }
         if has_failed {
             // The table may have other columns by now: the next write looks.
-            self.open.remove(&table);
+            self.open.remove(&table.map(str::to_owned));
         }
     }
 
