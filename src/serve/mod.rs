@@ -131,9 +131,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let written = Written { journal: written, spans };
     let known = StoreView::new(config.store.to_string(), &store);
     let inherited = sockets.admin();
-    let admin_tls = AdminTls::open(&config.admin.tls);
-    let admin_tls = admin_tls.context("the admin port cannot be encrypted: [admin.tls]")?;
-    let admin_tls = admin_tls.map(Arc::new);
+    let admin_tls = AdminTls::open(&config.admin.tls).context(ADMIN_TLS)?.map(Arc::new);
     let sockets_of_admin = (inherited, admin_tls.clone());
     let admin =
         admin::start(config, views, shutdown.clone(), log, written, sockets_of_admin, known)?;
@@ -158,8 +156,8 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let access = is_asked.then(|| Access::of(&config.admin, sockets.address));
     tls::warn_of_open_port(sockets.address, tls.is_some() || keys.is_some());
     let orders = orders::start(reloader, Renewed { tls, keys, admin_tls }, access, &shards)?;
-    let admin_url = format!("{admin_scheme}://{}/", admin.address);
-    announce(config, &shards, (scheme, sockets.address), &admin_url, invitation);
+    let url = format!("{admin_scheme}://{}/", admin.address);
+    announce(config, &shards, (scheme, sockets.address), &url, invitation);
     signals.supervisor.ready(&serves(config, scheme, sockets.address));
     let watch = StoreWatch::new(store);
     let outcome = signals::serve(&signals, &shards, &news, &shutdown, &orders, &handover, watch);
@@ -188,6 +186,9 @@ fn invite(
     columns.extend(models.first().into_iter().flat_map(|model| model.manifest.inputs.clone()));
     invitation::line(at, store, &columns)
 }
+
+/// What goes before why [`AdminTls::open`] failed.
+const ADMIN_TLS: &str = "the admin port cannot be encrypted: [admin.tls]";
 
 /// What a supervisor shows of a process that serves.
 fn serves(config: &Config, scheme: &str, address: SocketAddr) -> String {

@@ -108,6 +108,7 @@ fn clients_of_the_serving_port_write_where_it_is_configured() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "threads of a test, not of a shard")]
 fn a_process_that_is_killed_has_lost_nothing_that_it_said() {
     for round in 0..3_u32 {
         let gateway = Launch::demo().config("[features.writes]\nmerge_bytes = 20000\n").start();

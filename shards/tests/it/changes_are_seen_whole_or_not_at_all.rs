@@ -57,7 +57,10 @@ fn a_row_is_of_one_write() {
             let joined = fetch(&reader, &plan, &KEYS);
             for at in 0..KEYS.len() {
                 let cells = row(&joined, at);
-                assert!(cells.iter().all(|cell| *cell == cells[0]), "{at}: {cells:?}");
+                assert!(
+                    cells.iter().all(|cell| cell.to_bits() == cells[0].to_bits()),
+                    "{at}: {cells:?}"
+                );
                 seen.insert(cells[0] as u64);
             }
             if is_last {

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use shards::provenance::FeatureStatus::{Missing, Stored};
 use crate::support::{Served, Setup, post_to};
 
 const USERS: &str = "user_id,feature_1,feature_2,feature_3\nuser-001,0.5,9,9\nuser-002,9,9,-0.8\n";
@@ -63,7 +64,6 @@ fn each_column_comes_from_the_table_of_its_entity() {
     assert_ne!(other.score().to_bits(), expected);
     let lane = served.lane();
     let rows = |entity, status| lane.entity_rows(entity, status).get();
-    use shards::provenance::FeatureStatus::{Missing, Stored};
     assert_eq!([rows(0, Stored), rows(1, Stored), rows(2, Stored)], [5, 2, 2]);
     assert_eq!([rows(0, Missing), rows(1, Missing), rows(2, Missing)], [0, 3, 3]);
     assert_eq!(lane.counters.entity_ages.get(1).get(), 2);

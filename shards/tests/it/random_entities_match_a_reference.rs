@@ -77,7 +77,8 @@ impl Table {
                 .iter()
                 .map(|cell| cell.map_or(String::new(), |cell| cell.to_string()))
                 .collect();
-            csv += &format!("{parts},{},{}\n", cells.join(","), second * 1000);
+            let line = format!("{parts},{},{}\n", cells.join(","), second * 1000);
+            csv.push_str(&line);
         }
         csv
     }
