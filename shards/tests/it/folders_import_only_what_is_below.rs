@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up; a folder, or a file beside `lib.rs`, imports only what stands before it.
-const LAYERS: [&str; 30] = [
+const LAYERS: [&str; 31] = [
     "facts",
+    "mutation",
     "priority",
     "provenance",
     "origin",
