@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use shards::provenance::FeatureStatus::{Missing, Stored};
 use crate::support::{Served, Setup, post_to};
+use shards::provenance::FeatureStatus::{Missing, Stored};
 
 const USERS: &str = "user_id,feature_1,feature_2,feature_3\nuser-001,0.5,9,9\nuser-002,9,9,-0.8\n";
 const MERCHANTS: &str = "merchant:bigint,rate\n17,1.2\n18,-3\n";
