@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::support::gateway::store;
 use crate::support::{
-    Client, Gateway, Launch, import, models, post_to, run, shardgate, wait_until,
+    Client, Gateway, Launch, Response, import, models, post_to, run, shardgate, wait_until,
 };
 
 const CONFIG: &str = r#"
@@ -71,6 +71,13 @@ fn counted(store: &str, card: &str) -> Value {
     serde_json::from_str::<Value>(&ended.stdout).map_or(Value::Null, |row| row["columns"].clone())
 }
 
+fn ask_admin(gateway: &Gateway, path: &str, body: &str) -> Response {
+    let length = body.len();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n");
+    let request = format!("{head}content-type: application/json\r\n\r\n{body}");
+    Client::connect(gateway.admin).ask(request.as_bytes())
+}
+
 fn score(gateway: &Gateway, card: &str, amount: f64) -> f64 {
     let body = format!("{{\"card_id\": \"{card}\", \"amount\": {amount}}}");
     let answer = gateway.client().ask(post_to("/predict/velocity", "", &body));
@@ -91,19 +98,11 @@ fn scored_requests_and_events_are_counted() {
     wait_until("the request is counted", || counted(&store, "c1")["tx_1h"] == 1);
     wait_until("the next has it", || score(&gateway, "c1", 0.25).to_bits() != first.to_bits());
     let body = json!({"event": {"amount": 10.5, "merchant": "m1"}}).to_string();
-    let answer = Client::connect(gateway.admin).ask(post_to(
-        "/v2/features/card/c2",
-        "content-type: application/json\r\n",
-        &body,
-    ));
+    let answer = ask_admin(&gateway, "/v2/features/card/c2", &body);
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(counted(&store, "c2"), json!({"tx_1h": 1, "sum_1h": 10.5, "merchants_1d": 1}));
     // The answer is of the numbers that are shown: the same as one that is given them.
-    let answer = Client::connect(gateway.admin).ask(post_to(
-        "/v2/features/card/c2",
-        "content-type: application/json\r\n",
-        "{\"tx_1h\": 5}",
-    ));
+    let answer = ask_admin(&gateway, "/v2/features/card/c2", "{\"tx_1h\": 5}");
     assert!(answer.status == 400 && answer.body.contains("computed of events"), "{}", answer.body);
     assert_eq!(counted(&store, "c2")["tx_1h"], 1);
 }

@@ -129,7 +129,9 @@ fn a_cancelled_rpc_leaves_the_queue() {
                 stream.sender.send_reset(h2::Reason::CANCEL);
             }
         });
-        assert_eq!(client.ask(request("POST", "/predict", &[]), "{\"user_id\": 1}").status, 200);
+        let answer = client.ask(request("POST", "/predict", &[]), "{\"user_id\": 1}");
+        // Answers to the others may still be kept.
+        assert!(matches!(answer.status, 200 | 503), "{answer:?}");
         lane.counters.rows_abandoned.get() > 0
     });
     wait_until("nothing waits", || lane.counters.queue_rows.get() == 0);

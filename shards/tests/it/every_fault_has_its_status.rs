@@ -158,7 +158,6 @@ fn what_this_server_does_not_speak() {
         (format!("{HEAD}transfer-encoding: x, , Chunked ,\r\n\r\n"), 501, "transfer coding"),
         ("POST /predict HTTP/2.0\r\nhost: test\r\n\r\n".to_owned(), 505, "version"),
         ("POST /predict HTTP/3.1\r\nhost: test\r\n\r\n".to_owned(), 505, "version"),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 505, "version"),
         ("POST /predict HTTQ/1.1\r\nhost: test\r\n\r\n".to_owned(), 400, "not an HTTP request"),
         ("\u{16}\u{3}\u{1}\u{2}\u{0}\r\n\r\n".to_owned(), 400, "not an HTTP request"),
         ("POST  /predict HTTP/1.1\r\nhost: test\r\n\r\n".to_owned(), 400, "not an HTTP request"),

@@ -72,7 +72,7 @@ fn numbers(outputs: &Value) -> Vec<(String, Vec<f64>)> {
     let each = outputs.as_array().expect("outputs").iter().filter(|it| it["datatype"] != "BYTES");
     let numbers = each.map(|output| {
         let data = output["data"].as_array().expect("elements").iter();
-        let numbers = data.map(|it| it.as_f64().expect("a number"));
+        let numbers = data.map(|it| it.as_f64().unwrap_or_else(|| panic!("{it}: {output}")));
         (output["name"].as_str().expect("a name").to_owned(), numbers.collect())
     });
     numbers.collect()

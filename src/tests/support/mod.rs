@@ -20,7 +20,7 @@ pub(crate) mod seccomp;
 #[path = "../../../shards/tests/support/tls.rs"]
 pub(crate) mod tls;
 
-pub(crate) use client::{Client, post, post_to};
+pub(crate) use client::{Client, Response, post, post_to};
 pub(crate) use gateway::{Ended, Gateway, Launch, import, models, run, shardgate, store};
 pub(crate) use model_server::ModelServer;
 pub(crate) use patience::{Over, wait_until};

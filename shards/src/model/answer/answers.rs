@@ -198,7 +198,8 @@ impl Answers {
     /// Why a row can't have what it asks for.
     pub fn refuse(&self, wants: Wants) -> Option<&'static str> {
         let of_classes = wants.probabilities || wants.label;
-        if of_classes && !self.is_classifier {
+        // A classifier of one column, a margin for instance, has no numbers of each class.
+        if of_classes && self.labels.is_empty() {
             Some(NO_CLASSES)
         } else if (of_classes || wants.outputs) && !self.is_whole {
             Some(ONE_COLUMN_ONLY)
