@@ -1,4 +1,4 @@
-//! What the crate asks of the runtime: glommio's, or a [`simulated`](super::simulated) one that
+//! What the crate asks of the runtime: glommio's, or a [`simulated`] one that
 //! runs on this thread. No other folder names glommio.
 //!
 //! What is *not* here: sockets of a simulation. Its clients are streams in memory.

@@ -6,7 +6,7 @@
 //! computes step by step over all of them, without allocating.
 //!
 //! The language is total: whatever has no value is null, and nothing fails at run time. Bits depend
-//! on nothing but the values: see [`functions::numbers`]. The manual has it for those who write it:
+//! on nothing but the values: see `functions`. The manual has it for those who write it:
 //! `src/manual/expressions.md`.
 //!
 //! What is *not* here: where values come from and what becomes of them (`features`, `batch`), and

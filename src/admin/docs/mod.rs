@@ -1,7 +1,7 @@
 //! `/docs`: one page that shows the description of what is served and sends a request of it.
 //!
 //! [`description`] is the description itself, as the serving port has it. The page's script may ask
-//! this port alone, so that [`send`] passes a request on to the serving port and gives its answer
+//! this port alone, so that [`mod@send`] passes a request on to the serving port and gives its answer
 //! back.
 //!
 //! What is *not* here: the model repository. A request that is passed on can only ask for scores, and

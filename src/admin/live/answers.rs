@@ -31,7 +31,7 @@ struct Counts {
     /// How often each reason was given, in the order of the facts'.
     reasons: Vec<u64>,
     /// Of a model with several entities what the features of each stood on, in the order of the facts':
-    /// rows by [`FeatureStatus::ALL`].
+    /// rows by `FeatureStatus::ALL`.
     entity_rows: Vec<u64>,
     /// How old the features of each were, in seconds, summed over `entity_ages` rows.
     entity_age_s: Vec<u64>,

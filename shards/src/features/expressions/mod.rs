@@ -3,7 +3,7 @@
 //!
 //! [`ExpressionPlan`] is bound once: which values are kept of a row ([`Slot`]), the program that
 //! computes columns and the rules before the model, and that of the rules behind it. The join keeps
-//! stored values as it reads them ([`Captured`]); [`ExpressionPlan::compute`] adds the request's and
+//! stored values as it reads them (`Captured`); [`ExpressionPlan::compute`] adds the request's and
 //! computes the batch, in blocks.
 //!
 //! [`Expressions`] are the same without a store, for training sets and the prediction log.
