@@ -326,9 +326,9 @@ CLAIMS = {
       return found;
     })()""": [["score", "0.12", "warn"], ["two", "0.30", "bad"], ["one", "0.050", ""]],
     """(() => {
-      const one = {model: 'm', version: 1, rows: 4, scores_sum: 1, scores: [3, 1], decisions: [4], explained: 1, reasons: [1]};
+      const one = {model: 'm', version: 1, rows: 4, scores_sum: 1, scores: [3, 1], decisions: [4], explained: 1, reasons: [1], rows_decided: 0, rules: []};
       seconds.push({elapsed_s: 1, answers: [one]}, {elapsed_s: 1, answers: []}, {elapsed_s: 1, answers: [one]});
-      const did = answered({model: 'm', version: '1'}, 3);
+      const did = answered({model: 'm', version: '1', entities: []}, 3);
       seconds.length -= 3;
       return [did.rows, did.mean, did.scores, did.elapsed];
     })()""": [8, 0.25, [6, 2], 3],
