@@ -121,11 +121,21 @@ pub(crate) fn keyspace_with(address: SocketAddr, name: &str, copies: u8, stateme
         }
         until_done(name, || session.use_keyspace(name, false)).await;
         for statement in statements {
-            // What was created although nobody said so may be created again.
-            let statement = &statement.replacen("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ", 1);
-            until_done(statement, || session.query_unpaged(statement.as_str(), ())).await;
+            let statement = repeatable(statement);
+            until_done(&statement, || session.query_unpaged(statement.as_str(), ())).await;
         }
     });
+}
+
+/// A statement that may be sent again: what was created although nobody said so is left as it is.
+fn repeatable(statement: &str) -> String {
+    let kinds =
+        ["TABLE", "TYPE", "INDEX", "MATERIALIZED VIEW"].map(|kind| format!("CREATE {kind} "));
+    let kind = kinds.iter().find(|kind| statement.starts_with(kind.as_str()));
+    kind.map_or_else(
+        || statement.to_owned(),
+        |kind| statement.replacen(kind, &format!("{kind}IF NOT EXISTS "), 1),
+    )
 }
 
 /// Tries again for ten seconds: of several nodes, one that the session wasn't connected to at a
