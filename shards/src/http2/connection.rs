@@ -18,7 +18,7 @@ use h2::server::Handshake;
 use super::io::{Io, IoState};
 use super::limits::age_due_ms;
 use super::signals::News;
-use super::stream::{Round, Stream};
+use super::stream::{Room, Round, Stream};
 use super::streams::Streams;
 use crate::api::Arrival;
 use crate::http::front::Front;
@@ -28,16 +28,12 @@ use crate::http::rendered::RenderedResponse;
 
 /// How often one poll may read and go through its streams.
 const ROUNDS_MAX: u32 = 4;
-/// How much the responses of one connection may keep before no further request is taken, about, in
-/// bytes.
-const HELD_BYTES_MAX: usize = 524_288;
 /// How much of a response `h2` may take before it is written, in bytes.
 const SEND_BYTES_MAX: usize = 65_536;
 /// How long a connection that is told to end may take for it when nothing is left to do, in ms.
 const LINGER_MS: u64 = 1_000;
 /// How often watched services are looked at, in ms.
 const WATCH_MS: u64 = 200;
-const FULL: &str = "too many responses wait for their client to take them";
 const MEMORY_SCARCE: &str = "too much memory is held by requests that have not wholly arrived";
 
 type Frames = h2::server::Connection<Io, Bytes>;
@@ -209,12 +205,7 @@ impl ServedConnection {
     /// Whether no further request is taken for now: the client has to take its responses first, or
     /// enough of them are pending. One that has to open its windows for that must be read.
     fn is_full(&self) -> bool {
-        self.io.is_blocked.get() || self.holds_enough()
-    }
-
-    /// Whether enough responses are pending that none of them waits for its client's window.
-    fn holds_enough(&self) -> bool {
-        self.streams.held_bytes() >= HELD_BYTES_MAX && self.streams.blocked() == 0
+        self.io.is_blocked.get() || self.streams.room() == Room::Later
     }
 
     /// Tells the client to begin nothing more, where the shard drains or the connection is old.
@@ -256,6 +247,7 @@ impl ServedConnection {
             arrival: Arrival { arrived_ns, read_ns: now_ns },
             is_ending,
             is_blocked: false,
+            room: Room::Free,
             rendered: &mut rendered,
             refused: 0,
         };
@@ -297,7 +289,7 @@ impl ServedConnection {
         let mut context = Context::from_waker(&waker);
         self.accepts_later = false;
         loop {
-            if self.holds_enough() {
+            if self.streams.room() == Room::Later {
                 // Those that were read already wait where they are.
                 self.accepts_later = true;
                 return match self.frames.poll_closed(&mut context) {
@@ -312,11 +304,7 @@ impl ServedConnection {
                     has_begun = true;
                     self.handle.has_asked.set(true);
                     let (parts, body) = request.into_parts();
-                    let mut stream = Stream::new(parts, body, respond, round);
-                    if self.streams.held_bytes() >= HELD_BYTES_MAX && self.streams.blocked() > 0 {
-                        stream.refuse(503, FULL, round);
-                    }
-                    self.streams.insert(stream, round);
+                    self.streams.insert(Stream::new(parts, body, respond, round), round);
                 }
             }
         }

@@ -113,6 +113,11 @@ impl Rpc {
         self.held_bytes
     }
 
+    /// Whether its client sends several messages.
+    pub(super) fn is_stream(&self) -> bool {
+        self.method.is_stream()
+    }
+
     pub(super) fn is_watch(&self) -> bool {
         self.watched.is_some()
     }

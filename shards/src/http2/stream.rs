@@ -16,6 +16,40 @@ use crate::http::front::Front;
 use crate::http::rendered::RenderedResponse;
 use crate::http1::head::{self, Head, HeadError};
 
+const FULL: &str = "too many responses wait for their client to take them";
+
+/// Whether there is room for the responses to further requests of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    Free,
+    /// Not until some of those that are computed were sent: nothing waits for the client.
+    Later,
+    /// Not until the client takes what waits for its window.
+    Blocked,
+}
+
+/// What a stream does not read until there is room for the response.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum PutOff {
+    #[default]
+    Nothing,
+    /// Its request, which is refused where the client makes no room.
+    Request,
+    /// A further message of an RPC, whose client may wait.
+    Message,
+}
+
+impl PutOff {
+    /// Whether it goes on in this room.
+    pub(super) fn goes_on(self, room: Room) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Request => room != Room::Later,
+            Self::Message => room == Room::Free,
+        }
+    }
+}
+
 /// What the streams of a connection share in one poll of it.
 pub(super) struct Round<'a> {
     pub(super) front: &'a Front,
@@ -27,6 +61,8 @@ pub(super) struct Round<'a> {
     pub(super) is_ending: bool,
     /// Whether the socket takes nothing more: nothing is rendered then.
     pub(super) is_blocked: bool,
+    /// Whether there is room for the response to a further request.
+    pub(super) room: Room,
     /// The responses that were rendered.
     pub(super) rendered: &'a mut Vec<RenderedResponse>,
     /// How many of them refuse for load.
@@ -52,6 +88,8 @@ pub(super) struct StreamState {
     pub(super) wait: StreamWait,
     /// Whether it is answered again whenever the answer changes.
     pub(super) is_watch: bool,
+    /// What it does not read for now.
+    pub(super) put_off: PutOff,
 }
 
 /// What a stream is.
@@ -69,6 +107,7 @@ pub(super) struct Stream {
     kind: Kind,
     sender: Sender,
     limit: StreamLimit,
+    put_off: PutOff,
 }
 
 impl Stream {
@@ -90,6 +129,7 @@ impl Stream {
             kind,
             sender: Sender::new(respond),
             limit: StreamLimit::default(),
+            put_off: PutOff::Nothing,
         }
     }
 
@@ -127,6 +167,7 @@ impl Stream {
             held_bytes: held_bytes + self.sender.unsent_bytes(),
             wait: self.limit.wait(),
             is_watch,
+            put_off: self.put_off,
         }
     }
 
@@ -150,6 +191,7 @@ impl Stream {
                 () if self.sender.is_blocked() => {
                     (StreamWait::Window, limits.write_limit_ms(self.sender.unsent_bytes()))
                 }
+                () if self.put_off != PutOff::Nothing => (StreamWait::Nothing, u64::MAX),
                 () if self.is_unfinished() => (StreamWait::Request, limits.body_timeout_ms),
                 () => (StreamWait::Nothing, u64::MAX),
             };
@@ -168,7 +210,10 @@ impl Stream {
             self.sender.poll_reset(context)?;
         }
         loop {
-            self.receive(round, context)?;
+            self.make_room(round);
+            if self.put_off == PutOff::Nothing {
+                self.receive(round, context)?;
+            }
             let (parts, input) = (&self.parts, &mut self.input);
             let is_whole = self.body.is_none();
             let has_moved = match &mut self.kind {
@@ -188,6 +233,25 @@ impl Stream {
                 return Ok(false);
             }
         }
+    }
+
+    /// Refuses the request, or puts off reading it, where there is no room for the response.
+    fn make_room(&mut self, round: &Round<'_>) {
+        let (is_unread, may_wait) = match &self.kind {
+            Kind::Plain(plain) => (!plain.is_answered(), false),
+            Kind::Rpc(rpc) if rpc.is_stream() => (rpc.takes_more(round), true),
+            Kind::Rpc(rpc) => (rpc.is_unfinished(true) && !self.sender.has_begun(), false),
+        };
+        self.put_off = match round.room {
+            _ if !is_unread => PutOff::Nothing,
+            Room::Free => PutOff::Nothing,
+            Room::Later | Room::Blocked if may_wait => PutOff::Message,
+            Room::Later => PutOff::Request,
+            Room::Blocked => {
+                self.refuse(503, FULL, round);
+                PutOff::Nothing
+            }
+        };
     }
 
     /// Reads the body as far as it has arrived and there is room for it.

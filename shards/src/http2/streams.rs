@@ -5,7 +5,11 @@ use std::task::{Context, Waker};
 
 use super::limits::StreamWait;
 use super::signals::{News, StreamNews};
-use super::stream::{Round, Stream, StreamState};
+use super::stream::{PutOff, Room, Round, Stream, StreamState};
+
+/// How much the responses of one connection may keep before no further request is read, about, in
+/// bytes.
+const HELD_BYTES_MAX: usize = 524_288;
 
 /// A place for a stream. Its waker is made once, and is that of every stream which has the place.
 struct Slot {
@@ -28,6 +32,9 @@ pub(super) struct Streams {
     unfinished: usize,
     blocked: usize,
     watches: usize,
+    /// How many put off a request, and how many a message.
+    put_off_requests: usize,
+    put_off_messages: usize,
     /// When the first of them may be due, in ms of the shard's coarse clock; it may have gone on
     /// since.
     due_ms: u64,
@@ -44,6 +51,8 @@ impl Default for Streams {
             unfinished: 0,
             blocked: 0,
             watches: 0,
+            put_off_requests: 0,
+            put_off_messages: 0,
             due_ms: u64::MAX,
         }
     }
@@ -65,9 +74,13 @@ impl Streams {
         self.held_bytes
     }
 
-    /// How many wait for their client's window.
-    pub(super) fn blocked(&self) -> usize {
-        self.blocked
+    /// Whether there is room for the responses to further requests.
+    pub(super) fn room(&self) -> Room {
+        match (self.held_bytes < HELD_BYTES_MAX, self.blocked) {
+            (true, _) => Room::Free,
+            (false, 0) => Room::Later,
+            (false, _) => Room::Blocked,
+        }
     }
 
     /// Whether all of them wait for their client.
@@ -85,9 +98,12 @@ impl Streams {
         self.due_ms
     }
 
-    /// Whether any of them has something new.
+    /// Whether any of them has something new, or can go on with what it had put off.
     pub(super) fn has_news(&self) -> bool {
+        let goes_on = |count: usize, put_off: PutOff| count > 0 && put_off.goes_on(self.room());
         self.news.is_there()
+            || goes_on(self.put_off_requests, PutOff::Request)
+            || goes_on(self.put_off_messages, PutOff::Message)
     }
 
     /// Adds a stream, and polls it.
@@ -104,13 +120,16 @@ impl Streams {
         self.poll(place, round, true);
     }
 
-    /// Polls the streams that have something new.
+    /// Polls the streams that have something new, and those that had put off what they read, as far
+    /// as there is room.
     pub(super) fn poll_news(&mut self, round: &mut Round<'_>) {
-        if !self.news.take() {
+        if !self.has_news() {
             return;
         }
+        self.news.take();
         for place in 0..self.slots.len() {
-            if self.slots[place].news.take() {
+            let goes_on = self.slots[place].state.put_off.goes_on(self.room());
+            if self.slots[place].news.take() || goes_on {
                 self.poll(place, round, true);
             }
         }
@@ -165,6 +184,7 @@ impl Streams {
 
     /// Polls a stream, and counts it anew.
     fn poll(&mut self, place: usize, round: &mut Round<'_>, has_news: bool) {
+        round.room = self.room();
         let slot = &mut self.slots[place];
         let Some(stream) = &mut slot.stream else { return };
         let mut context = Context::from_waker(&slot.waker);
@@ -199,5 +219,11 @@ impl Streams {
         self.blocked = moved(self.blocked, was, is);
         let (was, is) = (usize::from(before.is_watch), usize::from(state.is_watch));
         self.watches = moved(self.watches, was, is);
+        let put_off =
+            |kind| (usize::from(before.put_off == kind), usize::from(state.put_off == kind));
+        let (was, is) = put_off(PutOff::Request);
+        self.put_off_requests = moved(self.put_off_requests, was, is);
+        let (was, is) = put_off(PutOff::Message);
+        self.put_off_messages = moved(self.put_off_messages, was, is);
     }
 }

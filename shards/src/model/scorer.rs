@@ -186,7 +186,7 @@ impl Model {
         };
         let plausible = trial::rows(self.columns(), self.precision(), &known);
         let mut features = FeatureMatrix::new(self.columns(), self.precision());
-        let places: Vec<usize> = (0..rows).map(|row| row % trial::ROWS).collect();
+        let places: Vec<usize> = (0..rows).map(|row| row % trial::PLAUSIBLE_ROWS).collect();
         features.copy_rows(&plausible, &places);
         let _ = self.score(&features, &mut Vec::new());
     }

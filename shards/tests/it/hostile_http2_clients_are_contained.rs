@@ -213,6 +213,30 @@ fn windows_that_are_opened_byte_by_byte_or_never() {
     wait_until("what was kept is given back", || served.counters().buffered_bytes.get() == 0);
 }
 
+#[test]
+fn many_large_requests_at_once_are_computed_one_after_the_other() {
+    let served = shard();
+    while_others_are_served(&served, |are_served| {
+        let body = format!("[{}]", vec![USER; 100].join(","));
+        // Its windows are wide: all of it is computed, some later.
+        let mut builder = h2::client::Builder::new();
+        builder.initial_connection_window_size(4_000_000);
+        let honest = Http2Client::connect_with(served.address, &builder);
+        honest.run(async {
+            let mut streams = Vec::new();
+            for _ in 0..100 {
+                let request = request("POST", "/predict", &[]);
+                streams.push(honest.open(request, body.clone().into(), true).await);
+            }
+            for stream in &mut streams {
+                let answer = (&mut stream.response).await.expect("a head");
+                assert_eq!(answer.status(), 200);
+            }
+        });
+        are_served();
+    });
+}
+
 /// The same from a thread that has no runtime.
 fn are_served_from_elsewhere(served: &Served) {
     let address = served.address;
