@@ -142,6 +142,8 @@ def golden_rows(model: Made) -> np.ndarray:
     for row in rows[-ROWS // 2 :] if edges else []:
         column, value = edges[random.integers(len(edges))]
         row[column] = neighbours(value)[random.integers(3)]
+    if model.categories == "known":
+        rows[:, 4] = rows[:, 4].round()
     if model.missing:
         rows[random.random(rows.shape) < 0.15] = np.nan
     return rows

@@ -311,6 +311,14 @@ def lightgbm() -> Iterator[Entry]:
     yield Entry("lightgbm-regressor", "regression", lambda: make(LGBMRegressor))
     yield Entry("lightgbm-regressor-missing", "regression", lambda: make(LGBMRegressor),
                 missing=True)
+    # Sets of categories, which the converter spells as chains of tests for one each.
+    categorical = {"categorical_feature": [4], "cat_smooth": 1.0, "max_cat_to_onehot": 1}
+    yield Entry("lightgbm-categorical", "binary", lambda: make(LGBMClassifier, **categorical),
+                categories="known")
+    yield Entry("lightgbm-categorical-multi", "multi", lambda: make(LGBMClassifier, **categorical),
+                categories="known")
+    yield Entry("lightgbm-categorical-regressor", "regression",
+                lambda: make(LGBMRegressor, **categorical), categories="known")
     yield Entry("standard-scaler-lightgbm", "binary",
                 lambda: make_pipeline(StandardScaler(), make(LGBMClassifier)))
 

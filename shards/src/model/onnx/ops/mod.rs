@@ -36,6 +36,7 @@ mod scaler;
 mod svm;
 mod svm_classifier;
 mod transform;
+mod tree_chains;
 mod trees;
 mod trees_fold;
 mod trees_v5;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use super::members::Members;
+use super::tree_chains;
 use super::{
     CellsMut, Element, FoundMargin, KernelChoice, Margin, NodeContext, OnnxError, Piece, RowKernel,
     RowOperator, RowShape, Rows, only, only_floats, wrong_type,
@@ -144,8 +145,9 @@ fn word<T: FromStr<Err = UnknownWord>>(
 
 impl Trees {
     /// An ensemble whose scores have 32 bits whatever its input.
-    fn rounding(attributes: TreeAttributes) -> Self {
-        Self { keeps_precision: false, ..Self::keeping_precision(attributes, Members::default()) }
+    fn rounding(mut attributes: TreeAttributes) -> Self {
+        let members = tree_chains::merge(&mut attributes).unwrap_or_default();
+        Self { keeps_precision: false, ..Self::keeping_precision(attributes, members) }
     }
 
     /// An ensemble whose scores have the type of its input.
