@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::column::ColumnType;
+use super::entities::USER_ID;
 
 /// The most columns that a store may have.
 pub const COLUMNS_MAX: usize = 4096;
@@ -36,7 +37,7 @@ pub struct UnreadColumn {
 /// The feature columns of a store, in order. Every row has a `last_updated` besides. Two are equal that
 /// have the same columns, whatever is known of their keys.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(try_from = "Vec<StoreColumn>", into = "Vec<StoreColumn>")]
+#[serde(try_from = "SchemaText", into = "SchemaText")]
 pub struct Schema {
     columns: Vec<StoreColumn>,
     /// What the store has besides, for those who ask for it by name.
@@ -45,7 +46,17 @@ pub struct Schema {
     tables: Vec<NamedTable>,
     /// How many columns its key has, where the store knows that.
     key_parts: Option<usize>,
+    /// The columns of its key, in order, where an import said them.
+    keys: Vec<String>,
     fingerprint: u64,
+}
+
+/// How a store's file has it: the columns alone, as it always was, or beside the key's.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum SchemaText {
+    Columns(Vec<StoreColumn>),
+    Keyed { columns: Vec<StoreColumn>, key: Vec<String> },
 }
 
 impl PartialEq for Schema {
@@ -137,8 +148,8 @@ impl Schema {
             }
         }
         let fingerprint = fingerprint_of(&columns, &[]);
-        let (unread, tables, key_parts) = (Vec::new(), Vec::new(), None);
-        Ok(Self { columns, unread, tables, key_parts, fingerprint })
+        let (unread, tables, key_parts, keys) = (Vec::new(), Vec::new(), None, Vec::new());
+        Ok(Self { columns, unread, tables, key_parts, keys, fingerprint })
     }
 
     /// The schema where there is no store: it has no column.
@@ -148,6 +159,7 @@ impl Schema {
             unread: Vec::new(),
             tables: Vec::new(),
             key_parts: None,
+            keys: Vec::new(),
             fingerprint: fingerprint_of(&[], &[]),
         }
     }
@@ -181,6 +193,21 @@ impl Schema {
         let several = if parts == 1 { 0 } else { parts as u64 };
         let fingerprint = self.fingerprint ^ several.wrapping_mul(KEY_PARTS_ODD);
         Self { key_parts: Some(parts), fingerprint, ..self }
+    }
+
+    /// The same schema of a table whose key has these columns, in this order.
+    #[must_use]
+    pub fn with_keys(self, keys: Vec<String>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        keys.hash(&mut hasher);
+        let of_several = if keys.len() > 1 { hasher.finish() } else { 0 };
+        let keyed = self.with_key_parts(keys.len());
+        Self { fingerprint: keyed.fingerprint ^ of_several, keys, ..keyed }
+    }
+
+    /// The columns of the table's key, in order; empty where the store does not know them.
+    pub fn keys(&self) -> &[String] {
+        &self.keys
     }
 
     /// How many columns the table's key has, where the store knows that.
@@ -244,16 +271,26 @@ fn fingerprint_of(columns: &[StoreColumn], unread: &[UnreadColumn]) -> u64 {
     hasher.finish()
 }
 
-impl TryFrom<Vec<StoreColumn>> for Schema {
+impl TryFrom<SchemaText> for Schema {
     type Error = SchemaError;
 
-    fn try_from(columns: Vec<StoreColumn>) -> Result<Self, SchemaError> {
-        Self::new(columns)
+    fn try_from(text: SchemaText) -> Result<Self, SchemaError> {
+        match text {
+            SchemaText::Columns(columns) => {
+                Ok(Self::new(columns)?.with_keys(vec![USER_ID.to_owned()]))
+            }
+            SchemaText::Keyed { columns, key } => Ok(Self::new(columns)?.with_keys(key)),
+        }
     }
 }
 
-impl From<Schema> for Vec<StoreColumn> {
-    fn from(schema: Schema) -> Self {
-        schema.columns
+impl From<Schema> for SchemaText {
+    fn from(Schema { columns, keys: key, .. }: Schema) -> Self {
+        // A store of users has been the columns alone from the beginning.
+        if key.is_empty() || key == [USER_ID] {
+            Self::Columns(columns)
+        } else {
+            Self::Keyed { columns, key }
+        }
     }
 }

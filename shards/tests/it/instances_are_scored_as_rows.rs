@@ -38,6 +38,18 @@ fn with_the_same_scores() {
 }
 
 #[test]
+fn a_list_has_no_provenance_whatever_its_answer_has() {
+    let manifest = "[output]\ntensor = \"probabilities\"\nclass = 1\nprobabilities = true\n";
+    let served = Setup::with_manifest(manifest).serve();
+    let body = "{\"instances\": [[0.5, 1.2, -0.8], {\"user_id\": \"user-001\"}]}";
+    let (status, found) = ask(&mut served.client(), body);
+    assert_eq!(status, 200, "{found}");
+    assert!(found["predictions"][0]["probabilities"].is_object(), "{found}");
+    assert_eq!(found["predictions"][0]["features"], Value::Null, "{found}");
+    assert_eq!(found["predictions"][1]["features"], "stored", "{found}");
+}
+
+#[test]
 fn and_one_that_has_none_fails_all() {
     let served = Setup::of("demo-logistic").settings(|all| all.http.array_rows_max = 3).serve();
     let mut client = served.client();

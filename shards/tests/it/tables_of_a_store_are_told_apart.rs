@@ -3,9 +3,10 @@
 
 use shards::features::composite::key_of_parts;
 use shards::features::embedded::{EmbeddedError, EmbeddedReader, EmbeddedStore, TableName};
+use shards::features::entities::Entity;
 use shards::features::import::{CsvOptions, ImportOptions, OnBadRow, import_embedded};
-use shards::features::inputs::FeaturePolicies;
-use shards::features::{FetchRequests, Fetched, Joined, StoreSource};
+use shards::features::inputs::{FeaturePolicies, ModelInputs};
+use shards::features::{FetchRequests, Fetched, JoinPlan, Joined, Precision, StoreSource};
 
 use crate::stores::{Heard, WRITTEN_US, column, fetch, import, plan_of, row, store_of};
 
@@ -25,7 +26,12 @@ fn import_by(store: &EmbeddedStore, csv: &str, keys: &[&str]) -> Result<(), Stri
 
 fn cells(store: &EmbeddedStore, column_name: &str, key: &[u8]) -> Vec<f64> {
     let reader = EmbeddedReader::new(store).unwrap();
-    let plan = plan_of(&reader, &[column(column_name)], &FeaturePolicies::default());
+    let schema = reader.schema();
+    let fields = schema.keys().iter().map(|key| format!("of_{key}")).collect();
+    let entity = Entity { key: fields, ..Entity::user(&FeaturePolicies::default()) };
+    let columns = [column(column_name)];
+    let inputs = ModelInputs::Columns(&columns);
+    let plan = JoinPlan::bind_entities(inputs, &[entity], &schema, Precision::F64).unwrap();
     let mut requests = FetchRequests::new(0);
     requests.push(key, &[]);
     let mut joined = Joined::new(&plan);
@@ -102,4 +108,55 @@ fn several_columns_make_one_key_and_typed_ones_have_one_spelling() {
     std::fs::create_dir_all(typed.path()).unwrap();
     import_by(&typed, "id:uuid,a\n550E8400-E29B-41D4-A716-446655440000,5\n", &["id"]).unwrap();
     assert_eq!(cells(&typed, "a", b"550e8400-e29b-41d4-a716-446655440000"), [5.0]);
+}
+
+#[test]
+fn a_key_is_that_of_its_table_in_number_and_order() {
+    let (_folder, store) = store_of("user_id,age\nu,30\n");
+    let bins = store.table(&name("bins"));
+    std::fs::create_dir_all(bins.path()).unwrap();
+    import_by(&bins, "country,bin,risk\nNL,4,0.5\n", &["country", "bin"]).unwrap();
+    let schema = EmbeddedReader::new(&bins).unwrap().schema();
+    let columns = [column("risk")];
+    let bind = |fields: &[&str]| {
+        let key = fields.iter().map(|field| (*field).to_owned()).collect();
+        let entity = Entity { key, ..Entity::user(&FeaturePolicies::default()) };
+        let inputs = ModelInputs::Columns(&columns);
+        JoinPlan::bind_entities(inputs, &[entity], &schema, Precision::F64).map(|_| ())
+    };
+    assert_eq!(bind(&["country", "bin"]), Ok(()));
+    assert_eq!(bind(&["land", "card_bin"]), Ok(()));
+    for (fields, said) in [
+        (&["bin", "country"][..], "its `key` is bin,country in model.toml, and that of its table"),
+        (&["land", "country"], "its `key` is land,country"),
+        (&["bin"], "its `key` has 1 fields in model.toml"),
+        (&["country", "bin", "day"], "its `key` has 3 fields"),
+    ] {
+        let error = bind(fields).expect_err("another key").to_string();
+        assert!(error.contains(said), "{error}");
+    }
+    // So it is with an import of other columns.
+    let error = import_by(&bins, "country,bin,b\nNL,4,1\n", &["bin", "country"]).unwrap_err();
+    assert!(error.contains("its key is `country,bin` in the store and `bin,country`"), "{error}");
+    import_by(&bins, "country,bin,b\nNL,4,1\n", &["country", "bin"]).unwrap();
+    let schema = EmbeddedReader::new(&bins).unwrap().schema();
+    assert_eq!(
+        (schema.keys(), schema.columns().len()),
+        (&["country", "bin"].map(String::from)[..], 2)
+    );
+}
+
+#[test]
+fn a_store_without_users_is_whole_until_they_were_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open_or_create(folder.path()).unwrap();
+    assert!(store.trouble().is_some(), "there is nothing at all");
+    let cards = EmbeddedStore::open_or_create_table(folder.path(), Some(&name("cards"))).unwrap();
+    import(&cards, "card,a\nc,1\n").unwrap();
+    assert_eq!(store.trouble(), None);
+    import(&store, "user_id,age\nu,30\n").unwrap();
+    EmbeddedReader::new(&store).unwrap();
+    assert_eq!(store.trouble(), None);
+    std::fs::remove_file(folder.path().join("features.store")).unwrap();
+    assert!(store.trouble().is_some(), "they are gone");
 }

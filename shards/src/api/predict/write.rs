@@ -88,7 +88,7 @@ pub(in crate::api) fn write_member(
     match lane.rows.borrow().get(id).state {
         RowState::Done(Ok(scored)) => {
             write_user_and_score(body, lane, id, scored);
-            if lane.settings.has_store {
+            if lane.settings.has_store && !lane.rows.borrow().get(id).has_own_features {
                 body.extend_from_slice(b", \"features\": ");
                 write_features(body, lane, scored);
             }

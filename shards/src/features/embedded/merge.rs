@@ -36,7 +36,18 @@ pub(super) fn merged(
             }
         }
     }
-    Schema::new(columns).map_err(|error| differs(error.to_string()))
+    let schema = Schema::new(columns).map_err(|error| differs(error.to_string()))?;
+    // Two names of one column are the same key; the order of several is not.
+    let (known, keys) = (stored.keys(), given.keys());
+    if !known.is_empty() && !keys.is_empty() && known.len().max(keys.len()) > 1 && known != keys {
+        return Err(differs(format!(
+            "its key is `{}` in the store and `{}` in the import",
+            known.join(","),
+            keys.join(",")
+        )));
+    }
+    let keys = if known.is_empty() { keys } else { known };
+    Ok(if keys.is_empty() { schema } else { schema.with_keys(keys.to_vec()) })
 }
 
 /// What an import needs to complete its rows by those of the store.

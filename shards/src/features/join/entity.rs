@@ -106,6 +106,16 @@ impl EntityPlan {
             let (entity, found) = (entity.name.clone(), entity.key.len());
             return Err(JoinError::KeyParts { entity, found, expected });
         }
+        let is_elsewhere = |(place, field): (usize, &String)| {
+            schema.keys().iter().position(|key| key == field).is_some_and(|known| known != place)
+        };
+        if entity.key.len() > 1 && entity.key.iter().enumerate().any(is_elsewhere) {
+            return Err(JoinError::KeyOrder {
+                entity: entity.name.clone(),
+                found: entity.key.join(","),
+                expected: schema.keys().join(","),
+            });
+        }
         Ok(Self {
             place,
             cells: Vec::new(),

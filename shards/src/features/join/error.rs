@@ -64,6 +64,19 @@ pub enum JoinError {
         /// How many columns the table's key has.
         expected: usize,
     },
+    /// An entity names the fields of its key in another order than its table has them.
+    #[error(
+        "entity `{entity}`: its `key` is {found} in model.toml, and that of its table {expected}: the \
+         order is the table's"
+    )]
+    KeyOrder {
+        /// The entity.
+        entity: String,
+        /// Its fields.
+        found: String,
+        /// The columns of the table's key.
+        expected: String,
+    },
     /// The store has the column that the model names, and its type is not read.
     #[error(
         "the model's input column `{column}` is {found} in the store, which is not read: store it as \
