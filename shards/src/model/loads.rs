@@ -31,7 +31,7 @@ pub(super) struct ReadModel {
 
 #[derive(Debug)]
 enum ReadSource {
-    Onnx { path: PathBuf, blueprint: Blueprint },
+    Onnx { path: PathBuf, blueprint: Box<Blueprint> },
     Native(Box<NativeModel>),
     Remote(RemoteModel),
 }
@@ -52,7 +52,7 @@ impl ReadSource {
             return match Blueprint::read(&path, &manifest.output, columns, options, explains) {
                 Ok(mut blueprint) => {
                     let explained = blueprint.explained.take();
-                    Ok((Self::Onnx { path, blueprint }, explained))
+                    Ok((Self::Onnx { path, blueprint: Box::new(blueprint) }, explained))
                 }
                 Err(source) => Err(ModelError::Onnx { path, source }),
             };
