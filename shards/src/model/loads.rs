@@ -33,7 +33,7 @@ pub(super) struct ReadModel {
 enum ReadSource {
     Onnx { path: PathBuf, blueprint: Box<Blueprint> },
     Native(Box<NativeModel>),
-    Remote(RemoteModel),
+    Remote(Box<RemoteModel>),
 }
 
 /// What explanations are made of, or why there are none; nothing where `model.toml` asks for none.
@@ -117,7 +117,10 @@ impl ReadModel {
         let (source, explained) = match manifest.remote_model() {
             Some(remote) => {
                 let explained = manifest.explain.is_some();
-                (ReadSource::Remote(remote), explained.then_some(Err(ExplainError::Remote)))
+                (
+                    ReadSource::Remote(Box::new(remote)),
+                    explained.then_some(Err(ExplainError::Remote)),
+                )
             }
             None => ReadSource::read(path.clone(), &manifest, options)?,
         };
@@ -142,7 +145,7 @@ impl ReadModel {
                 .map(Source::Onnx)
                 .map_err(|source| ModelError::Onnx { path: path.clone(), source })?,
             ReadSource::Native(native) => Source::Native(Box::new(native.of_another_shard())),
-            ReadSource::Remote(remote) => Source::Remote(remote.clone()),
+            ReadSource::Remote(remote) => Source::Remote(RemoteModel::clone(remote)),
         };
         let explainer = self.explainer.as_ref().map(Explainer::of_another_shard);
         let Self { name, version, manifest, calibrator, .. } = self;
@@ -158,7 +161,7 @@ impl ReadModel {
                 .map(Source::Onnx)
                 .map_err(|source| ModelError::Onnx { path, source })?,
             ReadSource::Native(native) => Source::Native(native),
-            ReadSource::Remote(remote) => Source::Remote(remote),
+            ReadSource::Remote(remote) => Source::Remote(*remote),
         };
         let model = Model::new(self.name, self.version, self.manifest, source, options);
         Ok(model.with(self.calibrator, self.explainer))

@@ -45,7 +45,7 @@ fn rows() -> Vec<(Vec<f64>, Vec<f64>)> {
     whole.map(|(row, cells)| (cells, of(row))).collect()
 }
 
-fn asked(rows: &[(Vec<f64>, Vec<f64>)], outputs: Value) -> Value {
+fn asked(rows: &[(Vec<f64>, Vec<f64>)], outputs: &Value) -> Value {
     let column = |(place, name): (usize, &&str)| {
         let cells: Vec<f64> = rows.iter().map(|(cells, _)| cells[place]).collect();
         json!({"name": name, "datatype": "FP64", "shape": [rows.len(), 1], "data": cells})
@@ -74,7 +74,7 @@ fn by_rest() {
     assert!(rows.len() >= 8, "{}", rows.len());
     let mut client = served.client();
     let shape = json!([rows.len(), CLASSES, WIDTH]);
-    let body = asked(&rows, json!([{"name": "treeshap_output"}, {"name": "score"}]));
+    let body = asked(&rows, &json!([{"name": "treeshap_output"}, {"name": "score"}]));
     let answer = client.ask(post_to(&format!("{MODEL}/infer"), "", &body.to_string()));
     assert_eq!(answer.status, 200, "{answer:?}");
     let document: Value = serde_json::from_str(&answer.body).expect("a document");
@@ -83,7 +83,7 @@ fn by_rest() {
     let data = output["data"].as_array().expect("elements");
     hold(&data.iter().map(number).collect::<Vec<_>>(), &rows);
     let raw = json!([{"name": "treeshap_output", "parameters": {"binary_data": true}}]);
-    let body = asked(&rows, raw);
+    let body = asked(&rows, &raw);
     client.send(post_to(&format!("{MODEL}/infer"), "", &body.to_string()));
     let (head, bytes) = client.receive_bytes();
     let tensors = rows.len() * CLASSES * WIDTH * size_of::<f64>();
@@ -165,7 +165,7 @@ fn metadata_say_its_shape() {
     let one = serve("");
     assert_eq!(described(&one), (json!([-1, WIDTH]), json!([WIDTH])));
     let rows = rows();
-    let body = asked(&rows, json!([{"name": "treeshap_output"}]));
+    let body = asked(&rows, &json!([{"name": "treeshap_output"}]));
     let answer = one.client().ask(post_to(&format!("{MODEL}/infer"), "", &body.to_string()));
     let document: Value = serde_json::from_str(&answer.body).expect("a document");
     let data = document["outputs"][0]["data"].as_array().expect("elements");
