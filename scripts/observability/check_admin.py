@@ -325,6 +325,18 @@ CLAIMS = {
       drifts = [];
       return found;
     })()""": [["score", "0.12", "warn"], ["two", "0.30", "bad"], ["one", "0.050", ""]],
+    # Of columns that moved, which categories did.
+    """(() => {
+      const categories = [{text: 'car', now: 0.25, then: 0.5}, {text: null, now: 0.45, then: 0.2}];
+      const far = 'a'.repeat(30), long = [{text: far, now: 1, then: 0}, {text: '', now: 0, then: 0.05}];
+      drifts = [['purpose', 0.4, categories], ['country', 0.05, categories], ['town', 0.7, long], ['age', 0.9]]
+        .map(([column, index, categories]) => ({model: 'm', version: '1', column, index, categories}));
+      const found = driftCategories({model: 'm', version: '1'});
+      const shown = driftPart({model: 'm', version: '1'}).textContent.includes(found[1]);
+      drifts = [];
+      return [...found, shown];
+    })()""": [f"town: {'a' * 24}… 100 %, in training 0 %; (empty) 0 %, in training 5.0 %",
+              "purpose: car 25 %, in training 50 %; all others 45 %, in training 20 %", True],
     """(() => {
       const one = {model: 'm', version: 1, rows: 4, scores_sum: 1, scores: [3, 1], decisions: [4], explained: 1, reasons: [1], rows_decided: 0, rules: []};
       seconds.push({elapsed_s: 1, answers: [one]}, {elapsed_s: 1, answers: []}, {elapsed_s: 1, answers: [one]});

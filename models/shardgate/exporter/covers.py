@@ -21,11 +21,12 @@ THRESHOLD_ALLOWED = 1e-6
 
 class Tree:
     """A tree of a library: of each node its feature, threshold, children and cover. Rows that are
-    at most the threshold, or below it, go left."""
+    at most the threshold, or below it, go left; at a node of `sets`, rows of its categories do."""
 
-    def __init__(self, features, thresholds, left, right, covers):
+    def __init__(self, features, thresholds, left, right, covers, sets=None):
         self.features, self.thresholds = features, thresholds
         self.left, self.right, self.covers = left, right, covers
+        self.sets = sets or {}
 
     def is_leaf(self, node: int) -> bool:
         return self.left[node] == LEAF
@@ -45,7 +46,7 @@ def of_histogram(predictor) -> Tree:
 
 
 def of_lightgbm(structure: dict) -> Tree:
-    features, thresholds, left, right, covers = [], [], [], [], []
+    features, thresholds, left, right, covers, sets = [], [], [], [], [], {}
     pending = [(structure, None, None)]
     while pending:
         node, parent, children = pending.pop()
@@ -54,6 +55,8 @@ def of_lightgbm(structure: dict) -> Tree:
             children[parent] = place
         is_leaf = "split_feature" not in node
         numeric = not is_leaf and node["decision_type"] == "<="
+        if not is_leaf and not numeric:
+            sets[place] = {float(category) for category in str(node["threshold"]).split("||")}
         features.append(-2 if is_leaf else node["split_feature"])
         thresholds.append(float(node["threshold"]) if numeric else np.nan)
         left.append(LEAF)
@@ -61,7 +64,7 @@ def of_lightgbm(structure: dict) -> Tree:
         covers.append(node.get("leaf_count" if is_leaf else "internal_count", 0))
         if not is_leaf:
             pending += [(node["right_child"], place, right), (node["left_child"], place, left)]
-    return Tree(features, thresholds, left, right, covers)
+    return Tree(features, thresholds, left, right, covers, sets)
 
 
 def of_xgboost(tree: dict) -> Tree:
@@ -130,6 +133,16 @@ def _matched(arrays: dict, trees: list[Tree]) -> list[float] | None:
                 return None
             if mode == b"LEAF":
                 continue
+            if node in tree.sets:
+                chain = _chain(arrays, places, place)
+                covers[chain] = tree.covers[node]
+                if ({float(arrays["nodes_values"][one]) for one in chain} != tree.sets[node]
+                        or arrays["nodes_featureids"][place] != tree.features[node]):
+                    return None
+                for child, side in ((children[0, place], tree.left[node]),
+                                    (children[1, chain[-1]], tree.right[node])):
+                    pending.append((places[tree_id, child], int(side)))
+                continue
             threshold = float(tree.thresholds[node])
             value = float(arrays["nodes_values"][place])
             # A split of the missing values from all others is at infinity.
@@ -141,6 +154,19 @@ def _matched(arrays: dict, trees: list[Tree]) -> list[float] | None:
             for child, side in zip(children[:, place], (tree.left[node], tree.right[node])):
                 pending.append((places[tree_id, child], int(side)))
     return covers.tolist()
+
+
+def _chain(arrays: dict, places: dict, head: int) -> list[int]:
+    """The nodes that spell a test for several categories: each tests for one, all have the same
+    `true` node, and each but the last has the next for its `false` node."""
+    chain = []
+    place = head
+    while (arrays["nodes_modes"][place] == b"BRANCH_EQ"
+           and all(arrays[name][place] == arrays[name][head]
+                   for name in ("nodes_featureids", "nodes_truenodeids"))):
+        chain.append(place)
+        place = places[arrays["nodes_treeids"][head], arrays["nodes_falsenodeids"][place]]
+    return chain or [head]
 
 
 def _has_odd_base(arrays: dict, model) -> bool:

@@ -57,7 +57,7 @@ fn describe_config(lane: &Lane, rows_max: usize) -> Value {
         json!({
             "name": tensor.name,
             "data_type": triton_type(tensor.datatype),
-            "dims": [tensor.width],
+            "dims": tensor.axes,
             "optional": true,
         })
     };
@@ -65,7 +65,7 @@ fn describe_config(lane: &Lane, rows_max: usize) -> Value {
         json!({
             "name": tensor.name,
             "data_type": triton_type(tensor.datatype),
-            "dims": [tensor.width],
+            "dims": tensor.axes,
         })
     };
     json!({
@@ -93,7 +93,8 @@ fn describe_config(lane: &Lane, rows_max: usize) -> Value {
 struct Tensor<'a> {
     name: &'a str,
     datatype: Datatype,
-    width: usize,
+    /// The sizes of its axes after that of the rows.
+    axes: Vec<usize>,
 }
 
 /// The matrix of all columns or, instead of it, users with what the request says of them.
@@ -109,11 +110,11 @@ fn inputs(lane: &Lane) -> Vec<Tensor<'_>> {
     };
     let mut tensors = Vec::new();
     if signature.texts.is_empty() {
-        tensors.push(Tensor { name: &signature.matrix, datatype: number, width });
+        tensors.push(Tensor { name: &signature.matrix, datatype: number, axes: vec![width] });
     }
     let keys = &lane.settings.keys;
     if lane.settings.has_store {
-        let key = |name| Tensor { name, datatype: Datatype::Bytes, width: 1 };
+        let key = |name| Tensor { name, datatype: Datatype::Bytes, axes: vec![1] };
         if keys.is_user_alone() {
             tensors.push(key(USER_ID));
         }
@@ -125,7 +126,7 @@ fn inputs(lane: &Lane) -> Vec<Tensor<'_>> {
     let fields = lane.settings.request_fields.iter().chain(columns);
     // A field that is a key is there already.
     for field in fields.filter(|field| keys.position(&field.name).is_none()) {
-        tensors.push(Tensor { name: &field.name, datatype: datatype_of(field), width: 1 });
+        tensors.push(Tensor { name: &field.name, datatype: datatype_of(field), axes: vec![1] });
     }
     tensors
 }
@@ -135,20 +136,23 @@ fn outputs(lane: &Lane) -> Vec<Tensor<'static>> {
     let tensor = |kind: OutputKind| Tensor {
         name: kind.name(),
         datatype: kind.datatype(settings.score_is_f32),
-        width: kind.width(settings),
+        axes: kind.axes(settings).collect(),
     };
     OutputKind::of(settings, settings.has_store).map(tensor).collect()
 }
 
 fn tensors(tensors: &[Tensor<'_>]) -> Vec<Value> {
-    let shape = |width: usize| json!([-1, width]);
+    let shape = |axes: &[usize]| {
+        let sizes = axes.iter().map(|size| Value::from(*size));
+        std::iter::once(Value::from(-1)).chain(sizes).collect::<Value>()
+    };
     tensors
         .iter()
         .map(|tensor| {
             json!({
                 "name": tensor.name,
                 "datatype": tensor.datatype.as_str(),
-                "shape": shape(tensor.width),
+                "shape": shape(&tensor.axes),
             })
         })
         .collect()

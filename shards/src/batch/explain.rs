@@ -9,9 +9,10 @@ use futures_lite::FutureExt;
 
 use super::pipeline::{Engine, Work, finish_rows};
 use super::row_answer::Explanation;
-use super::{Host, Lane, RowState, Scored};
+use super::{Host, Lane, Row, RowState, Rows, Scored};
 use crate::executor::runtime::yield_once;
 use crate::failure::RowFailure;
+use crate::model::explain::Explainer;
 
 /// A row of a batch that is explained.
 #[derive(Debug, Clone, Copy)]
@@ -78,12 +79,14 @@ pub(super) async fn run(lane: Rc<Lane>, engine: Rc<Engine>, host: Host, mut work
 
 /// Explains all rows, slice by slice, and ends each slice.
 async fn explain(lane: &Lane, engine: &Engine, host: &Host, work: &mut Work) {
+    let times = times_explained(lane, work);
     while work.explained_done < work.explained.len() {
         // Others have their turn: whatever was scored is answered first.
         yield_once().await;
         lane.expire(host.now_ns(), |connection| host.clients.wake(connection));
         let slice_ns = lane.settings.policy.compute_slice_us_max.saturating_mul(1_000);
         let rows_max = lane.estimates.borrow().explain.rows_within(slice_ns);
+        let rows_max = rows_max / times;
         let first = work.explained_done;
         let slice = first..work.explained.len().min(first + rows_max.max(1));
         match explain_slice(lane, engine, host, work, slice.clone()) {
@@ -118,12 +121,10 @@ fn explain_slice(
     let indexes: Vec<usize> = slice_rows.iter().map(|place| explained[*place].index).collect();
     work.slice.copy_rows(&joined.matrix, &indexes);
     let start_ns = host.now_ns();
-    let base = {
-        let mut model = engine.prepared.model.borrow_mut();
-        let explainer = model.explainer().ok_or("the model has no explainer")?;
-        explainer.explain(&work.slice, contributions)?;
-        explainer.base()
-    };
+    let mut model = engine.prepared.model.borrow_mut();
+    let explainer = model.explainer().ok_or("the model has no explainer")?;
+    explainer.explain(&work.slice, contributions)?;
+    let base = explainer.base();
     let taken_ns = host.now_ns().saturating_sub(start_ns);
     lane.estimates.borrow_mut().explain.observe(indexes.len(), 0, taken_ns);
     lane.counters().explain_ns.add(taken_ns);
@@ -138,7 +139,7 @@ fn explain_slice(
         parts.explanation = Some(Explanation { base, margin, reasons_max: count });
         let value = |column: u32| work.slice.get(place, column as usize);
         reasons.choose(own, count, value, &mut parts.reasons);
-        if wants.contributions {
+        if wants.contributions && explainer.output_count() == 0 {
             parts.contributions.extend_from_slice(own);
         }
         if count > 0 {
@@ -148,7 +149,59 @@ fn explain_slice(
             lane.counters().reasons.get(reason.group as usize).add(1);
         }
     }
+    if explainer.output_count() > 0 {
+        let start_ns = host.now_ns();
+        let explained = explain_outputs(explainer, work, &mut rows)?;
+        let taken_ns = host.now_ns().saturating_sub(start_ns);
+        lane.counters().explain_ns.add(taken_ns);
+        if explained > 0 {
+            lane.estimates.borrow_mut().explain.observe(
+                indexes.len(),
+                0,
+                taken_ns / explained as u64,
+            );
+        }
+    }
     Ok(())
+}
+
+/// How often the rows that are left are explained: once, or for the score and each column of the
+/// output where one of them wants all contributions.
+fn times_explained(lane: &Lane, work: &Work) -> usize {
+    let outputs = lane.settings.answers.explained_outputs;
+    let rows = lane.rows.borrow();
+    let wants_all =
+        |row: &ExplainedRow| rows.get(work.rows[row.index]).answer.wants().contributions;
+    let is_for_each = outputs > 0 && work.explained[work.explained_done..].iter().any(wants_all);
+    if is_for_each { outputs + 1 } else { 1 }
+}
+
+/// Computes the contributions to each column of the output, where a row of the slice wants all of
+/// them; says how many columns there are then.
+fn explain_outputs(
+    explainer: &mut Explainer,
+    work: &mut Work,
+    rows: &mut Rows,
+) -> Result<usize, String> {
+    let Work { rows: batch, explained, slice_rows, slice, contributions, .. } = work;
+    let slot = |place: usize| batch[explained[place].index];
+    let wants_all = |row: &Row| row.answer.wants().contributions;
+    if !slice_rows.iter().any(|place| wants_all(rows.get(slot(*place)))) {
+        return Ok(0);
+    }
+    let columns = slice.columns().max(1);
+    for output in explainer.outputs() {
+        output.explain(slice, contributions)?;
+        for (own, place) in contributions.chunks_exact(columns).zip(&*slice_rows) {
+            let row = rows.get_mut(slot(*place));
+            if wants_all(row) {
+                let kept = &mut row.answer.parts_mut().contributions;
+                kept.extend_from_slice(own);
+                kept.push(output.base());
+            }
+        }
+    }
+    Ok(explainer.output_count())
 }
 
 /// Ends the rows of a slice, each changed by `change` first.

@@ -196,10 +196,12 @@ impl PreparedModel {
             };
             let known = texts.get(at).and_then(|field| field.categories.as_deref());
             let shares = column.text.shares.iter();
-            let shares = shares
-                .filter_map(|(text, share)| Some((known?.code(text.as_bytes())?, *share)))
-                .collect();
-            LaneColumn { name: name.clone(), quantiles: column.quantiles.clone(), shares }
+            let (shares, texts) = shares
+                .filter_map(|(text, share)| {
+                    Some(((known?.code(text.as_bytes())?, *share), text.clone()))
+                })
+                .unzip();
+            LaneColumn { name: name.clone(), quantiles: column.quantiles.clone(), shares, texts }
         };
         LaneFacts {
             model: self.directory.name.clone(),

@@ -22,7 +22,8 @@ pub struct RowParts {
     pub explanation: Option<Explanation>,
     /// The reasons, the strongest first.
     pub reasons: Vec<Reason>,
-    /// The contribution of each column, where all of them are wanted.
+    /// The contribution of each column, where all of them are wanted; where several columns of the
+    /// output are explained, those of each, with its base after them.
     pub contributions: Vec<f64>,
 }
 

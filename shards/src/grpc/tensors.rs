@@ -228,7 +228,8 @@ pub(super) fn write(
     let is_raw = form.outputs().any(|(_, is_binary)| is_binary);
     let is_f32 = rows.score_is_f32();
     for (kind, _) in form.outputs() {
-        let shape = vec![form.rows() as i64, kind.width(settings) as i64];
+        let sizes = std::iter::once(form.rows()).chain(kind.axes(settings));
+        let shape = sizes.map(|size| size as i64).collect();
         let contents = (!is_raw).then(|| contents(rows, kind));
         if is_raw {
             let mut raw = Vec::new();

@@ -31,9 +31,9 @@ pub(super) struct ReadModel {
 
 #[derive(Debug)]
 enum ReadSource {
-    Onnx { path: PathBuf, blueprint: Blueprint },
+    Onnx { path: PathBuf, blueprint: Box<Blueprint> },
     Native(Box<NativeModel>),
-    Remote(RemoteModel),
+    Remote(Box<RemoteModel>),
 }
 
 /// What explanations are made of, or why there are none; nothing where `model.toml` asks for none.
@@ -52,7 +52,7 @@ impl ReadSource {
             return match Blueprint::read(&path, &manifest.output, columns, options, explains) {
                 Ok(mut blueprint) => {
                     let explained = blueprint.explained.take();
-                    Ok((Self::Onnx { path, blueprint }, explained))
+                    Ok((Self::Onnx { path, blueprint: Box::new(blueprint) }, explained))
                 }
                 Err(source) => Err(ModelError::Onnx { path, source }),
             };
@@ -117,7 +117,10 @@ impl ReadModel {
         let (source, explained) = match manifest.remote_model() {
             Some(remote) => {
                 let explained = manifest.explain.is_some();
-                (ReadSource::Remote(remote), explained.then_some(Err(ExplainError::Remote)))
+                (
+                    ReadSource::Remote(Box::new(remote)),
+                    explained.then_some(Err(ExplainError::Remote)),
+                )
             }
             None => ReadSource::read(path.clone(), &manifest, options)?,
         };
@@ -142,7 +145,7 @@ impl ReadModel {
                 .map(Source::Onnx)
                 .map_err(|source| ModelError::Onnx { path: path.clone(), source })?,
             ReadSource::Native(native) => Source::Native(Box::new(native.of_another_shard())),
-            ReadSource::Remote(remote) => Source::Remote(remote.clone()),
+            ReadSource::Remote(remote) => Source::Remote(RemoteModel::clone(remote)),
         };
         let explainer = self.explainer.as_ref().map(Explainer::of_another_shard);
         let Self { name, version, manifest, calibrator, .. } = self;
@@ -158,7 +161,7 @@ impl ReadModel {
                 .map(Source::Onnx)
                 .map_err(|source| ModelError::Onnx { path, source })?,
             ReadSource::Native(native) => Source::Native(native),
-            ReadSource::Remote(remote) => Source::Remote(remote),
+            ReadSource::Remote(remote) => Source::Remote(*remote),
         };
         let model = Model::new(self.name, self.version, self.manifest, source, options);
         Ok(model.with(self.calibrator, self.explainer))

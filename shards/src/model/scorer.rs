@@ -341,6 +341,7 @@ impl Model {
                 Source::Remote(_) => true,
             },
             falls: self.calibrator.as_ref().is_some_and(Calibrator::falls),
+            explained: self.explainer.as_ref().map_or(0, Explainer::output_count),
         };
         let explain = self.manifest.explain.as_ref().filter(|_| self.explainer.is_some());
         Answers::new(&self.manifest.output, explain, facts, columns, &self.manifest.rules)

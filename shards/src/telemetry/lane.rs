@@ -53,6 +53,8 @@ pub struct LaneColumn {
     /// Of a column of text: the codes of its categories, each with its share of the training data.
     /// What they leave of 1 is the share of all other cells. Empty when they are not known.
     pub shares: Vec<(f64, f64)>,
+    /// The texts of these categories, in the same order.
+    pub texts: Vec<String>,
 }
 
 /// What one shard counts for one version of one model, as others see it.

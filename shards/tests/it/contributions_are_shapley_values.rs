@@ -19,9 +19,10 @@ fn grow(choices: &mut impl Iterator<Item = u8>, depth: usize, tree: &mut TreeOut
         return;
     }
     let threshold = f64::from(choices.next().unwrap_or(0) % 5);
-    let test = match choice % 3 {
+    let test = match choice % 4 {
         0 => SplitTest::AtMost(threshold),
         1 => SplitTest::Equal(threshold),
+        2 => SplitTest::AnyOf(Box::new([threshold, threshold + 2.0])),
         _ => SplitTest::InSet { words: Box::new([u64::from(choice)]), least: 0.0 },
     };
     let column = u32::from(choice) % COLUMNS as u32;
@@ -41,6 +42,7 @@ fn passes(test: &SplitTest, nan_is_yes: bool, cell: f64) -> bool {
         SplitTest::AtMost(threshold) => cell <= *threshold,
         SplitTest::Equal(value) => (cell - value).abs() < f64::EPSILON,
         SplitTest::InSet { words, .. } => words[0] >> (cell as u64) & 1 == 1,
+        SplitTest::AnyOf(numbers) => numbers.iter().any(|one| (cell - one).abs() < f64::EPSILON),
     }
 }
 

@@ -80,6 +80,7 @@ mod each_row_of_a_request_has_its_users_version;
 mod entities_join_their_own_tables;
 mod every_answer_is_counted_once;
 mod every_answer_reaches_the_one_who_asked;
+mod every_class_has_its_contributions;
 mod every_fault_has_its_status;
 mod every_kernel_gives_the_same_bits;
 mod every_kernel_gives_the_same_bits_for_sets;

@@ -12,6 +12,10 @@ use shards::telemetry::{LaneColumn, LaneTelemetry};
 const ROWS_MIN: u64 = 1_000;
 /// How many looks, one a minute, the window spans.
 const LOOKS: usize = 60;
+/// How many categories are told of a column, and from which part of the index on: so much that
+/// something moved, were it all of it.
+const MOVED_MAX: usize = 3;
+const MOVED_INDEX_MIN: f64 = 0.01;
 /// Stands for a share of nothing, whose logarithm there is none of.
 const SHARE_MIN: f64 = 1e-4;
 
@@ -42,6 +46,19 @@ pub(in crate::admin) struct Drift {
     pub(in crate::admin) subject: Subject,
     /// The population stability index.
     pub(in crate::admin) index: f64,
+    /// Of a column of text, the categories that have most of it, the foremost first.
+    pub(in crate::admin) moved: Vec<Moved>,
+}
+
+/// A category whose share of the rows has changed.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::admin) struct Moved {
+    /// Its text; none of all other cells.
+    pub(in crate::admin) text: Option<String>,
+    /// Its share now.
+    pub(in crate::admin) now: f64,
+    /// That in the training data.
+    pub(in crate::admin) then: f64,
 }
 
 /// What is known of the training data.
@@ -92,7 +109,10 @@ impl DriftWindow {
         let enough =
             now.into_iter().filter(|(_, (_, counts))| counts.iter().sum::<u64>() >= ROWS_MIN);
         enough
-            .map(|(subject, (training, counts))| Drift { subject, index: training.index(&counts) })
+            .map(|(subject, (training, counts))| {
+                let (index, moved) = (training.index(&counts), training.moved(&counts));
+                Drift { subject, index, moved }
+            })
             .collect()
     }
 }
@@ -101,13 +121,38 @@ impl Training {
     fn index(&self, counts: &[u64]) -> f64 {
         match self {
             Self::Column(column) if column.shares.is_empty() => index(&column.quantiles, counts),
-            Self::Column(column) => {
-                let rest = 1.0 - column.shares.iter().map(|(_, share)| share).sum::<f64>();
-                index_of_shares(column.shares.iter().map(|(_, share)| *share).chain([rest]), counts)
-            }
+            Self::Column(column) => index_of_shares(shares_of(column), counts),
             Self::Scores(shares) => index_of_shares(shares.iter().copied(), counts),
         }
     }
+
+    /// The categories that have most of the index.
+    fn moved(&self, counts: &[u64]) -> Vec<Moved> {
+        let Self::Column(column) = self else { return Vec::new() };
+        if column.shares.is_empty() {
+            return Vec::new();
+        }
+        let rows = counts.iter().sum::<u64>() as f64;
+        let mut moved: Vec<_> = counts
+            .iter()
+            .zip(shares_of(column))
+            .enumerate()
+            .map(|(place, (count, then))| {
+                let (now, then) = (*count as f64 / rows, then.max(0.0));
+                Moved { text: column.texts.get(place).cloned(), now, then }
+            })
+            .filter(|moved| term(moved.now, moved.then) >= MOVED_INDEX_MIN)
+            .collect();
+        moved.sort_by(|one, other| term(other.now, other.then).total_cmp(&term(one.now, one.then)));
+        moved.truncate(MOVED_MAX);
+        moved
+    }
+}
+
+/// The shares of the training data of each category of a column of text, and of all other cells.
+fn shares_of(column: &LaneColumn) -> impl Iterator<Item = f64> {
+    let rest = 1.0 - column.shares.iter().map(|(_, share)| share).sum::<f64>();
+    column.shares.iter().map(|(_, share)| *share).chain([rest])
 }
 
 /// Adds up the counts of a model's lanes on all shards.
@@ -201,9 +246,28 @@ mod tests {
         let expected = -0.25 * (0.25_f64 / 0.5).ln() + 0.25 * (0.45_f64 / 0.2).ln();
         let found = known.index(&[250, 300, 450]);
         assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        let moved = known_moved(&[250, 300, 450]);
+        assert_eq!(moved, [(Some("car"), 0.25, 0.5), (None, 0.45, 0.2)].map(told));
+        assert_eq!(known_moved(&[500, 300, 200]), []);
         // Training had no others: their share counts as a ten-thousandth.
         let found = column(&[(0.0, 0.6), (1.0, 0.400_000_5)]).index(&[600, 400, 0]);
         assert!(found < 1e-6, "{found}");
+    }
+
+    fn told((text, now, then): (Option<&str>, f64, f64)) -> (Option<String>, i64, i64) {
+        let thousandths = |share: f64| (share * 1e3).round() as i64;
+        (text.map(str::to_owned), thousandths(now), thousandths(then))
+    }
+
+    /// What moved of a column of cars and boats.
+    fn known_moved(counts: &[u64]) -> Vec<(Option<String>, i64, i64)> {
+        let column = LaneColumn {
+            shares: vec![(4.0, 0.5), (0.0, 0.3)],
+            texts: ["car", "boat"].map(str::to_owned).to_vec(),
+            ..LaneColumn::default()
+        };
+        let moved = Training::Column(column).moved(counts);
+        moved.iter().map(|it| told((it.text.as_deref(), it.now, it.then))).collect()
     }
 
     /// A lane whose scores were evenly spread over the lower half in training.

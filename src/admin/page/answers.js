@@ -6,9 +6,11 @@ const ANSWER_SECONDS = 60;
 const REASONS_SHOWN = 6;
 const RULES_SHOWN = 8;
 const COLUMNS_SHOWN = 5;
+const CATEGORY_SHOWN = 24;
 // By custom of the population stability index: from here something moved, from there much did.
 const DRIFT_SOME = 0.1, DRIFT_MUCH = 0.25, DRIFT_FULL = 0.5;
-// Each with its model, its version, a column or null for the score, and its index.
+// Each with its model, its version, a column or null for the score, and its index; of a column of text the
+// categories that moved most, each with its text or null for all others, and its shares.
 let drifts = [];
 
 // What a version answered in the last seconds, added up.
@@ -124,9 +126,20 @@ function driftRows(model) {
   }));
 }
 
+// Of the columns of text that moved, which of their categories did.
+function driftCategories(model) {
+  const moved = drifts.filter((drift) => isVersion(drift, model) && drift.categories && drift.index >= DRIFT_SOME);
+  moved.sort((one, other) => other.index - one.index);
+  const named = (text) => (text === null ? 'all others' : text.length > CATEGORY_SHOWN ? `${text.slice(0, CATEGORY_SHOWN)}…` : text || '(empty)');
+  return moved.slice(0, COLUMNS_SHOWN).map(({ column, categories }) => {
+    const shares = categories.map(({ text, now, then }) => `${named(text)} ${percent(now)}, in training ${percent(then)}`);
+    return `${column}: ${shares.join('; ')}`;
+  });
+}
+
 function driftPart(model) {
   const rows = driftRows(model);
-  const notes = [];
+  const notes = driftCategories(model);
   if (!rows.length) notes.push('fewer than 1,000 rows in the last hour');
   if (model.has_probabilities && !model.score_shares.length) notes.push('scores: model.toml has no [output] shares');
   return part('Drift (PSI), last hour', ...(rows.length ? [bars(rows)] : []), ...notes.map(note));

@@ -82,7 +82,7 @@ impl InferForm {
             let is_there = OutputKind::of(canary, self.has_provenance).any(|known| known == kind);
             let is_by_label = kind == OutputKind::Probabilities;
             is_there
-                && kind.width(stable) == kind.width(canary)
+                && kind.axes(stable).eq(kind.axes(canary))
                 && (!is_by_label || stable.answers.labels == canary.answers.labels)
         };
         self.outputs
@@ -188,14 +188,19 @@ impl InferForm {
     fn write_output(&self, body: &mut Vec<u8>, rows: &RequestRows, output: Output) {
         let is_f32 = rows.score_is_f32();
         let (kind, datatype) = (output.kind, output.kind.datatype(is_f32));
-        let width = kind.width(&rows.first().0.settings);
+        let settings = &rows.first().0.settings;
+        let width = kind.width(settings);
         let _ = write!(
             body,
-            "{{\"name\": \"{}\", \"datatype\": \"{}\", \"shape\": [{}, {width}], ",
+            "{{\"name\": \"{}\", \"datatype\": \"{}\", \"shape\": [{}",
             kind.name(),
             datatype.as_str(),
             self.rows
         );
+        for size in kind.axes(settings) {
+            let _ = write!(body, ", {size}");
+        }
+        body.extend_from_slice(b"], ");
         if output.is_binary {
             let size = match datatype {
                 Datatype::Fp32 => self.rows * width * size_of::<f32>(),

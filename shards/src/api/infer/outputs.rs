@@ -29,8 +29,9 @@ pub(crate) enum OutputKind {
     Probabilities,
     /// All columns of the model's own output.
     Outputs,
-    /// The contribution of each column to the margin, and the margin of the average row last: the
-    /// name and the shape are those of Triton's FIL backend.
+    /// The contribution of each column to the margin, and the margin of the average row last; of a
+    /// model that computes more than two columns, so much for each of these. The name and the shape
+    /// are those of Triton's FIL backend.
     Contributions,
 }
 
@@ -137,9 +138,24 @@ impl OutputKind {
     pub(crate) fn width(self, settings: &LaneSettings) -> usize {
         match self {
             Self::Probabilities | Self::Outputs => settings.answers.width,
-            Self::Contributions => settings.signature.columns.len() + 1,
+            Self::Contributions => {
+                let of_one = settings.signature.columns.len() + 1;
+                of_one * self.lines(settings).unwrap_or(1)
+            }
             _ => 1,
         }
+    }
+
+    /// How many lines of the same length the elements of a row make, where they are a table.
+    fn lines(self, settings: &LaneSettings) -> Option<usize> {
+        let lines = settings.answers.explained_outputs;
+        (self == Self::Contributions && lines > 0).then_some(lines)
+    }
+
+    /// The sizes of the output's axes after that of the rows.
+    pub(crate) fn axes(self, settings: &LaneSettings) -> impl Iterator<Item = usize> {
+        let lines = self.lines(settings);
+        lines.into_iter().chain([self.width(settings) / lines.unwrap_or(1)])
     }
 
     /// Calls `each` with the elements of a row, in order.

@@ -66,6 +66,8 @@ pub struct Answers {
     pub labels: Vec<String>,
     /// How many columns of the output are computed.
     pub width: usize,
+    /// How many columns of the output are explained, each by itself; 0 where the score alone is.
+    pub explained_outputs: usize,
     /// Whether the columns are classes, all of them computed or not.
     pub is_classifier: bool,
     /// Whether all columns are computed.
@@ -129,6 +131,8 @@ pub(in crate::model) struct OutputFacts<'m> {
     pub(in crate::model) is_whole: bool,
     /// Whether the calibrated score falls where the model's own rises.
     pub(in crate::model) falls: bool,
+    /// How many columns are explained, each by itself.
+    pub(in crate::model) explained: usize,
 }
 
 impl Answers {
@@ -179,6 +183,7 @@ impl Answers {
             are_bare: !has_more && !always.values() && !explains_always && when.is_none(),
             always,
             width: facts.width,
+            explained_outputs: if explain.is_some() { facts.explained } else { 0 },
             is_classifier: facts.is_classifier,
             is_whole: facts.is_whole,
             labels,

@@ -26,6 +26,16 @@ impl Kept {
         }
     }
 
+    /// How many columns of an output of `width` are explained beside the score: those of two classes
+    /// have one margin.
+    pub(in crate::model) fn explained(self, width: usize) -> usize {
+        const OF_ONE_MARGIN_MAX: usize = 2;
+        match self {
+            Self::All { .. } if width > OF_ONE_MARGIN_MAX => width,
+            Self::Only(_) | Self::All { .. } => 0,
+        }
+    }
+
     /// How many values a row has.
     pub(in crate::model) fn values(self) -> usize {
         match self {

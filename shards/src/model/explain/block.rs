@@ -99,7 +99,8 @@ struct Block<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Constants<'a> {
     pub(super) all: &'a [f64],
-    pub(super) points: usize,
+    /// How many numbers a list has.
+    pub(super) stride: usize,
     pub(super) first: usize,
 }
 
@@ -108,7 +109,7 @@ impl<'a> Constants<'a> {
     /// derivatives of both.
     #[inline(always)]
     pub(super) fn list<const N: usize>(self, number: usize) -> &'a [f64; N] {
-        &self.all[number * self.points + self.first..].as_chunks::<N>().0[0]
+        &self.all[number * self.stride + self.first..].as_chunks::<N>().0[0]
     }
 }
 
@@ -129,7 +130,7 @@ impl Block<'_> {
 
     fn constants(&self, step: &Step, first: usize) -> Constants<'_> {
         let all = &self.program.constants[step.constants as usize..];
-        Constants { all, points: self.program.points, first }
+        Constants { all, stride: self.program.stride, first }
     }
 
     /// Adds what `N` points from `first` on give.

@@ -16,6 +16,8 @@ use crate::model::trees::{Ensemble, KernelChoice, OutputColumns};
 pub(in crate::model) struct Explainable {
     function: Function,
     before: Before,
+    /// The margins of all columns of the output, where there is more to explain than the score.
+    outputs: Vec<Explainable>,
 }
 
 impl Explainable {
@@ -31,10 +33,10 @@ impl Explainable {
         outline.columns = columns;
         let mut function = Function::Trees(outline);
         let Some(preparation) = preparation else {
-            return Ok(Self { function, before: Before::Nothing });
+            return Ok(Self::new(function, Before::Nothing));
         };
         function.set_origins(origins(preparation, columns));
-        Ok(Self { function, before: Before::Preparation(preparation.clone()) })
+        Ok(Self::new(function, Before::Preparation(preparation.clone())))
     }
 
     /// Of output `output` of a library's own linear model; `outputs` make outputs of its sums.
@@ -52,7 +54,7 @@ impl Explainable {
             origins: None,
             missing_is_zero: true,
         };
-        Self { function: Function::Linear(outline), before: Before::Nothing }
+        Self::new(Function::Linear(outline), Before::Nothing)
     }
 
     /// Of a function in a graph, whose columns are made of the model's in `front`.
@@ -63,7 +65,20 @@ impl Explainable {
     ) -> Self {
         function.set_origins(origins);
         let before = front.map_or(Before::Nothing, |front| Before::Graph(Box::new(front)));
-        Self { function, before }
+        Self::new(function, before)
+    }
+
+    fn new(function: Function, before: Before) -> Self {
+        Self { function, before, outputs: Vec::new() }
+    }
+
+    /// The score's, and those of all columns of its output, `outputs`. The score alone is explained
+    /// where one of these cannot be.
+    pub(in crate::model) fn with_outputs(
+        self,
+        outputs: impl Iterator<Item = Result<Self, ExplainError>>,
+    ) -> Self {
+        Self { outputs: outputs.collect::<Result<_, _>>().unwrap_or_default(), ..self }
     }
 
     /// The explainer whose average row is that of some rows of the model's, or of the trees' own
@@ -73,7 +88,17 @@ impl Explainable {
         background: Option<&FeatureMatrix>,
         kernel: KernelChoice,
     ) -> Result<Explainer, ExplainError> {
-        let Some(features) = background else { return self.by_covers(kernel) };
+        let outputs = std::mem::take(&mut self.outputs).into_iter();
+        let outputs: Result<Vec<_>, _> =
+            outputs.map(|output| output.ready(background, kernel)).collect();
+        let explainer = match background {
+            Some(features) => self.by_rows(features)?,
+            None => self.by_covers(kernel)?,
+        };
+        Ok(explainer.with_outputs(outputs.unwrap_or_default()))
+    }
+
+    fn by_rows(mut self, features: &FeatureMatrix) -> Result<Explainer, ExplainError> {
         let mut prepared = PreparedRows::default();
         let (cells, rows) = (self.before.run(features, &mut prepared), features.rows());
         let cells = cells.map_err(ExplainError::BackgroundRun)?;

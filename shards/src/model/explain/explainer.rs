@@ -16,6 +16,8 @@ pub struct Explainer {
     engine: Engine,
     before: Before,
     prepared: PreparedRows,
+    /// Those of all columns of the output, where more is explained than the score.
+    outputs: Vec<Explainer>,
 }
 
 /// What makes the rows that are explained of those of the model.
@@ -53,7 +55,22 @@ impl Before {
 
 impl Explainer {
     pub(super) fn new(engine: Engine, before: Before) -> Self {
-        Self { engine, before, prepared: PreparedRows::default() }
+        Self { engine, before, prepared: PreparedRows::default(), outputs: Vec::new() }
+    }
+
+    pub(super) fn with_outputs(self, outputs: Vec<Self>) -> Self {
+        Self { outputs, ..self }
+    }
+
+    /// What explains each column of the model's output, in order: of a model that computes more
+    /// than two. Of others the score is all that is explained, and there are none.
+    pub fn outputs(&mut self) -> &mut [Self] {
+        &mut self.outputs
+    }
+
+    /// How many there are.
+    pub fn output_count(&self) -> usize {
+        self.outputs.len()
     }
 
     /// The margin of the average row.

@@ -14,12 +14,14 @@ pub enum SplitTest {
         /// The least cell that may be in a set.
         least: f64,
     },
+    /// `x` is one of these numbers, which are sorted by [`f64::total_cmp`]; none is −0.
+    AnyOf(Box<[f64]>),
 }
 
 impl SplitTest {
     /// Whether a cell that is not NaN passes.
     #[expect(clippy::float_cmp, reason = "the test is an exact comparison")]
-    pub(super) fn passes(&self, cell: f64) -> bool {
+    pub(in crate::model) fn passes(&self, cell: f64) -> bool {
         match self {
             Self::AtMost(threshold) => cell <= *threshold,
             Self::Equal(value) => cell == *value,
@@ -28,6 +30,10 @@ impl SplitTest {
                 let category = cell as u64;
                 let word = words.get((category / 64) as usize);
                 cell >= *least && word.is_some_and(|word| word >> (category % 64) & 1 == 1)
+            }
+            // Adding zero makes one of the two zeros.
+            Self::AnyOf(numbers) => {
+                numbers.binary_search_by(|number| number.total_cmp(&(cell + 0.0))).is_ok()
             }
         }
     }

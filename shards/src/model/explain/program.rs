@@ -66,6 +66,8 @@ pub(super) struct TreeProgram {
     pub(super) constants: Vec<f64>,
     /// How many points the quadrature has.
     pub(super) points: usize,
+    /// How many constants a list has: as many as there are points, and what fills a register.
+    pub(super) stride: usize,
     /// The mean of the tree over the training rows.
     pub(super) mean: f64,
 }
@@ -76,8 +78,13 @@ impl TreeProgram {
         let mut layout = Layout::default();
         layout.lay_out(outline, place);
         let points = points_for(layout.columns_max);
-        let mut program =
-            Self { mean: mean_of(outline), steps: layout.steps, constants: Vec::new(), points };
+        let mut program = Self {
+            mean: mean_of(outline),
+            steps: layout.steps,
+            constants: Vec::new(),
+            points,
+            stride: stride_for(points),
+        };
         program.fill_constants(&Quadrature::of(points), &layout.passed);
         program
     }
@@ -94,13 +101,15 @@ impl TreeProgram {
             let slope = |passes: f64, t: f64| {
                 ((passes - share) * here(t) - on(passes, t) * (1.0 - passed)) / here(t).powi(2)
             };
+            let filling = std::iter::repeat_n(0.0, self.stride - self.points);
             for passes in [1.0, 0.0] {
                 let weights = rule.points.iter().map(|t| on(passes, *t) / here(*t));
-                self.constants.extend(weights);
+                self.constants.extend(weights.chain(filling.clone()));
             }
             if step.before.is_some() {
                 for passes in [1.0, 0.0] {
-                    self.constants.extend(rule.points.iter().map(|t| slope(passes, *t)));
+                    let slopes = rule.points.iter().map(|t| slope(passes, *t));
+                    self.constants.extend(slopes.chain(filling.clone()));
                 }
             }
         }
@@ -115,6 +124,11 @@ fn points_for(columns_max: usize) -> usize {
         some @ ..=16 => some.next_multiple_of(4),
         many => many.next_multiple_of(super::block::CHUNK),
     }
+}
+
+/// How many numbers are computed for so many points of a lone row.
+fn stride_for(points: usize) -> usize {
+    if points > 8 { points } else { points.next_power_of_two().max(2) }
 }
 
 /// The mean of a tree over its training rows.

@@ -1,6 +1,6 @@
 //! Explains tree ensembles, in the instructions that the CPU has.
 
-use super::alone::{self, LoneRoom};
+use super::alone::{self, LoneRoom, LoneTree};
 #[cfg(target_arch = "x86_64")]
 use super::avx2::{self, Avx2};
 #[cfg(target_arch = "x86_64")]
@@ -41,6 +41,7 @@ pub struct TreeExplainer {
     room: Room,
     cells: Vec<Lanes>,
     sums: Vec<Lanes>,
+    lone_trees: Vec<LoneTree>,
     lone_room: LoneRoom,
     lone_cells: Vec<f64>,
     lone_sums: Vec<f64>,
@@ -79,6 +80,7 @@ impl TreeExplainer {
             is_single: outline.is_single,
             base,
             room: Room::for_all(&trees),
+            lone_trees: trees.iter().map(LoneTree::new).collect(),
             lone_room: LoneRoom::for_all(&trees),
             lone_cells: vec![0.0; read.len()],
             lone_sums: vec![0.0; credited.len()],
@@ -132,8 +134,9 @@ impl TreeExplainer {
             *cell = cell_at(cells, row * self.columns + *column as usize, self.is_single);
         }
         self.lone_sums.fill(0.0);
-        let Self { trees, rules, lone_cells, lone_sums, lone_room, instructions, .. } = self;
-        let row_trees = LoneTrees { trees, rules, cells: lone_cells };
+        let Self { trees, lone_trees, rules, lone_cells, lone_sums, lone_room, .. } = self;
+        let (row_trees, instructions) =
+            (LoneTrees { trees, alone: lone_trees, rules, cells: lone_cells }, self.instructions);
         match instructions {
             Instructions::Portable => row_trees.add(lone_room, lone_sums),
             // SAFETY: `Instructions::of` found that the CPU has them.
@@ -229,6 +232,7 @@ pub(super) fn cell_at(cells: Cells<'_>, at: usize, is_single: bool) -> f64 {
 /// One row, and the trees to run for it.
 struct LoneTrees<'a> {
     trees: &'a [TreeProgram],
+    alone: &'a [LoneTree],
     rules: &'a [Quadrature],
     cells: &'a [f64],
 }
@@ -237,8 +241,8 @@ impl LoneTrees<'_> {
     /// Adds the contributions of every tree to `sums`.
     #[inline(always)]
     fn add(&self, room: &mut LoneRoom, sums: &mut [f64]) {
-        for tree in self.trees {
-            alone::add_tree(tree, &self.rules[tree.points], self.cells, room, sums);
+        for (tree, lone) in self.trees.iter().zip(self.alone) {
+            alone::add_tree(tree, lone, &self.rules[tree.points], self.cells, room, sums);
         }
     }
 }

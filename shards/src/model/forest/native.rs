@@ -107,7 +107,9 @@ impl NativeModel {
                 let explainable = explains.then(|| {
                     let preparation = trained.preparation.as_ref();
                     let columns = trained.columns.len();
-                    Explainable::of_forest(&ensemble, class, preparation, columns)
+                    let of =
+                        |output| Explainable::of_forest(&ensemble, output, preparation, columns);
+                    Ok(of(class)?.with_outputs((0..kept.explained(width)).map(of)))
                 });
                 let outputs = match kept {
                     Kept::Only(column) => Outputs::Only(column),
@@ -119,8 +121,10 @@ impl NativeModel {
             Program::Linear(linear) => {
                 let name = format!("{}, linear", trained.library);
                 let sums = vec![0.0; linear.starts.len()];
-                let explainable =
-                    explains.then(|| Ok(Explainable::of_linear(&linear, &columns, class)));
+                let explainable = explains.then(|| {
+                    let of = |output| Ok(Explainable::of_linear(&linear, &columns, output));
+                    Ok(of(class)?.with_outputs((0..kept.explained(width)).map(of)))
+                });
                 let finish = match kept {
                     Kept::Only(column) => columns.only(column),
                     Kept::All { .. } => columns,

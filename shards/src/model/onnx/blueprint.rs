@@ -119,8 +119,12 @@ impl Blueprint {
         };
         let explained = explains.then(|| {
             let names = described.unwrap_or_default().iter().map(|it| it.name.clone());
-            let wanted = Wanted::of(output, column, width);
-            explained::explainable(&graph, &inputs, shape, &wanted, &names.collect::<Vec<_>>())
+            let names: Vec<_> = names.collect();
+            let of =
+                |wanted: &Wanted| explained::explainable(&graph, &inputs, shape, wanted, &names);
+            let outputs = Wanted::outputs(output, width, kept);
+            let score = of(&Wanted::of(output, column, width))?;
+            Ok(score.with_outputs(outputs.iter().map(of)))
         });
         let made = match engine {
             Engine::Program(program) => Made::Program(program),

@@ -60,6 +60,17 @@ impl Wanted {
         let part = |member| (member * classes + class, sign / members as f64);
         Self { parts: (0..members).map(part).collect() }
     }
+
+    /// Each column of the output by itself, of which `kept` are computed; of members that are
+    /// calibrated, the mean of theirs.
+    pub(super) fn outputs(output: &ScoreOutput, width: usize, kept: Kept) -> Vec<Self> {
+        let members = output.members.unwrap_or(1).max(1);
+        let of = |class: usize| {
+            let class_choice = Some(ClassChoice::Index(class));
+            Self::of(&ScoreOutput { class: class_choice, ..output.clone() }, class, width)
+        };
+        (0..kept.explained(width / members)).map(of).collect()
+    }
 }
 
 /// What explains the columns `wanted` of a graph's output. `names` are those of the columns.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::features::Cells;
+use crate::model::explain::{Node, Outline, SplitTest};
 use crate::model::forest::CategorySets;
 use crate::model::trees::{NodeMode, TreeAttributes};
 
@@ -105,6 +106,23 @@ impl Members {
             }
         }
         Ok(())
+    }
+
+    /// Has the tests of an outline read a row of `width` cells again, and not what is behind it: a
+    /// set of places becomes the numbers that have them.
+    pub(super) fn name(&self, outline: &mut Outline, width: usize) {
+        outline.columns = width;
+        for node in outline.trees.iter_mut().flat_map(|tree| &mut tree.nodes) {
+            if let Node::Branch { column, test, .. } = node
+                && let Some(behind) = (*column as usize).checked_sub(width)
+                && let Some(known) = self.columns.get(behind)
+            {
+                let places = known.known.iter().enumerate();
+                let numbers = places.filter(|(place, _)| test.passes(*place as f64));
+                *test = SplitTest::AnyOf(numbers.map(|(_, number)| *number).collect());
+                *column = known.place as u32;
+            }
+        }
     }
 
     /// The rows with the columns behind them, in one of the buffers.

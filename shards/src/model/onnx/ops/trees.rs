@@ -10,7 +10,7 @@ use super::{
     RowOperator, RowShape, Rows, only, only_floats, wrong_type,
 };
 use crate::features::Precision;
-use crate::model::explain::{ExplainError, Outline};
+use crate::model::explain::ExplainError;
 use crate::model::trees::{
     Ensemble, EnsembleKind, EnsembleLimits, NodeMode, Outputs, PostTransform, Scaler, Scores,
     TreeAttributes, TreeKernel, UnknownWord,
@@ -197,17 +197,16 @@ impl RowOperator for Trees {
     fn margin(&self, inputs: &[RowShape], column: usize) -> Option<FoundMargin> {
         let input = only(inputs).ok()?;
         let precision = input.element.precision().ok()?;
+        let mut attributes = TreeAttributes { precision, ..self.attributes.clone() };
         if !self.members.is_empty() {
-            let what = "a TreeEnsemble with tests of membership".to_owned();
-            return Some(Err(ExplainError::Opaque { what }));
+            self.members.point(&mut attributes, input.columns).ok()?;
         }
-        let attributes = TreeAttributes { precision, ..self.attributes.clone() };
         let ensemble = Ensemble::build(&attributes, &EnsembleLimits::default()).ok()?;
         let is_bent = attributes.post_transform != PostTransform::None;
         let outline = ensemble.outline(column).map_err(ExplainError::from);
-        Some(outline.map(|outline| Margin::Trees {
-            outline: Outline { columns: input.columns, ..outline },
-            is_bent,
+        Some(outline.map(|mut outline| {
+            self.members.name(&mut outline, input.columns);
+            Margin::Trees { outline, is_bent }
         }))
     }
 

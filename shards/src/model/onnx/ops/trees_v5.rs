@@ -1,5 +1,9 @@
 //! `TreeEnsemble` (ai.onnx.ml 5): its nodes lie in one list for all trees and its leaves in
 //! another; here they are spelled as the older operators spell them.
+//!
+//! `nodes_hitrates` is not read: the operator has one number for each node and none for leaves, so
+//! that no file says how the rows of a node were shared out whose children are leaves both. Each
+//! tree has such a node. Explanations of these ensembles need background rows.
 
 use super::members::Members;
 use super::trees::Trees;
