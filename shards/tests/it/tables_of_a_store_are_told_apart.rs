@@ -5,8 +5,9 @@ use shards::features::composite::key_of_parts;
 use shards::features::embedded::{EmbeddedError, EmbeddedReader, EmbeddedStore, TableName};
 use shards::features::entities::Entity;
 use shards::features::import::{CsvOptions, ImportOptions, OnBadRow, import_embedded};
-use shards::features::inputs::{FeaturePolicies, ModelInputs};
-use shards::features::{FetchRequests, Fetched, JoinPlan, Joined, Precision, StoreSource};
+use shards::features::inputs::FeaturePolicies;
+use shards::features::join::{JoinPlan, ModelInputs};
+use shards::features::{FetchRequests, Fetched, Joined, Precision, StoreSource};
 
 use crate::stores::{Heard, WRITTEN_US, column, fetch, import, plan_of, row, store_of};
 
