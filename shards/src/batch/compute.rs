@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::field::{DisplayValue, display};
 
-use super::pipeline::{Engine, Work};
+use super::work::{Engine, Work};
 use super::{Host, Lane, RowState};
 use crate::executor::runtime::yield_once;
 use crate::failure::RowFailure;

@@ -38,8 +38,10 @@ pub mod schema;
 pub mod scylla;
 pub mod simulated;
 mod store;
+mod store_source;
 pub mod stored;
 pub mod texts;
+mod written_row_error;
 pub mod written_rows;
 pub mod written_tensors;
 
@@ -50,4 +52,5 @@ pub use key_parts::{GivenAs, KeyPart, KeyParts};
 pub use matrix::{Cells, FeatureMatrix, Precision};
 pub(crate) use requests::join_key;
 pub use requests::{FetchRequests, KEY_BYTES_MAX};
-pub use store::{FeatureStore, StoreError, StoreSource};
+pub use store::FeatureStore;
+pub use store_source::{StoreError, StoreSource};

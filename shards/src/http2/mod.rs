@@ -14,6 +14,7 @@ mod io;
 mod limits;
 mod plain;
 mod rpc;
+mod rpc_fields;
 mod sending;
 mod signals;
 mod stream;

@@ -9,7 +9,9 @@
 
 mod book;
 mod entities;
+mod entries;
 pub mod entry;
+mod note;
 mod sampler;
 mod slot;
 mod texts;
@@ -18,10 +20,11 @@ mod values;
 pub(crate) use self::book::Journal;
 pub use self::entities::EntityEntry;
 pub(crate) use self::entities::RowEntities;
+pub use self::entries::Entries;
 pub use self::entry::{
-    AccessEntry, AccessFigures, BatchEntry, BatchFigures, Entries, Entry, RowEntry, RowResult,
+    AccessEntry, AccessFigures, BatchEntry, BatchFigures, Entry, RowEntry, RowResult,
 };
-pub(crate) use self::entry::{AccessNote, RowNote};
+pub(crate) use self::note::{AccessNote, RowNote};
 pub use self::sampler::Share;
 pub use self::slot::JournalSlot;
 pub(crate) use self::texts::RowTexts;

@@ -16,13 +16,16 @@
 //!
 //! What is *not* here: CSV (`import`), and what a row means (`join`).
 
+mod buckets;
 mod changes;
+mod entries;
 mod error;
 #[cfg(test)]
 mod hostile;
 mod kept_texts;
 mod keyed_hash;
 mod layout;
+mod look;
 mod map;
 mod merge;
 mod new_file;
@@ -37,10 +40,11 @@ mod writer;
 
 pub use changes::{ChangeBatch, ChangeWriter, Committed, Durability, Idempotency};
 pub use error::EmbeddedError;
+pub use look::RecordsChecked;
 pub use map::mend_fault;
 pub use preload::PreloadProgress;
 pub use reader::EmbeddedReader;
-pub use store::{EmbeddedStore, ImportTurn, RecordsChecked};
+pub use store::{EmbeddedStore, ImportTurn};
 pub use tables::{BadTableName, TableName};
 pub use writer::{EmbeddedWriter, PutError};
 

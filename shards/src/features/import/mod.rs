@@ -25,6 +25,7 @@ mod parquet;
 mod records;
 mod repeats;
 mod replication;
+mod rounding;
 mod row_key;
 mod survey;
 mod table;

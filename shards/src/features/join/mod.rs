@@ -16,6 +16,7 @@ mod entity;
 mod error;
 mod request_field;
 mod row;
+mod row_cells;
 mod text;
 
 pub use bind::{JoinPlan, ModelInputs};

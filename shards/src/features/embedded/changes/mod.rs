@@ -16,6 +16,7 @@ mod follow;
 mod frame;
 mod log;
 mod overlay;
+mod remembered;
 #[cfg(test)]
 mod tests;
 
