@@ -118,14 +118,8 @@ async fn run_batch(
     lane.changed.notify();
 }
 
-/// Joins the rows' features and computes their scores into `work`.
-async fn score_batch(
-    lane: &Lane,
-    engine: &Engine,
-    host: &Host,
-    work: &mut Work,
-    start_ns: u64,
-) -> Result<(), RowFailure> {
+/// Collects what the batch's rows ask for, and records how long they waited.
+fn collect(lane: &Lane, work: &mut Work, start_ns: u64) {
     work.requests.clear();
     work.own_rows = 0;
     work.deadline_ns = 0;
@@ -163,6 +157,17 @@ async fn score_batch(
     work.wants_values |= work.has_asked;
     lane.counters().queue_ns.add(queue_ns);
     work.joined.is_timed = work.recorded_rows > 0;
+}
+
+/// Joins the rows' features and computes their scores into `work`.
+async fn score_batch(
+    lane: &Lane,
+    engine: &Engine,
+    host: &Host,
+    work: &mut Work,
+    start_ns: u64,
+) -> Result<(), RowFailure> {
+    collect(lane, work, start_ns);
     fetch(lane, engine, host, work).await;
     if !engine.store.is_immediate() {
         // The next batch's statements go on the wire before this one is computed.
