@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::executor::runtime::now;
+use crate::executor::runtime::{now, now_ns};
 use crate::journal::Journal;
 use crate::spans::Tracer;
 use crate::telemetry::{ShardCounters, ShardTelemetry};
@@ -15,18 +15,19 @@ use crate::telemetry::{ShardCounters, ShardTelemetry};
 #[derive(Debug)]
 pub(crate) struct Clock {
     start: Instant,
+    start_ns: u64,
 }
 
 impl Clock {
     fn start() -> Self {
-        Self { start: now() }
+        Self { start_ns: now_ns(), start: now() }
     }
 
     pub(crate) fn now_ns(&self) -> u64 {
-        (now() - self.start).as_nanos() as u64
+        now_ns() - self.start_ns
     }
 
-    /// The time on it that another reading of the same clock has.
+    /// The time on it that another reading of the same clock has, to within the time of a reading.
     pub(crate) fn ns_at(&self, instant: Instant) -> u64 {
         instant.saturating_duration_since(self.start).as_nanos() as u64
     }

@@ -4,6 +4,7 @@
 //!
 //! What is *not* here: threads and their cores.
 
+mod monotonic;
 pub(crate) mod readiness;
 mod rings;
 pub mod runtime;

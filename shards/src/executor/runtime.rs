@@ -12,6 +12,7 @@ use glommio::executor;
 pub(crate) use glommio::net::TcpStream;
 use glommio::timer::Timer;
 
+use super::monotonic;
 use super::simulated::{self, SimulatedSleep, SimulatedTask};
 
 /// A task of this thread. Dropping it ends it, wherever it is.
@@ -80,6 +81,11 @@ impl Future for Sleep {
 /// The time of the monotonic clock.
 pub(crate) fn now() -> Instant {
     simulated::current().map_or_else(Instant::now, |simulation| simulation.now())
+}
+
+/// The same as a number, in ns since a time that is the same for all of its readings.
+pub(crate) fn now_ns() -> u64 {
+    simulated::current().map_or_else(monotonic::now_ns, |simulation| simulation.now_ns())
 }
 
 /// The time of day.

@@ -262,8 +262,13 @@ impl Scheduler {
     }
 
     pub(super) fn now(&self) -> Instant {
+        self.origin + Duration::from_nanos(self.now_ns())
+    }
+
+    /// The same since the simulation began, in ns.
+    pub(super) fn now_ns(&self) -> u64 {
         self.now_ns.update(|now_ns| now_ns + LOOK_NS);
-        self.origin + Duration::from_nanos(self.now_ns.get())
+        self.now_ns.get()
     }
 
     pub(super) fn wall(&self) -> SystemTime {

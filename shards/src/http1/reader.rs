@@ -53,7 +53,8 @@ pub struct RequestReader {
     /// How many of the bytes have been looked at: for the end of the head, or by the decoder, whose
     /// bytes are not given again.
     scanned: usize,
-    chunks: ChunkedBody,
+    /// The chunks of a body, where one comes in chunks: few do, and the reader is moved for each request.
+    chunks: Option<Box<ChunkedBody>>,
 }
 
 impl RequestReader {
@@ -64,12 +65,12 @@ impl RequestReader {
 
     /// How much memory it holds, in bytes.
     pub fn buffered_bytes(&self) -> usize {
-        self.chunks.buffered_bytes()
+        self.chunks.as_ref().map_or(0, |chunks| chunks.buffered_bytes())
     }
 
     /// Gives back the memory of the last request's body.
     pub fn forget_body(&mut self) {
-        self.chunks = ChunkedBody::default();
+        self.chunks = None;
     }
 
     /// Looks for a request at the start of `bytes`: all that has arrived since the last one.
@@ -106,7 +107,7 @@ impl RequestReader {
                 }
                 Framing::Chunked => {
                     self.scanned = end;
-                    self.chunks = ChunkedBody::default();
+                    self.chunks = None;
                     self.pending = Pending::Chunked { head: end };
                 }
             }
@@ -116,7 +117,8 @@ impl RequestReader {
                 (head, Some(head..total), total)
             }
             Pending::Chunked { head } => {
-                let fed = self.chunks.feed(&bytes[self.scanned..], limits.body_bytes_max)?;
+                let chunks = self.chunks.get_or_insert_default();
+                let fed = chunks.feed(&bytes[self.scanned..], limits.body_bytes_max)?;
                 self.scanned += fed.consumed;
                 if !fed.complete {
                     let spent = head..std::mem::replace(&mut self.scanned, head);
@@ -131,7 +133,8 @@ impl RequestReader {
         self.pending = Pending::Head;
         self.scanned = 0;
         let head = head::parse(&bytes[..head_end], limits)?;
-        let body = span.map_or(self.chunks.body(), |span| &bytes[span]);
+        let chunks = || self.chunks.as_ref().map_or(&[][..], |chunks| chunks.body());
+        let body = span.map_or_else(chunks, |span| &bytes[span]);
         Ok(Step::Request { head, body: Some(body), taken })
     }
 }

@@ -51,7 +51,7 @@ fn after_scheme(target: &str) -> Option<&str> {
 }
 
 fn without_query(target: &str) -> &str {
-    target.split_once('?').map_or(target, |(path, _)| path)
+    memchr(b'?', target.as_bytes()).map_or(target, |end| &target[..end])
 }
 
 /// Whether it is `host [ ":" port ]`. An empty host is not one: no http address has it (RFC 9110
@@ -61,8 +61,8 @@ pub(super) fn is_authority(bytes: &[u8]) -> bool {
         let Some(end) = memchr(b']', literal) else { return false };
         (is_ip_literal(&literal[..end]), &literal[end + 1..])
     } else {
-        let end = memchr(b':', bytes).unwrap_or(bytes.len());
-        (end > 0 && is_registered_name(&bytes[..end]), &bytes[end..])
+        let end = name_end(bytes);
+        (end > 0 && matches!(bytes.get(end), None | Some(b':')), &bytes[end..])
     };
     let is_port = match rest.split_first() {
         None => true,
@@ -85,21 +85,17 @@ fn is_ip_literal(bytes: &[u8]) -> bool {
     text.parse::<Ipv6Addr>().is_ok()
 }
 
-/// A name, or an IPv4 address, which looks like one.
-fn is_registered_name(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
+/// Where a name, or an IPv4 address, which looks like one, ends at the start of these bytes.
+fn name_end(bytes: &[u8]) -> usize {
+    let mut end = 0;
     loop {
-        let Some(at) = rest.iter().position(|byte| !is_unreserved_or_delimiter(*byte)) else {
-            return true;
-        };
-        rest = match &rest[at..] {
-            [b'%', high, low, behind @ ..]
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
-                behind
+        end += bytes[end..].iter().take_while(|byte| is_unreserved_or_delimiter(**byte)).count();
+        match &bytes[end..] {
+            [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                end += 3;
             }
-            _ => return false,
-        };
+            _ => return end,
+        }
     }
 }
 

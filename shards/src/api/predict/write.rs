@@ -148,16 +148,20 @@ fn write_user(body: &mut Vec<u8>, lane: &Lane, row: &Row) {
                 && part.given != GivenAs::Nothing
             {
                 let is_integer = part.given == GivenAs::Integer;
-                write_key(body, &keys.fields[*field], &part.text, is_integer);
+                write_string(body, &keys.fields[*field]);
+                write_key(body, &part.text, is_integer);
             }
         }
     } else if !row.key.is_empty() {
-        write_key(body, USER_ID, &row.key, row.key_is_integer);
+        // Its name needs no escapes, and is in nearly each document.
+        body.push(b'"');
+        body.extend_from_slice(USER_ID.as_bytes());
+        body.push(b'"');
+        write_key(body, &row.key, row.key_is_integer);
     }
 }
 
-fn write_key(body: &mut Vec<u8>, field: &str, key: &str, is_integer: bool) {
-    write_string(body, field);
+fn write_key(body: &mut Vec<u8>, key: &str, is_integer: bool) {
     body.extend_from_slice(b": ");
     if is_integer {
         body.extend_from_slice(key.as_bytes());

@@ -40,7 +40,8 @@ impl Written<'_> {
     }
 
     /// One cell.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "it is called for each cell, in two loops")]
+    #[inline(always)]
     fn cell<C: MatrixCell>(
         &mut self,
         plan: &EntityPlan,
