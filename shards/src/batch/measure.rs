@@ -24,7 +24,7 @@ pub(super) fn measure(lane: &Lane, engine: &Engine, host: &Host, work: &Work) {
         if !engine.is_immediate() {
             known.contention.observe(count, work.demand, work.others_mean, waited_ns);
             lane.counters()
-                .batch_places
+                .concurrency_limit
                 .set(concurrency_limit(&known, &lane.settings.policy) as u64);
         }
         known.drain.observe(count, lane.waiting_rows(), host.now_ns());

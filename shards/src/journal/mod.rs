@@ -3,7 +3,7 @@
 //! The shard copies bits into its [`Journal`], a buffer of bounded size that nobody else touches,
 //! and at its tick swaps that with the empty one in its [`JournalSlot`], where the process takes
 //! it. What does not fit is dropped and counted: no request waits for a disk. [`entry`] is how
-//! entries are laid out; [`take`](JournalSlot::take) and [`Entries`] are how they are read.
+//! entries are laid out, and [`note`] how the shard writes them; [`take`](JournalSlot::take) and [`Entries`] are how they are read.
 //!
 //! What is *not* here: text, files and the hashing of users, which are the process's.
 

@@ -6,7 +6,7 @@
 //! ensembles are scored by the kernels of [`trees`], or from the file that its own library wrote
 //! (`files`: `lightgbm`, `xgboost`, `catboost`, which end in one [`forest`]), or makes the way to a
 //! [`remote`] server that computes it; [`Loads`] has shards read a file once. [`golden`] replays
-//! recorded predictions, [`described`] says what requests may say, and
+//! recorded predictions of the rows that [`golden_rows`] reads, [`described`] says what requests may say, and
 //! [`canary`] and [`shadow`] say which users another version scores, for them or aside.
 //!
 //! What is *not* here: where the features come from (`features`), which requests are scored

@@ -1,6 +1,9 @@
 //! `/predict`: rows as JSON, one object or an array of them.
 //!
-//! [`parse`] reads a body straight into rows of a lane, and `write` writes their document.
+//! [`parse`] reads a body straight into rows of a lane: `member` each object of it, by `keys`, `cell`
+//! and `options`. `write` writes their document, by `parts`.
+//!
+//! What is *not* here: statuses and header lines (`http`).
 
 mod cell;
 mod keys;

@@ -2,7 +2,7 @@
 //! record, sent by CQL and put into the model's matrix.
 //!
 //! [`Column`] is what a type has to say. A line of the table below gives it its word and its place
-//! in [`ColumnType`] and [`CellValue`], whose methods choose the type's own.
+//! in [`ColumnType`] and [`CellValue`], whose methods choose the type's own; [`words`] writes both.
 //!
 //! What is *not* here: which columns a model reads (`inputs`) and where a record keeps them
 //! (`record`).

@@ -4,10 +4,11 @@
 //! renames it over the one that was there, so a reader sees all of an import or nothing of it, and
 //! neither waits for the other. [`merge`] completes rows of some columns by what the store has, and
 //! [`kept_texts`] gives texts of rows that stay their new codes.
-//! [`layout`] says how a file is laid out, with a checksum for every record and every part of the
-//! index, by a [`keyed_hash`]; [`map`] has a file in memory, and survives it if somebody cuts the
+//! [`layout`] says how a file is laid out: its [`entries`] are records and texts, its index
+//! [`buckets`]. Each has a checksum, by a [`keyed_hash`]. [`map`] has a file in memory, and survives it if somebody cuts the
 //! file; a [`snapshot`] is a file that was opened and checked, and a [`walk`] goes over its records.
-//! [`store`] is the folder, once per process, and [`tables`] has the named ones beside the default table; [`reader`] a shard's own handle; [`preload`] brings a
+//! [`store`] is the folder, once per process, and [`tables`] has the named ones beside the default
+//! table; [`look`] shows its rows to tools; [`reader`] is a shard's own handle. [`preload`] brings a
 //! file into memory, and checks it, before the first request.
 //!
 //! Single rows change in a log beside the file, [`changes`]; a [`view`] is a file with its changes.

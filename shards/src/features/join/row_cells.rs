@@ -1,4 +1,4 @@
-//! The cells of one row: read from a record, a request or the defaults, each by its column's policies.
+//! The cells of one row, from a record, a request or the defaults, each by its column's policies.
 
 use super::entity::{CellPlan, CellSource, EntityPlan};
 use super::row::Stored;

@@ -1,4 +1,5 @@
-//! How keys are found for a batch: in the cache, in flights of other batches, or by a flight of their own; and how what came is joined.
+//! How keys are found for a batch: in the cache, in flights of other batches, or by a flight of their
+//! own; and how what came is joined.
 
 use std::rc::Rc;
 use std::time::Instant;

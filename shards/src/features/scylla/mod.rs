@@ -10,7 +10,8 @@
 //! the group failed and the [`budget`] allows; [`decode`] packs CQL rows as records. [`keys`] are what the
 //! texts that name users become, and [`table_key`] those of several columns; [`feast`] is how Feast
 //! writes a table. [`store`]
-//! joins it all: the cache first, then keys that are [`pending`] for other batches, then new flights;
+//! is a shard's handle, and [`shared`] what flights share. [`landing`] joins it all: the cache first, then
+//! keys that are [`pending`] for other batches, then new flights;
 //! [`counters`] are what it counts;
 //! [`recovery`] gives it a new session where the whole cluster was away, and new statements where
 //! the table is another; [`faults`] says why statements brought nothing. A [`table_watch`]

@@ -1,4 +1,5 @@
-//! What the flights of a table share: its session, cache, texts, counters and what is known of its nodes.
+//! What the flights of a table share: its session, cache, texts, counters and what is known of its
+//! nodes.
 //!
 //! What is *not* here: the join of records (`landing`).
 

@@ -1,4 +1,6 @@
-//! A shard's store: the cache, then keys that other batches already ask for, then new flights.
+//! A shard's store: how it is opened, and what batches ask of it.
+//!
+//! What is *not* here: how keys are found and joined (`landing`).
 
 use std::net::SocketAddr;
 use std::rc::Rc;
