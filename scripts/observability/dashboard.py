@@ -98,8 +98,8 @@ ROWS = [
         ("Mean time of a batch at the server", "s",
          [(rate("shardgate_remote_seconds_total", "model") + " / "
            + rate("shardgate_remote_batches_total", "model"), "{{model}}")], "timeseries"),
-        ("Servers left alone, shards", "short",
-         [(f"sum by (instance, model) (shardgate_remote_left_alone{{{MODEL}}})",
+        ("Circuits open, shards", "short",
+         [(f"sum by (instance, model) (shardgate_remote_circuit_open{{{MODEL}}})",
            "{{instance}} {{model}}")], "timeseries"),
         ("Rows/s for the prediction log", "short",
          [(f"sum(rate(shardgate_predictions_noted_total{{{SELECT}}}[$__rate_interval]))",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::field::{DisplayValue, display};
 
-use super::pipeline::{Engine, Work};
+use super::work::{Engine, Work};
 use super::{Host, Lane, RowState};
 use crate::executor::runtime::yield_once;
 use crate::failure::RowFailure;
@@ -32,7 +32,7 @@ pub(super) async fn ask(
     let counters = lane.counters();
     counters.remote.batches[RemoteError::outcome_index(&asked)].add(1);
     counters.remote.waited_ns.add(work.compute_ns);
-    counters.remote.left_alone.set(u64::from(remote.is_left_alone()));
+    counters.remote.circuit_open.set(u64::from(remote.is_circuit_open()));
     asked.map_err(|error| {
         if !matches!(error, RemoteError::LeftAlone) {
             let (model, trace_id) = (lane.settings.model.as_str(), trace_id(work));

@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use futures_lite::FutureExt;
 
-use super::pipeline::{Engine, Work, finish_rows};
+use super::finish::finish_rows;
 use super::row_answer::Explanation;
+use super::work::{Engine, Work};
 use super::{Host, Lane, Row, RowState, Rows, Scored};
 use crate::executor::runtime::yield_once;
 use crate::failure::RowFailure;

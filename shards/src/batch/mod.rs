@@ -4,9 +4,10 @@
 //! worth holding back, from what `estimates` and `cost` have learnt, and how many batches are worth
 //! having in flight, from what `contention` has; [`rows`] holds what each request
 //! asks and what came of it, in memory that is reused; a [`Lane`] is one model's queue on this
-//! shard; and [`pipeline`] takes batches from it, has their features fetched and their scores
-//! computed, has `notes` write them down where that is configured, and wakes the connections that
-//! wait. `shadow` is how a candidate scores a copy of the traffic. [`Lanes`] are the models of a shard,
+//! shard, which rows leave by a batch or by one of the `departures`. [`pipeline`] takes batches from
+//! it, has their features fetched and their scores computed in buffers for `work`. `finish` gives
+//! the rows their outcomes, has `notes` write them down and wakes the connections that wait;
+//! `measure` learns from the batch. `shadow` is how a candidate scores a copy of the traffic. [`Lanes`] are the models of a shard,
 //! a [`PreparedModel`] is one made ready on any thread, and a [`Host`] is what lanes share: by its
 //! [`Clients`] a batch wakes those who wait.
 //!
@@ -18,14 +19,17 @@ mod compute;
 mod contention;
 mod cost;
 mod decide;
+mod departures;
 mod drift_sample;
 mod estimates;
 pub(crate) mod expiry;
 mod explain;
+mod finish;
 mod host;
 mod in_flight;
 mod lane;
 mod lanes;
+mod measure;
 mod notes;
 mod notify;
 pub mod pipeline;
@@ -35,6 +39,7 @@ mod rows;
 pub(crate) mod scored;
 mod shadow;
 mod window;
+pub(crate) mod work;
 
 pub use admission::Terms;
 pub(crate) use admission::refuse_all;

@@ -1,6 +1,6 @@
 //! Writes a batch down in the shard's journal, and tells its rows what it was like.
 
-use super::pipeline::Work;
+use super::work::Work;
 use super::{Host, Lane, RowState, Scored};
 use crate::failure::RowFailure;
 use crate::features::entities::USER;

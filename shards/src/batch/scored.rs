@@ -1,7 +1,7 @@
 //! Notes rows that were scored as events, for aggregates that count them.
 
-use super::pipeline::Work;
 use super::rows::Row;
+use super::work::Work;
 use super::{Host, Lane, Scored};
 use crate::failure::RowFailure;
 use crate::features::aggregates::{ScoredPlan, ScoredRow};

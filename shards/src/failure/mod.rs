@@ -16,7 +16,7 @@ pub use store_fault::FaultReason;
 
 /// What comes of asking a model's server, in words for metric labels.
 pub const REMOTE_OUTCOMES: [&str; 7] =
-    ["scored", "left_alone", "timeout", "unreached", "broken", "refused", "unreadable"];
+    ["scored", "circuit_open", "timeout", "unreached", "broken", "refused", "unreadable"];
 
 /// What is wrong with a field of a request that is a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -180,29 +180,75 @@ struct RawColumn {
     shares: BTreeMap<String, f64>,
 }
 
-impl TryFrom<RawColumn> for InputColumn {
-    type Error = String;
-
-    fn try_from(raw: RawColumn) -> Result<Self, String> {
-        let (name, column_type) = (raw.name, raw.column_type);
+impl RawColumn {
+    /// Refuses keys that mean nothing beside each other.
+    fn ensure_keys_agree(&self) -> Result<(), String> {
+        let (name, column_type) = (&self.name, self.column_type);
         let wrong = |key: &str, expected: &str| {
             format!("`{key}` of column `{name}`, which is {column_type}: expected {expected}")
         };
-        let has_default = raw.default.is_some();
-        let source = raw.source.unwrap_or_default();
-        if raw.expr.is_some() {
+        let source = self.source.unwrap_or_default();
+        if self.expr.is_some() {
             for (key, is_there) in [
-                ("source", raw.source.is_some()),
-                ("entity", raw.entity.is_some()),
-                ("column", raw.column.is_some()),
-                ("required", raw.required),
-                ("out_of_range", raw.out_of_range.is_some()),
+                ("source", self.source.is_some()),
+                ("entity", self.entity.is_some()),
+                ("column", self.column.is_some()),
+                ("required", self.required),
+                ("out_of_range", self.out_of_range.is_some()),
             ] {
                 if is_there {
                     return Err(wrong(key, "none beside `expr`"));
                 }
             }
         }
+        if column_type.is_text() {
+            if self.range.is_some() || self.out_of_range.is_some() {
+                return Err(wrong("range", "none: texts have no order"));
+            }
+            if !self.quantiles.is_empty() {
+                return Err(wrong("quantiles", "none: texts have no order"));
+            }
+        } else if self.unknown.is_some() || self.categories.is_some() || !self.shares.is_empty() {
+            let key = match (self.unknown, &self.categories) {
+                (Some(_), _) => "unknown",
+                (None, Some(_)) => "categories",
+                (None, None) => "shares",
+            };
+            return Err(wrong(key, "`type = \"text\"` beside it"));
+        }
+        if source == Source::Store && (self.required || self.out_of_range.is_some()) {
+            let key = if self.required { "required" } else { "out_of_range" };
+            return Err(wrong(key, "`source = \"request\"` beside it"));
+        }
+        if source == Source::Request && (self.entity.is_some() || self.column.is_some()) {
+            let key = if self.entity.is_some() { "entity" } else { "column" };
+            return Err(wrong(key, "none beside `source = \"request\"`"));
+        }
+        if self.column.as_deref() == Some("") {
+            return Err(wrong("column", "the name of the store's column"));
+        }
+        if self.out_of_range.is_some() && self.range.is_none() {
+            return Err(wrong("out_of_range", "`range` beside it"));
+        }
+        let are_shares = self.shares.values().all(|share| (0.0..=1.0).contains(share));
+        if !are_shares || self.shares.values().sum::<f64>() > 1.0 + SHARES_ERROR_MAX {
+            return Err(wrong("shares", "numbers from 0 on that add up to 1 or less"));
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<RawColumn> for InputColumn {
+    type Error = String;
+
+    fn try_from(raw: RawColumn) -> Result<Self, String> {
+        raw.ensure_keys_agree()?;
+        let (name, column_type) = (raw.name, raw.column_type);
+        let wrong = |key: &str, expected: &str| {
+            format!("`{key}` of column `{name}`, which is {column_type}: expected {expected}")
+        };
+        let has_default = raw.default.is_some();
+        let source = raw.source.unwrap_or_default();
         let (mut default, mut default_text) = (0.0, None);
         match raw.default {
             None => {}
@@ -210,39 +256,6 @@ impl TryFrom<RawColumn> for InputColumn {
             Some(RawDefault::Text(text)) if column_type.is_text() => default_text = Some(text),
             Some(RawDefault::Number(_)) => return Err(wrong("default", "a text")),
             Some(RawDefault::Text(_)) => return Err(wrong("default", "a number")),
-        }
-        if column_type.is_text() {
-            if raw.range.is_some() || raw.out_of_range.is_some() {
-                return Err(wrong("range", "none: texts have no order"));
-            }
-            if !raw.quantiles.is_empty() {
-                return Err(wrong("quantiles", "none: texts have no order"));
-            }
-        } else if raw.unknown.is_some() || raw.categories.is_some() || !raw.shares.is_empty() {
-            let key = match (raw.unknown, &raw.categories) {
-                (Some(_), _) => "unknown",
-                (None, Some(_)) => "categories",
-                (None, None) => "shares",
-            };
-            return Err(wrong(key, "`type = \"text\"` beside it"));
-        }
-        if source == Source::Store && (raw.required || raw.out_of_range.is_some()) {
-            let key = if raw.required { "required" } else { "out_of_range" };
-            return Err(wrong(key, "`source = \"request\"` beside it"));
-        }
-        if source == Source::Request && (raw.entity.is_some() || raw.column.is_some()) {
-            let key = if raw.entity.is_some() { "entity" } else { "column" };
-            return Err(wrong(key, "none beside `source = \"request\"`"));
-        }
-        if raw.column.as_deref() == Some("") {
-            return Err(wrong("column", "the name of the store's column"));
-        }
-        if raw.out_of_range.is_some() && raw.range.is_none() {
-            return Err(wrong("out_of_range", "`range` beside it"));
-        }
-        let are_shares = raw.shares.values().all(|share| (0.0..=1.0).contains(share));
-        if !are_shares || raw.shares.values().sum::<f64>() > 1.0 + SHARES_ERROR_MAX {
-            return Err(wrong("shares", "numbers from 0 on that add up to 1 or less"));
         }
         let text = TextInput {
             default: default_text,

@@ -8,7 +8,7 @@
 
 use serde_json::{Map, Value};
 
-use super::aggregates::{Aggregate, Event, EventError, EventValue, is_hidden};
+use super::aggregates::{Aggregate, Event, EventValue, is_hidden};
 use super::column::{CellValue, ColumnType};
 use super::composite::push_part;
 use super::embedded::ChangeBatch;
@@ -16,84 +16,10 @@ use super::import::parse_time_us;
 use super::requests::KEY_BYTES_MAX;
 use super::schema::{LAST_UPDATED, Schema};
 use super::texts::TEXT_BYTES_MAX;
+pub use super::written_row_error::WrittenRowError;
 
 /// The longest part of what was sent that an error quotes, in characters.
 const SHOWN_MAX: usize = 60;
-
-/// Why rows are not written.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum WrittenRowError {
-    /// A line is no JSON object.
-    #[error("line {line}: expected a JSON object: {reason}")]
-    NotAnObject {
-        /// The line, from 1.
-        line: u64,
-        /// What was found.
-        reason: String,
-    },
-    /// A line has no key, or one that can be none.
-    #[error(
-        "line {line}: `{member}`: found {found}, expected a text of 1 to {KEY_BYTES_MAX} bytes, an \
-         integer, or an array of these"
-    )]
-    Key {
-        /// The line, from 1.
-        line: u64,
-        /// The member that should hold it.
-        member: String,
-        /// What was found.
-        found: String,
-    },
-    /// A column that the table does not have.
-    #[error("line {line}: the table has no column `{name}`; it has: {has}")]
-    UnknownColumn {
-        /// The line, from 1.
-        line: u64,
-        /// The name.
-        name: String,
-        /// The table's columns.
-        has: String,
-    },
-    /// A value that is none of its column's type.
-    #[error("line {line}: `{name}`: {found} is not of type {expected}")]
-    NotOfType {
-        /// The line, from 1.
-        line: u64,
-        /// The column.
-        name: String,
-        /// The value, shortened.
-        found: String,
-        /// The column's type.
-        expected: ColumnType,
-    },
-    /// `last_updated` is no time.
-    #[error("line {line}: `last_updated`: {found} is neither an RFC 3339 time nor ms since 1970")]
-    NotATime {
-        /// The line, from 1.
-        line: u64,
-        /// The value, shortened.
-        found: String,
-    },
-    /// A column that shows an aggregate, or holds its tiles.
-    #[error("line {line}: `{name}` is computed of events: give it none")]
-    Computed {
-        /// The line, from 1.
-        line: u64,
-        /// The column.
-        name: String,
-    },
-    /// An event that cannot be counted.
-    #[error("line {line}: {error}")]
-    Event {
-        /// The line, from 1.
-        line: u64,
-        /// Why.
-        error: EventError,
-    },
-    /// There is no row at all.
-    #[error("there is no row: expected a JSON object a line")]
-    NoRows,
-}
 
 /// How lines are read.
 #[derive(Debug, Clone)]

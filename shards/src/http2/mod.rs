@@ -4,7 +4,7 @@
 //! A [`connection`] reads frames by the `h2` crate, which has no runtime and waits for what [`io`]
 //! says is ready. Its [`streams`] are polled when one has something new ([`signals`]) or rows are
 //! done. Each [`stream`] is one request: [`plain`] ones are routed as those of HTTP/1.1 are, and
-//! [`rpc`]s as gRPC has them. [`sending`] holds a response back until its client's window is open, and
+//! [`rpc`]s as gRPC has them, with its [`rpc_fields`]. [`sending`] holds a response back until its client's window is open, and
 //! [`limits`] say when a client has taken too long.
 //!
 //! What is *not* here: what calls mean (`api`), and messages of gRPC (`grpc`).
@@ -14,6 +14,7 @@ mod io;
 mod limits;
 mod plain;
 mod rpc;
+mod rpc_fields;
 mod sending;
 mod signals;
 mod stream;

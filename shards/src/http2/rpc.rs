@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method as HttpMethod, Response};
 
 use super::plain::add_lines;
+use super::rpc_fields::{GRPC, REQUEST_ID, add_status};
 use super::sending::{Over, Sender};
 use super::stream::{Round, head_of};
 use crate::api::{CallContext, RowsSummary};
@@ -25,13 +26,6 @@ use crate::spans::SpanStart;
 
 /// The name in traces of a method that is none.
 const UNKNOWN_METHOD: &str = "grpc/unknown";
-
-const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
-const STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
-const ACCEPTED: HeaderName = HeaderName::from_static("grpc-accept-encoding");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How much is rendered at a time, in bytes, to within one message.
 const OUTPUT_BYTES_MAX: usize = 65_536;
@@ -380,47 +374,5 @@ fn whole_message(input: &mut MessageReader, bytes_max: usize) -> Result<Bytes, S
         Ok(None) => Err(Status::of_framing(FramingError::Cut)),
         Ok(Some(_)) if !input.is_empty() => Err(invalid("the request has more than one message")),
         Ok(Some(message)) => Ok(message),
-    }
-}
-
-fn add_status(fields: &mut HeaderMap, status: &Status) {
-    fields.insert(STATUS, HeaderValue::from(status.code as u16));
-    if !status.message.is_empty()
-        && let Ok(message) = HeaderValue::try_from(percent_encoded(&status.message))
-    {
-        fields.insert(MESSAGE, message);
-    }
-    if let Some(retry_ms) = status.retry_ms {
-        fields.insert(PUSHBACK, HeaderValue::from(retry_ms));
-    }
-    if status.code == Code::Unimplemented {
-        fields.insert(ACCEPTED, HeaderValue::from_static("identity"));
-    }
-}
-
-/// A message as gRPC writes it into a field: each byte that is not visible ASCII, or is a percent
-/// sign, by its hexadecimal digits.
-fn percent_encoded(message: &str) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let mut encoded = String::with_capacity(message.len());
-    for byte in message.bytes() {
-        if matches!(byte, b' '..=b'~') && byte != b'%' {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push('%');
-            encoded.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            encoded.push(char::from(DIGITS[usize::from(byte & 15)]));
-        }
-    }
-    encoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percent_encoded;
-
-    #[test]
-    fn messages_are_visible_ascii() {
-        assert_eq!(percent_encoded("100 % of `é`\n"), "100 %25 of `%C3%A9`%0A");
     }
 }

@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 
-use super::entry::{AccessNote, BatchEntry, RowNote};
+use super::entry::BatchEntry;
+use super::note::{AccessNote, RowNote};
 use super::sampler::{RowSampler, Sampler};
 use super::{JournalSettings, JournalSlot};
 use crate::telemetry::ShardCounters;

@@ -4,7 +4,9 @@ use crate::features::entities::RequestKeys;
 use crate::features::{Joined, KeyParts, join_key};
 use crate::provenance::FeatureStatus;
 
-use super::entry::{NEVER, Reader, push_text};
+use super::entries::Reader;
+use super::entry::NEVER;
+use super::note::push_text;
 
 /// The entities of a row as the shard has them, of a model with several.
 #[derive(Debug, Clone, Copy)]

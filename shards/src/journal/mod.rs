@@ -3,13 +3,15 @@
 //! The shard copies bits into its [`Journal`], a buffer of bounded size that nobody else touches,
 //! and at its tick swaps that with the empty one in its [`JournalSlot`], where the process takes
 //! it. What does not fit is dropped and counted: no request waits for a disk. [`entry`] is how
-//! entries are laid out; [`take`](JournalSlot::take) and [`Entries`] are how they are read.
+//! entries are laid out, and [`note`] how the shard writes them; [`take`](JournalSlot::take) and [`Entries`] are how they are read.
 //!
 //! What is *not* here: text, files and the hashing of users, which are the process's.
 
 mod book;
 mod entities;
+mod entries;
 pub mod entry;
+mod note;
 mod sampler;
 mod slot;
 mod texts;
@@ -18,10 +20,11 @@ mod values;
 pub(crate) use self::book::Journal;
 pub use self::entities::EntityEntry;
 pub(crate) use self::entities::RowEntities;
+pub use self::entries::Entries;
 pub use self::entry::{
-    AccessEntry, AccessFigures, BatchEntry, BatchFigures, Entries, Entry, RowEntry, RowResult,
+    AccessEntry, AccessFigures, BatchEntry, BatchFigures, Entry, RowEntry, RowResult,
 };
-pub(crate) use self::entry::{AccessNote, RowNote};
+pub(crate) use self::note::{AccessNote, RowNote};
 pub use self::sampler::Share;
 pub use self::slot::JournalSlot;
 pub(crate) use self::texts::RowTexts;

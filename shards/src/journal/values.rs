@@ -1,6 +1,7 @@
 //! What the expressions and rules of a row read, as the log has it: enough to compute them again.
 
-use super::entry::{Reader, push_text};
+use super::entries::Reader;
+use super::note::push_text;
 use crate::expression::Value;
 use crate::features::expressions::Computing;
 

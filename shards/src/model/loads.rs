@@ -7,15 +7,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::answer::Calibrator;
+use super::error::ModelError;
 use super::explain::{ExplainError, Explainable, Explainer, background};
 use super::files::{self, FileFormat};
 use super::forest::NativeModel;
-use super::golden::RowFormat;
+use super::golden_rows::RowFormat;
 use super::manifest::Manifest;
 use super::onnx::Blueprint;
 use super::remote::RemoteModel;
 use super::repository::ModelDirectory;
-use super::scorer::{LoadOptions, Model, ModelError, Source};
+use super::scorer::{LoadOptions, Model, Source};
 use crate::features::FeatureMatrix;
 
 /// A version that was read, and that models are made of.

@@ -1,18 +1,16 @@
 //! A loaded version of a model: one shard's own copy.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use thiserror::Error;
-
-use super::answer::{Answers, AnswersError, CalibrationError, Calibrator, Kept, OutputFacts};
-use super::explain::{ExplainError, Explainer};
+use super::answer::{Answers, AnswersError, Calibrator, Kept, OutputFacts};
+use super::error::{ModelError, ScoreError};
+use super::explain::Explainer;
 use super::file_columns::FileColumns;
-use super::forest::{ModelColumn, NativeError, NativeModel, Objective};
+use super::forest::{ModelColumn, NativeModel, Objective};
 use super::loads::ReadModel;
 use super::manifest::Manifest;
 use super::onnx::trial::{self, Described};
-use super::onnx::{FileLimits, OnnxError, OnnxModel};
+use super::onnx::{FileLimits, OnnxModel};
 use super::remote::RemoteModel;
 use super::repository::ModelDirectory;
 use super::signature::Signature;
@@ -30,87 +28,6 @@ pub struct LoadOptions {
     pub kernel: KernelChoice,
     /// How many rows to warm up with, so that the first batch finds its buffers allocated; 0: none.
     pub warm_up_rows: usize,
-}
-
-/// Why a model is not loaded.
-#[derive(Debug, Error)]
-pub enum ModelError {
-    /// Its ONNX file is refused.
-    #[error("{}: {source}", path.display())]
-    Onnx {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: OnnxError,
-    },
-    /// Its file of `LightGBM`, `XGBoost` or `CatBoost` is refused.
-    #[error("{}: {source}", path.display())]
-    Native {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: Box<NativeError>,
-    },
-    /// `model.toml` wants its scores explained, and they can't be.
-    #[error("{}: {source}", path.display())]
-    Explain {
-        /// The model's file.
-        path: PathBuf,
-        /// Why, and what to do.
-        source: ExplainError,
-    },
-    /// Its calibration is refused.
-    #[error(transparent)]
-    Calibration(#[from] CalibrationError),
-    /// A file of its own library has no members whose curves are joined.
-    #[error("model.toml: key `output.members`: found beside a native file, expected an ONNX file")]
-    NativeMembers,
-    /// Another server computes it, whose answers are taken as they are.
-    #[error(
-        "model.toml: key `output.calibration`: found beside `backend = \"remote\"`, expected a \
-             model that is computed here"
-    )]
-    RemoteCalibration,
-}
-
-impl ModelError {
-    /// Whether it is only not said which number of the output is the score.
-    pub fn is_of_output(&self) -> bool {
-        match self {
-            Self::Onnx { source, .. } => matches!(source, OnnxError::Output { .. }),
-            Self::Native { source, .. } => matches!(**source, NativeError::Output { .. }),
-            Self::Explain { .. }
-            | Self::Calibration(_)
-            | Self::NativeMembers
-            | Self::RemoteCalibration => false,
-        }
-    }
-}
-
-/// Why a batch was not scored; the model is as good as before.
-#[derive(Debug, Error)]
-pub enum ScoreError {
-    /// The matrix is not one that the model reads.
-    #[error(
-        "a matrix of {found_columns} columns of {found_precision:?}, expected {columns} of \
-         {precision:?}"
-    )]
-    Shape {
-        /// Columns that the model reads.
-        columns: usize,
-        /// Their type.
-        precision: Precision,
-        /// Columns of the matrix.
-        found_columns: usize,
-        /// Their type.
-        found_precision: Precision,
-    },
-    /// The model failed on these rows.
-    #[error("the model failed: {reason}")]
-    Run {
-        /// What failed.
-        reason: String,
-    },
 }
 
 /// A loaded version of a model: one shard's own copy, shared with no other thread.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::{Command, ShardShared, Shutdown};
-use crate::batch::pipeline::{self, Engine};
+use crate::batch::pipeline;
+use crate::batch::work::Engine;
 use crate::batch::{Clients, Host, Lane, Lanes, Notify, PreparedModel, QueueLimits, expiry};
 use crate::context::ShardContext;
 use crate::executor::runtime::spawn;

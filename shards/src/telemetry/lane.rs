@@ -77,7 +77,7 @@ counters! {
     #[repr(align(128))]
     pub struct LaneCounters {
         queue_rows: Gauge("shardgate_queue_rows", "Rows waiting in the queue."),
-        batch_places: Gauge("shardgate_batch_places",
+        concurrency_limit: Gauge("shardgate_batch_concurrency_limit",
             "How many batches may wait for features or scores at once; 0 where none has to."),
         batches: Counter("shardgate_batches_total", "Batches computed."),
         batches_panicked: Counter("shardgate_batches_panicked_total",
@@ -154,8 +154,8 @@ counters! {
         batches: Counter("shardgate_remote_batches_total",
             "Batches for the server of a remote model, by what came of it.")
             by "result" in REMOTE_OUTCOMES,
-        left_alone: Gauge("shardgate_remote_left_alone",
-            "1 while a remote model's server is left alone, as it failed too often."),
+        circuit_open: Gauge("shardgate_remote_circuit_open",
+            "1 while a remote model's circuit is open, as its server failed too often."),
     }
     and {
         /// Nanoseconds that batches waited for it, summed over them.

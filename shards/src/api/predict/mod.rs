@@ -1,8 +1,13 @@
 //! `/predict`: rows as JSON, one object or an array of them.
 //!
-//! [`parse`] reads a body straight into rows of a lane, and `write` writes their document.
+//! [`parse`] reads a body straight into rows of a lane: `member` each object of it, by `keys`, `cell`
+//! and `options`. `write` writes their document, by `parts`.
+//!
+//! What is *not* here: statuses and header lines (`http`).
 
+mod cell;
 mod keys;
+mod member;
 mod options;
 mod parts;
 mod read;
@@ -10,10 +15,13 @@ mod write;
 
 use std::rc::Rc;
 
+pub(super) use self::cell::CellSeed;
+pub(crate) use self::member::MemberSeed;
+pub(super) use self::member::Name;
 pub(crate) use self::parts::label_of;
+pub(crate) use self::read::Members;
+pub(super) use self::read::RowSink;
 use self::read::parse_members;
-pub(super) use self::read::{CellSeed, Name, RowSink};
-pub(crate) use self::read::{MemberSeed, Members};
 pub use self::read::{ParsedPredict, PredictError, parse};
 pub(super) use self::write::{write_array, write_lone, write_member};
 use super::ask::{self, Ask, MadeRows, NotScored, ScoreBody};

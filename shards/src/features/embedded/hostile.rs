@@ -5,10 +5,11 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::buckets::{NewBucket, Slot};
+use super::entries::{Entry, EntryCopy};
 use super::keyed_hash::KeyedHash;
 use super::layout::{
-    BUCKET_BYTES, ENTRY_HEAD_BYTES, Entry, EntryCopy, HEADER_BYTES, Header, NewBucket, RECORDS_AT,
-    Slot, TEXT_PLACE_BYTES,
+    BUCKET_BYTES, ENTRY_HEAD_BYTES, HEADER_BYTES, Header, RECORDS_AT, TEXT_PLACE_BYTES,
 };
 use super::snapshot::{Found, Snapshot};
 use super::store::{EmbeddedStore, FILE};

@@ -1,7 +1,8 @@
 //! Texts of rows that an import keeps: a code of the old file becomes one of the new file.
 
+use super::entries::Entry;
 use super::keyed_hash::KeyedHash;
-use super::layout::{ENTRY_HEAD_BYTES, Entry};
+use super::layout::ENTRY_HEAD_BYTES;
 use super::snapshot::Snapshot;
 use crate::features::column::code_of;
 use crate::features::record::CellPlace;

@@ -13,7 +13,8 @@
 //! the file's own seed: bytes of another store's file do not pass as this one's. A text's covers its
 //! code: one that is found at the wrong place is not that of the code which was looked for.
 //!
-//! What is *not* here: files, which are written by `new_file` and read by `map`.
+//! This file has the header; [`super::entries`] are the records and texts, [`super::buckets`] the
+//! index. What is *not* here: files, which are written by `new_file` and read by `map`.
 
 use super::keyed_hash::KeyedHash;
 
@@ -43,8 +44,10 @@ pub(super) const BUCKET_BYTES: usize = 64;
 pub(super) const TEXT_HEAD_BYTES: usize = 12;
 /// Bytes that say where a text begins.
 pub(super) const TEXT_PLACE_BYTES: usize = 8;
-const SLOTS: usize = 7;
-const OFFSET_BITS: u32 = 48;
+/// Slots of a bucket.
+pub(super) const SLOTS: usize = 7;
+/// Bits of a slot that say where a record is.
+pub(super) const OFFSET_BITS: u32 = 48;
 /// The seed of the header's own checksum: the file's is in the header.
 const HEADER_SEED: u64 = 0x7368_6172_6467_6174;
 
@@ -174,204 +177,16 @@ impl Header {
     }
 }
 
-/// A text as it lies in the file, its length known and nothing else of it believed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct TextEntry<'a>(&'a [u8]);
-
-impl<'a> TextEntry<'a> {
-    /// The entry at the start of `bytes`; `None` where it would be longer than they are.
-    pub(super) fn at(bytes: &'a [u8]) -> Option<Self> {
-        let head = bytes.first_chunk::<TEXT_HEAD_BYTES>()?;
-        let length = TEXT_HEAD_BYTES.checked_add(word(head, 8) as usize)?;
-        Some(Self(bytes.get(..length)?))
-    }
-
-    /// Puts the entry of a text into `out`, whose content is replaced.
-    pub(super) fn encode(hash: &KeyedHash, code: u32, text: &[u8], out: &mut Vec<u8>) {
-        out.clear();
-        out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&code.to_le_bytes());
-        out.extend_from_slice(&(text.len() as u32).to_le_bytes());
-        out.extend_from_slice(text);
-        let checksum = hash.checksum(&out[4..]);
-        out[..4].copy_from_slice(&checksum.to_le_bytes());
-    }
-
-    /// Its text, where it is that of `code` and as it was written.
-    pub(super) fn text(self, hash: &KeyedHash, code: u32) -> Option<&'a [u8]> {
-        let is_whole = word(self.0, 0) == hash.checksum(&self.0[4..]);
-        (is_whole && word(self.0, 4) == code).then_some(&self.0[TEXT_HEAD_BYTES..])
-    }
-
-    pub(super) fn bytes(self) -> &'a [u8] {
-        self.0
-    }
-}
-
-fn word(bytes: &[u8], at: usize) -> u32 {
+/// The number of four bytes at `at`.
+pub(super) fn word(bytes: &[u8], at: usize) -> u32 {
     let mut word = [0; 4];
     word.copy_from_slice(&bytes[at..at + 4]);
     u32::from_le_bytes(word)
 }
 
-/// A record as it lies in the file, its length known and nothing else of it believed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Entry<'a> {
-    bytes: &'a [u8],
-    key_bytes: usize,
-}
-
-impl<'a> Entry<'a> {
-    /// The entry at the start of `bytes`, with a packed row of `record_bytes`; `None` where it would
-    /// be longer than they are.
-    pub(super) fn at(bytes: &'a [u8], record_bytes: usize) -> Option<Self> {
-        let key_bytes = usize::from(u16::from_le_bytes([*bytes.get(4)?, *bytes.get(5)?]));
-        let length = ENTRY_HEAD_BYTES + key_bytes + record_bytes;
-        Some(Self { bytes: bytes.get(..length)?, key_bytes })
-    }
-
-    /// Puts the entry of a row into `out`, whose content is replaced.
-    pub(super) fn encode(hash: &KeyedHash, key: &[u8], record: &[u8], out: &mut Vec<u8>) {
-        out.clear();
-        out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&(key.len() as u16).to_le_bytes());
-        out.extend_from_slice(key);
-        out.extend_from_slice(record);
-        Self::renew_checksum(hash, out);
-    }
-
-    /// Makes the checksum of an entry right again, which was changed.
-    pub(super) fn renew_checksum(hash: &KeyedHash, entry: &mut [u8]) {
-        let checksum = hash.checksum(&entry[4..]);
-        entry[..4].copy_from_slice(&checksum.to_le_bytes());
-    }
-
-    /// Whether it is as it was written.
-    pub(super) fn is_whole(&self, hash: &KeyedHash) -> bool {
-        word(self.bytes, 0) == hash.checksum(&self.bytes[4..])
-    }
-
-    /// Whether its checksum is that of `copy` under `hash`, whatever checksum the copy has.
-    pub(super) fn is_checked_by(&self, hash: &KeyedHash, copy: &[u8]) -> bool {
-        copy.get(4..).is_some_and(|copied| word(self.bytes, 0) == hash.checksum(copied))
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
-    pub(super) fn key(&self) -> &'a [u8] {
-        &self.bytes[ENTRY_HEAD_BYTES..ENTRY_HEAD_BYTES + self.key_bytes]
-    }
-
-    pub(super) fn record(&self) -> &'a [u8] {
-        &self.bytes[ENTRY_HEAD_BYTES + self.key_bytes..]
-    }
-}
-
-/// A copy of a record: what is checked is then what is used, whatever becomes of the file meanwhile.
-#[derive(Debug, Default)]
-pub(super) struct EntryCopy(Vec<u8>);
-
-impl EntryCopy {
-    /// The copy of `entry`, whose packed row has `record_bytes`; `None` where its length changed
-    /// meanwhile.
-    pub(super) fn take(&mut self, entry: Entry<'_>, record_bytes: usize) -> Option<Entry<'_>> {
-        self.0.clear();
-        self.0.extend_from_slice(entry.bytes);
-        self.entry(record_bytes).filter(|copied| copied.key_bytes == entry.key_bytes)
-    }
-
-    /// The packed row of what was copied last.
-    pub(super) fn record_mut(&mut self, record_bytes: usize) -> Option<&mut [u8]> {
-        let start = self.0.len().checked_sub(record_bytes)?;
-        self.0.get_mut(start..)
-    }
-
-    /// What was copied last.
-    pub(super) fn entry(&self, record_bytes: usize) -> Option<Entry<'_>> {
-        Entry::at(&self.0, record_bytes)
-    }
-}
-
-/// How many buckets the index of so many rows has: seven tenths of its slots are taken.
-pub(super) fn buckets_for(rows: u64) -> u64 {
-    (rows * 10).div_ceil(SLOTS as u64 * 7) + 1
-}
-
-/// The bucket, of `buckets`, where a key with this hash is looked for first.
-pub(super) fn bucket_of(hash: u64, buckets: u64) -> usize {
-    ((u128::from(hash) * u128::from(buckets)) >> 64) as usize
-}
-
-/// What a slot says: where a record is, and some bits of its key's hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Slot(u64);
-
-impl Slot {
-    pub(super) fn new(hash: u64, offset: u64) -> Self {
-        Self(hash << OFFSET_BITS | offset)
-    }
-
-    pub(super) fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Whether its key may have this hash.
-    pub(super) fn may_be(self, hash: u64) -> bool {
-        self.0 >> OFFSET_BITS == hash & (u64::MAX >> OFFSET_BITS) && !self.is_empty()
-    }
-
-    pub(super) fn offset(self) -> u64 {
-        self.0 & (u64::MAX >> (u64::BITS - OFFSET_BITS))
-    }
-}
-
-/// A bucket as it lies in the file.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bucket<'a>(pub(super) &'a [u8; BUCKET_BYTES]);
-
-impl<'a> Bucket<'a> {
-    pub(super) fn slots(self) -> impl Iterator<Item = Slot> + use<'a> {
-        let (words, _) = self.0.as_chunks::<8>();
-        words[..SLOTS].iter().map(|word| Slot(u64::from_le_bytes(*word)))
-    }
-
-    /// Whether it is as it was written.
-    pub(super) fn is_whole(self, hash: &KeyedHash) -> bool {
-        word(self.0, 8 * SLOTS) == hash.checksum(&self.0[..8 * SLOTS])
-    }
-}
-
-/// A bucket in the making.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct NewBucket([u64; SLOTS]);
-
-impl NewBucket {
-    /// Takes a slot; false where there is no room.
-    pub(super) fn put(&mut self, slot: Slot) -> bool {
-        let free = self.0.iter_mut().find(|known| **known == 0);
-        free.map(|free| *free = slot.0).is_some()
-    }
-
-    pub(super) fn encode(&self, hash: &KeyedHash) -> [u8; BUCKET_BYTES] {
-        let mut bytes = [0; BUCKET_BYTES];
-        for (at, slot) in self.0.iter().enumerate() {
-            bytes[8 * at..8 * at + 8].copy_from_slice(&slot.to_le_bytes());
-        }
-        let checksum = hash.checksum(&bytes[..8 * SLOTS]);
-        bytes[8 * SLOTS..8 * SLOTS + 4].copy_from_slice(&checksum.to_le_bytes());
-        bytes
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
-    use super::{
-        BadHeader, Bucket, Entry, Header, KeyedHash, NewBucket, Slot, TextEntry, buckets_for,
-    };
+    use super::{BadHeader, Header, KeyedHash};
 
     const HEADER: Header = Header {
         file_bytes: 6_144,
@@ -447,79 +262,5 @@ mod tests {
         bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
         bytes[104..].fill(0xff);
         assert_eq!(Header::decode(&bytes), Ok(Header { changes: 0, ..HEADER }));
-    }
-
-    #[test]
-    fn an_index_has_room_for_its_rows_and_not_much_more() {
-        for rows in [0, 1, 6, 7, 8, 1_000, 1_000_000, 1 << 40] {
-            let slots = buckets_for(rows) * 7;
-            assert!(slots > rows && slots <= rows * 10 / 7 + 14, "{rows}: {slots}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn an_entry_is_read_as_it_was_written(
-            key in prop::collection::vec(any::<u8>(), 1..512),
-            record in prop::collection::vec(any::<u8>(), 9..100),
-            behind in prop::collection::vec(any::<u8>(), 0..9),
-            cut in any::<prop::sample::Index>(),
-        ) {
-            let hash = KeyedHash::new(3);
-            let mut bytes = Vec::new();
-            Entry::encode(&hash, &key, &record, &mut bytes);
-            let length = bytes.len();
-            bytes.extend_from_slice(&behind);
-            let entry = Entry::at(&bytes, record.len()).expect("it is there");
-            prop_assert!(entry.is_whole(&hash) && entry.bytes() == length);
-            prop_assert_eq!((entry.key(), entry.record()), (&*key, &*record));
-            prop_assert!(Entry::at(&bytes[..cut.index(length)], record.len()).is_none());
-            prop_assert!(!entry.is_whole(&KeyedHash::new(4)));
-        }
-
-        #[test]
-        fn a_text_is_read_as_it_was_written_and_by_its_code_alone(
-            text in prop::collection::vec(any::<u8>(), 0..40),
-            code in any::<u32>(),
-            cut in any::<prop::sample::Index>(),
-            bit in any::<prop::sample::Index>(),
-        ) {
-            let hash = KeyedHash::new(3);
-            let mut bytes = Vec::new();
-            TextEntry::encode(&hash, code, &text, &mut bytes);
-            let entry = TextEntry::at(&bytes).expect("it is there");
-            prop_assert_eq!(entry.text(&hash, code), Some(&*text));
-            prop_assert_eq!(entry.text(&hash, code ^ 1), None);
-            prop_assert_eq!(entry.text(&KeyedHash::new(4), code), None);
-            prop_assert!(TextEntry::at(&bytes[..cut.index(bytes.len())]).is_none());
-            let bit = bit.index(8 * bytes.len());
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            let flipped = TextEntry::at(&bytes).and_then(|entry| entry.text(&hash, code));
-            prop_assert_eq!(flipped, None);
-        }
-
-        #[test]
-        fn a_bucket_is_read_as_it_was_written(
-            slots in prop::collection::vec((any::<u64>(), 1_u64..1 << 48), 0..9),
-            bit in 0_usize..60 * 8,
-        ) {
-            let hash = KeyedHash::new(3);
-            let mut made = NewBucket::default();
-            for (at, (key, offset)) in slots.iter().enumerate() {
-                prop_assert_eq!(made.put(Slot::new(*key, *offset)), at < 7);
-            }
-            let bytes = made.encode(&hash);
-            let bucket = Bucket(&bytes);
-            prop_assert!(bucket.is_whole(&hash));
-            let taken: Vec<Slot> = bucket.slots().filter(|slot| !slot.is_empty()).collect();
-            prop_assert_eq!(taken.len(), slots.len().min(7));
-            for (slot, (key, offset)) in taken.iter().zip(&slots) {
-                prop_assert!(slot.may_be(*key) && !slot.may_be(!*key));
-                prop_assert_eq!(slot.offset(), *offset);
-            }
-            let mut flipped = bytes;
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            prop_assert!(!Bucket(&flipped).is_whole(&hash));
-        }
     }
 }

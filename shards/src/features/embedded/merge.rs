@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::rc::Rc;
 
+use super::entries::{Entry, EntryCopy};
 use super::error::EmbeddedError;
 use super::keyed_hash::KeyedHash;
-use super::layout::{Entry, EntryCopy};
 use super::snapshot::Found;
 use super::view::View;
 use crate::features::column::CellValue;

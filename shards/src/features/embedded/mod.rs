@@ -4,10 +4,11 @@
 //! renames it over the one that was there, so a reader sees all of an import or nothing of it, and
 //! neither waits for the other. [`merge`] completes rows of some columns by what the store has, and
 //! [`kept_texts`] gives texts of rows that stay their new codes.
-//! [`layout`] says how a file is laid out, with a checksum for every record and every part of the
-//! index, by a [`keyed_hash`]; [`map`] has a file in memory, and survives it if somebody cuts the
+//! [`layout`] says how a file is laid out: its [`entries`] are records and texts, its index
+//! [`buckets`]. Each has a checksum, by a [`keyed_hash`]. [`map`] has a file in memory, and survives it if somebody cuts the
 //! file; a [`snapshot`] is a file that was opened and checked, and a [`walk`] goes over its records.
-//! [`store`] is the folder, once per process, and [`tables`] has the named ones beside the default table; [`reader`] a shard's own handle; [`preload`] brings a
+//! [`store`] is the folder, once per process, and [`tables`] has the named ones beside the default
+//! table; [`look`] shows its rows to tools; [`reader`] is a shard's own handle. [`preload`] brings a
 //! file into memory, and checks it, before the first request.
 //!
 //! Single rows change in a log beside the file, [`changes`]; a [`view`] is a file with its changes.
@@ -16,13 +17,16 @@
 //!
 //! What is *not* here: CSV (`import`), and what a row means (`join`).
 
+mod buckets;
 mod changes;
+mod entries;
 mod error;
 #[cfg(test)]
 mod hostile;
 mod kept_texts;
 mod keyed_hash;
 mod layout;
+mod look;
 mod map;
 mod merge;
 mod new_file;
@@ -37,10 +41,11 @@ mod writer;
 
 pub use changes::{ChangeBatch, ChangeWriter, Committed, Durability, Idempotency};
 pub use error::EmbeddedError;
+pub use look::RecordsChecked;
 pub use map::mend_fault;
 pub use preload::PreloadProgress;
 pub use reader::EmbeddedReader;
-pub use store::{EmbeddedStore, ImportTurn, RecordsChecked};
+pub use store::{EmbeddedStore, ImportTurn};
 pub use tables::{BadTableName, TableName};
 pub use writer::{EmbeddedWriter, PutError};
 

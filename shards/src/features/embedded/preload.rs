@@ -5,7 +5,8 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use super::error::EmbeddedError;
-use super::store::{EmbeddedStore, RecordsChecked};
+use super::look::RecordsChecked;
+use super::store::EmbeddedStore;
 use super::walk::Step;
 
 /// How much is read at once, in bytes.

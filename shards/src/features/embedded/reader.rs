@@ -3,8 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::entries::EntryCopy;
 use super::error::EmbeddedError;
-use super::layout::EntryCopy;
 use super::snapshot::Found;
 use super::store::EmbeddedStore;
 use super::view::View;

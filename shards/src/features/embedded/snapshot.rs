@@ -5,11 +5,12 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use super::buckets::{Bucket, bucket_of};
+use super::entries::{Entry, EntryCopy, TextEntry};
 use super::error::EmbeddedError;
 use super::keyed_hash::KeyedHash;
 use super::layout::{
-    BUCKET_BYTES, BadHeader, Bucket, ENTRY_HEAD_BYTES, Entry, EntryCopy, HEADER_BYTES, Header,
-    RECORDS_AT, TEXT_PLACE_BYTES, TextEntry, bucket_of,
+    BUCKET_BYTES, BadHeader, ENTRY_HEAD_BYTES, HEADER_BYTES, Header, RECORDS_AT, TEXT_PLACE_BYTES,
 };
 use super::map::Map;
 use super::walk::Walk;

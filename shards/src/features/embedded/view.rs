@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::changes::{Changes, Overlay};
+use super::entries::EntryCopy;
 use super::error::EmbeddedError;
-use super::layout::EntryCopy;
 use super::snapshot::{Found, Snapshot};
 use super::store::EmbeddedStore;
 use crate::features::texts::Texts;

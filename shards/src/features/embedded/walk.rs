@@ -3,7 +3,9 @@
 //! A record says how long it is, so the next one is known as long as records are whole. Behind one
 //! that is not the index says where the next begins.
 
-use super::layout::{Bucket, Entry, RECORDS_AT, Slot};
+use super::buckets::{Bucket, Slot};
+use super::entries::Entry;
+use super::layout::RECORDS_AT;
 use super::snapshot::Snapshot;
 
 /// A record on the way.

@@ -7,15 +7,14 @@ use std::rc::Rc;
 
 use hashbrown::HashTable;
 
+use super::buckets::{NewBucket, Slot, bucket_of, buckets_for};
 use super::changes::Overlay;
 use super::changes::commit::{forget_before, rotate};
+use super::entries::{Entry, TextEntry};
 use super::error::EmbeddedError;
 use super::kept_texts::KeptTexts;
 use super::keyed_hash::KeyedHash;
-use super::layout::{
-    ENTRY_HEAD_BYTES, Entry, Header, NewBucket, Slot, TEXT_PLACE_BYTES, TextEntry, bucket_of,
-    buckets_for,
-};
+use super::layout::{ENTRY_HEAD_BYTES, Header, TEXT_PLACE_BYTES};
 use super::merge::{Merge, merged};
 use super::new_file::{NewFile, free_bytes};
 use super::store::{EmbeddedStore, FILE, ImportTurn};

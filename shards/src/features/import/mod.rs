@@ -1,9 +1,12 @@
 //! Reads rows from CSV and writes them to a store.
 //!
 //! [`csv`] makes rows of lines and says what is wrong with those that are none: [`decode`] makes text
-//! of a file's bytes, [`dialect`] finds out how it is written, [`records`] cuts lines into fields, [`header`] says what each column is, [`cell`] reads a value, [`timestamp`] reads
-//! `last_updated`, [`row_key`] makes the key of a row, [`repeats`] finds keys that occur twice, and [`notes`] keeps what is to be said of
-//! all that. [`table`] reads rows that go to no store. [`survey`] is a first pass over an [`input`], for the types that nobody gave.
+//! of a file's bytes, [`dialect`] finds out how it is written, [`records`] cuts lines into fields,
+//! and [`header`] says what each column is. [`cell`] reads a value, [`rounding`] tells whether a
+//! float32 keeps it, and [`timestamp`] reads `last_updated`. [`row_key`] makes the key of a row,
+//! [`repeats`] finds keys that occur twice, and [`notes`] keeps what is to be said of all that.
+//! [`table`] reads rows that go to no store. [`survey`] is a first pass over an [`input`], for the
+//! types that nobody gave.
 //! `parquet` (a feature of cargo, off by default) makes CSV of Parquet first. [`options`] says how an import is asked for and how it reports.
 //! [`embedded`] writes rows to the embedded store, all or nothing; [`cql`] writes them to a
 //! cluster, one after the other, where [`replication`] says how a new keyspace is copied.
@@ -25,6 +28,7 @@ mod parquet;
 mod records;
 mod repeats;
 mod replication;
+mod rounding;
 mod row_key;
 mod survey;
 mod table;

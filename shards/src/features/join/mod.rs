@@ -2,8 +2,8 @@
 //!
 //! [`bind`] maps the model's columns to the store's and to the request's fields once, at start, or
 //! says by [`JoinError`] why they do not fit. A [`JoinPlan`] has an [`EntityPlan`] for each entity, by
-//! which [`row`] then writes its cells of row after row, without allocating, and [`text`] finds the model's code of a text. A [`RequestField`] is what a
-//! request gives.
+//! which [`row`] joins row after row without allocating: [`row_cells`] writes its cells, and [`text`]
+//! finds the model's code of a text. A [`RequestField`] is what a request gives.
 //! [`Refusal`](crate::failure::Refusal) says why a row must not be scored; [`cast`] counts what
 //! the model's precision changes.
 //!
@@ -16,6 +16,7 @@ mod entity;
 mod error;
 mod request_field;
 mod row;
+mod row_cells;
 mod text;
 
 pub use bind::{JoinPlan, ModelInputs};

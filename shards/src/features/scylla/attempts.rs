@@ -20,7 +20,7 @@ use super::flight::Flight;
 use super::routing::Target;
 use super::runtime::{Ended, Running};
 use super::session::CqlSession;
-use super::store::Inner;
+use super::shared::Inner;
 use crate::failure::FaultReason;
 use crate::features::import::now_us;
 

@@ -10,7 +10,8 @@
 //! the group failed and the [`budget`] allows; [`decode`] packs CQL rows as records. [`keys`] are what the
 //! texts that name users become, and [`table_key`] those of several columns; [`feast`] is how Feast
 //! writes a table. [`store`]
-//! joins it all: the cache first, then keys that are [`pending`] for other batches, then new flights;
+//! is a shard's handle, and [`shared`] what flights share. [`landing`] joins it all: the cache first, then
+//! keys that are [`pending`] for other batches, then new flights;
 //! [`counters`] are what it counts;
 //! [`recovery`] gives it a new session where the whole cluster was away, and new statements where
 //! the table is another; [`faults`] says why statements brought nothing. A [`table_watch`]
@@ -31,6 +32,7 @@ mod feast;
 mod flight;
 mod frames;
 mod keys;
+mod landing;
 mod password;
 mod pending;
 mod probe;
@@ -41,6 +43,7 @@ mod sample;
 mod secret;
 mod session;
 mod settings;
+mod shared;
 mod store;
 mod table;
 mod table_key;
@@ -52,13 +55,13 @@ mod write;
 pub use counters::CqlCounters;
 pub use error::ScyllaError;
 pub(crate) use error::said;
+pub(crate) use landing::Asked;
 pub use secret::Secret;
 pub(crate) use session::block_on;
 pub use session::describe_table;
 pub use settings::{
     Compression, Consistency, ScyllaSettings, TableLayout, TableSettings, TlsSettings,
 };
-pub(crate) use store::Asked;
 pub use store::CqlStore;
 pub use table::find_table;
 pub(crate) use table::{TableSession, read_row};

@@ -21,7 +21,7 @@ use super::error::ScyllaError;
 use super::probe;
 use super::session::CqlSession;
 use super::settings::ScyllaSettings;
-use super::store::Inner;
+use super::shared::Inner;
 use crate::executor::runtime::{sleep, spawn};
 
 /// How often it looks.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Described, USER_ID};
 use crate::features::column::ColumnType;
 use crate::features::join::RequestField;
-use crate::model::golden::FEATURES_FILE;
+use crate::model::golden_rows::FEATURES_FILE;
 
 /// The user of an example where no file names one.
 const NOBODY: &str = "user-001";

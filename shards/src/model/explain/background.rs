@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::ExplainError;
 use crate::features::{Categories, FeatureMatrix, Precision};
-use crate::model::golden::{self, RowFormat};
+use crate::model::golden_rows::{self as golden, RowFormat};
 use crate::model::repository::ModelDirectory;
 
 /// The most rows: each is run through every tree when a model is loaded.

@@ -93,8 +93,8 @@ impl RemoteClient {
         outcome
     }
 
-    /// Whether the server is left alone for now.
-    pub(crate) fn is_left_alone(&self) -> bool {
+    /// Whether the circuit is open: the server is not asked for now.
+    pub(crate) fn is_circuit_open(&self) -> bool {
         self.breaker.borrow().is_open()
     }
 

@@ -3,14 +3,14 @@
 //! Processes take turns at a lock for each commit, so that a process which takes over, or a second
 //! gateway on the same store, goes on where another ended.
 
-use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::frame::{ChangeBatch, Frame, Idempotency, PAYLOAD_BYTES_MAX};
+use super::frame::{ChangeBatch, Idempotency, PAYLOAD_BYTES_MAX};
 use super::log::{Extent, LogFile, numbers_in, path_of};
+use super::remembered::Remembered;
 use crate::features::embedded::error::EmbeddedError;
 use crate::features::embedded::keyed_hash::KeyedHash;
 use crate::features::embedded::snapshot::{Snapshot, Stamp};
@@ -20,10 +20,6 @@ use crate::features::schema::Schema;
 
 /// What a commit holds the lock of.
 pub(in crate::features::embedded) const LOCK: &str = "changes.lock";
-/// For how long it is remembered that a request was committed.
-const REMEMBERED_US: i64 = 15 * 60 * 1_000_000;
-/// How many such requests are remembered.
-const REMEMBERED_MAX: usize = 1 << 16;
 
 /// When a change is said to be committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -354,49 +350,4 @@ fn lock_file(folder: &Path) -> Result<File, EmbeddedError> {
     let lock = File::open(&path)
         .or_else(|_| File::options().write(true).create(true).truncate(false).open(&path));
     lock.map_err(EmbeddedError::io(&path, "making the lock of changes"))
-}
-
-/// The requests with an `idempotency-key` that were committed last.
-#[derive(Debug, Default)]
-struct Remembered {
-    bodies: HashMap<u128, u64>,
-    /// The same, the oldest first.
-    by_time: VecDeque<(i64, Idempotency)>,
-}
-
-impl Remembered {
-    /// The hash of the body of the request with this key.
-    fn body(&self, key: u128) -> Option<u64> {
-        self.bodies.get(&key).copied()
-    }
-
-    fn see(&mut self, frame: Frame<'_>) {
-        if let Some(it) = frame.idempotency {
-            self.remember(it, frame.time_us);
-        }
-    }
-
-    fn remember(&mut self, it: Idempotency, time_us: i64) {
-        if self.bodies.insert(it.key, it.body).is_none() {
-            self.by_time.push_back((time_us, it));
-        }
-        let oldest_us = time_us.saturating_sub(REMEMBERED_US);
-        while let Some((at_us, oldest)) = self.by_time.front()
-            && (*at_us < oldest_us || self.by_time.len() > REMEMBERED_MAX)
-        {
-            self.bodies.remove(&oldest.key);
-            self.by_time.pop_front();
-        }
-    }
-
-    /// Frames without rows by which a new file of the log remembers them too.
-    fn frames(&self, hash: &KeyedHash, first: u64, schema: &Schema) -> Vec<u8> {
-        let mut frames = Vec::new();
-        for (time_us, it) in &self.by_time {
-            let frame = ChangeBatch::new(schema).once(Some(*it));
-            // They are no changes: they have the number of the last one before the file.
-            frame.encode(hash, first - 1, *time_us, &mut frames);
-        }
-        frames
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! A [`frame`] is what one request changed, a [`log`] the files that frames are appended to, an
 //! [`overlay`] the rows that they make, and [`follow`] keeps one up with the log. [`commit`] appends, for
-//! many requests at once, and [`rotate`](commit::rotate) begins a new file, after which the older ones are
+//! many requests at once, each [`remembered`] by its key, and [`rotate`](commit::rotate) begins a new file, after which the older ones are
 //! merged into the table's file by an import.
 //!
 //! Every change has a number. A table's file says up to which it has them, so whatever is read first, the
@@ -16,6 +16,7 @@ mod follow;
 mod frame;
 mod log;
 mod overlay;
+mod remembered;
 #[cfg(test)]
 mod tests;
 
