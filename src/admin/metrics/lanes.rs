@@ -208,7 +208,7 @@ fn write_columns(text: &mut Exposition, lanes: &[ScrapedLane<'_>], drift: &Drift
 fn write_drift(text: &mut Exposition, drifts: &[Drift]) {
     let help = "Population stability index of a feature against the training data, last hour.";
     text.family("shardgate_feature_drift", Kind::Gauge, help);
-    for Drift { subject, index } in drifts {
+    for Drift { subject, index, .. } in drifts {
         if let Measured::Column(column) = &subject.measured {
             let version = subject.version.to_string();
             let [model, version] = [("model", subject.model.as_str()), ("version", &version)];
@@ -217,7 +217,7 @@ fn write_drift(text: &mut Exposition, drifts: &[Drift]) {
     }
     let help = "Population stability index of the scores against the training data, last hour.";
     text.family("shardgate_score_drift", Kind::Gauge, help);
-    for Drift { subject, index } in drifts {
+    for Drift { subject, index, .. } in drifts {
         if subject.measured == Measured::Score {
             let version = subject.version.to_string();
             text.value(&[("model", subject.model.as_str()), ("version", &version)], *index);
