@@ -204,7 +204,7 @@ impl Header {
         };
         let positions = columns.iter().map(|(_, at, _)| *at).collect();
         let schema = Schema::new(columns.into_iter().map(|(_, _, column)| column).collect())?;
-        let keys = key_positions.iter().map(|position| names[*position].to_string());
+        let keys = key_positions.iter().map(|position| names[*position].clone());
         let schema = schema.with_keys(keys.collect());
         Ok(Self {
             names,
