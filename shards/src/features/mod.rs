@@ -39,6 +39,7 @@ pub mod scylla;
 pub mod simulated;
 mod store;
 pub mod stored;
+mod strict_json;
 pub mod texts;
 pub mod written_rows;
 pub mod written_tensors;
