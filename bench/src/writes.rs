@@ -135,7 +135,12 @@ impl Load {
     /// Reads and writes so many requests by one commit, as the gateway's writing thread does.
     fn commit(&mut self, requests: usize) -> Result<()> {
         const NONE: &[Aggregate] = &[];
-        let table = WrittenTable { schema: &self.schema, aggregates: NONE, now_us: now_us() };
+        let table = WrittenTable {
+            schema: &self.schema,
+            aggregates: NONE,
+            key_parts: None,
+            now_us: now_us(),
+        };
         let mut batches = Vec::with_capacity(requests);
         for _ in 0..requests {
             let mut batch = ChangeBatch::new(&self.schema);

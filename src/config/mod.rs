@@ -15,7 +15,7 @@ use serde_json::Value;
 use shards::features::address::StoreAddress;
 use shards::features::aggregates::Aggregate;
 use shards::features::scylla::ScyllaSettings;
-use shards::model::repository::Repository;
+use shards::model::repository::{NotedField, Repository};
 use shards::model::trees::KernelChoice;
 use shards::model::{FileFormat, FileLimits, LoadOptions, LoneFile};
 use shards::shard::ShardSettings;
@@ -211,10 +211,14 @@ impl Config {
 
     /// Where models are.
     pub(crate) fn repository(&self) -> Repository {
-        match &self.file {
+        let repository = match &self.file {
             Some(file) => Repository::of_file(file.clone()),
             None => Repository::new(&self.models),
-        }
+        };
+        let noted = self.aggregates.iter().filter(|it| it.on_predict).filter_map(|it| {
+            Some(NotedField { entity: it.entity.clone(), field: it.value.clone()? })
+        });
+        repository.noting(noted.collect())
     }
 
     /// The configuration for people, by the keys of the file and without its secrets.

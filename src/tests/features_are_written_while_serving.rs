@@ -82,6 +82,12 @@ fn what_is_wrong_is_refused_whole() {
         ("POST", "user/u", "", "{\"feature_1\": 1}", 415, "content type"),
         ("GET", "user/u", "", "", 405, "method"),
         ("POST", "user/%zz", JSON, "{}", 400, "without digits"),
+        ("POST", "user/%ff%fe", JSON, "{\"feature_1\": 1}", 400, "not UTF-8"),
+        ("DELETE", "user/%ff", "", "", 400, "not UTF-8"),
+        ("POST", "user", JSON, "{\"key\": [\"a\", \"b\"], \"feature_1\": 1}", 400, "one part"),
+        ("POST", "user/u", JSON, "{\"feature_1\": 1, \"feature_1\": 2}", 400, "given twice"),
+        ("POST", "user/u", JSON, "{\"last_updated\": 1796092575141729}", 400, "milliseconds"),
+        ("POST", "user/u", JSON, "{\"last_updated\": -1}", 400, "before 1970"),
     ] {
         let answer = send(gateway.admin, method, path, fields, body);
         assert_eq!(answer.status, status, "{path} {}", answer.body);
@@ -157,4 +163,32 @@ fn try_send(address: SocketAddr, path: &str, body: &str) -> Option<u16> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     answer.split(' ').nth(1)?.parse().ok()
+}
+
+#[test]
+fn a_removal_says_how_many_rows_went() {
+    let gateway = Launch::demo().start();
+    let ask = |method, path, key: &str, body| {
+        let fields = format!("{JSON}idempotency-key: {key}\r\n");
+        let answer = send(gateway.admin, method, path, &fields, body);
+        (answer.status, answer.body)
+    };
+    let removed = |rows, end: &str| (200, format!("{{\"removed\":{rows}{end}}}"));
+    assert_eq!(ask("DELETE", "user/never", "a", ""), removed(0, ""));
+    assert_eq!(ask("DELETE", "user/user-001", "b", ""), removed(1, ""));
+    assert_eq!(ask("DELETE", "user/user-001", "b", ""), removed(1, ",\"repeated\":true"));
+    assert_eq!(ask("DELETE", "user/never", "a", ""), removed(0, ",\"repeated\":true"));
+    assert_eq!(ask("DELETE", "user/user-001", "c", ""), removed(0, ""));
+    // A key is for one request, of all tables.
+    let csv = gateway.store().join("other.csv");
+    std::fs::write(&csv, "card,limit:double\nc,1\n").unwrap();
+    let store = store(&gateway.store());
+    let imported = run(shardgate()
+        .args(["import", csv.to_str().unwrap(), "--table", "other", "--key", "card"])
+        .args(["--store", &store]));
+    assert_eq!(imported.status, Some(0), "{imported:?}");
+    assert_eq!(ask("POST", "user/u", "k", "{\"feature_1\": 1}").0, 200);
+    assert_eq!(ask("POST", "other/c", "k", "{\"limit\": 2}").0, 409);
+    assert_eq!(ask("POST", "other/c", "l", "{\"limit\": 2}").0, 200);
+    assert_eq!(ask("POST", "user/u", "l", "{\"feature_1\": 1}").0, 409);
 }

@@ -55,13 +55,36 @@ name = "amount"
 source = "request"
 "#;
 
+/// A model that does not read what is summed up, and one that clips it.
+const UNREAD: &str = "";
+const CLIPPED: &str = r#"
+[[inputs]]
+name = "amount"
+source = "request"
+type = "double"
+range = [0, 1000]
+out_of_range = "clip"
+"#;
+const DEFAULTED: &str = r#"
+[[inputs]]
+name = "amount"
+source = "request"
+type = "double"
+range = [0, 1000]
+out_of_range = "default"
+"#;
+
 fn repository() -> TempDir {
+    repository_of(MODEL)
+}
+
+fn repository_of(manifest: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("velocity");
     std::fs::create_dir_all(model.join("1")).unwrap();
     let source = models().join("demo-logistic/1/model.onnx");
     std::fs::copy(source, model.join("1/model.onnx")).unwrap();
-    std::fs::write(model.join("model.toml"), MODEL).unwrap();
+    std::fs::write(model.join("model.toml"), manifest).unwrap();
     folder
 }
 
@@ -97,6 +120,15 @@ fn scored_requests_and_events_are_counted() {
     let first = score(&gateway, "c1", 0.25);
     wait_until("the request is counted", || counted(&store, "c1")["tx_1h"] == 1);
     wait_until("the next has it", || score(&gateway, "c1", 0.25).to_bits() != first.to_bits());
+    for (event, expected) in [
+        (json!({"amount": 10.5}), "the field `merchant` is not there"),
+        (json!({"amount": 1, "merchant": "m", "amuont": 1}), "no aggregate of the table takes"),
+        (json!({"amount": 1e300, "merchant": "m"}), "a number of at most 1e290"),
+    ] {
+        let body = json!({ "event": event }).to_string();
+        let answer = ask_admin(&gateway, "/v2/features/card/c2", &body);
+        assert!(answer.status == 400 && answer.body.contains(expected), "{}", answer.body);
+    }
     let body = json!({"event": {"amount": 10.5, "merchant": "m1"}}).to_string();
     let answer = ask_admin(&gateway, "/v2/features/card/c2", &body);
     assert_eq!(answer.status, 200, "{}", answer.body);
@@ -135,4 +167,49 @@ fn a_window_that_changed_is_refused_at_start() {
             .env("SHARDGATE_MODELS", models()));
         assert!(ended.status != Some(0) && ended.stderr.contains(expected), "{ended:?}");
     }
+}
+
+/// What is counted of two requests of a card, of an amount that is in range and one that is not.
+fn counted_by(inputs: &str) -> Value {
+    let manifest = MODEL.replace("name = \"amount\"\nsource", "name = \"other\"\nsource");
+    let (repository, folder) = (repository_of(&(manifest + inputs)), tempfile::tempdir().unwrap());
+    import(&models().join("demo-logistic/features.csv"), folder.path());
+    let store = store(folder.path());
+    let gateway = Launch::on_store("velocity", &store)
+        .config(CONFIG)
+        .with(|command| _ = command.arg("--models").arg(repository.path()))
+        .start();
+    score(&gateway, "c1", 200.0);
+    score(&gateway, "c1", 5000.0);
+    wait_until("both are counted", || counted(&store, "c1")["tx_1h"] == 2);
+    counted(&store, "c1")["sum_1h"].clone()
+}
+
+#[test]
+fn what_no_column_reads_is_counted_as_the_model_would_take_it() {
+    assert_eq!(counted_by(UNREAD), 5200.0);
+    assert_eq!(counted_by(CLIPPED), 1200.0);
+    assert_eq!(counted_by(DEFAULTED), 200.0);
+}
+
+#[test]
+fn a_table_that_cannot_be_written_is_said_at_start() {
+    let folder = tempfile::tempdir().unwrap();
+    import(&models().join("demo-logistic/features.csv"), folder.path());
+    let store = store(folder.path());
+    let config = folder.path().join("counting.toml");
+    std::fs::write(&config, "[[aggregates]]\nname = \"n\"\nentity = \"user\"\nfunction = \"count\"\nwindow = \"1h\"\non_predict = true\n").unwrap();
+    let mut command = shardgate();
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .args(["--model", "demo-logistic", "--store", &store, "--config"])
+        .arg(&config)
+        .env("SHARDGATE_MODELS", models());
+    // Nobody, not even root, opens a folder for writing as the lock.
+    let lock = folder.path().join("changes.lock");
+    let _ = std::fs::remove_file(&lock);
+    std::os::unix::fs::symlink(folder.path().join("none/none"), &lock).unwrap();
+    let ended = run(&mut command);
+    assert!(ended.status != Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("the aggregate `n` cannot count scored requests"), "{ended:?}");
 }

@@ -319,5 +319,5 @@ fn of_model(plan: JoinPlan, model: &Model) -> Result<JoinPlan, JoinError> {
         ..manifest.expression_spec()
     };
     let plan = plan.with_integers(model.integers())?.with_categories(model.categories())?;
-    plan.with_expressions(&spec)
+    plan.with_expressions(&spec)?.with_noted(&manifest.noted, &manifest.inputs)
 }

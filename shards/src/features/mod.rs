@@ -42,6 +42,7 @@ pub mod simulated;
 mod store;
 mod store_source;
 pub mod stored;
+mod strict_json;
 pub mod texts;
 mod written_row_error;
 pub mod written_rows;

@@ -2,6 +2,7 @@
 
 use super::aggregates::EventError;
 use super::column::ColumnType;
+use super::import::WrittenTimeError;
 use super::requests::KEY_BYTES_MAX;
 
 /// Why rows are not written.
@@ -50,13 +51,47 @@ pub enum WrittenRowError {
         /// The column's type.
         expected: ColumnType,
     },
-    /// `last_updated` is no time.
-    #[error("line {line}: `last_updated`: {found} is neither an RFC 3339 time nor ms since 1970")]
+    /// A key of another shape than the table's.
+    #[error(
+        "line {line}: `key`: found {found}, but keys of the table have {}", shape(*expected)
+    )]
+    KeyShape {
+        /// The line, from 1.
+        line: u64,
+        /// What was found.
+        found: String,
+        /// How many parts the keys of the table have.
+        expected: usize,
+    },
+    /// `last_updated` is no time at which a row was written.
+    #[error("line {line}: `{member}`: {found} {cause}")]
     NotATime {
         /// The line, from 1.
         line: u64,
+        /// The member.
+        member: String,
         /// The value, shortened.
         found: String,
+        /// Why.
+        cause: WrittenTimeError,
+    },
+    /// Columns both in an object `columns` and beside it.
+    #[error("line {line}: `{name}` is beside `columns`: give it there, or all columns without it")]
+    Beside {
+        /// The line, from 1.
+        line: u64,
+        /// The member.
+        name: String,
+    },
+    /// A row that goes and is written at once.
+    #[error(
+        "line {line}: `removed` is true, and `{name}` beside it: a row that goes has no columns"
+    )]
+    RemovedAndWritten {
+        /// The line, from 1.
+        line: u64,
+        /// The member.
+        name: String,
     },
     /// A column that shows an aggregate, or holds its tiles.
     #[error("line {line}: `{name}` is computed of events: give it none")]
@@ -77,4 +112,12 @@ pub enum WrittenRowError {
     /// There is no row at all.
     #[error("there is no row: expected a JSON object a line")]
     NoRows,
+}
+
+/// The shape of keys of so many parts, for people.
+fn shape(parts: usize) -> String {
+    match parts {
+        1 => "one part: a text or an integer".to_owned(),
+        more => format!("{more} parts: an array, or `2:DE4:4111` as `shardgate get` shows one"),
+    }
 }

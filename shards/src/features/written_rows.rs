@@ -10,11 +10,12 @@ use serde_json::{Map, Value};
 
 use super::aggregates::{Aggregate, Event, EventValue, is_hidden};
 use super::column::{CellValue, ColumnType};
-use super::composite::push_part;
+use super::composite::{parts_of, push_part};
 use super::embedded::ChangeBatch;
-use super::import::parse_time_us;
+use super::import::written_us;
 use super::requests::KEY_BYTES_MAX;
 use super::schema::{LAST_UPDATED, Schema};
+use super::strict_json::StrictJson;
 use super::texts::TEXT_BYTES_MAX;
 pub use super::written_row_error::WrittenRowError;
 
@@ -41,6 +42,8 @@ pub struct WrittenTable<'a> {
     pub schema: &'a Schema,
     /// Its aggregates.
     pub aggregates: &'a [Aggregate],
+    /// How many parts its keys have, where that is known.
+    pub key_parts: Option<usize>,
     /// The clock, in µs since 1970.
     pub now_us: i64,
 }
@@ -68,6 +71,7 @@ pub fn put_object(
 ) -> Result<(), WrittenRowError> {
     let object = object_of(1, body)?;
     ensure_key(1, "key", key)?;
+    ensure_shape(table, 1, key)?;
     let form = LineForm { key: Vec::new(), ..LineForm::default() };
     put(table, &form, 1, key, &object, batch)
 }
@@ -103,16 +107,12 @@ pub fn put_line(
     batch: &mut ChangeBatch,
 ) -> Result<(), WrittenRowError> {
     let object = object_of(line, text)?;
-    let key = key_of(line, form, &object)?;
-    if object.get("removed") == Some(&Value::Bool(true)) {
-        batch.remove(&key);
-        return Ok(());
-    }
+    let key = key_of(table, line, form, &object)?;
     put(table, form, line, &key, &object, batch)
 }
 
 fn object_of(line: u64, text: &[u8]) -> Result<Map<String, Value>, WrittenRowError> {
-    match serde_json::from_slice(text) {
+    match serde_json::from_slice(text).map(|StrictJson(value)| value) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(other) => Err(WrittenRowError::NotAnObject { line, reason: shown(&other) }),
         Err(error) => Err(WrittenRowError::NotAnObject { line, reason: error.to_string() }),
@@ -129,8 +129,6 @@ fn put(
 ) -> Result<(), WrittenRowError> {
     let schema = table.schema;
     let nested = object.get("columns").and_then(Value::as_object);
-    let last_updated_us = time_us(line, object.get(&form.time))?;
-    let has_event = put_event(table, form, line, key, object, last_updated_us, batch)?;
     let is_special = |name: &String| {
         *name == form.time
             || ["removed", "event"].contains(&name.as_str())
@@ -138,6 +136,20 @@ fn put(
             || form.event.contains(name)
     };
     let is_asked = |name: &String| form.columns.as_ref().is_none_or(|it| it.contains(name));
+    let is_beside = |name: &&String| nested.is_some() && *name != "columns" && !is_special(name);
+    if let Some(name) = object.keys().filter(is_beside).find(|name| is_asked(name)) {
+        return Err(WrittenRowError::Beside { line, name: name.clone() });
+    }
+    if is_removed(line, object)? {
+        let is_written = |name: &&String| *name == "event" || !is_special(name) && is_asked(name);
+        if let Some(name) = object.keys().find(is_written) {
+            return Err(WrittenRowError::RemovedAndWritten { line, name: name.clone() });
+        }
+        batch.remove(key);
+        return Ok(());
+    }
+    let last_updated_us = time_us(table, line, &form.time, object.get(&form.time))?;
+    let has_event = put_event(table, form, line, key, object, last_updated_us, batch)?;
     let mut texts = Vec::new();
     for (name, value) in nested.unwrap_or(object) {
         let is_taken = nested.is_some() || !is_special(name);
@@ -173,11 +185,35 @@ fn put(
     Ok(())
 }
 
-fn time_us(line: u64, value: Option<&Value>) -> Result<Option<i64>, WrittenRowError> {
+/// Whether a line says that its row goes.
+fn is_removed(line: u64, object: &Map<String, Value>) -> Result<bool, WrittenRowError> {
+    match object.get("removed") {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(is_removed)) => Ok(*is_removed),
+        Some(other) => Err(WrittenRowError::NotOfType {
+            line,
+            name: "removed".to_owned(),
+            found: shown(other),
+            expected: ColumnType::Boolean,
+        }),
+    }
+}
+
+fn time_us(
+    table: WrittenTable<'_>,
+    line: u64,
+    member: &str,
+    value: Option<&Value>,
+) -> Result<Option<i64>, WrittenRowError> {
     let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let found = || WrittenRowError::NotATime { line, found: shown(value) };
-    parse_time_us(&text).ok_or_else(found).map(Some)
+    let wrong = |cause| WrittenRowError::NotATime {
+        line,
+        member: member.to_owned(),
+        found: shown(value),
+        cause,
+    };
+    written_us(&text, table.now_us).map_err(wrong).map(Some)
 }
 
 /// Adds the event of a line, if it has one; says whether it has.
@@ -198,13 +234,15 @@ fn put_event(
     if nested.is_none() && !form.event.iter().any(|name| object.contains_key(name)) {
         return Ok(false);
     }
-    let at_us = time_us(line, nested.and_then(|event| event.get("at")))?.or(last_updated_us);
+    let at = nested.and_then(|event| event.get("at"));
+    let at_us = time_us(table, line, "at", at)?.or(last_updated_us);
     let flat = object.iter().filter(|(name, _)| form.event.contains(name));
     let fields: Vec<_> = nested
         .into_iter()
         .flatten()
         .chain(flat)
-        .filter_map(|(name, value)| Some((name.as_str(), event_value(value)?)))
+        .filter(|(name, _)| *name != "at" || nested.is_none())
+        .map(|(name, value)| (name.as_str(), event_value(value)))
         .collect();
     let event = Event { at_us: at_us.unwrap_or(table.now_us), fields: &fields };
     let put = event.put(table.schema, table.aggregates, key, table.now_us, batch);
@@ -212,12 +250,13 @@ fn put_event(
     Ok(true)
 }
 
-fn event_value(value: &Value) -> Option<EventValue<'_>> {
+fn event_value(value: &Value) -> EventValue<'_> {
     match value {
-        Value::Number(number) => number.as_f64().map(EventValue::Number),
-        Value::String(text) => Some(EventValue::Text(text)),
-        Value::Bool(truth) => Some(EventValue::Number(f64::from(u8::from(*truth)))),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        Value::Number(number) => number.as_f64().map_or(EventValue::Other, EventValue::Number),
+        Value::String(text) => EventValue::Text(text),
+        Value::Bool(truth) => EventValue::Number(f64::from(u8::from(*truth))),
+        Value::Null => EventValue::Null,
+        Value::Array(_) | Value::Object(_) => EventValue::Other,
     }
 }
 
@@ -244,6 +283,7 @@ fn cell_of<'a>(expected: ColumnType, value: &'a Value, number: &'a str) -> Optio
 }
 
 fn key_of(
+    table: WrittenTable<'_>,
     line: u64,
     form: &LineForm,
     object: &Map<String, Value>,
@@ -260,6 +300,13 @@ fn key_of(
         if parts.len() != expected || parts.iter().any(String::is_empty) || parts.is_empty() {
             return Err(wrong());
         }
+        let is_one = form.key.len() == 1 && !value.is_array();
+        if let Some(expected) =
+            table.key_parts.filter(|it| !is_one && parts.len().max(form.key.len()) != *it)
+        {
+            let found = format!("an array of {}", parts.len().max(form.key.len()));
+            return Err(WrittenRowError::KeyShape { line, found, expected });
+        }
         if form.key.len() == 1 && parts.len() == 1 {
             key.extend_from_slice(parts[0].as_bytes());
         } else {
@@ -269,7 +316,33 @@ fn key_of(
         }
         ensure_key(line, member, &key)?;
     }
+    ensure_shape(table, line, &key)?;
     Ok(key)
+}
+
+/// Whether a key as it is stored has as many parts as those of the table.
+pub(super) fn has_shape(table: WrittenTable<'_>, key: &[u8]) -> bool {
+    table.key_parts.is_none_or(|count| parts_of(key, count).is_some())
+}
+
+fn ensure_shape(table: WrittenTable<'_>, line: u64, key: &[u8]) -> Result<(), WrittenRowError> {
+    match table.key_parts.filter(|_| !has_shape(table, key)) {
+        Some(expected) => {
+            let text = String::from_utf8_lossy(key);
+            let found = format!("`{}`", text.chars().take(SHOWN_MAX).collect::<String>());
+            Err(WrittenRowError::KeyShape { line, found, expected })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Checks a key that a path names, of a row that goes.
+///
+/// # Errors
+/// It can be no key of the table.
+pub fn check_key(table: WrittenTable<'_>, key: &[u8]) -> Result<(), WrittenRowError> {
+    ensure_key(1, "key", key)?;
+    ensure_shape(table, 1, key)
 }
 
 fn key_text(value: &Value) -> Option<String> {
@@ -320,7 +393,7 @@ mod tests {
     fn lines(text: &str) -> Result<u32, String> {
         let mut batch = ChangeBatch::new(&schema());
         let schema = schema();
-        let table = WrittenTable { schema: &schema, aggregates: &[], now_us: 0 };
+        let table = WrittenTable { schema: &schema, aggregates: &[], key_parts: None, now_us: 0 };
         let put = put_lines(table, &LineForm::default(), text.as_bytes(), &mut batch);
         put.map(|()| batch.rows()).map_err(|error| error.to_string())
     }
@@ -329,7 +402,7 @@ mod tests {
     fn lines_are_rows_or_say_what_is_wrong() {
         let text = r#"{"key": "u", "a": 1.5, "n": 3, "t": "x", "at": "2026-01-01", "is": true}
 
-            {"key": 7, "columns": {"a": null}, "last_updated": "2026-01-01T00:00:00Z"}
+            {"key": 7, "columns": {"a": null}, "last_updated": "1970-01-01T00:00:00Z"}
             {"key": ["DE", 4111], "removed": true}"#;
         assert_eq!(lines(text), Ok(3));
         for (text, expected) in [
@@ -344,6 +417,12 @@ mod tests {
             ("{\"key\":\"u\",\"t\":5}", "`t`: 5 is not of type text"),
             ("{\"key\":\"u\",\"a\":\"x\"}", "`a`: \"x\" is not of type float"),
             ("{\"key\":\"u\",\"last_updated\":\"x\"}", "`last_updated`: \"x\" is neither"),
+            ("{\"key\":\"u\",\"last_updated\":301000}", "is 301 s ahead"),
+            ("{\"key\":\"u\",\"last_updated\":-1}", "is before 1970: a number is milliseconds"),
+            ("{\"key\":\"u\",\"n\":1,\"n\":1}", "`n` is given twice"),
+            ("{\"key\":\"u\",\"columns\":{\"n\":1},\"n\":1}", "`n` is beside `columns`"),
+            ("{\"key\":\"u\",\"removed\":true,\"n\":1}", "`removed` is true, and `n` beside it"),
+            ("{\"key\":\"u\",\"removed\":1}", "`removed`: 1 is not of type boolean"),
             ("{\"key\":\"u\",\"a#0\":1}", "`a#0` is computed of events"),
             ("{\"key\":\"u\",\"event\":{}}", "the table has no aggregates"),
             ("{\"key\":\"u\",\"event\":1}", "expected a JSON object: 1"),
@@ -352,12 +431,37 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
         let schema = schema();
-        let table = WrittenTable { schema: &schema, aggregates: &[], now_us: 0 };
+        let table = WrittenTable { schema: &schema, aggregates: &[], key_parts: None, now_us: 0 };
         let mut batch = ChangeBatch::new(&schema);
         let long = "k".repeat(512);
         let put = put_object(table, long.as_bytes(), b"{\"a\": 1}", &mut batch).unwrap_err();
         assert!(put.to_string().contains("found 512 bytes"), "{put}");
         put_object(table, b"k", b"{\"a\": 1}", &mut batch).unwrap();
         assert_eq!(batch.rows(), 1);
+    }
+
+    #[test]
+    fn a_key_has_the_shape_of_its_table() {
+        let schema = schema();
+        let put = |key_parts, text: &str| {
+            let mut batch = ChangeBatch::new(&schema);
+            let table = WrittenTable { schema: &schema, aggregates: &[], key_parts, now_us: 0 };
+            let put = put_lines(table, &LineForm::default(), text.as_bytes(), &mut batch);
+            put.map_err(|error| error.to_string())
+        };
+        let (one, two, text) =
+            ("{\"key\":[\"a\"]}", "{\"key\":[\"a\",\"b\"]}", "{\"key\":\"1:a1:b\"}");
+        for (key_parts, text) in
+            [(None, two), (Some(1), one), (Some(1), text), (Some(2), two), (Some(2), text)]
+        {
+            assert_eq!(put(key_parts, text), Ok(()), "{key_parts:?} {text}");
+        }
+        let error = put(Some(1), two).unwrap_err();
+        assert!(
+            error.contains("found an array of 2, but keys of the table have one part"),
+            "{error}"
+        );
+        let error = put(Some(2), "{\"key\":\"a\"}").unwrap_err();
+        assert!(error.contains("found `a`, but keys of the table have 2 parts"), "{error}");
     }
 }

@@ -10,7 +10,7 @@ use super::column::{CellValue, ColumnType};
 use super::embedded::ChangeBatch;
 use super::requests::KEY_BYTES_MAX;
 use super::schema::Schema;
-use super::written_rows::WrittenTable;
+use super::written_rows::{WrittenTable, has_shape};
 use crate::tensors::wire::WireTensor;
 use crate::tensors::{Tensor, TensorData, TensorError, split};
 
@@ -46,6 +46,14 @@ pub enum WrittenTensorError {
     Key {
         /// The element, from 0.
         row: usize,
+    },
+    /// A key of another shape than the table's.
+    #[error("tensor `key`, element {row}: keys of the table have {expected} parts")]
+    KeyShape {
+        /// The element, from 0.
+        row: usize,
+        /// How many parts they have.
+        expected: usize,
     },
     /// No column that can be written.
     #[error("tensor `{name}`: the table has no such column, or it is computed of events")]
@@ -121,6 +129,9 @@ pub fn put_tensors(
         if !(1..=KEY_BYTES_MAX).contains(&key.len()) || key.contains(&b'\n') {
             return Err(WrittenTensorError::Key { row });
         }
+        if let Some(expected) = table.key_parts.filter(|_| !has_shape(table, key)) {
+            return Err(WrittenTensorError::KeyShape { row, expected });
+        }
         texts.clear();
         texts.extend(columns.iter().map(|(_, tensor)| text_of(tensor, row)));
         let mut cells = Vec::with_capacity(columns.len());
@@ -181,7 +192,7 @@ mod tests {
         let columns =
             [("a", ColumnType::Float), ("n", ColumnType::Bigint), ("t", ColumnType::Text)];
         let schema = Schema::new(columns.map(column).to_vec()).unwrap();
-        let table = WrittenTable { schema: &schema, aggregates: &[], now_us: 0 };
+        let table = WrittenTable { schema: &schema, aggregates: &[], key_parts: None, now_us: 0 };
         let mut batch = ChangeBatch::new(&schema);
         put_tensors(table, body, json_bytes, &mut batch).map_err(|error| error.to_string())?;
         let rows = batch.written_rows(&schema).map(|row| {

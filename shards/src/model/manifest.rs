@@ -59,6 +59,10 @@ pub struct Manifest {
     pub inputs: Vec<InputColumn>,
     /// Decisions that are made whatever the score is.
     pub rules: Vec<Rule>,
+    /// The fields of requests that aggregates take of its entities: the configuration says them, never
+    /// the file.
+    #[serde(skip)]
+    pub noted: Vec<String>,
 }
 
 /// What computes a model.

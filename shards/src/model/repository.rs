@@ -27,7 +27,16 @@ pub const FOUND_MAX: usize = 8;
 
 /// A directory of models, or one model's file by itself.
 #[derive(Debug, Clone)]
-pub struct Repository(Place);
+pub struct Repository(Place, Vec<NotedField>);
+
+/// A field of requests that an aggregate of scored requests takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotedField {
+    /// The entity that it is counted of.
+    pub entity: String,
+    /// The field.
+    pub field: String,
+}
 
 /// Where a repository's models are.
 #[derive(Debug, Clone)]
@@ -98,12 +107,18 @@ impl ModelDirectory {
 impl Repository {
     /// The repository below `root`; nothing is read yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self(Place::Below(root.into()))
+        Self(Place::Below(root.into()), Vec::new())
     }
 
     /// The repository of one model, whose file is served by itself.
     pub fn of_file(file: LoneFile) -> Self {
-        Self(Place::File(file))
+        Self(Place::File(file), Vec::new())
+    }
+
+    /// The same, whose models with these entities ask requests for these fields too.
+    #[must_use]
+    pub fn noting(self, noted: Vec<NotedField>) -> Self {
+        Self(self.0, noted)
     }
 
     /// The names of all models: the directories with a well-formed name and at least one version.
@@ -158,7 +173,10 @@ impl Repository {
         name: &str,
         version: Option<u64>,
     ) -> Result<ModelDirectory, RepositoryError> {
-        let Entry { path, manifest, versions: folders, .. } = self.entry(name)?;
+        let Entry { path, mut manifest, versions: folders, .. } = self.entry(name)?;
+        let entities = manifest.entities();
+        let is_own = |it: &&NotedField| entities.iter().any(|own| own.name == it.entity);
+        manifest.noted = self.1.iter().filter(is_own).map(|it| it.field.clone()).collect();
         if folders.is_empty() {
             return Err(RepositoryError::NoVersions { found: what_is_in(&path)?, path });
         }

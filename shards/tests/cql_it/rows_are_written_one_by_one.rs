@@ -17,7 +17,7 @@ const TABLE: &str = "CREATE TABLE cql_written.user_profiles (user_id text PRIMAR
 fn batch(writer: &CqlWriter, lines: &str) -> ChangeBatch {
     let schema = writer.schema();
     let mut batch = ChangeBatch::new(schema);
-    let table = WrittenTable { schema, aggregates: &[], now_us: 0 };
+    let table = WrittenTable { schema, aggregates: &[], key_parts: None, now_us: 0 };
     put_lines(table, &LineForm::default(), lines.as_bytes(), &mut batch).unwrap();
     batch
 }

@@ -31,6 +31,7 @@ pub(super) struct LineReader {
 pub(super) struct Sink {
     reader: LineReader,
     aggregates: Vec<Aggregate>,
+    key_parts: Option<usize>,
     schema: Schema,
     durability: Durability,
     to: Place,
@@ -78,7 +79,8 @@ impl Sink {
                 (Place::Cluster(Box::new(writer)), schema)
             }
         };
-        Ok(Self { reader, aggregates, schema, durability: durability.durability(), to })
+        let key_parts = entities.key_parts(table);
+        Ok(Self { reader, aggregates, key_parts, schema, durability: durability.durability(), to })
     }
 
     /// Writes lines, and says what became of each. An empty line is written by writing nothing.
@@ -150,9 +152,9 @@ impl Sink {
     }
 
     fn batch_of(&self, line: &[u8], now_us: i64) -> Result<ChangeBatch, String> {
-        let Self { reader, aggregates, schema, .. } = self;
+        let Self { reader, aggregates, key_parts, schema, .. } = self;
         let mut batch = ChangeBatch::new(schema);
-        let table = WrittenTable { schema, aggregates, now_us };
+        let table = WrittenTable { schema, aggregates, key_parts: *key_parts, now_us };
         let LineReader { form, id } = reader;
         let put = put_line(table, form, 1, line, &mut batch);
         put.map_err(|error| {

@@ -15,8 +15,8 @@ use shards::shard::{AdminReply, AdminReplyKind, Command, ShardShared};
 use super::counters::WriteCounters;
 use super::entities::Entities;
 use super::failed;
+use super::requests::{Request, answer, batch_for};
 use super::settings::AnsweredOnce;
-use super::tables::{Request, answer, batch_for};
 
 /// For how long, and how many, requests with an `Idempotency-Key` are remembered by this process.
 const REMEMBERED: Duration = Duration::from_mins(15);
@@ -87,7 +87,7 @@ impl ClusterTables {
         };
         let (mut batches, mut asked) = (Vec::new(), Vec::new());
         for &at in places {
-            match self.batch_of(&schema, requests[at]) {
+            match self.batch_of(table, &schema, requests[at]) {
                 Ok(batch) => {
                     batches.push(batch);
                     asked.push(at);
@@ -130,10 +130,12 @@ impl ClusterTables {
     /// What a request asks for, or what it is answered at once.
     fn batch_of(
         &self,
+        table: Option<&str>,
         schema: &Schema,
         request: Request<'_>,
     ) -> Result<ChangeBatch, Option<AdminReply>> {
-        let table = WrittenTable { schema, aggregates: &[], now_us: now_us() };
+        let key_parts = self.entities.key_parts(table);
+        let table = WrittenTable { schema, aggregates: &[], key_parts, now_us: now_us() };
         let batch = batch_for(table, request).map_err(|message| {
             self.counters.refused.add(1);
             Some(failed(AdminReplyKind::Failed, &message))

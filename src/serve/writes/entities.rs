@@ -17,6 +17,8 @@ pub(crate) struct Entities {
     /// The table of an entity, where it is not named like it; `None` is the store's own.
     tables: BTreeMap<String, Option<String>>,
     aggregates: Vec<Aggregate>,
+    /// How many parts the keys of a table have, where a model says it.
+    key_parts: BTreeMap<Option<String>, usize>,
 }
 
 impl Entities {
@@ -32,7 +34,18 @@ impl Entities {
         }
         let said = configured.iter().map(|(entity, table)| (entity.clone(), Some(table.clone())));
         tables.extend(said);
-        Self { tables, aggregates: aggregates.to_vec() }
+        let mut known =
+            Self { tables, aggregates: aggregates.to_vec(), key_parts: BTreeMap::new() };
+        for entity in models.iter().flat_map(|model| model.manifest.entities()) {
+            let table = known.table_of(&entity.name).map(str::to_owned);
+            known.key_parts.entry(table).or_insert(entity.key.len());
+        }
+        known
+    }
+
+    /// How many parts the keys of a table have; `None` where no model reads it.
+    pub(crate) fn key_parts(&self, table: Option<&str>) -> Option<usize> {
+        self.key_parts.get(&table.map(str::to_owned)).copied()
     }
 
     /// Those of a configuration, as far as its models are there. For tools.

@@ -1,14 +1,15 @@
 //! Writes rows of the feature store, on one thread for all who ask: operators and clients of any shard.
 //!
-//! [`tables`] has the tables of an embedded store that are written, [`cluster`] those of a cluster,
-//! [`entities`] says which table an entity has, [`settings`] what the configuration says, and [`counters`]
-//! what was done. What comes while the disk is waited for is written by the next wait.
+//! [`requests`] reads a request and answers it, [`tables`] has the tables of an embedded store that are
+//! written, [`cluster`] those of a cluster, [`entities`] says which table an entity has, [`settings`] what
+//! the configuration says, and [`counters`] what was done. What comes while the disk is waited for is written by the next wait.
 //!
 //! What is *not* here: the log (`shards::features::embedded`).
 
 mod cluster;
 pub(crate) mod counters;
 pub(crate) mod entities;
+mod requests;
 pub(crate) mod settings;
 mod tables;
 
@@ -88,7 +89,9 @@ impl WriteDesk {
         let counting = Arc::clone(&counters);
         let backend = match source {
             StoreSource::Embedded(store) | StoreSource::Simulated { store, .. } => {
-                Backend::Embedded(Tables::new(store.clone(), &settings, entities, counting))
+                let mut tables = Tables::new(store.clone(), &settings, entities, counting);
+                tables.open_counted()?;
+                Backend::Embedded(tables)
             }
             StoreSource::Cql { settings, addresses } => {
                 let (settings, addresses) = (Arc::clone(settings), addresses.clone());
@@ -253,7 +256,7 @@ impl Writer {
     fn write(&mut self, batch: Vec<Job>) {
         let requests: Vec<_> = batch
             .iter()
-            .map(|job| tables::Request {
+            .map(|job| requests::Request {
                 call: &job.call,
                 body: &job.body,
                 json_bytes: job.json_bytes,

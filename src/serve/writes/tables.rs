@@ -1,11 +1,10 @@
 //! The tables that are written: requests become changes of them, and logs are merged in time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use serde_json::json;
 use shards::features::aggregates::{Aggregate, scored_events};
 use shards::features::embedded::{
     ChangeBatch, ChangeWriter, Committed, Durability, EmbeddedError, EmbeddedStore, EmbeddedWriter,
@@ -13,28 +12,19 @@ use shards::features::embedded::{
 };
 use shards::features::import::now_us;
 use shards::features::schema::Schema;
-use shards::features::written_rows::{LineForm, WrittenTable, put_lines, put_object};
-use shards::features::written_tensors::{has_tensors, put_tensors};
-use shards::http::routes::percent_decoded;
-use shards::shard::{AdminReply, AdminReplyKind, FeatureCall};
+use shards::features::written_rows::WrittenTable;
+use shards::shard::{AdminReply, AdminReplyKind};
 
 use super::counters::WriteCounters;
 use super::entities::Entities;
+use super::failed;
+use super::requests::{Request, answer, batch_for, removals};
 use super::settings::{AnsweredOnce, WriteSettings};
-use super::{failed, reply};
 
 /// How often a request is made anew where the table's columns change meanwhile.
 const TRIES: usize = 3;
-
-/// A request, as it came.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Request<'a> {
-    pub(super) call: &'a FeatureCall<String>,
-    pub(super) body: &'a [u8],
-    /// Where the JSON of the body ends, if binary tensors follow it.
-    pub(super) json_bytes: Option<usize>,
-    pub(super) idempotency_key: Option<&'a [u8]>,
-}
+/// How many removals with an `idempotency-key` are remembered by their count.
+const REMOVALS_MAX: usize = 1 << 16;
 
 /// The tables of a store.
 #[derive(Debug)]
@@ -46,6 +36,10 @@ pub(super) struct Tables {
     entities: Entities,
     counters: Arc<WriteCounters>,
     open: BTreeMap<Option<TableName>, Table>,
+    /// How many rows requests with an `idempotency-key` have removed.
+    removed: HashMap<Idempotency, u32>,
+    /// Whether tables that were written by another process are open, for their keys.
+    knows_all: bool,
 }
 
 /// A table that is written.
@@ -55,6 +49,8 @@ struct Table {
     writer: ChangeWriter,
     schema: Schema,
     aggregates: Vec<Aggregate>,
+    /// How many parts its keys have, where a model says it.
+    key_parts: Option<usize>,
     /// Since when it has changes that were not merged.
     changed: Option<Instant>,
     merging: Option<JoinHandle<Result<(), EmbeddedError>>>,
@@ -69,7 +65,17 @@ impl Tables {
     ) -> Self {
         let WriteSettings { durability, merge_bytes, merge_s, .. } = *settings;
         let open = BTreeMap::new();
-        Self { store, durability, merge_bytes, merge_s, entities, counters, open }
+        Self {
+            store,
+            durability,
+            merge_bytes,
+            merge_s,
+            entities,
+            counters,
+            open,
+            removed: HashMap::new(),
+            knows_all: false,
+        }
     }
 
     /// Writes what all requests ask for, those about one table at once, and answers each.
@@ -105,6 +111,10 @@ impl Tables {
         replies: &mut [Option<AdminReply>],
     ) -> Vec<usize> {
         let (durability, counters) = (self.durability, Arc::clone(&self.counters));
+        let has_keys = places.iter().any(|at| requests[*at].idempotency_key.is_some());
+        if has_keys {
+            self.open_begun();
+        }
         let table = match self.table(name) {
             Ok(table) => table,
             Err(error) => {
@@ -119,9 +129,16 @@ impl Tables {
                 return Vec::new();
             }
         };
-        let (mut batches, mut asked, now_us) = (Vec::new(), Vec::new(), now_us());
-        for &at in places {
-            match batch_of(table, requests[at], now_us) {
+        let mut made: Vec<_> = Vec::with_capacity(places.len());
+        let now_us = now_us();
+        made.extend(places.iter().map(|at| (*at, batch_of(table, requests[*at], now_us))));
+        let (mut batches, mut asked) = (Vec::new(), Vec::new());
+        for (at, batch) in made {
+            match batch {
+                Ok(batch) if self.is_of_other_table(name, &batch) => {
+                    counters.refused.add(1);
+                    replies[at] = answer(Committed::OtherRequest, 0, false, durability);
+                }
                 Ok(batch) => {
                     batches.push(batch);
                     asked.push(at);
@@ -135,6 +152,8 @@ impl Tables {
         if batches.is_empty() {
             return Vec::new();
         }
+        let Some(table) = self.open.get_mut(&name.cloned()) else { return Vec::new() };
+        let gone = removals(&table.store, &table.schema, &batches, &asked, requests);
         let start = Instant::now();
         let committed = match table.writer.commit(&batches, durability.durability()) {
             Ok(committed) => committed,
@@ -151,20 +170,85 @@ impl Tables {
         counters.committed(start.elapsed());
         table.changed.get_or_insert_with(Instant::now);
         let mut again = Vec::new();
-        for ((at, batch), committed) in asked.into_iter().zip(&batches).zip(committed) {
+        for (((at, batch), committed), gone) in
+            asked.into_iter().zip(&batches).zip(committed).zip(gone)
+        {
             let is_removal = requests[at].call.is_removal;
             counters.count(committed, batch.rows(), batch.bytes());
-            match answer(committed, batch.rows(), is_removal, durability) {
+            let known = batch.idempotency().and_then(|it| self.removed.get(&it).copied());
+            let rows = match (is_removal, committed) {
+                (false, _) => batch.rows(),
+                (true, Committed::Repeated) => known.unwrap_or(batch.rows()),
+                (true, _) => gone,
+            };
+            if let (true, Committed::Written, Some(it)) =
+                (is_removal, committed, batch.idempotency())
+            {
+                if self.removed.len() >= REMOVALS_MAX {
+                    self.removed.clear();
+                }
+                self.removed.insert(it, rows);
+            }
+            match answer(committed, rows, is_removal, durability) {
                 Some(answer) => replies[at] = Some(answer),
                 None => again.push(at),
             }
         }
         if !again.is_empty()
+            && let Some(table) = self.open.get_mut(&name.cloned())
             && let Ok(schema) = table.writer.schema()
         {
             table.schema = schema;
         }
         again
+    }
+
+    /// Opens the tables that were written before this process began, once: they know the keys of
+    /// requests that may come again.
+    fn open_begun(&mut self) {
+        if std::mem::replace(&mut self.knows_all, true) {
+            return;
+        }
+        let names = self.store.tables().unwrap_or_default();
+        for name in std::iter::once(None).chain(names.into_iter().map(Some)) {
+            let store = match &name {
+                Some(name) => self.store.table(name),
+                None => self.store.clone(),
+            };
+            if ChangeWriter::is_begun(&store) {
+                // A table that cannot be opened refuses its own writes.
+                let _ = self.table(name.as_ref());
+            }
+        }
+    }
+
+    /// Whether a request about another table than this had the key of a batch.
+    fn is_of_other_table(&self, name: Option<&TableName>, batch: &ChangeBatch) -> bool {
+        let Some(idempotency) = batch.idempotency() else { return false };
+        let others = self.open.iter().filter(|(other, _)| other.as_ref() != name);
+        others.into_iter().any(|(_, table)| table.writer.has_key_of(&idempotency))
+    }
+
+    /// Opens each table whose scored requests are counted, so that one which may not be written is said
+    /// at the start.
+    ///
+    /// # Errors
+    /// A table cannot be written.
+    pub(super) fn open_counted(&mut self) -> anyhow::Result<()> {
+        let counted = self.entities.aggregates().iter().filter(|it| it.on_predict);
+        for aggregate in counted.cloned().collect::<Vec<_>>() {
+            let table = self.entities.table_of(&aggregate.entity).map(str::to_owned);
+            let name = table.as_deref().map(str::parse::<TableName>).transpose()?;
+            if let Err(error) = self.table(name.as_ref()) {
+                anyhow::bail!(
+                    "the aggregate `{}` cannot count scored requests, as its table is not written: \
+                     {error}; give this user the right to write the store's folder, or take \
+                     `on_predict` away",
+                    aggregate.name
+                );
+            }
+        }
+        Ok(())
     }
 
     /// The table of an entity.
@@ -183,7 +267,16 @@ impl Tables {
             let writer = ChangeWriter::open(&store)?;
             let schema = writer.schema()?;
             let aggregates = self.entities.aggregates_of(name.map(TableName::as_str));
-            let table = Table { store, writer, schema, aggregates, changed: None, merging: None };
+            let key_parts = self.entities.key_parts(name.map(TableName::as_str));
+            let table = Table {
+                store,
+                writer,
+                schema,
+                aggregates,
+                key_parts,
+                changed: None,
+                merging: None,
+            };
             self.open.insert(key.clone(), table);
         }
         self.open
@@ -280,67 +373,6 @@ impl Tables {
 
 /// The changes that a request asks for, or what is wrong with it.
 fn batch_of(table: &Table, request: Request<'_>, now_us: i64) -> Result<ChangeBatch, String> {
-    let Table { schema, aggregates, .. } = table;
-    batch_for(WrittenTable { schema, aggregates, now_us }, request)
-}
-
-/// [`batch_of`] for any table.
-pub(super) fn batch_for(
-    table: WrittenTable<'_>,
-    request: Request<'_>,
-) -> Result<ChangeBatch, String> {
-    let Request { call, body, json_bytes, idempotency_key } = request;
-    let mut batch = ChangeBatch::new(table.schema);
-    let key = match &call.key {
-        Some(key) => {
-            Some(percent_decoded(key).ok_or("the key in the path has a % without digits")?)
-        }
-        None => None,
-    };
-    match key {
-        Some(key) if call.is_removal => batch.remove(&key),
-        Some(key) => {
-            put_object(table, &key, body, &mut batch).map_err(|error| error.to_string())?;
-        }
-        None if has_tensors(body, json_bytes) => {
-            put_tensors(table, body, json_bytes, &mut batch).map_err(|error| error.to_string())?;
-        }
-        None => put_lines(table, &LineForm::default(), body, &mut batch)
-            .map_err(|error| error.to_string())?,
-    }
-    // A key stands for what is asked, not for the body alone.
-    let path =
-        format!("{}/{}/{}/", call.entity, call.key.as_deref().unwrap_or(""), call.is_removal);
-    let asked = [path.as_bytes(), body].concat();
-    Ok(batch.once(idempotency_key.map(|key| Idempotency::of(key, &asked))))
-}
-
-/// The reply to a request of which this became; `None` where it is to be made anew.
-pub(super) fn answer(
-    committed: Committed,
-    rows: u32,
-    is_removal: bool,
-    durability: AnsweredOnce,
-) -> Option<AdminReply> {
-    let message = match committed {
-        Committed::OtherColumns => return None,
-        Committed::Written | Committed::Repeated => {
-            let what = if is_removal { "removed" } else { "written" };
-            let mut document = json!({ what: rows });
-            if committed == Committed::Repeated {
-                document["repeated"] = true.into();
-            }
-            if durability == AnsweredOnce::Async {
-                document["durability"] = "async".into();
-                document["lost_if"] = "the machine fails within seconds".into();
-            }
-            return Some(reply(AdminReplyKind::Done, &document));
-        }
-        Committed::OtherRequest => {
-            let message = "another request had this Idempotency-Key: nothing was written";
-            return Some(failed(AdminReplyKind::Conflict, message));
-        }
-        Committed::TooLarge => "the request has more than 64 MiB of rows: send several",
-    };
-    Some(failed(AdminReplyKind::Failed, message))
+    let Table { schema, aggregates, key_parts, .. } = table;
+    batch_for(WrittenTable { schema, aggregates, key_parts: *key_parts, now_us }, request)
 }

@@ -14,6 +14,18 @@ pub enum EventValue<'a> {
     Number(f64),
     /// A text.
     Text(&'a str),
+    /// It is said that the event has none.
+    Null,
+    /// An array or an object.
+    Other,
+}
+
+/// The largest number that is added up: as many events as there may be keep a sum finite.
+const NUMBER_MAX: f64 = 1e290;
+
+/// Whether a number can be added to a sum.
+pub(super) fn is_countable(number: f64) -> bool {
+    number.abs() <= NUMBER_MAX
 }
 
 /// Something that happened to a key.
@@ -21,7 +33,7 @@ pub enum EventValue<'a> {
 pub struct Event<'a> {
     /// When, in µs since 1970.
     pub at_us: i64,
-    /// Its fields, by name; a field that is null is not there.
+    /// Its fields, by name.
     pub fields: &'a [(&'a str, EventValue<'a>)],
 }
 
@@ -32,7 +44,10 @@ pub enum EventError {
     #[error("the table has no aggregates: `[[aggregates]]` of the configuration declares them")]
     NotCounted,
     /// A sum or a maximum of no number.
-    #[error("event: `{field}`: found {found}, expected a number for the aggregate `{aggregate}`")]
+    #[error(
+        "event: `{field}`: found {found}, expected a number of at most 1e290 for the aggregate \
+         `{aggregate}`"
+    )]
     NotANumber {
         /// The field.
         field: String,
@@ -40,6 +55,25 @@ pub enum EventError {
         found: String,
         /// The aggregate.
         aggregate: String,
+    },
+    /// It does not say what an aggregate takes.
+    #[error(
+        "event: the field `{field}` is not there, which the aggregate `{aggregate}` takes: give null \
+         where the event has none"
+    )]
+    NoField {
+        /// The field.
+        field: String,
+        /// The aggregate.
+        aggregate: String,
+    },
+    /// A field that no aggregate takes.
+    #[error("event: no aggregate of the table takes the field `{field}`; they take: {taken}")]
+    UnknownField {
+        /// The field.
+        field: String,
+        /// The fields that are taken.
+        taken: String,
     },
     /// It would push out what the windows hold.
     #[error(
@@ -68,6 +102,14 @@ impl Event<'_> {
             let ahead_s = self.at_us.saturating_sub(now_us) / 1_000_000;
             return Err(EventError::Ahead { ahead_s });
         }
+        let is_known = |name: &str| aggregates.iter().any(|it| it.value.as_deref() == Some(name));
+        let unknown = self.fields.iter().find(|(name, _)| !is_known(name));
+        if let Some((name, _)) = unknown.filter(|_| !aggregates.is_empty()) {
+            let taken = aggregates.iter().filter_map(|it| it.value.as_deref());
+            let taken = taken.collect::<Vec<_>>().join(", ");
+            let taken = if taken.is_empty() { "none".to_owned() } else { taken };
+            return Err(EventError::UnknownField { field: (*name).to_owned(), taken });
+        }
         let mut operands = Vec::with_capacity(aggregates.len());
         let mut is_counted = false;
         for aggregate in aggregates {
@@ -88,15 +130,19 @@ impl Event<'_> {
     fn operand(&self, aggregate: &Aggregate) -> Result<Option<u64>, EventError> {
         let Some(name) = &aggregate.value else { return Ok(Some(1)) };
         let found = self.fields.iter().find(|(field, _)| field == name);
-        let Some((field, value)) = found else { return Ok(None) };
+        let Some((field, value)) = found else {
+            let (field, aggregate) = (name.clone(), aggregate.name.clone());
+            return Err(EventError::NoField { field, aggregate });
+        };
         Ok(Some(match (aggregate.function, value) {
+            (_, EventValue::Null) => return Ok(None),
             (AggregateFunction::Count, _) => 1,
             (AggregateFunction::Distinct, EventValue::Text(text)) => value_hash(text.as_bytes()),
             (AggregateFunction::Distinct, EventValue::Number(number)) => {
                 // As the text of the same digits.
                 value_hash(number.to_string().as_bytes())
             }
-            (_, EventValue::Number(number)) if number.is_finite() => number.to_bits(),
+            (_, EventValue::Number(number)) if is_countable(*number) => number.to_bits(),
             (_, value) => {
                 return Err(EventError::NotANumber {
                     field: (*field).to_owned(),

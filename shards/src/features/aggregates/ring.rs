@@ -90,7 +90,11 @@ impl Ring {
             }
             AggregateFunction::Count => set(tile, word(tile).wrapping_add(operand)),
             AggregateFunction::Sum => {
-                set(tile, (f64::from_bits(word(tile)) + f64::from_bits(operand)).to_bits());
+                let sum = f64::from_bits(word(tile)) + f64::from_bits(operand);
+                // What a log of another version may hold; an event is refused before.
+                if sum.is_finite() {
+                    set(tile, sum.to_bits());
+                }
             }
             AggregateFunction::Max => set(tile, max_word(word(tile), f64::from_bits(operand))),
         }
@@ -120,7 +124,8 @@ impl Ring {
         match self.window.function {
             AggregateFunction::Count => Some(tiles.fold(0, |sum, tile| sum + word(tile))),
             AggregateFunction::Sum => {
-                Some(tiles.fold(0.0, |sum, tile| sum + f64::from_bits(word(tile))).to_bits())
+                let sum = tiles.fold(0.0, |sum, tile| sum + f64::from_bits(word(tile)));
+                Some(sum.clamp(f64::MIN, f64::MAX).to_bits())
             }
             AggregateFunction::Max => {
                 let numbers = tiles.map(word).filter(|word| *word != 0).map(number_of_max);

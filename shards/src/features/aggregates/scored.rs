@@ -5,8 +5,10 @@
 //! the thread that writes takes it.
 
 use super::declaration::{Aggregate, AggregateFunction};
+use super::event::is_countable;
 use crate::features::embedded::{ChangeBatch, value_hash};
 use crate::features::entities::{RequestKeys, USER};
+use crate::features::inputs::OutOfRange;
 use crate::features::join::RequestField;
 use crate::features::schema::Schema;
 
@@ -24,6 +26,23 @@ struct NotePlan {
     /// The entity, by its place among the model's; the row's own key for 0.
     entity: usize,
     operand: Operand,
+    /// The range of its number, and whether one outside is clipped; else the model did not take it.
+    range: Option<(f64, f64)>,
+    is_clipped: bool,
+}
+
+impl NotePlan {
+    /// The number that the model took of a cell, as far as it can be counted; `None` where it took
+    /// none, or its default.
+    fn taken(&self, cell: f64) -> Option<f64> {
+        let taken = match self.range {
+            Some((low, high)) if !(low <= cell && cell <= high) => {
+                self.is_clipped.then(|| cell.clamp(low, high))?
+            }
+            _ => cell,
+        };
+        is_countable(taken).then_some(taken)
+    }
 }
 
 /// What an aggregate takes of a row.
@@ -63,7 +82,14 @@ impl ScoredPlan {
                 keys.entities.iter().position(|it| it.name == aggregate.entity)?
             };
             let operand = Self::operand(aggregate, keys, fields)?;
-            Some(NotePlan { aggregate: u16::try_from(number).ok()?, entity, operand })
+            let aggregate = u16::try_from(number).ok()?;
+            let field = match operand {
+                Operand::Number(field) | Operand::NumberHash(field) => fields.get(field),
+                Operand::One | Operand::KeyHash(_) => None,
+            };
+            let range = field.and_then(|field| field.range);
+            let is_clipped = field.is_some_and(|it| it.out_of_range == OutOfRange::Clip);
+            Some(NotePlan { aggregate, entity, operand, range, is_clipped })
         };
         let counted = aggregates.iter().enumerate().filter(|(_, it)| it.on_predict);
         Self { notes: counted.filter_map(note).collect() }
@@ -79,7 +105,7 @@ impl ScoredPlan {
         if let Some(field) = keys.position(value) {
             return is_distinct.then_some(Operand::KeyHash(field));
         }
-        let is_number = |field: &RequestField| field.name == *value && field.categories.is_none();
+        let is_number = |field: &RequestField| field.name == *value && !field.is_text();
         let field = fields.iter().position(is_number)?;
         Some(if is_distinct { Operand::NumberHash(field) } else { Operand::Number(field) })
     }
@@ -91,8 +117,9 @@ impl ScoredPlan {
 
     /// Notes a row that was scored at this time.
     pub(crate) fn note(&self, row: &impl ScoredRow, at_us: i64, notes: &mut Vec<u8>) {
-        for NotePlan { aggregate, entity, operand } in &self.notes {
-            let cell = |field| Some(row.cell(field)).filter(|cell: &f64| cell.is_finite());
+        for plan in &self.notes {
+            let NotePlan { aggregate, entity, operand, .. } = plan;
+            let cell = |field| plan.taken(row.cell(field));
             let operand = match *operand {
                 Operand::One => Some(1),
                 Operand::Number(field) => cell(field).map(f64::to_bits),

@@ -18,6 +18,7 @@ use super::records::{RecordError, RecordPlace, Records};
 use super::repeats::SeenKeys;
 use super::row_key::RowKeys;
 use super::timestamp;
+use super::timestamp::WrittenTimeError;
 use crate::features::column::{Cause, CellValue, ColumnType};
 use crate::features::requests::KEY_BYTES_MAX;
 use crate::features::schema::Schema;
@@ -150,11 +151,13 @@ pub enum CellProblem {
         /// The mark that the file has.
         decimal: DecimalMark,
     },
-    /// A `last_updated` is not a time.
-    #[error("`{text}` is neither an RFC 3339 time nor milliseconds since 1970")]
+    /// A `last_updated` is no time at which a row was written.
+    #[error("`{text}` {cause}")]
     NotATime {
         /// The cell, shortened.
         text: String,
+        /// Why.
+        cause: WrittenTimeError,
     },
 }
 
@@ -225,6 +228,7 @@ impl<R: Read> Opened<R> {
 pub struct CsvRows<R: Read> {
     file: Opened<R>,
     last_updated_us: i64,
+    now_us: i64,
     row_keys: RowKeys,
     keys: SeenKeys,
     taker: NoteTaker,
@@ -240,6 +244,7 @@ impl<R: Read> CsvRows<R> {
         Ok(Self {
             file,
             last_updated_us: options.last_updated_us,
+            now_us: timestamp::now_us(),
             row_keys: RowKeys::default(),
             keys: SeenKeys::default(),
             taker: NoteTaker::new(columns),
@@ -271,9 +276,9 @@ impl<R: Read> CsvRows<R> {
     pub fn read(&mut self) -> Result<Option<Row<'_>>, CsvError> {
         let Some(place) = self.file.records.next()? else { return Ok(None) };
         let RecordPlace { line, last_line, .. } = place;
+        let times = (self.last_updated_us, self.now_us);
         let (last_updated_us, cells) =
-            match self.file.cells(place, self.last_updated_us, &mut self.row_keys, &mut self.taker)
-            {
+            match self.file.cells(place, times, &mut self.row_keys, &mut self.taker) {
                 Ok(read) => read,
                 Err(row) if last_line > line => {
                     return Err(CsvError::JoinedLines { row, last_line });
@@ -298,11 +303,11 @@ impl<R: Read> CsvRows<R> {
 
 impl<R: Read> Opened<R> {
     /// When the record's row was written, which is `last_updated_us` where it does not say, and its
-    /// cells.
+    /// cells; by a clock of `now_us`.
     fn cells(
         &self,
         place: RecordPlace,
-        mut last_updated_us: i64,
+        (mut last_updated_us, now_us): (i64, i64),
         row_keys: &mut RowKeys,
         taker: &mut NoteTaker,
     ) -> Result<(i64, Vec<CellValue<'_>>), RowError> {
@@ -327,9 +332,11 @@ impl<R: Read> Opened<R> {
         if let Some(at) = header.last_updated_position {
             let text = records.field(at).trim_ascii();
             if !text.is_empty() {
-                let time = std::str::from_utf8(text).ok().and_then(timestamp::parse_us);
-                last_updated_us = time
-                    .ok_or_else(|| wrong(at, CellProblem::NotATime { text: cell::shown(text) }))?;
+                let time = std::str::from_utf8(text).map_err(|_| WrittenTimeError::NotATime);
+                let time = time.and_then(|text| timestamp::written_us(text, now_us));
+                last_updated_us = time.map_err(|cause| {
+                    wrong(at, CellProblem::NotATime { text: cell::shown(text), cause })
+                })?;
             }
         }
         let mut cells = Vec::with_capacity(header.schema.columns().len());

@@ -47,6 +47,7 @@ pub use self::survey::{ColumnSurvey, Survey, TypeOrigin, add_types, survey_input
 pub use self::table::{CsvTable, time_us};
 pub use options::{ImportObserver, ImportOptions, ImportProgress, OnBadRow};
 pub use replication::{Replication, ReplicationError};
+pub use timestamp::WrittenTimeError;
 pub use timestamp::now_us;
-pub(crate) use timestamp::parse_us as parse_time_us;
 pub use timestamp::shown_time;
+pub(crate) use timestamp::written_us;

@@ -20,6 +20,42 @@ pub(crate) fn parse_us(text: &str) -> Option<i64> {
     calendar::parse_time_us(text, Zone::Said)
 }
 
+/// How far ahead of the clock a time may be, in s: clocks differ.
+pub(crate) const AHEAD_S_MAX: i64 = 300;
+
+/// Why a row was not written at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WrittenTimeError {
+    /// It is no time.
+    #[error("is neither an RFC 3339 time nor milliseconds since 1970")]
+    NotATime,
+    /// Such a row would never expire.
+    #[error(
+        "is {ahead_s} s ahead of this machine's clock, at most {AHEAD_S_MAX} s are taken: a number is \
+         milliseconds since 1970"
+    )]
+    Ahead {
+        /// How far ahead, in s.
+        ahead_s: i64,
+    },
+    /// No row is so old.
+    #[error("is before 1970: a number is milliseconds since 1970")]
+    Before1970,
+}
+
+/// When a row was written, in µs since 1970, as [`parse_us`] reads it, by a clock of `now_us`.
+pub(crate) fn written_us(text: &str, now_us: i64) -> Result<i64, WrittenTimeError> {
+    let at_us = parse_us(text).ok_or(WrittenTimeError::NotATime)?;
+    let ahead_us = at_us.saturating_sub(now_us);
+    if ahead_us > AHEAD_S_MAX * US_PER_SECOND {
+        return Err(WrittenTimeError::Ahead { ahead_s: ahead_us / US_PER_SECOND });
+    }
+    if at_us < 0 {
+        return Err(WrittenTimeError::Before1970);
+    }
+    Ok(at_us)
+}
+
 /// A time in µs since 1970 as RFC 3339 has it, in UTC.
 pub fn shown_time(us: i64) -> String {
     let (seconds, fraction) = (us.div_euclid(US_PER_SECOND), us.rem_euclid(US_PER_SECOND));
@@ -40,7 +76,23 @@ pub fn shown_time(us: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_us;
+    use super::{WrittenTimeError, parse_us, written_us};
+
+    #[test]
+    fn a_row_is_written_by_now() {
+        let now_us = 1_796_092_575_141_729;
+        for text in ["0", "1796092575141", "1796092875141", "2026-12-01T00:00:00Z"] {
+            assert!(written_us(text, now_us).is_ok(), "{text}");
+        }
+        // Microseconds in place of milliseconds.
+        for text in ["1796092575141729", "2199-01-01T00:00:00Z", "1796092876142"] {
+            let found = written_us(text, now_us);
+            assert!(matches!(found, Err(WrittenTimeError::Ahead { .. })), "{text}");
+        }
+        for text in ["-1", "1969-12-31T23:59:59Z"] {
+            assert_eq!(written_us(text, now_us), Err(WrittenTimeError::Before1970), "{text}");
+        }
+    }
 
     #[test]
     fn times_are_read() {

@@ -7,6 +7,7 @@ use super::entity::{CellSource, EntityPlan, FloatRow};
 use super::error::JoinError;
 use super::request_field::RequestField;
 use super::text::categories_of;
+use crate::features::column::ColumnType;
 use crate::features::entities::{Entity, RequestKeys, USER};
 use crate::features::expressions::{
     ExpressionPlan, ExpressionSpec, RequestValues, Slot, SlotSource, StoredSlot,
@@ -160,6 +161,46 @@ impl JoinPlan {
         Ok(self)
     }
 
+    /// The same for a model of whose requests these fields are noted for aggregates, whether or not the
+    /// model reads them; `inputs` are those that `model.toml` has beside its columns. To be called last.
+    ///
+    /// # Errors
+    /// A field that the model reads as text.
+    pub fn with_noted(
+        mut self,
+        noted: &[String],
+        inputs: &[InputColumn],
+    ) -> Result<Self, JoinError> {
+        if self.schema.is_none() {
+            return Ok(self);
+        }
+        let keys = self.request_keys();
+        for name in noted.iter().filter(|name| keys.position(name).is_none()) {
+            let known = self.request_fields.iter().find(|field| field.name == *name);
+            if known.is_some_and(RequestField::is_text) {
+                return Err(JoinError::NotedText { field: name.clone() });
+            }
+            if known.is_some() {
+                continue;
+            }
+            let sent = |it: &&InputColumn| it.name == *name && it.source == Source::Request;
+            let field = match inputs.iter().find(sent) {
+                Some(input) => RequestField::of(input, usize::MAX),
+                None => RequestField {
+                    name: name.clone(),
+                    column_type: ColumnType::Double,
+                    column: usize::MAX,
+                    ..RequestField::default()
+                },
+            };
+            if field.is_text() {
+                return Err(JoinError::NotedText { field: name.clone() });
+            }
+            self.request_fields.push(field);
+        }
+        Ok(self)
+    }
+
     /// What is computed of a row once it is joined.
     pub(crate) fn expressions(&self) -> Option<&ExpressionPlan> {
         self.expressions.as_deref()
@@ -251,9 +292,7 @@ impl JoinPlan {
             let mut found = self.entities.iter().map(|entity| entity.categories_at(column));
             let categories = found.find_map(Option::<&Arc<Categories>>::cloned);
             let categories = categories.or_else(|| computed_categories(column).cloned());
-            let (name, column_type) = (input.name.clone(), input.column_type);
-            let unknown = input.text.unknown;
-            RequestField { name, column_type, column, categories, unknown, is_kept: false }
+            RequestField { categories, ..RequestField::of(input, column) }
         };
         self.columns.iter().enumerate().map(field).collect()
     }
@@ -303,14 +342,7 @@ fn place_cells(
                 (place, CellSource::Store(entities[place].store_place(column, stored)?))
             }
             Source::Request => {
-                request_fields.push(RequestField {
-                    name: column.name.clone(),
-                    column_type: column.column_type,
-                    column: position,
-                    categories: None,
-                    unknown: column.text.unknown,
-                    is_kept: false,
-                });
+                request_fields.push(RequestField::of(column, position));
                 (0, CellSource::Request { index: request_fields.len() - 1 })
             }
             // It is computed once the others are there.
@@ -333,12 +365,7 @@ fn slot_source(
         let known = request_fields.iter().position(|field| field.name == column.name);
         let index = known.unwrap_or(request_fields.len());
         if known.is_none() {
-            request_fields.push(RequestField {
-                name: column.name.clone(),
-                column_type: column.column_type,
-                column: usize::MAX,
-                ..RequestField::default()
-            });
+            request_fields.push(RequestField::of(column, usize::MAX));
         }
         return Ok(SlotSource::Request { index });
     }

@@ -10,6 +10,15 @@ pub enum JoinError {
     /// An expression or a rule cannot be used.
     #[error(transparent)]
     Expression(#[from] ExpressionError),
+    /// An aggregate that counts scored requests takes a text.
+    #[error(
+        "an aggregate with `on_predict` takes the request's field `{field}`, which is text: it takes \
+         numbers, and keys of entities; send events, or take `on_predict` away"
+    )]
+    NotedText {
+        /// The field.
+        field: String,
+    },
     /// The store has no column that the model names.
     #[error(
         "the model's input column `{column}` is not in the store, which has {}",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::features::Categories;
 use crate::features::column::{CellValue, ColumnType};
-use crate::features::inputs::UnknownText;
+use crate::features::inputs::{InputColumn, OutOfRange, UnknownText};
 use crate::features::texts::{UNKNOWN_TEXT, is_unknown_text};
 
 /// A field of the request's JSON object that a model reads.
@@ -22,9 +22,32 @@ pub struct RequestField {
     pub unknown: UnknownText,
     /// Whether its text is kept besides, for expressions.
     pub is_kept: bool,
+    /// The allowed range of its numbers, both ends included.
+    pub range: Option<(f64, f64)>,
+    /// What becomes of a number outside of it.
+    pub out_of_range: OutOfRange,
 }
 
 impl RequestField {
+    /// The field that `input` reads, for this column of the model.
+    pub(crate) fn of(input: &InputColumn, column: usize) -> Self {
+        Self {
+            name: input.name.clone(),
+            column_type: input.column_type,
+            column,
+            categories: None,
+            unknown: input.text.unknown,
+            is_kept: false,
+            range: input.range,
+            out_of_range: input.out_of_range,
+        }
+    }
+
+    /// Whether it holds text.
+    pub(crate) fn is_text(&self) -> bool {
+        self.categories.is_some() || self.is_kept || self.column_type.is_text()
+    }
+
     /// The cell that a number of a request is; `None` where the field holds text.
     pub fn number(&self, value: f64) -> Option<f64> {
         match &self.categories {

@@ -92,6 +92,16 @@ impl ChangeWriter {
         Ok(self.store.snapshot()?.schema.clone())
     }
 
+    /// Whether anything was ever written to `store` but by imports.
+    pub fn is_begun(store: &EmbeddedStore) -> bool {
+        numbers_in(store.path()).is_ok_and(|numbers| !numbers.is_empty())
+    }
+
+    /// Whether a request with the same `idempotency-key` was committed here of late.
+    pub fn has_key_of(&self, idempotency: &Idempotency) -> bool {
+        self.remembered.body(idempotency.key).is_some()
+    }
+
     /// How long the log is, in bytes, since it was last merged.
     pub fn log_bytes(&self) -> u64 {
         let folder = self.store.path();
