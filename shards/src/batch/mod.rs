@@ -22,6 +22,7 @@ mod drift_sample;
 mod estimates;
 pub(crate) mod expiry;
 mod explain;
+mod given_fields;
 mod host;
 mod in_flight;
 mod lane;

@@ -18,6 +18,7 @@ pub mod canary;
 mod catboost;
 pub(crate) mod described;
 pub mod explain;
+mod faulty_table;
 mod file_columns;
 mod files;
 pub mod forest;

@@ -10,7 +10,7 @@ use super::PredictTerms;
 use super::keys::{KeySeed, cell_of_key, finish_keys};
 use super::options::{AnswerOption, OptionSeed};
 use crate::batch::{Row, RowId, RowState, Rows};
-use crate::failure::RowFailure;
+use crate::failure::{FieldFault, RowFailure};
 use crate::features::KEY_BYTES_MAX;
 use crate::features::entities::USER_ID;
 use crate::features::expressions::RequestTexts;
@@ -173,6 +173,7 @@ impl<'a> RowSink<'a> {
         }
         let row = self.rows.get_mut(id);
         row.request_cells.resize(self.terms.fields.len(), f64::NAN);
+        row.given_fields.reset(self.terms.fields.len());
         row.key_parts.reset(self.terms.keys.fields.len());
         MemberSeed { row, terms: self.terms }
     }
@@ -228,6 +229,9 @@ const NO_FIELD: RowFailure = RowFailure::Malformed(
     "no member is a column of the model: GET /v2/models/NAME says which columns it has",
 );
 const TWO_USER_IDS: RowFailure = RowFailure::Malformed("`user_id` is there twice");
+const TWO_OPTIONS: RowFailure = RowFailure::Malformed(
+    "`explain`, `probabilities`, `label` or `outputs` is there twice: one of them says what is asked",
+);
 const BAD_USER_ID: RowFailure =
     RowFailure::Malformed("`user_id` must be a non-empty string or an integer");
 // The message says the limit.
@@ -264,7 +268,7 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let mut failure = None;
         let (fields, mut seen, mut given) = (self.terms.fields, false, false);
-        let (mut wants, mut has_options) = (Wants::default(), false);
+        let (mut wants, mut has_options, mut asked) = (Wants::default(), false, 0);
         let keys = self.terms.keys;
         while let Some(Name(name)) = members.next_key()? {
             if let Some(key) = keys.position(&name) {
@@ -280,16 +284,25 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
                 failure = failure.or(members.next_value_seed(UserIdSeed { row: self.row })?);
             } else if let Some(index) = fields.iter().position(|field| field.name == name) {
                 given = true;
+                if self.row.given_fields.note(index) {
+                    let fault = FieldFault::Twice;
+                    failure = failure.or(Some(RowFailure::Field { index, fault }));
+                }
                 match members.next_value_seed(CellSeed(
                     &fields[index],
                     index,
                     &mut self.row.texts,
                 ))? {
-                    Some(value) => self.row.request_cells[index] = value,
-                    None => failure = failure.or(Some(RowFailure::Field { index })),
+                    Ok(value) => self.row.request_cells[index] = value,
+                    Err(fault) => failure = failure.or(Some(RowFailure::Field { index, fault })),
                 }
             } else if let Some(option) = AnswerOption::named(&name) {
                 has_options = true;
+                let bit = 1_u8 << option as u8;
+                if asked & bit != 0 {
+                    failure = failure.or(Some(TWO_OPTIONS));
+                }
+                asked |= bit;
                 let wrong = members.next_value_seed(OptionSeed(option, &mut wants))?;
                 failure = failure.or(wrong);
             } else {
@@ -428,7 +441,7 @@ impl<'de> Visitor<'de> for UserIdSeed<'_> {
 }
 
 /// Reads a request field as a cell: a number, a boolean as 1 or 0, a text as its column reads it, null
-/// as not known; `None` otherwise.
+/// as not known; gives back its fault otherwise.
 pub(in crate::api) struct CellSeed<'a>(
     pub(in crate::api) &'a RequestField,
     pub(in crate::api) usize,
@@ -436,7 +449,7 @@ pub(in crate::api) struct CellSeed<'a>(
 );
 
 impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
-    type Value = Option<f64>;
+    type Value = Result<f64, FieldFault>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
@@ -444,7 +457,7 @@ impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
 }
 
 impl<'de> Visitor<'de> for CellSeed<'_> {
-    type Value = Option<f64>;
+    type Value = Result<f64, FieldFault>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a number or a text")
@@ -455,19 +468,19 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(self.0.number(value as f64))
+        Ok(self.0.integer(value.into()))
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(self.0.number(value as f64))
+        Ok(self.0.integer(value.into()))
     }
 
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(self.0.number(f64::from(u8::from(value))))
+        Ok(self.0.truth(value))
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-        Ok(Some(f64::NAN))
+        Ok(Ok(f64::NAN))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -479,11 +492,11 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         while members.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
+        Ok(Err(FieldFault::List))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
+        Ok(Err(FieldFault::Object))
     }
 }
