@@ -222,6 +222,22 @@ fn a_training_set_has_the_bits_that_serving_reads() {
     std::fs::write(&manifest, one).unwrap();
     std::fs::write(&file, "amount\n1\n2\n").unwrap();
     assert_eq!(transform(&["--only"]).stdout, "a\n\"\"\n\"\"\n");
+    // A number that a request may not give has no place in a training set.
+    for (column_type, cell, says) in [
+        ("tinyint", "300", "line 3, column 1 (`amount`): `300` is not of type tinyint"),
+        ("float", "1e39", "line 3, column 1 (`amount`): `1e39` is not of type float"),
+        (
+            "bigint",
+            "9007199254740993",
+            "line 3: `amount` is of type bigint: a whole number of more",
+        ),
+    ] {
+        std::fs::write(&manifest, format!("{one}type = \"{column_type}\"\n")).unwrap();
+        std::fs::write(&file, format!("amount\n1\n{cell}\n")).unwrap();
+        let refused = transform(&["--only"]);
+        assert_eq!(refused.status, Some(1), "{refused:?}");
+        assert!(refused.stderr.contains(says), "{refused:?}");
+    }
     std::fs::write(&manifest, MANIFEST).unwrap();
     std::fs::write(&file, "amount\n1\n").unwrap();
     let missing = transform(&["--at", "2026-01-31T12:00:00Z"]);

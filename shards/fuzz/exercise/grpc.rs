@@ -55,6 +55,7 @@ fn decode(message: &[u8]) {
     let _ = ServerReflectionRequest::decode(message);
     let Ok(infer) = ModelInferRequest::decode(message) else { return };
     let signature = Signature {
+        fields: Vec::new(),
         description: String::new(),
         matrix: "input".to_owned(),
         columns: vec!["a".to_owned(), "b".to_owned()],

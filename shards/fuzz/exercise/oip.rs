@@ -17,6 +17,7 @@ pub(crate) fn run(bytes: &[u8]) {
     if let Ok(request) = request::parse(body, json_bytes) {
         let columns = vec!["a".to_owned(), "b".to_owned()];
         let signature = Signature {
+            fields: Vec::new(),
             description: String::new(),
             matrix: "input".to_owned(),
             columns,

@@ -41,13 +41,13 @@ pub(crate) fn statuses(lane: &Lane, failure: RowFailure) -> EntityStatuses {
 /// The message of a failure, naming the request field where the failure is about one.
 pub(crate) fn message(lane: &Lane, failure: RowFailure) -> String {
     match failure {
-        RowFailure::Field { index } => {
+        RowFailure::Field { index, fault } => {
             let field = lane.settings.request_fields.get(index);
-            let name = field.map_or("?", |field| field.name.as_str());
-            if field.is_some_and(|field| field.column_type.is_text()) {
-                return format!("`{name}` must be a text");
-            }
-            format!("`{name}` must be a number within the range that the model allows")
+            field.map_or_else(|| failure.to_string(), |field| field.say(fault))
+        }
+        RowFailure::Cell { column, fault } => {
+            let field = lane.settings.signature.fields.get(column as usize);
+            field.map_or_else(|| failure.to_string(), |field| field.say(fault))
         }
         RowFailure::Key { field, fault } => {
             let name = lane.settings.keys.fields.get(field).map_or("?", String::as_str);
@@ -59,6 +59,11 @@ pub(crate) fn message(lane: &Lane, failure: RowFailure) -> String {
             | Refusal::Expired { entity }
             | Refusal::KeyNotOfType { entity, .. },
         ) if !lane.settings.keys.is_user_alone() => entity_message(lane, failure, entity),
+        RowFailure::Refused(Refusal::TooManyDefaulted { entity: Some(entity), found, allowed }) => {
+            let keys = &lane.settings.keys;
+            let name = if keys.is_user_alone() { "user" } else { keys.entity_name(entity) };
+            format!("{found} of the {name}'s features stand on defaults, at most {allowed} may")
+        }
         RowFailure::Refused(Refusal::RequestFieldRequired { column }) => {
             format!("`{}` is missing, and is required", lane.column_name(column))
         }

@@ -25,6 +25,7 @@ mod estimates;
 pub(crate) mod expiry;
 mod explain;
 mod finish;
+mod given_fields;
 mod host;
 mod in_flight;
 mod lane;

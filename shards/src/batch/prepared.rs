@@ -260,6 +260,7 @@ impl PreparedModel {
             keys: self.plan.request_keys(),
             signature: Signature {
                 texts: self.plan.text_fields(),
+                fields: self.plan.column_fields(),
                 ..self.model.borrow().signature(self.plan.column_names())
             },
             answers: self.answers.clone(),

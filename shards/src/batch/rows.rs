@@ -1,5 +1,6 @@
 //! What each request asks and what came of it, in slots that are reused with their buffers.
 
+use super::given_fields::GivenFields;
 use super::row_answer::RowAnswer;
 use crate::failure::RowFailure;
 use crate::features::KeyParts;
@@ -57,6 +58,8 @@ pub struct Row {
     /// The cells that come from the request, in the order of the model's request fields; NaN
     /// where the request has none. Of a row with features of its own: all of the model's cells.
     pub request_cells: Vec<f64>,
+    /// Which of the fields were read, while the row is filled.
+    pub(crate) given_fields: GivenFields,
     /// Those of the fields' texts that expressions read.
     pub texts: RequestTexts,
     /// When its request arrived, in µs since 1970, by the clock of its expressions; 0 before its
@@ -131,6 +134,7 @@ impl Rows {
             key_is_integer: false,
             key_parts: KeyParts::default(),
             request_cells: Vec::new(),
+            given_fields: GivenFields::default(),
             texts: RequestTexts::default(),
             arrived_us: 0,
             has_own_features: false,
@@ -296,6 +300,7 @@ impl Rows {
         if row.request_cells.capacity() > KEPT_CELLS_MAX {
             row.request_cells = Vec::new();
         }
+        row.given_fields.shrink();
         row.key_parts.shrink();
         row.texts.shrink();
         row.answer.shrink();

@@ -6,11 +6,13 @@
 //!
 //! What is *not* here: statuses of HTTP. A front chooses them.
 
+mod field_fault;
 mod refusal;
 mod store_fault;
 
 use thiserror::Error;
 
+pub use field_fault::FieldFault;
 pub use refusal::Refusal;
 pub use store_fault::FaultReason;
 
@@ -42,10 +44,20 @@ pub enum RowFailure {
     #[error("{0}")]
     Malformed(&'static str),
     /// A request field that a model column reads has the wrong type or is out of its range.
-    #[error("a request field that the model reads is not a number within its range")]
+    #[error("a request field that the model reads is not of its type")]
     Field {
         /// The position of the field among the model's request fields.
         index: usize,
+        /// What is wrong with it.
+        fault: FieldFault,
+    },
+    /// A cell of a row with features of its own is not of its column's type.
+    #[error("a cell that the model reads is not of its column's type")]
+    Cell {
+        /// The model's column, from 0.
+        column: u32,
+        /// What is wrong with it.
+        fault: FieldFault,
     },
     /// A field that names an entity is missing, there twice or no key.
     #[error("a request field that is a key {fault}")]
@@ -111,6 +123,7 @@ impl RowFailure {
         match self {
             Self::Malformed(_)
             | Self::Field { .. }
+            | Self::Cell { .. }
             | Self::Key { .. }
             | Self::Refused(Refusal::KeyNotOfType { .. }) => 0,
             Self::Refused(Refusal::UnknownUser { .. }) => 1,

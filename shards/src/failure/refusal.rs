@@ -32,10 +32,13 @@ pub enum Refusal {
         /// The place of the entity that they are of, from 0.
         entity: u8,
     },
-    /// More cells than `max_defaulted_columns` are not known (503).
-    #[error("{found} of the user's features are not known, at most {allowed} may be")]
+    /// More columns than `max_defaulted_columns` stand on their defaults (503).
+    #[error("{found} of the row's features stand on defaults, at most {allowed} may")]
     TooManyDefaulted {
-        /// How many stored cells are not known.
+        /// The place of the entity whose columns they are; `None` where they are of several, or of
+        /// requests.
+        entity: Option<u8>,
+        /// How many columns stand on their defaults.
         found: u32,
         /// `max_defaulted_columns`.
         allowed: u32,

@@ -358,6 +358,6 @@ pub struct FeaturePolicies {
     pub on_expired: OnExpired,
     /// How old a row may be, by its `last_updated`, before it is expired, in seconds.
     pub max_age_s: Option<u64>,
-    /// How many of a stored row's cells may be defaulted before the row is refused (503).
+    /// How many of a row's columns may stand on their defaults before it is refused (503).
     pub max_defaulted_columns: Option<usize>,
 }

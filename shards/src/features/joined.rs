@@ -18,6 +18,9 @@ pub struct RowOutcome {
     pub defaulted: u32,
     /// How many fields that its request does not give, or out of their range, took their default.
     pub fields_defaulted: u32,
+    /// How many of its columns stand on their default, whatever the reason: these, and those of a row
+    /// that was not found or not used.
+    pub on_defaults: u32,
     /// Why the row must not be scored; its cells then mean nothing.
     pub refusal: Option<Refusal>,
     /// When the store last wrote the row, in µs since 1970, where one was found: of several entities
@@ -33,10 +36,18 @@ impl RowOutcome {
         status: FeatureStatus::Error,
         defaulted: 0,
         fields_defaulted: 0,
+        on_defaults: 0,
         refusal: Some(Refusal::StoreUnavailable { entity: 0 }),
         last_updated_us: None,
         statuses: EntityStatuses::EMPTY,
     };
+
+    /// The refusal of a row with more columns on defaults than are allowed: those of an entity alone,
+    /// or of the whole row.
+    pub(crate) fn too_many(&self, entity: Option<u8>, allowed: usize) -> Refusal {
+        let (found, allowed) = (self.on_defaults, allowed as u32);
+        Refusal::TooManyDefaulted { entity, found, allowed }
+    }
 
     /// Takes in what came of joining another entity's part of the row.
     fn take_in(&mut self, entity: usize, part: &Self) {
@@ -44,6 +55,7 @@ impl RowOutcome {
         self.statuses.set(entity, part.status);
         self.defaulted += part.defaulted;
         self.fields_defaulted += part.fields_defaulted;
+        self.on_defaults += part.on_defaults;
         self.refusal = self.refusal.or(part.refusal);
         self.last_updated_us = match (self.last_updated_us, part.last_updated_us) {
             (Some(one), Some(other)) => Some(one.min(other)),
@@ -136,7 +148,7 @@ impl Joined {
     }
 
     /// Makes one outcome of those of a row's entities, where there are several. At most
-    /// `defaulted_max` cells of a row may be unknown.
+    /// `defaulted_max` columns of a row may stand on defaults.
     pub(crate) fn merge(&mut self, defaulted_max: Option<usize>) {
         let rows = self.outcomes.len();
         if self.by_entity.is_empty() {
@@ -149,10 +161,14 @@ impl Joined {
             for entity in 1..self.entities {
                 outcome.take_in(entity, &self.by_entity[entity * rows + row]);
             }
-            let found = outcome.defaulted;
-            if outcome.refusal.is_none() && found as usize > allowed {
-                let allowed = allowed as u32;
-                outcome.refusal = Some(Refusal::TooManyDefaulted { found, allowed });
+            if outcome.refusal.is_none() && outcome.on_defaults as usize > allowed {
+                let stored = |part: &RowOutcome| part.on_defaults - part.fields_defaulted;
+                let of = |entity: &usize| stored(&self.by_entity[entity * rows + row]) > 0;
+                let first = (0..self.entities).find(of);
+                let is_alone =
+                    outcome.fields_defaulted == 0 && (0..self.entities).filter(of).count() == 1;
+                let entity = first.filter(|_| is_alone).map(|entity| entity as u8);
+                outcome.refusal = Some(outcome.too_many(entity, allowed));
             }
         }
         // Each entity has written its cells of all rows.
@@ -217,6 +233,7 @@ impl Joined {
             status: FeatureStatus::Stored,
             defaulted: 0,
             fields_defaulted: 0,
+            on_defaults: 0,
             refusal: None,
             last_updated_us: None,
             statuses: EntityStatuses::EMPTY,

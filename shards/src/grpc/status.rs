@@ -138,9 +138,10 @@ impl Status {
 /// The code of a row without a score.
 pub(crate) const fn code_of(failure: RowFailure) -> Code {
     match failure {
-        RowFailure::Malformed(_) | RowFailure::Field { .. } | RowFailure::Key { .. } => {
-            Code::InvalidArgument
-        }
+        RowFailure::Malformed(_)
+        | RowFailure::Field { .. }
+        | RowFailure::Cell { .. }
+        | RowFailure::Key { .. } => Code::InvalidArgument,
         RowFailure::Refused(refusal) => refusal_code(refusal),
         RowFailure::NotFinite | RowFailure::ModelFailed | RowFailure::Panicked => Code::Internal,
         RowFailure::RemoteUnavailable => Code::Unavailable,

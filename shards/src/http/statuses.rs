@@ -6,7 +6,10 @@ use crate::failure::{Refusal, RowFailure};
 /// The status of a response that is this failure.
 pub const fn status_of(failure: RowFailure) -> u16 {
     match failure {
-        RowFailure::Malformed(_) | RowFailure::Field { .. } | RowFailure::Key { .. } => 400,
+        RowFailure::Malformed(_)
+        | RowFailure::Field { .. }
+        | RowFailure::Cell { .. }
+        | RowFailure::Key { .. } => 400,
         RowFailure::Refused(refusal) => refusal_status(refusal),
         RowFailure::NotFinite | RowFailure::ModelFailed | RowFailure::Panicked => 500,
         RowFailure::RemoteUnavailable => 503,

@@ -11,6 +11,7 @@ use thiserror::Error;
 pub use super::answer::{ClassChoice, ScoreOutput};
 use super::canary::Canary;
 use super::explain::ExplainSettings;
+use super::faulty_table::{self, FaultyTable};
 use super::remote::{RemoteModel, RemoteSettings, RemoteUrl};
 use super::shadow::Shadow;
 use crate::expression::ExpressionError;
@@ -95,6 +96,18 @@ pub enum ManifestError {
         /// Where in the file, what was found and what was expected.
         source: Box<toml::de::Error>,
     },
+    /// A table of a list has a key that is not known, or a value of the wrong type.
+    #[error("{}: {key}, line {line}: {reason}", path.display())]
+    Table {
+        /// The manifest.
+        path: PathBuf,
+        /// The table's path from the file's root, with its name.
+        key: String,
+        /// The line of its head, from 1.
+        line: usize,
+        /// What was found and what was expected.
+        reason: String,
+    },
     /// An expression or a rule that cannot be used.
     #[error("{}: key `{key}`: {source}", path.display())]
     Expression {
@@ -132,9 +145,17 @@ impl Manifest {
 
     /// Parses a manifest's text; `path` is what errors name.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ManifestError> {
-        let manifest: Self = toml::from_str(text).map_err(|source| ManifestError::Toml {
-            path: path.to_owned(),
-            source: Box::new(source),
+        let manifest: Self = toml::from_str(text).map_err(|source| {
+            let path = path.to_owned();
+            // What is said of a key has its own line, what is said of a table that of the first.
+            let before = source.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(0, |before| before.matches('\n').count() + 1);
+            match faulty_table::find(text).filter(|table| line <= table.line) {
+                Some(FaultyTable { key, line, reason }) => {
+                    ManifestError::Table { path, key, line, reason }
+                }
+                None => ManifestError::Toml { path, source: Box::new(source) },
+            }
         })?;
         manifest.check().map_err(|problem| ManifestError::Value {
             path: path.to_owned(),

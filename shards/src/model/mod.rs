@@ -19,6 +19,7 @@ mod catboost;
 pub(crate) mod described;
 mod error;
 pub mod explain;
+mod faulty_table;
 mod file_columns;
 mod files;
 pub mod forest;

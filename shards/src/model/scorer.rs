@@ -346,6 +346,7 @@ impl Model {
             },
             columns: columns.to_vec(),
             texts: Vec::new(),
+            fields: Vec::new(),
             precision: self.precision(),
             integers: self.integers().to_vec(),
         }

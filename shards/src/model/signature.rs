@@ -20,6 +20,8 @@ pub struct Signature {
     pub integers: Vec<Option<IntegerRange>>,
     /// How cells of each column are read, where some are of text; empty where all are numbers.
     pub texts: Vec<RequestField>,
+    /// How cells of each column are read, whatever it is of; empty where that is not known.
+    pub fields: Vec<RequestField>,
 }
 
 impl Signature {

@@ -109,9 +109,22 @@ fn each_entity_has_its_own_policies() {
     let answer = served.client().predict(WHOLE);
     assert_eq!((answer.status, answer.field("x-features")), (503, Some("merchant=expired")));
     assert!(answer.error().contains("the features of the merchant are too old"), "{answer:?}");
-    // Over all entities' cells: nothing stored is unknown, as defaults of missing rows are not counted.
+    // Over the columns of all entities together.
     let served = serve("", "max_defaulted_columns = 0");
     assert_eq!(served.client().predict(WHOLE).status, 200);
+    let ask = |served: &Served, body: &str| {
+        let answer = served.client().predict(body);
+        (answer.status, answer.body)
+    };
+    let without = r#"{"user_id": "user-001", "receiver_id": "user-002"}"#;
+    let (status, body) = ask(&served, without);
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("1 of the merchant's features stand on defaults, at most 0"), "{body}");
+    let (status, body) = ask(&served, r#"{"user_id": "user-001"}"#);
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("2 of the row's features stand on defaults, at most 0"), "{body}");
+    let served = serve("", "max_defaulted_columns = 1");
+    assert_eq!(ask(&served, without).0, 200);
 }
 
 #[test]

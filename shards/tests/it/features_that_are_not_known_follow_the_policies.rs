@@ -69,7 +69,41 @@ fn nan_is_passed_on_where_the_model_reads_it() {
     let columns = [column_with("a", 7.0, NanMeaning::Default)];
     let plan = plan_of(&reader, &columns, &policies);
     let refusal = fetch(&reader, &plan, &["null"]).outcomes[0].refusal;
-    assert_eq!(refusal, Some(Refusal::TooManyDefaulted { found: 1, allowed: 0 }));
+    assert_eq!(refusal, Some(too_many(Some(0), 1, 0)));
+}
+
+fn too_many(entity: Option<u8>, found: u32, allowed: u32) -> Refusal {
+    Refusal::TooManyDefaulted { entity, found, allowed }
+}
+
+#[test]
+fn every_column_on_its_default_counts_whatever_the_reason() {
+    let (_folder, store) = store_of(CSV);
+    let reader = EmbeddedReader::new(&store).unwrap();
+    let amount = InputColumn { source: Source::Request, ..column("amount") };
+    let columns = [column_with("a", 7.0, NanMeaning::Default), column("b"), amount];
+    let ask = |allowed, keys: &[&str], amount: f64| {
+        let policies = FeaturePolicies {
+            max_defaulted_columns: Some(allowed),
+            max_age_s: Some(60),
+            on_expired: OnExpired::Default,
+            ..Default::default()
+        };
+        let plan = plan_of(&reader, &columns, &policies);
+        let mut requests = FetchRequests::new(1);
+        keys.iter().for_each(|key| requests.push(key.as_bytes(), &[amount]));
+        let mut joined = Joined::new(&plan);
+        assert_eq!(reader.fetch(&plan, &requests, WRITTEN_US, &mut joined), Fetched::Joined);
+        joined.outcomes.iter().map(|outcome| outcome.refusal).collect::<Vec<_>>()
+    };
+    // A null cell, a user who is not known, and a row that is too old.
+    let found = ask(0, &["full", "null", "nobody", "old"], 1.0);
+    let both = Some(too_many(Some(0), 2, 0));
+    assert_eq!(found, [None, Some(too_many(Some(0), 1, 0)), both, both]);
+    // And a field that the request does not give.
+    let found = ask(1, &["full", "null", "nobody"], f64::NAN);
+    assert_eq!(found, [None, Some(too_many(None, 2, 1)), Some(too_many(None, 3, 1))]);
+    assert_eq!(ask(3, &["nobody", "old"], f64::NAN), [None, None]);
 }
 
 fn reader_of(store: &shards::features::embedded::EmbeddedStore) -> EmbeddedReader {

@@ -56,7 +56,7 @@ fn and_one_that_has_none_fails_all() {
     for (body, status, message) in [
         ("{\"instances\": [{\"user_id\": \"user-001\"}, [1, 2]]}", 400, "instance 1: "),
         ("{\"instances\": [[1, 2, 3, 4]]}", 400, "instance 0: "),
-        ("{\"instances\": [[1, 2, \"x\"]]}", 400, "another type"),
+        ("{\"instances\": [[1, 2, \"x\"]]}", 400, "found a text"),
         ("{\"instances\": [[1, 2, null]]}", 400, "no finite score"),
         ("{\"instances\": [7]}", 400, "instance 0: "),
         ("{\"instances\": []}", 400, "empty"),

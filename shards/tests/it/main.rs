@@ -111,6 +111,7 @@ mod records_are_joined_as_they_were_packed;
 mod replaced_columns_are_bound_again;
 mod replaced_columns_never_mix_with_the_old;
 mod request_fields_join_stored_features;
+mod request_numbers_are_held_to_their_type;
 mod requests_are_recorded_whatever_they_come_by;
 mod requests_that_do_not_end_take_bounded_memory;
 mod rows_score_the_same_however_they_are_given;

@@ -95,7 +95,7 @@ fn check_both(fixture: &Fixture) {
                 if cell == MISSING {
                     return f64::NAN;
                 }
-                let number = || field.number(cell.parse().ok()?);
+                let number = |fault| field.number(cell.parse().map_err(|_| fault)?);
                 field.text(cell).or_else(number).expect("a cell of its type")
             };
             let cells: Vec<f64> = plan.request_fields().iter().zip(row).map(cell).collect();

@@ -27,6 +27,8 @@ pub(super) enum Clock {
 struct Read {
     at: usize,
     cell_type: ColumnType,
+    /// The type of model.toml.
+    column_type: ColumnType,
     value_type: Type,
     is_given: bool,
 }
@@ -72,7 +74,8 @@ impl<'m> Transformer<'m> {
                 read.column_type
             );
             let (value_type, is_given) = (read.value_type, read.is_given);
-            reads.push(Read { at, cell_type, value_type, is_given });
+            let column_type = read.column_type;
+            reads.push(Read { at, cell_type, column_type, value_type, is_given });
         }
         let columns = computed_columns(&expressions, columns);
         let refused = vec![0; columns.len()];
@@ -155,7 +158,11 @@ impl<'m> Transformer<'m> {
         for (place, read) in self.reads.iter().enumerate() {
             if read.is_given && read.value_type != Type::Text {
                 let number = request_number(table, read)?;
-                self.expressions.put_number(row, place, number);
+                if let Err(reason) = self.expressions.put_number(row, place, number) {
+                    // An import's words name the line, where it refuses the cell too.
+                    table.cell(read.at, read.column_type)?;
+                    bail!("line {}: {reason}", table.line());
+                }
             } else {
                 let cell = table.cell(read.at, read.cell_type)?;
                 self.expressions.put_stored(row, place, cell);

@@ -64,6 +64,16 @@ pub enum InferError {
         /// The range of the model's tensor.
         range: IntegerRange,
     },
+    /// A cell is not of its column's type.
+    #[error("input `{input}`, row {row}: {reason}")]
+    NotOfColumn {
+        /// The tensor.
+        input: String,
+        /// The row, from 0.
+        row: usize,
+        /// The column, what it takes and what was found.
+        reason: String,
+    },
     /// A tensor that the model does not read.
     #[error("unexpected input `{input}`: {expected}")]
     UnknownInput {

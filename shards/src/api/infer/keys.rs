@@ -142,7 +142,7 @@ pub(super) fn cells<'r>(
 ) -> Result<Cow<'r, [f64]>, InferError> {
     let cell = |text: &str| match text {
         "" => Some(f64::NAN),
-        text => field.text(text).or_else(|| field.number(text.parse().ok()?)),
+        text => field.text(text).or_else(|_| field.digits(text)).ok(),
     };
     let cells = texts_or_none(input, rows)?.into_iter().map(cell).collect::<Option<Vec<_>>>();
     cells.map(Cow::Owned).ok_or_else(|| InferError::Type {

@@ -6,6 +6,7 @@ use super::error::InferError;
 use super::keys::{self, ParsedKeys};
 use super::request::InferRequest;
 use crate::batch::{RowId, Rows};
+use crate::failure::FieldFault;
 use crate::features::entities::RequestKeys;
 use crate::features::join::RequestField;
 use crate::model::Signature;
@@ -82,6 +83,7 @@ impl<'r> ParsedInfer<'r> {
             let width = signature.columns.len();
             let cells = vec![Block { at: 0, width, numbers: block(matrix, rows, width)?.into() }];
             check_integers(&matrix.name, &cells[0], signature)?;
+            check_types(&matrix.name, cells[0].numbers.as_ref(), &signature.fields)?;
             let (cells_per_row, texts) = (width, Vec::new());
             return Ok(Self { rows, user_ids: None, keys: None, cells, cells_per_row, texts });
         }
@@ -241,9 +243,13 @@ fn by_columns<'r>(
             None => block(input, rows, 1)?.into(),
         };
         let block = Block { at, width: 1, numbers };
+        let field = signature.fields.get(at).filter(|field| field.categories.is_none());
         // A code is of no tensor of integers; an unknown text has none yet.
         if signature.texts.get(at).is_none_or(|field| field.categories.is_none()) {
             check_integers(&input.name, &block, signature)?;
+        }
+        if let Some(field) = field {
+            check_types(&input.name, &block.numbers, std::slice::from_ref(field))?;
         }
         cells.push(block);
     }
@@ -307,6 +313,23 @@ fn check_integers(input: &str, block: &Block<'_>, signature: &Signature) -> Resu
     Ok(())
 }
 
+/// Refuses a number that its column's type does not have, in cells that are as many a row as there
+/// are `fields`.
+fn check_types(input: &str, numbers: &[f64], fields: &[RequestField]) -> Result<(), InferError> {
+    for (row, numbers) in numbers.chunks_exact(fields.len().max(1)).enumerate() {
+        for (field, number) in fields.iter().zip(numbers) {
+            field.check(*number).map_err(|fault| not_of_column(input, row, field, fault))?;
+        }
+    }
+    Ok(())
+}
+
+/// The error of a cell that its field does not take.
+fn not_of_column(input: &str, row: usize, field: &RequestField, fault: FieldFault) -> InferError {
+    let reason = field.say(fault);
+    InferError::NotOfColumn { input: input.to_owned(), row, reason }
+}
+
 pub(super) fn check_shape(input: &Tensor<'_>, rows: usize, width: usize) -> Result<(), InferError> {
     match input.shape.as_slice() {
         [found, columns] if *found == rows && *columns == width => Ok(()),
@@ -333,11 +356,12 @@ fn field_cells<'r>(
     match &input.data {
         TensorData::Numbers(numbers) if field.categories.is_none() && !field.is_kept => {
             check_shape(input, rows, 1)?;
+            check_types(&input.name, numbers, std::slice::from_ref(field))?;
             Ok(numbers.into())
         }
         TensorData::Numbers(numbers) => {
             check_shape(input, rows, 1)?;
-            let cells = numbers.iter().map(|number| field.number(*number));
+            let cells = numbers.iter().map(|number| field.number(*number).ok());
             cells.collect::<Option<_>>().ok_or_else(|| refused("BYTES"))
         }
         TensorData::Strings(strings) => {
@@ -345,7 +369,7 @@ fn field_cells<'r>(
             let mut nulls = input.nulls.iter().copied().peekable();
             let text = |(place, bytes): (usize, &Cow<'_, [u8]>)| match nulls.next_if_eq(&place) {
                 Some(_) => Some(f64::NAN),
-                None => field.text(str::from_utf8(bytes).ok()?),
+                None => field.text(str::from_utf8(bytes).ok()?).ok(),
             };
             let cells = strings.iter().enumerate().map(text);
             let expected = if field.column_type.is_text() { "UTF-8" } else { "a type of numbers" };

@@ -17,9 +17,6 @@ use crate::model::Signature;
 const WIDTH: RowFailure = RowFailure::Malformed(
     "an instance that is a list must have one value for each of the model's columns, in order",
 );
-const OTHER_TYPE: RowFailure =
-    RowFailure::Malformed("a value of an instance is of another type than its column");
-
 /// Why a body cannot be read into rows.
 #[derive(Debug, Error)]
 pub(in crate::api) enum InstancesError {
@@ -177,19 +174,19 @@ impl<'de> Visitor<'de> for InstanceSeed<'_> {
         row.has_own_features = true;
         row.request_cells.clear();
         while at < signature.columns.len() {
-            let field = signature.texts.get(at).unwrap_or(&number);
+            let field = signature.fields.get(at).unwrap_or(&number);
             let Some(cell) = members.next_element_seed(CellSeed(field, at, &mut row.texts))? else {
                 break;
             };
             let integers = signature.integers.get(at).copied().flatten();
             let is_code = field.categories.is_some();
             failure = failure.or(match cell {
-                None => Some(OTHER_TYPE),
-                Some(cell) if !is_code && integers.is_some_and(|range| !range.holds(cell)) => {
+                Err(fault) => Some(RowFailure::Cell { column: at as u32, fault }),
+                Ok(cell) if !is_code && integers.is_some_and(|range| !range.holds(cell)) => {
                     let column = at as u32;
                     Some(RowFailure::Refused(Refusal::RequestNotInteger { column }))
                 }
-                Some(_) => None,
+                Ok(_) => None,
             });
             row.request_cells.push(cell.unwrap_or(f64::NAN));
             at += 1;

@@ -4,11 +4,12 @@ use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::failure::FieldFault;
 use crate::features::expressions::RequestTexts;
 use crate::features::join::RequestField;
 
 /// Reads a request field as a cell: a number, a boolean as 1 or 0, a text as its column reads it, null
-/// as not known; `None` otherwise.
+/// as not known; gives back its fault otherwise.
 pub(in crate::api) struct CellSeed<'a>(
     pub(in crate::api) &'a RequestField,
     pub(in crate::api) usize,
@@ -16,7 +17,7 @@ pub(in crate::api) struct CellSeed<'a>(
 );
 
 impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
-    type Value = Option<f64>;
+    type Value = Result<f64, FieldFault>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
@@ -24,7 +25,7 @@ impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
 }
 
 impl<'de> Visitor<'de> for CellSeed<'_> {
-    type Value = Option<f64>;
+    type Value = Result<f64, FieldFault>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a number or a text")
@@ -35,19 +36,19 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(self.0.number(value as f64))
+        Ok(self.0.integer(value.into()))
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(self.0.number(value as f64))
+        Ok(self.0.integer(value.into()))
     }
 
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(self.0.number(f64::from(u8::from(value))))
+        Ok(self.0.truth(value))
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-        Ok(Some(f64::NAN))
+        Ok(Ok(f64::NAN))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -59,11 +60,11 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         while members.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
+        Ok(Err(FieldFault::List))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
+        Ok(Err(FieldFault::Object))
     }
 }

@@ -108,18 +108,15 @@ pub(super) fn cell_of_key(
     let cell = match part.given {
         GivenAs::Nothing => return None,
         GivenAs::Text => field.text(&part.text),
-        GivenAs::Integer => {
-            // A category may be written as an integer, as the key is.
-            let number = part.text.parse().ok().and_then(|number| field.number(number));
-            number.or_else(|| field.text(&part.text))
-        }
+        // A category may be written as an integer, as the key is.
+        GivenAs::Integer => field.digits(&part.text),
     };
     match cell {
-        Some(cell) => {
+        Ok(cell) => {
             row.request_cells[index] = cell;
             None
         }
-        None => Some(RowFailure::Field { index }),
+        Err(fault) => Some(RowFailure::Field { index, fault }),
     }
 }
 

@@ -10,7 +10,7 @@ use super::cell::CellSeed;
 use super::keys::{KeySeed, cell_of_key, finish_keys};
 use super::options::{AnswerOption, OptionSeed};
 use crate::batch::{Row, RowState};
-use crate::failure::RowFailure;
+use crate::failure::{FieldFault, RowFailure};
 use crate::features::KEY_BYTES_MAX;
 use crate::features::entities::USER_ID;
 use crate::model::answer::Wants;
@@ -22,6 +22,9 @@ const NO_FIELD: RowFailure = RowFailure::Malformed(
     "no member is a column of the model: GET /v2/models/NAME says which columns it has",
 );
 const TWO_USER_IDS: RowFailure = RowFailure::Malformed("`user_id` is there twice");
+const TWO_OPTIONS: RowFailure = RowFailure::Malformed(
+    "`explain`, `probabilities`, `label` or `outputs` is there twice: one of them says what is asked",
+);
 const BAD_USER_ID: RowFailure =
     RowFailure::Malformed("`user_id` must be a non-empty string or an integer");
 // The message says the limit.
@@ -58,7 +61,7 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let mut failure = None;
         let (fields, mut seen, mut given) = (self.terms.fields, false, false);
-        let (mut wants, mut has_options) = (Wants::default(), false);
+        let (mut wants, mut has_options, mut asked) = (Wants::default(), false, 0);
         let keys = self.terms.keys;
         while let Some(Name(name)) = members.next_key()? {
             if let Some(key) = keys.position(&name) {
@@ -74,16 +77,25 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
                 failure = failure.or(members.next_value_seed(UserIdSeed { row: self.row })?);
             } else if let Some(index) = fields.iter().position(|field| field.name == name) {
                 given = true;
+                if self.row.given_fields.note(index) {
+                    let fault = FieldFault::Twice;
+                    failure = failure.or(Some(RowFailure::Field { index, fault }));
+                }
                 match members.next_value_seed(CellSeed(
                     &fields[index],
                     index,
                     &mut self.row.texts,
                 ))? {
-                    Some(value) => self.row.request_cells[index] = value,
-                    None => failure = failure.or(Some(RowFailure::Field { index })),
+                    Ok(value) => self.row.request_cells[index] = value,
+                    Err(fault) => failure = failure.or(Some(RowFailure::Field { index, fault })),
                 }
             } else if let Some(option) = AnswerOption::named(&name) {
                 has_options = true;
+                let bit = 1_u8 << option as u8;
+                if asked & bit != 0 {
+                    failure = failure.or(Some(TWO_OPTIONS));
+                }
+                asked |= bit;
                 let wrong = members.next_value_seed(OptionSeed(option, &mut wants))?;
                 failure = failure.or(wrong);
             } else {

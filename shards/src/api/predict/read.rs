@@ -167,6 +167,7 @@ impl<'a> RowSink<'a> {
         }
         let row = self.rows.get_mut(id);
         row.request_cells.resize(self.terms.fields.len(), f64::NAN);
+        row.given_fields.reset(self.terms.fields.len());
         row.key_parts.reset(self.terms.keys.fields.len());
         MemberSeed { row, terms: self.terms }
     }

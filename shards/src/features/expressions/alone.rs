@@ -7,9 +7,10 @@ use super::captured::Computing;
 use super::plan::{ExpressionPlan, ExpressionSpec};
 use super::slot::SlotSource;
 use crate::expression::{BLOCK_ROWS, ExpressionError, Type, Value};
-use crate::features::Categories;
 use crate::features::column::{CellValue, ColumnType};
 use crate::features::inputs::{InputColumn, Source};
+use crate::features::join::RequestField;
+use crate::features::{Categories, Precision};
 
 /// Something that expressions or rules read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +39,8 @@ pub enum ComputedCell {
 pub struct Expressions {
     plan: ExpressionPlan,
     computing: Computing,
-    are_given: Vec<bool>,
+    /// By place: the field of the request; `None` where the store has it.
+    given: Vec<Option<RequestField>>,
     rows: usize,
 }
 
@@ -68,22 +70,23 @@ impl Expressions {
         let Some(plan) = bound.map_err(|BindError::Expression(error)| error)? else {
             return Ok(None);
         };
-        let is_given = |name: &str| {
+        let field = |name: &str| {
             let mut readable = columns.iter().chain(spec.inputs);
-            readable.any(|it| it.name == name && it.source == Source::Request)
+            let column = readable.find(|it| it.name == name && it.source == Source::Request)?;
+            Some(RequestField::of(column, usize::MAX, Precision::F64))
         };
-        let are_given = plan.slots.iter().map(|slot| is_given(&slot.name)).collect();
+        let given = plan.slots.iter().map(|slot| field(&slot.name)).collect();
         let computing = Computing::new(&plan);
-        Ok(Some(Self { plan, computing, are_given, rows: 0 }))
+        Ok(Some(Self { plan, computing, given, rows: 0 }))
     }
 
     /// What is read of a row, by its places.
     pub fn reads(&self) -> impl ExactSizeIterator<Item = ReadName<'_>> {
-        self.plan.slots.iter().zip(&self.are_given).map(|(slot, is_given)| ReadName {
+        self.plan.slots.iter().zip(&self.given).map(|(slot, given)| ReadName {
             name: &slot.name,
             value_type: slot.value_type,
             column_type: slot.column_type,
-            is_given: *is_given,
+            is_given: given.is_some(),
         })
     }
 
@@ -137,9 +140,16 @@ impl Expressions {
     }
 
     /// Sets it as a request's number says; NaN stands for none.
-    pub fn put_number(&mut self, row: usize, place: usize, number: f64) {
+    ///
+    /// # Errors
+    /// What its type is, where that does not have the number: a request with it is refused.
+    pub fn put_number(&mut self, row: usize, place: usize, number: f64) -> Result<(), String> {
+        if let Some(field) = &self.given[place] {
+            field.check(number).map_err(|fault| field.say(fault))?;
+        }
         let value = self.plan.slots[place].number(number);
         self.computing.captured.put(row, place, value);
+        Ok(())
     }
 
     /// Computes the columns of all rows, and holds the rules before the model against them.

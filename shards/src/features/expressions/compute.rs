@@ -153,6 +153,7 @@ impl ExpressionPlan {
             }
             if read.is_defaulted {
                 joined.outcomes[row].fields_defaulted += 1;
+                joined.outcomes[row].on_defaults += 1;
                 joined.defaulted_by_column[column.column] += 1;
             }
             match read.cell {

@@ -119,6 +119,8 @@ impl Slot {
                 // The join refuses the row where that is what the column says.
                 if self.clips { self.typed(number.clamp(low, high)) } else { self.default() }
             }
+            // As the store keeps it, so that a rule decides the same by either source.
+            _ if self.column_type == ColumnType::Float => self.typed(f64::from(number as f32)),
             _ => self.typed(number),
         }
     }

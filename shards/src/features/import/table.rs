@@ -51,6 +51,11 @@ impl<R: Read> CsvTable<R> {
         Ok(Self { records, names, types, rules, notes, line: 1 })
     }
 
+    /// The line at which the row begins that was read last, from 1.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
     /// The names of the columns.
     pub fn names(&self) -> &[String] {
         &self.names

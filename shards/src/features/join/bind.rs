@@ -34,7 +34,7 @@ pub struct JoinPlan {
     entities: Vec<EntityPlan>,
     /// What `model.toml` says of each of them.
     declared: Vec<Entity>,
-    /// How many cells of a row may be unknown, where several entities share them.
+    /// How many columns of a row may stand on defaults, over all entities together.
     defaulted_max: Option<usize>,
     /// What `model.toml` says of each column.
     columns: Vec<InputColumn>,
@@ -72,7 +72,7 @@ impl JoinPlan {
         };
         let plan = |(place, entity)| EntityPlan::new(entity, place, schema);
         let mut entities = declared.iter().enumerate().map(plan).collect::<Result<Vec<_>, _>>()?;
-        let request_fields = place_cells(&columns, declared, &mut entities)?;
+        let request_fields = place_cells(&columns, declared, &mut entities, precision)?;
         let is_computed = columns.iter().any(|column| column.source == Source::Expression);
         let is_alone = entities.len() == 1;
         let defaulted_max = declared.first().and_then(|it| it.policies.max_defaulted_columns);
@@ -185,7 +185,7 @@ impl JoinPlan {
             }
             let sent = |it: &&InputColumn| it.name == *name && it.source == Source::Request;
             let field = match inputs.iter().find(sent) {
-                Some(input) => RequestField::of(input, usize::MAX),
+                Some(input) => RequestField::of(input, usize::MAX, Precision::F64),
                 None => RequestField {
                     name: name.clone(),
                     column_type: ColumnType::Double,
@@ -211,6 +211,12 @@ impl JoinPlan {
     pub fn compute<'r>(&self, joined: &mut Joined, request: impl Fn(usize) -> RequestValues<'r>) {
         if let Some(plan) = &self.expressions {
             plan.compute(joined, request);
+            let allowed = self.defaulted_max.unwrap_or(usize::MAX);
+            for outcome in &mut joined.outcomes {
+                if outcome.refusal.is_none() && outcome.on_defaults as usize > allowed {
+                    outcome.refusal = Some(outcome.too_many(None, allowed));
+                }
+            }
         }
     }
 
@@ -258,7 +264,7 @@ impl JoinPlan {
         &self.entities[0]
     }
 
-    /// How many cells of a row may be unknown, where several entities share them.
+    /// How many columns of a row may stand on defaults, over all entities together.
     pub(crate) fn defaulted_max(&self) -> Option<usize> {
         self.defaulted_max
     }
@@ -288,11 +294,20 @@ impl JoinPlan {
         {
             return Vec::new();
         }
+        self.column_fields()
+    }
+
+    /// How cells of each column are read that a request gives without the join: ranges don't apply
+    /// then.
+    pub fn column_fields(&self) -> Vec<RequestField> {
+        let computed_categories =
+            |column| self.expressions.as_deref().and_then(|it| it.categories_at(column));
         let field = |(column, input): (usize, &InputColumn)| {
             let mut found = self.entities.iter().map(|entity| entity.categories_at(column));
             let categories = found.find_map(Option::<&Arc<Categories>>::cloned);
             let categories = categories.or_else(|| computed_categories(column).cloned());
-            RequestField { categories, ..RequestField::of(input, column) }
+            let field = RequestField::of(input, column, self.precision);
+            RequestField { categories, range: None, ..field }
         };
         self.columns.iter().enumerate().map(field).collect()
     }
@@ -325,6 +340,7 @@ fn place_cells(
     columns: &[InputColumn],
     declared: &[Entity],
     entities: &mut [EntityPlan],
+    precision: Precision,
 ) -> Result<Vec<RequestField>, JoinError> {
     let positions_of = |entity: &EntityPlan| -> HashMap<String, usize> {
         let stored = entity.schema().columns().iter().enumerate();
@@ -342,7 +358,7 @@ fn place_cells(
                 (place, CellSource::Store(entities[place].store_place(column, stored)?))
             }
             Source::Request => {
-                request_fields.push(RequestField::of(column, position));
+                request_fields.push(RequestField::of(column, position, precision));
                 (0, CellSource::Request { index: request_fields.len() - 1 })
             }
             // It is computed once the others are there.
@@ -365,7 +381,8 @@ fn slot_source(
         let known = request_fields.iter().position(|field| field.name == column.name);
         let index = known.unwrap_or(request_fields.len());
         if known.is_none() {
-            request_fields.push(RequestField::of(column, usize::MAX));
+            // No model reads it, at whatever precision.
+            request_fields.push(RequestField::of(column, usize::MAX, Precision::F64));
         }
         return Ok(SlotSource::Request { index });
     }

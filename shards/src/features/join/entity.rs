@@ -65,6 +65,8 @@ pub struct EntityPlan {
     pub(super) place: usize,
     /// In the order of the model's columns.
     pub(super) cells: Vec<CellPlan>,
+    /// How many of them its table has.
+    pub(super) stored_columns: u32,
     /// Whether these are all columns of the model.
     pub(super) is_whole: bool,
     pub(super) float_row: Option<FloatRow>,
@@ -119,6 +121,7 @@ impl EntityPlan {
         Ok(Self {
             place,
             cells: Vec::new(),
+            stored_columns: 0,
             is_whole: false,
             float_row: None,
             policies: entity.policies.clone(),
@@ -134,6 +137,7 @@ impl EntityPlan {
     /// Adds a cell of the model's column at this position; `source` says where it comes from.
     pub(super) fn push(&mut self, column: &InputColumn, position: usize, source: CellSource) {
         let (low, high) = column.range.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+        self.stored_columns += u32::from(matches!(source, CellSource::Store(_)));
         self.cells.push(CellPlan {
             column: position as u32,
             source,

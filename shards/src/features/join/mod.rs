@@ -14,6 +14,7 @@ mod bind;
 mod cast;
 mod entity;
 mod error;
+mod field_message;
 mod request_field;
 mod row;
 mod row_cells;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::features::Categories;
+use crate::failure::FieldFault;
 use crate::features::column::{CellValue, ColumnType};
-use crate::features::inputs::{InputColumn, OutOfRange, UnknownText};
+use crate::features::inputs::{InputColumn, IntegerRange, OutOfRange, UnknownText};
 use crate::features::texts::{UNKNOWN_TEXT, is_unknown_text};
+use crate::features::{Categories, Precision};
 
 /// A field of the request's JSON object that a model reads.
 #[derive(Debug, Clone, Default)]
@@ -22,24 +23,31 @@ pub struct RequestField {
     pub unknown: UnknownText,
     /// Whether its text is kept besides, for expressions.
     pub is_kept: bool,
-    /// The allowed range of its numbers, both ends included.
+    /// The range of its column: what becomes of a number outside, the column's policy says.
     pub range: Option<(f64, f64)>,
-    /// What becomes of a number outside of it.
+    /// What becomes of it there, where it is counted.
     pub out_of_range: OutOfRange,
+    /// Whether a model reads it as a 32-bit float.
+    pub is_narrowed: bool,
 }
 
 impl RequestField {
-    /// The field that `input` reads, for this column of the model.
-    pub(crate) fn of(input: &InputColumn, column: usize) -> Self {
+    /// The field of a column at this place, for a model of this precision.
+    pub(in crate::features) fn of(
+        column: &InputColumn,
+        place: usize,
+        precision: Precision,
+    ) -> Self {
         Self {
-            name: input.name.clone(),
-            column_type: input.column_type,
-            column,
+            name: column.name.clone(),
+            column_type: column.column_type,
+            column: place,
             categories: None,
-            unknown: input.text.unknown,
+            unknown: column.text.unknown,
             is_kept: false,
-            range: input.range,
-            out_of_range: input.out_of_range,
+            range: column.range,
+            out_of_range: column.out_of_range,
+            is_narrowed: precision == Precision::F32,
         }
     }
 
@@ -48,31 +56,106 @@ impl RequestField {
         self.categories.is_some() || self.is_kept || self.column_type.is_text()
     }
 
-    /// The cell that a number of a request is; `None` where the field holds text.
-    pub fn number(&self, value: f64) -> Option<f64> {
+    /// The cell that a number of a request is.
+    ///
+    /// # Errors
+    /// The field holds text, or a type that does not have the number.
+    pub fn number(&self, value: f64) -> Result<f64, FieldFault> {
         match &self.categories {
-            None if self.is_kept => value.is_nan().then_some(value),
-            None => Some(value),
-            Some(known) if known.takes_numbers() && value.is_nan() => Some(value),
-            Some(known) if known.takes_numbers() => {
-                Some(known.number(value).unwrap_or(UNKNOWN_TEXT))
+            None if self.is_kept => {
+                if value.is_nan() {
+                    Ok(value)
+                } else {
+                    Err(FieldFault::Number(value))
+                }
             }
-            Some(_) => None,
+            None => self.check(value).map(|()| value),
+            Some(known) if known.takes_numbers() && value.is_nan() => Ok(value),
+            Some(known) if known.takes_numbers() => Ok(known.number(value).unwrap_or(UNKNOWN_TEXT)),
+            Some(_) => Err(FieldFault::Number(value)),
         }
     }
 
-    /// The cell that a text of a request is: a code of its categories, or a date or time as a number;
-    /// `None` where the field holds numbers.
-    pub fn text(&self, text: &str) -> Option<f64> {
+    /// The cell that true or false is: 1 or 0.
+    ///
+    /// # Errors
+    /// The field holds texts, dates or times.
+    pub fn truth(&self, value: bool) -> Result<f64, FieldFault> {
+        if matches!(self.column_type, ColumnType::Timestamp | ColumnType::Date) {
+            return Err(FieldFault::Boolean);
+        }
+        self.number(f64::from(u8::from(value))).map_err(|_| FieldFault::Boolean)
+    }
+
+    /// The cell that a whole number of a request is, which no float may have rounded yet.
+    ///
+    /// # Errors
+    /// The same, and a number that a float rounds, unless floats are what the field holds.
+    pub fn integer(&self, value: i128) -> Result<f64, FieldFault> {
+        let number = value as f64;
+        let is_float = matches!(self.column_type, ColumnType::Float | ColumnType::Double);
+        let may_round = is_float && self.categories.is_none();
+        if may_round || number as i128 == value || self.is_outside(number) {
+            return self.number(number);
+        }
+        let is_held = self.categories.is_some() || self.column_type.holds(number);
+        Err(if is_held { FieldFault::Inexact } else { FieldFault::Number(number) })
+    }
+
+    /// Checks a number that is no category: NaN stands for none. One outside of the column's range is
+    /// left to the column's policy.
+    ///
+    /// # Errors
+    /// The type does not have it.
+    #[inline]
+    pub(crate) fn check(&self, value: f64) -> Result<(), FieldFault> {
+        if value.is_nan() || self.is_outside(value) {
+            return Ok(());
+        }
+        if (self.is_narrowed || self.column_type == ColumnType::Float)
+            && value.is_finite()
+            && (value as f32).is_infinite()
+        {
+            return Err(FieldFault::TooGreat(value));
+        }
+        if self.column_type.is_floating() {
+            return Ok(());
+        }
+        if !self.column_type.holds(value) {
+            return Err(FieldFault::Number(value));
+        }
+        // A number beyond may be another that was rounded to it.
+        if value.abs() > IntegerRange::EXACT_MAX { Err(FieldFault::Inexact) } else { Ok(()) }
+    }
+
+    fn is_outside(&self, value: f64) -> bool {
+        self.range.is_some_and(|(low, high)| !(low <= value && value <= high))
+    }
+
+    /// The cell that a text of a request is: a code of its categories, or a date or time as a number.
+    ///
+    /// # Errors
+    /// The field holds numbers, or the text is no date or time.
+    pub fn text(&self, text: &str) -> Result<f64, FieldFault> {
         match &self.categories {
-            Some(known) => Some(known.code(text.as_bytes()).unwrap_or(UNKNOWN_TEXT)),
-            None => match self.column_type.parse(text)? {
-                CellValue::Timestamp(us) => Some(us as f64),
-                CellValue::Date(days) => Some(f64::from(days)),
-                CellValue::Text(_) | CellValue::Uuid(_) if self.is_kept => Some(0.0),
-                _ => None,
+            Some(known) => Ok(known.code(text.as_bytes()).unwrap_or(UNKNOWN_TEXT)),
+            None => match self.column_type.parse(text).ok_or(FieldFault::Text)? {
+                CellValue::Timestamp(us) => self.number(us as f64),
+                CellValue::Date(days) => self.number(f64::from(days)),
+                CellValue::Text(_) | CellValue::Uuid(_) if self.is_kept => Ok(0.0),
+                _ => Err(FieldFault::Text),
             },
         }
+    }
+
+    /// The cell that the digits of a whole number are, or a text that is a category.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub fn digits(&self, text: &str) -> Result<f64, FieldFault> {
+        let number = text.parse().map_err(|_| FieldFault::Text);
+        let read = number.and_then(|number| self.integer(number));
+        read.or_else(|fault| self.text(text).map_err(|_| fault))
     }
 
     /// A cell that the model is to read without the join; `None` for a text that is to be refused, and
@@ -90,7 +173,7 @@ impl RequestField {
     /// the other hashes.
     pub(crate) fn cell_of(&self, given: &Self, cell: f64) -> Option<f64> {
         let (own, others) = match (&self.categories, &given.categories) {
-            (None, None) => return Some(cell),
+            (None, None) => return self.check(cell).is_ok().then_some(cell),
             (Some(own), Some(others)) => (own, others),
             _ => return None,
         };
@@ -109,6 +192,8 @@ impl RequestField {
         self.name == other.name
             && self.is_kept == other.is_kept
             && self.column_type == other.column_type
+            && self.range == other.range
+            && self.is_narrowed == other.is_narrowed
             && match (&self.categories, &other.categories) {
                 (None, None) => true,
                 (Some(own), Some(others)) => own.reads_as(others),

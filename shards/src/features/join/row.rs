@@ -194,20 +194,26 @@ impl EntityPlan {
                 written.integers(&self.cells, &self.integers, cells);
             }
         }
-        let Written { defaulted, fields_defaulted, mut refusal, .. } = written;
-        let allowed = self.policies.max_defaulted_columns.unwrap_or(usize::MAX);
-        if refusal.is_none() && defaulted as usize > allowed {
-            let allowed = allowed as u32;
-            refusal = Some(Refusal::TooManyDefaulted { found: defaulted, allowed });
-        }
-        *joined.outcome_mut(self.place, row) = RowOutcome {
+        let Written { defaulted, fields_defaulted, refusal, .. } = written;
+        let stored_defaults = match stored {
+            Stored::Record(..) => defaulted,
+            Stored::Defaults => self.stored_columns,
+        };
+        let mut outcome = RowOutcome {
             status,
             defaulted,
             fields_defaulted,
+            on_defaults: stored_defaults + fields_defaulted,
             refusal,
             last_updated_us: None,
             statuses: EntityStatuses::EMPTY,
         };
+        let allowed = self.policies.max_defaulted_columns.unwrap_or(usize::MAX);
+        if outcome.refusal.is_none() && outcome.on_defaults as usize > allowed {
+            let entity = (fields_defaulted == 0).then_some(self.place as u8);
+            outcome.refusal = Some(outcome.too_many(entity, allowed));
+        }
+        *joined.outcome_mut(self.place, row) = outcome;
         Ok(())
     }
 }

@@ -45,7 +45,7 @@ fn value_of(field: &RequestField, cell: &str) -> Option<Value> {
         return None;
     }
     if field.categories.is_some() || field.is_kept || cell.parse::<f64>().is_err() {
-        return field.text(cell).is_some().then(|| json!(cell));
+        return field.text(cell).is_ok().then(|| json!(cell));
     }
     number(cell.parse().ok()?)
 }

@@ -116,11 +116,8 @@ fn number(
     use ColumnType::{Bigint, Int, Smallint, Tinyint, Varint};
     let is_whole = matches!(field.column_type, Bigint | Int | Smallint | Tinyint | Varint);
     let kind = if is_whole || integers.is_some() { "integer" } else { "number" };
-    let mut types = vec![kind, "boolean"];
     let is_calendar = matches!(field.column_type, ColumnType::Timestamp | ColumnType::Date);
-    if is_calendar {
-        types.push("string");
-    }
+    let mut types = vec![kind, if is_calendar { "string" } else { "boolean" }];
     if column.is_none_or(|column| column.nan != NanMeaning::Reject) {
         types.push("null");
     }
