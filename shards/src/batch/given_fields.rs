@@ -4,7 +4,7 @@ const BITS: usize = u64::BITS as usize;
 
 /// A bit for each of a model's request fields. Reused from request to request.
 #[derive(Debug, Default)]
-pub struct GivenFields {
+pub(crate) struct GivenFields {
     words: Vec<u64>,
 }
 

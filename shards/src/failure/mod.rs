@@ -12,7 +12,7 @@ mod store_fault;
 
 use thiserror::Error;
 
-pub use field_fault::FieldFault;
+pub use field_fault::{FieldFault, FoundNumber};
 pub use refusal::Refusal;
 pub use store_fault::FaultReason;
 

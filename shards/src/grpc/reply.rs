@@ -99,7 +99,10 @@ impl Reply {
 
     /// Appends its message behind a prefix. A status is given back where it ends the stream; nothing
     /// is appended then.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) -> Result<WrittenReply, (Status, WrittenReply)> {
+    pub(crate) fn write(
+        &self,
+        out: &mut Vec<u8>,
+    ) -> Result<WrittenReply, Box<(Status, WrittenReply)>> {
         match self {
             Self::Message(message) => {
                 framing::frame(out, |out| out.extend_from_slice(message));
@@ -146,7 +149,7 @@ fn fail(
     status: Status,
     scores: Option<Scores>,
     summary: Option<RowsSummary>,
-) -> Result<WrittenReply, (Status, WrittenReply)> {
+) -> Result<WrittenReply, Box<(Status, WrittenReply)>> {
     let written = WrittenReply { code: status.code, summary };
     // Writing to a Vec cannot fail.
     match scores {
@@ -166,7 +169,7 @@ fn fail(
             framing::frame(out, |out| message.encode(out)).ok();
             Ok(written)
         }
-        _ => Err((status, written)),
+        _ => Err(Box::new((status, written))),
     }
 }
 

@@ -322,7 +322,7 @@ impl Rpc {
             self.held_bytes -= reply.held_bytes();
             let (written, failed) = match reply.write(out) {
                 Ok(written) => (written, None),
-                Err((status, written)) => (written, Some(status)),
+                Err(failed) => (failed.1, Some(failed.0)),
             };
             let answered = Answered {
                 started_ns,

@@ -91,7 +91,9 @@ fn every_column_on_its_default_counts_whatever_the_reason() {
         };
         let plan = plan_of(&reader, &columns, &policies);
         let mut requests = FetchRequests::new(1);
-        keys.iter().for_each(|key| requests.push(key.as_bytes(), &[amount]));
+        for key in keys {
+            requests.push(key.as_bytes(), &[amount]);
+        }
         let mut joined = Joined::new(&plan);
         assert_eq!(reader.fetch(&plan, &requests, WRITTEN_US, &mut joined), Fetched::Joined);
         joined.outcomes.iter().map(|outcome| outcome.refusal).collect::<Vec<_>>()

@@ -66,13 +66,13 @@ impl RequestField {
                 if value.is_nan() {
                     Ok(value)
                 } else {
-                    Err(FieldFault::Number(value))
+                    Err(FieldFault::Number(value.into()))
                 }
             }
             None => self.check(value).map(|()| value),
             Some(known) if known.takes_numbers() && value.is_nan() => Ok(value),
             Some(known) if known.takes_numbers() => Ok(known.number(value).unwrap_or(UNKNOWN_TEXT)),
-            Some(_) => Err(FieldFault::Number(value)),
+            Some(_) => Err(FieldFault::Number(value.into())),
         }
     }
 
@@ -99,7 +99,7 @@ impl RequestField {
             return self.number(number);
         }
         let is_held = self.categories.is_some() || self.column_type.holds(number);
-        Err(if is_held { FieldFault::Inexact } else { FieldFault::Number(number) })
+        Err(if is_held { FieldFault::Inexact } else { FieldFault::Number(number.into()) })
     }
 
     /// Checks a number that is no category: NaN stands for none. One outside of the column's range is
@@ -116,13 +116,13 @@ impl RequestField {
             && value.is_finite()
             && (value as f32).is_infinite()
         {
-            return Err(FieldFault::TooGreat(value));
+            return Err(FieldFault::TooGreat(value.into()));
         }
         if self.column_type.is_floating() {
             return Ok(());
         }
         if !self.column_type.holds(value) {
-            return Err(FieldFault::Number(value));
+            return Err(FieldFault::Number(value.into()));
         }
         // A number beyond may be another that was rounded to it.
         if value.abs() > IntegerRange::EXACT_MAX { Err(FieldFault::Inexact) } else { Ok(()) }
