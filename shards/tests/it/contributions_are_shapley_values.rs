@@ -7,10 +7,16 @@ use shards::model::explain::{Node, Outline, SplitTest, TreeExplainer, TreeOutlin
 use shards::model::trees::KernelChoice;
 
 const COLUMNS: usize = 4;
+const DEEP_COLUMNS: usize = 32;
 
 /// A tree that grows from a list of choices; thresholds and cells are small integers, so that
 /// ties are common.
-fn grow(choices: &mut impl Iterator<Item = u8>, depth: usize, tree: &mut TreeOutline, cover: f64) {
+fn grow(
+    choices: &mut impl Iterator<Item = u8>,
+    (columns, depth): (usize, usize),
+    tree: &mut TreeOutline,
+    cover: f64,
+) {
     let place = tree.nodes.len();
     let choice = choices.next().unwrap_or(0);
     tree.covers.push(cover);
@@ -25,13 +31,13 @@ fn grow(choices: &mut impl Iterator<Item = u8>, depth: usize, tree: &mut TreeOut
         2 => SplitTest::AnyOf(Box::new([threshold, threshold + 2.0])),
         _ => SplitTest::InSet { words: Box::new([u64::from(choice)]), least: 0.0 },
     };
-    let column = u32::from(choice) % COLUMNS as u32;
+    let column = u32::from(choice) % columns as u32;
     tree.nodes.push(Node::Leaf(0.0));
     let share = f64::from(choices.next().unwrap_or(0) % 5) / 4.0;
     let yes = tree.nodes.len() as u32;
-    grow(choices, depth - 1, tree, cover * share);
+    grow(choices, (columns, depth - 1), tree, cover * share);
     let no = tree.nodes.len() as u32;
-    grow(choices, depth - 1, tree, cover * (1.0 - share));
+    grow(choices, (columns, depth - 1), tree, cover * (1.0 - share));
     let nan_is_yes = choice.is_multiple_of(2);
     tree.nodes[place] = Node::Branch { column, test, nan_is_yes, yes, no };
 }
@@ -79,6 +85,24 @@ fn shapley(trees: &[TreeOutline], row: &[f64]) -> Vec<f64> {
         .collect()
 }
 
+/// Explains one row at a time by each kernel, so that each stands elsewhere in its block.
+fn each_alone_has_the_same_bits(
+    outline: &Outline,
+    rows: &[Vec<f64>],
+    found: &[f64],
+) -> Result<(), TestCaseError> {
+    let bits = |numbers: &[f64]| -> Vec<_> { numbers.iter().map(|it| it.to_bits()).collect() };
+    for kernel in [KernelChoice::Portable, KernelChoice::Avx2, KernelChoice::Avx512] {
+        let mut explainer = TreeExplainer::new(outline, kernel).unwrap();
+        for (row, found) in rows.iter().zip(found.chunks(outline.columns)) {
+            let mut alone = vec![0.0; outline.columns];
+            explainer.explain(Cells::F64(row), 1, &mut alone);
+            prop_assert_eq!(bits(&alone), bits(found), "{:?}", kernel);
+        }
+    }
+    Ok(())
+}
+
 fn cell() -> impl Strategy<Value = f64> {
     prop_oneof![9 => (0..6_u8).prop_map(f64::from), 1 => Just(f64::NAN)]
 }
@@ -91,7 +115,7 @@ proptest! {
     ) {
         let trees: Vec<_> = choices.into_iter().map(|choices| {
             let mut tree = TreeOutline::default();
-            grow(&mut choices.into_iter(), 6, &mut tree, 16.0);
+            grow(&mut choices.into_iter(), (COLUMNS, 6), &mut tree, 16.0);
             tree
         }).collect();
         let (trees_of, base) = (trees.clone(), 0.25);
@@ -99,16 +123,7 @@ proptest! {
         let mut explainer = TreeExplainer::new(&outline, KernelChoice::Auto).unwrap();
         let mut found = vec![0.0; rows.len() * COLUMNS];
         explainer.explain(Cells::F64(&rows.concat()), rows.len(), &mut found);
-        for kernel in [KernelChoice::Portable, KernelChoice::Avx2, KernelChoice::Avx512] {
-            let mut other = TreeExplainer::new(&outline, kernel).unwrap();
-            // One row at a time, so that each stands elsewhere in its block.
-            for (row, found) in rows.iter().zip(found.chunks(COLUMNS)) {
-                let mut alone = [0.0; COLUMNS];
-                other.explain(Cells::F64(row), 1, &mut alone);
-                let bits = |numbers: &[f64]| -> Vec<_> { numbers.iter().map(|it| it.to_bits()).collect() };
-                prop_assert_eq!(bits(&alone), bits(found), "{:?}", kernel);
-            }
-        }
+        each_alone_has_the_same_bits(&outline, &rows, &found)?;
         for (row, found) in rows.iter().zip(found.chunks(COLUMNS)) {
             let wanted = shapley(&trees, row);
             for (found, wanted) in found.iter().zip(&wanted) {
@@ -118,5 +133,23 @@ proptest! {
             let sum = explainer.base() + found.iter().sum::<f64>();
             prop_assert!((0.25 + margin - sum).abs() < 1e-12, "{margin} + 0.25 for {sum}");
         }
+    }
+
+    /// Paths of up to 32 distinct columns, so of up to 16 quadrature points.
+    #[test]
+    fn of_deep_trees_have_the_same_bits_alone(
+        choices in prop::collection::vec(prop::collection::vec(30_u8.., 0..400), 1..3),
+        rows in prop::collection::vec(prop::collection::vec(cell(), DEEP_COLUMNS), 1..20),
+    ) {
+        let trees = choices.into_iter().map(|choices| {
+            let mut tree = TreeOutline::default();
+            grow(&mut choices.into_iter(), (DEEP_COLUMNS, 40), &mut tree, 16.0);
+            tree
+        }).collect();
+        let outline = Outline { columns: DEEP_COLUMNS, base: 0.25, trees, ..Outline::default() };
+        let mut explainer = TreeExplainer::new(&outline, KernelChoice::Auto).unwrap();
+        let mut found = vec![0.0; rows.len() * DEEP_COLUMNS];
+        explainer.explain(Cells::F64(&rows.concat()), rows.len(), &mut found);
+        each_alone_has_the_same_bits(&outline, &rows, &found)?;
     }
 }
