@@ -247,7 +247,7 @@ mod tests {
         let found = known.index(&[250, 300, 450]);
         assert!((found - expected).abs() < 1e-12, "{found} {expected}");
         let moved = known_moved(&[250, 300, 450]);
-        assert_eq!(moved, [(Some("car"), 0.25, 0.5), (None, 0.45, 0.2)].map(told));
+        assert_eq!(moved, [(None, 0.45, 0.2), (Some("car"), 0.25, 0.5)].map(told));
         assert_eq!(known_moved(&[500, 300, 200]), []);
         // Training had no others: their share counts as a ten-thousandth.
         let found = column(&[(0.0, 0.6), (1.0, 0.400_000_5)]).index(&[600, 400, 0]);
