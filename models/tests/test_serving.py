@@ -74,7 +74,7 @@ def test_a_wrong_column_name_is_an_error_that_names_both(client):
         client.predict(FRAME.rename(columns={"purpose": "purpos"}))
     with pytest.raises(shardgate.NotFound, match="nothing"):
         client.predict(FRAME, model="nothing")
-    with pytest.raises(shardgate.RowsFailed, match="`age` must be a number"):
+    with pytest.raises(shardgate.RowsFailed, match="`age` is of type float and must be a number"):
         client.predict(FRAME.assign(age="old"))
 
 
