@@ -37,7 +37,7 @@ pub enum PredictError {
 /// The rows of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParsedPredict {
-    /// Its first row; the others follow by [`Row::next`].
+    /// Its first row; the others follow by [`next`](crate::batch::Row::next).
     pub first: RowId,
     /// How many there are.
     pub count: usize,
