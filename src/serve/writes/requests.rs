@@ -51,7 +51,7 @@ pub(super) fn removals(
     batches.iter().zip(asked).map(gone).collect()
 }
 
-/// [`batch_of`] for any table.
+/// The rows of a request to any table, as the table's own function has them.
 pub(super) fn batch_for(
     table: WrittenTable<'_>,
     request: Request<'_>,
