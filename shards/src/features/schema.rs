@@ -7,7 +7,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::column::ColumnType;
-use super::entities::USER_ID;
 
 /// The most columns that a store may have.
 pub const COLUMNS_MAX: usize = 4096;
@@ -51,7 +50,7 @@ pub struct Schema {
     fingerprint: u64,
 }
 
-/// How a store's file has it: the columns alone, as it always was, or beside the key's.
+/// How a store's file has it: the columns, beside the key's where an import said these.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum SchemaText {
@@ -276,9 +275,7 @@ impl TryFrom<SchemaText> for Schema {
 
     fn try_from(text: SchemaText) -> Result<Self, SchemaError> {
         match text {
-            SchemaText::Columns(columns) => {
-                Ok(Self::new(columns)?.with_keys(vec![USER_ID.to_owned()]))
-            }
+            SchemaText::Columns(columns) => Self::new(columns),
             SchemaText::Keyed { columns, key } => Ok(Self::new(columns)?.with_keys(key)),
         }
     }
@@ -286,11 +283,6 @@ impl TryFrom<SchemaText> for Schema {
 
 impl From<Schema> for SchemaText {
     fn from(Schema { columns, keys: key, .. }: Schema) -> Self {
-        // A store of users has been the columns alone from the beginning.
-        if key.is_empty() || key == [USER_ID] {
-            Self::Columns(columns)
-        } else {
-            Self::Keyed { columns, key }
-        }
+        if key.is_empty() { Self::Columns(columns) } else { Self::Keyed { columns, key } }
     }
 }

@@ -42,10 +42,17 @@ pub struct WrittenTable<'a> {
     pub schema: &'a Schema,
     /// Its aggregates.
     pub aggregates: &'a [Aggregate],
-    /// How many parts its keys have, where that is known.
+    /// How many parts its keys have, where a model says it. What the schema says comes first.
     pub key_parts: Option<usize>,
     /// The clock, in µs since 1970.
     pub now_us: i64,
+}
+
+impl WrittenTable<'_> {
+    /// How many parts its keys have, where that is known.
+    pub(super) fn known_key_parts(self) -> Option<usize> {
+        self.schema.key_parts().or(self.key_parts)
+    }
 }
 
 impl Default for LineForm {
@@ -302,7 +309,7 @@ fn key_of(
         }
         let is_one = form.key.len() == 1 && !value.is_array();
         if let Some(expected) =
-            table.key_parts.filter(|it| !is_one && parts.len().max(form.key.len()) != *it)
+            table.known_key_parts().filter(|it| !is_one && parts.len().max(form.key.len()) != *it)
         {
             let found = format!("an array of {}", parts.len().max(form.key.len()));
             return Err(WrittenRowError::KeyShape { line, found, expected });
@@ -322,11 +329,11 @@ fn key_of(
 
 /// Whether a key as it is stored has as many parts as those of the table.
 pub(super) fn has_shape(table: WrittenTable<'_>, key: &[u8]) -> bool {
-    table.key_parts.is_none_or(|count| parts_of(key, count).is_some())
+    table.known_key_parts().is_none_or(|count| parts_of(key, count).is_some())
 }
 
 fn ensure_shape(table: WrittenTable<'_>, line: u64, key: &[u8]) -> Result<(), WrittenRowError> {
-    match table.key_parts.filter(|_| !has_shape(table, key)) {
+    match table.known_key_parts().filter(|_| !has_shape(table, key)) {
         Some(expected) => {
             let text = String::from_utf8_lossy(key);
             let found = format!("`{}`", text.chars().take(SHOWN_MAX).collect::<String>());

@@ -129,7 +129,7 @@ pub fn put_tensors(
         if !(1..=KEY_BYTES_MAX).contains(&key.len()) || key.contains(&b'\n') {
             return Err(WrittenTensorError::Key { row });
         }
-        if let Some(expected) = table.key_parts.filter(|_| !has_shape(table, key)) {
+        if let Some(expected) = table.known_key_parts().filter(|_| !has_shape(table, key)) {
             return Err(WrittenTensorError::KeyShape { row, expected });
         }
         texts.clear();

@@ -1,12 +1,16 @@
 //! The named tables of an embedded store: each has its own columns and keys, an import into one leaves
 //! the others alone, and what is wrong with one is said of the store.
 
+use shards::features::column::ColumnType;
 use shards::features::composite::key_of_parts;
-use shards::features::embedded::{EmbeddedError, EmbeddedReader, EmbeddedStore, TableName};
+use shards::features::embedded::{
+    EmbeddedError, EmbeddedReader, EmbeddedStore, EmbeddedWriter, TableName,
+};
 use shards::features::entities::Entity;
 use shards::features::import::{CsvOptions, ImportOptions, OnBadRow, import_embedded};
-use shards::features::inputs::FeaturePolicies;
+use shards::features::inputs::{FeaturePolicies, InputColumn};
 use shards::features::join::{JoinPlan, ModelInputs};
+use shards::features::schema::{Schema, StoreColumn};
 use shards::features::{FetchRequests, Fetched, Joined, Precision, StoreSource};
 
 use crate::stores::{Heard, WRITTEN_US, column, fetch, import, plan_of, row, store_of};
@@ -160,4 +164,27 @@ fn a_store_without_users_is_whole_until_they_were_there() {
     assert_eq!(store.trouble(), None);
     std::fs::remove_file(folder.path().join("features.store")).unwrap();
     assert!(store.trouble().is_some(), "they are gone");
+}
+
+#[test]
+fn a_table_that_no_import_made_takes_any_key_until_one_names_it() {
+    let (folder, store) = store_of("user_id,age\nu,30\n");
+    // As a start makes the table of an aggregate.
+    let bins = EmbeddedStore::open_or_create_table(folder.path(), Some(&name("bins"))).unwrap();
+    let tile = StoreColumn { name: "tiles".to_owned(), column_type: ColumnType::Bigint };
+    let schema = Schema::new(vec![tile]).unwrap();
+    EmbeddedWriter::begin(&bins, &schema, false).unwrap().commit().unwrap();
+    let bound = |fields: &[&str]| {
+        let key = fields.iter().map(|field| (*field).to_owned()).collect();
+        let entity = Entity { key, ..Entity::user(&FeaturePolicies::default()) };
+        let columns = [InputColumn { column_type: ColumnType::Bigint, ..column("tiles") }];
+        let schema = EmbeddedReader::new(&bins).unwrap().schema();
+        let inputs = ModelInputs::Columns(&columns);
+        JoinPlan::bind_entities(inputs, &[entity], &schema, Precision::F64).map(|_| ())
+    };
+    assert_eq!((bound(&["country", "bin"]), bound(&["bin"])), (Ok(()), Ok(())));
+    import_by(&bins, "country,bin,risk\nNL,4,0.5\n", &["country", "bin"]).unwrap();
+    assert_eq!(bound(&["country", "bin"]), Ok(()));
+    bound(&["bin"]).expect_err("one of two");
+    assert_eq!(EmbeddedReader::new(&store).unwrap().schema().keys(), ["user_id"]);
 }
