@@ -79,7 +79,7 @@ impl Lane {
         self.departed_rows.replace(0)
     }
 
-    /// So many of the queue's rows wait no more.
+    /// Takes `count` rows off those that wait in the queue.
     pub(super) fn leave(&self, count: usize) {
         self.waiting_rows.set(self.waiting_rows.get() - count);
         self.departed_rows.set(self.departed_rows.get() + count);

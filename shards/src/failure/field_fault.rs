@@ -1,12 +1,12 @@
-//! What is wrong with a field of a request.
+//! The faults of a request's field.
 
-/// What is wrong with a field of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A fault of a request's field.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum FieldFault {
     /// A number that its type does not have.
-    Number(FoundNumber),
+    Number(f64),
     /// A number beyond 32-bit floats, which its type or its model has.
-    TooGreat(FoundNumber),
+    TooGreat(f64),
     /// A whole number beyond 2^53, of which nobody can tell whether it was rounded on its way.
     Inexact,
     /// A text that its type does not have.
@@ -19,21 +19,4 @@ pub enum FieldFault {
     Object,
     /// It is there twice.
     Twice,
-}
-
-/// A number that was found. As bytes it needs no alignment, which keeps failures small.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FoundNumber([u8; size_of::<f64>()]);
-
-impl FoundNumber {
-    /// The number itself.
-    pub const fn get(self) -> f64 {
-        f64::from_le_bytes(self.0)
-    }
-}
-
-impl From<f64> for FoundNumber {
-    fn from(number: f64) -> Self {
-        Self(number.to_le_bytes())
-    }
 }

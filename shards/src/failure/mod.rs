@@ -12,7 +12,7 @@ mod store_fault;
 
 use thiserror::Error;
 
-pub use field_fault::{FieldFault, FoundNumber};
+pub use field_fault::FieldFault;
 pub use refusal::Refusal;
 pub use store_fault::FaultReason;
 
@@ -48,7 +48,7 @@ pub enum RowFailure {
     Field {
         /// The position of the field among the model's request fields.
         index: usize,
-        /// What is wrong with it.
+        /// Its fault.
         fault: FieldFault,
     },
     /// A cell of a row with features of its own is not of its column's type.
@@ -56,7 +56,7 @@ pub enum RowFailure {
     Cell {
         /// The model's column, from 0.
         column: u32,
-        /// What is wrong with it.
+        /// Its fault.
         fault: FieldFault,
     },
     /// A field that names an entity is missing, there twice or no key.

@@ -10,17 +10,17 @@ use serde_json::{Map, Value};
 
 use super::aggregates::{Aggregate, Event, EventValue, is_hidden};
 use super::column::{CellValue, ColumnType};
-use super::composite::{parts_of, push_part};
 use super::embedded::ChangeBatch;
 use super::import::written_us;
-use super::requests::KEY_BYTES_MAX;
 use super::schema::{LAST_UPDATED, Schema};
 use super::strict_json::StrictJson;
 use super::texts::TEXT_BYTES_MAX;
+pub use super::written_key::check_key;
+use super::written_key::key_of;
 pub use super::written_row_error::WrittenRowError;
 
 /// The longest part of what was sent that an error quotes, in characters.
-const SHOWN_MAX: usize = 60;
+pub(super) const SHOWN_MAX: usize = 60;
 
 /// How lines are read.
 #[derive(Debug, Clone)]
@@ -77,8 +77,7 @@ pub fn put_object(
     batch: &mut ChangeBatch,
 ) -> Result<(), WrittenRowError> {
     let object = object_of(1, body)?;
-    ensure_key(1, "key", key)?;
-    ensure_shape(table, 1, key)?;
+    check_key(table, key)?;
     let form = LineForm { key: Vec::new(), ..LineForm::default() };
     put(table, &form, 1, key, &object, batch)
 }
@@ -289,87 +288,8 @@ fn cell_of<'a>(expected: ColumnType, value: &'a Value, number: &'a str) -> Optio
     }
 }
 
-fn key_of(
-    table: WrittenTable<'_>,
-    line: u64,
-    form: &LineForm,
-    object: &Map<String, Value>,
-) -> Result<Vec<u8>, WrittenRowError> {
-    let mut key = Vec::new();
-    for member in &form.key {
-        let value = object.get(member).unwrap_or(&Value::Null);
-        let wrong = || WrittenRowError::Key { line, member: member.clone(), found: shown(value) };
-        let parts: Vec<String> = match value {
-            Value::Array(parts) => parts.iter().filter_map(key_text).collect(),
-            value => key_text(value).into_iter().collect(),
-        };
-        let expected = value.as_array().map_or(1, Vec::len);
-        if parts.len() != expected || parts.iter().any(String::is_empty) || parts.is_empty() {
-            return Err(wrong());
-        }
-        let is_one = form.key.len() == 1 && !value.is_array();
-        if let Some(expected) =
-            table.known_key_parts().filter(|it| !is_one && parts.len().max(form.key.len()) != *it)
-        {
-            let found = format!("an array of {}", parts.len().max(form.key.len()));
-            return Err(WrittenRowError::KeyShape { line, found, expected });
-        }
-        if form.key.len() == 1 && parts.len() == 1 {
-            key.extend_from_slice(parts[0].as_bytes());
-        } else {
-            for part in &parts {
-                push_part(&mut key, part.as_bytes());
-            }
-        }
-        ensure_key(line, member, &key)?;
-    }
-    ensure_shape(table, line, &key)?;
-    Ok(key)
-}
-
-/// Whether a key as it is stored has as many parts as those of the table.
-pub(super) fn has_shape(table: WrittenTable<'_>, key: &[u8]) -> bool {
-    table.known_key_parts().is_none_or(|count| parts_of(key, count).is_some())
-}
-
-fn ensure_shape(table: WrittenTable<'_>, line: u64, key: &[u8]) -> Result<(), WrittenRowError> {
-    match table.known_key_parts().filter(|_| !has_shape(table, key)) {
-        Some(expected) => {
-            let text = String::from_utf8_lossy(key);
-            let found = format!("`{}`", text.chars().take(SHOWN_MAX).collect::<String>());
-            Err(WrittenRowError::KeyShape { line, found, expected })
-        }
-        None => Ok(()),
-    }
-}
-
-/// Checks a key that a path names, of a row that goes.
-///
-/// # Errors
-/// It can be no key of the table.
-pub fn check_key(table: WrittenTable<'_>, key: &[u8]) -> Result<(), WrittenRowError> {
-    ensure_key(1, "key", key)?;
-    ensure_shape(table, 1, key)
-}
-
-fn key_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
-        _ => None,
-    }
-}
-
-fn ensure_key(line: u64, member: &str, key: &[u8]) -> Result<(), WrittenRowError> {
-    if (1..=KEY_BYTES_MAX).contains(&key.len()) && !key.contains(&b'\n') {
-        return Ok(());
-    }
-    let found = format!("{} bytes", key.len());
-    Err(WrittenRowError::Key { line, member: member.to_owned(), found })
-}
-
 /// What an error quotes of a value.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(SHOWN_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),

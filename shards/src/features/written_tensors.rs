@@ -10,7 +10,8 @@ use super::column::{CellValue, ColumnType};
 use super::embedded::ChangeBatch;
 use super::requests::KEY_BYTES_MAX;
 use super::schema::Schema;
-use super::written_rows::{WrittenTable, has_shape};
+use super::written_key::{is_key, other_shape};
+use super::written_rows::WrittenTable;
 use crate::tensors::wire::WireTensor;
 use crate::tensors::{Tensor, TensorData, TensorError, split};
 
@@ -126,10 +127,10 @@ pub fn put_tensors(
     }
     let mut texts = Vec::new();
     for (row, key) in keys.iter().enumerate() {
-        if !(1..=KEY_BYTES_MAX).contains(&key.len()) || key.contains(&b'\n') {
+        if !is_key(key) {
             return Err(WrittenTensorError::Key { row });
         }
-        if let Some(expected) = table.known_key_parts().filter(|_| !has_shape(table, key)) {
+        if let Some(expected) = other_shape(table, key) {
             return Err(WrittenTensorError::KeyShape { row, expected });
         }
         texts.clear();

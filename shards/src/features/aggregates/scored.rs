@@ -8,8 +8,8 @@ use super::declaration::{Aggregate, AggregateFunction};
 use super::event::is_countable;
 use crate::features::embedded::{ChangeBatch, value_hash};
 use crate::features::entities::{RequestKeys, USER};
-use crate::features::inputs::OutOfRange;
 use crate::features::join::RequestField;
+use crate::features::number_range::NumberRange;
 use crate::features::schema::Schema;
 
 const HEAD_BYTES: usize = 20;
@@ -26,22 +26,15 @@ struct NotePlan {
     /// The entity, by its place among the model's; the row's own key for 0.
     entity: usize,
     operand: Operand,
-    /// The range of its number, and whether one outside is clipped; else the model did not take it.
-    range: Option<(f64, f64)>,
-    is_clipped: bool,
+    /// The range of its number.
+    range: NumberRange,
 }
 
 impl NotePlan {
     /// The number that the model took of a cell, as far as it can be counted; `None` where it took
     /// none, or its default.
     fn taken(&self, cell: f64) -> Option<f64> {
-        let taken = match self.range {
-            Some((low, high)) if !(low <= cell && cell <= high) => {
-                self.is_clipped.then(|| cell.clamp(low, high))?
-            }
-            _ => cell,
-        };
-        is_countable(taken).then_some(taken)
+        self.range.taken(cell).filter(|taken| is_countable(*taken))
     }
 }
 
@@ -87,9 +80,8 @@ impl ScoredPlan {
                 Operand::Number(field) | Operand::NumberHash(field) => fields.get(field),
                 Operand::One | Operand::KeyHash(_) => None,
             };
-            let range = field.and_then(|field| field.range);
-            let is_clipped = field.is_some_and(|it| it.out_of_range == OutOfRange::Clip);
-            Some(NotePlan { aggregate, entity, operand, range, is_clipped })
+            let range = field.map(|field| field.range).unwrap_or_default();
+            Some(NotePlan { aggregate, entity, operand, range })
         };
         let counted = aggregates.iter().enumerate().filter(|(_, it)| it.on_predict);
         Self { notes: counted.filter_map(note).collect() }

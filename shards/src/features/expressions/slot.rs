@@ -3,7 +3,8 @@
 use crate::calendar::{SECONDS_PER_DAY, US_PER_SECOND};
 use crate::expression::{Type, Value};
 use crate::features::column::{CellValue, ColumnType};
-use crate::features::inputs::{InputColumn, OutOfRange};
+use crate::features::inputs::InputColumn;
+use crate::features::number_range::NumberRange;
 use crate::features::record::CellPlace;
 
 /// Where the value of a slot comes from.
@@ -28,8 +29,7 @@ pub(in crate::features) struct Slot {
     pub(super) column: Option<usize>,
     pub(super) value_type: Type,
     pub(super) column_type: ColumnType,
-    range: Option<(f64, f64)>,
-    clips: bool,
+    range: NumberRange,
     /// What takes the place of a number that is not known; without one it is null.
     default: Option<f64>,
     default_text: Option<String>,
@@ -71,8 +71,7 @@ impl Slot {
             column: place,
             value_type: type_of(column.column_type),
             column_type: column.column_type,
-            range: column.range,
-            clips: column.out_of_range == OutOfRange::Clip,
+            range: NumberRange::of(column),
             default: column.has_default.then_some(column.default),
             default_text: column.text.default.clone(),
         }
@@ -90,7 +89,7 @@ impl Slot {
     /// The value of a stored cell that is no text.
     pub(in crate::features) fn stored(&self, cell: CellValue<'_>) -> Value<'_> {
         let whole = |number: i64| {
-            if self.value_type != Type::Int || !self.is_inside(number as f64) {
+            if self.value_type != Type::Int || self.range.is_outside(number as f64) {
                 return self.number(number as f64);
             }
             Value::Int(number)
@@ -114,19 +113,14 @@ impl Slot {
         if number.is_nan() {
             return self.default();
         }
-        match self.range {
-            Some((low, high)) if !self.is_inside(number) => {
-                // The join refuses the row where that is what the column says.
-                if self.clips { self.typed(number.clamp(low, high)) } else { self.default() }
-            }
-            // As the store keeps it, so that a rule decides the same by either source.
-            _ if self.column_type == ColumnType::Float => self.typed(f64::from(number as f32)),
-            _ => self.typed(number),
+        if self.range.is_outside(number) {
+            // The join refuses the row where that is what the column says.
+            let taken = self.range.taken(number);
+            return taken.map_or_else(|| self.default(), |number| self.typed(number));
         }
-    }
-
-    fn is_inside(&self, number: f64) -> bool {
-        self.range.is_none_or(|(low, high)| low <= number && number <= high)
+        // As the store keeps it, so that a rule decides the same by either source.
+        let is_float = self.column_type == ColumnType::Float;
+        self.typed(if is_float { f64::from(number as f32) } else { number })
     }
 
     fn typed(&self, number: f64) -> Value<'_> {

@@ -4,7 +4,7 @@
 /// 0.123456789012 do, 0.1 does not, as it is the number that comes back.
 #[expect(clippy::float_cmp, reason = "it is about the last bit")]
 pub(super) fn is_rounded(text: &[u8], value: f32) -> bool {
-    // So many digits always come back from a float32, where it is not smaller than most.
+    // A float32 that is not subnormal gives this many digits back.
     const SHORT: usize = f32::DIGITS as usize;
     let is_usual = value.abs() >= f32::MIN_POSITIVE;
     if !value.is_finite() || (is_usual && text.len() <= SHORT) {

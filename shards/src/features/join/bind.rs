@@ -14,6 +14,7 @@ use crate::features::expressions::{
 };
 use crate::features::inputs::{FeaturePolicies, InputColumn, IntegerRange, Source};
 use crate::features::joined::Joined;
+use crate::features::number_range::NumberRange;
 use crate::features::record::RecordLayout;
 use crate::features::schema::{Schema, StoreColumn};
 use crate::features::{Categories, Precision};
@@ -307,7 +308,7 @@ impl JoinPlan {
             let categories = found.find_map(Option::<&Arc<Categories>>::cloned);
             let categories = categories.or_else(|| computed_categories(column).cloned());
             let field = RequestField::of(input, column, self.precision);
-            RequestField { categories, range: None, ..field }
+            RequestField { categories, range: NumberRange::default(), ..field }
         };
         self.columns.iter().enumerate().map(field).collect()
     }

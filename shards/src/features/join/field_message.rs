@@ -19,11 +19,10 @@ impl RequestField {
             FieldFault::TooGreat(number) => {
                 return format!(
                     "`{name}` must be a number that a 32-bit float holds, from -3.4e38 to 3.4e38, found \
-                 {:e}",
-                    number.get()
+                 {number:e}"
                 );
             }
-            FieldFault::Number(number) => format!("the number {}", written(number.get())),
+            FieldFault::Number(number) => format!("the number {}", written(number)),
             FieldFault::Text if column_type.is_numeric() => {
                 "a text: a number stands without quotes".to_owned()
             }

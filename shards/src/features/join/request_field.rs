@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::failure::FieldFault;
 use crate::features::column::{CellValue, ColumnType};
-use crate::features::inputs::{InputColumn, IntegerRange, OutOfRange, UnknownText};
+use crate::features::inputs::{InputColumn, IntegerRange, UnknownText};
+use crate::features::number_range::NumberRange;
 use crate::features::texts::{UNKNOWN_TEXT, is_unknown_text};
 use crate::features::{Categories, Precision};
 
@@ -24,9 +25,7 @@ pub struct RequestField {
     /// Whether its text is kept besides, for expressions.
     pub is_kept: bool,
     /// The range of its column: what becomes of a number outside, the column's policy says.
-    pub range: Option<(f64, f64)>,
-    /// What becomes of it there, where it is counted.
-    pub out_of_range: OutOfRange,
+    pub range: NumberRange,
     /// Whether a model reads it as a 32-bit float.
     pub is_narrowed: bool,
 }
@@ -45,8 +44,7 @@ impl RequestField {
             categories: None,
             unknown: column.text.unknown,
             is_kept: false,
-            range: column.range,
-            out_of_range: column.out_of_range,
+            range: NumberRange::of(column),
             is_narrowed: precision == Precision::F32,
         }
     }
@@ -66,13 +64,13 @@ impl RequestField {
                 if value.is_nan() {
                     Ok(value)
                 } else {
-                    Err(FieldFault::Number(value.into()))
+                    Err(FieldFault::Number(value))
                 }
             }
             None => self.check(value).map(|()| value),
             Some(known) if known.takes_numbers() && value.is_nan() => Ok(value),
             Some(known) if known.takes_numbers() => Ok(known.number(value).unwrap_or(UNKNOWN_TEXT)),
-            Some(_) => Err(FieldFault::Number(value.into())),
+            Some(_) => Err(FieldFault::Number(value)),
         }
     }
 
@@ -95,11 +93,11 @@ impl RequestField {
         let number = value as f64;
         let is_float = matches!(self.column_type, ColumnType::Float | ColumnType::Double);
         let may_round = is_float && self.categories.is_none();
-        if may_round || number as i128 == value || self.is_outside(number) {
+        if may_round || number as i128 == value || self.range.is_outside(number) {
             return self.number(number);
         }
         let is_held = self.categories.is_some() || self.column_type.holds(number);
-        Err(if is_held { FieldFault::Inexact } else { FieldFault::Number(number.into()) })
+        Err(if is_held { FieldFault::Inexact } else { FieldFault::Number(number) })
     }
 
     /// Checks a number that is no category: NaN stands for none. One outside of the column's range is
@@ -109,27 +107,23 @@ impl RequestField {
     /// The type does not have it.
     #[inline]
     pub(crate) fn check(&self, value: f64) -> Result<(), FieldFault> {
-        if value.is_nan() || self.is_outside(value) {
+        if value.is_nan() || self.range.is_outside(value) {
             return Ok(());
         }
         if (self.is_narrowed || self.column_type == ColumnType::Float)
             && value.is_finite()
             && (value as f32).is_infinite()
         {
-            return Err(FieldFault::TooGreat(value.into()));
+            return Err(FieldFault::TooGreat(value));
         }
         if self.column_type.is_floating() {
             return Ok(());
         }
         if !self.column_type.holds(value) {
-            return Err(FieldFault::Number(value.into()));
+            return Err(FieldFault::Number(value));
         }
         // A number beyond may be another that was rounded to it.
         if value.abs() > IntegerRange::EXACT_MAX { Err(FieldFault::Inexact) } else { Ok(()) }
-    }
-
-    fn is_outside(&self, value: f64) -> bool {
-        self.range.is_some_and(|(low, high)| !(low <= value && value <= high))
     }
 
     /// The cell that a text of a request is: a code of its categories, or a date or time as a number.
@@ -192,7 +186,7 @@ impl RequestField {
         self.name == other.name
             && self.is_kept == other.is_kept
             && self.column_type == other.column_type
-            && self.range == other.range
+            && self.range.has_ends_of(other.range)
             && self.is_narrowed == other.is_narrowed
             && match (&self.categories, &other.categories) {
                 (None, None) => true,

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use super::check;
+use super::error::EnsembleError;
 use crate::features::Precision;
 use crate::model::forest::CategorySets;
 
@@ -201,6 +203,14 @@ pub struct TreeAttributes {
 }
 
 impl TreeAttributes {
+    /// Whether each array is as long as those that it goes with.
+    ///
+    /// # Errors
+    /// Names the first that is not.
+    pub(in crate::model) fn check_lengths(&self) -> Result<(), EnsembleError> {
+        check::check_lengths(self)
+    }
+
     /// An ensemble without a tree, for a parser to fill.
     pub fn new(precision: Precision, kind: EnsembleKind) -> Self {
         Self {

@@ -13,19 +13,11 @@ type Places = HashMap<(i64, i64), usize>;
 /// Merges the chains, where some node has several parents. `None` if there is none to merge, or if
 /// they test for too many numbers.
 pub(super) fn merge(attributes: &mut TreeAttributes) -> Option<Members> {
-    let nodes = attributes.nodes_modes.len();
-    let arrays = [
-        attributes.nodes_treeids.len(),
-        attributes.nodes_nodeids.len(),
-        attributes.nodes_featureids.len(),
-        attributes.nodes_values.len(),
-        attributes.nodes_truenodeids.len(),
-        attributes.nodes_falsenodeids.len(),
-    ];
-    // What is wrong with their lengths is said where the ensemble is built.
-    if arrays.iter().any(|length| *length != nodes) {
+    // The error is that of the ensemble, which is built next.
+    if attributes.check_lengths().is_err() {
         return None;
     }
+    let nodes = attributes.nodes_modes.len();
     let chains = find(attributes)?;
     let tests: Vec<_> = chains
         .iter()
