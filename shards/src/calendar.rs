@@ -1,7 +1,16 @@
 //! Dates and times as text.
 
 pub(crate) const US_PER_SECOND: i64 = 1_000_000;
+/// How far ahead of this machine's clock a time may be that others say, in s: clocks differ.
+pub(crate) const AHEAD_S_MAX: i64 = 300;
 pub(crate) const SECONDS_PER_DAY: i64 = 86_400;
+
+/// How many seconds a time is ahead of the clock, both in µs since 1970, where that is more than clocks
+/// differ.
+pub(crate) fn too_far_ahead_s(at_us: i64, now_us: i64) -> Option<i64> {
+    let ahead_us = at_us.saturating_sub(now_us);
+    (ahead_us > AHEAD_S_MAX * US_PER_SECOND).then_some(ahead_us / US_PER_SECOND)
+}
 
 /// What stands in for a time zone that is not given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -42,11 +42,13 @@ impl RowOutcome {
         statuses: EntityStatuses::EMPTY,
     };
 
-    /// The refusal of a row with more columns on defaults than are allowed: those of an entity alone,
-    /// or of the whole row.
-    pub(crate) fn too_many(&self, entity: Option<u8>, allowed: usize) -> Refusal {
-        let (found, allowed) = (self.on_defaults, allowed as u32);
-        Refusal::TooManyDefaulted { entity, found, allowed }
+    /// Refuses the row where more of its columns stand on defaults than are allowed; `entity` says
+    /// whose they are, if one entity's alone.
+    pub(crate) fn hold_to(&mut self, allowed: usize, entity: impl FnOnce(&Self) -> Option<u8>) {
+        if self.refusal.is_none() && self.on_defaults as usize > allowed {
+            let (entity, found, allowed) = (entity(self), self.on_defaults, allowed as u32);
+            self.refusal = Some(Refusal::TooManyDefaulted { entity, found, allowed });
+        }
     }
 
     /// Takes in what came of joining another entity's part of the row.
@@ -161,15 +163,14 @@ impl Joined {
             for entity in 1..self.entities {
                 outcome.take_in(entity, &self.by_entity[entity * rows + row]);
             }
-            if outcome.refusal.is_none() && outcome.on_defaults as usize > allowed {
+            outcome.hold_to(allowed, |outcome| {
                 let stored = |part: &RowOutcome| part.on_defaults - part.fields_defaulted;
                 let of = |entity: &usize| stored(&self.by_entity[entity * rows + row]) > 0;
-                let first = (0..self.entities).find(of);
-                let is_alone =
-                    outcome.fields_defaulted == 0 && (0..self.entities).filter(of).count() == 1;
-                let entity = first.filter(|_| is_alone).map(|entity| entity as u8);
-                outcome.refusal = Some(outcome.too_many(entity, allowed));
-            }
+                let mut with_any = (0..self.entities).filter(of);
+                let first = with_any.next()?;
+                let is_alone = outcome.fields_defaulted == 0 && with_any.next().is_none();
+                is_alone.then_some(first as u8)
+            });
         }
         // Each entity has written its cells of all rows.
         self.unknown_cells.sort_unstable();

@@ -1,11 +1,9 @@
 //! What happened: of which an aggregate takes one field, or that it happened.
 
 use super::declaration::{Aggregate, AggregateFunction};
+use crate::calendar::{AHEAD_S_MAX, too_far_ahead_s};
 use crate::features::embedded::{ChangeBatch, value_hash};
 use crate::features::schema::Schema;
-
-/// How far ahead of the clock an event may be, in µs: clocks differ.
-const AHEAD_US_MAX: i64 = 300 * 1_000_000;
 
 /// A field of an event.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,7 +75,8 @@ pub enum EventError {
     },
     /// It would push out what the windows hold.
     #[error(
-        "event: its time is {ahead_s} s ahead of this machine's clock, at most 300 s are taken"
+        "event: its time is {ahead_s} s ahead of this machine's clock, at most {AHEAD_S_MAX} s \
+         are taken"
     )]
     Ahead {
         /// How far ahead, in s.
@@ -98,8 +97,7 @@ impl Event<'_> {
         now_us: i64,
         batch: &mut ChangeBatch,
     ) -> Result<(), EventError> {
-        if self.at_us.saturating_sub(now_us) > AHEAD_US_MAX {
-            let ahead_s = self.at_us.saturating_sub(now_us) / 1_000_000;
+        if let Some(ahead_s) = too_far_ahead_s(self.at_us, now_us) {
             return Err(EventError::Ahead { ahead_s });
         }
         let is_known = |name: &str| aggregates.iter().any(|it| it.value.as_deref() == Some(name));

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::calendar::{AHEAD_S_MAX, too_far_ahead_s};
 use crate::features::column::calendar::{self, SECONDS_PER_DAY, US_PER_SECOND, Zone};
 
 /// The time, in µs since 1970.
@@ -19,9 +20,6 @@ pub(crate) fn parse_us(text: &str) -> Option<i64> {
     }
     calendar::parse_time_us(text, Zone::Said)
 }
-
-/// How far ahead of the clock a time may be, in s: clocks differ.
-pub(crate) const AHEAD_S_MAX: i64 = 300;
 
 /// Why a row was not written at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -46,9 +44,8 @@ pub enum WrittenTimeError {
 /// When a row was written, in µs since 1970, as [`parse_us`] reads it, by a clock of `now_us`.
 pub(crate) fn written_us(text: &str, now_us: i64) -> Result<i64, WrittenTimeError> {
     let at_us = parse_us(text).ok_or(WrittenTimeError::NotATime)?;
-    let ahead_us = at_us.saturating_sub(now_us);
-    if ahead_us > AHEAD_S_MAX * US_PER_SECOND {
-        return Err(WrittenTimeError::Ahead { ahead_s: ahead_us / US_PER_SECOND });
+    if let Some(ahead_s) = too_far_ahead_s(at_us, now_us) {
+        return Err(WrittenTimeError::Ahead { ahead_s });
     }
     if at_us < 0 {
         return Err(WrittenTimeError::Before1970);

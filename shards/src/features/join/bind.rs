@@ -214,9 +214,7 @@ impl JoinPlan {
             plan.compute(joined, request);
             let allowed = self.defaulted_max.unwrap_or(usize::MAX);
             for outcome in &mut joined.outcomes {
-                if outcome.refusal.is_none() && outcome.on_defaults as usize > allowed {
-                    outcome.refusal = Some(outcome.too_many(None, allowed));
-                }
+                outcome.hold_to(allowed, |_| None);
             }
         }
     }

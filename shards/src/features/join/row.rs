@@ -209,10 +209,7 @@ impl EntityPlan {
             statuses: EntityStatuses::EMPTY,
         };
         let allowed = self.policies.max_defaulted_columns.unwrap_or(usize::MAX);
-        if outcome.refusal.is_none() && outcome.on_defaults as usize > allowed {
-            let entity = (fields_defaulted == 0).then_some(self.place as u8);
-            outcome.refusal = Some(outcome.too_many(entity, allowed));
-        }
+        outcome.hold_to(allowed, |it| (it.fields_defaulted == 0).then_some(self.place as u8));
         *joined.outcome_mut(self.place, row) = outcome;
         Ok(())
     }
